@@ -1,0 +1,1 @@
+"""Candidates, properties, units, packaged data, sources and generators."""

@@ -1,0 +1,124 @@
+"""Errors a user may meet: each says what was got, what is allowed and how to mend it, under a stable code.
+
+Two kinds exist. A :class:`MatloopError` stops what was asked (a campaign that cannot be read). A row code
+(:data:`ROW_CODES`) belongs to one candidate and never stops anything: the candidate is rejected or quarantined under it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class MatloopError(Exception):
+    """Root of all errors raised on purpose; when none of the named ones below fits.
+
+    Args:
+        got: What was met, in the user's own words or values.
+        allowed: What would have been accepted.
+        fix: How to mend it.
+    """
+
+    code: ClassVar[str] = "E-MATLOOP"
+
+    def __init__(self, got: str, allowed: str = "", fix: str = "") -> None:
+        super().__init__(got, allowed, fix)  # positional, so that the error crosses process borders intact
+        self.got, self.allowed, self.fix = got, allowed, fix
+
+    def __str__(self) -> str:
+        parts = [f"{self.code}: {self.got}"]
+        if self.allowed:
+            parts.append(f"Allowed: {self.allowed}")
+        if self.fix:
+            parts.append(f"To mend it: {self.fix}")
+        text = ". ".join(part.rstrip(".") for part in parts)
+        return text if text.endswith("?") else text + "."
+
+
+class UnknownNameError(MatloopError):
+    """When a source, featurizer, model, filter, property or unit is asked for by a name nobody registered."""
+
+    code = "E-NAME-UNKNOWN"
+
+
+class UnitError(MatloopError):
+    """When a value carries no unit, a unit outside the closed table, or one of another dimension."""
+
+    code = "E-UNIT"
+
+
+class DatasetError(MatloopError):
+    """When a packaged data file is missing or is not the file its recorded hash belongs to."""
+
+    code = "E-DATASET-HASH"
+
+
+class InputFileError(MatloopError):
+    """When a file handed in by the user cannot be read as what it is said to be."""
+
+    code = "E-INPUT-FILE"
+
+
+class BatchError(MatloopError):
+    """When arrays or columns that should describe the same candidates do not fit together."""
+
+    code = "E-BATCH-SHAPE"
+
+
+class CampaignError(MatloopError):
+    """When a campaign cannot be read or contradicts itself; lists every problem with its line."""
+
+    code = "E-CAMPAIGN"
+
+
+class ModelError(MatloopError):
+    """When a surrogate is trained, loaded or asked outside its contract."""
+
+    code = "E-MODEL"
+
+
+class FingerprintError(ModelError):
+    """When a model is handed features other than the ones it was trained on."""
+
+    code = "E-MODEL-FINGERPRINT"
+
+
+class RunError(MatloopError):
+    """When a run directory cannot be used as asked, or the counts of a run do not add up."""
+
+    code = "E-RUN"
+
+
+ROW_CODES: dict[str, str] = {
+    "E-FORMULA-EMPTY": "the formula is empty",
+    "E-FORMULA-SYNTAX": "the text is not a chemical formula",
+    "E-FORMULA-ELEMENT": "the formula names something that is not an element (D, T and Xx are not; write H for D)",
+    "E-FORMULA-AMOUNT": "an amount is zero, too large or not a number",
+    "E-FORMULA-AMBIGUOUS": "an ASCII dot before water can be read as a decimal point; write a hydrate with a middle dot",
+    "E-STRUCT-NONFINITE": "the cell or a coordinate is not a finite number, or a coordinate exceeds a million cells",
+    "E-STRUCT-ELEMENT": "a site holds something that is not one of the elements 1 to 118",
+    "E-STRUCT-CELL": "lattice planes along an axis are less than 0.1 angstroms apart; reduce the skewed cell",
+    "E-STRUCT-VOLUME": "the volume per atom is outside 2 to 2000 cubic angstroms",
+    "E-STRUCT-SIZE": "the cell has no sites or more than 500",
+    "E-STRUCT-DISORDER": "a site is partially or jointly occupied",
+    "E-STRUCT-DISTANCE": "two atoms are closer than 0.5 angstroms",
+    "E-FEATURE-NODATA": "an element has no entry in the elemental property table",
+    "E-FEATURE-NONFINITE": "a feature is not a finite number",
+    "E-FEATURE-FAILED": "the featurizer refused this candidate",
+    "E-FEATURE-CRYSTAL": "the feature needs a crystal and the candidate has only a composition",
+    "E-MODEL-ELEMENT": "an element never occurred in the training data of a surrogate",
+}
+"""Row code -> what it means. Literal, so that a code once published keeps its meaning."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """An :class:`UnknownNameError` with the nearest known name.
+
+    >>> print(unknown_name("featurizer", "magpi", ["magpie", "density"]))
+    E-NAME-UNKNOWN: unknown featurizer 'magpi'. Allowed: density, magpie. To mend it: did you mean 'magpie'?
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    fix = f"did you mean '{close[0]}'?" if close else "choose one of the allowed names"
+    return UnknownNameError(f"unknown {kind} '{name}'", ", ".join(names), fix)

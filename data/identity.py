@@ -1,0 +1,88 @@
+"""Candidate ids: a hash of what the candidate is, so that the same material has the same id in every run.
+
+For a composition the id hashes the reduced formula. For a crystal it also hashes numbers that do not change with the
+choice of cell, origin, site order or orientation, rounded well above rounding noise: the volume per atom, and for each
+element the mean and mean square over its sites of the smooth neighbour density
+
+    g = sum over neighbours j of sqrt(Z_j) (1 - (d_j / r_c)^2)^3,   d_j < r_c = 5 Å.
+
+Near-identical but not equal crystals get different ids; finding those is the duplicate search's task, not the id's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.composition import Compositions
+from matloop.data.crystals import Crystals, neighbour_density
+
+_CUTOFF = 5.0  # Å
+_RESOLUTION = 1e-3  # Å3 per atom, and in units of g
+
+
+def composition_ids(compositions: Compositions) -> list[str]:
+    """Ids of candidates known by composition alone: ``c`` and 20 hexadecimal digits.
+
+    Args:
+        compositions: Compositions of n candidates; multiples of one formula share an id.
+    """
+    return [_digest("c", content) for content in _composition_bytes(compositions)]
+
+
+def crystal_ids(crystals: Crystals) -> list[str]:
+    """Ids of crystals: ``x`` and 20 hexadecimal digits; equal for primitive cell, supercell and shuffled sites.
+
+    Args:
+        crystals: Crystals that passed :meth:`Crystals.row_codes`.
+    """
+    compositions = crystals.compositions()
+    volume = np.rint(crystals.volumes / crystals.site_counts / _RESOLUTION).astype(np.int64)
+    moments = _neighbour_moments(
+        crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords,
+        compositions.offsets, compositions.elements, _CUTOFF,
+    )  # fmt: skip
+    quantised = np.rint(moments / _RESOLUTION).astype(np.int64)
+    bounds = compositions.offsets.tolist()
+    return [
+        _digest("x", content + volume[i].tobytes() + quantised[bounds[i] : bounds[i + 1]].tobytes())
+        for i, content in enumerate(_composition_bytes(compositions))
+    ]
+
+
+def text_id(text: str) -> str:
+    """Id of an input row that could not be read as a material: ``r`` and 20 hexadecimal digits of its text."""
+    return _digest("r", text.encode("utf-8", "surrogatepass"))
+
+
+def _digest(kind: str, content: bytes) -> str:
+    return kind + hashlib.blake2b(content, digest_size=10).hexdigest()
+
+
+def _composition_bytes(compositions: Compositions) -> list[bytes]:
+    reduced, _ = compositions.reduced()
+    amounts = np.round(reduced.amounts, 6)
+    elements, bounds = compositions.elements, compositions.offsets.tolist()
+    spans = zip(bounds[:-1], bounds[1:], strict=True)
+    return [elements[start:stop].tobytes() + amounts[start:stop].tobytes() for start, stop in spans]
+
+
+@numba.njit(cache=True, nogil=True)
+def _neighbour_moments(lattice, offsets, species, frac, element_offsets, elements, cutoff):  # type: ignore[no-untyped-def]
+    """Mean and mean square of the neighbour density over the sites of each element, shape (len(elements), 2)."""
+    moments = np.zeros((len(elements), 2))
+    for i in range(len(lattice)):
+        start, stop = offsets[i], offsets[i + 1]
+        density, _ = neighbour_density(lattice[i], species[start:stop], frac[start:stop], cutoff)
+        for entry in range(element_offsets[i], element_offsets[i + 1]):
+            count = 0
+            for site in range(stop - start):
+                if species[start + site] == elements[entry]:
+                    moments[entry, 0] += density[site]
+                    moments[entry, 1] += density[site] ** 2
+                    count += 1
+            moments[entry] /= count
+    return moments

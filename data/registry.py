@@ -1,0 +1,45 @@
+"""Sources and generators by name, and the loader all registries share.
+
+A registry is a literal table, name -> ``module:attribute``, imported only when asked for. Other packages add entries
+through entry points of the groups ``matloop.sources``, ``matloop.featurizers``, ``matloop.models``, ``matloop.filters``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from matloop.data.errors import unknown_name
+
+SOURCES: Mapping[str, str] = {
+    "embedded": "matloop.data.materials:EmbeddedCrystals",
+    "ionic_substitution": "matloop.data.substitution:IonicSubstitution",
+    "table": "matloop.data.table:FormulaTable",
+}
+
+
+def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
+    """The object registered under a name.
+
+    Args:
+        kind: ``source``, ``featurizer``, ``model`` or ``filter``.
+        table: The folder's literal table.
+        name: Name asked for.
+
+    Raises:
+        UnknownNameError: With the nearest known name.
+
+    >>> lookup("source", SOURCES, "embeded")
+    Traceback (most recent call last):
+    ...
+    matloop.data.errors.UnknownNameError: E-NAME-UNKNOWN: unknown source 'embeded'. ...
+    """
+    if name in table:
+        module, _, attribute = table[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    outside = {point.name: point for point in entry_points(group=f"matloop.{kind}s")}
+    if name in outside:
+        return outside[name].load()
+    raise unknown_name(kind, name, [*table, *outside])

@@ -1,0 +1,31 @@
+"""What every source of candidates is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from matloop.data.batch import Intake
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Candidates as a stream of batches.
+
+    Attributes:
+        name: Name in the registry.
+    """
+
+    name: str
+
+    def count(self) -> int:
+        """Exact number of rows that :meth:`intakes` streams, candidates and refused rows together."""
+        ...
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Batches of at most ``size`` candidates with the rows refused on the way; the same stream every time.
+
+        Every candidate has the columns ``origin`` (where it comes from, for people) and ``known`` (whether it is a
+        compound already known).
+        """
+        ...

@@ -1,0 +1,315 @@
+"""New crystals from known ones by ionic substitution.
+
+Every species of a parent crystal may be replaced by another one; the probability of a child is the product over its
+sites' species of the published conditional probabilities (Hautier et al., Inorg. Chem. 50, 656 (2011), equation 6).
+Children are charge-neutral by construction. The cell is scaled by the cube of the ratio of the mean cation plus the
+mean anion radius (Shannon); over isostructural pairs of the packaged crystals this halves to thirds the error in volume
+of the unscaled cell (``benchmarks/substitution.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.composition import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
+from matloop.data.crystals import Crystals
+from matloop.data.errors import MatloopError
+from matloop.data.known import known_composition_keys
+from matloop.data.materials import load_materials
+from matloop.data.oxidation import Ions, assign_ions, load_ions
+
+
+class GeneratorError(MatloopError):
+    """When a generator is set up so that it could make nothing."""
+
+    code = "E-GENERATOR"
+
+
+class Parents(NamedTuple):
+    """Crystals that can be substituted.
+
+    Attributes:
+        batch: The crystals, with columns ``material_id`` and ``space_group_number``.
+        ions: Species of each composition entry of the batch.
+        site_slots: Composition entry (counted within the crystal) that each site belongs to.
+        slot_signatures: Hash of each entry's share of sites and their symmetry-equivalent groups.
+    """
+
+    batch: CandidateBatch
+    ions: NDArray[np.int64]
+    site_slots: NDArray[np.int64]
+    slot_signatures: NDArray[np.uint64]
+
+
+class Plan(NamedTuple):
+    """Which substitutions are made, most probable first.
+
+    Attributes:
+        parents: Row of the parent, shape (m,).
+        offsets: Shape (m + 1,) into ``ions``.
+        ions: New species of each entry of the parent's composition.
+        log_probability: Natural logarithm of the substitution's probability, shape (m,).
+        known: Whether a compound of that composition is already known, shape (m,).
+    """
+
+    parents: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    ions: NDArray[np.int64]
+    log_probability: NDArray[np.float64]
+    known: NDArray[np.bool_]
+
+
+class IonicSubstitution:
+    """Children of the packaged crystals.
+
+    Args:
+        limit: Most children kept, the most probable ones.
+        min_probability: Smallest probability of a substitution.
+        max_sites: Largest cell of a parent.
+
+    Raises:
+        GeneratorError: If a setting leaves nothing to make.
+    """
+
+    name = "ionic_substitution"
+
+    def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-6, max_sites: int = 40) -> None:
+        if limit < 1 or not 0 < min_probability < 1 or max_sites < 1:
+            raise GeneratorError(
+                f"limit={limit}, min_probability={min_probability}, max_sites={max_sites}",
+                "limit and max_sites of at least 1, min_probability between 0 and 1",
+            )
+        self.limit, self.min_probability, self.max_sites = limit, min_probability, max_sites
+
+    @cached_property
+    def parents(self) -> Parents:
+        """The packaged crystals that are no further than 1 eV/atom above the hull and have an ionic assignment."""
+        return _parents(self.max_sites)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All substitutions, most probable first; one child per composition, space group and orbit sizes."""
+        ions = load_ions()
+        parents = self.parents
+        compositions = parents.batch.compositions
+        order = np.argsort(-ions.log_probability, axis=1, kind="stable")
+        arguments = (
+            compositions.offsets, parents.ions, compositions.amounts, ions.elements, ions.charges,
+            ions.log_probability, order, float(np.log(self.min_probability)),
+        )  # fmt: skip
+        counts = _enumerate(*arguments, np.empty(0, np.int64), np.empty(0), np.zeros(1, np.int64), False)
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        widths = np.repeat(compositions.lengths, counts)
+        offsets = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        chosen, log_probability = np.empty(offsets[-1], np.int64), np.empty(starts[-1])
+        _enumerate(*arguments, chosen, log_probability, starts, True)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        return self._most_probable(Plan(rows, offsets, chosen, log_probability, np.zeros(len(rows), bool)), ions)
+
+    def _most_probable(self, plan: Plan, ions: Ions) -> Plan:
+        """Repeats removed, sorted by probability, cut at the limit, known compounds marked."""
+        children = _children(plan, self.parents, ions)
+        keys = _prototype_keys(plan, self.parents, children)
+        order = np.lexsort((keys, -np.round(plan.log_probability, 9)))
+        first = np.sort(np.unique(keys[order], return_index=True)[1])
+        kept = order[first[: self.limit]]
+        flat, offsets = gather_rows(plan.offsets, kept)
+        known = np.isin(composition_keys(children.take(kept)), known_composition_keys())
+        return Plan(plan.parents[kept], offsets, plan.ions[flat], plan.log_probability[kept], known)
+
+    def count(self) -> int:
+        """Number of children; exact."""
+        return len(self.plan.parents)
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Children as batches of at most ``size``, most probable first.
+
+        Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability``,
+        ``space_group_number`` (the parent's) and ``known``.
+        """
+        ions = load_ions()
+        for start in range(0, self.count(), size):
+            rows = np.arange(start, min(start + size, self.count()))
+            flat, offsets = gather_rows(self.plan.offsets, rows)
+            part = Plan(
+                self.plan.parents[rows], offsets, self.plan.ions[flat],
+                self.plan.log_probability[rows], self.plan.known[rows],
+            )  # fmt: skip
+            yield Intake(self._materialise(part, ions), [])
+
+    def _materialise(self, part: Plan, ions: Ions) -> CandidateBatch:
+        parents = self.parents
+        family = parents.batch.crystals
+        assert family is not None  # packaged crystals all have cells
+        base = family.take(part.parents)
+        old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
+        scale = _radius_sums(part.offsets, part.ions, parents.batch.compositions.amounts[old], ions) / _radius_sums(
+            part.offsets, parents.ions[old], parents.batch.compositions.amounts[old], ions
+        )
+        sites, _ = gather_rows(family.offsets, part.parents)
+        slots = np.repeat(part.offsets[:-1], base.site_counts) + parents.site_slots[sites]
+        crystals = Crystals(
+            base.lattice * scale[:, None, None], base.offsets, ions.elements[part.ions][slots], base.frac_coords
+        )
+        parent_ids = parents.batch.table.column("material_id").take(part.parents)
+        return CandidateBatch.from_crystals(
+            crystals,
+            origin=_describe(part, parents, parent_ids.to_pylist(), ions),
+            parent_id=parent_ids,
+            substitution_probability=np.exp(part.log_probability),
+            space_group_number=parents.batch.table.column("space_group_number").take(part.parents),
+            known=part.known,
+        )
+
+
+def _parents(max_sites: int) -> Parents:
+    materials = load_materials()
+    crystals = materials.crystals
+    assert crystals is not None  # packaged crystals all have cells
+    far = materials.table.column("far_above_hull").fill_null(False).to_numpy()
+    materials = materials.take(np.flatnonzero(~far & (crystals.site_counts <= max_sites)))
+    reduced, _ = materials.compositions.reduced()
+    chosen, found = assign_ions(reduced, load_ions())
+    usable = np.flatnonzero(found)
+    if len(usable) == 0:
+        raise GeneratorError(f"no parent crystal with at most {max_sites} sites", "a larger max_sites")
+    batch = materials.take(usable)
+    reduced = reduced.take(usable)
+    batch = CandidateBatch(batch.table, reduced, batch.crystals)
+    flat, _ = gather_rows(materials.compositions.offsets, usable)
+    assert batch.crystals is not None
+    slots = _site_slots(reduced.offsets, reduced.elements, batch.crystals.offsets, batch.crystals.species)
+    signatures = _slot_signatures(batch, slots)
+    return Parents(batch, chosen[flat], slots, signatures)
+
+
+def _slot_signatures(batch: CandidateBatch, slots: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """For each composition entry a hash of how its sites split into symmetry-equivalent groups, cell size aside."""
+    crystals = batch.crystals
+    assert crystals is not None
+    counts = crystals.site_counts
+    rows = np.repeat(np.arange(len(crystals)), counts)
+    orbits = batch.table.column("orbits").combine_chunks().flatten().to_numpy().astype(np.int64)
+    orbit_keys = rows * 256 + orbits
+    _, inverse, sizes = np.unique(orbit_keys, return_inverse=True, return_counts=True)
+    share = np.rint(sizes[inverse] * 5040.0 / counts[rows]).astype(np.uint64)
+    entries = batch.compositions.offsets[:-1][rows] + slots
+    signatures = np.zeros(len(batch.compositions.elements), np.uint64)
+    np.add.at(signatures, entries, mix_bits(share))  # commutative, so that the order of sites does not matter
+    return signatures
+
+
+def _children(plan: Plan, parents: Parents, ions: Ions) -> Compositions:
+    """Compositions of the children, entries in the parents' order (elements not sorted)."""
+    flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
+    return Compositions(plan.offsets, ions.elements[plan.ions], parents.batch.compositions.amounts[flat])
+
+
+def _prototype_keys(plan: Plan, parents: Parents, children: Compositions) -> NDArray[np.uint64]:
+    """A 64-bit key of each child's composition, space group and the orbit sizes of each element."""
+    flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
+    amounts = np.rint(children.amounts * 1e4).astype(np.uint64)
+    entry = mix_bits(mix_bits(children.elements.astype(np.uint64)) + amounts + parents.slot_signatures[flat])
+    space_groups = parents.batch.column("space_group_number").astype(np.uint64)[plan.parents]
+    return mix_bits(sum_rows_of_keys(children.offsets, entry) + mix_bits(space_groups))
+
+
+def _radius_sums(
+    offsets: NDArray[np.int64], chosen: NDArray[np.int64], amounts: NDArray[np.float64], ions: Ions
+) -> NDArray[np.float64]:
+    """Mean cation radius plus mean anion radius of each composition in Å."""
+    total = np.zeros(len(offsets) - 1)
+    for sign in (1, -1):
+        weights = np.where(np.sign(ions.charges[chosen]) == sign, amounts, 0.0)
+        total += np.add.reduceat(weights * ions.radii[chosen], offsets[:-1]) / np.add.reduceat(weights, offsets[:-1])
+    return total
+
+
+def _describe(part: Plan, parents: Parents, parent_ids: list[str], ions: Ions) -> list[str]:
+    """For people: which species became which, and of what."""
+    labels = [ions.label(ion) for ion in range(len(ions.elements))]
+    old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
+    before, after, bounds = parents.ions[old].tolist(), part.ions.tolist(), part.offsets.tolist()
+    formulas = parents.batch.table.column("formula").take(part.parents).to_pylist()
+    lines = []
+    for row, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        swaps = [f"{labels[before[k]]} to {labels[after[k]]}" for k in range(start, stop) if before[k] != after[k]]
+        lines.append(f"{formulas[row]} ({parent_ids[row]}), {', '.join(swaps)}")
+    return lines
+
+
+@numba.njit(cache=True, nogil=True)
+def _site_slots(entry_offsets, elements, site_offsets, species):  # type: ignore[no-untyped-def]
+    """Composition entry, counted within its crystal, of each site."""
+    slots = np.empty(len(species), np.int64)
+    for i in range(len(site_offsets) - 1):
+        for site in range(site_offsets[i], site_offsets[i + 1]):
+            for entry in range(entry_offsets[i], entry_offsets[i + 1]):
+                if elements[entry] == species[site]:
+                    slots[site] = entry - entry_offsets[i]
+    return slots
+
+
+@numba.njit(cache=True, nogil=True)
+def _enumerate(  # type: ignore[no-untyped-def]
+    offsets, old, amounts, elements, charges, log_probability, order, least, chosen, logs, starts, fill
+):
+    """All neutral substitutions of each parent at least as probable as ``least``; counts them, or fills them in.
+
+    Depth first over the parent's species, trying replacements from the most probable on; a branch ends as soon as even
+    the best replacements of the remaining species could not reach the limit.
+    """
+    n = len(offsets) - 1
+    counts = np.zeros(n, np.int64)
+    position = 0
+    for i in range(n):
+        width = offsets[i + 1] - offsets[i]
+        best_rest = np.zeros(width + 1)
+        for k in range(width - 1, -1, -1):
+            species = old[offsets[i] + k]
+            best_rest[k] = best_rest[k + 1] + log_probability[species, order[species, 0]]
+        tried = np.zeros(width, np.int64)
+        log_sum, charge = np.zeros(width + 1), np.zeros(width + 1)
+        picked = np.empty(width, np.int64)
+        k = 0
+        while k >= 0:
+            species = old[offsets[i] + k]
+            if tried[k] == len(elements):
+                tried[k] = 0
+                k -= 1
+                continue
+            new = order[species, tried[k]]
+            tried[k] += 1
+            log_sum[k + 1] = log_sum[k] + log_probability[species, new]
+            if log_sum[k + 1] + best_rest[k + 1] < least:
+                tried[k] = 0  # replacements are sorted, so all later ones fall short too
+                k -= 1
+                continue
+            clash = False
+            for earlier in range(k):
+                clash |= elements[picked[earlier]] == elements[new]
+            if clash:
+                continue
+            picked[k] = new
+            charge[k + 1] = charge[k] + charges[new] * amounts[offsets[i] + k]
+            if k + 1 < width:
+                k += 1
+                continue
+            changed = False
+            for slot in range(width):
+                changed |= elements[picked[slot]] != elements[old[offsets[i] + slot]]
+            if abs(charge[width]) < 1e-6 and changed:
+                if fill:
+                    logs[starts[i] + counts[i]] = log_sum[width]
+                    for slot in range(width):
+                        chosen[position] = picked[slot]
+                        position += 1
+                counts[i] += 1
+    return counts

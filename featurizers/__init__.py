@@ -1,0 +1,1 @@
+"""Feature sets: numbers that describe candidates, computed for whole batches."""

@@ -1,0 +1,125 @@
+"""Features of the crystal that cost next to nothing: density, packing and symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.composition import Compositions
+from matloop.data.crystals import Crystals
+from matloop.data.elements import element_table
+from matloop.data.errors import BatchError
+from matloop.featurizers.base import Features, no_codes
+
+_DALTON_PER_CUBIC_ANGSTROM = 1.66053906660  # g/cm3, CODATA 2018
+SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance matminer's global symmetry features use
+
+
+class Density:
+    """Density (g/cm3), volume per atom (Å3), packing fraction and shortest distance (Å).
+
+    The packing fraction is the volume of spheres with the elements' atomic radii over the cell's volume, as in
+    matminer's ``DensityFeatures``.
+    """
+
+    name = "density"
+    version = "1"
+    needs_crystal = True
+    parameters: Mapping[str, Any] = {}
+    feature_names = ("density", "volume per atom", "packing fraction", "shortest distance")
+
+    def __init__(self) -> None:
+        self._table = element_table().columns(("atomic_mass", "atomic_radius"))
+
+    def featurize(self, batch: CandidateBatch) -> Features:
+        """Features of each candidate, shape (n, 4)."""
+        crystals = _crystals(batch)
+        cells = crystals.compositions()  # the batch's own compositions may count formula units, not cells
+        mass = self._table[cells.elements, 0] * cells.amounts
+        spheres = 4 / 3 * np.pi * self._table[cells.elements, 1] ** 3 * cells.amounts
+        volumes = crystals.volumes
+        values = np.column_stack(
+            [
+                _DALTON_PER_CUBIC_ANGSTROM * np.bincount(cells.rows, mass, minlength=len(batch)) / volumes,
+                volumes / crystals.site_counts,
+                np.bincount(cells.rows, spheres, minlength=len(batch)) / volumes,
+                crystals.shortest_distances(),
+            ]
+        )
+        return Features(values, self._codes(cells))
+
+    def _codes(self, cells: Compositions) -> NDArray[np.str_]:
+        no_radius = np.isnan(self._table).any(axis=1)[cells.elements]
+        missing = np.bincount(cells.rows, no_radius, minlength=len(cells)) > 0
+        return np.where(missing, "E-FEATURE-NODATA", no_codes(len(cells)))
+
+
+class Symmetry:
+    """Space group number and crystal system (1 cubic to 7 triclinic, matminer's numbering).
+
+    A batch that already knows its space groups (column ``space_group_number``, as substituted candidates inherit from
+    their parent) is believed; otherwise each crystal is analysed with moyo at a tolerance of 0.1 Å.
+    """
+
+    name = "symmetry"
+    version = "1"
+    needs_crystal = True
+    parameters: Mapping[str, Any] = {"symprec": SYMMETRY_TOLERANCE}
+    feature_names = ("spacegroup_num", "crystal_system_int")
+
+    def featurize(self, batch: CandidateBatch) -> Features:
+        """Features of each candidate, shape (n, 2)."""
+        if "space_group_number" in batch.table.column_names:
+            numbers = batch.column("space_group_number").astype(float)
+        else:
+            numbers = space_group_numbers(_crystals(batch))
+        known = np.isfinite(numbers)
+        systems = np.where(known, crystal_systems(np.where(known, numbers, 1)), np.nan)
+        codes = np.where(known, no_codes(len(batch)), "E-FEATURE-FAILED")
+        return Features(np.column_stack([numbers, systems]), codes)
+
+
+# Last space group number of triclinic, monoclinic, orthorhombic, tetragonal, trigonal, hexagonal (Int. Tables A).
+_LAST_OF_SYSTEM = np.array([2, 15, 74, 142, 167, 194])
+CRYSTAL_SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
+
+
+def crystal_systems(space_groups: NDArray[np.number]) -> NDArray[np.int64]:
+    """Crystal system of each space group number: 1 cubic, 2 hexagonal, ... 7 triclinic.
+
+    >>> crystal_systems(np.array([225, 194, 167, 2])).tolist()
+    [1, 2, 3, 7]
+    """
+    return 7 - np.searchsorted(_LAST_OF_SYSTEM, space_groups, side="left")
+
+
+def space_group_numbers(crystals: Crystals, *, tolerance: float = SYMMETRY_TOLERANCE) -> NDArray[np.float64]:
+    """International number of each crystal's space group by moyo, nan where it finds none.
+
+    Args:
+        crystals: n crystals that passed the gate :meth:`Crystals.row_codes`.
+        tolerance: Symmetry tolerance in Å.
+    """
+    import moyopy
+
+    numbers = np.full(len(crystals), np.nan)
+    for i in range(len(crystals)):
+        sites = slice(crystals.offsets[i], crystals.offsets[i + 1])
+        cell = moyopy.Cell(
+            crystals.lattice[i].tolist(), crystals.frac_coords[sites].tolist(), crystals.species[sites].tolist()
+        )
+        try:
+            numbers[i] = moyopy.MoyoDataset(cell, symprec=tolerance).number
+        except ValueError:  # too large a tolerance for the cell; the row is reported, the batch goes on
+            continue
+    return numbers
+
+
+def _crystals(batch: CandidateBatch) -> Crystals:
+    if batch.crystals is None:
+        raise BatchError("candidates without crystals", "a batch with cells and sites")
+    return batch.crystals

@@ -1,0 +1,40 @@
+"""Featurizers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matloop.data.registry import lookup
+from matloop.featurizers.base import FeatureSet
+
+FEATURIZERS: Mapping[str, str] = {
+    "magpie": "matloop.featurizers.composition:Magpie",
+    "stoichiometry": "matloop.featurizers.composition:Stoichiometry",
+    "valence_orbital": "matloop.featurizers.composition:ValenceOrbital",
+    "element_fraction": "matloop.featurizers.composition:ElementFraction",
+    "density": "matloop.featurizers.crystal:Density",
+    "symmetry": "matloop.featurizers.crystal:Symmetry",
+    "matminer": "matloop.featurizers.matminer_adapter:MatminerFeaturizer",
+}
+
+
+def feature_set(names: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> FeatureSet:
+    """Featurizers by name, side by side.
+
+    Args:
+        names: Registered names; one with parameters is a mapping of the name to its parameters.
+
+    Raises:
+        UnknownNameError: With the nearest known name.
+
+    >>> len(feature_set(["magpie", {"matminer": {"featurizer": "BandCenter"}}]).feature_names)
+    133
+    """
+    made = []
+    for entry in names:
+        if isinstance(entry, str):
+            made.append(lookup("featurizer", FEATURIZERS, entry)())
+        else:
+            made.extend(lookup("featurizer", FEATURIZERS, name)(**options) for name, options in entry.items())
+    return FeatureSet(tuple(made))

@@ -1,0 +1,1 @@
+"""Surrogate models with calibrated uncertainty and an applicability domain."""

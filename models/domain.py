@@ -1,0 +1,69 @@
+"""Applicability domain: is a candidate close enough to what a model was trained on?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NEIGHBOURS = 5
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Mean distance to the five nearest training rows, in the features the model itself uses.
+
+    Features are standardised and weighted by the square root of their importance in the fitted model. The limit is
+    the 95th percentile of the same distance among training rows, each measured to rows of other formulas only.
+
+    Attributes:
+        centre: Mean of each feature, shape (k,).
+        weight: Factor of each feature, shape (k,).
+        points: Weighted training rows, shape (m, k), float32.
+        limit: Largest distance that counts as inside.
+    """
+
+    centre: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    points: NDArray[np.float32]
+    limit: float
+
+    @classmethod
+    def fit(
+        cls, values: NDArray[np.float64], importances: NDArray[np.float64], groups: NDArray[np.integer]
+    ) -> Domain:
+        """Learn from training features (m, k), importances (k,) and formula groups (m,)."""
+        deviation = values.std(axis=0)
+        weight = np.sqrt(importances) / np.where(deviation > 0, deviation, np.inf)
+        centre = values.mean(axis=0)
+        points = _weighted(values, centre, weight)
+        return cls(centre, weight, points, float(np.quantile(_mean_nearest(points, points, groups), 0.95)))
+
+    def distances(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""
+        return _mean_nearest(_weighted(values, self.centre, self.weight), self.points)
+
+
+def _weighted(
+    values: NDArray[np.float64], centre: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    return ((values - centre) * weight).astype(np.float32)
+
+
+def _mean_nearest(
+    rows: NDArray[np.float32], points: NDArray[np.float32], groups: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Mean distance to the nearest points; where rows are the points, those of the row's own group do not count."""
+    nearest = min(_NEIGHBOURS, len(points))
+    squared_points = np.einsum("ij,ij->i", points, points)
+    means = np.empty(len(rows))
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        squared = squared_points - 2 * (chunk @ points.T) + np.einsum("ij,ij->i", chunk, chunk)[:, None]
+        if groups is not None:
+            squared[groups[start : start + _CHUNK, None] == groups] = np.inf
+        closest = np.partition(squared, nearest - 1, axis=1)[:, :nearest]
+        means[start : start + _CHUNK] = np.sqrt(np.maximum(closest, 0)).mean(axis=1)
+    return means

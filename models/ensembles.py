@@ -1,0 +1,249 @@
+"""Tree ensembles: a mean and a spread per candidate from many trees grown on the same rows.
+
+Both families are saved as plain arrays or text and read back without running any code from the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+
+
+class Ensemble(Protocol):
+    """A regressor that also says how much its members disagree.
+
+    Attributes:
+        family: Name in the registry.
+        parameters: What it was set up with; plain JSON values.
+    """
+
+    family: ClassVar[str]
+    parameters: dict[str, Any]
+
+    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
+        """Grow on features (n, k) and targets (n,); all finite."""
+        ...
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation over the members, each (n,)."""
+        ...
+
+    def importances(self) -> NDArray[np.float64]:
+        """Share of each feature in the fit, shape (k,), sums to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted ensemble into a folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        ...
+
+
+class ExtraTrees:
+    """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)), grown by scikit-learn.
+
+    Kept as flat arrays: mean and spread over all trees come from one compiled pass, and the file is a plain ``npz``.
+
+    Args:
+        trees: Number of trees.
+        feature_share: Share of features tried at each split.
+        smallest_leaf: Fewest training rows in a leaf.
+        seed: Seed of the randomisation.
+        threads: Threads used while growing.
+    """
+
+    family: ClassVar[str] = "extra_trees"
+
+    def __init__(
+        self,
+        *,
+        trees: int = 300,
+        feature_share: float = 0.33,
+        smallest_leaf: int = 1,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self.parameters: dict[str, Any] = {
+            "trees": trees, "feature_share": feature_share, "smallest_leaf": smallest_leaf, "seed": seed
+        }  # fmt: skip
+        self._threads = threads
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
+        """Grow on features (n, k) and targets (n,); all finite."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        forest = ExtraTreesRegressor(
+            n_estimators=self.parameters["trees"],
+            max_features=self.parameters["feature_share"],
+            min_samples_leaf=self.parameters["smallest_leaf"],
+            random_state=self.parameters["seed"],
+            n_jobs=self._threads,
+        ).fit(values.astype(np.float32), target)
+        trees = [estimator.tree_ for estimator in forest.estimators_]
+        split = [tree.children_left >= 0 for tree in trees]
+        # scikit-learn grows depth first: a left child directly follows its parent, so only right children are stored,
+        # and a leaf's value takes the place of the threshold it does not need.
+        self._arrays = {
+            "starts": np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])]).astype(np.int64),
+            "feature": np.concatenate([np.where(s, t.feature, -1) for t, s in zip(trees, split, strict=True)]).astype(
+                np.int16
+            ),
+            "right": np.concatenate([np.where(s, t.children_right, 0) for t, s in zip(trees, split, strict=True)]).astype(
+                np.int32
+            ),
+            "threshold": np.concatenate(
+                [np.where(s, t.threshold, t.value[:, 0, 0]) for t, s in zip(trees, split, strict=True)]
+            ).astype(np.float32),
+            "importances": forest.feature_importances_,
+        }
+        return self
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation over the trees, each (n,)."""
+        a = self._fitted()
+        return _forest_moments(
+            np.ascontiguousarray(values, np.float32), a["starts"], a["feature"], a["right"], a["threshold"]
+        )  # type: ignore[no-any-return]
+
+    def importances(self) -> NDArray[np.float64]:
+        """Mean decrease of variance by each feature, shape (k,), sums to 1."""
+        return self._fitted()["importances"]
+
+    def save(self, folder: Path) -> None:
+        """Write ``trees.npz`` and ``parameters.json``."""
+        np.savez_compressed(folder / "trees.npz", **self._fitted())  # type: ignore[arg-type]
+        (folder / "parameters.json").write_text(json.dumps(self.parameters))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote; arrays only, never objects."""
+        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
+        with np.load(folder / "trees.npz", allow_pickle=False) as arrays:
+            ensemble._arrays = {name: arrays[name] for name in arrays.files}
+        return ensemble
+
+    def _fitted(self) -> dict[str, NDArray[Any]]:
+        if not self._arrays:
+            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
+        return self._arrays
+
+
+class BoostedTrees:
+    """Gradient-boosted trees (LightGBM), several boosters on bootstrap shares of the rows.
+
+    Args:
+        boosters: Number of boosters; their disagreement is the spread.
+        rounds: Trees per booster.
+        learning_rate: Shrinkage.
+        leaves: Largest number of leaves of a tree.
+        smallest_leaf: Fewest training rows in a leaf.
+        row_share: Share of rows each tree sees.
+        feature_share: Share of features each tree sees.
+        seed: Seed of the randomisation.
+        threads: Threads used while growing.
+    """
+
+    family: ClassVar[str] = "boosted_trees"
+
+    def __init__(
+        self,
+        *,
+        boosters: int = 8,
+        rounds: int = 400,
+        learning_rate: float = 0.05,
+        leaves: int = 31,
+        smallest_leaf: int = 5,
+        row_share: float = 0.7,
+        feature_share: float = 0.3,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self.parameters: dict[str, Any] = {
+            "boosters": boosters, "rounds": rounds, "learning_rate": learning_rate, "leaves": leaves,
+            "smallest_leaf": smallest_leaf, "row_share": row_share, "feature_share": feature_share, "seed": seed,
+        }  # fmt: skip
+        self._threads = threads
+        self._boosters: list[Any] = []
+
+    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
+        """Grow on features (n, k) and targets (n,); all finite."""
+        import lightgbm
+
+        p = self.parameters
+        settings = {
+            "objective": "regression", "learning_rate": p["learning_rate"], "num_leaves": p["leaves"],
+            "min_data_in_leaf": p["smallest_leaf"], "feature_fraction": p["feature_share"],
+            "num_threads": self._threads, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+        }  # fmt: skip
+        self._boosters = []
+        for member in range(p["boosters"]):
+            random = np.random.default_rng([p["seed"], member])
+            rows = random.permutation(len(target))[: max(int(p["row_share"] * len(target)), 1)]
+            rows.sort()
+            data = lightgbm.Dataset(values[rows], target[rows], params={"verbosity": -1})
+            seed = int(random.integers(2**31))
+            self._boosters.append(lightgbm.train({**settings, "seed": seed}, data, num_boost_round=p["rounds"]))
+        return self
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation over the boosters, each (n,)."""
+        members = np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()])
+        return members.mean(axis=0), members.std(axis=0)
+
+    def importances(self) -> NDArray[np.float64]:
+        """Gain of each feature, shape (k,), sums to 1."""
+        gain = sum(booster.feature_importance("gain") for booster in self._fitted())
+        return np.asarray(gain / max(gain.sum(), 1e-300))
+
+    def save(self, folder: Path) -> None:
+        """Write one LightGBM text file per booster and ``parameters.json``."""
+        for member, booster in enumerate(self._fitted()):
+            booster.save_model(folder / f"booster_{member}.txt")
+        (folder / "parameters.json").write_text(json.dumps(self.parameters))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        import lightgbm
+
+        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
+        count = ensemble.parameters["boosters"]
+        ensemble._boosters = [lightgbm.Booster(model_file=folder / f"booster_{member}.txt") for member in range(count)]
+        return ensemble
+
+    def _fitted(self) -> list[Any]:
+        if not self._boosters:
+            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
+        return self._boosters
+
+
+@numba.njit(cache=True, nogil=True)
+def _forest_moments(values, starts, feature, right, threshold):  # type: ignore[no-untyped-def]
+    """Mean and standard deviation over trees of the leaf values each row falls into."""
+    n, trees = len(values), len(starts) - 1
+    total, squares = np.zeros(n), np.zeros(n)
+    for tree in range(trees):  # tree by tree, so that one tree stays in cache for all rows
+        start = starts[tree]
+        for row in range(n):
+            node = start
+            while feature[node] >= 0:
+                if values[row, feature[node]] <= threshold[node]:
+                    node += 1
+                else:
+                    node = start + right[node]
+            leaf = np.float64(threshold[node])
+            total[row] += leaf
+            squares[row] += leaf * leaf
+    mean = total / trees
+    return mean, np.sqrt(np.maximum(squares / trees - mean * mean, 0.0))

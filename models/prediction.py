@@ -1,0 +1,80 @@
+"""Prediction: what a surrogate says of candidates, with the full predictive distribution behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.models.conformal import Calibration
+
+Transform = Literal["identity", "log10"]
+
+
+def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
+    """Property to model scale; minus infinity for what log10 is not defined for."""
+    if transform == "identity":
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(values), -np.inf)
+
+
+def backward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
+    """Model scale to property."""
+    return values if transform == "identity" else np.power(10.0, values)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions for n candidates; every number is nan where ``codes`` says why there is none.
+
+    Attributes:
+        centre: Ensemble mean on the model scale, shape (n,).
+        scale: Width of the predictive distribution on the model scale, shape (n,).
+        in_domain: Whether the candidate is close to the training data, shape (n,); False where not predicted.
+        codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
+        calibration: Distribution of standardised residuals.
+        transform: How the model scale came from the property.
+        bounds: Physically possible values; mean and interval are clipped to them.
+    """
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    in_domain: NDArray[np.bool_]
+    codes: NDArray[np.str_]
+    calibration: Calibration
+    transform: Transform
+    bounds: tuple[float, float]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Predicted value in the property's unit, shape (n,)."""
+        return self._value(self.centre)
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """Half the width of the central 68.3 % interval in the property's unit, shape (n,)."""
+        return (self.quantile(0.8413) - self.quantile(0.1587)) / 2
+
+    def quantile(self, probability: float) -> NDArray[np.float64]:
+        """Quantile of each predictive distribution in the property's unit, shape (n,)."""
+        return self._value(self.centre + self.scale * self.calibration.quantile(probability))
+
+    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,)."""
+        return self._cumulative(upper) - self._cumulative(lower)
+
+    def _value(self, model_scale: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip(backward(model_scale, self.transform), *self.bounds)
+
+    def _cumulative(self, threshold: float) -> NDArray[np.float64]:
+        if np.isinf(threshold):
+            return np.where(np.isnan(self.centre), np.nan, float(threshold > 0))
+        on_scale = forward(np.array([threshold]), self.transform)[0]
+        return self.calibration.cumulative((on_scale - self.centre) / self.scale)

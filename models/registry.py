@@ -1,0 +1,10 @@
+"""Ensemble families by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MODELS: Mapping[str, str] = {
+    "extra_trees": "matloop.models.ensembles:ExtraTrees",
+    "boosted_trees": "matloop.models.ensembles:BoostedTrees",
+}

@@ -1,0 +1,81 @@
+"""Training: grouped out-of-fold predictions, calibration on them, and the scores that go on a model's card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+from matloop.models.conformal import Calibration
+from matloop.models.ensembles import Ensemble
+
+FOLDS = 5
+SMALLEST_TRAINING_SET = 40  # fewer rows leave too few residuals for a 90 % interval in each fold
+
+
+def grouped_folds(
+    groups: NDArray[np.integer], *, folds: int = FOLDS, seed: int = 0
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Training and held-out rows of each fold; rows of one group (reduced formula) never stand on both sides."""
+    from sklearn.model_selection import GroupKFold
+
+    yield from GroupKFold(folds, shuffle=True, random_state=seed).split(groups, groups=groups)
+
+
+def out_of_fold(
+    make: Callable[[], Ensemble], values: NDArray[np.float64], target: NDArray[np.float64], groups: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread for each row from an ensemble that saw no row of its group, each (m,).
+
+    Raises:
+        ModelError: If there are too few rows or groups.
+    """
+    if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
+        raise ModelError(
+            f"{len(target)} training rows of {len(np.unique(groups))} formulas",
+            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
+            "add labelled rows or drop the target",
+        )
+    mean, spread = np.empty(len(target)), np.empty(len(target))
+    for train, held_out in grouped_folds(groups):
+        mean[held_out], spread[held_out] = make().fit(values[train], target[train]).predict(values[held_out])
+    return mean, spread
+
+
+def scores(
+    target: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64], groups: NDArray[np.integer]
+) -> dict[str, float]:
+    """Grouped error and interval quality of out-of-fold predictions on the model scale.
+
+    Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds.
+    """
+    from scipy.stats import spearmanr
+
+    error = np.abs(target - mean)
+    inside, width = np.empty(len(target), bool), np.empty(len(target))
+    for train, held_out in grouped_folds(groups):
+        calibration = Calibration.fit(target[train], mean[train], spread[train])
+        scale = spread[held_out] + calibration.floor
+        low, high = calibration.quantile(0.05), calibration.quantile(0.95)
+        standardised = (target[held_out] - mean[held_out]) / scale
+        inside[held_out] = (standardised >= low) & (standardised <= high)
+        width[held_out] = scale * (high - low)
+    return {
+        "mae": float(error.mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "r2": float(1 - (error**2).sum() / ((target - target.mean()) ** 2).sum()),
+        "mae_of_mean": float(np.abs(target - target.mean()).mean()),
+        "coverage_90": float(inside.mean()),
+        "width_90": float(width.mean()),
+        "width_error_rank_correlation": float(spearmanr(width, error).statistic),
+    }
+
+
+def data_hash(values: NDArray[np.float64], target: NDArray[np.float64]) -> str:
+    """sha256 of the training features and targets."""
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
+    digest.update(np.ascontiguousarray(target).tobytes())
+    return digest.hexdigest()

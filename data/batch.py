@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matloop.data.composition import Compositions
 from matloop.data.crystals import Crystals
-from matloop.data.elements import SYMBOLS
+from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import BatchError
 from matloop.data.formula import parse_formulas, write_formulas
 from matloop.data.identity import composition_ids, crystal_ids, text_id
@@ -83,16 +83,16 @@ class CandidateBatch:
     @property
     def ids(self) -> list[str]:
         """Candidate ids, in row order."""
-        return self.table.column("candidate_id").to_pylist()  # type: ignore[no-any-return]
+        return self.table.column("candidate_id").to_pylist()
 
     @property
     def formulas(self) -> list[str]:
         """Reduced formulas, in row order."""
-        return self.table.column("formula").to_pylist()  # type: ignore[no-any-return]
+        return self.table.column("formula").to_pylist()
 
     def column(self, name: str) -> NDArray[Any]:
         """A typed column as an array; nulls of a numeric column become nan."""
-        return self.table.column(name).to_numpy()  # type: ignore[no-any-return]
+        return self.table.column(name).to_numpy()
 
     def with_columns(self, **columns: Any) -> CandidateBatch:
         """A batch with further (or replaced) typed columns, each of length n."""
@@ -133,10 +133,10 @@ class CandidateBatch:
         compositions, codes = parse_formulas(formulas)
         good = np.flatnonzero(codes == "")
         compositions = compositions.take(good)
-        table = pa.table({"candidate_id": composition_ids(compositions), "formula": write_formulas(compositions)})
+        table = _identity_table(composition_ids(compositions), compositions)
         refused = [
-            Refused(int(row), text_id(formulas[row] or ""), formulas[row] or "", str(codes[row]))
-            for row in np.flatnonzero(codes != "")
+            Refused(row, text_id(formulas[row] or ""), formulas[row] or "", str(codes[row]))
+            for row in np.flatnonzero(codes != "").tolist()
         ]
         return Intake(cls(table, compositions), refused)
 
@@ -149,7 +149,7 @@ class CandidateBatch:
             columns: Further typed columns, each of length n.
         """
         compositions = crystals.compositions()
-        table = pa.table({"candidate_id": crystal_ids(crystals), "formula": write_formulas(compositions)})
+        table = _identity_table(crystal_ids(crystals), compositions)
         return cls(table, compositions, crystals).with_columns(**columns)
 
     @classmethod
@@ -163,7 +163,7 @@ class CandidateBatch:
         ]
         batch, unsound = cls._from_cells(
             [structures[row].lattice.matrix for row in ordered],
-            [np.array([site.specie.Z for site in structures[row]], np.uint8) for row in ordered],
+            [_numbers([ATOMIC_NUMBERS.get(s.specie.symbol, 0) for s in structures[row]]) for row in ordered],
             [structures[row].frac_coords.reshape(-1, 3) for row in ordered],
         )
         return Intake(batch, disordered + [refused._replace(row=ordered[refused.row]) for refused in unsound])
@@ -173,7 +173,7 @@ class CandidateBatch:
         """Candidates from periodic ASE atoms; unsound ones are refused with a row code."""
         return cls._from_cells(
             [np.asarray(image.cell) for image in atoms],
-            [image.numbers.astype(np.uint8) for image in atoms],
+            [_numbers(image.numbers) for image in atoms],
             [_fractional(image) for image in atoms],
         )
 
@@ -281,8 +281,23 @@ def _list_array(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.ListArra
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
 
 
+def _identity_table(ids: list[str], compositions: Compositions) -> pa.Table:
+    """The two columns every batch has, as text even where there are no rows to infer it from."""
+    return pa.table(
+        {"candidate_id": pa.array(ids, pa.string()), "formula": pa.array(write_formulas(compositions), pa.string())}
+    )
+
+
+def _numbers(numbers: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Atomic numbers, 0 for dummy atoms and whatever else is no element, so that the gate sees and codes it."""
+    array = np.asarray(numbers, np.int64)
+    return np.where((array > 0) & (array < len(SYMBOLS)), array, 0).astype(np.uint8)
+
+
 def _fractional(image: Atoms) -> NDArray[np.float64]:
-    """Fractional coordinates, nan where the cell is singular, so that the gate sees and codes it."""
-    if abs(np.linalg.det(np.asarray(image.cell))) < 1e-12:
-        return np.full((len(image), 3), np.nan)
-    return np.asarray(image.cell.scaled_positions(image.positions))
+    """Fractional coordinates, nan where the cell is singular or not finite, so that the gate sees and codes it."""
+    cell = np.asarray(image.cell)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 1e-12:
+            return np.full((len(image), 3), np.nan)
+        return np.asarray(image.cell.scaled_positions(image.positions))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from matloop.data.elements import SYMBOLS
 
+
 @dataclass(frozen=True)
 class Compositions:
     """Elements and amounts of ``n`` candidates in compressed sparse rows.
@@ -40,7 +41,7 @@ class Compositions:
     @property
     def totals(self) -> NDArray[np.float64]:
         """Atoms per formula unit, shape (n,)."""
-        return np.bincount(self.rows, weights=self.amounts, minlength=len(self))
+        return np.bincount(self.rows, self.amounts, len(self)).astype(np.float64)
 
     @property
     def fractions(self) -> NDArray[np.float64]:
@@ -69,9 +70,7 @@ class Compositions:
         return Compositions(self.offsets, self.elements, amounts), whole
 
 
-def gather_rows(
-    offsets: NDArray[np.int64], indices: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def gather_rows(offsets: NDArray[np.int64], indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Flat positions and new offsets that pick rows out of a ragged array.
 
     Args:
@@ -133,7 +132,7 @@ def _reduce(offsets, amounts):  # type: ignore[no-untyped-def]
         start, stop = offsets[i], offsets[i + 1]
         factor = _whole_multiplier(amounts[start:stop])
         whole[i] = factor > 0
-        divisor = 0
+        divisor = np.int64(0)
         for k in range(start, stop):
             a, b = divisor, np.int64(np.rint(amounts[k] * factor))
             while b:

@@ -66,9 +66,9 @@ class Crystals:
 
     def take(self, indices: NDArray[np.integer]) -> Crystals:
         """The crystals at ``indices``, in that order."""
-        indices = np.asarray(indices, np.int64)
-        flat, offsets = gather_rows(self.offsets, indices)
-        return Crystals(self.lattice[indices], offsets, self.species[flat], self.frac_coords[flat])
+        rows = np.asarray(indices, np.int64)
+        flat, offsets = gather_rows(self.offsets, rows)
+        return Crystals(self.lattice[rows], offsets, self.species[flat], self.frac_coords[flat])
 
     def compositions(self) -> Compositions:
         """Atoms of each element per cell."""
@@ -84,7 +84,7 @@ class Crystals:
         A cell with a nan reaches native symmetry code as a segmentation fault, so this gate comes before any such call.
         """
         counts = self.site_counts
-        placed = (np.abs(self.frac_coords) <= _LARGEST_COORDINATE).all(axis=1)  # false for nan
+        placed = np.all(np.abs(self.frac_coords) <= _LARGEST_COORDINATE, axis=1)  # false for nan
         known = (self.species >= 1) & (self.species < len(SYMBOLS))
         finite = np.isfinite(self.lattice).all(axis=(1, 2)) & self._all_sites(placed)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -1,7 +1,7 @@
 """Errors a user may meet: each says what was got, what is allowed and how to mend it, under a stable code.
 
 Two kinds exist. A :class:`MatloopError` stops what was asked (a campaign that cannot be read). A row code
-(:data:`ROW_CODES`) belongs to one candidate and never stops anything: the candidate is rejected or quarantined under it.
+(:data:`ROW_CODES`) belongs to one candidate and never stops anything: the candidate is rejected or quarantined for it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ ROW_CODES: dict[str, str] = {
     "E-FORMULA-SYNTAX": "the text is not a chemical formula",
     "E-FORMULA-ELEMENT": "the formula names something that is not an element (D, T and Xx are not; write H for D)",
     "E-FORMULA-AMOUNT": "an amount is zero, too large or not a number",
-    "E-FORMULA-AMBIGUOUS": "an ASCII dot before water can be read as a decimal point; write a hydrate with a middle dot",
+    "E-FORMULA-AMBIGUOUS": "the dot before water may be a decimal point; write a hydrate with a middle dot",
     "E-STRUCT-NONFINITE": "the cell or a coordinate is not a finite number, or a coordinate exceeds a million cells",
     "E-STRUCT-ELEMENT": "a site holds something that is not one of the elements 1 to 118",
     "E-STRUCT-CELL": "lattice planes along an axis are less than 0.1 angstroms apart; reduce the skewed cell",
@@ -112,6 +112,9 @@ ROW_CODES: dict[str, str] = {
 """Row code -> what it means. Literal, so that a code once published keeps its meaning."""
 
 
+_MOST_LISTED = 40
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """An :class:`UnknownNameError` with the nearest known name.
 
@@ -121,4 +124,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     fix = f"did you mean '{close[0]}'?" if close else "choose one of the allowed names"
-    return UnknownNameError(f"unknown {kind} '{name}'", ", ".join(names), fix)
+    allowed = ", ".join(names) if len(names) <= _MOST_LISTED else f"one of {len(names)} names"
+    return UnknownNameError(f"unknown {kind} '{name}'", allowed, fix)

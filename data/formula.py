@@ -81,15 +81,15 @@ def _normalised(texts: Iterable[str]) -> tuple[list[str], NDArray[np.bool_]]:
     out, ambiguous = [], []
     for text in texts:
         plain = text.strip()
+        pieces: list[str] = []
         if len(plain) > _MAX_LENGTH:
             plain = "?"
-        if not plain.isascii() or not plain.isalnum():
-            plain = unicodedata.normalize("NFKC", plain.replace("\u00b7", "·")).translate(_TRANSLATION)
-            plain = plain.replace(" ", "")
-        ambiguous.append(bool(_AMBIGUOUS_DOT.search(plain)))
-        if "·" in plain:
-            head, *parts = plain.split("·")
-            plain = head + "".join(f"({m[2]}){m[1]}" if (m := _HYDRATE_PART.fullmatch(p)) else "?" for p in parts)
+        elif not plain.isascii() or not plain.isalnum():
+            head, *parts = unicodedata.normalize("NFKC", plain).translate(_TRANSLATION).replace(" ", "").split("·")
+            read = [_HYDRATE_PART.fullmatch(part) for part in parts]
+            pieces = [head, *(match[2] for match in read if match)]
+            plain = head + "".join(f"({match[2]}){match[1]}" if match else "?" for match in read)
+        ambiguous.append(any(_AMBIGUOUS_DOT.search(piece) for piece in pieces))
         out.append(plain if plain.isascii() and len(plain) <= _MAX_LENGTH else "?")
     return out, np.array(ambiguous, bool)
 
@@ -245,7 +245,7 @@ def write_formulas(compositions: Compositions) -> list[str]:
 def _electronegativity() -> list[float]:
     """Pauling electronegativity by atomic number; infinite where none is defined, so that such elements come last."""
     values = element_table().columns(("pauling_electronegativity",))[:, 0]
-    return np.where(np.isnan(values), np.inf, values).tolist()  # type: ignore[no-any-return]
+    return np.where(np.isnan(values), np.inf, values).tolist()
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -12,10 +12,10 @@ Near-identical but not equal crystals get different ids; finding those is the du
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from matloop.data.composition import Compositions
 from matloop.data.crystals import Crystals, neighbour_density
@@ -66,7 +66,7 @@ def _composition_bytes(compositions: Compositions) -> list[bytes]:
     reduced, _ = compositions.reduced()
     amounts = np.round(reduced.amounts, 6)
     elements, bounds = compositions.elements, compositions.offsets.tolist()
-    spans = zip(bounds[:-1], bounds[1:], strict=True)
+    spans = itertools.pairwise(bounds)
     return [elements[start:stop].tobytes() + amounts[start:stop].tobytes() for start, stop in spans]
 
 

@@ -1,8 +1,9 @@
-"""Ions: the species of the published substitution table that have a radius, and charge-neutral assignments to compositions."""
+"""Ions of the published substitution table, and charge-neutral assignments of them to compositions."""
 
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import NamedTuple
 
 import numba
@@ -50,11 +51,13 @@ def load_ions() -> Ions:
     species = sorted(published.species, key=lambda ion: (ion.element.Z, ion.oxi_state))
     weights = np.exp([[published.get_lambda(one, other) for other in species] for one in species])
     marginal = weights.sum(axis=1)
-    radii = np.array([float(ion.ionic_radius or ion.element.atomic_radius or np.nan) for ion in species])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen warns of every ion whose ionic radius it has to replace
+        radii = np.array([float(ion.ionic_radius or ion.element.atomic_radius or np.nan) for ion in species])
     kept = np.flatnonzero(np.isfinite(radii))
     return Ions(
         np.array([ion.element.Z for ion in species], np.uint8)[kept],
-        np.array([int(ion.oxi_state) for ion in species], np.int64)[kept],
+        np.array([ion.oxi_state for ion in species], np.int64)[kept],
         np.log(marginal / weights.sum())[kept],
         np.log(weights / marginal[:, None])[np.ix_(kept, kept)],
         radii[kept],
@@ -70,7 +73,8 @@ def assign_ions(compositions: Compositions, ions: Ions) -> tuple[NDArray[np.int6
 
     Returns:
         Species of each composition entry, -1 where none was found, and which compositions have an assignment.
-        The most electronegative element is always an anion. Compositions of more than six elements, with an element outside the table, or neutral only with mixed valence
+        The most electronegative element is always an anion.
+        Compositions of more than six elements, with an element outside the table, or neutral only with mixed valence
         (Fe3O4) have none.
     """
     chosen = np.full(len(compositions.elements), -1, np.int64)

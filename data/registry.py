@@ -1,7 +1,8 @@
 """Sources and generators by name, and the loader all registries share.
 
 A registry is a literal table, name -> ``module:attribute``, imported only when asked for. Other packages add entries
-through entry points of the groups ``matloop.sources``, ``matloop.featurizers``, ``matloop.models``, ``matloop.filters``.
+through entry points of the groups ``matloop.sources``, ``matloop.featurizers``, ``matloop.models`` and
+``matloop.filters``.
 """
 
 from __future__ import annotations

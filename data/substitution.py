@@ -9,6 +9,7 @@ of the unscaled cell (``benchmarks/substitution.py``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -80,7 +81,7 @@ class IonicSubstitution:
 
     name = "ionic_substitution"
 
-    def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-6, max_sites: int = 40) -> None:
+    def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-4, max_sites: int = 40) -> None:
         if limit < 1 or not 0 < min_probability < 1 or max_sites < 1:
             raise GeneratorError(
                 f"limit={limit}, min_probability={min_probability}, max_sites={max_sites}",
@@ -239,7 +240,7 @@ def _describe(part: Plan, parents: Parents, parent_ids: list[str], ions: Ions) -
     before, after, bounds = parents.ions[old].tolist(), part.ions.tolist(), part.offsets.tolist()
     formulas = parents.batch.table.column("formula").take(part.parents).to_pylist()
     lines = []
-    for row, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for row, (start, stop) in enumerate(itertools.pairwise(bounds)):
         swaps = [f"{labels[before[k]]} to {labels[after[k]]}" for k in range(start, stop) if before[k] != after[k]]
         lines.append(f"{formulas[row]} ({parent_ids[row]}), {', '.join(swaps)}")
     return lines

@@ -20,7 +20,7 @@ _SIZE_LIMIT = 2_000_000_000  # bytes
 
 
 class FormulaTable:
-    """Formulas from one column of a file; every cell is read as text, so ``NaN``, ``InF`` and ``007`` stay what they are.
+    """Formulas from one column of a file; cells are read as text, so ``NaN``, ``InF`` and ``007`` stay what they are.
 
     Args:
         path: A ``.csv`` or ``.parquet`` file.
@@ -35,6 +35,8 @@ class FormulaTable:
 
     def __init__(self, path: str, *, formula_column: str = "formula", id_column: str | None = None) -> None:
         self.path = Path(path)
+        if not self.path.is_file():
+            raise InputFileError(f"no file {path}", "a .csv or .parquet file, its path relative to the working folder")
         self.formula_column, self.id_column = formula_column, id_column
 
     @cached_property

@@ -35,7 +35,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "V/K": ("Seebeck coefficient", 1e6),
     "1e15/(ohm m s)": ("conductivity per relaxation time", 1.0),
     "1e9 W/(K2 m s)": ("power factor per relaxation time", 1.0),
-    "1e9 W/(K m s)": ("thermal conductivity per relaxation time", 1.0),
+    "1e9 W/(K m s)": ("electronic thermal conductivity per relaxation time", 1.0),
 }
 
 # Other spellings people write, after Unicode normalisation (NFKC), without spaces.
@@ -105,7 +105,7 @@ def convert(value: float, unit: str, to: str) -> float:
     if source_dimension != target_dimension:
         same = [name for name, (dimension, _) in UNITS.items() if dimension == target_dimension]
         raise UnitError(
-            f"unit '{unit}' is a {source_dimension}, not a {target_dimension}",
+            f"unit '{unit}' measures {source_dimension}, not {target_dimension}",
             ", ".join(same),
             f"write the value in '{target}'",
         )

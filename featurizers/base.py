@@ -29,7 +29,7 @@ class Features(NamedTuple):
 
     values: NDArray[np.float64]
     codes: NDArray[np.str_]
-    details: Mapping[int, str] = {}  # noqa: RUF012  # never written to
+    details: Mapping[int, str] = {}  # never written to
 
 
 @runtime_checkable
@@ -84,7 +84,8 @@ class FeatureSet:
             Values of shape (n, len(feature_names)). A row with any non-finite value has a code.
         """
         blocks = [featurize_checked(featurizer, batch) for featurizer in self.featurizers]
-        codes, details = no_codes(len(batch)), {}
+        codes = no_codes(len(batch))
+        details: dict[int, str] = {}
         for block in blocks:
             codes = np.where(codes == "", block.codes, codes)
             details = {**block.details, **details}

@@ -36,9 +36,7 @@ class MatminerFeaturizer:
 
     name = "matminer"
 
-    def __init__(
-        self, featurizer: str, *, preset: str | None = None, options: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, featurizer: str, *, preset: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         import matminer
         from matminer.featurizers import composition, structure
 
@@ -57,7 +55,7 @@ class MatminerFeaturizer:
             )
             self._featurizer.set_n_jobs(1)  # its process pool cannot start inside a Dask worker
             self.feature_names = tuple(f"{featurizer} {label}" for label in self._featurizer.feature_labels())
-        except Exception as error:  # noqa: BLE001  # whatever a foreign constructor raises, the user gets one message
+        except Exception as error:  # whatever a foreign constructor raises, the user gets one message
             raise FeaturizerError(
                 f"matminer's {featurizer} refused preset={preset!r}, options={dict(options or {})!r}: {error}",
                 "a preset and options that its documentation lists, and a class that needs no fitting",

@@ -28,9 +28,7 @@ class Calibration:
     residuals: NDArray[np.float64]
 
     @classmethod
-    def fit(
-        cls, target: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64]
-    ) -> Calibration:
+    def fit(cls, target: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64]) -> Calibration:
         """Learn from out-of-fold predictions, all of shape (m,).
 
         The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose

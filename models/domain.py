@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEIGHBOURS = 5
+_SHORTLIST = 16
 _CHUNK = 4096
 
 
@@ -31,9 +32,7 @@ class Domain:
     limit: float
 
     @classmethod
-    def fit(
-        cls, values: NDArray[np.float64], importances: NDArray[np.float64], groups: NDArray[np.integer]
-    ) -> Domain:
+    def fit(cls, values: NDArray[np.float64], importances: NDArray[np.float64], groups: NDArray[np.integer]) -> Domain:
         """Learn from training features (m, k), importances (k,) and formula groups (m,)."""
         deviation = values.std(axis=0)
         weight = np.sqrt(importances) / np.where(deviation > 0, deviation, np.inf)
@@ -55,15 +54,21 @@ def _weighted(
 def _mean_nearest(
     rows: NDArray[np.float32], points: NDArray[np.float32], groups: NDArray[np.integer] | None = None
 ) -> NDArray[np.float64]:
-    """Mean distance to the nearest points; where rows are the points, those of the row's own group do not count."""
-    nearest = min(_NEIGHBOURS, len(points))
+    """Mean distance to the nearest points; where rows are the points, those of the row's own group do not count.
+
+    A matrix product finds a few near points; its last digits depend on how many rows it is given, so their distances
+    are then summed row by row.
+    """
+    shortlist = min(_SHORTLIST, len(points))
     squared_points = np.einsum("ij,ij->i", points, points)
     means = np.empty(len(rows))
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
-        squared = squared_points - 2 * (chunk @ points.T) + np.einsum("ij,ij->i", chunk, chunk)[:, None]
+        estimate = squared_points - 2 * (chunk @ points.T)
         if groups is not None:
-            squared[groups[start : start + _CHUNK, None] == groups] = np.inf
-        closest = np.partition(squared, nearest - 1, axis=1)[:, :nearest]
-        means[start : start + _CHUNK] = np.sqrt(np.maximum(closest, 0)).mean(axis=1)
+            estimate[groups[start : start + _CHUNK, None] == groups] = np.inf
+        near = np.argpartition(estimate, shortlist - 1, axis=1)[:, :shortlist]
+        squared = ((chunk[:, None] - points[near]) ** 2).sum(axis=2)
+        squared[np.isinf(np.take_along_axis(estimate, near, axis=1))] = np.inf
+        means[start : start + _CHUNK] = np.sqrt(np.sort(squared, axis=1)[:, :_NEIGHBOURS]).mean(axis=1)
     return means

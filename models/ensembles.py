@@ -5,6 +5,7 @@ Both families are saved as plain arrays or text and read back without running an
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -67,7 +68,7 @@ class ExtraTrees:
     def __init__(
         self,
         *,
-        trees: int = 300,
+        trees: int = 200,
         feature_share: float = 0.33,
         smallest_leaf: int = 1,
         seed: int = 0,
@@ -99,11 +100,11 @@ class ExtraTrees:
             "feature": np.concatenate([np.where(s, t.feature, -1) for t, s in zip(trees, split, strict=True)]).astype(
                 np.int16
             ),
-            "right": np.concatenate([np.where(s, t.children_right, 0) for t, s in zip(trees, split, strict=True)]).astype(
-                np.int32
-            ),
+            "right": np.concatenate(
+                [np.where(s, t.children_right, 0) for t, s in zip(trees, split, strict=True)]
+            ).astype(np.int32),
             "threshold": np.concatenate(
-                [np.where(s, t.threshold, t.value[:, 0, 0]) for t, s in zip(trees, split, strict=True)]
+                [np.where(s, _rounded_down(t.threshold), t.value[:, 0, 0]) for t, s in zip(trees, split, strict=True)]
             ).astype(np.float32),
             "importances": forest.feature_importances_,
         }
@@ -112,9 +113,11 @@ class ExtraTrees:
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation over the trees, each (n,)."""
         a = self._fitted()
+        if values.shape[1] != len(a["importances"]):
+            raise ModelError(f"{values.shape[1]} features", f"the {len(a['importances'])} it was fitted on")
         return _forest_moments(
             np.ascontiguousarray(values, np.float32), a["starts"], a["feature"], a["right"], a["threshold"]
-        )  # type: ignore[no-any-return]
+        )
 
     def importances(self) -> NDArray[np.float64]:
         """Mean decrease of variance by each feature, shape (k,), sums to 1."""
@@ -129,8 +132,8 @@ class ExtraTrees:
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote; arrays only, never objects."""
         ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
-        with np.load(folder / "trees.npz", allow_pickle=False) as arrays:
-            ensemble._arrays = {name: arrays[name] for name in arrays.files}
+        ensemble._arrays = read_arrays(folder / "trees.npz")
+        _check_forest(**ensemble._arrays)
         return ensemble
 
     def _fitted(self) -> dict[str, NDArray[Any]]:
@@ -226,6 +229,34 @@ class BoostedTrees:
         if not self._boosters:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
         return self._boosters
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of an ``npz`` file, never objects."""
+    # From memory: numpy leaves the file of a damaged archive open.
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Thresholds in single precision that send every single-precision feature the same way as the exact ones."""
+    single = thresholds.astype(np.float32)
+    return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _check_forest(
+    starts: NDArray[Any], feature: NDArray[Any], right: NDArray[Any], threshold: NDArray[Any], importances: NDArray[Any]
+) -> None:
+    """Refuse arrays under which the compiled pass would leave a tree or never reach a leaf."""
+    sizes = np.diff(starts)
+    sound = starts[0] == 0 and (sizes > 0).all() and len(feature) == len(right) == len(threshold) == starts[-1]
+    if sound:
+        node = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
+        split = feature >= 0
+        inside = (right > node + 1) & (right < np.repeat(sizes, sizes))
+        sound = bool((inside | ~split).all() and (feature < len(importances)).all())
+    if not sound:
+        raise ModelError("trees.npz does not describe trees", "the file that save() wrote", "train again")
 
 
 @numba.njit(cache=True, nogil=True)

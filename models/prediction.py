@@ -67,8 +67,16 @@ class Prediction:
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
-        """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,)."""
-        return self._cumulative(upper) - self._cumulative(lower)
+        """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
+
+        What the distribution holds beyond a physical bound counts as lying on it, as in :meth:`quantile`.
+        """
+        least, most = self.bounds
+        if upper < least or lower > most:
+            return np.where(np.isnan(self.centre), np.nan, 0.0)
+        return self._cumulative(np.inf if upper >= most else upper) - self._cumulative(
+            -np.inf if lower <= least else lower
+        )
 
     def _value(self, model_scale: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(backward(model_scale, self.transform), *self.bounds)

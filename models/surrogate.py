@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.errors import FingerprintError, ModelError
+from matloop.data.errors import FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
 from matloop.data.schema import property_named
 from matloop.models.conformal import Calibration
 from matloop.models.domain import Domain
-from matloop.models.ensembles import Ensemble
-from matloop.models.prediction import Prediction, Transform, forward
+from matloop.models.ensembles import Ensemble, read_arrays
+from matloop.models.prediction import Prediction, Transform, backward, forward
 from matloop.models.registry import MODELS
 from matloop.models.training import data_hash, out_of_fold, scores
 
@@ -94,7 +97,7 @@ class Surrogate:
         values, truth, group = features.values[used], scaled[used], groups[used]
 
         def make() -> Ensemble:
-            return make_ensemble(**(parameters or {}))  # type: ignore[no-any-return]
+            return make_ensemble(**(parameters or {}))
 
         mean, spread = out_of_fold(make, values, truth, group)
         ensemble = make().fit(values, truth)
@@ -110,6 +113,7 @@ class Surrogate:
             "rows_trained": len(used),
             "rows_left_out": labelled - len(used),
             "formulas": len(np.unique(group)),
+            "best_of_training": [float(q) for q in np.quantile(np.asarray(target)[used], [0.05, 0.95])],
             "split": "5 folds grouped by reduced formula",
             "scores": scores(truth, mean, spread, group),
             "data_sha256": data_hash(values, truth),
@@ -118,7 +122,7 @@ class Surrogate:
         }
         return cls(
             property_name, transform, ensemble, Calibration.fit(truth, mean, spread),
-            Domain.fit(values, ensemble.importances(), group), features.elements[used].any(axis=0),
+            Domain.fit(values, ensemble.importances(), group), np.any(features.elements[used], axis=0),
             OutOfFold(truth, mean, spread), card,
         )  # fmt: skip
 
@@ -154,43 +158,69 @@ class Surrogate:
         return Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds)
 
     def save(self, folder: Path) -> None:
-        """Write into a new folder: native or array files, ``surrogate.npz`` and ``card.json``; no pickle."""
+        """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""
         folder.mkdir(parents=True)
         self.ensemble.save(folder)
         golden = self.domain.points[:_GOLDEN_ROWS] / np.where(self.domain.weight > 0, self.domain.weight, np.inf)
         golden_values = (golden + self.domain.centre).astype(float)
+        card = json.dumps(self.card, indent=1, ensure_ascii=False)
         np.savez_compressed(
             folder / "surrogate.npz",
             floor=self.calibration.floor, residuals=self.calibration.residuals, elements=self.elements,
             domain_centre=self.domain.centre, domain_weight=self.domain.weight, domain_points=self.domain.points,
-            domain_limit=self.domain.limit, target=self.training.target, mean=self.training.mean,
-            spread=self.training.spread, golden_values=golden_values,
-            golden_centre=self.ensemble.predict(golden_values)[0],
+            domain_limit=self.domain.limit, golden_values=golden_values,
+            golden_centre=self.ensemble.predict(golden_values)[0], card_sha256=_text_hash(card),
         )  # fmt: skip
-        (folder / "card.json").write_text(json.dumps(self.card, indent=1, ensure_ascii=False))
+        pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
+        (folder / "card.json").write_text(card, encoding="utf-8")
+
+    def _out_of_fold_table(self) -> pa.Table:
+        """Target, mean and 90 % interval in the property's unit, and the spread on the model scale."""
+        oof = self.training
+        scale = oof.spread + self.calibration.floor
+        ends = [oof.mean + scale * self.calibration.quantile(probability) for probability in (0.05, 0.95)]
+        columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
+        own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
+        return pa.table({**own_unit, "spread": oof.spread})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote and repeat a few of its predictions.
 
         Raises:
-            ModelError: If the folder is no model, or the predictions come out differently here.
+            ModelError: If the folder is no model, its card was changed, or the predictions come out differently here.
         """
         try:
-            card = json.loads((folder / "card.json").read_text())
-            with np.load(folder / "surrogate.npz", allow_pickle=False) as arrays:
-                a = {name: arrays[name] for name in arrays.files}
+            text = (folder / "card.json").read_text(encoding="utf-8")
+            card = json.loads(text)
+            a = read_arrays(folder / "surrogate.npz")
+            if a["card_sha256"].item() != _text_hash(text):
+                raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
+            table = pq.read_table(folder / "out_of_fold.parquet")
             ensemble = lookup("model", MODELS, card["family"]).load(folder)
-        except (OSError, ValueError, KeyError) as error:
+            golden = ensemble.predict(a["golden_values"])[0]
+            model = cls(
+                card["property"], card["transform"], ensemble, Calibration(float(a["floor"]), a["residuals"]),
+                Domain(a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"])),
+                a["elements"], _out_of_fold(table, card["transform"]), card,
+            )  # fmt: skip
+        except MatloopError:
+            raise
+        except Exception as error:  # whatever a damaged file makes a reader raise, the user gets one message
             raise ModelError(f"no readable model in {folder.name}: {error}", "a folder that save() wrote") from error
-        if not np.allclose(ensemble.predict(a["golden_values"])[0], a["golden_centre"], rtol=1e-6, atol=1e-9):
+        if not np.allclose(golden, a["golden_centre"], rtol=1e-6, atol=1e-9):
             raise ModelError(
-                f"the {card['property']} model predicts other numbers here than where it was trained",
+                f"the {model.property_name} model predicts other numbers here than where it was trained",
                 f"the versions on its card: {card['versions']}",
                 "install those versions or train again",
             )
-        return cls(
-            card["property"], card["transform"], ensemble, Calibration(float(a["floor"]), a["residuals"]),
-            Domain(a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"])),
-            a["elements"], OutOfFold(a["target"], a["mean"], a["spread"]), card,
-        )  # fmt: skip
+        return model
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
+    target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
+    return OutOfFold(target, mean, table["spread"].to_numpy())

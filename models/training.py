@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from matloop.models.conformal import Calibration
 from matloop.models.ensembles import Ensemble
 
 FOLDS = 5
+COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SMALLEST_TRAINING_SET = 40  # fewer rows leave too few residuals for a 90 % interval in each fold
 
 
@@ -47,7 +49,7 @@ def out_of_fold(
 
 def scores(
     target: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64], groups: NDArray[np.integer]
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Grouped error and interval quality of out-of-fold predictions on the model scale.
 
     Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds.
@@ -55,20 +57,20 @@ def scores(
     from scipy.stats import spearmanr
 
     error = np.abs(target - mean)
-    inside, width = np.empty(len(target), bool), np.empty(len(target))
+    position, width = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups):
         calibration = Calibration.fit(target[train], mean[train], spread[train])
         scale = spread[held_out] + calibration.floor
-        low, high = calibration.quantile(0.05), calibration.quantile(0.95)
-        standardised = (target[held_out] - mean[held_out]) / scale
-        inside[held_out] = (standardised >= low) & (standardised <= high)
-        width[held_out] = scale * (high - low)
+        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale)
+        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))
+    central = 2 * np.abs(position - 0.5)  # smallest central interval that holds the truth
     return {
         "mae": float(error.mean()),
         "rmse": float(np.sqrt((error**2).mean())),
         "r2": float(1 - (error**2).sum() / ((target - target.mean()) ** 2).sum()),
         "mae_of_mean": float(np.abs(target - target.mean()).mean()),
-        "coverage_90": float(inside.mean()),
+        "coverage_90": float((central <= 0.9).mean()),
+        "coverage_curve": [[level, float((central <= level).mean())] for level in COVERAGE_LEVELS],
         "width_90": float(width.mean()),
         "width_error_rank_correlation": float(spearmanr(width, error).statistic),
     }

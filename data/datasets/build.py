@@ -150,7 +150,9 @@ def build_table(sets: dict[str, dict[str, Row]], kept: dict[str, Cell]) -> pa.Ta
     }
     for dataset in SETS:
         values[f"in_{dataset.split('_')[0]}"] = [i in sets[dataset] for i in kept]
-    arrays = {c.name: pa.array(values[c.name], c.type) for c in COLUMNS if c.name in ("lattice", "species", "frac_coords")}
+    arrays = {
+        c.name: pa.array(values[c.name], c.type) for c in COLUMNS if c.name in ("lattice", "species", "frac_coords")
+    }
     values["candidate_id"] = list(crystal_ids(crystals_from_columns(arrays)))
     fields = []
     for column in COLUMNS:

@@ -1,0 +1,131 @@
+"""Run directories: what a run writes, where, and without ever leaving half a file under its final name.
+
+::
+
+    campaign.yaml          the campaign as resolved
+    run.json               versions, seed, counts, funnel, timings
+    models/PROPERTY/       one surrogate each, with its card
+    partitions/            one Parquet file per partition: the outcome of every row
+    ranked.parquet         the ranked candidates with cells, predictions and probabilities
+    shortlist.csv, cif/    what is handed to a lab
+    report.html            the same for reading
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matloop.data.errors import RunError
+
+# A spreadsheet takes text that starts so for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class RunDirectory:
+    """Paths and whole-file writes of one run.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path | None, name: str) -> RunDirectory:
+        """A new run directory.
+
+        Args:
+            folder: Where to put it; must be empty or not exist. By default ``runs/NAME-DATE-TIME``.
+            name: Campaign name for the default.
+
+        Raises:
+            RunError: If the folder holds something already or cannot be made.
+        """
+        if folder is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+            choices = [Path("runs") / f"{name}-{stamp}{suffix}" for suffix in ("", *(f"-{i}" for i in range(2, 100)))]
+            folder = next(choice for choice in choices if not choice.exists())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
+            run = cls(folder)
+            for part in (run.models, run.partitions, run.cif):
+                part.mkdir()
+        except OSError as error:
+            raise RunError(f"cannot create {folder}: {error.strerror}", "a folder you may write to") from error
+        return run
+
+    models = property(lambda self: self.folder / "models")
+    partitions = property(lambda self: self.folder / "partitions")
+    cif = property(lambda self: self.folder / "cif")
+    ranked = property(lambda self: self.folder / "ranked.parquet")
+    summary = property(lambda self: self.folder / "run.json")
+    report = property(lambda self: self.folder / "report.html")
+    shortlist = property(lambda self: self.folder / "shortlist.csv")
+
+    def partition(self, index: int) -> Path:
+        """File of one partition."""
+        return Path(self.partitions / f"part-{index:05d}.parquet")
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, flush it to disk and only then give it its name."""
+    handle, draft_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    os.close(handle)
+    draft = Path(draft_name)
+    try:
+        write(draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one Parquet file, whole or not at all."""
+    write_whole(path, lambda draft: pq.write_table(table, draft, compression="zstd"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one text file, whole or not at all."""
+
+    def fill(draft: Path) -> None:
+        draft.write_text(text, encoding="utf-8")
+
+    write_whole(path, fill)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write one JSON file, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write one CSV file that spreadsheets open as data: text that looks like a formula gets an apostrophe."""
+
+    def fill(draft: Path) -> None:
+        # The byte-order mark makes spreadsheets read Å and Chinese labels as UTF-8.
+        with draft.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows([_plain_cell(cell) for cell in row] for row in rows)
+
+    write_whole(path, fill)
+
+
+def _plain_cell(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

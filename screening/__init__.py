@@ -1,0 +1,1 @@
+"""Campaigns, filters, targets, ranking, shortlists and reports."""

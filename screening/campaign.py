@@ -1,0 +1,139 @@
+"""A campaign: where candidates come from, which are filtered out, what is wanted and how the shortlist is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+
+from matloop.data.schema import property_named
+from matloop.data.units import convert
+
+Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Entry(_Frozen):
+    """A registered thing by name, with its options.
+
+    In a campaign it is written as the bare name, as ``name: {option: value}``, or as ``name: value`` where the thing
+    takes one unnamed argument.
+    """
+
+    name: str = Field(description="Name in the registry.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments.")
+    argument: list[Any] | str | int | float | None = Field(None, description="The one unnamed argument, if any.")
+
+    def make(self, factory: Callable[..., Any]) -> Any:
+        """Call the registered factory with the options."""
+        return factory(**self.options) if self.argument is None else factory(self.argument, **self.options)
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        if self.argument is not None:
+            return {self.name: self.argument}
+        return {self.name: self.options} if self.options else self.name
+
+
+def _read_entry(written: Any) -> Any:
+    if isinstance(written, str):
+        return {"name": written}
+    if isinstance(written, Mapping) and len(written) == 1:
+        ((name, options),) = written.items()
+        if isinstance(options, Mapping):
+            return {"name": name, "options": dict(options)}
+        return {"name": name, "argument": options}
+    if isinstance(written, Entry):
+        return written
+    raise ValueError("write a name, or one name with its options: 'name: {option: value}'")
+
+
+Entries = tuple[Annotated[Entry, BeforeValidator(_read_entry)], ...]
+
+
+class Target(_Frozen):
+    """What is wanted of one property.
+
+    ``maximize`` and ``minimize`` ask to beat a reference: ``value``, or where it is left out the best 5 % of the
+    training data. So every target is a range, and candidates rank by the probability of lying in all of them.
+    """
+
+    property: str = Field(description="Name of the property.")
+    goal: Goal = Field(description="What is wanted of it.")
+    unit: str = Field(description="Unit of the numbers below; always required.")
+    value: float | None = Field(None, description="Threshold, in `unit`.")
+    lower: float | None = Field(None, description="Lower end of a window, in `unit`.")
+    upper: float | None = Field(None, description="Upper end of a window, in `unit`.")
+    family: str | None = Field(None, description="Ensemble family; the stage's where left out.")
+    transform: Literal["identity", "log10"] = Field("identity", description="Scale the surrogate works on.")
+
+    @model_validator(mode="after")
+    def _numbers_fit_goal(self) -> Self:
+        if self.goal == "window":
+            if self.lower is None or self.upper is None or self.value is not None or self.lower >= self.upper:
+                raise ValueError("goal 'window' takes 'lower' and 'upper' (lower < upper) and no 'value'")
+        elif self.lower is not None or self.upper is not None:
+            raise ValueError(f"goal '{self.goal}' takes 'value', not 'lower' or 'upper'")
+        elif self.goal in ("at_least", "at_most") and self.value is None:
+            raise ValueError(f"goal '{self.goal}' needs a 'value'")
+        return self
+
+    def range(self, best_of_training: tuple[float, float]) -> tuple[float, float]:
+        """Lower and upper end in the property's own unit, infinite where open.
+
+        Args:
+            best_of_training: 5th and 95th percentile of the training data, in the property's unit.
+
+        Raises:
+            UnknownNameError: For an unknown property or unit.
+            UnitError: If the unit measures something else.
+        """
+        own = property_named(self.property).unit
+        low, high = float("-inf"), float("inf")
+        if self.goal == "window":
+            return tuple(convert(end, self.unit, own) for end in (self.lower, self.upper))  # type: ignore[arg-type,return-value]
+        if self.goal in ("at_least", "maximize"):
+            low = best_of_training[1] if self.value is None else convert(self.value, self.unit, own)
+        else:
+            high = best_of_training[0] if self.value is None else convert(self.value, self.unit, own)
+        return low, high
+
+
+class SurrogateStage(_Frozen):
+    """Score every candidate with one surrogate per target, and keep the most probable ones."""
+
+    features: Entries = Field(min_length=1, description="Featurizers, side by side.")
+    family: str = Field("extra_trees", description="Ensemble family of the surrogates.")
+    keep: int = Field(gt=0, le=100_000, description="How many candidates are ranked.")
+
+
+class Shortlist(_Frozen):
+    """How the ranked candidates become a shortlist."""
+
+    size: int = Field(gt=0, le=1000, description="How many candidates are handed on.")
+    diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 never repeats an element.")
+    explore: bool = Field(False, description="Whether candidates outside a surrogate's domain may be ranked.")
+
+
+class Campaign(_Frozen):
+    """Everything that determines a run's result."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Used in folder names.")
+    title: str = Field("", max_length=300, description="One line for people.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    sources: Entries = Field(min_length=1, description="Where candidates come from.")
+    filters: Entries = Field((), description="Hard filters, applied in this order.")
+    targets: tuple[Target, ...] = Field(min_length=1, max_length=10, description="What is wanted.")
+    surrogates: SurrogateStage = Field(description="The scoring stage.")
+    shortlist: Shortlist = Field(description="The final choice.")
+
+    @model_validator(mode="after")
+    def _one_target_per_property(self) -> Self:
+        names = [target.property for target in self.targets]
+        if len(set(names)) != len(names):
+            raise ValueError("two targets for one property; write one with goal 'window'")
+        return self

@@ -1,0 +1,163 @@
+"""Reading a campaign file: YAML 1.2 as plain data, with the line of every problem."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from matloop.data.errors import CampaignError
+from matloop.screening.campaign import Campaign
+
+_LARGEST_FILE = 200_000  # bytes
+_DEEPEST = 20
+_MOST_NODES = 20_000
+
+Location = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a campaign.
+
+    Attributes:
+        line: Line in the file, counted from 1; 0 where the file as a whole is meant.
+        where: Path to the entry, for example ``targets.0.unit``.
+        message: What was got, what is allowed, how to mend it.
+    """
+
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.where}: {self.message}" if self.where else f"line {self.line}: {self.message}"
+
+
+class CampaignText(NamedTuple):
+    """A campaign as read, with what is wrong with it; ``campaign`` is None where problems forbid one."""
+
+    campaign: Campaign | None
+    problems: list[Problem]
+    lines: dict[Location, int]
+
+    def line_of(self, location: Location) -> int:
+        """Line of an entry, or of the nearest enclosing one."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 0)
+
+
+def read_campaign(path: Path) -> Campaign:
+    """The campaign in a file.
+
+    Raises:
+        CampaignError: Listing every problem with its line.
+    """
+    text = inspect_campaign(path)
+    if text.campaign is None:
+        raise campaign_error(path, text.problems)
+    return text.campaign
+
+
+def campaign_error(path: Path, problems: Sequence[Problem]) -> CampaignError:
+    """One error for all problems of a file."""
+    listed = "; ".join(str(problem) for problem in problems)
+    return CampaignError(f"{path.name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {path.name}")
+
+
+def inspect_campaign(path: Path) -> CampaignText:
+    """Read a file and collect every problem of form; nothing is raised for a bad file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return _unreadable(f"cannot read {path}: {error.strerror}")
+    if len(content) > _LARGEST_FILE:
+        return _unreadable(f"the file has {len(content)} bytes, at most {_LARGEST_FILE} are allowed")
+    try:
+        text = content.decode("utf-8-sig")
+        node = YAML(typ="safe", pure=True).compose(text)
+        lines = _lines(node)
+        data = YAML(typ="safe", pure=True).load(text)
+    except UnicodeDecodeError as error:
+        return _unreadable(f"the file is not UTF-8 (byte {error.start}); save it as UTF-8")
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        return _unreadable(f"not valid YAML: {error.problem or error.context}", line)
+    except (YAMLError, ValueError, RecursionError) as error:
+        return _unreadable(f"not usable as YAML data: {error}")
+    if not isinstance(data, Mapping):
+        return _unreadable("the file must be a mapping of campaign keys to values")
+    try:
+        return CampaignText(Campaign.model_validate(data), [], lines)
+    except ValidationError as error:
+        text_so_far = CampaignText(None, [], lines)
+        problems = [_problem(details, text_so_far) for details in error.errors(include_url=False)]
+        return CampaignText(None, sorted(problems), lines)
+
+
+def _unreadable(message: str, line: int = 0) -> CampaignText:
+    return CampaignText(None, [Problem(line, "", message)], {})
+
+
+def _lines(root: Node | None) -> dict[Location, int]:
+    """Line of every entry. An alias is refused: a campaign has no use for one, and a few make a bomb."""
+    lines: dict[Location, int] = {}
+    seen: set[int] = set()
+    pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
+    while pending:
+        location, node = pending.pop()
+        if id(node) in seen:
+            raise ValueError(f"line {node.start_mark.line + 1}: aliases (*name) are not allowed; write the value out")
+        seen.add(id(node))
+        if len(location) > _DEEPEST or len(seen) > _MOST_NODES:
+            raise ValueError("too deeply nested or too large")
+        lines.setdefault(location, node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            for key, value in node.value:
+                lines[(*location, str(key.value))] = key.start_mark.line + 1
+                pending.append(((*location, str(key.value)), value))
+        elif isinstance(node, SequenceNode):
+            pending.extend(((*location, index), value) for index, value in enumerate(node.value))
+    return lines
+
+
+def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
+    location: Location = tuple(details["loc"])
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        message = _unknown_key(location)
+    elif details["type"] == "missing":
+        message = "is required"
+    elif "input" in details and isinstance(details["input"], str | int | float | bool):
+        message = f"{message} (got {details['input']!r})"
+    return Problem(text.line_of(location), ".".join(str(part) for part in location), message)
+
+
+def _unknown_key(location: Location) -> str:
+    model: Any = Campaign
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(known)}"
+    return f"unknown key '{location[-1]}'; {hint}"
+
+
+def write_campaign(campaign: Campaign) -> str:
+    """The campaign as YAML with every default written out; reading it back gives the same campaign."""
+    buffer = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.dump(campaign.model_dump(mode="json"), buffer)
+    return buffer.getvalue()

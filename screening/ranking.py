@@ -1,0 +1,77 @@
+"""Ranking by the probability of meeting all targets, and a shortlist spread over chemistry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.composition import Compositions
+from matloop.data.elements import SYMBOLS
+
+
+class Predictive(Protocol):
+    """What ranking needs of a prediction: probabilities, not point values."""
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Probability that each candidate's property lies in the range, nan where not predicted."""
+        ...
+
+
+def probability_of_all(
+    predictions: Mapping[str, Predictive], ranges: Mapping[str, tuple[float, float]]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Probability of meeting every target, and of each.
+
+    Targets are taken as independent given the candidate: the product of their probabilities.
+
+    Args:
+        predictions: By property.
+        ranges: Lower and upper end wanted, by property, in the property's unit.
+
+    Returns:
+        Joint probability, shape (n,), nan where any property was not predicted; and the factors by property.
+    """
+    each = {name: predictions[name].probability_between(*ends) for name, ends in ranges.items()}
+    return np.prod(list(each.values()), axis=0), each
+
+
+def ranking_order(probability: NDArray[np.float64], ids: Sequence[str]) -> NDArray[np.int64]:
+    """Rows from most to least probable; equals are ordered by id, so that the order they came in does not matter.
+
+    A row whose probability is not a number is left out: it never ranks.
+    """
+    rankable = np.flatnonzero(np.isfinite(probability))
+    names = np.array(ids, dtype=str)[rankable]
+    return rankable[np.lexsort((names, -probability[rankable]))]
+
+
+def diverse_choice(
+    probability: NDArray[np.float64], compositions: Compositions, *, size: int, diversity: float
+) -> list[int]:
+    """Rows of a shortlist, best first.
+
+    Greedy: each pick maximises ``probability * (1 - diversity * overlap)``, where overlap is the largest shared atomic
+    fraction, sum over elements of min(x, y), with any earlier pick (maximal marginal relevance, Carbonell and
+    Goldstein, SIGIR 1998). The same composition is never picked twice.
+
+    Args:
+        probability: Of n ranked candidates, shape (n,).
+        compositions: Of the same candidates.
+        size: How many to pick; fewer are returned where compositions run out.
+        diversity: 0 to 1.
+    """
+    fractions = np.zeros((len(compositions), len(SYMBOLS)))
+    fractions[compositions.rows, compositions.elements] = compositions.fractions
+    overlap = np.zeros(len(probability))
+    picks: list[int] = []
+    available = np.isfinite(probability)
+    while len(picks) < size and available.any():
+        merit = np.where(available, probability * (1 - diversity * overlap), -np.inf)
+        best = int(merit.argmax())
+        picks.append(best)
+        overlap = np.maximum(overlap, np.minimum(fractions, fractions[best]).sum(axis=1))
+        available &= overlap < 1 - 1e-9
+    return picks

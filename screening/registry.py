@@ -1,0 +1,13 @@
+"""Filters by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FILTERS: Mapping[str, str] = {
+    "exclude_elements": "matloop.screening.filters:ExcludeElements",
+    "exclude_radioactive": "matloop.screening.filters:ExcludeRadioactive",
+    "require_elements": "matloop.screening.filters:RequireElements",
+    "new_compounds": "matloop.screening.filters:NewCompounds",
+    "element_count": "matloop.screening.filters:ElementCount",
+}

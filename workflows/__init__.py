@@ -1,0 +1,1 @@
+"""Workflows: the only place where the folders meet and where Dask is used."""

@@ -1,0 +1,170 @@
+"""What the command line prints: shortlists, packaged data, feature sets and model scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from matloop.data.errors import ROW_CODES, RunError, unknown_name
+from matloop.data.materials import load_materials
+from matloop.data.run_store import RunDirectory, write_table
+from matloop.data.schema import PROPERTIES, property_named
+from matloop.data.table import FormulaTable
+from matloop.data.transport import load_transport
+from matloop.featurizers.registry import FEATURIZERS, feature_set
+from matloop.models.registry import MODELS
+from matloop.workflows.screen import ScreeningRun
+
+DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
+
+
+def print_run(run: ScreeningRun, console: Console) -> None:
+    """The funnel, the shortlist and where the report lies."""
+    summary = run.summary
+    funnel = Table(title=f"{summary['rows_in']:,} candidates", title_justify="left", box=None, pad_edge=False)
+    for heading in ("stage", "left", "most frequent reasons for leaving"):
+        funnel.add_column(heading, justify="right" if heading == "left" else "left")
+    for stage in summary["funnel"]:
+        reasons = ", ".join(f"{in_words(lost['reason'])} {lost['rows']:,}" for lost in stage["lost"][:3])
+        funnel.add_row(stage["stage"], f"{stage['rows_out']:,}", escape(reasons))
+    console.print(funnel)
+    outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary["outcomes"].items()))
+    console.print(f"\nEvery candidate accounted for: {outcomes}; together {sum(summary['outcomes'].values()):,}.\n")
+    console.print(_shortlist_table(run.shortlist, list(summary["ranges"])))
+    console.print(f"\n{sum(summary['seconds'].values()):.0f} s on {summary['workers']} workers.", highlight=False)
+    console.print(f"Report: {run.report}\nTable:  {RunDirectory(run.folder).shortlist}", markup=False, soft_wrap=True)
+
+
+def in_words(reason: str) -> str:
+    """A row code with its meaning; other reasons are words already."""
+    return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
+
+
+def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
+    table = Table(title="Shortlist", title_justify="left")
+    for heading in ("", "formula", "space group", "P(all targets)"):
+        table.add_column(heading)
+    for name in properties:
+        table.add_column(f"{property_named(name).label}, 90 % interval")
+    for _, row in shortlist.iterrows():
+        values = [
+            f"{row[f'{name}_pred']:.3g} [{row[f'{name}_lo']:.3g}, {row[f'{name}_hi']:.3g}]" for name in properties
+        ]
+        group = row.get("space_group_number")
+        cells = [str(row["shortlisted"]), row["formula"], "" if group is None else f"{group:.0f}"]
+        table.add_row(*(escape(text) for text in [*cells, f"{row['probability']:.2f}", *values]))
+    return table
+
+
+def print_datasets() -> None:
+    """Packaged data sets and how many rows have each property."""
+    table = Table()
+    for heading in ("data set", "rows", "property", "unit", "rows with it"):
+        table.add_column(heading, justify="right" if "rows" in heading else "left")
+    for name, load in DATASETS.items():
+        rows = load()
+        for prop in PROPERTIES.values():
+            if prop.column("dft") in rows.column_names:
+                found = rows.num_rows - rows.column(prop.column("dft")).null_count
+                table.add_row(name, f"{rows.num_rows:,}", prop.name, prop.unit, f"{found:,}")
+    Console().print(table)
+
+
+def print_dataset(name: str) -> None:
+    """Columns of one data set, with units and descriptions.
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+    """
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    table = Table()
+    for heading in ("column", "unit", "rows", "description"):
+        table.add_column(heading)
+    rows = DATASETS[name]()
+    for field in rows.schema:
+        about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        found = rows.num_rows - rows.column(field.name).null_count
+        table.add_row(field.name, about.get("unit", ""), f"{found:,}", escape(about.get("description", "")))
+    Console().print(table)
+
+
+def print_features() -> None:
+    """Featurizers and how many columns each gives."""
+    table = Table()
+    for heading in ("featurizer", "columns", "needs", "first columns"):
+        table.add_column(heading)
+    for name in FEATURIZERS:
+        if name == "matminer":
+            table.add_row(name, "any", "either", "any matminer featurizer, by class name and preset")
+            continue
+        (featurizer,) = feature_set([name]).featurizers
+        needs = "crystal" if featurizer.needs_crystal else "composition"
+        table.add_row(name, str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3]))
+    Console().print(table)
+
+
+def write_features(names: Sequence[str], table: Path, output: Path) -> str:
+    """Compute features of a table of formulas; returns what happened, in one line.
+
+    The output has one row per input row, with the row code of those that could not be done.
+    """
+    features = feature_set(list(names))
+    parts, refused_count = [], 0
+    for intake in FormulaTable(str(table)).intakes(50_000):
+        matrix = features.featurize(intake.batch)
+        columns = {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
+        ids = {"candidate_id": intake.batch.ids, "formula": intake.batch.formulas, "code": matrix.codes}
+        refused = {
+            "candidate_id": [row.candidate_id for row in intake.refused],
+            "formula": [row.formula for row in intake.refused],
+            "code": [row.code for row in intake.refused],
+        }
+        parts += [pa.table({**ids, **columns}), pa.table(refused)]
+        refused_count += len(intake.refused) + int((matrix.codes != "").sum())
+    written = pa.concat_tables(parts, promote_options="permissive")
+    write_table(output, written)
+    return f"{output}: {written.num_rows:,} rows, {len(features.feature_names)} features, {refused_count:,} refused"
+
+
+def print_families() -> None:
+    """Model families."""
+    table = Table()
+    for heading in ("family", "where"):
+        table.add_column(heading)
+    for name, where in MODELS.items():
+        table.add_row(name, where)
+    Console().print(table)
+
+
+def print_scores(run: Path) -> None:
+    """What the surrogates of a run are worth, from their cards.
+
+    Raises:
+        RunError: If the folder has no models.
+    """
+    cards = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RunDirectory(run).models.glob("*/card.json"))
+    ]
+    if not cards:
+        raise RunError(f"{run} holds no models", "a run directory made by matloop screen")
+    table = Table(title="Out-of-fold scores, folds grouped by reduced formula", title_justify="left")
+    headings = ("property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for card in cards:
+        scores = card["scores"]
+        numbers = [scores[k] for k in ("mae", "mae_of_mean", "r2", "coverage_90", "width_error_rank_correlation")]
+        label = (
+            f"{card['property']} ({card['unit']})" if card["transform"] == "identity" else f"log10 {card['property']}"
+        )
+        table.add_row(label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers))
+    Console().print(table)

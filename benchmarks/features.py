@@ -63,9 +63,8 @@ def main() -> None:
     deviation = np.abs(magpie.featurize(batch).values - reference).max()
     print(f"magpie      matminer {len(formulas) / theirs:12,.0f}/s   matloop {len(formulas) / ours:12,.0f}/s")
     print(f"            ratio {theirs / ours:,.0f} (from arrays), {theirs / from_text:,.0f} (from formula text)")
-    print(
-        f"            largest deviation {deviation:.2e}; same names: {magpie.feature_names == tuple(matminer.feature_labels())}"
-    )
+    same_names = magpie.feature_names == tuple(matminer.feature_labels())
+    print(f"            largest deviation {deviation:.2e}; same names: {same_names}")
 
     pymatgen_time = seconds(lambda: [Composition(formula) for formula in formulas], repeats=1)
     distinct = seconds(lambda: parse_formulas(formulas))

@@ -69,7 +69,7 @@ def main() -> None:
     ours = campaign.seconds / campaign.rows
     print(f"script    {count:>9,} candidates, one core:     {naive * 1e3:8.3f} ms each, without training")
     print(
-        f"campaign  {campaign.rows:>9,} candidates, two workers:  {ours * 1e3:8.3f} ms each, training and report included"
+        f"campaign  {campaign.rows:>9,} candidates, two workers:  {ours * 1e3:8.3f} ms each, with training and report"
     )
     print(f"ratio     {naive / ours:.0f} in wall time (target: at least 20); {naive / ours / 2:.0f} per core")
     print(f"100,000 candidates with the script: {naive * 1e5 / 60:.0f} min")

@@ -135,7 +135,7 @@ class CandidateBatch:
         compositions = compositions.take(good)
         table = _identity_table(composition_ids(compositions), compositions)
         refused = [
-            Refused(row, text_id(formulas[row] or ""), formulas[row] or "", str(codes[row]))
+            Refused(row, text_id(formulas[row] or ""), _storable(formulas[row] or ""), str(codes[row]))
             for row in np.flatnonzero(codes != "").tolist()
         ]
         return Intake(cls(table, compositions), refused)
@@ -279,6 +279,11 @@ def list_parts(array: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[Any]]:
 
 def _list_array(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _storable(text: str) -> str:
+    """Text without lone surrogates, which Arrow refuses to hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _identity_table(ids: list[str], compositions: Compositions) -> pa.Table:

@@ -168,3 +168,24 @@ def neighbour_density(cell, species, frac, cutoff):  # type: ignore[no-untyped-d
             if a != b:
                 density[b] += np.sqrt(float(species[a])) * total
     return density, cutoff * np.sqrt(nearest)
+
+
+@numba.njit(cache=True, nogil=True)
+def neighbour_moments(lattice, offsets, species, frac, element_offsets, elements, cutoff):  # type: ignore[no-untyped-def]
+    """Mean and mean square of the neighbour density over the sites of each element, shape (len(elements), 2).
+
+    It stands in this file because numba's cache on disk does not notice changes to a function in another one.
+    """
+    moments = np.zeros((len(elements), 2))
+    for i in range(len(lattice)):
+        start, stop = offsets[i], offsets[i + 1]
+        density, _ = neighbour_density(lattice[i], species[start:stop], frac[start:stop], cutoff)
+        for entry in range(element_offsets[i], element_offsets[i + 1]):
+            count = 0
+            for site in range(stop - start):
+                if species[start + site] == elements[entry]:
+                    moments[entry, 0] += density[site]
+                    moments[entry, 1] += density[site] ** 2
+                    count += 1
+            moments[entry] /= count
+    return moments

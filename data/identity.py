@@ -14,11 +14,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 
-import numba
 import numpy as np
 
 from matloop.data.composition import Compositions
-from matloop.data.crystals import Crystals, neighbour_density
+from matloop.data.crystals import Crystals, neighbour_moments
 
 _CUTOFF = 5.0  # Å
 _RESOLUTION = 1e-3  # Å3 per atom, and in units of g
@@ -41,7 +40,7 @@ def crystal_ids(crystals: Crystals) -> list[str]:
     """
     compositions = crystals.compositions()
     volume = np.rint(crystals.volumes / crystals.site_counts / _RESOLUTION).astype(np.int64)
-    moments = _neighbour_moments(
+    moments = neighbour_moments(
         crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords,
         compositions.offsets, compositions.elements, _CUTOFF,
     )  # fmt: skip
@@ -68,21 +67,3 @@ def _composition_bytes(compositions: Compositions) -> list[bytes]:
     elements, bounds = compositions.elements, compositions.offsets.tolist()
     spans = itertools.pairwise(bounds)
     return [elements[start:stop].tobytes() + amounts[start:stop].tobytes() for start, stop in spans]
-
-
-@numba.njit(cache=True, nogil=True)
-def _neighbour_moments(lattice, offsets, species, frac, element_offsets, elements, cutoff):  # type: ignore[no-untyped-def]
-    """Mean and mean square of the neighbour density over the sites of each element, shape (len(elements), 2)."""
-    moments = np.zeros((len(elements), 2))
-    for i in range(len(lattice)):
-        start, stop = offsets[i], offsets[i + 1]
-        density, _ = neighbour_density(lattice[i], species[start:stop], frac[start:stop], cutoff)
-        for entry in range(element_offsets[i], element_offsets[i + 1]):
-            count = 0
-            for site in range(stop - start):
-                if species[start + site] == elements[entry]:
-                    moments[entry, 0] += density[site]
-                    moments[entry, 1] += density[site] ** 2
-                    count += 1
-            moments[entry] /= count
-    return moments

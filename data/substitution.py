@@ -82,10 +82,12 @@ class IonicSubstitution:
     name = "ionic_substitution"
 
     def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-4, max_sites: int = 40) -> None:
-        if limit < 1 or not 0 < min_probability < 1 or max_sites < 1:
+        # YAML reads 1e5 as a float
+        whole = all(isinstance(number, int) for number in (limit, max_sites))
+        if not whole or limit < 1 or not 0 < min_probability < 1 or max_sites < 1:
             raise GeneratorError(
                 f"limit={limit}, min_probability={min_probability}, max_sites={max_sites}",
-                "limit and max_sites of at least 1, min_probability between 0 and 1",
+                "whole limit and max_sites of at least 1, min_probability between 0 and 1",
             )
         self.limit, self.min_probability, self.max_sites = limit, min_probability, max_sites
 
@@ -151,9 +153,9 @@ class IonicSubstitution:
         assert family is not None  # packaged crystals all have cells
         base = family.take(part.parents)
         old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
-        scale = _radius_sums(part.offsets, part.ions, parents.batch.compositions.amounts[old], ions) / _radius_sums(
-            part.offsets, parents.ions[old], parents.batch.compositions.amounts[old], ions
-        )
+        amounts = parents.batch.compositions.amounts[old]
+        scale = ideal_bond_lengths(part.offsets, part.ions, amounts, ions)
+        scale /= ideal_bond_lengths(part.offsets, parents.ions[old], amounts, ions)
         sites, _ = gather_rows(family.offsets, part.parents)
         slots = np.repeat(part.offsets[:-1], base.site_counts) + parents.site_slots[sites]
         crystals = Crystals(
@@ -199,11 +201,12 @@ def _slot_signatures(batch: CandidateBatch, slots: NDArray[np.int64]) -> NDArray
     rows = np.repeat(np.arange(len(crystals)), counts)
     orbits = batch.table.column("orbits").combine_chunks().flatten().to_numpy().astype(np.int64)
     orbit_keys = rows * 256 + orbits
-    _, inverse, sizes = np.unique(orbit_keys, return_inverse=True, return_counts=True)
-    share = np.rint(sizes[inverse] * 5040.0 / counts[rows]).astype(np.uint64)
-    entries = batch.compositions.offsets[:-1][rows] + slots
+    _, first, sizes = np.unique(orbit_keys, return_index=True, return_counts=True)
+    share = np.rint(sizes * 5040.0 / counts[rows[first]]).astype(np.uint64)
+    entries = batch.compositions.offsets[:-1][rows[first]] + slots[first]
     signatures = np.zeros(len(batch.compositions.elements), np.uint64)
-    np.add.at(signatures, entries, mix_bits(share))  # commutative, so that the order of sites does not matter
+    # Once per group and commutative, so that neither the size of the cell nor the order of sites matters.
+    np.add.at(signatures, entries, mix_bits(share))
     return signatures
 
 
@@ -222,7 +225,7 @@ def _prototype_keys(plan: Plan, parents: Parents, children: Compositions) -> NDA
     return mix_bits(sum_rows_of_keys(children.offsets, entry) + mix_bits(space_groups))
 
 
-def _radius_sums(
+def ideal_bond_lengths(
     offsets: NDArray[np.int64], chosen: NDArray[np.int64], amounts: NDArray[np.float64], ions: Ions
 ) -> NDArray[np.float64]:
     """Mean cation radius plus mean anion radius of each composition in Å."""

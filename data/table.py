@@ -41,7 +41,9 @@ class FormulaTable:
 
     @cached_property
     def _table(self) -> pa.Table:
-        columns = [self.formula_column] + ([self.id_column] if self.id_column else [])
+        columns = [self.formula_column]
+        if self.id_column and self.id_column != self.formula_column:
+            columns.append(self.id_column)
         try:
             if self.path.stat().st_size > _SIZE_LIMIT:
                 raise InputFileError(f"{self.path.name} is larger than 2 GB", "smaller files", "split the file")

@@ -20,6 +20,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
 from matloop.data.schema import property_named
 from matloop.models.conformal import Calibration
+from matloop.models.difficulty import Difficulty
 from matloop.models.domain import Domain
 from matloop.models.ensembles import Ensemble, read_arrays
 from matloop.models.prediction import Prediction, Transform, backward, forward
@@ -47,6 +48,7 @@ class Surrogate:
         property_name: Property in :data:`matloop.data.schema.PROPERTIES`.
         transform: Scale the ensemble works on.
         ensemble: Grown on all training rows.
+        difficulty: Where its predictions are hard.
         calibration: From grouped out-of-fold residuals.
         domain: From the training features.
         elements: Elements that occur in the training data, shape (119,).
@@ -57,6 +59,7 @@ class Surrogate:
     property_name: str
     transform: Transform
     ensemble: Ensemble
+    difficulty: Difficulty
     calibration: Calibration
     domain: Domain
     elements: NDArray[np.bool_]
@@ -99,7 +102,8 @@ class Surrogate:
         def make() -> Ensemble:
             return make_ensemble(**(parameters or {}))
 
-        mean, spread = out_of_fold(make, values, truth, group)
+        mean, plain_spread = out_of_fold(make, values, truth, group)
+        spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = make().fit(values, truth)
         labelled = int(np.isfinite(target).sum())
         card = {
@@ -121,7 +125,8 @@ class Surrogate:
             "licence": "Apache-2.0; trained on Materials Project data, CC BY 4.0",
         }
         return cls(
-            property_name, transform, ensemble, Calibration.fit(truth, mean, spread),
+            property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth),
+            Calibration.fit(truth, mean, spread),
             Domain.fit(values, ensemble.importances(), group), np.any(features.elements[used], axis=0),
             OutOfFold(truth, mean, spread), card,
         )  # fmt: skip
@@ -150,26 +155,31 @@ class Surrogate:
         in_domain = np.zeros(len(features), bool)
         if len(good):
             values = features.values[good]
-            centre[good], spread = self.ensemble.predict(values)
-            scale[good] = spread + self.calibration.floor
+            centre[good], scale[good] = self._centre_and_scale(values)
             in_domain[good] = self.domain.distances(values) <= self.domain.limit
         known = property_named(self.property_name)
         bounds = (known.lower, known.upper)
         return Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds)
 
+    def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        centre, spread = self.ensemble.predict(values)
+        return centre, self.difficulty.adjust(values, centre, spread) + self.calibration.floor
+
     def save(self, folder: Path) -> None:
         """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""
         folder.mkdir(parents=True)
         self.ensemble.save(folder)
+        self.difficulty.save(folder / "difficulty")
         golden = self.domain.points[:_GOLDEN_ROWS] / np.where(self.domain.weight > 0, self.domain.weight, np.inf)
         golden_values = (golden + self.domain.centre).astype(float)
         card = json.dumps(self.card, indent=1, ensure_ascii=False)
         np.savez_compressed(
             folder / "surrogate.npz",
-            floor=self.calibration.floor, residuals=self.calibration.residuals, elements=self.elements,
+            softening=self.difficulty.softening, floor=self.calibration.floor,
+            residuals=self.calibration.residuals, elements=self.elements,
             domain_centre=self.domain.centre, domain_weight=self.domain.weight, domain_points=self.domain.points,
             domain_limit=self.domain.limit, golden_values=golden_values,
-            golden_centre=self.ensemble.predict(golden_values)[0], card_sha256=_text_hash(card),
+            golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
         )  # fmt: skip
         pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
         (folder / "card.json").write_text(card, encoding="utf-8")
@@ -198,17 +208,19 @@ class Surrogate:
                 raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
             table = pq.read_table(folder / "out_of_fold.parquet")
             ensemble = lookup("model", MODELS, card["family"]).load(folder)
-            golden = ensemble.predict(a["golden_values"])[0]
             model = cls(
-                card["property"], card["transform"], ensemble, Calibration(float(a["floor"]), a["residuals"]),
+                card["property"], card["transform"], ensemble,
+                Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
+                Calibration(float(a["floor"]), a["residuals"]),
                 Domain(a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"])),
                 a["elements"], _out_of_fold(table, card["transform"]), card,
             )  # fmt: skip
+            repeated = model._centre_and_scale(a["golden_values"])
         except MatloopError:
             raise
         except Exception as error:  # whatever a damaged file makes a reader raise, the user gets one message
             raise ModelError(f"no readable model in {folder.name}: {error}", "a folder that save() wrote") from error
-        if not np.allclose(golden, a["golden_centre"], rtol=1e-6, atol=1e-9):
+        if not np.allclose(repeated, a["golden"], rtol=1e-6, atol=1e-9):
             raise ModelError(
                 f"the {model.property_name} model predicts other numbers here than where it was trained",
                 f"the versions on its card: {card['versions']}",

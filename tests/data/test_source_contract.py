@@ -1,0 +1,71 @@
+"""What every source in the registry must hold; a new source is one more line in SETTINGS."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.errors import ROW_CODES
+from matloop.data.registry import SOURCES, lookup
+from matloop.data.source import Source
+
+
+def formula_file(folder: Path) -> str:
+    path = folder / "formulas.csv"
+    path.write_text("formula\nNaCl\nXx\nNaN\nFe2O3\nCuSO4.5H2O\nInF\n", "utf-8")
+    return str(path)
+
+
+SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "embedded": lambda folder: {},
+    "ionic_substitution": lambda folder: {"limit": 150, "min_probability": 0.02, "max_sites": 6},
+    "table": lambda folder: {"path": formula_file(folder)},
+}
+
+
+@pytest.fixture(scope="module", params=sorted(SOURCES))
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    settings = SETTINGS[request.param](tmp_path_factory.mktemp("source"))
+    return lookup("source", SOURCES, request.param)(**settings)
+
+
+@pytest.fixture(scope="module")
+def whole(source: Source) -> Intake:
+    (intake,) = source.intakes(source.count())
+    return intake
+
+
+def rows_of(batch: CandidateBatch) -> list[tuple[Any, ...]]:
+    columns = ("candidate_id", "formula", "origin", "known")
+    return list(zip(*(batch.table.column(name).to_pylist() for name in columns), strict=True))
+
+
+def test_count_is_that_of_the_stream(source: Source, whole: Intake) -> None:
+    assert isinstance(source, Source)
+    assert source.count() == len(whole.batch) + len(whole.refused) > 0
+
+
+def test_stream_is_the_same_for_any_batch_size(source: Source, whole: Intake) -> None:
+    size = max(source.count() // 4, 2)
+    parts = list(source.intakes(size))
+    assert len(parts) > 1
+    assert all(len(part.batch) + len(part.refused) <= size for part in parts)
+    assert [row for part in parts for row in rows_of(part.batch)] == rows_of(whole.batch)
+    assert [r.code for part in parts for r in part.refused] == [r.code for r in whole.refused]
+
+
+def test_candidates_are_sound_and_say_where_they_come_from(whole: Intake) -> None:
+    assert all(origin and known in (True, False) for _, _, origin, known in rows_of(whole.batch))
+    assert CandidateBatch.from_formulas(whole.batch.formulas).batch.formulas == whole.batch.formulas
+    if whole.batch.crystals is not None:
+        assert set(whole.batch.crystals.row_codes()) == {""}
+        assert CandidateBatch.from_crystals(whole.batch.crystals).ids == whole.batch.ids
+
+
+def test_refused_rows_have_a_known_code_and_an_id(whole: Intake) -> None:
+    for refused in whole.refused:
+        assert refused.code in ROW_CODES
+        assert refused.candidate_id.startswith("r")
+        assert 0 <= refused.row < len(whole.batch) + len(whole.refused)

@@ -1,0 +1,160 @@
+"""What every featurizer in the registry must hold."""
+
+import json
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.elements import element_table
+from matloop.data.errors import ROW_CODES, BatchError, UnknownNameError
+from matloop.featurizers import base
+from matloop.featurizers.base import Features, FeatureSet, Featurizer, featurize_checked, no_codes
+from matloop.featurizers.composition import Magpie, Stoichiometry
+from matloop.featurizers.registry import FEATURIZERS, feature_set
+from tests.strategies import batch_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
+NEEDED: dict[str, dict[str, Any]] = {"matminer": {"featurizer": "DensityFeatures"}}
+
+
+@pytest.fixture(params=sorted(FEATURIZERS))
+def featurizer(request: pytest.FixtureRequest) -> Featurizer:
+    name = request.param
+    made = feature_set([{name: NEEDED[name]} if name in NEEDED else name]).featurizers[0]
+    assert made.name == name
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(sample: CandidateBatch) -> CandidateBatch:
+    return sample.take(range(0, 100, 4))
+
+
+def test_shape_type_and_codes(featurizer: Featurizer, batch: CandidateBatch) -> None:
+    assert isinstance(featurizer, Featurizer)
+    names = featurizer.feature_names
+    assert len(set(names)) == len(names) > 0
+    values, codes, _ = featurizer.featurize(batch)
+    assert values.shape == (len(batch), len(names))
+    assert values.dtype == np.float64
+    assert set(codes) <= {"", *ROW_CODES}
+    np.testing.assert_array_equal(np.isfinite(values).all(axis=1), codes == "")
+    assert (codes == "").mean() > 0.9
+    json.dumps(dict(featurizer.parameters))
+
+
+@pytest.mark.parametrize("size", [1, 7, 24])
+def test_values_do_not_depend_on_the_size_of_the_batch(
+    featurizer: Featurizer, batch: CandidateBatch, size: int
+) -> None:
+    whole = featurizer.featurize(batch)
+    parts = [featurizer.featurize(part) for part in batch.slices(size)]
+    np.testing.assert_array_equal(np.concatenate([part.values for part in parts]), whole.values)
+    np.testing.assert_array_equal(np.concatenate([part.codes for part in parts]), whole.codes)
+
+
+def test_values_do_not_depend_on_the_order_of_rows(featurizer: Featurizer, batch: CandidateBatch) -> None:
+    order = np.random.default_rng(0).permutation(len(batch))
+    np.testing.assert_array_equal(
+        featurizer.featurize(batch.take(order)).values, featurizer.featurize(batch).values[order]
+    )
+
+
+def test_survives_pickling_and_leaves_the_batch_alone(featurizer: Featurizer, batch: CandidateBatch) -> None:
+    before = batch.to_arrow()
+    values = featurizer.featurize(batch).values
+    copy = pickle.loads(pickle.dumps(featurizer))  # noqa: S301  # our own object
+    np.testing.assert_array_equal(copy.featurize(batch).values, values)
+    assert batch.to_arrow().equals(before)
+
+
+def test_empty_batch(featurizer: Featurizer, batch: CandidateBatch) -> None:
+    values, codes, _ = featurize_checked(featurizer, batch.take([]))
+    assert values.shape == (0, len(featurizer.feature_names))
+    assert codes.shape == (0,)
+
+
+class Altered(Stoichiometry):
+    """A featurizer whose attributes tests may change."""
+
+    def __init__(self, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+def test_fingerprint_names_everything_the_numbers_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    variants = [
+        FeatureSet((Stoichiometry(), Magpie())),
+        FeatureSet((Magpie(), Stoichiometry())),
+        FeatureSet((Stoichiometry(), Magpie(missing="impute"))),
+        FeatureSet((Stoichiometry(),)),
+        FeatureSet((Altered(version="2"), Magpie())),
+        FeatureSet((Altered(name="other"), Magpie())),
+        FeatureSet((Altered(feature_names=("a", "b", "c", "d", "e", "f")), Magpie())),
+    ]
+    fingerprints = [variant.fingerprint for variant in variants]
+    assert len(set(fingerprints)) == len(fingerprints)
+    assert FeatureSet((Altered(), Magpie())).fingerprint == fingerprints[0]
+    other_table = element_table()._replace(digest="of another file")
+    monkeypatch.setattr(base, "element_table", lambda: other_table)
+    assert FeatureSet((Stoichiometry(), Magpie())).fingerprint != fingerprints[0]
+
+
+def test_fingerprint_is_the_same_in_another_process() -> None:
+    names = ["magpie", "density", "symmetry"]
+    code = f"from matloop.featurizers.registry import feature_set; print(feature_set({names!r}).fingerprint)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == feature_set(names).fingerprint
+
+
+def test_feature_set_puts_blocks_side_by_side_and_keeps_the_first_code(batch: CandidateBatch) -> None:
+    features = feature_set(["stoichiometry", {"magpie": {"missing": "refuse"}}, "density"])
+    matrix = features.featurize(batch)
+    assert matrix.names == features.feature_names
+    assert matrix.values.shape == (len(batch), 6 + 132 + 4)
+    np.testing.assert_array_equal(matrix.values[:, :6], Stoichiometry().featurize(batch).values)
+    np.testing.assert_array_equal(matrix.elements, batch.compositions.element_mask())
+    assert matrix.fingerprint == features.fingerprint
+
+    without = features.featurize(batch_of("SiO2", "Og2"))
+    assert without.codes.tolist() == ["E-FEATURE-CRYSTAL", "E-FEATURE-NODATA"]  # magpie comes before density
+
+
+class Broken(Stoichiometry):
+    def __init__(self, features: Features) -> None:
+        self._features = features
+
+    def featurize(self, batch: CandidateBatch) -> Features:
+        return self._features
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        Features(np.zeros((2, 5)), no_codes(2)),
+        Features(np.zeros((1, 6)), no_codes(2)),
+        Features(np.zeros((2, 6), np.float32), no_codes(2)),
+        Features(np.zeros((2, 6)), no_codes(1)),
+    ],
+)
+def test_broken_featurizer_is_stopped(features: Features) -> None:
+    with pytest.raises(BatchError, match="featurizer 'stoichiometry' gave values"):
+        featurize_checked(Broken(features), batch_of("NaCl", "SiO2"))
+
+
+@pytest.mark.parametrize("hidden", [np.nan, np.inf, -np.inf])
+def test_non_finite_value_without_a_code_gets_one(hidden: float) -> None:
+    values = np.zeros((2, 6))
+    values[1, 3] = hidden
+    checked = featurize_checked(Broken(Features(values, no_codes(2))), batch_of("NaCl", "SiO2"))
+    assert checked.codes.tolist() == ["", "E-FEATURE-NONFINITE"]
+
+
+def test_unknown_featurizer_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'magpie'"):
+        feature_set(["magpi"])

@@ -115,7 +115,7 @@ class Shortlist(_Frozen):
     """How the ranked candidates become a shortlist."""
 
     size: int = Field(gt=0, le=1000, description="How many candidates are handed on.")
-    diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 never repeats an element.")
+    diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 wants unlike chemistry.")
     explore: bool = Field(False, description="Whether candidates outside a surrogate's domain may be ranked.")
 
 
@@ -124,7 +124,7 @@ class Campaign(_Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Used in folder names.")
     title: str = Field("", max_length=300, description="One line for people.")
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
     filters: Entries = Field((), description="Hard filters, applied in this order.")
     targets: tuple[Target, ...] = Field(min_length=1, max_length=10, description="What is wanted.")

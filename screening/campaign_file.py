@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.tokens import AliasToken, AnchorToken, DirectiveToken
 
 from matloop.data.errors import CampaignError
 from matloop.screening.campaign import Campaign
@@ -37,7 +38,8 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}, {self.where}: {self.message}" if self.where else f"line {self.line}: {self.message}"
+        places = [f"line {self.line}"] * (self.line > 0) + [self.where] * bool(self.where)
+        return f"{', '.join(places)}: {self.message}" if places else self.message
 
 
 class CampaignText(NamedTuple):
@@ -75,13 +77,15 @@ def campaign_error(path: Path, problems: Sequence[Problem]) -> CampaignError:
 def inspect_campaign(path: Path) -> CampaignText:
     """Read a file and collect every problem of form; nothing is raised for a bad file."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         return _unreadable(f"cannot read {path}: {error.strerror}")
     if len(content) > _LARGEST_FILE:
-        return _unreadable(f"the file has {len(content)} bytes, at most {_LARGEST_FILE} are allowed")
+        return _unreadable(f"the file has more than {_LARGEST_FILE} bytes")
     try:
         text = content.decode("utf-8-sig")
+        _refuse_needless_syntax(text)
         node = YAML(typ="safe", pure=True).compose(text)
         lines = _lines(node)
         data = YAML(typ="safe", pure=True).load(text)
@@ -106,17 +110,28 @@ def _unreadable(message: str, line: int = 0) -> CampaignText:
     return CampaignText(None, [Problem(line, "", message)], {})
 
 
+def _refuse_needless_syntax(text: str) -> None:
+    """Refuse what a campaign has no use for.
+
+    ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb.
+    """
+    for token in YAML(typ="safe", pure=True).scan(text):
+        if isinstance(token, DirectiveToken):
+            message = "directives (%...) are not allowed; a campaign file is YAML 1.2"
+        elif isinstance(token, AnchorToken | AliasToken):
+            message = "anchors (&name) and aliases (*name) are not allowed; write the value out"
+        else:
+            continue
+        raise MarkedYAMLError(problem=message, problem_mark=token.start_mark)
+
+
 def _lines(root: Node | None) -> dict[Location, int]:
-    """Line of every entry. An alias is refused: a campaign has no use for one, and a few make a bomb."""
+    """Line of every entry."""
     lines: dict[Location, int] = {}
-    seen: set[int] = set()
     pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
     while pending:
         location, node = pending.pop()
-        if id(node) in seen:
-            raise ValueError(f"line {node.start_mark.line + 1}: aliases (*name) are not allowed; write the value out")
-        seen.add(id(node))
-        if len(location) > _DEEPEST or len(seen) > _MOST_NODES:
+        if len(location) > _DEEPEST or len(lines) > _MOST_NODES:
             raise ValueError("too deeply nested or too large")
         lines.setdefault(location, node.start_mark.line + 1)
         if isinstance(node, MappingNode):
@@ -136,7 +151,7 @@ def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
     elif details["type"] == "missing":
         message = "is required"
     elif "input" in details and isinstance(details["input"], str | int | float | bool):
-        message = f"{message} (got {details['input']!r})"
+        message = f"{message} (got {repr(details['input'])[:80]})"
     return Problem(text.line_of(location), ".".join(str(part) for part in location), message)
 
 

@@ -125,6 +125,8 @@ class ElementCount:
 
 
 def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:
+    if isinstance(elements, str):
+        elements = [elements]  # `exclude_elements: Cd` means cadmium, not C and d
     for symbol in elements:
         if symbol not in ATOMIC_NUMBERS:
             raise unknown_name("element", str(symbol), ATOMIC_NUMBERS)

@@ -27,7 +27,6 @@ def main() -> None:
         print(f"matloop: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("matloop: interrupted; what was finished stays in the run directory", file=sys.stderr)
         sys.exit(130)
 
 
@@ -48,6 +47,9 @@ def screen(
     progress: Progress = BarProgress(console) if console.is_terminal else LineProgress()
     try:
         run = run_screen(campaign, output=output, workers=workers, progress=progress)
+    except KeyboardInterrupt:
+        print("matloop: interrupted; what was finished stays in the run directory", file=sys.stderr)
+        raise typer.Exit(130) from None
     finally:
         progress.close()
     print_run(run, console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -38,6 +39,8 @@ def local_workers(count: int) -> Iterator[Any]:
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
+                # The scheduler's HTTP server cannot be left out; it serves nothing, on a free port of the loopback.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,
             )
@@ -45,7 +48,13 @@ def local_workers(count: int) -> Iterator[Any]:
             raise RunError(f"no workers started: {error}", "free memory and loopback networking") from error
         with cluster, Client(cluster, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=START_TIMEOUT)
+            client.run(_ignore_interrupts)
             yield client
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the driver, which gets it too, ends the workers in good order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_bounded(

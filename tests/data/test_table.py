@@ -153,7 +153,7 @@ def test_header_alone_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match="E-INPUT-FILE: no file .*gone.csv"):
+    with pytest.raises(InputFileError, match=r"E-INPUT-FILE: no file .*gone.csv"):
         FormulaTable(str(tmp_path / "gone.csv"))
     with pytest.raises(InputFileError, match="E-INPUT-FILE: no file"):
         FormulaTable(str(tmp_path))

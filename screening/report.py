@@ -1,0 +1,140 @@
+"""The run report: one HTML file that opens from a disk without network and tells what a run found, and why."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from matloop.data.run_store import RunDirectory, write_text
+from matloop.screening.report_cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
+from matloop.screening.report_figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
+from matloop.screening.report_files import RunFiles, numbers, read_run
+from matloop.screening.report_sources import sources_of
+from matloop.screening.report_surrogates import SurrogateSection, surrogate_sections
+from matloop.screening.report_tables import LAPS, ranked_table, run_funnel, run_headline, target_words
+from matloop.screening.report_text import OUTCOMES, finalize, number, percent
+
+_HERE = Path(__file__).parent
+
+
+def write_report(folder: Path) -> None:
+    """Write ``report.html`` of a finished run from the files of its directory.
+
+    Args:
+        folder: The run directory.
+
+    Raises:
+        OSError: If a file every run has is missing.
+        CampaignError: If the resolved campaign cannot be read back.
+    """
+    write_text(RunDirectory(folder).report, render_report(read_run(folder)))
+
+
+def render_report(run: RunFiles) -> str:
+    """The report as HTML.
+
+    Args:
+        run: Content of a run directory.
+    """
+    import jinja2
+
+    drawn = strips(run)
+    chosen = cards(run, drawn)
+    sections = surrogate_sections(run)
+    scripts = [_asset("vendor/plotly-basic.min.js")]
+    if any(card.scene for card in chosen):
+        scripts.append(_asset("vendor/3Dmol-min.js"))
+    scripts.append(_asset("templates/report.js"))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        finalize=finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number)
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        title=run.campaign.title or run.campaign.name,
+        headline=run_headline(run),
+        targets=target_words(run),
+        expected_hits=float(np.nansum(numbers(run.shortlisted, "probability"))),
+        strips=drawn,
+        cards=chosen,
+        cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),
+        substituted=any(entry.name == "ionic_substitution" for entry in run.campaign.sources),
+        funnel=run_funnel(run),
+        ranked=ranked_table(run),
+        set_aside=OUTCOMES["quarantined"],
+        laps=LAPS,
+        element_gradients=element_gradients(chosen),
+        sections=sections,
+        sources=sources_of(run.campaign),
+        licences={name: _asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
+        style=Markup(_asset("templates/report.css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+        data=script_json(
+            {
+                "figures": _figures(run, sections),
+                "tradeoff": tradeoff_data(run) if len(run.properties) > 1 and len(run.ranked) else None,
+                "crystals": scenes_json(chosen),
+            }
+        ),
+    )
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    """Text of a packaged file.
+
+    Raises:
+        ValueError: If a script could end its own element or be taken for a comment.
+    """
+    text = (_HERE / name).read_text(encoding="utf-8")
+    if name.endswith(".js") and ("</script" in text.lower() or "<!--" in text):
+        raise ValueError(f"{name} cannot stand inside a page")
+    return text
+
+
+def _policy(scripts: list[str]) -> str:
+    """Content security policy: nothing is fetched, and only exactly these scripts run."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def script_json(content: Any) -> Markup:
+    r"""JSON that is safe inside a script element, whatever the strings in it.
+
+    >>> print(script_json({"name": "</script>"}))
+    {"name":"\u003c/script\u003e"}
+    """
+    # Without ensure_ascii U+2028 and U+2029 would pass, which end a line in older script engines.
+    text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026"))
+
+
+def _figures(run: RunFiles, sections: list[SurrogateSection]) -> dict[str, Any]:
+    """Figures by the name of the element they are drawn in."""
+    figures: dict[str, Any] = {}
+    if len(run.properties) == 1 and len(run.ranked):
+        figures["distribution"] = distribution_figure(run, run.properties[0])
+    for section in sections:
+        if section.has_parity:
+            log = run.on_log_scale(section.name)
+            figures[f"parity-{section.name}"] = parity_figure(section.name, run.held_out[section.name], log=log)
+        if section.has_coverage:
+            figures[f"coverage-{section.name}"] = coverage_figure(run.cards[section.name])
+    return figures

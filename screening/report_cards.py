@@ -1,0 +1,236 @@
+"""The shortlisted candidates as the run report shows them, one card each."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.schema import PROPERTIES
+from matloop.screening.chemistry import KnownCompound, nearest_known
+from matloop.screening.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
+from matloop.screening.report_axes import Axis, density, property_axis
+from matloop.screening.report_files import RunFiles, numbers, texts
+from matloop.screening.report_text import (
+    Words,
+    formula_markup,
+    number,
+    origin_words,
+    property_words,
+    range_words,
+    space_group_markup,
+    unit_text,
+    with_unit,
+)  # fmt: skip
+
+MOST_CARDS = 30
+_NEIGHBOURS = 5
+_PROPERTIES_OF_NEIGHBOURS = 6
+
+
+class Strip(NamedTuple):
+    """The stretch of a property on which intervals are drawn; positions run from 0 to 1000.
+
+    Attributes:
+        name: Property.
+        axis: The stretch.
+        background: Outline of the training data's density (an SVG path, 0 to 100 high), empty without training data.
+        wanted: Left and right end of the wanted range; equal where nothing is wanted.
+        ticks: Position and text of each tick.
+    """
+
+    name: str
+    axis: Axis
+    background: str
+    wanted: tuple[float, float]
+    ticks: list[tuple[float, str]]
+
+
+class TargetRow(NamedTuple):
+    """How one candidate stands to one target.
+
+    Attributes:
+        name: Property.
+        label: Its label.
+        wanted: Range in words.
+        predicted: Predicted value with unit.
+        interval: 90 % interval, in the same unit.
+        probability: Of lying in the wanted range.
+        marks: Left end, mean and right end of the interval on the strip.
+    """
+
+    name: str
+    label: Words
+    wanted: Words
+    predicted: str
+    interval: Words
+    probability: float
+    marks: tuple[float, float, float]
+
+
+class Neighbour(NamedTuple):
+    """A known compound near a candidate, ready to print."""
+
+    formula: Markup
+    material_id: str
+    space_group: Markup
+    distance: str
+    values: list[str]
+
+
+class Card(NamedTuple):
+    """One shortlisted candidate."""
+
+    place: int
+    rank: int
+    formula: Markup
+    plain_formula: str
+    candidate_id: str
+    space_group_number: int | None
+    space_group: Markup
+    probability: float
+    in_domain: bool
+    targets: list[TargetRow]
+    origin: Words
+    substitution_probability: float
+    neighbour_columns: list[tuple[Words, str]]
+    neighbours: list[Neighbour]
+    scene: Scene | None
+    drawing: list[Stroke | Ball]
+    cell: tuple[str, str] | None
+    cif_name: str
+    cif_data: Markup
+
+
+def strips(run: RunFiles) -> dict[str, Strip]:
+    """The strip of each target."""
+    return {name: _strip(run, name) for name in run.properties}
+
+
+def cards(run: RunFiles, drawn: dict[str, Strip]) -> list[Card]:
+    """Cards of the first shortlisted candidates, best place first.
+
+    Args:
+        run: The run.
+        drawn: Strip of each target.
+    """
+    batch = run.shortlisted.take(np.arange(min(len(run.shortlisted), MOST_CARDS)))
+    neighbours = nearest_known(batch, _NEIGHBOURS) if len(batch) else []
+    return [_card(run, batch, row, neighbours[row], drawn) for row in range(len(batch))]
+
+
+def _strip(run: RunFiles, name: str) -> Strip:
+    axis = property_axis(run, name)
+    path = ""
+    if name in run.held_out:
+        heights = density(run.held_out[name].target, axis)
+        points = [f"{1000 * (k + 0.5) / len(heights):.0f},{100 - 100 * height:.0f}" for k, height in enumerate(heights)]
+        path = f"M0,100L0,{100 - 100 * heights[0]:.0f}L{'L'.join(points)}L1000,{100 - 100 * heights[-1]:.0f}L1000,100Z"
+    low, high = run.ranges[name]
+    left = 0.0 if low is None else 1000 * axis.position(low)
+    right = 1000.0 if high is None else 1000 * axis.position(high)
+    wanted = (0.0, 0.0) if low is None and high is None else (round(left, 1), round(right, 1))
+    ticks = [(round(1000 * axis.position(tick), 1), f"{tick:.10g}".replace("-", "−")) for tick in axis.ticks()]
+    return Strip(name, axis, path, wanted, ticks)
+
+
+def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
+    scene = None if batch.crystals is None else crystal_scene(batch.crystals, row)
+    group = numbers(batch, "space_group_number")[row]
+    group_number = int(group) if np.isfinite(group) else None
+    in_domain = batch.table["in_domain"][row].as_py() if "in_domain" in batch.table.column_names else True
+    place = int(numbers(batch, "shortlisted")[row])
+    cif_name, cif = run.cifs.get(place, ("", ""))
+    columns = _neighbour_properties(run, known)
+    return Card(
+        place=place,
+        rank=int(numbers(batch, "rank")[row]),
+        formula=formula_markup(batch.formulas[row]),
+        plain_formula=batch.formulas[row],
+        candidate_id=batch.ids[row],
+        space_group_number=group_number,
+        space_group=space_group_markup(group_number),
+        probability=float(numbers(batch, "probability")[row]),
+        in_domain=bool(in_domain),
+        targets=[_target_row(run, batch, row, drawn[name]) for name in run.properties],
+        origin=origin_words(texts(batch, "origin")[row]),
+        substitution_probability=float(numbers(batch, "substitution_probability")[row]),
+        neighbour_columns=[(property_words(name), unit_text(PROPERTIES[name].unit)) for name in columns],
+        neighbours=[_neighbour(compound, columns) for compound in known],
+        scene=scene,
+        drawing=[] if scene is None else still_drawing(scene),
+        cell=_cell(batch, row),
+        cif_name=cif_name,
+        cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
+    )
+
+
+def _target_row(run: RunFiles, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
+    name, unit = strip.name, PROPERTIES[strip.name].unit
+    mean, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
+    lower, upper = number(low, high - low), number(high, high - low)
+    return TargetRow(
+        name,
+        property_words(name),
+        range_words(run.ranges[name], unit),
+        with_unit(number(mean, high - low), unit),
+        Words(f"{lower} to {upper}", f"{lower} 至 {upper}"),
+        float(numbers(batch, f"probability_{name}")[row]),
+        tuple(
+            round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
+        ),  # type: ignore[arg-type]
+    )
+
+
+def _neighbour_properties(run: RunFiles, known: list[KnownCompound]) -> list[str]:
+    """Properties any of the neighbours has: the targets first, then those most of them have."""
+    having: dict[str, int] = {}
+    for compound in known:
+        for name in compound.properties:
+            having[name] = having.get(name, 0) + 1
+    shared = [name for name in having if name in PROPERTIES]
+    shared.sort(key=lambda name: (name not in run.properties, -having[name], list(PROPERTIES).index(name)))
+    return shared[: max(_PROPERTIES_OF_NEIGHBOURS, sum(name in run.properties for name in shared))]
+
+
+def _neighbour(compound: KnownCompound, columns: list[str]) -> Neighbour:
+    return Neighbour(
+        formula_markup(compound.formula),
+        compound.material_id,
+        space_group_markup(compound.space_group_number),
+        f"{compound.distance:.2f}",
+        [number(compound.properties.get(name)) for name in columns],
+    )
+
+
+def _cell(batch: CandidateBatch, row: int) -> tuple[str, str] | None:
+    """Cell edges and angles in words, None without a crystal."""
+    if batch.crystals is None:
+        return None
+    lattice = batch.crystals.lattice[row]
+    edges = np.linalg.norm(lattice, axis=1)
+    cosines = [lattice[i] @ lattice[j] / (edges[i] * edges[j]) for i, j in ((1, 2), (0, 2), (0, 1))]
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    sizes = ", ".join(f"{name} = {edge:.3f}" for name, edge in zip("abc", edges, strict=True))
+    return f"{sizes} Å", ", ".join(f"{name} = {angle:.1f}°" for name, angle in zip("αβγ", angles, strict=True))
+
+
+def scenes_json(items: list[Card]) -> list[dict[str, Any] | None]:
+    """The crystals of the cards for the viewer, None where there is none to draw."""
+    return [None if card.scene is None else card.scene.as_json() for card in items]
+
+
+def element_gradients(items: list[Card]) -> dict[str, tuple[str, str, str]]:
+    """Light, own and dark colour of each element that is drawn, for the shading of its spheres."""
+    kinds = sorted({kind for card in items if card.scene is not None for kind in card.scene.elements})
+    return {
+        kind: (_mixed(colour_of(kind), 255, 0.65), colour_of(kind), _mixed(colour_of(kind), 0, 0.35)) for kind in kinds
+    }
+
+
+def _mixed(colour: str, towards: int, share: float) -> str:
+    parts = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(part + share * (towards - part)):02x}" for part in parts)

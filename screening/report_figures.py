@@ -1,0 +1,237 @@
+"""Figures of the run report as plain data: what plotly.js draws, and the paths of the small drawings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.materials import load_materials
+from matloop.data.schema import PROPERTIES
+from matloop.screening.report_axes import DENSITY_BINS, Axis, density, property_axis
+from matloop.screening.report_files import HeldOut, RunFiles, numbers
+from matloop.screening.report_text import Words, axis_words, formula_markup, property_words, unit_text
+
+# Okabe and Ito's palette, told apart by colour-blind readers: jfly.uni-koeln.de/color.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a9099"
+_INK, _GRID = "#1f2933", "#e6e9ed"
+_SQUARE = {"scaleanchor": "x", "scaleratio": 1, "constrain": "domain"}  # both axes in the same steps
+_POINTS_SHOWN = 900
+_KNOWN_SHOWN = 1200
+_RANKED_SHOWN = 1000
+
+Figure = dict[str, Any]
+
+
+def rounded(values: NDArray[np.float64] | Sequence[float], digits: int = 4) -> list[float | None]:
+    """Numbers for JSON: four digits, None for what is not finite."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
+
+
+def _layout(x_title: Words, y_title: Words, **more: Any) -> Figure:
+    def axis(title: Words) -> Figure:
+        return {
+            "title": {"text": title._asdict(), "standoff": 8}, "gridcolor": _GRID, "zeroline": False,
+            "linecolor": "#b8bfc7", "ticks": "outside", "tickcolor": "#b8bfc7", "automargin": True,
+        }  # fmt: skip
+
+    layout: Figure = {
+        "xaxis": axis(x_title), "yaxis": axis(y_title), "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
+        "font": {"color": _INK, "size": 13}, "paper_bgcolor": "white", "plot_bgcolor": "white",
+        "hoverlabel": {"bgcolor": "white", "bordercolor": "#b8bfc7", "font": {"color": _INK}, "align": "left"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        "hovermode": "closest",
+    }  # fmt: skip
+    for key, value in more.items():
+        layout[key] = {**layout[key], **value} if isinstance(layout.get(key), dict) else value
+    return layout
+
+
+def parity_figure(name: str, held_out: HeldOut, *, log: bool) -> Figure:
+    """Predicted against computed value of held-out rows, each with its 90 % interval."""
+    shown = np.arange(len(held_out.target))
+    if len(shown) > _POINTS_SHOWN:
+        shown = np.sort(np.random.default_rng(0).choice(shown, _POINTS_SHOWN, replace=False))
+    part = HeldOut(*(values[shown] for values in held_out))
+    inside = (part.target >= part.lo) & (part.target <= part.hi)
+    unit = unit_text(PROPERTIES[name].unit)
+    traces = []
+    for chosen, colour, label in (
+        (inside, BLUE, Words("inside its 90 % interval", "落在 90 % 区间内")),
+        (~inside, ORANGE, Words("outside", "落在区间外")),
+    ):
+        rows = HeldOut(*(values[chosen] for values in part))
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": label._asdict(),
+                "x": rounded(rows.target), "y": rounded(rows.mean),
+                "customdata": [list(pair) for pair in zip(rounded(rows.lo), rounded(rows.hi), strict=True)],
+                "error_y": {
+                    "type": "data", "symmetric": False, "array": rounded(rows.hi - rows.mean),
+                    "arrayminus": rounded(rows.mean - rows.lo), "thickness": 0.7, "width": 0,
+                    "color": _faint(colour),
+                },
+                "marker": {"color": colour, "size": 5, "opacity": 0.75},
+                "hovertemplate": Words(
+                    f"computed %{{x}} {unit}<br>predicted %{{y}} {unit}<br>"
+                    "90 %: %{customdata[0]} to %{customdata[1]}<extra></extra>",
+                    f"计算值 %{{x}} {unit}<br>预测值 %{{y}} {unit}<br>"
+                    "90 % 区间：%{customdata[0]} 至 %{customdata[1]}<extra></extra>",
+                )._asdict(),
+            }
+        )  # fmt: skip
+    ends = _parity_ends(held_out, log=log)
+    line = {
+        "type": "scatter", "mode": "lines", "x": rounded(ends), "y": rounded(ends), "line": {"color": _INK, "width": 1},
+        "hoverinfo": "skip", "showlegend": False,
+    }  # fmt: skip
+    label = axis_words(name)
+    view = {**Axis(*ends, log).plotly(), "constrain": "domain"}
+    layout = _layout(
+        Words(f"computed {label.en}", f"计算{label.zh}"), Words(f"predicted {label.en}", f"预测{label.zh}"),
+        xaxis=view, yaxis={**view, **_SQUARE},
+    )  # fmt: skip
+    return {"data": [*traces, line], "layout": layout}
+
+
+def _parity_ends(held_out: HeldOut, *, log: bool) -> tuple[float, float]:
+    """Ends of both axes: all but the outermost half percent of each side."""
+    both = np.concatenate([held_out.target, held_out.mean])
+    if log:
+        both = np.log10(both[both > 0])
+    low, high = np.quantile(both, (0.005, 0.995))
+    margin = 0.05 * (high - low) or 0.5
+    ends = float(low - margin), float(high + margin)
+    return (10 ** ends[0], 10 ** ends[1]) if log else ends
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.28)"
+
+
+def coverage_figure(card: dict[str, Any]) -> Figure:
+    """How often intervals of a stated level held the computed value, with the scatter that chance alone would bring."""
+    curve = np.array(card["scores"]["coverage_curve"], np.float64)
+    level = np.linspace(0, 1, 41)
+    spread = 1.96 * np.sqrt(level * (1 - level) / max(card.get("rows_trained", 1), 1))
+    band = {"mode": "lines", "type": "scatter", "line": {"width": 0}, "hoverinfo": "skip", "x": rounded(level)}
+    traces = [
+        {**band, "y": rounded(level - spread), "showlegend": False},
+        {
+            **band, "y": rounded(level + spread), "fill": "tonexty", "fillcolor": "rgba(138,144,153,0.25)",
+            "name": Words("expected scatter (95 %)", "随机波动范围（95 %）")._asdict(),
+        },
+        {
+            "type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "line": {"color": _INK, "width": 1},
+            "hoverinfo": "skip", "showlegend": False,
+        },
+        {
+            "type": "scatter", "mode": "lines+markers", "x": rounded(curve[:, 0]), "y": rounded(curve[:, 1]),
+            "line": {"color": BLUE}, "marker": {"size": 7}, "name": Words("this surrogate", "本模型")._asdict(),
+            "hovertemplate": "%{x:.0%} → %{y:.1%}<extra></extra>",
+        },
+    ]  # fmt: skip
+    view = {"range": [0, 1], "tickformat": ".0%", "dtick": 0.2, "constrain": "domain"}
+    layout = _layout(
+        Words("stated level of the interval", "区间的名义水平"),
+        Words("computed values inside", "计算值落入区间的比例"),
+        xaxis=view, yaxis={**view, **_SQUARE},
+    )  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def distribution_figure(run: RunFiles, name: str) -> Figure:
+    """Where the ranked and shortlisted candidates lie on the range of a single target."""
+    axis = property_axis(run, name)
+    low, high = axis.plotly()["range"]
+    grid = low + (high - low) * (np.arange(DENSITY_BINS) + 0.5) / DENSITY_BINS
+    x = rounded(10**grid if axis.log else grid)
+    ranked = numbers(run.ranked, f"{name}_pred")
+    traces = []
+    for values, colour, label in (
+        (run.held_out[name].target if name in run.held_out else np.empty(0), GREY, Words("training data", "训练数据")),
+        (ranked[np.isfinite(ranked)], BLUE, Words("ranked candidates", "已排序候选材料")),
+    ):
+        if len(values):
+            traces.append(
+                {
+                    "type": "scatter", "mode": "lines", "x": x, "y": rounded(density(values, axis)), "fill": "tozeroy",
+                    "fillcolor": _faint(colour), "line": {"color": colour, "width": 1.5}, "name": label._asdict(),
+                    "hoverinfo": "skip",
+                }
+            )  # fmt: skip
+    chosen = run.shortlisted
+    mean, lo, hi = (numbers(chosen, f"{name}_{suffix}") for suffix in ("pred", "lo", "hi"))
+    heights = 0.08 + 0.84 * (np.arange(len(chosen)) + 0.5) / max(len(chosen), 1)
+    traces.append(
+        {
+            "type": "scatter", "mode": "markers+text", "x": rounded(mean), "y": rounded(1 - heights),
+            "text": [str(formula_markup(formula)) for formula in chosen.formulas], "textposition": "top center",
+            "error_x": {
+                "type": "data", "symmetric": False, "array": rounded(hi - mean), "arrayminus": rounded(mean - lo),
+                "color": ORANGE, "thickness": 1.5, "width": 4,
+            },
+            "marker": {"color": ORANGE, "size": 9, "symbol": "diamond"},
+            "name": Words("shortlisted, with 90 % interval", "入选，附 90 % 区间")._asdict(),
+            "hovertemplate": "%{text}: %{x}<extra></extra>",
+        }
+    )  # fmt: skip
+    frequency = Words("relative frequency", "相对频率")
+    layout = _layout(axis_words(name), frequency, xaxis=axis.plotly(), yaxis={"range": [0, 1.1]})
+    layout["shapes"] = [_wanted_band(run.ranges[name], axis)]
+    return {"data": traces, "layout": layout}
+
+
+def _wanted_band(ends: tuple[float | None, float | None], axis: Axis) -> Figure:
+    low = axis.low if ends[0] is None else max(ends[0], axis.low)
+    high = axis.high if ends[1] is None else min(ends[1], axis.high)
+    # plotly takes positions of shapes on a logarithmic axis as they are, not as exponents.
+    return {
+        "type": "rect", "xref": "x", "yref": "paper", "x0": low, "x1": high, "y0": 0, "y1": 1, "layer": "below",
+        "fillcolor": "rgba(0,158,115,0.12)", "line": {"width": 0},
+    }  # fmt: skip
+
+
+def tradeoff_data(run: RunFiles) -> dict[str, Any]:
+    """Everything the page needs to plot any two targets against each other."""
+    ranked = run.ranked.take(np.arange(min(len(run.ranked), _RANKED_SHOWN)))
+    properties = {}
+    for name in run.properties:
+        axis = property_axis(run, name)
+        values = {key: rounded(numbers(ranked, f"{name}_{key}")) for key in ("pred", "lo", "hi")}
+        properties[name] = {
+            "label": property_words(name)._asdict(), "axis": axis_words(name)._asdict(), "wanted": run.ranges[name],
+            "unit": unit_text(PROPERTIES[name].unit), "view": axis.plotly(), "ends": [axis.low, axis.high],
+            **values, "probability": rounded(numbers(ranked, f"probability_{name}")),
+        }  # fmt: skip
+    return {
+        "properties": properties,
+        "first": _hardest_two(run),
+        "formula": [str(formula_markup(formula)) for formula in ranked.formulas],
+        "place": [int(place) for place in ranked.column("shortlisted")],
+        "rank": [int(rank) for rank in ranked.column("rank")],
+        "probability": rounded(numbers(ranked, "probability")),
+        "known": _known_values(run.properties),
+    }
+
+
+def _hardest_two(run: RunFiles) -> list[str]:
+    """The two targets that ranked candidates are least likely to meet, which is where choices have to be made."""
+    chance = {name: np.nan_to_num(numbers(run.ranked, f"probability_{name}")).mean() for name in run.properties}
+    hardest = sorted(run.properties, key=lambda name: chance[name])[:2]
+    return sorted(hardest, key=run.properties.index)
+
+
+def _known_values(names: list[str]) -> dict[str, Any]:
+    """Computed values of known compounds that have at least two of the properties, at most some hundred of them."""
+    materials = load_materials()
+    columns = {name: numbers(materials, f"{name}_dft") for name in names}
+    rows = np.flatnonzero(np.isfinite(list(columns.values())).sum(axis=0) >= min(2, len(names)))
+    if len(rows) > _KNOWN_SHOWN:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _KNOWN_SHOWN, replace=False))
+    formulas = [str(formula_markup(formula)) for formula in materials.table["formula"].take(rows).to_pylist()]
+    return {"formula": formulas, **{name: rounded(values[rows]) for name, values in columns.items()}}

@@ -1,0 +1,228 @@
+"""The counts and tables of the run report."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from matloop.data.schema import PROPERTIES
+from matloop.screening.report_files import RunFiles, numbers, texts
+from matloop.screening.report_text import (
+    OUTCOMES,
+    Words,
+    formula_markup,
+    number,
+    origin_words,
+    property_words,
+    range_words,
+    reason_words,
+    space_group_markup,
+    stage_words,
+    unit_text,
+)  # fmt: skip
+
+_MOST_ROWS = 1000
+_REASONS_SHOWN = 6
+
+LAPS = {
+    "workers started": Words("workers started", "启动工作进程"),
+    "surrogates trained": Words("surrogates trained", "训练代理模型"),
+    "candidates scored": Words("candidates scored", "候选材料打分"),
+    "shortlist written": Words("shortlist written", "写出入选名单"),
+}
+"""Names of the laps a run is timed by."""
+
+
+class Headline(NamedTuple):
+    """The run in numbers.
+
+    Attributes:
+        rows_in: Candidates that came in.
+        shortlisted: Candidates handed on.
+        rejected: Candidates a stage decided against.
+        quarantined: Candidates that could not be scored.
+        seconds: Time the run took.
+        workers: Worker processes.
+        complete: Whether every candidate that came in has an outcome.
+    """
+
+    rows_in: int
+    shortlisted: int
+    rejected: int
+    quarantined: int
+    seconds: float
+    workers: int
+    complete: bool
+
+
+def run_headline(run: RunFiles) -> Headline:
+    """The run in numbers."""
+    outcomes = run.summary.get("outcomes", {})
+    rows_in = int(run.summary.get("rows_in", 0))
+    return Headline(
+        rows_in,
+        len(run.shortlisted),
+        int(outcomes.get("rejected", 0)),
+        int(outcomes.get("quarantined", 0)),
+        float(sum(run.summary.get("seconds", {}).values())),
+        int(run.summary.get("workers", 1)),
+        rows_in == sum(outcomes.values()),
+    )
+
+
+class TargetWords(NamedTuple):
+    """A target in words.
+
+    Attributes:
+        name: Property.
+        label: Its label.
+        wanted: The wanted range.
+        unit: Unit as printed.
+        best_share: Whether the range's end is the best 5 % of the training data.
+    """
+
+    name: str
+    label: Words
+    wanted: Words
+    unit: str
+    best_share: bool
+
+
+def target_words(run: RunFiles) -> list[TargetWords]:
+    """The targets in the campaign's order."""
+    found = []
+    for target in run.campaign.targets:
+        unit = PROPERTIES[target.property].unit
+        relative = target.goal in ("maximize", "minimize") and target.value is None
+        wanted = range_words(run.ranges[target.property], unit)
+        found.append(TargetWords(target.property, property_words(target.property), wanted, unit_text(unit), relative))
+    return found
+
+
+class Reason(NamedTuple):
+    """Why some candidates went."""
+
+    outcome: Words
+    words: Words
+    rows: int
+
+
+class FunnelRow(NamedTuple):
+    """One stage of the funnel.
+
+    Attributes:
+        stage: Its name.
+        left: Candidates left after it.
+        lost: Candidates it took out.
+        bar: Width of the bar of those left, in percent.
+        lost_bar: Width of the bar of those lost, which follows it.
+        reasons: Why most of them went.
+        more_reasons: The rarer reasons.
+    """
+
+    stage: Words
+    left: int
+    lost: int
+    bar: float
+    lost_bar: float
+    reasons: list[Reason]
+    more_reasons: list[Reason]
+
+
+class Funnel(NamedTuple):
+    """Stages, and position (percent) and text of the marks of the logarithmic scale their bars are drawn on."""
+
+    rows: list[FunnelRow]
+    ticks: list[tuple[float, str]]
+
+
+def run_funnel(run: RunFiles) -> Funnel:
+    """The funnel stage by stage."""
+    stages = run.summary.get("funnel", [])
+    top = max([2, *(int(stage["rows_in"]) for stage in stages)])
+
+    def position(count: int) -> float:
+        # One candidate still has a visible bar; none has no bar.
+        return 0.0 if count < 1 else round(100 * (math.log10(count) + 0.15) / (math.log10(top) + 0.15), 2)
+
+    rows = []
+    for stage in stages:
+        left, entered = int(stage["rows_out"]), int(stage["rows_in"])
+        reasons = [
+            Reason(OUTCOMES.get(lost["outcome"], Words(lost["outcome"], lost["outcome"])),
+                   reason_words(lost["reason"]), int(lost["rows"]))
+            for lost in stage.get("lost", [])
+        ]  # fmt: skip
+        bar = position(left)
+        rows.append(
+            FunnelRow(
+                stage_words(stage["stage"]), left, entered - left, bar, round(position(entered) - bar, 2),
+                reasons[:_REASONS_SHOWN], reasons[_REASONS_SHOWN:],
+            )
+        )  # fmt: skip
+    ticks = [(position(10**power), f"{10**power:,}") for power in range(math.floor(math.log10(top)) + 1)]
+    return Funnel(rows, ticks)
+
+
+class RankedValue(NamedTuple):
+    """One target of one ranked candidate: the value to sort by, value and interval as text, and probability."""
+
+    value: float | None
+    text: str
+    interval: str
+    probability: float
+
+
+class RankedRow(NamedTuple):
+    """One row of the table of ranked candidates."""
+
+    rank: int
+    place: int
+    formula: Markup
+    plain_formula: str
+    candidate_id: str
+    space_group_number: int | None
+    space_group: Markup
+    probability: float
+    values: list[RankedValue]
+    origin: Words
+
+
+class RankedTable(NamedTuple):
+    """The first ranked candidates, and how many there are in all."""
+
+    rows: list[RankedRow]
+    total: int
+
+
+def ranked_table(run: RunFiles) -> RankedTable:
+    """The ranked candidates, best first, at most 1000 of them."""
+    batch = run.ranked.take(np.arange(min(len(run.ranked), _MOST_ROWS)))
+    columns = {
+        name: [numbers(batch, column) for column in (f"{name}_pred", f"{name}_lo", f"{name}_hi", f"probability_{name}")]
+        for name in run.properties
+    }
+    groups, origins = numbers(batch, "space_group_number"), texts(batch, "origin")
+    ranks, places, probability = (numbers(batch, name) for name in ("rank", "shortlisted", "probability"))
+    ids, formulas = batch.ids, batch.formulas
+    symbols = {int(group): space_group_markup(int(group)) for group in np.unique(groups[np.isfinite(groups)])}
+    rows = []
+    for row in range(len(batch)):
+        group = int(groups[row]) if math.isfinite(groups[row]) else None
+        rows.append(
+            RankedRow(
+                int(ranks[row]), int(places[row]), formula_markup(formulas[row]), formulas[row], ids[row],
+                group, symbols.get(group or 0, Markup("")), float(probability[row]),
+                [_ranked_value(*(float(column[row]) for column in columns[name])) for name in run.properties],
+                origin_words(origins[row]),
+            )
+        )  # fmt: skip
+    return RankedTable(rows, len(run.ranked))
+
+
+def _ranked_value(mean: float, low: float, high: float, probability: float) -> RankedValue:
+    interval = f"{number(low, high - low)} … {number(high, high - low)}"
+    return RankedValue(mean if math.isfinite(mean) else None, number(mean, high - low), interval, probability)

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matloop.data.composition import composition_keys
+from matloop.screening.ranking import diverse_choice, probability_of_all, ranking_order
+from tests.strategies import batch_of, formula_of, whole_compositions
+
+NAN, INF = float("nan"), float("inf")
+chances = st.floats(0, 1)
+scores = chances | st.sampled_from([NAN, INF, -INF, 0.0, 0.5, 1.0])
+
+
+class Fixed:
+    """A prediction that gives one probability per candidate, and remembers what it was asked."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self.probabilities, self.asked = np.array(probabilities), []
+
+    def probability_between(self, lower: float, upper: float) -> np.ndarray:
+        self.asked.append((lower, upper))
+        return self.probabilities
+
+
+def test_probability_of_all_is_the_product() -> None:
+    predictions = {"a": Fixed(0.5, 0.0, 1.0, NAN, 0.2), "b": Fixed(0.5, 1.0, 1.0, 1.0, NAN)}
+    joint, each = probability_of_all(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
+    np.testing.assert_array_equal(joint, [0.25, 0.0, 1.0, NAN, NAN])
+    assert list(each) == ["a", "b"]
+    np.testing.assert_array_equal(each["b"], predictions["b"].probabilities)
+    assert predictions["a"].asked == [(1.0, INF)]
+    assert predictions["b"].asked == [(0.0, 2.0)]
+
+
+def test_probability_of_one_target() -> None:
+    joint, _ = probability_of_all({"a": Fixed(0.1, 0.9), "unused": Fixed(0.0, 0.0)}, {"a": (0.0, 1.0)})
+    assert joint.tolist() == [0.1, 0.9]
+
+
+@given(st.lists(st.lists(chances, min_size=3, max_size=3), min_size=1, max_size=5))
+def test_all_targets_are_never_likelier_than_any(columns: list[list[float]]) -> None:
+    predictions = {str(at): Fixed(*column) for at, column in enumerate(columns)}
+    joint, each = probability_of_all(predictions, dict.fromkeys(predictions, (0.0, 1.0)))
+    assert joint.shape == (3,)
+    assert (joint <= np.min(list(each.values()), axis=0)).all()
+
+
+def test_best_first_and_equals_by_id() -> None:
+    probability = np.array([0.1, 0.9, 0.5, 0.9, 0.5])
+    assert ranking_order(probability, ["e", "d", "c", "b", "a"]).tolist() == [3, 1, 4, 2, 0]
+
+
+def test_what_is_not_finite_never_ranks() -> None:
+    probability = np.array([NAN, 0.2, INF, -INF, 0.0])
+    assert ranking_order(probability, list("abcde")).tolist() == [1, 4]
+    assert ranking_order(np.array([NAN, NAN]), ["a", "b"]).tolist() == []
+    assert ranking_order(np.array([]), []).tolist() == []
+
+
+@given(st.lists(scores, max_size=12), st.data())
+def test_order_does_not_depend_on_the_order_candidates_came_in(probability: list[float], data: st.DataObject) -> None:
+    ids = data.draw(
+        st.lists(st.text("abc", max_size=3), min_size=len(probability), max_size=len(probability), unique=True)
+    )
+    values, shuffled = np.array(probability, float), data.draw(st.permutations(range(len(probability))))
+    ranked = [ids[row] for row in ranking_order(values, ids)]
+    again = ranking_order(values[list(shuffled)], [ids[row] for row in shuffled])
+    assert [ids[shuffled[row]] for row in again] == ranked
+    order = ranking_order(values, ids)
+    assert set(order.tolist()) == set(np.flatnonzero(np.isfinite(values)).tolist())
+    pairs = [(-values[row], ids[row]) for row in order]
+    assert pairs == sorted(pairs)
+
+
+@given(st.lists(chances, min_size=1, max_size=30), st.integers(1, 30), st.integers(1, 30))
+def test_the_best_of_parts_are_the_best_of_all(probability: list[float], size: int, keep: int) -> None:
+    values, ids = np.array(probability), [f"x{at:03d}" for at in range(len(probability))]
+    best: list[int] = []
+    for start in range(0, len(values), size):
+        rows = np.array([*best, *range(start, min(start + size, len(values)))])
+        best = rows[ranking_order(values[rows], [ids[row] for row in rows])[:keep]].tolist()
+    assert best == ranking_order(values, ids)[:keep].tolist()
+
+
+def choice(formulas: list[str], probability: list[float], size: int, diversity: float) -> list[str]:
+    picks = diverse_choice(np.array(probability), batch_of(*formulas).compositions, size=size, diversity=diversity)
+    return [formulas[row] for row in picks]
+
+
+def test_diversity_spreads_over_chemistry() -> None:
+    formulas, probability = ["NaCl", "KCl", "NaBr", "MgO"], [1.0, 0.9, 0.8, 0.6]
+    assert choice(formulas, probability, 3, 0.0) == ["NaCl", "KCl", "NaBr"]
+    # Sharing half of its atoms halves what KCl is worth at full diversity: 0.45 against 0.6 of MgO.
+    assert choice(formulas, probability, 2, 1.0) == ["NaCl", "MgO"]
+    assert choice(formulas, probability, 2, 0.5) == ["NaCl", "KCl"]  # 0.9 (1 - 0.25) = 0.675
+
+
+def test_overlap_is_the_shared_atomic_fraction_with_the_nearest_pick() -> None:
+    # TiO2 and ZrO2 share two thirds: 0.9 (1 - 2/3) = 0.3 is less than 0.31.
+    assert choice(["TiO2", "ZrO2", "NaCl"], [1.0, 0.9, 0.31], 2, 1.0) == ["TiO2", "NaCl"]
+    assert choice(["TiO2", "ZrO2", "NaCl"], [1.0, 0.9, 0.29], 2, 1.0) == ["TiO2", "ZrO2"]
+
+
+def test_same_composition_is_never_picked_twice() -> None:
+    formulas = ["SiO2", "Si2O4", "Si0.5O", "SiO2", "GeO2"]
+    assert choice(formulas, [0.9, 0.8, 0.7, 0.6, 0.1], 5, 0.0) == ["SiO2", "GeO2"]
+
+
+def test_fewer_than_asked_for() -> None:
+    assert choice(["NaCl", "KCl"], [0.5, 0.6], 10, 0.5) == ["KCl", "NaCl"]
+    assert choice([], [], 3, 0.5) == []
+    assert choice(["NaCl", "KCl", "MgO"], [NAN, 0.1, INF], 3, 0.5) == ["KCl"]
+
+
+@given(
+    st.lists(st.tuples(whole_compositions(st.sampled_from(["Na", "K", "Cl", "O"])), scores), max_size=10),
+    st.integers(1, 12),
+    chances,
+)
+def test_choice_is_sound(candidates: list[tuple[dict[str, int], float]], size: int, diversity: float) -> None:
+    compositions = batch_of(*(formula_of(composition) for composition, _ in candidates)).compositions
+    probability = np.array([chance for _, chance in candidates], float)
+    picks = diverse_choice(probability, compositions, size=size, diversity=diversity)
+    keys = composition_keys(compositions)
+    usable = np.isfinite(probability)
+    assert len(picks) == min(size, len(set(keys[usable].tolist())))
+    assert len({int(keys[row]) for row in picks}) == len(picks)
+    assert usable[picks].all()
+    if picks:
+        assert probability[picks[0]] == probability[usable].max()
+    # A smaller shortlist is the beginning of a larger one.
+    assert (
+        diverse_choice(probability, compositions, size=max(size // 2, 1), diversity=diversity)
+        == picks[: max(size // 2, 1)]
+    )
+
+
+@given(st.lists(chances, min_size=1, max_size=8, unique=True), st.integers(1, 10))
+def test_no_diversity_is_the_plain_order(probability: list[float], size: int) -> None:
+    formulas = [f"Na{at + 1}Cl" for at in range(len(probability))]
+    compositions = batch_of(*formulas).compositions
+    picks = diverse_choice(np.array(probability), compositions, size=size, diversity=0.0)
+    assert picks == ranking_order(np.array(probability), formulas)[:size].tolist()
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
+def test_ties_take_the_earlier_row(diversity: float) -> None:
+    assert choice(["NaCl", "MgO", "ZnS"], [0.5, 0.5, 0.5], 3, diversity) == ["NaCl", "MgO", "ZnS"]

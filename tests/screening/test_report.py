@@ -1,0 +1,131 @@
+import base64
+import hashlib
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markupsafe import escape
+
+from matloop.data.errors import UnknownNameError
+from matloop.data.run_store import write_json
+from matloop.data.schema import PROPERTIES
+from matloop.screening.report import write_report
+from matloop.screening.report_text import plain
+from tests.screening.run_directories import Page, make_run
+
+HOSTILE = "</script><script>alert(1)</script>\u202e\u2066\x07\x1b[31m\u2028=cmd|'/C calc'!A0\"onload=\"x"
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_run(tmp_path_factory.mktemp("run") / "run", "band_gap", "refractive_index", "energy_above_hull")
+
+
+def test_page_is_one_file_that_fetches_nothing(html: str) -> None:
+    page = Page(html)
+    assert len(html) < 6e6
+    assert not {"link", "iframe", "img", "object", "embed", "base"} & {tag for tag, _ in page.elements}
+    for value in [*page.attributes("src"), *page.attributes("href"), *page.attributes("action")]:
+        assert value.startswith(("#", "data:chemical/x-cif;base64,")), value
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_policy_names_exactly_the_scripts_of_the_page(html: str) -> None:
+    page = Page(html)
+    (policy,) = (a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert "unsafe" not in rules["script-src"]
+    kinds = [a.get("type", "") for tag, a in page.elements if tag == "script"]
+    run = [script for script, kind in zip(page.scripts, kinds, strict=True) if kind != "application/json"]
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in run]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    named = dict.fromkeys(("title", "path", "origin", "formula", "reason"), HOSTILE)
+    html = make_run(
+        tmp_path / "run", "band_gap", "refractive_index", **{**named, "title": HOSTILE.replace("\x07\x1b", "")}
+    )
+    page = Page(html)
+    shown = "</script><script>alert(1)</script>[31m =cmd|'/C calc'!A0\"onload=\"x"
+    assert page.text.count(shown) > 60  # title, origins, formulas, reason
+    assert len(page.scripts) == 4
+    assert not any("alert(1)" in script for script in page.scripts[1:])
+    # plotly reads tags in labels
+    assert page.data["tradeoff"]["formula"][0] == str(escape(plain(HOSTILE)))
+    assert "onload" not in {name for _, attributes in page.elements for name in attributes}
+    ours = html[: html.index(page.scripts[1])]  # all but the libraries
+    assert not [c for c in ours if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"]
+
+
+def test_one_target_without_crystals(tmp_path: Path) -> None:
+    page = Page(make_run(tmp_path / "run", "band_gap", crystals=False))
+    assert page.data["tradeoff"] is None
+    assert page.data["crystals"] == [None, None]
+    assert {"distribution", "parity-band_gap"} <= set(page.data["figures"])
+    assert len(page.scripts) == 3  # no viewer of crystals
+    assert "place-2" in page.attributes("id")
+
+
+@pytest.mark.parametrize("rows", [0, 30])
+def test_empty_shortlist(tmp_path: Path, rows: int) -> None:
+    page = Page(make_run(tmp_path / "run", "band_gap", "refractive_index", places=0, rows=rows))
+    assert "No candidate was shortlisted" in page.text
+    assert ("No candidate was ranked" in page.text) == (rows == 0)
+
+
+def test_all_properties_and_no_models(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    make_run(folder, *PROPERTIES)
+    for path in sorted(folder.glob("models/*/*")):
+        path.unlink()
+    write_report(folder)
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert list(page.data["tradeoff"]["properties"]) == list(PROPERTIES)
+    assert page.data["figures"] == {}
+
+
+def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert "do not add up" not in Page(make_run(folder, "band_gap")).text
+    summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    write_json(folder / "run.json", {**summary, "rows_in": 41})
+    write_report(folder)
+    assert "do not add up" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_property_names_are_checked_before_they_become_paths(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", "band_gap")
+    path = tmp_path / "run" / "campaign.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("band_gap", "../../band_gap"), encoding="utf-8")
+    with pytest.raises(UnknownNameError):
+        write_report(tmp_path / "run")
+
+
+def localized(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value["zh"] if set(value) == {"en", "zh"} else {key: localized(inner) for key, inner in value.items()}
+    return [localized(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_figures_are_valid_for_plotly(html: str, tmp_path: Path) -> None:
+    from plotly.graph_objects import Figure
+
+    figures = Page(html).data["figures"] | Page(make_run(tmp_path / "run", "band_gap")).data["figures"]
+    assert len(figures) == 7
+    for figure in figures.values():
+        Figure(localized(figure))  # raises on an unknown key or value
+
+
+def test_cif_download_is_the_cif(html: str) -> None:
+    links = [a for tag, a in Page(html).elements if tag == "a" and "download" in a]
+    assert len(links) == 2
+    content = base64.b64decode(links[0]["href"].partition("base64,")[2]).decode()
+    assert content.startswith("# generated using pymatgen\ndata_")
+    assert links[0]["download"].startswith("01_")

@@ -1,0 +1,154 @@
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import distributed
+import psutil
+import pytest
+from distributed import Client
+
+from matloop.data.errors import CampaignError, RunError
+from matloop.workflows.clusters import local_workers, run_bounded
+
+
+def double(value: int, wait: float = 0.0) -> int:
+    time.sleep(wait)
+    return 2 * value
+
+
+def fail_at(value: int, error: type[Exception]) -> int:
+    if value == 3:
+        raise error("value 3")
+    return value
+
+
+def refuse(got: str, allowed: str) -> None:
+    raise CampaignError(got, allowed)
+
+
+def where() -> tuple[int, str | None]:
+    return os.getpid(), os.environ.get("OMP_NUM_THREADS")
+
+
+def process_tree() -> list[psutil.Process]:
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def listening() -> set[tuple[int, str]]:
+    sockets = ((process.pid, one) for process in process_tree() for one in process.net_connections(kind="tcp"))
+    return {(pid, one.laddr.ip) for pid, one in sockets if one.status == psutil.CONN_LISTEN}
+
+
+def test_everything_listens_on_loopback_only(workers: Client) -> None:
+    found = listening()
+    workers_found = {pid for pid, _ in workers.run(where).values()}
+    assert workers_found <= {pid for pid, _ in found}  # the workers were looked at
+    assert os.getpid() in {pid for pid, _ in found}  # and so was the scheduler
+    assert {address for _, address in found} == {"127.0.0.1"}
+
+
+def test_a_socket_on_all_interfaces_would_be_seen() -> None:
+    with socket.create_server(("0.0.0.0", 0)):
+        assert (os.getpid(), "0.0.0.0") in listening()
+
+
+def test_scheduler_serves_no_pages(workers: Client) -> None:
+    import urllib.error
+    import urllib.request
+
+    port = workers.scheduler_info()["services"]["dashboard"]
+    for page in ("status", "info/main/workers.html", "json/counts.json", "health", "metrics"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10)
+
+
+def test_as_many_single_threaded_processes_as_asked_for(workers: Client) -> None:
+    assert workers.nthreads().keys() == workers.run(where).keys()
+    assert list(workers.nthreads().values()) == [1, 1]
+    found = workers.run(where).values()
+    assert len({pid for pid, _ in found} - {os.getpid()}) == 2
+    assert {threads for _, threads in found} == {"1"}  # one level of parallelism
+
+
+def test_two_clusters_side_by_side(workers: Client, recwarn: pytest.WarningsRecorder) -> None:
+    with local_workers(1) as other:
+        assert other.submit(double, 4).result() == 8
+    assert workers.submit(double, 5).result() == 10
+    assert not recwarn.list
+
+
+def test_nothing_is_left_after_the_block() -> None:
+    before = {process.pid for process in process_tree()}
+    with local_workers(1) as client:
+        (pid, _) = next(iter(client.run(where).values()))
+        assert psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(RuntimeError, match="in the block"), local_workers(1) as client:
+        (pid, _) = next(iter(client.run(where).values()))
+        raise RuntimeError("in the block")
+    assert not psutil.pid_exists(pid)
+    left = {process.pid for process in process_tree()} - before
+    assert not [pid for pid in left if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
+
+
+@pytest.mark.parametrize("error", [OSError("address in use"), TimeoutError("too slow"), RuntimeError("cluster failed")])
+def test_workers_that_do_not_start_are_told(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_to_start(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(distributed, "LocalCluster", refuse_to_start)
+    with pytest.raises(RunError, match=f"E-RUN: no workers started: {error}"), local_workers(1):
+        pass
+
+
+def test_results_come_in_the_order_of_the_calls(workers: Client) -> None:
+    calls = [(value, 0.2 if value % 3 == 0 else 0.0) for value in range(12)]
+    assert list(run_bounded(workers, double, calls, in_flight=5)) == [2 * value for value, _ in calls]
+    assert list(run_bounded(workers, double, [], in_flight=5)) == []
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 5])
+def test_no_more_calls_are_taken_than_may_be_in_flight(in_flight: int, workers: Client) -> None:
+    taken = 0
+
+    def calls() -> Iterator[tuple[int]]:
+        nonlocal taken
+        for value in range(10):
+            taken += 1
+            yield (value,)
+
+    ahead = []
+    for handed_on, _ in enumerate(run_bounded(workers, double, calls(), in_flight=in_flight)):
+        ahead.append(taken - handed_on)
+    # One call more than may be in flight has been made, but not yet submitted.
+    assert max(ahead) == in_flight + 1
+    assert taken == 10
+
+
+def test_same_call_twice_is_done_twice(workers: Client, tmp_path: Path) -> None:
+    def append(name: str) -> None:
+        with open(name, "a") as file:
+            file.write("x")
+
+    list(run_bounded(workers, append, [(str(tmp_path / "log"),)] * 3, in_flight=2))
+    assert (tmp_path / "log").read_text() == "xxx"
+
+
+def test_an_error_in_a_worker_surfaces(workers: Client) -> None:
+    results = run_bounded(workers, fail_at, [(value, ValueError) for value in range(6)], in_flight=2)
+    got = []
+    with pytest.raises(ValueError, match="value 3"):
+        got.extend(iter(lambda: next(results), None))
+    assert workers.submit(double, 1).result() == 2  # the workers live on
+    with pytest.raises(CampaignError, match="E-CAMPAIGN: this. Allowed: that.") as caught:
+        list(run_bounded(workers, refuse, [("this", "that")], in_flight=1))
+    assert (caught.value.got, caught.value.allowed) == ("this", "that")
+
+
+def test_a_worker_that_dies_ends_the_call_with_an_error() -> None:
+    """It is not tried on the other workers: they would die of it too."""
+    with local_workers(1) as client, pytest.raises(distributed.KilledWorker):
+        list(run_bounded(client, os._exit, [(1,)], in_flight=1))

@@ -1,0 +1,204 @@
+"""What a finished run leaves behind."""
+
+import csv
+import importlib.metadata
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from matloop.data.elements import RADIOACTIVE, SYMBOLS
+from matloop.data.errors import RunError
+from matloop.data.identity import crystal_ids
+from matloop.data.run_store import RunDirectory
+from matloop.data.substitution import IonicSubstitution
+from matloop.screening.campaign_file import read_campaign
+from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages import DUPLICATE, SCORED
+from tests.workflows.conftest import Told, campaign, files_of
+
+ROWS, REPEATS, KEEP, SIZE = 2000, 300, 60, 5
+TARGETS = ("piezoelectric_modulus", "refractive_index")
+
+
+@pytest.fixture(scope="module")
+def partitions(finished: ScreeningRun) -> pa.Table:
+    return pa.concat_tables([pq.read_table(path) for path in files_of(RunDirectory(finished.folder).partitions)])
+
+
+def test_every_row_that_came_in_is_in_the_partitions(partitions: pa.Table) -> None:
+    (source, _) = (entry.make(IonicSubstitution) for entry in campaign().sources)
+    expected = [name for intake in source.intakes(ROWS) for name in intake.batch.ids]
+    assert len(expected) == ROWS
+    assert Counter(partitions["candidate_id"].to_pylist()) == Counter(expected + expected[:REPEATS])
+    assert partitions.filter(pa.compute.equal(partitions["reason"], DUPLICATE)).num_rows == REPEATS
+
+
+def test_counts_are_those_of_the_partitions(finished: ScreeningRun, partitions: pa.Table) -> None:
+    outcomes = Counter(partitions["outcome"].to_pylist())
+    scored = outcomes.pop(SCORED)
+    outcomes["shortlisted"] += SIZE
+    outcomes["rejected"] += scored - SIZE
+    assert finished.summary["outcomes"] == dict(outcomes)
+    assert finished.summary["rows_in"] == sum(outcomes.values()) == ROWS + REPEATS
+    lost = Counter(zip(*(partitions[name].to_pylist() for name in ("stage", "outcome", "reason")), strict=True))
+    for stage in finished.summary["funnel"][:-2]:
+        told = {(stage["stage"], one["outcome"], one["reason"]): one["rows"] for one in stage["lost"]}
+        assert told == {key: n for key, n in lost.items() if key[0] == stage["stage"]}
+
+
+def test_funnel_adds_up(finished: ScreeningRun) -> None:
+    funnel = finished.summary["funnel"]
+    assert [stage["stage"] for stage in funnel] == [
+        "intake", "filter exclude_elements", "filter exclude_radioactive", "filter new_compounds",
+        "features", "surrogates", "domain", "ranking", "shortlist",
+    ]  # fmt: skip
+    entering = finished.summary["rows_in"]
+    for stage in funnel:
+        assert stage["rows_in"] == entering
+        assert stage["rows_out"] == entering - sum(one["rows"] for one in stage["lost"])
+        assert all(one["rows"] > 0 for one in stage["lost"])
+        entering = stage["rows_out"]
+    assert entering == SIZE
+    assert funnel[-2]["rows_out"] == KEEP
+    assert funnel[0]["rows_out"] == ROWS
+
+
+def test_every_lost_row_has_a_reason(partitions: pa.Table) -> None:
+    for outcome, reason in zip(partitions["outcome"].to_pylist(), partitions["reason"].to_pylist(), strict=True):
+        assert outcome in ("rejected", "quarantined", SCORED)
+        assert bool(reason) == (outcome != SCORED)
+
+
+def test_ranked_are_the_best_of_all_that_were_scored(finished: ScreeningRun, partitions: pa.Table) -> None:
+    scored = partitions.filter(pa.compute.equal(partitions["outcome"], SCORED))
+    best = scored.sort_by([("probability", "descending"), ("candidate_id", "ascending")])["candidate_id"].to_pylist()
+    assert set(finished.ranked.ids) == set(best[:KEEP])
+
+
+def test_ranked_are_sorted_and_numbered(finished: ScreeningRun) -> None:
+    ranked = finished.ranked
+    order = list(zip(-ranked.column("probability"), ranked.ids, strict=True))
+    assert order == sorted(order)
+    assert len(set(ranked.ids)) == len(ranked) == KEEP
+    assert ranked.column("rank").tolist() == list(range(1, KEEP + 1))
+
+
+def test_shortlist_is_a_part_of_the_ranked(finished: ScreeningRun) -> None:
+    places = finished.ranked.column("shortlisted")
+    assert sorted(places[places > 0].tolist()) == [1, 2, 3, 4, 5]
+    assert places[0] == 1  # the most probable one always comes first
+    assert len({formula for formula, place in zip(finished.ranked.formulas, places, strict=True) if place}) == SIZE
+    shortlist = finished.shortlist
+    assert shortlist["shortlisted"].tolist() == [1, 2, 3, 4, 5]
+    with RunDirectory(finished.folder).shortlist.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["candidate_id"] for row in csv.DictReader(file)] == shortlist["candidate_id"].tolist()
+    cifs = sorted(path.stem.rpartition("_")[2] for path in files_of(RunDirectory(finished.folder).cif))
+    assert cifs == sorted(shortlist["candidate_id"])
+
+
+def test_numbers_are_finite_and_fit_together(finished: ScreeningRun) -> None:
+    ranked = finished.ranked
+    joint = np.ones(len(ranked))
+    for name in TARGETS:
+        mean, low, high, sigma = (ranked.column(f"{name}_{suffix}") for suffix in ("pred", "lo", "hi", "sigma"))
+        assert np.isfinite([mean, low, high, sigma]).all()
+        assert ((low <= mean) & (mean <= high) & (low < high) & (sigma > 0)).all()
+        joint *= ranked.column(f"probability_{name}")
+        assert ((ranked.column(f"probability_{name}") >= 0) & (ranked.column(f"probability_{name}") <= 1)).all()
+    np.testing.assert_allclose(ranked.column("probability"), joint, rtol=1e-12)
+    assert ranked.column("in_domain").all()
+    for column in ("substitution_probability", "space_group_number"):
+        assert np.isfinite(ranked.column(column)).all()
+
+
+def test_what_was_scored_has_numbers_and_nothing_else(partitions: pa.Table) -> None:
+    scored = np.array(partitions["outcome"].to_pylist()) == SCORED
+    stages = partitions["stage"].to_pylist()
+    unasked = np.array([stage in ("intake", "features") or stage.startswith("filter") for stage in stages])
+    refused = np.array([stage == "surrogates" for stage in stages])
+    assert scored.any()
+    assert unasked.any()
+    assert refused.any()
+    assert np.isnan(partitions["probability"].to_numpy()[refused]).all()
+    for name in [
+        "probability",
+        *(f"{target}_{suffix}" for target in TARGETS for suffix in ("pred", "lo", "hi", "sigma")),
+    ]:
+        column = partitions[name].to_numpy()
+        assert np.isfinite(column[scored]).all(), name
+        assert np.isnan(column[unasked]).all(), name
+
+
+def test_filters_hold_for_the_ranked(finished: ScreeningRun) -> None:
+    present = finished.ranked.compositions.element_mask().any(axis=0)
+    assert not {SYMBOLS[number] for number in np.flatnonzero(present)} & ({"Cd", "Hg"} | RADIOACTIVE)
+    assert not finished.ranked.column("known").any()
+
+
+def test_cells_are_those_of_the_candidates(finished: ScreeningRun) -> None:
+    ranked = finished.ranked
+    assert crystal_ids(ranked.crystals) == ranked.ids
+    assert set(ranked.crystals.row_codes().tolist()) == {""}
+
+
+def test_wanted_ranges_come_from_the_campaign_and_the_training_data(finished: ScreeningRun) -> None:
+    ranges = finished.summary["ranges"]
+    assert ranges["refractive_index"] == [1.5, 3.0]
+    card = json.loads((finished.folder / "models/piezoelectric_modulus/card.json").read_text("utf-8"))
+    assert ranges["piezoelectric_modulus"] == [card["best_of_training"][1], None]
+    assert card["formulas"] <= card["rows_trained"]
+
+
+def test_run_says_what_made_it(finished: ScreeningRun) -> None:
+    summary = finished.summary
+    assert (summary["campaign"], summary["seed"], summary["workers"]) == ("small", 0, 2)
+    assert summary["versions"]["matloop"] == importlib.metadata.version("matloop")
+    assert {"numpy", "scikit-learn", "pyarrow", "dask"} <= set(summary["versions"])
+    assert all(seconds >= 0 for seconds in summary["seconds"].values())
+    assert read_campaign(finished.folder / "campaign.yaml") == campaign()
+
+
+def test_whole_files_under_their_final_names(finished: ScreeningRun) -> None:
+    names = [path.relative_to(finished.folder).as_posix() for path in files_of(finished.folder)]
+    assert {"campaign.yaml", "run.json", "ranked.parquet", "shortlist.csv", "partitions/part-00000.parquet"} <= set(
+        names
+    )
+    assert not [name for name in names if "/." in f"/{name}" or name.endswith((".partial", ".tmp"))]
+
+
+def is_pickle(content: bytes) -> bool:
+    return content[:1] == b"\x80" and content[1:2] in b"\x02\x03\x04\x05"
+
+
+def test_no_file_can_run_code(finished: ScreeningRun) -> None:
+    assert is_pickle(b"\x80\x04\x95")
+    suffixes = {path.suffix for path in files_of(finished.folder)}
+    assert suffixes <= {".yaml", ".json", ".parquet", ".csv", ".cif", ".html", ".npz", ".txt"}
+    for path in files_of(finished.folder):
+        assert not is_pickle(path.read_bytes()), path.name
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def test_a_run_may_be_moved(finished: ScreeningRun) -> None:
+    place = str(finished.folder.parent).encode()
+    assert [path.name for path in files_of(finished.folder) if place in path.read_bytes()] == []
+
+
+def test_progress_was_told_of_every_row(told: Told, finished: ScreeningRun) -> None:
+    assert told.steps == [("training surrogates", 2), ("scoring candidates", finished.summary["rows_in"])]
+    assert told.units == [2, ROWS + REPEATS]
+    assert [note.split(":")[0] for note in told.notes[:2]] == ["piezoelectric_modulus", "refractive_index"]
+
+
+def test_a_folder_in_use_is_refused_before_anything_starts(finished: ScreeningRun, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in files_of(finished.folder)}
+    with pytest.raises(RunError, match="is not empty"):
+        screen(campaign(), output=finished.folder)
+    assert {path: path.stat().st_mtime_ns for path in files_of(finished.folder)} == before

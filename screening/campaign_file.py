@@ -174,5 +174,14 @@ def write_campaign(campaign: Campaign) -> str:
     buffer = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.representer.ignore_aliases = lambda _: (
+        True
+    )  # a value that occurs twice is written twice: reading refuses aliases
+    yaml.representer.add_representer(str, _represent_text)
     yaml.dump(campaign.model_dump(mode="json"), buffer)
     return buffer.getvalue()
+
+
+def _represent_text(representer: Any, text: str) -> Any:
+    """Unprintable characters are escaped: plain style would lose a next-line character."""
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')

@@ -65,7 +65,6 @@ def diverse_choice(
         size: How many to pick; fewer are returned where compositions run out.
         diversity: 0 to 1.
     """
-    distances = composition_distances(compositions, compositions)
     likeness = np.zeros(len(probability))
     picks: list[int] = []
     available = np.isfinite(probability)
@@ -73,6 +72,8 @@ def diverse_choice(
         merit = np.where(available, probability * (1 - diversity * likeness), -np.inf)
         best = int(merit.argmax())
         picks.append(best)
-        likeness = np.maximum(likeness, np.maximum(1 - distances[best] / _UNALIKE, 0))
-        available &= distances[best] > 1e-9
+        # One pick at a time: all pairs of 100,000 candidates would fill 80 GB.
+        distances = composition_distances(compositions.take(np.array([best])), compositions)[0]
+        likeness = np.maximum(likeness, np.maximum(1 - distances / _UNALIKE, 0))
+        available &= distances > 1e-9
     return picks

@@ -29,7 +29,7 @@ def write_shortlist(run: RunDirectory, ranked: CandidateBatch, campaign: Campaig
     write_csv(run.shortlist, header, [[_rounded(value) for value in row.values()] for row in rows])
     if chosen.crystals is not None:
         for row in range(len(chosen)):
-            name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{chosen.ids[row]}.cif"
+            name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}.cif"
             write_text(run.cif / name, _cif(chosen, row))
 
 

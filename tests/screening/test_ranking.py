@@ -89,17 +89,25 @@ def choice(formulas: list[str], probability: list[float], size: int, diversity: 
 
 
 def test_diversity_spreads_over_chemistry() -> None:
-    formulas, probability = ["NaCl", "KCl", "NaBr", "MgO"], [1.0, 0.9, 0.8, 0.6]
-    assert choice(formulas, probability, 3, 0.0) == ["NaCl", "KCl", "NaBr"]
-    # Sharing half of its atoms halves what KCl is worth at full diversity: 0.45 against 0.6 of MgO.
-    assert choice(formulas, probability, 2, 1.0) == ["NaCl", "MgO"]
-    assert choice(formulas, probability, 2, 0.5) == ["NaCl", "KCl"]  # 0.9 (1 - 0.25) = 0.675
+    formulas, probability = ["TiO2", "HfO2", "NaCl"], [1.0, 0.9, 0.5]
+    assert choice(formulas, probability, 2, 0.0) == ["TiO2", "HfO2"]
+    assert choice(formulas, probability, 2, 1.0) == ["TiO2", "NaCl"]
+    assert choice(formulas, probability, 3, 1.0) == ["TiO2", "NaCl", "HfO2"]
 
 
-def test_overlap_is_the_shared_atomic_fraction_with_the_nearest_pick() -> None:
-    # TiO2 and ZrO2 share two thirds: 0.9 (1 - 2/3) = 0.3 is less than 0.31.
-    assert choice(["TiO2", "ZrO2", "NaCl"], [1.0, 0.9, 0.31], 2, 1.0) == ["TiO2", "NaCl"]
-    assert choice(["TiO2", "ZrO2", "NaCl"], [1.0, 0.9, 0.29], 2, 1.0) == ["TiO2", "ZrO2"]
+def test_likeness_is_that_to_the_nearest_pick() -> None:
+    # HfO2 is two thirds of a step from TiO2, of the ten that make two compositions unlike: 0.9 (1 - 0.5 x 14/15) = 0.48.
+    assert choice(["TiO2", "HfO2", "NaCl"], [1.0, 0.9, 0.481], 2, 0.5) == ["TiO2", "NaCl"]
+    assert choice(["TiO2", "HfO2", "NaCl"], [1.0, 0.9, 0.479], 2, 0.5) == ["TiO2", "HfO2"]
+    # After NaCl, KCl is as unlikely to be picked as HfO2 is after TiO2.
+    assert choice(["TiO2", "NaCl", "HfO2", "KCl", "ZnS"], [1.0, 0.99, 0.9, 0.9, 0.3], 3, 1.0) == ["TiO2", "NaCl", "ZnS"]
+
+
+def test_many_candidates_need_no_table_of_all_pairs() -> None:
+    rng = np.random.default_rng(0)
+    formulas = [f"Na{a}K{b}Cl{c}" for a, b, c in rng.integers(1, 60, (20_000, 3))]
+    picks = diverse_choice(rng.random(20_000), batch_of(*formulas).compositions, size=3, diversity=0.5)
+    assert len(set(picks)) == 3
 
 
 def test_same_composition_is_never_picked_twice() -> None:

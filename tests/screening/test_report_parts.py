@@ -15,7 +15,15 @@ from matloop.screening import report_sources
 from matloop.screening.crystal_drawing import Ball, crystal_scene, still_drawing
 from matloop.screening.report import script_json
 from matloop.screening.report_axes import Axis, density
-from matloop.screening.report_text import Words, number, origin_words, percent, reason_words, space_group_markup
+from matloop.screening.report_text import (
+    _ROW_CODES_ZH,
+    Words,
+    number,
+    origin_words,
+    percent,
+    reason_words,
+    space_group_markup,
+)
 
 VENDOR = Path(report_sources.__file__).parent / "vendor"
 ROCK_SALT = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -90,8 +98,12 @@ def test_words_and_numbers() -> None:
     assert str(Words("<b>", "乙").__html__()) == '<span lang="en">&lt;b&gt;</span><span lang="zh-CN">乙</span>'
     assert (percent(0.0004), percent(0.9996), percent(1.0), percent(float("nan"))) == ("< 1 %", "> 99 %", "100 %", "–")
     assert origin_words("<i>, Na+ to K+") == ("<i>, Na+ to K+",) * 2
+    # A code nobody translated yet is shown in English rather than lost.
+    assert set(_ROW_CODES_ZH) <= set(ROW_CODES)
     for code in ROW_CODES:
-        assert re.search(r"[\u4e00-\u9fff]", reason_words(code).zh), f"{code} has no Chinese text"
+        assert code in reason_words(code).zh
+        assert bool(re.search(r"[\u4e00-\u9fff]", reason_words(code).zh)) == (code in _ROW_CODES_ZH)
+    assert reason_words("contains Tl") == ("contains Tl", "含 Tl")
 
 
 def test_citations_are_those_of_the_packaged_data() -> None:

@@ -1,3 +1,4 @@
+import operator
 import os
 import socket
 import time
@@ -9,27 +10,21 @@ import psutil
 import pytest
 from distributed import Client
 
-from matloop.data.errors import CampaignError, RunError
+from matloop.data.errors import RunError, UnknownNameError
+from matloop.data.units import canonical_unit
 from matloop.workflows.clusters import local_workers, run_bounded
 
 
-def double(value: int, wait: float = 0.0) -> int:
-    time.sleep(wait)
-    return 2 * value
+def ask(client: Client) -> dict[str, tuple[int, str | None]]:
+    """Process id and thread limit of each worker."""
 
+    # Workers cannot import test modules; a function made in a function travels whole.
+    def where() -> tuple[int, str | None]:
+        import os
 
-def fail_at(value: int, error: type[Exception]) -> int:
-    if value == 3:
-        raise error("value 3")
-    return value
+        return os.getpid(), os.environ.get("OMP_NUM_THREADS")
 
-
-def refuse(got: str, allowed: str) -> None:
-    raise CampaignError(got, allowed)
-
-
-def where() -> tuple[int, str | None]:
-    return os.getpid(), os.environ.get("OMP_NUM_THREADS")
+    return client.run(where)
 
 
 def process_tree() -> list[psutil.Process]:
@@ -44,7 +39,7 @@ def listening() -> set[tuple[int, str]]:
 
 def test_everything_listens_on_loopback_only(workers: Client) -> None:
     found = listening()
-    workers_found = {pid for pid, _ in workers.run(where).values()}
+    workers_found = {pid for pid, _ in ask(workers).values()}
     assert workers_found <= {pid for pid, _ in found}  # the workers were looked at
     assert os.getpid() in {pid for pid, _ in found}  # and so was the scheduler
     assert {address for _, address in found} == {"127.0.0.1"}
@@ -66,29 +61,35 @@ def test_scheduler_serves_no_pages(workers: Client) -> None:
 
 
 def test_as_many_single_threaded_processes_as_asked_for(workers: Client) -> None:
-    assert workers.nthreads().keys() == workers.run(where).keys()
+    assert workers.nthreads().keys() == ask(workers).keys()
     assert list(workers.nthreads().values()) == [1, 1]
-    found = workers.run(where).values()
+    found = ask(workers).values()
     assert len({pid for pid, _ in found} - {os.getpid()}) == 2
     assert {threads for _, threads in found} == {"1"}  # one level of parallelism
 
 
 def test_two_clusters_side_by_side(workers: Client, recwarn: pytest.WarningsRecorder) -> None:
     with local_workers(1) as other:
-        assert other.submit(double, 4).result() == 8
-    assert workers.submit(double, 5).result() == 10
+        assert other.submit(operator.mul, 4, 2).result() == 8
+    assert workers.submit(operator.mul, 5, 2).result() == 10
     assert not recwarn.list
 
 
 def test_nothing_is_left_after_the_block() -> None:
     before = {process.pid for process in process_tree()}
     with local_workers(1) as client:
-        (pid, _) = next(iter(client.run(where).values()))
+        (pid, _) = next(iter(ask(client).values()))
         assert psutil.pid_exists(pid)
     assert not psutil.pid_exists(pid)
-    with pytest.raises(RuntimeError, match="in the block"), local_workers(1) as client:
-        (pid, _) = next(iter(client.run(where).values()))
+    pids = []
+
+    def fail(client: Client) -> None:
+        pids.extend(pid for pid, _ in ask(client).values())
         raise RuntimeError("in the block")
+
+    with pytest.raises(RuntimeError, match="in the block"), local_workers(1) as client:
+        fail(client)
+    (pid,) = pids
     assert not psutil.pid_exists(pid)
     left = {process.pid for process in process_tree()} - before
     assert not [pid for pid in left if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
@@ -105,6 +106,10 @@ def test_workers_that_do_not_start_are_told(error: Exception, monkeypatch: pytes
 
 
 def test_results_come_in_the_order_of_the_calls(workers: Client) -> None:
+    def double(value: int, wait: float) -> int:
+        time.sleep(wait)
+        return 2 * value
+
     calls = [(value, 0.2 if value % 3 == 0 else 0.0) for value in range(12)]
     assert list(run_bounded(workers, double, calls, in_flight=5)) == [2 * value for value, _ in calls]
     assert list(run_bounded(workers, double, [], in_flight=5)) == []
@@ -121,7 +126,7 @@ def test_no_more_calls_are_taken_than_may_be_in_flight(in_flight: int, workers: 
             yield (value,)
 
     ahead = []
-    for handed_on, _ in enumerate(run_bounded(workers, double, calls(), in_flight=in_flight)):
+    for handed_on, _ in enumerate(run_bounded(workers, operator.neg, calls(), in_flight=in_flight)):
         ahead.append(taken - handed_on)
     # One call more than may be in flight has been made, but not yet submitted.
     assert max(ahead) == in_flight + 1
@@ -138,14 +143,21 @@ def test_same_call_twice_is_done_twice(workers: Client, tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_worker_surfaces(workers: Client) -> None:
-    results = run_bounded(workers, fail_at, [(value, ValueError) for value in range(6)], in_flight=2)
-    got = []
-    with pytest.raises(ValueError, match="value 3"):
-        got.extend(iter(lambda: next(results), None))
-    assert workers.submit(double, 1).result() == 2  # the workers live on
-    with pytest.raises(CampaignError, match="E-CAMPAIGN: this. Allowed: that.") as caught:
-        list(run_bounded(workers, refuse, [("this", "that")], in_flight=1))
-    assert (caught.value.got, caught.value.allowed) == ("this", "that")
+    def reciprocal(value: int) -> float:
+        return 1 / value
+
+    results = run_bounded(workers, reciprocal, [(2,), (1,), (0,), (4,)], in_flight=2)
+    assert [next(results), next(results)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        next(results)
+    assert workers.submit(operator.mul, 1, 2).result() == 2  # the workers live on
+
+
+def test_a_coded_error_comes_whole(workers: Client) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown unit 'eVv'.*did you mean 'eV'") as caught:
+        list(run_bounded(workers, canonical_unit, [("eV",), ("eVv",)], in_flight=1))
+    assert caught.value.got == "unknown unit 'eVv'"
+    assert "meV/atom" in caught.value.allowed
 
 
 def test_a_worker_that_dies_ends_the_call_with_an_error() -> None:

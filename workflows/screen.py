@@ -22,7 +22,7 @@ from matloop.data.run_store import RunDirectory, write_json, write_table, write_
 from matloop.screening.campaign import Campaign
 from matloop.screening.campaign_file import write_campaign
 from matloop.screening.ranking import diverse_choice, ranking_order
-from matloop.screening.report import write_report
+from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
 from matloop.workflows.clusters import local_workers, run_bounded
 from matloop.workflows.progress import Progress, SilentProgress

@@ -49,15 +49,14 @@ def in_words(reason: str) -> str:
 
 
 def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
-    table = Table(title="Shortlist", title_justify="left")
-    for heading in ("", "formula", "space group", "P(all targets)"):
+    table = Table(title="Shortlist, predictions with 90 % intervals", title_justify="left", box=None, pad_edge=False)
+    for heading in ("", "formula", "space group", "P(all)"):
         table.add_column(heading)
-    for name in properties:
-        table.add_column(f"{property_named(name).label}, 90 % interval")
+    for known in map(property_named, properties):
+        table.add_column(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})")
     for _, row in shortlist.iterrows():
-        values = [
-            f"{row[f'{name}_pred']:.3g} [{row[f'{name}_lo']:.3g}, {row[f'{name}_hi']:.3g}]" for name in properties
-        ]
+        numbers = [[row[f"{name}_{part}"] for part in ("pred", "lo", "hi")] for name in properties]
+        values = [f"{mean:.3g} [{low:.2g}, {high:.2g}]" for mean, low, high in numbers]
         group = row.get("space_group_number")
         cells = [str(row["shortlisted"]), row["formula"], "" if group is None else f"{group:.0f}"]
         table.add_row(*(escape(text) for text in [*cells, f"{row['probability']:.2f}", *values]))

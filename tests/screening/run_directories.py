@@ -14,7 +14,7 @@ from matloop.data.run_store import RunDirectory, write_json, write_table, write_
 from matloop.data.schema import PROPERTIES
 from matloop.screening.campaign import Campaign
 from matloop.screening.campaign_file import write_campaign
-from matloop.screening.report import write_report
+from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
 
 

@@ -96,7 +96,7 @@ def test_diversity_spreads_over_chemistry() -> None:
 
 
 def test_likeness_is_that_to_the_nearest_pick() -> None:
-    # HfO2 is two thirds of a step from TiO2, of the ten that make two compositions unlike: 0.9 (1 - 0.5 x 14/15) = 0.48.
+    # HfO2 is two thirds of a step from TiO2; ten steps make two compositions unlike: 0.9 (1 - 0.5 x 14/15) = 0.48.
     assert choice(["TiO2", "HfO2", "NaCl"], [1.0, 0.9, 0.481], 2, 0.5) == ["TiO2", "NaCl"]
     assert choice(["TiO2", "HfO2", "NaCl"], [1.0, 0.9, 0.479], 2, 0.5) == ["TiO2", "HfO2"]
     # After NaCl, KCl is as unlikely to be picked as HfO2 is after TiO2.

@@ -11,8 +11,8 @@ from markupsafe import escape
 from matloop.data.errors import UnknownNameError
 from matloop.data.run_store import write_json
 from matloop.data.schema import PROPERTIES
-from matloop.screening.report import write_report
-from matloop.screening.report_text import plain
+from matloop.screening.report.page import write_report
+from matloop.screening.report.text import plain
 from tests.screening.run_directories import Page, make_run
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\u2066\x07\x1b[31m\u2028=cmd|'/C calc'!A0\"onload=\"x"

@@ -11,11 +11,11 @@ import pytest
 from matloop.data.crystals import Crystals
 from matloop.data.errors import ROW_CODES
 from matloop.data.materials import MATERIALS_FILE, load_materials
-from matloop.screening import report_sources
-from matloop.screening.crystal_drawing import Ball, crystal_scene, still_drawing
-from matloop.screening.report import script_json
-from matloop.screening.report_axes import Axis, density
-from matloop.screening.report_text import (
+from matloop.screening.report import sources as report_sources
+from matloop.screening.report.axes import Axis, density
+from matloop.screening.report.crystal_drawing import Ball, crystal_scene, still_drawing
+from matloop.screening.report.page import script_json
+from matloop.screening.report.text import (
     _ROW_CODES_ZH,
     Words,
     number,

@@ -6,8 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from matloop.data.schema import PROPERTIES
-from matloop.screening.report_files import RunFiles
-from matloop.screening.report_text import Words, number, percent, property_words, with_unit
+from matloop.screening.report.files import RunFiles
+from matloop.screening.report.text import Words, number, percent, property_words, with_unit
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
 _COVERAGE_SLACK = 0.02

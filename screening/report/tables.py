@@ -9,8 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from matloop.data.schema import PROPERTIES
-from matloop.screening.report_files import RunFiles, numbers, texts
-from matloop.screening.report_text import (
+from matloop.screening.report.files import RunFiles, numbers, texts
+from matloop.screening.report.text import (
     OUTCOMES,
     Words,
     formula_markup,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.schema import PROPERTIES
-from matloop.screening.report_files import RunFiles, numbers
+from matloop.screening.report.files import RunFiles, numbers
 
 DENSITY_BINS = 60
 _DECADES_WITH_FEW_TICKS = 2.5  # up to here ticks stand at 1, 2 and 5, beyond at powers of ten only

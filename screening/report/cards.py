@@ -11,10 +11,10 @@ from markupsafe import Markup
 from matloop.data.batch import CandidateBatch
 from matloop.data.schema import PROPERTIES
 from matloop.screening.chemistry import KnownCompound, nearest_known
-from matloop.screening.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
-from matloop.screening.report_axes import Axis, density, property_axis
-from matloop.screening.report_files import RunFiles, numbers, texts
-from matloop.screening.report_text import (
+from matloop.screening.report.axes import Axis, density, property_axis
+from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
+from matloop.screening.report.files import RunFiles, numbers, texts
+from matloop.screening.report.text import (
     Words,
     formula_markup,
     number,

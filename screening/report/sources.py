@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matloop.data.materials import load_materials
 from matloop.screening.campaign import Campaign
-from matloop.screening.report_text import Words, property_words
+from matloop.screening.report.text import Words, property_words
 
 _MATERIALS_PROJECT = "Materials Project data, CC BY 4.0"
 

@@ -1,0 +1,1 @@
+"""Sources of candidates that take more than one module."""

@@ -63,7 +63,8 @@ class CandidateBatch:
     Attributes:
         table: One row per candidate; ``candidate_id`` and ``formula`` (reduced) always, then any typed columns.
         compositions: Elements and amounts.
-        crystals: Cells and sites, or None where only compositions are known.
+        crystals: Cells and sites, or None where only compositions are known. In a batch that mixes both, a candidate
+            without a crystal has no sites and a cell of zeros.
     """
 
     table: pa.Table
@@ -89,6 +90,11 @@ class CandidateBatch:
     def formulas(self) -> list[str]:
         """Reduced formulas, in row order."""
         return self.table.column("formula").to_pylist()
+
+    @property
+    def has_crystal(self) -> NDArray[np.bool_]:
+        """Which candidates have cells and sites, shape (n,)."""
+        return np.zeros(len(self), bool) if self.crystals is None else self.crystals.site_counts > 0
 
     def column(self, name: str) -> NDArray[Any]:
         """A typed column as an array; nulls of a numeric column become nan."""
@@ -223,8 +229,8 @@ class CandidateBatch:
         return Atoms(numbers=numbers, scaled_positions=frac_coords, cell=cell, pbc=True)
 
     def _cell(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
-        if self.crystals is None:
-            raise BatchError("candidates without crystals", "a batch with cells and sites")
+        if self.crystals is None or self.crystals.site_counts[row] == 0:
+            raise BatchError("a candidate without crystal", "one with cell and sites")
         sites = slice(self.crystals.offsets[row], self.crystals.offsets[row + 1])
         return self.crystals.lattice[row], self.crystals.species[sites], self.crystals.frac_coords[sites]
 
@@ -264,15 +270,17 @@ class CandidateBatch:
 
 
 def crystals_from_columns(arrays: dict[str, pa.Array]) -> Crystals:
-    """Crystals from the Arrow columns ``lattice``, ``species`` and ``frac_coords``."""
+    """Crystals from the Arrow columns ``lattice``, ``species`` and ``frac_coords``; null is a crystal without sites."""
     offsets, species = list_parts(arrays["species"])
-    lattice = arrays["lattice"].flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    known = arrays["lattice"].is_valid().to_numpy(zero_copy_only=False)
+    lattice = np.zeros((len(known), 9))
+    lattice[known] = arrays["lattice"].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
     frac_coords = list_parts(arrays["frac_coords"])[1].astype(np.float64)
     return Crystals(lattice.reshape(-1, 3, 3), offsets, species, frac_coords.reshape(-1, 3))
 
 
 def list_parts(array: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Offsets from zero and flat values of an Arrow list column without nulls."""
+    """Offsets from zero and flat values of an Arrow list column; a null counts as an empty list."""
     offsets = array.offsets.to_numpy().astype(np.int64)
     return offsets - offsets[0], array.flatten().to_numpy(zero_copy_only=False)
 

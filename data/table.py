@@ -78,4 +78,6 @@ class FormulaTable:
             kept = np.setdiff1d(np.arange(len(formulas)), [refused.row for refused in intake.refused])
             origin = part.column(self.id_column or self.formula_column).take(kept)
             is_known = np.isin(composition_keys(intake.batch.compositions), known)
-            yield intake._replace(batch=intake.batch.with_columns(origin=origin, known=is_known))
+            names = part.column(self.id_column or self.formula_column).to_pylist()
+            refused = [row._replace(detail=f"row {start + row.row + 1}: {names[row.row] or ''}") for row in intake.refused]
+            yield Intake(intake.batch.with_columns(origin=origin, known=is_known), refused)

@@ -109,8 +109,9 @@ def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features
         The block; candidates without a crystal and rows with non-finite values carry a row code.
     """
     width = len(featurizer.feature_names)
-    if featurizer.needs_crystal and batch.crystals is None:
-        return Features(np.full((len(batch), width), np.nan), np.full(len(batch), "E-FEATURE-CRYSTAL", dtype="<U32"))
+    present = batch.has_crystal
+    if featurizer.needs_crystal and not present.all():
+        return _where_crystals(featurizer, batch, present)
     values, codes, details = featurizer.featurize(batch)
     if values.shape != (len(batch), width) or values.dtype != np.float64 or codes.shape != (len(batch),):
         raise BatchError(
@@ -119,6 +120,18 @@ def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features
         )
     non_finite = ~np.isfinite(values).all(axis=1)
     return Features(values, np.where(non_finite & (codes == ""), "E-FEATURE-NONFINITE", codes), details)
+
+
+def _where_crystals(featurizer: Featurizer, batch: CandidateBatch, present: NDArray[np.bool_]) -> Features:
+    """Features of the candidates that have a crystal; the others are coded."""
+    rows = np.flatnonzero(present)
+    values = np.full((len(batch), len(featurizer.feature_names)), np.nan)
+    codes = np.where(present, no_codes(len(batch)), "E-FEATURE-CRYSTAL")
+    if len(rows) == 0:
+        return Features(values, codes)
+    part = featurize_checked(featurizer, batch.take(rows))
+    values[rows], codes[rows] = part.values, part.codes
+    return Features(values, codes, {int(rows[row]): detail for row, detail in part.details.items()})
 
 
 def no_codes(count: int) -> NDArray[np.str_]:

@@ -93,6 +93,7 @@ class Target(_Frozen):
             UnitError: If the unit measures something else.
         """
         own = property_named(self.property).unit
+        convert(0.0, self.unit, own)  # a unit of something else is refused even where no number needs it
         low, high = float("-inf"), float("inf")
         if self.goal == "window":
             return tuple(convert(end, self.unit, own) for end in (self.lower, self.upper))  # type: ignore[arg-type,return-value]

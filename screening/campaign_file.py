@@ -12,14 +12,27 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
-from ruamel.yaml.tokens import AliasToken, AnchorToken, DirectiveToken
+from ruamel.yaml.tokens import (
+    AliasToken,
+    AnchorToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    DirectiveToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+)
 
 from matloop.data.errors import CampaignError
 from matloop.screening.campaign import Campaign
 
 _LARGEST_FILE = 200_000  # bytes
 _DEEPEST = 20
-_MOST_NODES = 20_000
+_MOST_TOKENS = 50_000
+_OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 Location = tuple[str | int, ...]
 
@@ -113,10 +126,15 @@ def _unreadable(message: str, line: int = 0) -> CampaignText:
 def _refuse_needless_syntax(text: str) -> None:
     """Refuse what a campaign has no use for.
 
-    ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb.
+    ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb. Depth and size are looked at
+    here because composing the nodes of a hostile file takes long.
     """
-    for token in YAML(typ="safe", pure=True).scan(text):
-        if isinstance(token, DirectiveToken):
+    depth = 0
+    for count, token in enumerate(YAML(typ="safe", pure=True).scan(text)):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST or count > _MOST_TOKENS:
+            message = f"nested more than {_DEEPEST} levels deep" if depth > _DEEPEST else "too large"
+        elif isinstance(token, DirectiveToken):
             message = "directives (%...) are not allowed; a campaign file is YAML 1.2"
         elif isinstance(token, AnchorToken | AliasToken):
             message = "anchors (&name) and aliases (*name) are not allowed; write the value out"
@@ -131,8 +149,6 @@ def _lines(root: Node | None) -> dict[Location, int]:
     pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
     while pending:
         location, node = pending.pop()
-        if len(location) > _DEEPEST or len(lines) > _MOST_NODES:
-            raise ValueError("too deeply nested or too large")
         lines.setdefault(location, node.start_mark.line + 1)
         if isinstance(node, MappingNode):
             for key, value in node.value:

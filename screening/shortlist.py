@@ -27,10 +27,9 @@ def write_shortlist(run: RunDirectory, ranked: CandidateBatch, campaign: Campaig
     rows = chosen.table.select([name for name, _ in columns if name in chosen.table.column_names]).to_pylist()
     header = [label for name, label in columns if name in chosen.table.column_names]
     write_csv(run.shortlist, header, [[_rounded(value) for value in row.values()] for row in rows])
-    if chosen.crystals is not None:
-        for row in range(len(chosen)):
-            name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}.cif"
-            write_text(run.cif / name, _cif(chosen, row))
+    for row in np.flatnonzero(chosen.has_crystal).tolist():
+        name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}.cif"
+        write_text(run.cif / name, _cif(chosen, row))
 
 
 def safe_name(text: str) -> str:

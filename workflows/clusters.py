@@ -63,13 +63,26 @@ def run_bounded(
     """Results of ``function(*call)`` for each call, in the order of the calls.
 
     At most ``in_flight`` calls are submitted and not yet handed on, so that neither side piles up memory.
+
+    Raises:
+        RunError: If a worker process died under a call.
     """
     from collections import deque
+
+    from distributed import KilledWorker
+
+    def answer(future: Any) -> Any:
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise RunError(
+                f"a worker process died while it ran {function.__name__}", "a crash or lack of memory ends a worker"
+            ) from error
 
     waiting: deque[Any] = deque()
     for call in calls:
         if len(waiting) >= in_flight:
-            yield waiting.popleft().result()
+            yield answer(waiting.popleft())
         waiting.append(client.submit(function, *call, pure=False))
     while waiting:
-        yield waiting.popleft().result()
+        yield answer(waiting.popleft())

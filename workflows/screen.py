@@ -166,8 +166,8 @@ def _partitions(task: ScoringTask, sources: list[Any]) -> Iterator[tuple[Scoring
             ids = intake.batch.ids
             first = [row for row, name in enumerate(ids) if not (name in seen or seen.add(name))]  # type: ignore[func-returns-value]
             repeats = sorted(set(range(len(ids))) - set(first))
-            formulas = intake.batch.formulas
-            duplicates = [Refused(row, ids[row], formulas[row], DUPLICATE) for row in repeats]
+            formulas, origins = intake.batch.formulas, intake.batch.table["origin"].to_pylist()
+            duplicates = [Refused(row, ids[row], formulas[row], DUPLICATE, str(origins[row])) for row in repeats]
             if repeats:
                 intake = Intake(intake.batch.take(first), intake.refused)
             yield task, index, intake, duplicates

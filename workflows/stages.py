@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,6 +117,7 @@ def score_partition(task: ScoringTask, index: int, intake: Intake, duplicates: l
     features = _feature_set(task.campaign.surrogates.model_dump_json()).featurize(batch.take(rows))
     failed = features.codes != ""
     outcome.set(rows[failed], QUARANTINED, "features", features.codes[failed])
+    outcome.explain(rows, features.details)
     rows, features = rows[~failed], features.take(np.flatnonzero(~failed))
     predictions = {name: _surrogate(task.folder, name).predict(features) for name in task.ranges}
     probability, each = probability_of_all(predictions, task.ranges)
@@ -167,15 +169,20 @@ def _best(
 
 
 class _Outcomes:
-    """Outcome, stage and reason of each candidate of a partition; the first one set stays."""
+    """Outcome, stage, reason and, where more is known, detail of each candidate of a partition."""
 
     def __init__(self, count: int) -> None:
         self.outcomes = np.full(count, SCORED, dtype=object)
         self.stages = np.full(count, "ranking", dtype=object)
         self.reasons = np.full(count, "", dtype=object)
+        self.details = np.full(count, "", dtype=object)
 
     def set(self, rows: NDArray[np.int64], outcome: str, stage: str, reasons: NDArray[np.str_]) -> None:
         self.outcomes[rows], self.stages[rows], self.reasons[rows] = outcome, stage, reasons
+
+    def explain(self, rows: NDArray[np.int64], details: Mapping[int, str]) -> None:
+        for place, detail in details.items():
+            self.details[rows[place]] = detail
 
     def table(
         self, batch: CandidateBatch, rows: NDArray[np.int64], columns: dict[str, Any], refused: list[Refused]
@@ -185,10 +192,11 @@ class _Outcomes:
         data: dict[str, Any] = {
             "candidate_id": [*batch.ids, *(row.candidate_id for row in refused)],
             "formula": [*batch.formulas, *(row.formula for row in refused)],
-            "origin": [*origin, *(row.detail for row in refused)],
+            "origin": [*origin, *("" for _ in refused)],
             "outcome": [*self.outcomes, *(_outcome_of(row) for row in refused)],
             "stage": [*self.stages, *("intake" for _ in refused)],
             "reason": [*self.reasons, *(row.code for row in refused)],
+            "detail": [*self.details, *(row.detail for row in refused)],
         }
         for name, values in columns.items():
             full = np.full(len(batch) + len(refused), np.nan, dtype=np.float32)

@@ -115,7 +115,12 @@ def write_features(names: Sequence[str], table: Path, output: Path) -> str:
     """Compute features of a table of formulas; returns what happened, in one line.
 
     The output has one row per input row, with the row code of those that could not be done.
+
+    Raises:
+        RunError: If the output's folder does not exist.
     """
+    if not output.parent.is_dir():
+        raise RunError(f"no folder {output.parent} to write {output.name} into", "an existing folder")
     features = feature_set(list(names))
     parts, refused_count = [], 0
     for intake in FormulaTable(str(table)).intakes(50_000):

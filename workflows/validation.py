@@ -29,7 +29,7 @@ def campaign_path(name: str | Path) -> Path:
     'optical_window.yaml'
     """
     packaged = PACKAGED_CAMPAIGNS / f"{name}.yaml"
-    return packaged if not Path(name).exists() and packaged.is_file() else Path(name)
+    return packaged if packaged.is_file() and not Path(name).is_file() else Path(name)
 
 
 def checked_campaign(name: str | Path) -> Campaign:

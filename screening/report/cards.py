@@ -138,7 +138,7 @@ def _strip(run: RunFiles, name: str) -> Strip:
 
 
 def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
-    scene = None if batch.crystals is None else crystal_scene(batch.crystals, row)
+    scene = crystal_scene(batch.crystals, row) if batch.crystals is not None and batch.has_crystal[row] else None
     group = numbers(batch, "space_group_number")[row]
     group_number = int(group) if np.isfinite(group) else None
     in_domain = batch.table["in_domain"][row].as_py() if "in_domain" in batch.table.column_names else True
@@ -208,7 +208,7 @@ def _neighbour(compound: KnownCompound, columns: list[str]) -> Neighbour:
 
 def _cell(batch: CandidateBatch, row: int) -> tuple[str, str] | None:
     """Cell edges and angles in words, None without a crystal."""
-    if batch.crystals is None:
+    if batch.crystals is None or not batch.has_crystal[row]:
         return None
     lattice = batch.crystals.lattice[row]
     edges = np.linalg.norm(lattice, axis=1)

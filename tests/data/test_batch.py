@@ -208,7 +208,7 @@ def test_crystals_keep_their_order(crystals: list[Crystals]) -> None:
 
 
 def test_candidates_without_crystals_have_no_structure() -> None:
-    with pytest.raises(BatchError, match="candidates without crystals"):
+    with pytest.raises(BatchError, match="a candidate without crystal"):
         batch_of("NaCl").structure(0)
     with pytest.raises(BatchError):
         batch_of("NaCl").atoms(0)

@@ -133,7 +133,7 @@ def test_null_of_a_parquet_column_is_an_empty_formula(tmp_path: Path) -> None:
     pq.write_table(pa.table({"formula": ["NaCl", None], "id": [12, None]}), tmp_path / "t.parquet")
     (intake,) = FormulaTable(str(tmp_path / "t.parquet"), id_column="id").intakes(10)
     assert intake.batch.table["origin"].to_pylist() == ["12"]
-    assert intake.refused == [Refused(1, text_id(""), "", "E-FORMULA-EMPTY")]
+    assert intake.refused == [Refused(1, text_id(""), "", "E-FORMULA-EMPTY", "row 2: ")]
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])

@@ -112,9 +112,11 @@ def test_units_are_converted() -> None:
     assert per_mole.range(BEST)[1] == pytest.approx(-1)
 
 
-@pytest.mark.parametrize("goal", ["maximize", "at_least", "window"])
+@pytest.mark.parametrize("goal", ["maximize", "minimize", "at_least", "window"])
 def test_a_unit_of_something_else_is_refused(goal: str) -> None:
-    numbers = {"maximize": {"value": 1}, "at_least": {"value": 1}, "window": {"lower": 1, "upper": 2}}[goal]
+    numbers = {"maximize": {"value": 1}, "minimize": {}, "at_least": {"value": 1}, "window": {"lower": 1, "upper": 2}}[
+        goal
+    ]
     with pytest.raises(UnitError, match=r"unit 'GPa' measures pressure.*eV"):
         target(goal=goal, unit="GPa", **numbers).range(BEST)
     with pytest.raises(UnknownNameError, match=r"unknown unit 'eVv'.*did you mean 'eV'"):

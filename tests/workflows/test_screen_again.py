@@ -149,7 +149,6 @@ def test_sources_without_a_row_are_refused(rerun: Rerun, tmp_path: Path) -> None
         rerun(**write_table(tmp_path / "t.csv", []))
 
 
-@pytest.mark.xfail(reason="ranked candidates with and without cells do not go into one batch", strict=True)
 def test_crystals_and_compositions_in_one_campaign(rerun: Rerun, tmp_path: Path) -> None:
     settings = write_table(tmp_path / "t.csv", FORMULAS)
     children = {"ionic_substitution": {"limit": 40, "min_probability": 1e-2}}

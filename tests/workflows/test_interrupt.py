@@ -1,0 +1,96 @@
+"""Runs that are stopped from outside leave neither processes nor half files."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.workflows.conftest import files_of
+
+COMMAND = Path(sys.executable).with_name("matloop")
+CAMPAIGN = """\
+name: long
+sources:
+  - ionic_substitution: {limit: 20000, min_probability: 1e-3}
+targets:
+  - {property: refractive_index, goal: maximize, unit: "1"}
+  - {property: piezoelectric_modulus, goal: maximize, unit: C/m2}
+surrogates:
+  features: [magpie, stoichiometry, valence_orbital]
+  keep: 10
+shortlist:
+  size: 2
+"""
+SECONDS = 15.0
+
+
+def until(met: object, seconds: float) -> bool:
+    """Whether something comes true in time."""
+    end = time.monotonic() + seconds
+    while not met() and time.monotonic() < end:  # type: ignore[operator]
+        time.sleep(0.05)
+    return bool(met())  # type: ignore[operator]
+
+
+def workers_of(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Worker processes that are up (spawned, and with a socket to the scheduler)."""
+    found = []
+    for child in psutil.Process(run.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a helper that has ended meanwhile
+            if "spawn_main" in " ".join(child.cmdline()) and child.net_connections("tcp"):
+                found.append(child)
+    return found
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A run that is training its surrogates, with its worker processes."""
+    (tmp_path / "long.yaml").write_text(CAMPAIGN)
+    arguments = [COMMAND, "screen", "long.yaml", "--output", "run"]
+    run = subprocess.Popen(
+        arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert until(lambda: run.poll() is not None or len(workers_of(run)) == 2, 60)
+        time.sleep(1.5)  # into the training
+        assert run.poll() is None
+        yield run, psutil.Process(run.pid).children(recursive=True)
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_ctrl_c(running: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path) -> None:
+    run, processes = running
+    started = time.monotonic()
+    os.killpg(run.pid, signal.SIGINT)  # a terminal interrupts the workers too
+    _, err = run.communicate(timeout=4 * SECONDS)
+    assert run.returncode == 130
+    assert time.monotonic() - started < SECONDS
+    assert "matloop: interrupted; what was finished stays in the run directory" in err
+    assert "Traceback" not in err
+    assert until(lambda: gone(processes), 5)  # one is Python's own tracker, which ends when it finds itself alone
+    names = [path.name for path in files_of(tmp_path / "run")]
+    assert "campaign.yaml" in names
+    assert not [name for name in names if name.endswith(".partial")]
+    assert not {"ranked.parquet", "run.json", "report.html"} & set(names)
+
+
+def test_workers_do_not_outlive_the_driver(running: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
+    run, processes = running
+    assert not gone(processes)
+    run.kill()
+    assert run.wait(SECONDS) == -signal.SIGKILL
+    assert until(lambda: gone(processes), 2 * SECONDS)

@@ -1,0 +1,195 @@
+"""Scoring of partitions in this process, with the surrogates of the finished run."""
+
+import json
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.errors import UnknownNameError
+from matloop.data.run_store import RunDirectory
+from matloop.data.substitution import IonicSubstitution
+from matloop.models.conformal import Calibration
+from matloop.models.prediction import Prediction
+from matloop.screening.campaign import Campaign, Entry
+from matloop.screening.ranking import ranking_order
+from matloop.workflows import stages as module
+from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages import (
+    DUPLICATE,
+    SCORED,
+    PartitionResult,
+    ScoringTask,
+    build_feature_set,
+    build_filters,
+    score_partition,
+)  # fmt: skip
+from tests.strategies import batch_of
+from tests.workflows.conftest import SMALL, campaign
+
+RANGES = {"piezoelectric_modulus": (2.0, float("inf")), "refractive_index": (1.5, 3.0)}
+
+
+def task_in(folder: Path, finished: ScreeningRun, **changes: Any) -> ScoringTask:
+    run = RunDirectory.create(folder, "unused")
+    run.models.rmdir()
+    run.models.symlink_to(finished.folder / "models")
+    chosen: Campaign = campaign(**changes)
+    return ScoringTask(chosen, folder, {target.property: RANGES[target.property] for target in chosen.targets})
+
+
+@pytest.fixture(scope="module")
+def children() -> CandidateBatch:
+    (intake,) = IonicSubstitution(limit=400, min_probability=1e-3, max_sites=10).intakes(400)
+    return intake.batch
+
+
+@pytest.fixture
+def task(tmp_path: Path, finished: ScreeningRun) -> ScoringTask:
+    return task_in(tmp_path / "run", finished)
+
+
+def with_origin(*formulas: str) -> CandidateBatch:
+    return batch_of(*formulas).with_columns(origin=list(formulas), known=np.zeros(len(formulas), bool))
+
+
+def outcomes(task: ScoringTask, index: int = 0) -> dict[str, tuple[str, str, str]]:
+    table = pq.read_table(RunDirectory(task.folder).partition(index))
+    return dict(
+        zip(
+            table["formula"].to_pylist(),
+            zip(*(table[k].to_pylist() for k in ("outcome", "stage", "reason")), strict=True),
+            strict=True,
+        )
+    )
+
+
+def best_of(task: ScoringTask, results: list[PartitionResult]) -> pa.Table:
+    merged = pa.concat_tables([result.best for result in results])
+    order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
+    return merged.take(pa.array(order[: task.campaign.surrogates.keep])).combine_chunks()
+
+
+@pytest.mark.parametrize("size", [1, 37, 400])
+def test_same_best_and_counts_for_any_partition_size(size: int, task: ScoringTask, children: CandidateBatch) -> None:
+    few = children.take(range(0, 400, 4)) if size == 1 else children
+    whole = score_partition(task, 99_999, Intake(few, []), [])
+    parts = [score_partition(task, at, Intake(part, []), []) for at, part in enumerate(few.slices(size))]
+    assert sum((part.counts for part in parts), Counter()) == whole.counts
+    assert best_of(task, parts).equals(best_of(task, [whole]))
+    tables = [pq.read_table(RunDirectory(task.folder).partition(at)) for at in range(len(parts))]
+    assert pa.concat_tables(tables).equals(pq.read_table(RunDirectory(task.folder).partition(99_999)))
+
+
+def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: CandidateBatch) -> None:
+    shuffled = children.take(np.random.default_rng(0).permutation(len(children)))
+    results = [score_partition(task, at, Intake(batch, []), []) for at, batch in enumerate([children, shuffled])]
+    assert results[0].best.equals(results[1].best)
+    assert results[0].counts == results[1].counts
+
+
+def test_every_row_has_one_outcome(task: ScoringTask) -> None:
+    batch = with_origin("CdS", "UO2", "NaCl", "Og2", "HeNe", "ZnS")
+    batch = batch.with_columns(known=[False, False, True, False, False, False])
+    refused = [Refused(1, "r1", "Fe0", "E-FORMULA-AMOUNT", "detail")]
+    repeats = [Refused(0, "c1", "ZnO", DUPLICATE)]
+    result = score_partition(task, 3, Intake(batch, refused), repeats)
+    assert outcomes(task, 3) == {
+        "CdS": ("rejected", "filter exclude_elements", "contains Cd"),
+        "UO2": ("rejected", "filter exclude_radioactive", "contains U"),
+        "NaCl": ("rejected", "filter new_compounds", "known compound"),
+        "Og": ("rejected", "filter exclude_radioactive", "contains Og"),
+        "HeNe": ("quarantined", "surrogates", "E-MODEL-ELEMENT"),
+        "ZnS": (SCORED, "ranking", ""),
+        "Fe0": ("quarantined", "intake", "E-FORMULA-AMOUNT"),
+        "ZnO": ("rejected", "intake", DUPLICATE),
+    }
+    assert sum(result.counts.values()) == 8
+    assert result.best["formula"].to_pylist() == ["ZnS"]
+
+
+def test_the_first_filter_that_rejects_is_named(tmp_path: Path, finished: ScreeningRun) -> None:
+    task = task_in(tmp_path / "run", finished, filters=["exclude_radioactive", {"exclude_elements": ["U"]}])
+    score_partition(task, 0, Intake(with_origin("UO2"), []), [])
+    assert outcomes(task)["UO2"][1] == "filter exclude_radioactive"
+
+
+@pytest.mark.parametrize("formulas", [(), ("CdS", "HgS")])
+def test_nothing_to_score(formulas: tuple[str, ...], task: ScoringTask) -> None:
+    refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
+    result = score_partition(task, 0, Intake(with_origin(*formulas), refused), [])
+    assert sum(result.counts.values()) == len(formulas) + 1
+    assert result.best.num_rows == 0
+
+
+def test_candidates_outside_the_domain_rank_only_where_wanted(
+    tmp_path: Path, finished: ScreeningRun, children: CandidateBatch
+) -> None:
+    careful, daring = (
+        task_in(tmp_path / str(explore), finished, shortlist={"size": 5, "explore": explore}, filters=[])
+        for explore in (False, True)
+    )
+    result, explored = (score_partition(task, 0, Intake(children, []), []) for task in (careful, daring))
+    outside = result.counts["domain", "rejected", "outside the domain of a surrogate"]
+    assert outside > 0
+    assert not [key for key in explored.counts if key[0] == "domain"]
+    assert explored.counts["ranking", SCORED, ""] == result.counts["ranking", SCORED, ""] + outside
+    assert pa.compute.all(result.best["in_domain"]).as_py()
+
+
+class Broken:
+    """A surrogate whose numbers are not finite although it reports no code."""
+
+    def __init__(self, *centres: float) -> None:
+        self.centres = np.array(centres)
+
+    def predict(self, features: Any) -> Prediction:
+        n = len(features)
+        calibration = Calibration(0.1, np.linspace(-2, 2, 101))
+        codes, yes = np.full(n, ""), np.ones(n, bool)
+        return Prediction(self.centres[:n], np.ones(n), yes, codes, calibration, "identity", (-10.0, 10.0))
+
+
+def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_surrogate", lambda folder, name: Broken(np.nan, 2.5, np.nan, 2.4))
+    batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
+    result = score_partition(task, 0, Intake(batch, []), [])
+    assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]
+    assert np.isfinite(result.best["probability"].to_numpy()).all()
+    assert sum(result.counts.values()) == 4
+
+
+def test_work_travels_between_processes(task: ScoringTask, children: CandidateBatch) -> None:
+    call = (task, 0, Intake(children.take(range(5)), [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]), [])
+    again = pickle.loads(pickle.dumps(call))  # noqa: S301 - made here
+    assert again[0] == task
+    results = [score_partition(*made) for made in (call, again)]
+    assert results[0].counts == results[1].counts
+    assert results[0].best.equals(results[1].best)
+
+
+def test_features_and_filters_by_name() -> None:
+    entries = (Entry(name="magpie"), Entry(name="matminer", options={"featurizer": "BandCenter"}))
+    assert len(build_feature_set(entries).feature_names) == 133
+    assert [filter_.name for filter_ in build_filters(campaign())] == [
+        "exclude_elements", "exclude_radioactive", "new_compounds",
+    ]  # fmt: skip
+    with pytest.raises(UnknownNameError, match="did you mean 'magpie'"):
+        build_feature_set((Entry(name="magpi"),))
+    with pytest.raises(UnknownNameError, match="did you mean 'new_compounds'"):
+        build_filters(campaign(filters=["new_compound"]))
+
+
+def test_cards_carry_the_seed_and_the_family(finished: ScreeningRun) -> None:
+    for target in SMALL["targets"]:
+        card = json.loads((finished.folder / "models" / target["property"] / "card.json").read_text("utf-8"))
+        assert card["family"] == "extra_trees"
+        assert card["parameters"]["seed"] == 0
+        assert card["rows_trained"] > 900
+        assert card["scores"]["mae"] < card["scores"]["mae_of_mean"]

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import distributed
 import psutil
 import pytest
 from distributed import Client
@@ -162,5 +161,5 @@ def test_a_coded_error_comes_whole(workers: Client) -> None:
 
 def test_a_worker_that_dies_ends_the_call_with_an_error() -> None:
     """It is not tried on the other workers: they would die of it too."""
-    with local_workers(1) as client, pytest.raises(distributed.KilledWorker):
+    with local_workers(1) as client, pytest.raises(RunError, match="E-RUN: a worker process died"):
         list(run_bounded(client, os._exit, [(1,)], in_flight=1))

@@ -84,10 +84,28 @@ class FingerprintError(ModelError):
     code = "E-MODEL-FINGERPRINT"
 
 
+class GuardError(MatloopError):
+    """When the process that guards against crashes and hangs cannot be started."""
+
+    code = "E-GUARD"
+
+
 class RunError(MatloopError):
     """When a run directory cannot be used as asked, or the counts of a run do not add up."""
 
     code = "E-RUN"
+
+
+class PotentialError(MatloopError):
+    """When an interatomic potential is not installed, its weights are not the released ones, or it breaks its rules."""
+
+    code = "E-POTENTIAL"
+
+
+class EnergySourceError(MatloopError):
+    """When energies from two sources (functionals, potentials or versions of one) would meet in one convex hull."""
+
+    code = "E-HULL-SOURCE"
 
 
 ROW_CODES: dict[str, str] = {
@@ -103,11 +121,35 @@ ROW_CODES: dict[str, str] = {
     "E-STRUCT-SIZE": "the cell has no sites or more than 500",
     "E-STRUCT-DISORDER": "a site is partially or jointly occupied",
     "E-STRUCT-DISTANCE": "two atoms are closer than 0.5 angstroms",
+    "E-STRUCT-NOCELL": "there is no three-dimensional periodic cell (a molecule, a slab or a fragment)",
+    "E-STRUCT-NOATOMS": "there is a cell, but no atoms with fractional coordinates",
+    "E-STRUCT-SYMBOLS": "the file does not say which elements its atoms are",
+    "E-STRUCT-SYMMETRY": "the symmetry is stated in a way that gives no symmetry operations",
+    "E-STRUCT-OCCUPANCY": "an occupancy is negative, or those of a site add up to more than one",
+    "E-STRUCT-FORMULA": "the atoms do not add up to the formula the file states (often hydrogen that was not located)",
+    "E-FILE-FORMAT": "the file is no CIF, POSCAR, extended XYZ or XSF, and no JSON of pymatgen or OPTIMADE",
+    "E-FILE-EMPTY": "the file is empty",
+    "E-FILE-TOO-LARGE": "the file is larger than allowed, packed or unpacked, or declares more atoms than it can hold",
+    "E-FILE-ENCODING": "the file is not text in UTF-8, UTF-16 or Latin-1",
+    "E-FILE-SYNTAX": "the file breaks the rules of its format, or ends too early",
+    "E-FILE-UNREADABLE": "the file cannot be opened",
+    "E-FILE-CHANGED": "the file changed while the candidates were read",
+    "E-FILE-MEMBER": "the archive member is a link or a device, or its name leads out of the archive",
+    "E-GUARD-TIMEOUT": "the candidate took too long and was given up",
+    "E-GUARD-CRASH": "the candidate ended the process that handled it",
+    "E-GUARD-MEMORY": "the candidate asked for more memory than allowed",
     "E-FEATURE-NODATA": "an element has no entry in the elemental property table",
     "E-FEATURE-NONFINITE": "a feature is not a finite number",
     "E-FEATURE-FAILED": "the featurizer refused this candidate",
     "E-FEATURE-CRYSTAL": "the feature needs a crystal and the candidate has only a composition",
     "E-MODEL-ELEMENT": "an element never occurred in the training data of a surrogate",
+    "E-POTENTIAL-CRYSTAL": "the potential needs a crystal and the candidate has only a composition",
+    "E-POTENTIAL-ELEMENT": "the potential was not trained on one of the elements",
+    "E-POTENTIAL-ISOLATED": "an atom has no neighbour within the cutoff of the potential",
+    "E-POTENTIAL-SIZE": "the crystal has more bonds or angles than the potential is allowed to hold in memory",
+    "E-POTENTIAL-NONFINITE": "the potential gave an energy, force or stress that is not a finite number",
+    "E-HULL-ENERGY": "the candidate has no energy to compare with the convex hull",
+    "E-HULL-ELEMENT": "the reference phases of the convex hull lack one of the elements in its pure form",
 }
 """Row code -> what it means. Literal, so that a code once published keeps its meaning."""
 

@@ -17,6 +17,7 @@ from matloop.data.errors import unknown_name
 SOURCES: Mapping[str, str] = {
     "embedded": "matloop.data.materials:EmbeddedCrystals",
     "ionic_substitution": "matloop.data.substitution:IonicSubstitution",
+    "structure_files": "matloop.data.sources.structure_files:StructureFiles",
     "table": "matloop.data.table:FormulaTable",
 }
 

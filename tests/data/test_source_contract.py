@@ -18,9 +18,17 @@ def formula_file(folder: Path) -> str:
     return str(path)
 
 
+def structure_folder(folder: Path) -> str:
+    poscar = "salt\n{}\n1 0 0\n0 1 0\n0 0 1\n{}\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
+    for name, edge, symbols in (("a", 4.1, "Cs Cl"), ("b", 4.6, "Cs I"), ("c", 3.0, "Xx O"), ("d", 4.2, "Cs Br")):
+        (folder / f"{name}.vasp").write_text(poscar.format(edge, symbols), "utf-8")
+    return str(folder)
+
+
 SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "embedded": lambda folder: {},
     "ionic_substitution": lambda folder: {"limit": 150, "min_probability": 0.02, "max_sites": 6},
+    "structure_files": lambda folder: {"path": structure_folder(folder)},
     "table": lambda folder: {"path": formula_file(folder)},
 }
 

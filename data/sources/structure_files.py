@@ -1,0 +1,291 @@
+"""Crystals from files: a folder, a pattern, one file or an archive of CIF, POSCAR, extended XYZ, XSF and JSON files."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import itertools
+import os
+import unicodedata
+from collections import deque
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from matloop.data.array_message import Message, unpack
+from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.composition import composition_keys
+from matloop.data.crystals import Crystals
+from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
+from matloop.data.guarded import Failure, GuardedWorker
+from matloop.data.identity import text_id
+from matloop.data.known import known_composition_keys
+from matloop.data.sources.archives import SourceFile, is_archive, read_archive, read_file
+from matloop.data.sources.disorder import POLICIES
+from matloop.data.sources.structure_split import TextRow, Unreadable, split_rows
+from matloop.data.sources.structure_text import request
+
+READER = "matloop.data.sources.structure_text:read_row"
+_WARM_UP = TextRow(
+    "cif",
+    "",
+    "_cell_length_a 4\n_cell_length_b 4\n_cell_length_c 4\nloop_\n_atom_site_label\n_atom_site_fract_x\n"
+    "_atom_site_fract_y\n_atom_site_fract_z\nCs1 0 0 0\nCl1 .5 .5 .5\n",
+)
+
+
+class _Row(NamedTuple):
+    """One structure on its way: what it is called, a hash of what it says, and its text or a code."""
+
+    origin: str
+    digest: str
+    text: TextRow | None
+    code: str = ""
+    detail: str = ""
+
+
+class _Answer(NamedTuple):
+    """A row and what the reader made of it; arrays only for a crystal."""
+
+    row: _Row
+    code: str
+    detail: str
+    formula: str
+    arrays: dict[str, Any]
+
+
+class StructureFiles:
+    """Crystals from structure files, one row for each structure in a file (a CIF may hold several).
+
+    Files are taken in the order of their names; hidden ones are left out. Every other file gives candidates or a
+    refused row. Reading happens in a process that may be killed, so that no file can harm the run.
+
+    Args:
+        path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
+        disorder: What becomes of shared or partly filled sites: ``reject``, ``composition_only`` (a candidate without
+            a crystal) or ``order`` (the arrangement of lowest electrostatic energy, in small cells).
+        timeout: Seconds one structure may take.
+        memory_limit: Bytes one structure may ask for.
+
+    Raises:
+        InputFileError: If there is no such file, or an archive is broken or exceeds its limits.
+        UnknownNameError: For an unknown way to treat disorder.
+    """
+
+    name = "structure_files"
+
+    def __init__(
+        self, path: str, *, disorder: str = "reject", timeout: float = 60.0, memory_limit: int = 2_000_000_000
+    ) -> None:
+        if disorder not in POLICIES:
+            raise unknown_name("way to treat disorder", disorder, POLICIES)
+        self.path, self.disorder = path, disorder
+        self.timeout, self.memory_limit = timeout, memory_limit
+        if not self._found(first_only=True):
+            raise InputFileError(
+                f"no file at {path}",
+                "a folder, a pattern, a structure file or an archive, relative to the working folder",
+            )
+
+    def count(self) -> int:
+        """Number of structures and of files without one; takes a pass over the files."""
+        return sum(rows for _, rows in self._plan)
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Batches of at most ``size`` rows; candidates known by composition alone come in batches of their own.
+
+        Candidates have the columns ``origin`` (file, and block or number within it) and ``known``.
+        """
+        answers = self._answers(self._rows())
+        while window := list(itertools.islice(answers, size)):
+            bare = [answer for answer in window if not answer.code and not answer.arrays]
+            others = [answer for answer in window if answer.code or answer.arrays]
+            if others:
+                yield _crystal_intake(others)
+            if bare:
+                yield _composition_intake(bare)
+
+    @cached_property
+    def _plan(self) -> list[tuple[str, int]]:
+        """Content hash and number of rows of each file, so that files that change later lose no row."""
+        return [(_digest(file), len(rows)) for file, rows in self._split_files()]
+
+    def _rows(self) -> Iterator[_Row]:
+        """As many rows as counted, whatever happened to the files since."""
+        found = self._split_files()
+        for digest, count in self._plan:
+            file, rows = next(found, (SourceFile("?", b""), []))
+            if _digest(file) != digest:
+                origin = _shown(file.name)
+                rows = [_Row(f"{origin} ({n})", text_id(f"{digest} {n}"), None, "E-FILE-CHANGED") for n in range(count)]
+            yield from rows
+
+    def _split_files(self) -> Iterator[tuple[SourceFile, list[_Row]]]:
+        for file in self._files():
+            origin = _shown(file.name)
+            if file.code:
+                yield file, [_Row(origin, text_id(_digest(file)), None, file.code, file.detail)]
+                continue
+            try:
+                parts = split_rows(file.name, file.content)
+            except Unreadable as error:
+                yield file, [_Row(origin, text_id(_digest(file)), None, error.code, error.detail)]
+                continue
+            yield file, [_row_of(origin, part) for part in parts]
+
+    def _files(self) -> Iterator[SourceFile]:
+        paths = self._paths
+        base = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
+        if Path(self.path).is_dir():
+            base = Path(self.path)
+        for path in paths:
+            name = path.relative_to(base).as_posix()
+            if not is_archive(path):
+                yield read_file(path, name)
+            elif Path(self.path).is_file():
+                yield from read_archive(path)
+            else:
+                yield SourceFile(name, b"", "E-FILE-FORMAT", "an archive among files; make it a source of its own")
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        """The files, looked for once: one that is added later belongs to the next run."""
+        return self._found()
+
+    def _found(self, *, first_only: bool = False) -> list[Path]:
+        """Files in the order of their names."""
+        root = Path(self.path)
+        if root.is_file():
+            return [root]
+        if root.is_dir():
+            walked = _walk(root)
+        else:
+            walked = (Path(name) for name in glob.iglob(self.path, recursive=True) if Path(name).is_file())
+        return list(itertools.islice(walked, 1)) if first_only else sorted(walked, key=lambda path: path.as_posix())
+
+    def _answers(self, rows: Iterator[_Row]) -> Iterator[_Answer]:
+        """What the reader made of each row, in order."""
+        waiting: deque[_Row] = deque()
+
+        def requests() -> Iterator[bytes]:
+            for row in rows:
+                waiting.append(row)
+                if row.text is not None:
+                    yield request(row.text, self.disorder)
+
+        with GuardedWorker(
+            READER, timeout=self.timeout, memory_limit=self.memory_limit, warm_up=request(_WARM_UP, "reject")
+        ) as worker:
+            for reply in worker.map(requests()):
+                while waiting[0].text is None:
+                    yield _without_reply(waiting.popleft())
+                yield _answer(waiting.popleft(), reply)
+            yield from map(_without_reply, waiting)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Files below a folder, hidden ones left out; links to folders are not followed."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _digest(file: SourceFile) -> str:
+    head = f"{file.name}\0{file.code}\0".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(head + file.content, digest_size=16).hexdigest()
+
+
+def _shown(name: str) -> str:
+    """A file name fit to be shown: control and direction characters replaced, no lone surrogates, not too long."""
+    plain = name.encode("utf-8", "replace").decode("utf-8")
+    plain = "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in plain)
+    return plain if len(plain) <= 200 else f"...{plain[-197:]}"
+
+
+def _row_of(origin: str, part: TextRow) -> _Row:
+    label = _shown(part.label)[:80]
+    digest = text_id(f"{part.format}\n{part.text}")
+    return _Row(f"{origin} ({label})" if label else origin, digest, part)
+
+
+def _without_reply(row: _Row) -> _Answer:
+    return _Answer(row, row.code, row.detail, "", {})
+
+
+def _answer(row: _Row, reply: bytes | Failure) -> _Answer:
+    if isinstance(reply, Failure):
+        return _Answer(row, reply.code, reply.detail, "", {})
+    try:
+        return _checked_answer(row, unpack(reply))
+    except (ValueError, KeyError) as error:
+        return _Answer(row, "E-GUARD-CRASH", f"the reader gave no usable answer: {error}"[:200], "", {})
+
+
+def _checked_answer(row: _Row, message: Message) -> _Answer:
+    """An answer whose parts have the right kinds and shapes, whoever wrote it.
+
+    Raises:
+        ValueError: If they have not.
+        KeyError: If one is missing.
+    """
+    code, detail, formula = (str(message.values[key])[:500] for key in ("code", "detail", "formula"))
+    if code and code not in ROW_CODES:
+        raise ValueError("an unknown code")
+    arrays = {} if code else dict(message.arrays)
+    if arrays:
+        count = len(arrays["species"])
+        shapes = {"lattice": (3, 3), "species": (count,), "frac_coords": (count, 3)}
+        kinds = {"lattice": np.float64, "species": np.uint8, "frac_coords": np.float64}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape or arrays[name].dtype != kinds[name]:
+                raise ValueError(f"{name} of shape {arrays[name].shape}")
+    elif not code and CandidateBatch.from_formulas([formula]).refused:
+        raise ValueError("a formula that cannot be read")
+    return _Answer(row, code, _shown(detail), _shown(formula), arrays)
+
+
+def _crystal_intake(answers: list[_Answer]) -> Intake:
+    # The gate was passed in the child already; what a child says is not believed.
+    codes = iter(_crystals([answer for answer in answers if not answer.code]).row_codes().tolist())
+    answers = [answer if answer.code else answer._replace(code=next(codes)) for answer in answers]
+    good = [answer for answer in answers if not answer.code]
+    return Intake(_with_columns(CandidateBatch.from_crystals(_crystals(good)), good), _refused(answers))
+
+
+def _crystals(good: list[_Answer]) -> Crystals:
+    return Crystals(
+        np.array([answer.arrays["lattice"] for answer in good]).reshape(-1, 3, 3),
+        np.cumsum([0, *(len(answer.arrays["species"]) for answer in good)]).astype(np.int64),
+        np.concatenate([*(answer.arrays["species"] for answer in good), np.empty(0, np.uint8)]),
+        np.concatenate([*(answer.arrays["frac_coords"] for answer in good), np.empty((0, 3))]),
+    )
+
+
+def _composition_intake(answers: list[_Answer]) -> Intake:
+    return Intake(_with_columns(CandidateBatch.from_formulas([a.formula for a in answers]).batch, answers), [])
+
+
+def _with_columns(batch: CandidateBatch, answers: list[_Answer]) -> CandidateBatch:
+    import pyarrow as pa
+
+    origin = pa.array([answer.row.origin for answer in answers], pa.string())
+    known = np.isin(composition_keys(batch.compositions), known_composition_keys())
+    return batch.with_columns(origin=origin, known=known)
+
+
+def _refused(answers: list[_Answer]) -> list[Refused]:
+    """Refused rows; the detail begins with where the row comes from, which is what a person looks for."""
+    return [
+        Refused(
+            row,
+            answer.row.digest,
+            answer.formula,
+            answer.code,
+            ": ".join(filter(None, [answer.row.origin, answer.detail])),
+        )
+        for row, answer in enumerate(answers)
+        if answer.code
+    ]

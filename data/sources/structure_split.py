@@ -1,0 +1,221 @@
+"""Which format a structure file has, and which of its parts are candidates. Plain text work in linear time, no parsing.
+
+One row is one structure: a block of a CIF that lists atoms, an image of an extended XYZ file, an entry of a JSON list,
+and any other file as a whole. A file without such a part is one row all the same, so that it is refused and counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MAX_FILE_BYTES = 20_000_000
+MAX_ROWS_PER_FILE = 100_000
+_PACKED = (b"PK\3\4", b"\x1f\x8b", b"\xfd7zXZ", b"BZh")
+_LINE_ENDS = re.compile(r"\r\n?")
+
+
+class Unreadable(Exception):
+    """When a file or a part of it gives no structure.
+
+    Args:
+        code: Row code.
+        detail: What more is known.
+        formula: Formula, where one could be read.
+    """
+
+    def __init__(self, code: str, detail: str = "", formula: str = "") -> None:
+        super().__init__(code, detail)
+        self.code, self.detail, self.formula = code, detail, formula
+
+
+class TextRow(NamedTuple):
+    """The text of one structure.
+
+    Attributes:
+        format: ``cif``, ``poscar``, ``extxyz``, ``xsf`` or ``json``.
+        label: Name of the block or number of the image, empty if the file has one structure.
+        text: What it says.
+    """
+
+    format: str
+    label: str
+    text: str
+
+
+def split_rows(name: str, content: bytes) -> list[TextRow]:
+    r"""The structures of a file, as text.
+
+    Args:
+        name: File name; only its ending and the words POSCAR and CONTCAR are looked at.
+        content: Content of the file.
+
+    Returns:
+        At least one row.
+
+    Raises:
+        Unreadable: If the file is empty, too large, no text or in no known format.
+
+    >>> [row.label for row in split_rows("two.cif", b"data_a\n_atom_site_label\ndata_b\n_atom_site_label\n")]
+    ['a', 'b']
+    """
+    if len(content) > MAX_FILE_BYTES:
+        raise Unreadable("E-FILE-TOO-LARGE", f"more than {MAX_FILE_BYTES:,} bytes")
+    if content.startswith(_PACKED):
+        raise Unreadable("E-FILE-FORMAT", "a packed file where a structure file should be")
+    text = decode_text(content)
+    if not text.strip():
+        raise Unreadable("E-FILE-EMPTY")
+    kind = detect_format(name, text)
+    rows = _SPLITTERS[kind](text) if kind in _SPLITTERS else [TextRow(kind, "", text)]
+    if len(rows) > MAX_ROWS_PER_FILE:
+        raise Unreadable("E-FILE-TOO-LARGE", f"{len(rows):,} structures, more than {MAX_ROWS_PER_FILE:,}")
+    return rows if len(rows) > 1 else [rows[0]._replace(label="")]
+
+
+def decode_text(content: bytes) -> str:
+    """Text of a file in UTF-8, UTF-16 with a byte order mark or Latin-1; line ends become single line feeds.
+
+    Raises:
+        Unreadable: If it is no text.
+    """
+    try:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            text = content.decode("utf-16")
+        else:
+            text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise Unreadable("E-FILE-ENCODING", "broken UTF-16") from error
+        text = content.decode("latin-1")  # authors' names in old CIFs; the numbers are ASCII anyway
+    if "\0" in text:
+        raise Unreadable("E-FILE-ENCODING", "holds zero bytes")
+    return _LINE_ENDS.sub("\n", text)
+
+
+def detect_format(name: str, text: str) -> str:
+    """The format of a file by its name or else by its content.
+
+    Raises:
+        Unreadable: If it looks like none of those read.
+    """
+    lower = name.lower()
+    head = text[:100_000]
+    first = head.lstrip()[:1]
+    for ending, kind in _ENDINGS.items():
+        if lower.endswith(ending):
+            return kind
+    if re.search(r"^data_", head, re.MULTILINE) and re.search(r"^[ \t]*(_\w|loop_)", head, re.MULTILINE):
+        return "cif"
+    if first in ("{", "["):
+        return "json"
+    if re.search(r"^[ \t]*(PRIMVEC|CONVVEC)\b", head, re.MULTILINE):
+        return "xsf"
+    lines = head.split("\n", 9)
+    if lines[0].strip().isdecimal() and len(lines) > 1 and "=" in lines[1]:
+        return "extxyz"
+    if re.search(r"poscar|contcar", lower) or _looks_like_poscar(lines):
+        return "poscar"
+    raise Unreadable("E-FILE-FORMAT")
+
+
+def _looks_like_poscar(lines: list[str]) -> bool:
+    """A comment, one to three factors, and three vectors."""
+    if len(lines) < 8 or len(lines[1].split()) not in (1, 3):
+        return False
+    return all(len(line.split()) == 3 and _are_numbers(line) for line in lines[2:5]) and _are_numbers(lines[1])
+
+
+def _are_numbers(line: str) -> bool:
+    try:
+        [float(word) for word in line.split()]
+    except ValueError:
+        return False
+    return True
+
+
+_ENDINGS = {
+    ".cif": "cif", ".mcif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".extxyz": "extxyz", ".xyz": "extxyz",
+    ".xsf": "xsf", ".axsf": "xsf", ".json": "json",
+}  # fmt: skip
+
+
+_CIF_MARK = re.compile(r"^(?:;|data_(\S*))", re.MULTILINE | re.IGNORECASE)
+_CIF_ATOMS = re.compile(r"^[ \t]*_atom_site[_.]", re.MULTILINE | re.IGNORECASE)
+_CIF_CELL = re.compile(r"^[ \t]*_cell[_.]length", re.MULTILINE | re.IGNORECASE)
+
+
+def _split_cif(text: str) -> list[TextRow]:
+    """Blocks that list atoms; if none does, the first that has a cell, or the file as a whole."""
+    starts = [(0, "")]
+    in_text_field = False
+    for match in _CIF_MARK.finditer(text):
+        if match[0] == ";":
+            in_text_field = not in_text_field
+        elif not in_text_field:
+            starts.append((match.start(), match[1]))
+        if len(starts) > MAX_ROWS_PER_FILE:
+            raise Unreadable("E-FILE-TOO-LARGE", f"more than {MAX_ROWS_PER_FILE:,} blocks")
+    stops = [start for start, _ in starts[1:]] + [len(text)]
+    rows = [TextRow("cif", label, text[start:stop]) for (start, label), stop in zip(starts, stops, strict=True)]
+    atoms = [row for row in rows if _CIF_ATOMS.search(row.text)]
+    return atoms or [row for row in rows if _CIF_CELL.search(row.text)][:1] or [TextRow("cif", "", text)]
+
+
+def _split_extxyz(text: str) -> list[TextRow]:
+    """Images, each as many lines as its first line says; what is left over counts as one more."""
+    text = text.rstrip()
+    rows: list[TextRow] = []
+    start = 0
+    while start < len(text) and len(rows) <= MAX_ROWS_PER_FILE:
+        end = text.find("\n", start)
+        word = text[start : max(end, start)].strip()[:20]
+        stop = end + 1 if end >= 0 else len(text)
+        lines = int(word) + 1 if word.isascii() and word.isdecimal() else len(text)
+        while lines and stop < len(text):
+            end = text.find("\n", stop)
+            stop = end + 1 if end >= 0 else len(text)
+            lines -= 1
+        rows.append(TextRow("extxyz", str(len(rows) + 1), text[start:stop].rstrip("\n")))
+        start = stop
+    return rows
+
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
+
+
+def _split_json(text: str) -> list[TextRow]:
+    """Entries of a list, be it the whole file or the member ``data`` of its object."""
+    spans = list(itertools.islice(_json_entries(text), MAX_ROWS_PER_FILE + 1))
+    if not spans:
+        return [TextRow("json", "", text)]
+    return [TextRow("json", str(number), text[start:stop]) for number, (start, stop) in enumerate(spans, 1)]
+
+
+def _json_entries(text: str) -> Iterator[tuple[int, int]]:
+    """Where the entries begin and end; brackets are counted, nothing is built."""
+    depth, inside, start, key, last = 0, 0, 0, "", ""
+    for match in _JSON_TOKEN.finditer(text):
+        token = match[0]
+        if token in ("[", "{"):
+            is_list = token == "[" and ((depth == 0) or (depth == 1 and key == '"data"'))
+            depth += 1
+            if is_list and not inside:
+                inside, start = depth, match.end()
+        elif token in ("]", "}"):
+            if depth == inside and inside:
+                if text[start : match.start()].strip():
+                    yield start, match.start()
+                return
+            depth -= 1
+        elif token == "," and depth == inside and inside:
+            yield start, match.start()
+            start = match.end()
+        elif token == ":" and depth == 1:
+            key = last
+        last = token
+
+
+_SPLITTERS = {"cif": _split_cif, "extxyz": _split_extxyz, "json": _split_json}

@@ -15,6 +15,11 @@ FEATURIZERS: Mapping[str, str] = {
     "element_fraction": "matloop.featurizers.composition:ElementFraction",
     "density": "matloop.featurizers.crystal:Density",
     "symmetry": "matloop.featurizers.crystal:Symmetry",
+    "property_density": "matloop.featurizers.property_density:PropertyDensity",
+    "crystal_local": "matloop.featurizers.crystal_local:CrystalLocal",
+    "structural_complexity": "matloop.featurizers.matminer_structure:StructuralComplexity",
+    "radial_distribution": "matloop.featurizers.matminer_structure:RadialDistribution",
+    "sine_coulomb_eigenvalues": "matloop.featurizers.matminer_structure:SineCoulombEigenvalues",
     "matminer": "matloop.featurizers.matminer_adapter:MatminerFeaturizer",
 }
 

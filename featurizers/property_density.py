@@ -1,0 +1,68 @@
+"""How much of an elemental property a crystal packs into its volume: ``property_density``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.elements import element_table
+from matloop.data.errors import BatchError
+from matloop.featurizers.base import Features, no_codes
+from matloop.featurizers.composition import MAGPIE_PROPERTIES
+
+
+class PropertyDensity:
+    """Sum of an elemental property over the atoms of the cell, divided by its volume (1/Å3): 23 columns.
+
+    sum_i p_i / V for the 22 properties of ``magpie``, and for the number of bonding electrons. Some have a plain
+    meaning: electrons and valence electrons per volume, relative volume of the elements the crystal is made from
+    (GSvolume_pa), or their melting temperatures per volume, an energy density that follows the bulk modulus as
+    Lindemann's rule has it (Lindemann, Phys. Z. 11, 609 (1910); Gilman, Electronic Basis of the Strength of Materials,
+    2003, chapter 12). Trees cannot divide a mean of a formula by a volume, so the ratio is a feature of its own.
+    """
+
+    name = "property_density"
+    version = "1"
+    needs_crystal = True
+    parameters: Mapping[str, Any] = {}
+    feature_names = tuple(f"{name} per volume" for name in (*MAGPIE_PROPERTIES, "bonding electrons"))
+
+    def __init__(self) -> None:
+        self._table = np.column_stack([element_table().columns(MAGPIE_PROPERTIES), bonding_electrons()])
+
+    def featurize(self, batch: CandidateBatch) -> Features:
+        """Features of each candidate, shape (n, 23)."""
+        if batch.crystals is None:
+            raise BatchError("candidates without crystals", "a batch with cells and sites")
+        cells = batch.crystals.compositions()  # the batch's own compositions may count formula units, not cells
+        weighted = self._table[cells.elements] * cells.amounts[:, None]
+        sums = [np.bincount(cells.rows, column, minlength=len(batch)) for column in weighted.T]
+        missing = np.isnan(sums).any(axis=0)
+        return Features(
+            np.column_stack(sums) / batch.crystals.volumes[:, None],
+            np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))),
+        )
+
+
+def bonding_electrons() -> NDArray[np.float64]:
+    """Electrons an atom can bond with, by atomic number, shape (119,); zero for noble gases and unknown elements.
+
+    With p electrons: s + p or what is missing to eight, whichever is less (C 4, O 2, Cl 1). Without: s electrons, d
+    electrons or d holes, whichever is fewer, and at most one f electron (Na 1, Mn 7, Zn 2, La 3).
+
+    >>> from matloop.data.elements import ATOMIC_NUMBERS
+    >>> [int(bonding_electrons()[ATOMIC_NUMBERS[symbol]]) for symbol in ("C", "O", "Na", "Mn", "Zn", "Ne")]
+    [4, 2, 1, 7, 2, 0]
+    """
+    names = tuple(f"N{orbital}Valence" for orbital in "spdf")
+    s, p, d, f = np.nan_to_num(element_table().columns(names)).T
+    outer = s + p
+    bonding = np.where(
+        p > 0, np.clip(np.minimum(outer, 8 - outer), 0, None), s + np.minimum(d, 10 - d) + np.minimum(f, 1)
+    )
+    bonding[2] = 0.0  # helium's shell is full with two
+    return bonding

@@ -79,5 +79,7 @@ class FormulaTable:
             origin = part.column(self.id_column or self.formula_column).take(kept)
             is_known = np.isin(composition_keys(intake.batch.compositions), known)
             names = part.column(self.id_column or self.formula_column).to_pylist()
-            refused = [row._replace(detail=f"row {start + row.row + 1}: {names[row.row] or ''}") for row in intake.refused]
+            refused = [
+                row._replace(detail=f"row {start + row.row + 1}: {names[row.row] or ''}") for row in intake.refused
+            ]
             yield Intake(intake.batch.with_columns(origin=origin, known=is_known), refused)

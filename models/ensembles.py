@@ -69,7 +69,7 @@ class ExtraTrees:
         self,
         *,
         trees: int = 200,
-        feature_share: float = 0.33,
+        feature_share: float = 0.2,
         smallest_leaf: int = 1,
         seed: int = 0,
         threads: int = 1,

@@ -55,6 +55,8 @@ def test_damaged_messages_are_read_or_value_errors(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     try:
-        unpack(bytes(message))
+        values, arrays = unpack(bytes(message))
     except ValueError:
         return
+    assert isinstance(values, dict)
+    assert all(isinstance(array, np.ndarray) for array in arrays.values())

@@ -1,7 +1,8 @@
 """Structure features: crystals per second of matloop and of matminer, one core, the same run.
 
 matminer works on a small sample, matloop on all packaged crystals; a second matloop figure is for the sample.
-Crystals a matminer featurizer raises an error for count as done.
+Crystals a matminer featurizer raises an error for count as done. Voronoi cells are timed beside pymatgen's (Qhull) and,
+where ``freud-analysis`` is installed, those of voro++; all find the same faces, freud in single precision.
 
 ``python benchmarks/structure_features.py``
 """
@@ -21,18 +22,21 @@ import numpy as np  # noqa: E402  # after the thread limits
 from features import seconds  # noqa: E402
 from machine import describe  # noqa: E402
 from matminer.featurizers import site, structure  # noqa: E402
+from pymatgen.analysis.local_env import VoronoiNN  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
+from matloop.data.batch import CandidateBatch  # noqa: E402
 from matloop.data.materials import load_materials  # noqa: E402
 from matloop.featurizers.neighbours import neighbour_list  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
+from matloop.featurizers.voronoi import voronoi_cells  # noqa: E402
 
 warnings.filterwarnings("ignore")
 
 OURS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("radial_distribution", {"cutoff": 5.0}), ("radial_distribution", {"cutoff": 8.0}),
     ("radial_distribution", {"cutoff": 20.0}), ("sine_coulomb_eigenvalues", {}), ("structural_complexity", {}),
-    ("property_density", {}), ("crystal_local", {}),
+    ("property_density", {}), ("crystal_local", {}), ("crystal_voronoi", {}),
 )  # fmt: skip
 
 
@@ -49,6 +53,32 @@ def theirs() -> dict[str, list[Any]]:
             statistics(site.LocalPropertyDifference.from_preset("ward-prb-2017"), ("mean", "std_dev", "minimum")),
         ],
     }  # fmt: skip
+
+
+def voronoi_rates(sample: CandidateBatch) -> dict[str, float]:
+    """Tessellations per second; freud's only where it is installed."""
+    structures = [sample.structure(row) for row in range(len(sample))]
+    finder = VoronoiNN(tol=0, compute_adj_neighbors=False)
+    start = time.process_time()
+    for structure_ in structures:
+        finder.get_all_voronoi_polyhedra(structure_)
+    found = {"pymatgen  Voronoi cells": len(sample) / (time.process_time() - start)}
+    try:
+        import freud
+    except ImportError:
+        print("freud     Voronoi cells: not installed")
+        return found
+    freud.parallel.set_num_threads(1)
+
+    def tessellate() -> None:
+        for structure_ in structures:
+            triangular = np.linalg.qr(structure_.lattice.matrix.T, mode="r")
+            triangular *= np.sign(np.diag(triangular))[:, None]
+            box = freud.box.Box.from_matrix(triangular)
+            freud.locality.Voronoi().compute((box, box.wrap(structure_.frac_coords @ triangular.T))).nlist  # noqa: B018
+
+    found["freud     Voronoi cells"] = len(sample) / seconds(tessellate, repeats=3)
+    return found
 
 
 def rate(featurizers: list[Any], crystals: list[Structure]) -> float:
@@ -89,6 +119,14 @@ def main() -> None:
     for cutoff in (5.0, 8.0):
         taken = seconds(lambda reach=cutoff: neighbour_list(crystals, reach), repeats=3)  # type: ignore[misc]
         print(f"matloop   {f'neighbour list, {cutoff:.0f} Å':<42} {len(materials) / taken:12,.0f}/s")
+    everything = seconds(lambda: voronoi_cells(crystals), repeats=3)
+    part = seconds(lambda: voronoi_cells(sample.crystals), repeats=3)
+    print(
+        f"matloop   {'Voronoi cells':<42} {len(materials) / everything:12,.0f}/s   sample {count / part:10,.0f}/s",
+        flush=True,
+    )
+    for label, found in voronoi_rates(sample).items():
+        print(f"{label:<52} {found:12,.1f}/s", flush=True)
     pymatgen_crystals = [sample.structure(row) for row in range(count)]
     for label, featurizers in theirs().items():
         print(f"matminer  {label:<42} {rate(featurizers, pymatgen_crystals):12,.1f}/s", flush=True)

@@ -11,9 +11,9 @@ from collections import defaultdict
 import numpy as np
 from machine import describe
 
+from matloop.data.generators.ionic_substitution import IonicSubstitution, ideal_bond_lengths
 from matloop.data.known import known_composition_keys
 from matloop.data.oxidation import load_ions
-from matloop.data.substitution import IonicSubstitution, ideal_bond_lengths
 
 LIMIT = 160_000
 

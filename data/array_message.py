@@ -6,6 +6,7 @@ A message is a length, a JSON header and the raw buffers of the arrays. Unlike a
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ def unpack(message: bytes) -> Message:
         for name, dtype, shape in header["arrays"]:
             if dtype not in _DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):
                 raise ValueError(f"array of {dtype} and shape {shape}")
-            kind, count = np.dtype(dtype), int(np.prod(shape, dtype=object))
+            kind, count = np.dtype(dtype), math.prod(shape)
             arrays[str(name)] = np.frombuffer(message, kind, count, at).reshape(shape)
             at += kind.itemsize * count
         if at != len(message) or not isinstance(header["values"], dict):

@@ -60,10 +60,40 @@ class InputFileError(MatloopError):
     code = "E-INPUT-FILE"
 
 
+class SnapshotError(MatloopError):
+    """When a snapshot of a database is not what was written, or a fetch would mix two queries in one."""
+
+    code = "E-SNAPSHOT"
+
+
+class ProviderError(MatloopError):
+    """When a database on the network refuses a question, stays out of reach or answers with what it may not."""
+
+    code = "E-PROVIDER"
+
+
+class ProviderKeyError(ProviderError):
+    """When a database on the network asks for a key and there is none, or not one it accepts."""
+
+    code = "E-PROVIDER-KEY"
+
+
+class GeneratorError(MatloopError):
+    """When a generator is set up so that it could make nothing, or names what it does not know."""
+
+    code = "E-GENERATOR"
+
+
 class BatchError(MatloopError):
     """When arrays or columns that should describe the same candidates do not fit together."""
 
     code = "E-BATCH-SHAPE"
+
+
+class FeaturizerError(MatloopError):
+    """When a featurizer cannot be set up as asked."""
+
+    code = "E-FEATURIZER"
 
 
 class CampaignError(MatloopError):
@@ -114,6 +144,9 @@ ROW_CODES: dict[str, str] = {
     "E-FORMULA-ELEMENT": "the formula names something that is not an element (D, T and Xx are not; write H for D)",
     "E-FORMULA-AMOUNT": "an amount is zero, too large or not a number",
     "E-FORMULA-AMBIGUOUS": "the dot before water may be a decimal point; write a hydrate with a middle dot",
+    "E-TABLE-RAGGED": "the row has more or fewer cells than the table has columns",
+    "E-TABLE-CELL": "the cell of the formula is a number, a date or a truth value; format the column as text",
+    "E-TABLE-NUMBER": "a cell of a property column holds something that is not a finite number",
     "E-STRUCT-NONFINITE": "the cell or a coordinate is not a finite number, or a coordinate exceeds a million cells",
     "E-STRUCT-ELEMENT": "a site holds something that is not one of the elements 1 to 118",
     "E-STRUCT-CELL": "lattice planes along an axis are less than 0.1 angstroms apart; reduce the skewed cell",
@@ -141,12 +174,19 @@ ROW_CODES: dict[str, str] = {
     "E-FEATURE-NODATA": "an element has no entry in the elemental property table",
     "E-FEATURE-NONFINITE": "a feature is not a finite number",
     "E-FEATURE-FAILED": "the featurizer refused this candidate",
+    "E-FEATURE-TIMEOUT": "a feature of the candidate took too long and was given up",
+    "E-FEATURE-CRASH": "a feature of the candidate ended the process that computed it",
+    "E-FEATURE-MEMORY": "a feature of the candidate asked for more memory than allowed",
     "E-FEATURE-CRYSTAL": "the feature needs a crystal and the candidate has only a composition",
     "E-MODEL-ELEMENT": "an element never occurred in the training data of a surrogate",
     "E-POTENTIAL-CRYSTAL": "the potential needs a crystal and the candidate has only a composition",
     "E-POTENTIAL-ELEMENT": "the potential was not trained on one of the elements",
     "E-POTENTIAL-ISOLATED": "an atom has no neighbour within the cutoff of the potential",
     "E-POTENTIAL-SIZE": "the crystal has more bonds or angles than the potential is allowed to hold in memory",
+    "E-POTENTIAL-FAILED": "the potential or the optimiser raised an error for this crystal",
+    "E-POTENTIAL-TIMEOUT": "the relaxation took too long and was given up",
+    "E-POTENTIAL-CRASH": "the relaxation ended the process that ran it",
+    "E-POTENTIAL-MEMORY": "the relaxation asked for more memory than allowed",
     "E-POTENTIAL-NONFINITE": "the potential gave an energy, force or stress that is not a finite number",
     "E-HULL-ENERGY": "the candidate has no energy to compare with the convex hull",
     "E-HULL-ELEMENT": "the reference phases of the convex hull lack one of the elements in its pure form",

@@ -4,12 +4,15 @@ A :class:`GuardedWorker` keeps one child process busy with items. Whatever an it
 lost: the child is replaced and the other items are served. Three processes take part:
 
 - the caller, which keeps the clock and kills;
-- a nursery, started once, which imports the function, warms it up and forks children in milliseconds;
+- a nursery, started once, which imports the function, prepares it and forks children in milliseconds;
 - the child, under a memory limit, which does the work.
 
 The nursery is an ordinary subprocess and not one of :mod:`multiprocessing`, so that it starts inside daemonic workers
 too and never runs the caller's main module again. Only bytes are exchanged: a child that was taken over by what it
-read cannot make the caller unpickle anything.
+read cannot make the caller unpickle anything. When the caller dies, however it dies, its channels close: the nursery
+kills its children and ends.
+
+A stage that is called again and again takes its worker from :mod:`matloop.data.shared_workers`.
 """
 
 from __future__ import annotations
@@ -20,13 +23,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import NamedTuple
 
 from matloop.data.errors import GuardError
-from matloop.data.guarded_child import FAILED, VALUE, WAIT, Frames
+from matloop.data.guarded_child import FAILED, PREPARE, VALUE, WAIT, Frames
 
 _START_SECONDS = 180.0
 _BATCH_ITEMS = 64
@@ -54,7 +58,7 @@ class GuardedWorker:
         function_path: ``module:function``, which takes and gives bytes.
         memory_limit: Bytes an item may ask for beyond what the process holds when idle.
         timeout: Seconds an item may take.
-        warm_up: An item to be done before any other, outside the limits, so that imports and compiled code are ready.
+        warm_up: An item to be prepared (see :meth:`prepare`) from the start.
         reply_limit: Bytes a value may have.
 
     Raises:
@@ -78,7 +82,8 @@ class GuardedWorker:
     ) -> None:
         self.function_path, self.timeout = function_path, timeout
         self.memory_limit, self.reply_limit = memory_limit, reply_limit
-        self._warm_up = warm_up
+        self._prepared = {warm_up: b""} if warm_up else {}
+        self._lock = threading.RLock()  # threads of one process take turns
         self._nursery: subprocess.Popen[bytes] | None = None
         self._control: Frames | None = None
         self._child: _Child | None = None
@@ -93,14 +98,39 @@ class GuardedWorker:
         self.close()
 
     def close(self) -> None:
-        """End the processes."""
-        self._end_child()
-        if self._control is not None:
-            self._control.close()
+        """End the processes; they start again when there is something to do."""
+        with self._lock:
+            self._end_child()
+            if self._control is not None:
+                self._control.close()
+            if self._nursery is not None:
+                self._nursery.kill()
+                self._nursery.wait()
+            self._nursery = self._control = None
+
+    def forget(self) -> None:
+        """Drop the processes without ending them, in a process that was forked and to which they do not belong."""
+        for frames in (self._control, self._child and self._child.frames):
+            if frames:
+                frames.close()
         if self._nursery is not None:
-            self._nursery.kill()
-            self._nursery.wait()
-        self._nursery = self._control = None
+            self._nursery.returncode = 0  # not to be waited for
+        self._lock, self._nursery, self._control, self._child = threading.RLock(), None, None, None
+
+    def prepare(self, item: bytes) -> bytes:
+        """The function's value for an item that is done once, before any child is forked and outside the limits.
+
+        So imports, compiled code and whatever the function keeps are ready in every child.
+
+        Raises:
+            GuardError: If the function raises an error, or ends the process.
+        """
+        with self._lock:
+            if item not in self._prepared:
+                self._renewed_child()
+                self._prepared[item] = self._do_prepare(item)
+                self._end_child()  # the next one is forked with what was prepared
+            return self._prepared[item]
 
     def map(self, items: Iterable[bytes]) -> Iterator[bytes | Failure]:
         """The function's value or a failure for each item, in order; items are read as they are needed."""
@@ -114,7 +144,11 @@ class GuardedWorker:
 
     def _answers(self, batch: list[bytes]) -> list[bytes | Failure]:
         """Answers to a batch, all taken before any is handed on: a slow caller must not look like a slow child."""
-        waiting, answers = deque(batch), list[bytes | Failure]()
+        with self._lock:
+            return self._answers_in_turn(deque(batch))
+
+    def _answers_in_turn(self, waiting: deque[bytes]) -> list[bytes | Failure]:
+        answers: list[bytes | Failure] = []
         while waiting:
             child = self._child
             if child is None or child.served >= _ITEMS_PER_CHILD:
@@ -199,18 +233,38 @@ class GuardedWorker:
                 env={**os.environ, **one_thread},
             )
         try:
-            problem = self._ask(self._warm_up, _START_SECONDS).decode("utf-8", "replace")
-        except OSError as error:
-            problem = f"its process ended while it was imported ({type(error).__name__})"
-        if problem:
+            self._value(b"", "imported")
+            self._prepared = {item: self._do_prepare(item) for item in self._prepared}
+        except GuardError:
             self.close()
-            raise GuardError(f"{self.function_path} cannot be used: {problem}", "module:function, bytes to bytes")
+            raise
 
-    def _ask(self, message: bytes, seconds: float = 30.0) -> bytes:
+    def _do_prepare(self, item: bytes) -> bytes:
+        return self._value(PREPARE + item, "prepared")
+
+    def _value(self, order: bytes, task: str) -> bytes:
+        """The nursery's value for an order, or for being imported.
+
+        Raises:
+            GuardError: If it has none.
+        """
+        try:
+            reply = self._ask(order, _START_SECONDS, self.reply_limit)
+            if reply[:1] == VALUE:
+                return reply[1:]
+            problem = reply[1:].decode("utf-8", "replace").partition("\n")[2]
+        except (OSError, ValueError) as error:
+            self.close()
+            problem = f"its process ended while it was {task} ({type(error).__name__})"
+        raise GuardError(f"{self.function_path} cannot be used: {problem}", "module:function, bytes to bytes")
+
+    def _ask(self, order: bytes, seconds: float = 30.0, largest: int = 100) -> bytes:
+        """The nursery's reply to an order; an empty one is not sent, only waited for."""
         if self._control is None:
             raise ConnectionError("no nursery")
-        self._control.send(message, seconds=seconds)
-        return self._control.receive(seconds, 10_000)
+        if order:
+            self._control.send(order, seconds=seconds)
+        return self._control.receive(seconds, largest)
 
     def _fork(self) -> _Child:
         if self._control is None:

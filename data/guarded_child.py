@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 VALUE, FAILURE = b"v", b"f"
-FORK, WAIT = b"F", b"W"
+FORK, WAIT, PREPARE = b"F", b"W", b"P"
 FAILED = frozenset({"E-GUARD-CRASH", "E-GUARD-MEMORY", "E-GUARD-TIMEOUT"})
+_NAP = 0.001  # s
 _LENGTH = struct.Struct("<Q")
 _LARGEST_REQUEST = 1_000_000_000  # bytes; requests come from the caller, who is trusted
 
@@ -25,6 +27,7 @@ class Frames:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._received = bytearray()  # what came with earlier messages
 
     def close(self) -> None:
         """Hang up."""
@@ -48,7 +51,7 @@ class Frames:
         """All messages of the burst that comes next.
 
         Raises:
-            EOFError: If the other side hung up.
+            OSError: If the other side hung up.
         """
         self._channel.settimeout(None)
         count = _LENGTH.unpack(self._exactly(_LENGTH.size, None))[0]
@@ -69,6 +72,20 @@ class Frames:
         self._channel.settimeout(30.0)
         socket.send_fds(self._channel, [_LENGTH.pack(1) + _framed(FORK)], [descriptor])
 
+    def order(self) -> tuple[bytes, bytes, int]:
+        """The caller's next order to the nursery: kind, content, and the descriptor that came with it, else -1.
+
+        Raises:
+            EOFError: If the caller is gone.
+        """
+        self._channel.settimeout(None)
+        # The descriptor comes with the first byte of its order.
+        head, descriptors, _, _ = socket.recv_fds(self._channel, 2 * _LENGTH.size + 1, 1)
+        if len(head) <= 2 * _LENGTH.size:
+            raise EOFError
+        length = _LENGTH.unpack_from(head, _LENGTH.size)[0]
+        return head[-1:], self._exactly(length - 1, None), descriptors[0] if descriptors else -1
+
     def _message(self, deadline: float | None, largest: int) -> bytes:
         length = _LENGTH.unpack(self._exactly(_LENGTH.size, deadline))[0]
         if length > largest:
@@ -76,19 +93,30 @@ class Frames:
         return self._exactly(length, deadline)
 
     def _exactly(self, count: int, deadline: float | None) -> bytes:
-        parts = []
-        while count:
+        while len(self._received) < count:
             if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                self._channel.settimeout(left)
-            part = self._channel.recv(min(count, 1 << 20))
+                self._wait_until(deadline)
+            part = self._channel.recv(max(1 << 16, min(count - len(self._received), 1 << 20)))
             if not part:
                 raise ConnectionError("the other side hung up")
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            self._received += part
+        taken = bytes(self._received[:count])
+        del self._received[:count]
+        return taken
+
+    def _wait_until(self, deadline: float) -> None:
+        """Wait for something to read.
+
+        Raises:
+            TimeoutError: If nothing comes in time.
+        """
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        if not poll.poll(0):
+            # Not woken by every reply: where processes share a core, that would interrupt the one at work each time.
+            time.sleep(_NAP)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError
 
 
 def _framed(message: bytes) -> bytes:
@@ -96,48 +124,48 @@ def _framed(message: bytes) -> bytes:
 
 
 def nursery(arguments: Sequence[str]) -> None:
-    """Import a function, warm it up, then fork a child for every descriptor that arrives, until the caller hangs up.
+    """Import a function and do the caller's orders until it hangs up: prepare an item, fork a child, wait for one.
 
     Args:
         arguments: Descriptor of the control channel, ``module:function``, memory limit in bytes, time limit in seconds.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the caller ends its children
-    channel = socket.socket(fileno=int(arguments[0]))
-    frames = Frames(channel)
+    frames = Frames(socket.socket(fileno=int(arguments[0])))
     try:
         module, _, name = arguments[1].partition(":")
         function = getattr(importlib.import_module(module), name)
-        (first,) = frames.requests()
-        if first:
-            function(first)
-        frames.reply(b"")
     except Exception as error:  # noqa: BLE001  # whatever it is, the caller is told and we end
-        frames.reply(f"{type(error).__name__}: {error}"[:5000].encode("utf-8", "replace"))
+        frames.reply(_failure("E-GUARD-CRASH", error))
         return
-    with contextlib.suppress(ConnectionError):
-        _fork_on_request(channel, frames, function, int(arguments[2]), float(arguments[3]))
+    frames.reply(VALUE)
+    children: set[int] = set()
+    try:
+        _do_orders(frames, function, int(arguments[2]), float(arguments[3]), children)
+    except (EOFError, ConnectionError):
+        # The caller is gone, perhaps killed: a child may be in the middle of something long.
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
-def _fork_on_request(
-    channel: socket.socket, frames: Frames, function: Callable[[bytes], bytes], memory_limit: int, timeout: float
-) -> None:
+def _do_orders(
+    frames: Frames, function: Callable[[bytes], bytes], memory_limit: int, timeout: float, children: set[int]
+) -> NoReturn:
     while True:
-        channel.settimeout(None)
-        # The descriptor comes with the first byte of its request; a request to wait comes without one.
-        data, descriptors, _, _ = socket.recv_fds(channel, 2 * _LENGTH.size + 1, 1)
-        if not data:
-            return
-        if descriptors:
+        kind, content, descriptor = frames.order()
+        if kind == PREPARE:
+            frames.reply(_answer(function, content))
+        elif kind == WAIT:
+            frames.reply(str(_exit_code(int(content))).encode())
+            children.discard(int(content))
+        else:
             pid = os.fork()
             if pid == 0:
-                channel.close()
-                _serve(socket.socket(fileno=descriptors[0]), function, memory_limit, timeout)
-            os.close(descriptors[0])
+                frames.close()
+                _serve(socket.socket(fileno=descriptor), function, memory_limit, timeout)
+            children.add(pid)
+            os.close(descriptor)
             frames.reply(str(pid).encode())
-        else:
-            length = _LENGTH.unpack(data[_LENGTH.size : 2 * _LENGTH.size])[0]
-            rest = channel.recv(length) if length > 1 else b""
-            frames.reply(str(_exit_code(int(rest))).encode())
 
 
 def _exit_code(pid: int) -> int:
@@ -149,18 +177,20 @@ def _exit_code(pid: int) -> int:
 
 def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_limit: int, timeout: float) -> NoReturn:
     """Answer items until the caller hangs up; never returns into the nursery's code."""
-    frames = Frames(channel)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
+    try:
+        frames = Frames(channel)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         _limit_memory(memory_limit)
         while True:
             for item in frames.requests():
-                # The caller keeps the clock. Should it die, the alarm ends this process, even inside native code.
+                # The caller keeps the clock. Should it and the nursery die, the alarm ends this process, even inside
+                # native code.
                 signal.setitimer(signal.ITIMER_REAL, 2 * timeout + 5)
                 reply = _answer(function, item)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 frames.reply(reply)
-    os._exit(0)
+    finally:
+        os._exit(0)
 
 
 def _answer(function: Callable[[bytes], bytes], item: bytes) -> bytes:
@@ -169,7 +199,11 @@ def _answer(function: Callable[[bytes], bytes], item: bytes) -> bytes:
     except MemoryError:
         return FAILURE + b"E-GUARD-MEMORY\nasked for more memory than allowed"
     except BaseException as error:  # noqa: BLE001  # also SystemExit and panics of native extensions
-        return FAILURE + f"E-GUARD-CRASH\n{type(error).__name__}: {error}"[:600].encode("utf-8", "replace")
+        return _failure("E-GUARD-CRASH", error)
+
+
+def _failure(code: str, error: BaseException) -> bytes:
+    return FAILURE + f"{code}\n{type(error).__name__}: {error}"[:5000].encode("utf-8", "replace")
 
 
 def _limit_memory(extra: int) -> None:

@@ -15,10 +15,15 @@ from typing import Any
 from matloop.data.errors import unknown_name
 
 SOURCES: Mapping[str, str] = {
+    "alloy_grid": "matloop.data.generators.alloy_grid:AlloyGrid",
+    "ase_database": "matloop.data.sources.ase_database:AseDatabase",
+    "composition_enumeration": "matloop.data.generators.composition_enumeration:CompositionEnumeration",
     "embedded": "matloop.data.materials:EmbeddedCrystals",
-    "ionic_substitution": "matloop.data.substitution:IonicSubstitution",
+    "ionic_substitution": "matloop.data.generators.ionic_substitution:IonicSubstitution",
+    "prototype_decoration": "matloop.data.generators.prototype_decoration:PrototypeDecoration",
+    "snapshot": "matloop.data.sources.snapshot:Snapshot",
     "structure_files": "matloop.data.sources.structure_files:StructureFiles",
-    "table": "matloop.data.table:FormulaTable",
+    "table": "matloop.data.sources.table:FormulaTable",
 }
 
 

@@ -4,9 +4,11 @@
 
     campaign.yaml          the campaign as resolved
     run.json               versions, seed, counts, funnel, timings
-    models/PROPERTY/       one surrogate each, with its card
-    partitions/            one Parquet file per partition: the outcome of every row
+    models/STAGE/PROPERTY/ one surrogate each, with its card
+    partitions/STAGE/      one Parquet file per partition: the outcome of every row
+    references.parquet     energies of further reference phases, where the run evaluated any
     ranked.parquet         the ranked candidates with cells, predictions and probabilities
+    novelty.json           what is known that equals or resembles each shortlisted candidate
     shortlist.csv, cif/    what is handed to a lab
     report.html            the same for reading
 """
@@ -74,10 +76,22 @@ class RunDirectory:
     summary = property(lambda self: self.folder / "run.json")
     report = property(lambda self: self.folder / "report.html")
     shortlist = property(lambda self: self.folder / "shortlist.csv")
+    references = property(lambda self: self.folder / "references.parquet")
+    novelty = property(lambda self: self.folder / "novelty.json")
 
-    def partition(self, index: int) -> Path:
-        """File of one partition."""
-        return Path(self.partitions / f"part-{index:05d}.parquet")
+    def model(self, stage: str, name: str) -> Path:
+        """Folder of the surrogate of one property in one stage."""
+        return Path(self.models / stage / name)
+
+    def partition(self, stage: str, index: int) -> Path:
+        """File of one partition of a stage."""
+        return Path(self.partitions / stage / f"part-{index:05d}.parquet")
+
+    def write_partition(self, stage: str, index: int, table: pa.Table) -> None:
+        """Write the outcomes of one partition, whole or not at all."""
+        path = self.partition(stage, index)
+        path.parent.mkdir(exist_ok=True)
+        write_table(path, table)
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

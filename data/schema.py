@@ -91,6 +91,28 @@ _ALL = (
 PROPERTIES: dict[str, Property] = {prop.name: prop for prop in _ALL}
 """Property name -> definition."""
 
+_OF_BENCHMARKS = (
+    Property(
+        "yield_strength", "σy", "MPa", "yield strength", "屈服强度",
+        "Measured yield strength of steels.", 0.0, 10_000.0,
+    ),
+    Property(
+        "exfoliation_energy", "Eexf", "meV/atom", "exfoliation energy", "剥离能",
+        "Energy to lift one layer off a layered crystal (OptB88vdW).", 0.0, 10_000.0,
+    ),
+    Property(
+        "phonon_peak", "ω", "1/cm", "highest phonon peak", "最高声子峰",
+        "Frequency of the last peak of the phonon density of states (DFPT, PBEsol).", 0.0, 10_000.0,
+    ),
+    Property(
+        "perovskite_formation_energy", "ΔHf", "eV", "formation energy of a perovskite cell", "钙钛矿晶胞形成能",
+        "RPBE energy of formation of the five-atom cell.", -50.0, 50.0,
+    ),
+)  # fmt: skip
+
+BENCHMARK_PROPERTIES: dict[str, Property] = {prop.name: prop for prop in _OF_BENCHMARKS}
+"""Properties of published benchmarks, of which no data are packaged."""
+
 
 def property_named(name: str) -> Property:
     """The property of that name.
@@ -101,6 +123,8 @@ def property_named(name: str) -> Property:
     >>> property_named("band_gap").unit
     'eV'
     """
+    if name in BENCHMARK_PROPERTIES:
+        return BENCHMARK_PROPERTIES[name]
     if name not in PROPERTIES:
         raise unknown_name("property", name, PROPERTIES)
     return PROPERTIES[name]

@@ -11,8 +11,6 @@ matminer is located but not imported: that would take seconds, reading the archi
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import io
 import tarfile
 from pathlib import Path
@@ -21,10 +19,16 @@ import pyarrow as pa
 import pyarrow.csv
 
 from matloop.data.errors import DatasetError
+from matloop.data.package_file import PackageFile
 
-ARCHIVE = Path("utils", "data_files", "mp_transport", "transport_database.tar.xz")
-ARCHIVE_SHA256 = "d6cecdd6dc68ab95bc4348026e3872e77a186b96189a4e34dd253f8bacf0b08d"
-ARCHIVE_LIMIT = 4_000_000  # bytes; the archive has 2.7 million
+ARCHIVE = PackageFile(
+    package="matminer",
+    path=Path("utils", "data_files", "mp_transport", "transport_database.tar.xz"),
+    sha256="d6cecdd6dc68ab95bc4348026e3872e77a186b96189a4e34dd253f8bacf0b08d",
+    size_limit=4_000_000,  # it has 2.7 million
+    install="pip install matminer",
+    release="install matminer 0.10.1, whose archive these columns were checked against",
+)
 MEMBER = "transport_database.csv"
 MEMBER_LIMIT = 8_000_000  # bytes; the text has 6.5 million
 
@@ -98,27 +102,9 @@ def load_transport() -> pa.Table:
         null_values=[""],
         strings_can_be_null=False,
     )
-    table = pa.csv.read_csv(io.BytesIO(_read_member(_verified_archive())), convert_options=options)
+    table = pa.csv.read_csv(io.BytesIO(_read_member(ARCHIVE.read())), convert_options=options)
     schema = pa.schema(list(fields.values()), metadata={"licence": "CC BY 4.0", "source": _SOURCE})
     return pa.Table.from_arrays(table.columns, schema=schema)
-
-
-def _verified_archive() -> bytes:
-    """Content of the archive, after its size and hash were checked."""
-    spec = importlib.util.find_spec("matminer")
-    if spec is None or not spec.submodule_search_locations:
-        raise DatasetError("matminer is not installed; the transport data are part of it", fix="pip install matminer")
-    path = Path(next(iter(spec.submodule_search_locations))) / ARCHIVE
-    fix = "install matminer 0.10.1, whose archive these columns were checked against"
-    if not path.is_file():
-        raise DatasetError(f"the installed matminer has no file {ARCHIVE.as_posix()}", fix=fix)
-    if path.stat().st_size > ARCHIVE_LIMIT:
-        raise DatasetError(f"{ARCHIVE.name} has {path.stat().st_size} bytes", f"at most {ARCHIVE_LIMIT}", fix)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != ARCHIVE_SHA256:
-        raise DatasetError(f"{ARCHIVE.name} has sha256 {digest}", ARCHIVE_SHA256, fix)
-    return content
 
 
 def _read_member(archive: bytes) -> bytes:
@@ -129,4 +115,4 @@ def _read_member(archive: bytes) -> bytes:
                 content = stream.extractfile(member)
                 if content is not None:
                     return content.read(MEMBER_LIMIT)
-    raise DatasetError(f"{ARCHIVE.name} has no file {MEMBER} of at most {MEMBER_LIMIT} bytes")
+    raise DatasetError(f"{ARCHIVE.path.name} has no file {MEMBER} of at most {MEMBER_LIMIT} bytes")

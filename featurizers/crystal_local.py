@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,14 @@ from matloop.featurizers.neighbours import neighbour_list
 from matloop.featurizers.property_density import bonding_electrons
 
 _CRYSTALS_AT_ONCE = 256  # a list of neighbours that stays in the processor's cache
-_SITE_QUANTITIES = (
+SITE_QUANTITIES = (
     "coordination", "reduced bond length", "spread of reduced bond lengths", "shortest reduced bond length",
     "bond length", "ionicity", "q1", "q2", "q3", "q4", "q6", "site volume",
+    *(f"difference {name}" for name in MAGPIE_PROPERTIES),
 )  # fmt: skip
-_STATISTICS = ("mean", "avg_dev", "minimum", "maximum")
+"""What is known of each site, in the order of :func:`~matloop.featurizers.local_kernels.site_statistics`."""
+SITE_STATISTICS = ("mean", "avg_dev", "minimum", "maximum")
+_SITE_VOLUME = len(SITE_STATISTICS) * SITE_QUANTITIES.index("site volume")  # column of its mean; the deviation is next
 _NETWORKS = ("electron", "thermal")
 _STIFFNESSES = (*(f"stiffness {mode}" for mode in range(1, 7)), "bulk stiffness", "shear stiffness", "shear to bulk")
 _SCREENING = (2.0, 2.8)  # C below which an atom cuts a bond off, and above which it leaves it alone (Baskes 1992)
@@ -69,9 +72,12 @@ class CrystalLocal:
     - the difference <|p_i - p_j|>_i of 22 elemental properties p, as Ward et al. (Phys. Rev. B 96, 024104 (2017)) take
       over the faces of Voronoi cells.
 
-    Each gives mean, mean absolute deviation, minimum and maximum over the atoms. A site without any neighbour has
-    coordination, spread, ionicity, order parameters and differences 0, both reduced bond lengths equal to outer, bond
-    length 2 outer r_i and site volume 4 pi/3 (outer r_i)^3, what these tend to as a last neighbour of its kind leaves.
+    Each gives mean, mean absolute deviation, minimum and maximum over the atoms. Two columns more are the variation of
+    site volumes, mean absolute deviation over mean, and the packing, sum of site volumes over volume of the cell.
+
+    A site without any neighbour has coordination, spread, ionicity, order parameters and differences 0, both reduced
+    bond lengths equal to outer, bond length 2 outer r_i and site volume 4 pi/3 (outer r_i)^3, what these tend to as a
+    last neighbour of its kind leaves.
 
     The bonds also form a network of springs, in two versions:
 
@@ -93,29 +99,25 @@ class CrystalLocal:
     """
 
     name = "crystal_local"
-    version = "1"
+    version = "2"
     needs_crystal = True
 
     def __init__(self, inner: float = 1.1, outer: float = 1.5) -> None:
         if not 0.5 <= inner < outer <= 3.0:
             raise BatchError(f"crystal_local from {inner} to {outer}", "0.5 <= inner < outer <= 3")
         self.parameters: Mapping[str, Any] = {"inner": inner, "outer": outer}
-        quantities = (*_SITE_QUANTITIES, *(f"difference {name}" for name in MAGPIE_PROPERTIES))
         self.feature_names = (
-            *(f"local {quantity} {statistic}" for quantity in quantities for statistic in _STATISTICS),
+            *(f"local {quantity} {statistic}" for quantity in SITE_QUANTITIES for statistic in SITE_STATISTICS),
+            "local site volume variation",
+            "local packing",
             *(f"{network} {stiffness}" for network in _NETWORKS for stiffness in _STIFFNESSES),
         )
-        elements = element_table()
-        needed = elements.columns(("CovalentRadius", "Electronegativity", *MAGPIE_PROPERTIES))
-        self._no_data = np.isnan(needed).any(axis=1)
-        # Elements without data are given any finite numbers, and their rows a code.
-        self._radii = np.where(np.isnan(needed[:, 0]), 1.5, needed[:, 0] / 100.0)  # pm to Å
-        self._table = np.nan_to_num(needed[:, 1:])
-        melting = np.nan_to_num(elements.columns(("MeltingT",))[:, 0])
+        self._radii, self._table, self._no_data = atom_tables()
+        melting = np.nan_to_num(element_table().columns(("MeltingT",))[:, 0])
         self._charges = (COULOMB * bonding_electrons(), _BOLTZMANN * melting)
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 154)."""
+        """Features of each candidate, shape (n, 156)."""
         crystals = batch.crystals
         if crystals is None:
             raise BatchError("candidates without crystals", "a batch with cells and sites")
@@ -129,16 +131,40 @@ class CrystalLocal:
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:
         inner, outer = self.parameters["inner"], self.parameters["outer"]
-        pairs, species = neighbour_list(crystals, outer * self._radii), crystals.species
+        species = crystals.species
+        pairs = neighbour_list(crystals, (outer * self._radii)[species])
         weights = bond_weights(*pairs, species, self._radii, (inner, outer), _SCREENING)
         sites = site_statistics(*pairs, weights, species, self._radii, self._table, outer)
         blocks = [over_sites(crystals.offsets, sites)]
+        mean, deviation = blocks[0][:, _SITE_VOLUME : _SITE_VOLUME + 2].T
+        blocks.append(np.column_stack([deviation / mean, mean * crystals.site_counts / crystals.volumes]))
         for charge, power in zip(self._charges, (3, 2), strict=True):
             constants = force_constants(
                 pairs.offsets, pairs.sites, pairs.distances, weights, species, sites[:, 0], charge, power
             )
             blocks.append(_moduli(GPA * network_stiffness(crystals.offsets, *pairs, constants, crystals.volumes, 0.2)))
         return np.hstack(blocks)
+
+
+class AtomTables(NamedTuple):
+    """Elemental data of site quantities, by atomic number.
+
+    Attributes:
+        radii: Covalent radii in Å, shape (119,).
+        properties: Electronegativity, then the properties whose differences are taken, shape (119, 23).
+        no_data: Elements that lack a number; theirs above are made up, and their rows are to get a code.
+    """
+
+    radii: NDArray[np.float64]
+    properties: NDArray[np.float64]
+    no_data: NDArray[np.bool_]
+
+
+def atom_tables() -> AtomTables:
+    """The tables, from the packaged elemental data."""
+    needed = element_table().columns(("CovalentRadius", "Electronegativity", *MAGPIE_PROPERTIES))
+    radii = np.where(np.isnan(needed[:, 0]), 1.5, needed[:, 0] / 100.0)  # pm to Å
+    return AtomTables(radii, np.nan_to_num(needed[:, 1:]), np.isnan(needed).any(axis=1))
 
 
 def rows_with(crystals: Crystals, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.crystals import Crystals
-from matloop.data.elements import SYMBOLS
 
 _TOLERANCE = 1e-8  # Å; a pair at the cutoff itself counts, whatever the rounding of its distance (as in pymatgen)
 
@@ -38,11 +37,11 @@ def neighbour_list(crystals: Crystals, cutoff: float | NDArray[np.float64]) -> N
 
     Args:
         crystals: n crystals that passed :meth:`Crystals.row_codes`.
-        cutoff: Largest distance in Å; or a radius in Å by atomic number, shape (119,), and two atoms are neighbours
-            when they are no further apart than the sum of their radii.
+        cutoff: Largest distance in Å; or a radius in Å for each site, shape (sites,), and two atoms are neighbours when
+            they are no further apart than the sum of their radii.
     """
-    radii = np.full(len(SYMBOLS), cutoff / 2) if isinstance(cutoff, float | int) else np.asarray(cutoff, np.float64)
-    reach = radii[crystals.species]
+    every = isinstance(cutoff, float | int)
+    reach = np.full(len(crystals.species), cutoff / 2) if every else np.asarray(cutoff, np.float64)
     return NeighbourList(*_neighbours(crystals.lattice, crystals.offsets, crystals.frac_coords, reach))
 
 

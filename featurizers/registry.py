@@ -13,14 +13,17 @@ FEATURIZERS: Mapping[str, str] = {
     "stoichiometry": "matloop.featurizers.composition:Stoichiometry",
     "valence_orbital": "matloop.featurizers.composition:ValenceOrbital",
     "element_fraction": "matloop.featurizers.composition:ElementFraction",
+    "charge_balance": "matloop.featurizers.charge_balance:ChargeBalanceFeatures",
     "density": "matloop.featurizers.crystal:Density",
     "symmetry": "matloop.featurizers.crystal:Symmetry",
     "property_density": "matloop.featurizers.property_density:PropertyDensity",
     "crystal_local": "matloop.featurizers.crystal_local:CrystalLocal",
+    "crystal_voronoi": "matloop.featurizers.crystal_voronoi:CrystalVoronoi",
     "structural_complexity": "matloop.featurizers.matminer_structure:StructuralComplexity",
     "radial_distribution": "matloop.featurizers.matminer_structure:RadialDistribution",
     "sine_coulomb_eigenvalues": "matloop.featurizers.matminer_structure:SineCoulombEigenvalues",
     "matminer": "matloop.featurizers.matminer_adapter:MatminerFeaturizer",
+    "guarded": "matloop.featurizers.guarded:GuardedFeaturizer",
 }
 
 

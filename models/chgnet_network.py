@@ -12,7 +12,6 @@ doi:10.1038/s42256-023-00716-3), arranged for prediction instead of training:
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import io
 import math
@@ -24,14 +23,20 @@ from numpy.typing import NDArray
 
 from matloop.data.crystals import Crystals
 from matloop.data.errors import PotentialError
+from matloop.data.package_file import PackageFile
 from matloop.models.chgnet_graph import ANGLE_CUTOFF, BOND_CUTOFF, NeighbourGraph
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WEIGHTS = Path("pretrained", "0.3.0", "chgnet_0.3.0_e29f68s314m37.pth.tar")
-WEIGHTS_SHA256 = "d14ab7c0f093efe64b60a7bcd540bca10e74fb7f46c86108a079af60524659d1"
-WEIGHTS_LIMIT = 6_000_000  # bytes; the file has 4.9 million
+WEIGHTS = PackageFile(
+    package="chgnet",
+    path=Path("pretrained", "0.3.0", "chgnet_0.3.0_e29f68s314m37.pth.tar"),
+    sha256="d14ab7c0f093efe64b60a7bcd540bca10e74fb7f46c86108a079af60524659d1",
+    size_limit=6_000_000,  # it has 4.9 million
+    install="pip install 'matloop[potentials]'",
+    release="install chgnet 0.4.2, whose weights file this is",
+)
 HEAVIEST_ELEMENT = 94
 _GPA = 160.21766208  # GPa per eV/Å3, the factor the network was trained with
 _SMOOTHNESS = 8  # power of the cutoff polynomial
@@ -71,20 +76,7 @@ def verified_weights() -> bytes:
     Raises:
         PotentialError: If chgnet is not installed, or its weights are not the ones released with CHGNet 0.3.0.
     """
-    spec = importlib.util.find_spec("chgnet")
-    if spec is None or not spec.submodule_search_locations:
-        raise PotentialError("chgnet is not installed", fix="pip install 'matloop[potentials]'")
-    path = Path(next(iter(spec.submodule_search_locations))) / WEIGHTS
-    fix = "install chgnet 0.4.2, whose weights file this is"
-    if not path.is_file():
-        raise PotentialError(f"the installed chgnet has no file {WEIGHTS.as_posix()}", fix=fix)
-    if path.stat().st_size > WEIGHTS_LIMIT:
-        raise PotentialError(f"{WEIGHTS.name} has {path.stat().st_size} bytes", f"at most {WEIGHTS_LIMIT}", fix)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != WEIGHTS_SHA256:
-        raise PotentialError(f"{WEIGHTS.name} has sha256 {digest}", WEIGHTS_SHA256, fix)
-    return content
+    return WEIGHTS.read(PotentialError)
 
 
 @functools.cache

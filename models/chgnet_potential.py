@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matloop.data.batch import CandidateBatch
 from matloop.data.crystals import Crystals
 from matloop.models.chgnet_graph import GraphSizes, graph_sizes, neighbour_graph
-from matloop.models.chgnet_network import HEAVIEST_ELEMENT, WEIGHTS_SHA256, Output, load_network, verified_weights
+from matloop.models.chgnet_network import HEAVIEST_ELEMENT, WEIGHTS, Output, load_network, verified_weights
 from matloop.models.potentials import Evaluation
 
 EMBEDDING_SIZE = 64
@@ -46,7 +46,7 @@ class CHGNetPotential:
 
     name: ClassVar[str] = "chgnet"
     version: ClassVar[str] = "0.3.0"
-    weights_sha256: ClassVar[str] = WEIGHTS_SHA256
+    weights_sha256: ClassVar[str] = WEIGHTS.sha256
     licence: ClassVar[str] = "modified BSD (chgnet)"
 
     def __post_init__(self) -> None:

@@ -23,6 +23,8 @@ from matloop.data.formula import parse_formulas, write_formulas
 from matloop.data.materials import load_materials
 from matloop.data.references import load_references
 
+_SAME_COMPOSITION = 1e-6  # largest difference of an atomic fraction
+
 
 @dataclass(frozen=True)
 class PhaseEnergies:
@@ -167,10 +169,15 @@ class Hull:
         """Elements that have a reference phase of their own, shape (119,)."""
         return self._present[self.references.compositions.lengths == 1].any(axis=0)
 
-    def distances(self, candidates: PhaseEnergies) -> HullDistances:
+    def distances(self, candidates: PhaseEnergies, *, leave_out_own_composition: bool = False) -> HullDistances:
         """Energy above the hull and decomposition products of n candidates.
 
         A candidate that is itself among the references is compared with itself too, so its distance is never negative.
+
+        Args:
+            candidates: With energies from the source of the references.
+            leave_out_own_composition: Whether references with the composition of a candidate do not count for it; it
+                is judged as a new compound then.
 
         Raises:
             EnergySourceError: If the candidates' energies come from another source than the references'.
@@ -195,11 +202,15 @@ class Hull:
                 codes[rows] = np.where(codes[rows] == "", "E-HULL-ELEMENT", codes[rows])
                 continue
             columns = np.ascontiguousarray(self._fractions[np.ix_(phases, system)])
+            energies = self.references.energies[phases]
             for row in rows[codes[rows] == ""]:
                 target = np.ascontiguousarray(fractions[row, system])
-                basis, amounts, energy = _cheapest_mixture(columns, self.references.energies[phases], target)
+                others = np.ones(len(phases), bool)
+                if leave_out_own_composition and system.sum() > 1:
+                    others = np.abs(columns - target).max(axis=1) > _SAME_COMPOSITION
+                basis, amounts, energy = _cheapest_mixture(columns[others], energies[others], target)
                 above[row] = candidates.energies[row] - energy
-                products[row] = self._named(phases[basis], amounts)
+                products[row] = self._named(phases[others][basis], amounts)
         return HullDistances(above, products, counts, sparse, codes)
 
     def _named(self, phases: NDArray[np.int64], amounts: NDArray[np.float64]) -> tuple[Product, ...]:

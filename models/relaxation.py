@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,6 +67,7 @@ class RelaxedCrystal(NamedTuple):
         steps: Steps taken.
         seconds: Wall time.
         largest_force: Of the last step, eV/Å, stress included; nan likewise.
+        code: Row code, where the outcome is failed.
         detail: What exploded or failed.
     """
 
@@ -76,6 +78,7 @@ class RelaxedCrystal(NamedTuple):
     steps: int
     seconds: float
     largest_force: float
+    code: str = ""
     detail: str = ""
 
 
@@ -161,39 +164,76 @@ def relax(
         The batch with final cells and coordinates (those of the start where the outcome is exploded or failed), the
         same candidate ids, and the columns ``relaxation_outcome``, ``relaxation_energy_start`` and
         ``relaxation_energy`` (eV/atom), ``relaxation_volume_change`` (relative), ``relaxation_largest_force`` (eV/Å),
-        ``relaxation_steps``, ``relaxation_seconds`` and ``relaxation_detail``.
+        ``relaxation_steps``, ``relaxation_seconds``, ``relaxation_code`` (row code where the outcome is failed, else
+        empty) and ``relaxation_detail``.
 
     Raises:
         BatchError: If the batch has no crystals.
         UnknownNameError: For an unknown optimiser.
     """
-    if batch.crystals is None:
-        raise BatchError("candidates without crystals", "a batch with cells and sites")
     if optimizer not in OPTIMIZERS:
         raise unknown_name("optimizer", optimizer, OPTIMIZERS)
     bounds = limits or RelaxationLimits()
     ends = [
         relax_crystal(batch.atoms(row), potential, limits=bounds, optimizer=optimizer, relax_cell=relax_cell)
-        for row in range(len(batch))
+        for row in rows_to_relax(batch)
     ]
+    return relaxed_batch(batch, ends)
+
+
+def rows_to_relax(batch: CandidateBatch) -> list[int]:
+    """The candidates that have a crystal.
+
+    Raises:
+        BatchError: If the batch has no crystals.
+    """
+    if batch.crystals is None:
+        raise BatchError("candidates without crystals", "a batch with cells and sites")
+    return np.flatnonzero(batch.has_crystal).tolist()
+
+
+def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> CandidateBatch:
+    """A batch with final cells and coordinates, and the columns that :func:`relax` lists.
+
+    Args:
+        batch: n candidates; those without a crystal have failed.
+        ends: How the relaxation of each of :func:`rows_to_relax` ended, in order.
+    """
     start = batch.crystals
+    assert start is not None  # as rows_to_relax made sure
+    every = [_without_crystal() for _ in range(len(batch))]
+    for row, end in zip(rows_to_relax(batch), ends, strict=True):
+        every[row] = end
     crystals = Crystals(
-        np.array([end.cell for end in ends]).reshape(-1, 3, 3), start.offsets, start.species,
-        np.concatenate([*(end.frac_coords for end in ends), np.empty((0, 3))]),
+        np.array([end.cell for end in every]).reshape(-1, 3, 3), start.offsets, start.species,
+        np.concatenate([*(end.frac_coords for end in every), np.empty((0, 3))]),
     )  # fmt: skip
-    finished = np.array([end.outcome in (Outcome.CONVERGED, Outcome.NOT_CONVERGED) for end in ends], bool)
+    finished = np.array([end.outcome in (Outcome.CONVERGED, Outcome.NOT_CONVERGED) for end in every], bool)
+    change = np.full(len(batch), np.nan)
+    change[finished] = crystals.volumes[finished] / start.volumes[finished] - 1
     columns = {
-        "outcome": [end.outcome.value for end in ends],
-        "energy_start": np.array([end.energies[0] for end in ends], float),
-        "energy": np.array([end.energies[1] for end in ends], float),
-        "volume_change": np.where(finished, crystals.volumes / start.volumes - 1, np.nan),
-        "largest_force": np.array([end.largest_force for end in ends], float),
-        "steps": np.array([end.steps for end in ends], np.int64),
-        "seconds": np.array([end.seconds for end in ends], float),
-        "detail": [end.detail for end in ends],
+        "outcome": [end.outcome.value for end in every],
+        "energy_start": np.array([end.energies[0] for end in every], float),
+        "energy": np.array([end.energies[1] for end in every], float),
+        "volume_change": change,
+        "largest_force": np.array([end.largest_force for end in every], float),
+        "steps": np.array([end.steps for end in every], np.int64),
+        "seconds": np.array([end.seconds for end in every], float),
+        "code": [end.code for end in every],
+        "detail": [end.detail for end in every],
     }
     done = CandidateBatch(batch.table, batch.compositions, crystals)
     return done.with_columns(**{f"relaxation_{name}": values for name, values in columns.items()})
+
+
+def failed(cell: Any, frac_coords: Any, *, code: str, detail: str, seconds: float = 0.0) -> RelaxedCrystal:
+    """A relaxation of which nothing is known but how it failed."""
+    nothing = (np.nan, np.nan)
+    return RelaxedCrystal(Outcome.FAILED, cell, frac_coords, nothing, 0, seconds, np.nan, code, detail)
+
+
+def _without_crystal() -> RelaxedCrystal:
+    return failed(np.zeros((3, 3)), np.empty((0, 3)), code="E-POTENTIAL-CRYSTAL", detail="")
 
 
 def relax_crystal(
@@ -210,7 +250,7 @@ def relax_crystal(
     """
     begun, steps = time.perf_counter(), 0
     cell, frac_coords = np.asarray(atoms.cell).copy(), atoms.get_scaled_positions(wrap=False)
-    energies, force = (np.nan, np.nan), np.nan
+    energies, force, code = (np.nan, np.nan), np.nan, ""
     try:
         atoms.calc = PotentialCalculator(potential, limits, abs(float(np.linalg.det(cell))))
         energies = (float(atoms.get_potential_energy()) / len(atoms), np.nan)
@@ -229,6 +269,14 @@ def relax_crystal(
         energies = (energies[0], last)
     except _Exploded as error:
         outcome, detail = Outcome.EXPLODED, str(error)
+    except _Unanswered as error:
+        outcome, code, detail = Outcome.FAILED, str(error), f"after {steps} steps"
     except Exception as error:  # noqa: BLE001  # a potential may raise anything for a strange crystal; it is kept
-        outcome, detail = Outcome.FAILED, f"{type(error).__name__}: {error}".removeprefix("_Unanswered: ")
-    return RelaxedCrystal(outcome, cell, frac_coords, energies, steps, time.perf_counter() - begun, force, detail)
+        outcome, code, detail = Outcome.FAILED, _code_of(error), f"{type(error).__name__}: {error}"[:500]
+    return RelaxedCrystal(outcome, cell, frac_coords, energies, steps, time.perf_counter() - begun, force, code, detail)
+
+
+def _code_of(error: Exception) -> str:
+    # torch says so in a RuntimeError of its own.
+    short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    return "E-POTENTIAL-MEMORY" if short_of_memory else "E-POTENTIAL-FAILED"

@@ -109,7 +109,17 @@ class SurrogateStage(_Frozen):
 
     features: Entries = Field(min_length=1, description="Featurizers, side by side.")
     family: str = Field("extra_trees", description="Ensemble family of the surrogates.")
-    keep: int = Field(gt=0, le=100_000, description="How many candidates are ranked.")
+    keep: int = Field(gt=0, le=100_000, description="How many candidates go on to the next stage, or are ranked.")
+
+
+class PotentialStage(_Frozen):
+    """Relax every candidate that is left with an interatomic potential, and judge its stability by the energy."""
+
+    name: str = Field("chgnet", description="Potential.")
+    steps: int = Field(150, gt=0, le=10_000, description="Most steps of a relaxation.")
+    largest_force: float = Field(0.1, gt=0, le=1, description="A relaxation ends below this force, in eV/Å.")
+    seconds: float = Field(300, gt=0, le=86_400, description="Most time for one crystal, in seconds.")
+    references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
 
 
 class Shortlist(_Frozen):
@@ -129,8 +139,21 @@ class Campaign(_Frozen):
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
     filters: Entries = Field((), description="Hard filters, applied in this order.")
     targets: tuple[Target, ...] = Field(min_length=1, max_length=10, description="What is wanted.")
-    surrogates: SurrogateStage = Field(description="The scoring stage.")
+    surrogates: SurrogateStage = Field(description="First stage: every candidate is scored.")
+    structure: SurrogateStage | None = Field(None, description="Second stage: survivors are scored by their crystal.")
+    potential: PotentialStage | None = Field(None, description="Third stage: survivors are relaxed.")
     shortlist: Shortlist = Field(description="The final choice.")
+
+    @property
+    def scoring_stages(self) -> dict[str, SurrogateStage]:
+        """The stages that score with surrogates, by name, in their order."""
+        stages = {"surrogates": self.surrogates, "structure": self.structure}
+        return {name: stage for name, stage in stages.items() if stage is not None}
+
+    @property
+    def ranked(self) -> int:
+        """How many candidates are left when the shortlist is chosen."""
+        return list(self.scoring_stages.values())[-1].keep
 
     @model_validator(mode="after")
     def _one_target_per_property(self) -> Self:

@@ -118,6 +118,85 @@ def models(
         print_scores(run)
 
 
+fetch_commands = typer.Typer(
+    no_args_is_help=True,
+    help="Fetch a snapshot of a database, so that a campaign needs no network. A fetch cut off goes on where it was.",
+    epilog="Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 130 interrupted.",
+)
+app.add_typer(fetch_commands, name="fetch")
+Output = Annotated[Path, typer.Option(help="Parquet file of the snapshot.")]
+Disorder = Annotated[str, typer.Option(help="Shared or partly filled sites: reject, composition_only or order.")]
+
+
+@fetch_commands.command("optimade")
+def fetch_optimade(
+    base_url: Annotated[str, typer.Option(help="Address of the provider, with or without /v1.")],
+    output: Output,
+    filter_: Annotated[str, typer.Option("--filter", help='Such as: elements HAS ALL "Ti","O" AND nelements=2')] = "",
+    disorder: Disorder = "reject",
+) -> None:
+    """Structures of any provider that speaks OPTIMADE."""
+    from matloop.data.sources.optimade import Optimade
+    from matloop.workflows.fetch import fetch_and_print
+
+    fetch_and_print(Optimade(base_url, filter_, disorder=disorder), output)
+
+
+@fetch_commands.command("materials-project")
+def fetch_materials_project(
+    thermo_type: Annotated[str, typer.Option(help="Scheme of the energies: GGA_GGA+U, R2SCAN or GGA_GGA+U_R2SCAN.")],
+    output: Output,
+    chemical_system: Annotated[list[str] | None, typer.Option(help="Exactly these elements: Ti-O, Li-*-O.")] = None,
+    elements: Annotated[str, typer.Option(help="These elements and perhaps others: Ti-O.")] = "",
+    exclude: Annotated[str, typer.Option(help="None of these elements: Cd-Hg.")] = "",
+    window: Annotated[list[str] | None, typer.Option(help="Such as band_gap=1.5:3 or energy_above_hull=:0.05.")] = None,
+    disorder: Disorder = "reject",
+    endpoint: Annotated[str | None, typer.Option(help="Another address of the service.")] = None,
+) -> None:
+    """Crystals and properties of the Materials Project; the key is read from MP_API_KEY."""
+    from matloop.data.sources.materials_project import API, MaterialsProject, read_window
+    from matloop.workflows.fetch import fetch_and_print
+
+    provider = MaterialsProject(
+        thermo_type=thermo_type,
+        chemical_systems=chemical_system or (),
+        elements=elements.split("-") if elements else (),
+        exclude=exclude.split("-") if exclude else (),
+        windows=dict(map(read_window, window or ())),
+        disorder=disorder,
+        endpoint=endpoint or API,
+    )
+    fetch_and_print(provider, output)
+
+
+bench_commands = typer.Typer(no_args_is_help=True, help="Run a benchmark: scores beside those of others, with a page.")
+app.add_typer(bench_commands, name="bench")
+
+
+@bench_commands.command("matbench")
+def bench_matbench(
+    task: Annotated[str, typer.Option(help="One of the 13 tasks, such as matbench_log_kvrh.")],
+    file: Annotated[Path, typer.Option(help="Its published json.gz, or Parquet with mbid, the input and the target.")],
+    output: Annotated[Path | None, typer.Option(help="Folder of the results; by default runs/TASK-DATE-TIME.")] = None,
+    family: Annotated[list[str] | None, typer.Option(help="Model family to choose from; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the models; the folds have their own.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=5, help="Folds worked on at once.")] = 2,
+) -> None:
+    """A task of Matbench 0.1 by its own protocol, beside the published scores."""
+    from rich.console import Console
+
+    from matloop.workflows.benchmarks.matbench import FAMILIES, run_matbench
+    from matloop.workflows.benchmarks.matbench_report import new_folder, print_matbench, write_matbench
+    from matloop.workflows.benchmarks.matbench_tasks import task_named
+
+    folder = new_folder(output, task_named(task).name)
+    run = run_matbench(task, file, families=family or FAMILIES, seed=seed, workers=workers)
+    write_matbench(run, folder, file.name)
+    console = Console()
+    print_matbench(run, console)
+    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

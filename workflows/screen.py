@@ -6,8 +6,8 @@ import importlib.metadata
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,36 @@ import pyarrow.parquet as pq
 
 from matloop.data.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import RunError
+from matloop.data.materials import EmbeddedCrystals
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.run_store import RunDirectory, write_json, write_table, write_text
-from matloop.screening.campaign import Campaign
+from matloop.screening.campaign import Campaign, PotentialStage
 from matloop.screening.campaign_file import write_campaign
-from matloop.screening.ranking import diverse_choice, ranking_order
+from matloop.screening.ranking import ranking_order
 from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
 from matloop.workflows.clusters import local_workers, run_bounded
-from matloop.workflows.progress import Progress, SilentProgress
-from matloop.workflows.stages import (
+from matloop.workflows.outcomes import (
     DUPLICATE,
-    REJECTED,
+    FIRST_STAGE,
     SCORED,
-    SHORTLISTED,
     OutcomeCounts,
-    ScoringTask,
-    score_partition,
-    train_surrogate,
+    by_outcome,
+    check_conservation,
+    funnel,
+    settle,
 )  # fmt: skip
+from matloop.workflows.potential_stage import PARTITION_ROWS as RELAXATION_ROWS
+from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
+from matloop.workflows.potential_stage import evaluate_references, references_are_packaged, relax_partition
+from matloop.workflows.progress import Progress, SilentProgress
+from matloop.workflows.shortlisting import choose, distinct, novelty
+from matloop.workflows.stages import PartitionResult, ScoringTask, score_partition, train_surrogate
 from matloop.workflows.validation import checked_campaign
 
 PARTITION_ROWS = 10_000
+CRYSTAL_PARTITION_ROWS = 500
+REFERENCE_ROWS = 200
 
 
 def screen(
@@ -48,7 +56,7 @@ def screen(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> ScreeningRun:
-    """Run a campaign: sources -> filter -> featurize -> score -> rank -> shortlist -> report.
+    """Run a campaign: sources -> filter -> featurize -> score -> relax -> rank -> shortlist -> report.
 
     Args:
         campaign: A campaign file, the name of a packaged campaign, or a campaign.
@@ -66,22 +74,32 @@ def screen(
     chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign)
     run = RunDirectory.create(Path(output) if output else None, chosen.name)
     watch = progress or SilentProgress()
-    clock = _Clock()
+    clock, counts = _Clock(), OutcomeCounts()
     write_text(run.folder / "campaign.yaml", write_campaign(chosen))
     sources = [entry.make(lookup("source", SOURCES, entry.name)) for entry in chosen.sources]
+    rows_in = sum(source.count() for source in sources)
     with local_workers(workers) as client:
+        engine = _Engine(client, run, watch, counts, in_flight=2 * workers)
         clock.lap("workers started")
-        cards = _train(client, chosen, run, watch)
+        ranges = _ranges(chosen, _train(engine, chosen))
         clock.lap("surrogates trained")
-        task = ScoringTask(chosen, run.folder.resolve(), _ranges(chosen, cards))
-        ranked, counts, rows_in = _score(client, task, sources, workers, watch)
+        task = ScoringTask(chosen, run.folder.resolve(), ranges)
+        ranked = _score(engine, task, sources, rows_in)
         clock.lap("candidates scored")
-    ranked = _shortlist(ranked, chosen, counts)
-    _check_conservation(rows_in, counts)
+        if chosen.structure is not None:
+            task = replace(task, stage="structure")
+            ranked = _score_crystals(engine, task, ranked)
+            clock.lap("crystals scored")
+        if chosen.potential is not None:
+            ranked = _relax(engine, task, ranked)
+            clock.lap("candidates relaxed")
+    ranked = choose(ranked, chosen, counts)
+    check_conservation(rows_in, counts)
     write_table(run.ranked, ranked.to_arrow())
     write_shortlist(run, ranked, chosen)
+    write_json(run.novelty, {"finalists": novelty(ranked, _references(chosen))})
     clock.lap("shortlist written")
-    write_json(run.summary, _summary(chosen, task, counts, rows_in, clock, workers))
+    write_json(run.summary, _summary(chosen, ranges, counts, rows_in, clock, workers))
     write_report(run.folder)
     return ScreeningRun(run.folder)
 
@@ -121,16 +139,57 @@ class ScreeningRun:
         return json.loads(RunDirectory(self.folder).summary.read_text(encoding="utf-8"))
 
 
-def _train(client: Any, campaign: Campaign, run: RunDirectory, watch: Progress) -> dict[str, dict[str, Any]]:
-    """Train the surrogates, one task each; returns their cards by property."""
-    watch.start("training surrogates", len(campaign.targets))
-    # The property with most data takes longest and goes first.
-    calls = [(campaign, target, run.models.resolve()) for target in campaign.targets]
+@dataclass(frozen=True)
+class _Engine:
+    """What every stage of a run needs.
+
+    Attributes:
+        client: Where the workers are reached.
+        run: The run directory.
+        watch: Told what happens.
+        counts: Outcomes so far; changed as the run goes on.
+        in_flight: Most partitions handed out at a time.
+    """
+
+    client: Any
+    run: RunDirectory
+    watch: Progress
+    counts: OutcomeCounts
+    in_flight: int
+
+    def stage(
+        self, label: str, total: int, function: Callable[..., PartitionResult], calls: Iterable[Any], keep: int
+    ) -> CandidateBatch:
+        """Send partitions through a stage, count outcomes, and merge the most probable rows as they arrive."""
+        self.watch.start(label, total)
+        best: pa.Table | None = None
+        for result in run_bounded(self.client, function, calls, in_flight=self.in_flight):
+            self.counts.update(result.counts)
+            self.watch.advance(sum(result.counts.values()), _tally(self.counts))
+            merged = result.best if best is None else pa.concat_tables([best, result.best], promote_options="default")
+            order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
+            best = merged.take(pa.array(order[:keep]))
+        if best is None:
+            raise RunError("the sources gave no candidates", "at least one row", "look at the campaign's sources")
+        return CandidateBatch.from_arrow(best)
+
+
+def _train(engine: _Engine, campaign: Campaign) -> dict[str, dict[str, Any]]:
+    """Train the surrogates of all stages, one task each; returns the cards of the first stage by property."""
+    calls = [
+        (campaign, stage, target, engine.run.folder.resolve())
+        for stage in campaign.scoring_stages
+        for target in campaign.targets
+    ]
+    engine.watch.start("training surrogates", len(calls))
     cards = {}
-    for card in run_bounded(client, train_surrogate, calls, in_flight=len(calls)):
-        cards[card["property"]] = card
+    for (_, stage, target, _), card in zip(
+        calls, run_bounded(engine.client, train_surrogate, calls, in_flight=len(calls)), strict=True
+    ):
+        if stage == FIRST_STAGE:
+            cards[target.property] = card
         scale = card["unit"] if card["transform"] == "identity" else "decades"
-        watch.advance(1, f"{card['property']}: grouped out-of-fold MAE {card['scores']['mae']:.3g} {scale}")
+        engine.watch.advance(1, f"{stage}, {card['property']}: grouped MAE {card['scores']['mae']:.3g} {scale}")
     return cards
 
 
@@ -138,23 +197,69 @@ def _ranges(campaign: Campaign, cards: dict[str, dict[str, Any]]) -> dict[str, t
     return {t.property: t.range(tuple(cards[t.property]["best_of_training"])) for t in campaign.targets}
 
 
-def _score(
-    client: Any, task: ScoringTask, sources: list[Any], workers: int, watch: Progress
-) -> tuple[CandidateBatch, OutcomeCounts, int]:
-    """Score all partitions; returns the ranked candidates, outcomes counted, and how many rows came in."""
-    total = sum(source.count() for source in sources)
-    watch.start("scoring candidates", total)
-    counts: OutcomeCounts = Counter()
-    best: pa.Table | None = None
-    for result in run_bounded(client, score_partition, _partitions(task, sources), in_flight=2 * workers):
-        counts.update(result.counts)
-        watch.advance(sum(result.counts.values()), _tally(counts))
-        merged = result.best if best is None else pa.concat_tables([best, result.best], promote_options="default")
-        order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
-        best = merged.take(pa.array(order[: task.campaign.surrogates.keep]))
-    if best is None:
-        raise RunError("the sources gave no candidates", "at least one row", "look at the campaign's sources")
-    return CandidateBatch.from_arrow(best), counts, total
+def _score(engine: _Engine, task: ScoringTask, sources: list[Any], rows_in: int) -> CandidateBatch:
+    """First stage: everything the sources give; returns the most probable."""
+    keep = task.settings.keep
+    ranked = engine.stage("scoring candidates", rows_in, score_partition, _partitions(task, sources), keep)
+    settle(engine.counts, "ranking", len(ranked), f"below the {keep:,} most probable")
+    return distinct(ranked, engine.counts, "ranking")
+
+
+def _score_crystals(engine: _Engine, task: ScoringTask, survivors: CandidateBatch) -> CandidateBatch:
+    """Second stage: the survivors again, by features of their crystals."""
+    if not len(survivors):
+        return survivors
+    parts = enumerate(survivors.slices(CRYSTAL_PARTITION_ROWS))
+    calls = ((task, index, Intake(part, [])) for index, part in parts)
+    ranked = engine.stage("scoring crystals", len(survivors), score_partition, calls, task.settings.keep)
+    settle(engine.counts, task.stage, len(ranked), f"below the {task.settings.keep:,} most probable")
+    return ranked
+
+
+def _relax(engine: _Engine, task: ScoringTask, survivors: CandidateBatch) -> CandidateBatch:
+    """Third stage: relax the survivors and judge their stability by the potential."""
+    if not len(survivors):
+        return survivors
+    assert task.campaign.potential is not None
+    _evaluate_references(engine, task.campaign.potential)
+    # Large crystals first: a long relaxation that starts last would keep the other workers waiting.
+    sizes = np.zeros(len(survivors)) if survivors.crystals is None else survivors.crystals.site_counts
+    order = np.argsort(-sizes, kind="stable")
+    calls = ((task, index, part) for index, part in enumerate(survivors.take(order).slices(RELAXATION_ROWS)))
+    ranked = engine.stage("relaxing candidates", len(survivors), relax_partition, calls, len(survivors))
+    settle(engine.counts, POTENTIAL_STAGE, len(ranked), "")
+    return distinct(ranked, engine.counts, POTENTIAL_STAGE)
+
+
+def _evaluate_references(engine: _Engine, stage: PotentialStage) -> None:
+    """Evaluate the reference phases that the package holds no energies of, and write them into the run."""
+    sources = [(source, False) for source in _reference_sources(stage)]
+    if not references_are_packaged(stage.name):
+        sources.insert(0, (EmbeddedCrystals(), True))
+    if not sources:
+        return
+    engine.watch.start("evaluating reference phases", sum(source.count() for source, _ in sources))
+    calls = (
+        (stage.name, part, packaged)
+        for source, packaged in sources
+        for intake in source.intakes(PARTITION_ROWS)
+        for part in intake.batch.slices(REFERENCE_ROWS)
+    )
+    tables = []
+    for table in run_bounded(engine.client, evaluate_references, calls, in_flight=engine.in_flight):
+        engine.watch.advance(table.num_rows, "")
+        tables.append(table)
+    write_table(engine.run.references, pa.concat_tables(tables))
+
+
+def _reference_sources(stage: PotentialStage) -> list[Any]:
+    return [entry.make(lookup("source", SOURCES, entry.name)) for entry in stage.references]
+
+
+def _references(campaign: Campaign) -> list[CandidateBatch]:
+    """Known crystals the campaign brings along."""
+    sources = [] if campaign.potential is None else _reference_sources(campaign.potential)
+    return [intake.batch for source in sources for intake in source.intakes(PARTITION_ROWS)]
 
 
 def _partitions(task: ScoringTask, sources: list[Any]) -> Iterator[tuple[ScoringTask, int, Intake, list[Refused]]]:
@@ -174,52 +279,25 @@ def _partitions(task: ScoringTask, sources: list[Any]) -> Iterator[tuple[Scoring
             index += 1
 
 
-def _shortlist(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) -> CandidateBatch:
-    """Mark the shortlisted among the ranked, and settle the outcome of all that were scored."""
-    picks = diverse_choice(
-        ranked.column("probability"), ranked.compositions,
-        size=campaign.shortlist.size, diversity=campaign.shortlist.diversity,
-    )  # fmt: skip
-    place = np.zeros(len(ranked), np.int64)
-    place[picks] = np.arange(1, len(picks) + 1)
-    scored = sum(n for (_, outcome, _), n in counts.items() if outcome == SCORED)
-    for key in [key for key in counts if key[1] == SCORED]:
-        del counts[key]
-    counts["ranking", REJECTED, f"below the {campaign.surrogates.keep} most probable"] = scored - len(ranked)
-    counts["shortlist", REJECTED, "ranked, not chosen"] = len(ranked) - len(picks)
-    counts["shortlist", SHORTLISTED, ""] = len(picks)
-    return ranked.with_columns(rank=np.arange(1, len(ranked) + 1), shortlisted=place)
-
-
-def _check_conservation(rows_in: int, counts: OutcomeCounts) -> None:
-    """Every row that came in ended in exactly one outcome.
-
-    Raises:
-        RunError: If not; the run's results must not be trusted then.
-    """
-    if sum(counts.values()) != rows_in:
-        raise RunError(
-            f"{rows_in} rows came in and {sum(counts.values())} have an outcome",
-            "equal numbers",
-            "report this as a bug",
-        )
-
-
 def _summary(
-    campaign: Campaign, task: ScoringTask, counts: OutcomeCounts, rows_in: int, clock: _Clock, workers: int
+    campaign: Campaign,
+    ranges: dict[str, tuple[float, float]],
+    counts: OutcomeCounts,
+    rows_in: int,
+    clock: _Clock,
+    workers: int,
 ) -> dict[str, Any]:
     """Content of ``run.json``."""
-    by_outcome: Counter[str] = Counter()
-    for (_, outcome, _), n in counts.items():
-        by_outcome[outcome] += n
-    packages = ("matloop", "numpy", "scikit-learn", "lightgbm", "pymatgen", "moyopy", "pyarrow", "dask")
+    packages = ["matloop", "numpy", "scikit-learn", "lightgbm", "pymatgen", "moyopy", "pyarrow", "dask"]
+    if campaign.potential is not None:
+        packages += ["ase", "torch", "chgnet"]
     return {
         "campaign": campaign.name,
         "seed": campaign.seed,
         "rows_in": rows_in,
-        "outcomes": dict(by_outcome),
-        "funnel": _funnel(campaign, counts, rows_in),
-        "ranges": {name: [None if np.isinf(end) else end for end in ends] for name, ends in task.ranges.items()},
+        "outcomes": by_outcome(counts),
+        "funnel": funnel(campaign, counts, rows_in),
+        "ranges": {name: [None if np.isinf(end) else end for end in ends] for name, ends in ranges.items()},
         "seconds": clock.laps,
         "workers": workers,
         "python": platform.python_version(),
@@ -227,26 +305,11 @@ def _summary(
     }
 
 
-def _funnel(campaign: Campaign, counts: OutcomeCounts, rows_in: int) -> list[dict[str, Any]]:
-    """Stage by stage: how many went in, how many stayed, and what became of the others."""
-    names = ["intake", *(f"filter {entry.name}" for entry in campaign.filters)]
-    names += ["features", "surrogates", "domain", "ranking", "shortlist"]
-    funnel, remaining = [], rows_in
-    for name in names:
-        lost = {(outcome, reason): n for (stage, outcome, reason), n in counts.items() if stage == name and n}
-        lost = {key: n for key, n in lost.items() if key[0] != SHORTLISTED}
-        left = remaining - sum(lost.values())
-        reasons = [{"outcome": o, "reason": r, "rows": n} for (o, r), n in sorted(lost.items(), key=lambda x: -x[1])]
-        funnel.append({"stage": name, "rows_in": remaining, "rows_out": left, "lost": reasons})
-        remaining = left
-    return funnel
-
-
 def _tally(counts: OutcomeCounts) -> str:
     """Counts by stage, for the progress line."""
     by_stage: Counter[str] = Counter()
     for (stage, outcome, _), n in counts.items():
-        by_stage["scored" if outcome == SCORED else stage] += n
+        by_stage[SCORED if outcome == SCORED else stage] += n
     return ", ".join(f"{stage} {n:,}" for stage, n in by_stage.most_common(4))
 
 

@@ -17,12 +17,18 @@ from matloop.data.errors import ROW_CODES, RunError, unknown_name
 from matloop.data.materials import load_materials
 from matloop.data.run_store import RunDirectory, write_table
 from matloop.data.schema import PROPERTIES, property_named
-from matloop.data.table import FormulaTable
+from matloop.data.sources.table import FormulaTable
 from matloop.data.transport import load_transport
-from matloop.featurizers.registry import FEATURIZERS, feature_set
+from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
+from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS
 from matloop.workflows.screen import ScreeningRun
 
+_FEATURIZERS_WITH_OPTIONS = {
+    "crystal_embedding": ("crystal", "the embedding of a potential, {potential: chgnet}"),
+    "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
+    "matminer": ("either", "any matminer featurizer, by class name and preset"),
+}
 DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
 
 
@@ -101,9 +107,9 @@ def print_features() -> None:
     table = Table()
     for heading in ("featurizer", "columns", "needs", "first columns"):
         table.add_column(heading)
-    for name in FEATURIZERS:
-        if name == "matminer":
-            table.add_row(name, "any", "either", "any matminer featurizer, by class name and preset")
+    for name in CAMPAIGN_FEATURIZERS:
+        if name in _FEATURIZERS_WITH_OPTIONS:
+            table.add_row(name, "any", *_FEATURIZERS_WITH_OPTIONS[name])
             continue
         (featurizer,) = feature_set([name]).featurizers
         needs = "crystal" if featurizer.needs_crystal else "composition"
@@ -156,19 +162,24 @@ def print_scores(run: Path) -> None:
         RunError: If the folder has no models.
     """
     cards = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RunDirectory(run).models.glob("*/card.json"))
+        (path.parent.parent.name, json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(
+            RunDirectory(run).models.glob("*/*/card.json"), key=lambda path: (path.parts[-3] != "surrogates", path)
+        )
     ]
     if not cards:
         raise RunError(f"{run} holds no models", "a run directory made by matloop screen")
     table = Table(title="Out-of-fold scores, folds grouped by reduced formula", title_justify="left")
-    headings = ("property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
+    headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
-    for card in cards:
+        table.add_column(heading, justify="left" if heading in headings[:3] else "right")
+    for stage, card in cards:
         scores = card["scores"]
         numbers = [scores[k] for k in ("mae", "mae_of_mean", "r2", "coverage_90", "width_error_rank_correlation")]
         label = (
             f"{card['property']} ({card['unit']})" if card["transform"] == "identity" else f"log10 {card['property']}"
         )
-        table.add_row(label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers))
+        table.add_row(
+            stage, label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers)
+        )
     Console().print(table)

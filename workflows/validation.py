@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from matloop.data.errors import MatloopError, unknown_name
 from matloop.data.materials import load_materials
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.schema import property_named
-from matloop.featurizers.registry import FEATURIZERS
+from matloop.models.potentials import potential_named
 from matloop.models.registry import MODELS
-from matloop.screening.campaign import Campaign, Entries, Entry, Target
+from matloop.screening.campaign import Campaign, Entries, Entry, PotentialStage, Target
 from matloop.screening.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
 from matloop.screening.registry import FILTERS
+from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS
 
 PACKAGED_CAMPAIGNS = Path(__file__).parent / "campaigns"
 
@@ -60,12 +62,19 @@ def validate(name: str | Path) -> tuple[CampaignText, list[Problem]]:
 def _check(campaign: Campaign) -> Iterator[tuple[Location, str]]:
     yield from _check_entries(campaign.sources, ("sources",), "source", SOURCES)
     yield from _check_entries(campaign.filters, ("filters",), "filter", FILTERS)
-    yield from _check_entries(campaign.surrogates.features, ("surrogates", "features"), "featurizer", FEATURIZERS)
-    yield from _check_family(campaign.surrogates.family, ("surrogates", "family"))
+    for name, stage in campaign.scoring_stages.items():
+        yield from _check_entries(stage.features, (name, "features"), "featurizer", CAMPAIGN_FEATURIZERS)
+        yield from _check_family(stage.family, (name, "family"))
+    if campaign.potential is not None:
+        yield from _check_potential(campaign.potential)
     for index, target in enumerate(campaign.targets):
         yield from _check_target(target, ("targets", index))
-    if campaign.shortlist.size > campaign.surrogates.keep:
-        yield ("shortlist", "size"), f"is larger than surrogates.keep = {campaign.surrogates.keep}"
+    kept = [(f"{name}.keep", stage.keep) for name, stage in campaign.scoring_stages.items()]
+    for (before, more), (name, fewer) in itertools.pairwise(kept):
+        if fewer > more:
+            yield tuple(name.split(".")), f"is larger than {before} = {more}"
+    if campaign.shortlist.size > campaign.ranked:
+        yield ("shortlist", "size"), f"is larger than {kept[-1][0]} = {campaign.ranked}"
 
 
 def _check_entries(
@@ -84,6 +93,13 @@ def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
         if option not in allowed:
             raise unknown_name(f"option of {entry.name}", option, allowed)
     entry.make(factory)
+
+
+def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
+    reason = _refusal(lambda: potential_named(stage.name))
+    if reason:
+        yield ("potential", "name"), reason
+    yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
 
 
 def _check_family(family: str, place: Location) -> Iterator[tuple[Location, str]]:

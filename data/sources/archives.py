@@ -99,7 +99,7 @@ def _too_much(what: str) -> InputFileError:
 
 
 def _read_zip(path: Path) -> Iterator[SourceFile]:
-    _check_zip_directory(path)
+    check_zip_directory(path)
     total = 0
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
@@ -120,7 +120,7 @@ def _read_zip(path: Path) -> Iterator[SourceFile]:
             yield SourceFile(info.filename, content)
 
 
-def _check_zip_directory(path: Path) -> None:
+def check_zip_directory(path: Path) -> None:
     """Refuse a zip whose directory would fill the memory, before anything is read of it."""
     size = path.stat().st_size
     with path.open("rb") as stream:

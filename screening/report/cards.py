@@ -14,6 +14,8 @@ from matloop.screening.chemistry import KnownCompound, nearest_known
 from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.files import RunFiles, numbers, texts
+from matloop.screening.report.novelty import NoveltyWords, novelty_words
+from matloop.screening.report.stability import Relaxation, relaxations
 from matloop.screening.report.text import (
     Words,
     formula_markup,
@@ -103,6 +105,8 @@ class Card(NamedTuple):
     cell: tuple[str, str] | None
     cif_name: str
     cif_data: Markup
+    relaxation: Relaxation | None
+    novelty: NoveltyWords | None
 
 
 def strips(run: RunFiles) -> dict[str, Strip]:
@@ -119,7 +123,11 @@ def cards(run: RunFiles, drawn: dict[str, Strip]) -> list[Card]:
     """
     batch = run.shortlisted.take(np.arange(min(len(run.shortlisted), MOST_CARDS)))
     neighbours = nearest_known(batch, _NEIGHBOURS) if len(batch) else []
-    return [_card(run, batch, row, neighbours[row], drawn) for row in range(len(batch))]
+    potential = run.campaign.potential
+    relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
+    return [
+        _card(run, batch, row, neighbours[row], drawn)._replace(relaxation=relaxed[row]) for row in range(len(batch))
+    ]
 
 
 def _strip(run: RunFiles, name: str) -> Strip:
@@ -165,6 +173,8 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
         cell=_cell(batch, row),
         cif_name=cif_name,
         cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
+        relaxation=None,
+        novelty=novelty_words(run.novelty, batch.ids[row]),
     )
 
 

@@ -49,6 +49,7 @@ class RunFiles:
         cards: Card of each surrogate by property; empty where there is none.
         held_out: Held-out predictions by property; only where they were kept.
         cifs: Name and text of the CIF of each place of the shortlist.
+        novelty: What is known that is like each shortlisted candidate, by its id.
     """
 
     campaign: Campaign
@@ -58,6 +59,7 @@ class RunFiles:
     cards: dict[str, dict[str, Any]]
     held_out: dict[str, HeldOut]
     cifs: dict[int, tuple[str, str]]
+    novelty: dict[str, dict[str, Any]]
 
     @functools.cached_property
     def properties(self) -> list[str]:
@@ -110,12 +112,13 @@ def read_run(folder: Path) -> RunFiles:
     campaign_path = folder / "campaign.yaml"
     campaign = read_campaign(campaign_path)
     cards, held_out = {}, {}
+    stage = list(campaign.scoring_stages)[-1]  # whose predictions the ranked candidates carry
     for target in campaign.targets:
         property_named(target.property)  # a name that is no property must not become part of a path
-        card_path = run.models / target.property / "card.json"
+        card_path = run.model(stage, target.property) / "card.json"
         if card_path.is_file():
             cards[target.property] = json.loads(card_path.read_text(encoding="utf-8"))
-        held_out_path = run.models / target.property / "out_of_fold.parquet"
+        held_out_path = run.model(stage, target.property) / "out_of_fold.parquet"
         if held_out_path.is_file():
             table = pq.read_table(held_out_path, columns=list(HeldOut._fields))
             columns = [table.column(name).to_numpy().astype(np.float64) for name in HeldOut._fields]
@@ -129,7 +132,14 @@ def read_run(folder: Path) -> RunFiles:
         cards,
         held_out,
         _cifs(run.cif),
+        _novelty(run.novelty),
     )
+
+
+def _novelty(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    return {report["candidate_id"]: report for report in json.loads(path.read_text(encoding="utf-8"))["finalists"]}
 
 
 def _cifs(folder: Path) -> dict[int, tuple[str, str]]:

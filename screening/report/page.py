@@ -43,25 +43,14 @@ def render_report(run: RunFiles) -> str:
     Args:
         run: Content of a run directory.
     """
-    import jinja2
-
     drawn = strips(run)
     chosen = cards(run, drawn)
     sections = surrogate_sections(run)
-    scripts = [_asset("vendor/plotly-basic.min.js")]
+    scripts = [asset("vendor/plotly-basic.min.js")]
     if any(card.scene for card in chosen):
-        scripts.append(_asset("vendor/3Dmol-min.js"))
-    scripts.append(_asset("templates/report.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        finalize=finalize,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, number=number)
-    return environment.get_template("report.html.j2").render(
+        scripts.append(asset("vendor/3Dmol-min.js"))
+    scripts.append(asset("templates/report.js"))
+    return page_template(_HERE / "templates", "report.html.j2").render(
         run=run,
         title=run.campaign.title or run.campaign.name,
         headline=run_headline(run),
@@ -78,10 +67,10 @@ def render_report(run: RunFiles) -> str:
         element_gradients=element_gradients(chosen),
         sections=sections,
         sources=sources_of(run.campaign),
-        licences={name: _asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
-        style=Markup(_asset("templates/report.css")),
+        licences={name: asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
+        style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],
-        policy=_policy(scripts),
+        policy=content_policy(scripts),
         data=script_json(
             {
                 "figures": _figures(run, sections),
@@ -92,9 +81,25 @@ def render_report(run: RunFiles) -> str:
     )
 
 
+def page_template(folder: Path, name: str) -> Any:
+    """A template of a page: everything it prints is escaped and rid of characters that deceive."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        finalize=finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number)
+    return environment.get_template(name)
+
+
 @functools.cache
-def _asset(name: str) -> str:
-    """Text of a packaged file.
+def asset(name: str) -> str:
+    """Text of a file packaged with the reports: a style sheet, a script or its licence.
 
     Raises:
         ValueError: If a script could end its own element or be taken for a comment.
@@ -105,7 +110,7 @@ def _asset(name: str) -> str:
     return text
 
 
-def _policy(scripts: list[str]) -> str:
+def content_policy(scripts: list[str]) -> str:
     """Content security policy: nothing is fetched, and only exactly these scripts run."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)

@@ -160,6 +160,8 @@ _STAGES = {
     "surrogates": Words("Predicted by the surrogates", "代理模型给出预测"),
     "domain": Words("Inside the surrogates' domain", "处于代理模型适用域内"),
     "ranking": Words("Ranked", "进入排序"),
+    "structure": Words("Scored by crystal structure", "按晶体结构评分"),
+    "potential": Words("Relaxed with a potential", "势函数弛豫"),
     "shortlist": Words("Shortlisted", "入选"),
     "filter exclude_elements": Words("Filter: unwanted elements", "过滤：排除指定元素"),
     "filter exclude_radioactive": Words("Filter: radioactive elements", "过滤：排除放射性元素"),
@@ -187,6 +189,8 @@ _REASONS: tuple[tuple[str, str], ...] = (
     (r"not (\d+) to (\d+) elements", r"元素种数不在 \1 至 \2 之间"),
     (r"outside the domain of a surrogate", "超出某个代理模型的适用域"),
     (r"below the ([\d,]+) most probable", r"未进入概率最高的前 \1 名"),
+    (r"equal to a more probable candidate", "与概率更高的候选材料相同"),
+    (r"exploded in relaxation", "弛豫时结构崩溃"),
     (r"ranked, not chosen", "已排序，未入选"),
     (r"repeats an earlier candidate", "与先前的候选材料重复"),
 )

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -151,6 +152,47 @@ def test_a_killed_caller_leaves_nothing_running() -> None:
     while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in pids if _lives(pid)]
+
+
+def test_a_child_in_native_code_does_not_outlive_its_killed_caller() -> None:
+    code = (
+        "import os, signal, threading\nfrom matloop.data.guarded import GuardedWorker\n"
+        "worker = GuardedWorker('hostile_work:work', timeout=600).__enter__()\n"
+        "print(worker._nursery.pid, next(worker.map([b'pid'])).decode(), flush=True)\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+        "list(worker.map([b'stop' if os.sys.argv[1:] else b'spin']))"
+    )
+    for arguments in ([], ["stopped"]):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        pids = [int(word) for word in done.stdout.split()]
+        assert len(pids) == 2
+        deadline = time.monotonic() + 10
+        while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not [pid for pid in pids if _lives(pid)]
+
+
+def test_what_is_prepared_is_ready_in_every_child() -> None:
+    with guarded() as worker:
+        assert worker.prepare(b"damage") == b"egamad"
+        assert worker.prepare(b"damage") == b"egamad"
+        for _ in range(2):
+            (answer,) = worker.map([b"delicate"])  # only where "damage" was done before
+            assert answer == Failure("E-GUARD-CRASH", "the process ended itself with exit code 4")
+            assert list(worker.map([b"nursery", b"ok"]))[1] == b"ko"  # a new nursery prepares it again
+        with pytest.raises(GuardError, match="KeyError: 'k'"):
+            worker.prepare(b"raise")
+        with pytest.raises(GuardError, match="its process ended while it was prepared"):
+            worker.prepare(b"exit")
+        assert list(worker.map([b"ok"])) == [b"ko"]
+
+
+def test_threads_take_turns() -> None:
+    with guarded(timeout=20) as worker, ThreadPoolExecutor(4) as pool:
+        items = [[b"%d-%d" % (thread, n) for n in range(300)] for thread in range(4)]
+        answers = pool.map(lambda mine: list(worker.map(mine)), items)
+        assert list(answers) == [[item[::-1] for item in mine] for mine in items]
 
 
 def _lives(pid: int) -> bool:

@@ -20,7 +20,7 @@ def test_new_directory_has_its_folders(tmp_path: Path) -> None:
     assert run.folder == tmp_path / "deep" / "run"
     assert sorted(path.name for path in run.folder.iterdir()) == ["cif", "models", "partitions"]
     assert all(path.is_relative_to(run.folder) for path in (run.ranked, run.summary, run.report, run.shortlist))
-    assert run.partition(7).relative_to(run.folder) == Path("partitions/part-00007.parquet")
+    assert run.partition("structure", 7).relative_to(run.folder) == Path("partitions/structure/part-00007.parquet")
 
 
 def test_empty_folder_is_taken(tmp_path: Path) -> None:

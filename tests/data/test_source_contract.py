@@ -4,12 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ase.db
 import pytest
+from ase.build import bulk
 
 from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.errors import ROW_CODES
+from matloop.data.materials import load_materials
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.source import Source
+from matloop.data.sources.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 
 
 def formula_file(folder: Path) -> str:
@@ -25,9 +29,34 @@ def structure_folder(folder: Path) -> str:
     return str(folder)
 
 
+def atoms_database(folder: Path) -> str:
+    path = folder / "crystals.db"
+    with ase.db.connect(path) as database:
+        for name, edge in (("NaCl", 5.6), ("KCl", 6.3), ("LiF", 4.0), ("MgO", 4.2), ("CaO", 0.4)):
+            database.write(bulk(name, "rocksalt", a=edge), edge=edge)
+    return str(path)
+
+
+def small_snapshot(folder: Path) -> str:
+    rows: list[dict[str, Any]] = []
+    for row in range(8):
+        structure = load_materials().structure(row).as_dict()
+        rows.append(entry_row(f"id-{row}", structure, formula="", disorder="reject", properties={}))
+    rows.insert(3, refused_row("id-x", "E-STRUCT-NOCELL", "a molecule", formula="H2O"))
+    draft = SnapshotDraft(folder / "snapshot.parquet", {}, properties={})
+    draft.add(Page(rows, None, "1"))
+    draft.finish(Database("A provider", "https://example.org", "1"))
+    return str(draft.target)
+
+
 SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "alloy_grid": lambda folder: {"elements": ["Cr", "Fe", "Ni"], "step": 0.1},
+    "composition_enumeration": lambda folder: {"elements": ["Ba", "Fe", "O"], "most_elements": 3, "metallic": True},
+    "ase_database": lambda folder: {"path": atoms_database(folder), "select": "edge>0"},
     "embedded": lambda folder: {},
     "ionic_substitution": lambda folder: {"limit": 150, "min_probability": 0.02, "max_sites": 6},
+    "prototype_decoration": lambda folder: {"elements": ["H", "Li", "Mg", "Ti", "O"], "max_sites": 10},
+    "snapshot": lambda folder: {"path": small_snapshot(folder)},
     "structure_files": lambda folder: {"path": structure_folder(folder)},
     "table": lambda folder: {"path": formula_file(folder)},
 }

@@ -116,6 +116,26 @@ def test_r4_a_structure_that_eats_memory(tmp_path: Path) -> None:
     assert codes(write(tmp_path / "x", files)) == {"0.vasp": "", "a.vasp": "E-GUARD-MEMORY", "zz.cif": ""}
 
 
+@pytest.mark.usefixtures("hostile_reader")
+def test_r1_r2_r4_four_culprits_among_good_files(tmp_path: Path) -> None:
+    good = {f"{n:03}.vasp": POSCAR.replace("4.1", f"{4 + n / 100:.2f}") for n in range(100)}
+    culprits = {
+        "020 nan.vasp": (POSCAR.replace("0 4.1 0", "0 nan 0"), "E-STRUCT-NONFINITE"),
+        "040 billion.vasp": (POSCAR.replace("1 1\n", "1000000000 1\n"), "E-STRUCT-SIZE"),
+        "060 wide.vasp": (POSCAR.replace("4.1", "1000"), "E-STRUCT-VOLUME"),
+        "080 killer.vasp": (POSCAR.replace("salt", "please-exit"), "E-GUARD-CRASH"),
+    }
+    clean = StructureFiles(str(write(tmp_path / "clean", good)))
+    mixed = StructureFiles(str(write(tmp_path / "mixed", good | {name: text for name, (text, _) in culprits.items()})))
+    (expected,), (found,) = clean.intakes(1000), mixed.intakes(1000)
+    assert not expected.refused
+    assert {refused.detail.split(": ")[0]: refused.code for refused in found.refused} == {
+        name: code for name, (_, code) in culprits.items()
+    }
+    assert found.batch.to_arrow().equals(expected.batch.to_arrow())
+    assert len(found.batch) + len(found.refused) == mixed.count() == clean.count() + 4
+
+
 MEASURE = """
 import json, resource, sys
 from matloop.data.sources.structure_files import StructureFiles

@@ -12,8 +12,9 @@ from matloop.data.batch import CandidateBatch
 from matloop.data.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
-from matloop.featurizers.base import featurize_checked
+from matloop.featurizers.base import Featurizer, featurize_checked
 from matloop.featurizers.crystal_local import CrystalLocal
+from matloop.featurizers.crystal_voronoi import CrystalVoronoi
 from matloop.featurizers.property_density import PropertyDensity, bonding_electrons
 from tests.strategies import batch_of, rotations, sound_crystals, unimodular
 
@@ -87,6 +88,16 @@ def test_order_parameters_are_sums_over_spherical_harmonics() -> None:
         assert value == pytest.approx(expected, abs=1e-9)
 
 
+def test_packing_and_variation_of_site_volumes_written_out() -> None:
+    found = local(batch_from(crystal("rock salt"), crystal("copper")), "local packing", "local site volume variation")
+    # Sodium and chlorine share their bond like their radii; the spheres of copper touch.
+    sodium, chlorine = (2.82 * radius / (1.66 + 1.02) for radius in (1.66, 1.02))
+    volumes = 4 / 3 * np.pi * np.array([sodium, chlorine]) ** 3
+    packing = 4 * volumes.sum() / 5.64**3
+    variation = np.abs(volumes - volumes.mean()).mean() / volumes.mean()
+    np.testing.assert_allclose(found, [[packing, variation], [np.pi / np.sqrt(18), 0]], atol=2e-3)
+
+
 def test_isolated_atom_has_the_documented_values() -> None:
     values, codes, _ = featurize_checked(LOCAL, batch_from(Structure(Lattice.cubic(9), ["Ar"], [[0, 0, 0]])))
     assert codes.tolist() == ["E-FEATURE-NODATA"]
@@ -97,11 +108,13 @@ def test_isolated_atom_has_the_documented_values() -> None:
     radius, outer = 1.11, 1.5
     expected = {
         "reduced bond length": outer, "shortest reduced bond length": outer, "bond length": 2 * outer * radius,
-        "site volume": 4 / 3 * np.pi * (outer * radius) ** 3,
+        "site volume": 4 / 3 * np.pi * (outer * radius) ** 3, "packing": 4 / 3 * np.pi * (outer * radius / 9) ** 3,
     }  # fmt: skip
     for name, value in means.items():
-        quantity = name.removeprefix("local ").rsplit(" ", 1)[0]
-        known = expected.get(quantity, 0.0) if not name.endswith("avg_dev") else 0.0
+        quantity = name.removeprefix("local ")
+        for statistic in ("mean", "minimum", "maximum"):
+            quantity = quantity.removesuffix(f" {statistic}")
+        known = expected.get(quantity, 0.0)
         assert value == pytest.approx(known, abs=1e-9), name
 
 
@@ -148,7 +161,7 @@ def test_features_do_not_depend_on_how_the_crystal_is_written_down(
     crystals: Crystals, change: NDArray[np.int64], turn: NDArray[np.float64], shift: float, repeats: list[int]
 ) -> None:
     other = transformed(crystals, np.diag(repeats) @ change, turn, shift)
-    for featurizer in (LOCAL, PropertyDensity()):
+    for featurizer in (LOCAL, PropertyDensity(), CrystalVoronoi()):
         before = featurizer.featurize(CandidateBatch.from_crystals(crystals))
         after = featurizer.featurize(CandidateBatch.from_crystals(other))
         assert before.codes.tolist() == after.codes.tolist()
@@ -170,7 +183,7 @@ def test_bounds_that_make_no_sense_are_refused(bounds: tuple[float, float]) -> N
         CrystalLocal(*bounds)
 
 
-@pytest.mark.parametrize("featurizer", [LOCAL, PropertyDensity()])
-def test_candidates_without_crystals_are_refused(featurizer: CrystalLocal | PropertyDensity) -> None:
+@pytest.mark.parametrize("featurizer", [LOCAL, PropertyDensity(), CrystalVoronoi()])
+def test_candidates_without_crystals_are_refused(featurizer: Featurizer) -> None:
     with pytest.raises(BatchError):
         featurizer.featurize(batch_of("NaCl"))

@@ -15,16 +15,23 @@ from matloop.data.errors import ROW_CODES, BatchError, UnknownNameError
 from matloop.featurizers import base
 from matloop.featurizers.base import Features, FeatureSet, Featurizer, featurize_checked, no_codes
 from matloop.featurizers.composition import Magpie, Stoichiometry
+from matloop.featurizers.embedding import CrystalEmbedding
 from matloop.featurizers.registry import FEATURIZERS, feature_set
+from tests.models.pair_potential import PairPotential
 from tests.strategies import batch_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
-NEEDED: dict[str, dict[str, Any]] = {"matminer": {"featurizer": "DensityFeatures"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "matminer": {"featurizer": "DensityFeatures"},
+    "guarded": {"featurizer": "density"},
+}
 
 
-@pytest.fixture(params=sorted(FEATURIZERS))
+@pytest.fixture(params=[*sorted(FEATURIZERS), "crystal_embedding"])
 def featurizer(request: pytest.FixtureRequest) -> Featurizer:
     name = request.param
+    if name == "crystal_embedding":
+        return CrystalEmbedding(PairPotential())
     made = feature_set([{name: NEEDED[name]} if name in NEEDED else name]).featurizers[0]
     assert made.name == name
     return made

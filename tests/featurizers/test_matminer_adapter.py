@@ -1,14 +1,18 @@
 import multiprocessing
+import subprocess
+import sys
 
+import matminer
 import numpy as np
 import pytest
 from matminer.featurizers import composition, structure
 from pymatgen.core import Composition, Lattice, Structure
 
 from matloop.data.batch import CandidateBatch
-from matloop.data.errors import UnknownNameError
+from matloop.data.errors import FeaturizerError, UnknownNameError
 from matloop.featurizers.base import FeatureSet
-from matloop.featurizers.matminer_adapter import FeaturizerError, MatminerFeaturizer
+from matloop.featurizers.matminer_adapter import MatminerFeaturizer
+from matloop.featurizers.matminer_rows import MatminerRows
 from tests.strategies import batch_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
@@ -49,7 +53,7 @@ def test_failing_row_is_coded_with_details_and_neighbours_unharmed() -> None:
     helium = Structure(CUBE, ["He"], [[0, 0, 0]])
     salt = Structure(CUBE, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     batch = CandidateBatch.from_structures([salt, helium, salt]).batch
-    featurizer = MatminerFeaturizer("MaximumPackingEfficiency")
+    featurizer = MatminerRows("MaximumPackingEfficiency")
     featurizer._featurizer.featurize = lambda crystal: [1 / (len(crystal) - 1)]
     values, codes, details = featurizer.featurize(batch)
     assert codes.tolist() == ["", "E-FEATURE-FAILED", ""]
@@ -69,7 +73,7 @@ def test_row_that_matminer_fills_with_nan_is_coded() -> None:
 
 
 def test_row_of_the_wrong_width_is_coded() -> None:
-    featurizer = MatminerFeaturizer("BandCenter")
+    featurizer = MatminerRows("BandCenter")
     featurizer._featurizer.featurize = lambda formula: [1.0, 2.0]
     values, codes, details = featurizer.featurize(batch_of("NaCl"))
     assert codes.tolist() == ["E-FEATURE-FAILED"]
@@ -78,15 +82,22 @@ def test_row_of_the_wrong_width_is_coded() -> None:
 
 
 def test_warnings_of_foreign_code_stay_inside(recwarn: pytest.WarningsRecorder) -> None:
-    MatminerFeaturizer("ElementProperty", preset="magpie").featurize(batch_of("HeSi", "Og2"))
+    MatminerRows("ElementProperty", preset="magpie").featurize(batch_of("HeSi", "Og2"))
     assert not [w for w in recwarn if "impute" in str(w.message)]
 
 
-def test_unknown_featurizer_names_the_nearest() -> None:
+@pytest.mark.parametrize("known", [MatminerFeaturizer, MatminerRows])
+def test_unknown_featurizer_names_the_nearest(known: type) -> None:
     with pytest.raises(
         UnknownNameError, match=r"unknown matminer featurizer 'BandCentre'.*did you mean 'BandCenter'\?"
     ):
-        MatminerFeaturizer("BandCentre")
+        known("BandCentre")
+
+
+@pytest.mark.parametrize("name", ["BaseFeaturizer", "StructureFeaturizer", "os", "__doc__", "CrystalNNFingerprint"])
+def test_only_featurizers_of_compositions_and_structures_are_offered(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        MatminerRows(name)
 
 
 @pytest.mark.parametrize(
@@ -102,21 +113,33 @@ def test_unknown_featurizer_names_the_nearest() -> None:
 def test_what_matminer_refuses_is_one_coded_error(
     name: str, preset: str | None, options: dict[str, int] | None
 ) -> None:
-    with pytest.raises(FeaturizerError, match=f"E-FEATURIZER: matminer's {name} refused"):
-        MatminerFeaturizer(name, preset=preset, options=options)
+    for known in (MatminerFeaturizer, MatminerRows):
+        with pytest.raises(FeaturizerError, match=f"E-FEATURIZER: matminer's {name} refused"):
+            known(name, preset=preset, options=options)
 
 
-def test_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_level_of_processes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a process pool cannot start inside a Dask worker")
 
     monkeypatch.setattr(multiprocessing, "Pool", refuse)
-    featurizer = MatminerFeaturizer("BandCenter")
+    featurizer = MatminerRows("BandCenter")
     assert featurizer._featurizer.n_jobs == 1
     assert not featurizer.featurize(batch_of("NaCl")).codes.any()
 
 
-def test_version_is_matminers() -> None:
-    import matminer
+def test_version_is_matminers_and_limits_are_no_part_of_the_fingerprint() -> None:
+    featurizer = MatminerFeaturizer("BandCenter")
+    assert featurizer.version == matminer.__version__
+    limited = MatminerFeaturizer("BandCenter", seconds=20, megabytes=500)
+    assert FeatureSet((limited,)).fingerprint == FeatureSet((featurizer,)).fingerprint
 
-    assert MatminerFeaturizer("BandCenter").version == matminer.__version__
+
+def test_matminer_stays_out_of_this_process() -> None:
+    code = (
+        "import sys\nfrom matloop.featurizers.matminer_adapter import MatminerFeaturizer\n"
+        "from matloop.data.batch import CandidateBatch\n"
+        "print(MatminerFeaturizer('BandCenter').featurize(CandidateBatch.from_formulas(['NaCl']).batch).values)\n"
+        "assert 'matminer' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

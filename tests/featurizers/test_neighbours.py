@@ -57,7 +57,7 @@ def test_pairs_are_those_of_pymatgen(sample: CandidateBatch) -> None:
 def test_radii_by_element_are_those_of_ase(sample: CandidateBatch) -> None:
     assert sample.crystals is not None
     radii = 1.0 + np.arange(len(SYMBOLS)) / 60
-    pairs = neighbour_list(sample.crystals, radii)
+    pairs = neighbour_list(sample.crystals, radii[sample.crystals.species])
     for row in range(0, len(sample), 6):
         atoms = sample.atoms(row)
         i, j, d, vectors = neighbor_list("ijdD", atoms, radii[atoms.numbers] + 5e-9)

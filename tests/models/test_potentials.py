@@ -172,7 +172,7 @@ def test_numbers_that_are_not_finite_are_coded(chgnet: Potential, monkeypatch: p
 def test_weights_are_checked_before_anything_reads_them(
     chgnet: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / chgnet_network.WEIGHTS
+    path = tmp_path / chgnet_network.WEIGHTS.path
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\x80\x04cos\nsystem\n")
     spec = importlib.util.spec_from_loader("chgnet", loader=None, is_package=True)
@@ -189,8 +189,8 @@ def test_weights_are_checked_before_anything_reads_them(
     for refused in (lambda: potential_named("chgnet"), chgnet_network.load_network):
         with pytest.raises(PotentialError, match=r"E-POTENTIAL: .* has sha256") as caught:
             refused()
-        assert caught.value.allowed == chgnet_network.WEIGHTS_SHA256
-    path.write_bytes(bytes(chgnet_network.WEIGHTS_LIMIT + 1))
+        assert caught.value.allowed == chgnet_network.WEIGHTS.sha256
+    path.write_bytes(bytes(chgnet_network.WEIGHTS.size_limit + 1))
     with pytest.raises(PotentialError, match="bytes"):
         potential_named("chgnet")
     path.unlink()

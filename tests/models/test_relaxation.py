@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from matloop.data.batch import CandidateBatch
-from matloop.data.errors import BatchError, UnknownNameError
+from matloop.data.errors import ROW_CODES, BatchError, UnknownNameError
 from matloop.models.potential_contract import example_crystals
 from matloop.models.potentials import Evaluation, potential_named
 from matloop.models.relaxation import OPTIMIZERS, Outcome, RelaxationLimits, relax
@@ -56,7 +56,9 @@ def test_every_crystal_ends_in_one_way_and_says_why() -> None:
     details = done.table["relaxation_detail"].to_pylist()
     assert "volume" in details[0]
     assert details[1] == "KeyError: 'no silicon today'"
-    assert details[2] == "E-POTENTIAL-SIZE"
+    codes = done.table["relaxation_code"].to_pylist()
+    assert codes == ["", "E-POTENTIAL-FAILED", "E-POTENTIAL-SIZE", ""]
+    assert set(codes) <= {"", *ROW_CODES}
     np.testing.assert_array_equal(done.crystals.lattice, batch.crystals.lattice)  # those of the start
     for name in ("energy", "volume_change", "largest_force"):
         assert np.isnan(done.column(f"relaxation_{name}")).all()

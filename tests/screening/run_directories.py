@@ -49,10 +49,11 @@ def make_run(
             f"probability_{name}": mean,
         }
         scores = {"mae": 0.1, "mae_of_mean": 0.5, "coverage_90": 0.9, "coverage_curve": [[0.5, 0.5], [0.9, 0.9]]}
-        (run.models / name).mkdir()
-        write_json(run.models / name / "card.json", {"rows_trained": 50, "formulas": 40, "scores": scores})
+        folder_of_model = run.model("surrogates", name)
+        folder_of_model.mkdir(parents=True)
+        write_json(folder_of_model / "card.json", {"rows_trained": 50, "formulas": 40, "scores": scores})
         held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
-        write_table(run.models / name / "out_of_fold.parquet", pa.table(held_out))
+        write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
     ranked = CandidateBatch(table, batch.compositions, batch.crystals if crystals else None).with_columns(**columns)
     write_shortlist(run, ranked, campaign)
     if "formula" in named:

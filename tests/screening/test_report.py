@@ -83,7 +83,7 @@ def test_empty_shortlist(tmp_path: Path, rows: int) -> None:
 def test_all_properties_and_no_models(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     make_run(folder, *PROPERTIES)
-    for path in sorted(folder.glob("models/*/*")):
+    for path in sorted(folder.glob("models/*/*/*")):
         path.unlink()
     write_report(folder)
     page = Page((folder / "report.html").read_text(encoding="utf-8"))

@@ -195,7 +195,7 @@ def test_a_campaign_from_the_command_line(tmp_path: Path) -> None:
     )
     assert "Report: run/report.html\nTable:  run/shortlist.csv\n" in done.stdout
     assert "\x1b" not in done.stdout  # no colours into a pipe
-    table = pq.read_table(tmp_path / "run/partitions/part-00000.parquet")
+    table = pq.read_table(tmp_path / "run/partitions/surrogates/part-00000.parquet")
     origins = dict(zip(table["formula"].to_pylist()[:4], table["origin"].to_pylist()[:4], strict=True))
     assert origins == {"NaN": "0012345", "InF": "None", "Og": "3", "ZnS": "4"}
 

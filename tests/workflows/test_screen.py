@@ -13,12 +13,12 @@ import pytest
 
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import RunError
+from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.identity import crystal_ids
 from matloop.data.run_store import RunDirectory
-from matloop.data.substitution import IonicSubstitution
 from matloop.screening.campaign_file import read_campaign
+from matloop.workflows.outcomes import DUPLICATE, SCORED
 from matloop.workflows.screen import ScreeningRun, screen
-from matloop.workflows.stages import DUPLICATE, SCORED
 from tests.workflows.conftest import Told, campaign, files_of
 
 ROWS, REPEATS, KEEP, SIZE = 2000, 300, 60, 5
@@ -149,7 +149,7 @@ def test_cells_are_those_of_the_candidates(finished: ScreeningRun) -> None:
 def test_wanted_ranges_come_from_the_campaign_and_the_training_data(finished: ScreeningRun) -> None:
     ranges = finished.summary["ranges"]
     assert ranges["refractive_index"] == [1.5, 3.0]
-    card = json.loads((finished.folder / "models/piezoelectric_modulus/card.json").read_text("utf-8"))
+    card = json.loads((finished.folder / "models/surrogates/piezoelectric_modulus/card.json").read_text("utf-8"))
     assert ranges["piezoelectric_modulus"] == [card["best_of_training"][1], None]
     assert card["formulas"] <= card["rows_trained"]
 
@@ -165,9 +165,13 @@ def test_run_says_what_made_it(finished: ScreeningRun) -> None:
 
 def test_whole_files_under_their_final_names(finished: ScreeningRun) -> None:
     names = [path.relative_to(finished.folder).as_posix() for path in files_of(finished.folder)]
-    assert {"campaign.yaml", "run.json", "ranked.parquet", "shortlist.csv", "partitions/part-00000.parquet"} <= set(
-        names
-    )
+    assert {
+        "campaign.yaml",
+        "run.json",
+        "ranked.parquet",
+        "shortlist.csv",
+        "partitions/surrogates/part-00000.parquet",
+    } <= set(names)
     assert not [name for name in names if "/." in f"/{name}" or name.endswith((".partial", ".tmp"))]
 
 
@@ -194,7 +198,9 @@ def test_a_run_may_be_moved(finished: ScreeningRun) -> None:
 def test_progress_was_told_of_every_row(told: Told, finished: ScreeningRun) -> None:
     assert told.steps == [("training surrogates", 2), ("scoring candidates", finished.summary["rows_in"])]
     assert told.units == [2, ROWS + REPEATS]
-    assert [note.split(":")[0] for note in told.notes[:2]] == ["piezoelectric_modulus", "refractive_index"]
+    assert [note.split(":")[0] for note in told.notes[:2]] == [
+        "surrogates, piezoelectric_modulus", "surrogates, refractive_index",
+    ]  # fmt: skip
 
 
 def test_a_folder_in_use_is_refused_before_anything_starts(finished: ScreeningRun, tmp_path: Path) -> None:

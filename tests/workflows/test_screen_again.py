@@ -18,8 +18,8 @@ from matloop.data.errors import RunError
 from matloop.data.materials import EmbeddedCrystals
 from matloop.data.run_store import RunDirectory
 from matloop.workflows import screen as module
+from matloop.workflows.outcomes import DUPLICATE
 from matloop.workflows.screen import ScreeningRun, screen
-from matloop.workflows.stages import DUPLICATE
 from tests.workflows.conftest import SMALL, campaign, files_of
 
 PIEZO = SMALL["targets"][0]
@@ -48,10 +48,11 @@ Rerun = Callable[..., ScreeningRun]
 def rerun(finished: ScreeningRun, workers: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rerun:
     """Run a variant of the small campaign with surrogates that are trained and workers that are there already."""
 
-    def cards(client: Any, campaign: Any, run: RunDirectory, watch: Any) -> dict[str, dict[str, Any]]:
+    def cards(engine: Any, campaign: Any) -> dict[str, dict[str, Any]]:
         found = {}
         for target in campaign.targets:
-            folder = shutil.copytree(finished.folder / "models" / target.property, run.models / target.property)
+            trained = RunDirectory(finished.folder).model("surrogates", target.property)
+            folder = shutil.copytree(trained, engine.run.model("surrogates", target.property))
             found[target.property] = json.loads((folder / "card.json").read_text("utf-8"))
         return found
 

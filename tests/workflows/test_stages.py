@@ -13,23 +13,16 @@ import pytest
 
 from matloop.data.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import UnknownNameError
+from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.run_store import RunDirectory
-from matloop.data.substitution import IonicSubstitution
 from matloop.models.conformal import Calibration
 from matloop.models.prediction import Prediction
 from matloop.screening.campaign import Campaign, Entry
 from matloop.screening.ranking import ranking_order
 from matloop.workflows import stages as module
+from matloop.workflows.outcomes import DUPLICATE, SCORED
 from matloop.workflows.screen import ScreeningRun
-from matloop.workflows.stages import (
-    DUPLICATE,
-    SCORED,
-    PartitionResult,
-    ScoringTask,
-    build_feature_set,
-    build_filters,
-    score_partition,
-)  # fmt: skip
+from matloop.workflows.stages import PartitionResult, ScoringTask, build_feature_set, build_filters, score_partition
 from tests.strategies import batch_of
 from tests.workflows.conftest import SMALL, campaign
 
@@ -60,7 +53,7 @@ def with_origin(*formulas: str) -> CandidateBatch:
 
 
 def outcomes(task: ScoringTask, index: int = 0) -> dict[str, tuple[str, str, str]]:
-    table = pq.read_table(RunDirectory(task.folder).partition(index))
+    table = pq.read_table(RunDirectory(task.folder).partition(task.stage, index))
     return dict(
         zip(
             table["formula"].to_pylist(),
@@ -83,8 +76,8 @@ def test_same_best_and_counts_for_any_partition_size(size: int, task: ScoringTas
     parts = [score_partition(task, at, Intake(part, []), []) for at, part in enumerate(few.slices(size))]
     assert sum((part.counts for part in parts), Counter()) == whole.counts
     assert best_of(task, parts).equals(best_of(task, [whole]))
-    tables = [pq.read_table(RunDirectory(task.folder).partition(at)) for at in range(len(parts))]
-    assert pa.concat_tables(tables).equals(pq.read_table(RunDirectory(task.folder).partition(99_999)))
+    tables = [pq.read_table(RunDirectory(task.folder).partition("surrogates", at)) for at in range(len(parts))]
+    assert pa.concat_tables(tables).equals(pq.read_table(RunDirectory(task.folder).partition("surrogates", 99_999)))
 
 
 def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: CandidateBatch) -> None:
@@ -157,7 +150,7 @@ class Broken:
 
 
 def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_surrogate", lambda folder, name: Broken(np.nan, 2.5, np.nan, 2.4))
+    monkeypatch.setattr(module, "_surrogate", lambda folder: Broken(np.nan, 2.5, np.nan, 2.4))
     batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
     result = score_partition(task, 0, Intake(batch, []), [])
     assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]
@@ -188,7 +181,9 @@ def test_features_and_filters_by_name() -> None:
 
 def test_cards_carry_the_seed_and_the_family(finished: ScreeningRun) -> None:
     for target in SMALL["targets"]:
-        card = json.loads((finished.folder / "models" / target["property"] / "card.json").read_text("utf-8"))
+        card = json.loads(
+            (finished.folder / "models" / "surrogates" / target["property"] / "card.json").read_text("utf-8")
+        )
         assert card["family"] == "extra_trees"
         assert card["parameters"]["seed"] == 0
         assert card["rows_trained"] > 900

@@ -145,7 +145,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_validation_generates_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from matloop.data.substitution import IonicSubstitution
+    from matloop.data.generators.ionic_substitution import IonicSubstitution
 
     def generate(self: IonicSubstitution) -> None:
         raise AssertionError("generated")

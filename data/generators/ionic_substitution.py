@@ -21,16 +21,10 @@ from numpy.typing import NDArray
 from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.composition import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
 from matloop.data.crystals import Crystals
-from matloop.data.errors import MatloopError
+from matloop.data.errors import GeneratorError
 from matloop.data.known import known_composition_keys
 from matloop.data.materials import load_materials
 from matloop.data.oxidation import Ions, assign_ions, load_ions
-
-
-class GeneratorError(MatloopError):
-    """When a generator is set up so that it could make nothing."""
-
-    code = "E-GENERATOR"
 
 
 class Parents(NamedTuple):

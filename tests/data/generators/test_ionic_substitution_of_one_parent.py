@@ -8,8 +8,8 @@ from pymatgen.core import Species
 from matloop.data.batch import CandidateBatch
 from matloop.data.composition import gather_rows
 from matloop.data.elements import SYMBOLS
+from matloop.data.generators.ionic_substitution import IonicSubstitution, Parents
 from matloop.data.oxidation import load_ions
-from matloop.data.substitution import IonicSubstitution, Parents
 
 
 def of_parent(formula: str, space_group: int, min_probability: float) -> IonicSubstitution:

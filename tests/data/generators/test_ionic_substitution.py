@@ -12,10 +12,11 @@ from pymatgen.core import Composition, Species
 from matloop.data.batch import CandidateBatch
 from matloop.data.composition import gather_rows
 from matloop.data.elements import SYMBOLS
+from matloop.data.errors import GeneratorError
+from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.oxidation import load_ions
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.source import Source
-from matloop.data.substitution import GeneratorError, IonicSubstitution
 from matloop.data.transport import load_transport
 
 SETTINGS = {"max_sites": 6, "min_probability": 1e-4, "limit": 50_000}

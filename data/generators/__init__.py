@@ -1,0 +1,1 @@
+"""Candidates made by a rule from elements, crystals and prototypes."""

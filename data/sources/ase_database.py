@@ -1,0 +1,95 @@
+"""Crystals from an ASE database, with the numbers among the user's key-value pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.composition import composition_keys
+from matloop.data.errors import InputFileError
+from matloop.data.identity import text_id
+from matloop.data.known import known_composition_keys
+from matloop.data.sources.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
+from matloop.data.sources.carried import MOST_COLUMNS, carried_name
+
+_FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".json": JsonFile}
+
+
+class AseDatabase:
+    """Crystals of an ASE database, in the order of their ids.
+
+    A row that is not periodic in all three directions is refused under ``E-STRUCT-NOCELL``; every other passes the gate
+    of all crystals (:meth:`matloop.data.crystals.Crystals.row_codes`).
+
+    Keys whose values are numbers travel with the candidates as float64, null where a row lacks them. A key is named
+    ``ase_`` and its name; a property column that :mod:`matloop.data.schema` defines, such as ``band_gap_dft``, keeps
+    its name and must be in the unit defined there. Keys with text, energies, forces and ``data`` stay behind.
+
+    Args:
+        path: A ``.db`` (SQLite) or ``.json`` file.
+        select: Which rows, in ASE's language, such as ``"Ti,O>2,natoms<20,band_gap>1"``.
+
+    Raises:
+        InputFileError: If there is no such file or the selection cannot be read. Later, if the file is no ASE database,
+            is damaged or locked.
+    """
+
+    name = "ase_database"
+
+    def __init__(self, path: str, *, select: str | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
+            got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no ASE database"
+            raise InputFileError(got, "a .db or .json file of ASE, its path relative to the working folder")
+        self.select, self._conditions = select, conditions(select)
+
+    def count(self) -> int:
+        """Number of selected rows."""
+        return len(self._file.ids)
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Batches of at most ``size`` rows; candidates have the columns ``origin`` (file and row id) and ``known``."""
+        ids = self._file.ids
+        for start in range(0, len(ids), size):
+            some = ids[start : start + size]
+            yield self._intake(some, list(self._file.rows(some)))
+
+    @cached_property
+    def _file(self) -> AseFile:
+        file = _FILES[self.path.suffix.lower()](self.path, self._conditions)
+        if len(file.keys) > MOST_COLUMNS:
+            raise InputFileError(f"{self.path.name} has more than {MOST_COLUMNS:,} keys with numbers", "fewer keys")
+        return file
+
+    def _intake(self, ids: list[int], rows: list[StoredRow | Damaged]) -> Intake:
+        from ase import Atoms
+
+        stored = [(place, row) for place, row in enumerate(rows) if isinstance(row, StoredRow)]
+        gated = CandidateBatch.from_atoms(
+            [Atoms(row.numbers, row.positions, cell=row.cell, pbc=True) for _, row in stored]
+        )
+        unsound = {stored[refused.row][0]: refused for refused in gated.refused}
+        good = [(place, row) for place, row in stored if place not in unsound]
+        refused = []
+        for place, row in enumerate(rows):
+            origin = f"{self.path.name} row {ids[place]}"
+            if isinstance(row, Damaged):
+                detail = f"{origin}: {row.detail}" if row.detail else origin
+                refused.append(Refused(place, text_id(origin), "", row.code, detail))
+            elif place in unsound:
+                refused.append(unsound[place]._replace(row=place, detail=origin))
+        columns = {
+            carried_name("ase", key): pa.array([row.pairs.get(key) for _, row in good], pa.float64())
+            for key in self._file.keys
+        }
+        batch = gated.batch.with_columns(
+            origin=pa.array([f"{self.path.name} row {ids[place]}" for place, _ in good], pa.string()),
+            known=np.isin(composition_keys(gated.batch.compositions), known_composition_keys()),
+            **columns,
+        )
+        return Intake(batch, refused)

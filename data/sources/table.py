@@ -1,0 +1,249 @@
+"""Candidates from a table of formulas (CSV, XLSX or Parquet), with the numbers that stand beside them."""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.composition import composition_keys
+from matloop.data.errors import InputFileError
+from matloop.data.identity import text_id
+from matloop.data.known import known_composition_keys
+from matloop.data.sources.carried import MOST_COLUMNS, PROPERTY_COLUMNS, carried_name
+from matloop.data.sources.spreadsheet import Spreadsheet
+from matloop.data.sources.table_files import CsvFile, ParquetFile, Rows, TableFile
+
+_FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
+    ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
+}  # fmt: skip
+# A number as a person writes it. 007 is a name, and so are digits that a float64 would not give back.
+_NUMBER = r"^-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_ESCAPED = r"^'([=+\-@\t\r])"  # how text is kept from being a formula when a CSV file is written
+
+
+class _Plan(NamedTuple):
+    """What a first look at the file settles: how many rows, and which columns are numbers."""
+
+    row_count: int
+    numeric: list[str]
+    stamp: tuple[int, int]
+
+
+class FormulaTable:
+    """Formulas from one column of a file, and the columns of numbers beside it.
+
+    Formulas and ids are text, so ``NaN``, ``InF`` and ``007`` stay what they are; an id that is a number in a
+    spreadsheet or Parquet file is written out. An apostrophe that guards text against being taken for a formula of a
+    spreadsheet is removed; such a formula itself counts as the value it last had.
+
+    A column travels with the candidates as float64 if every filled cell of it is a plain number. It is named
+    ``table_`` and its name in the file, so that it never poses as something computed here; a property column that
+    :mod:`matloop.data.schema` defines, such as ``band_gap_exp``, keeps its name, must be in the unit defined there, and
+    a cell of it that is no number refuses the row. Columns of text stay in the file, where the id finds them.
+
+    Args:
+        path: A ``.csv`` (UTF-8), ``.xlsx`` (its first sheet) or ``.parquet`` file, column names in the first row.
+        formula_column: Column with the formulas.
+        id_column: Column with the user's own ids, shown as the candidates' origin.
+
+    Raises:
+        InputFileError: If there is no such file. Later, if it cannot be read or lacks a column.
+    """
+
+    name = "table"
+
+    def __init__(self, path: str, *, formula_column: str = "formula", id_column: str | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
+            got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no table that can be read"
+            raise InputFileError(got, "a .csv, .xlsx or .parquet file, its path relative to the working folder")
+        self.formula_column, self.id_column = formula_column, id_column
+
+    def count(self) -> int:
+        """Number of rows of the file; reads a CSV or XLSX file once, and of a Parquet file only the end."""
+        return self._plan.row_count
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Batches of at most ``size`` rows; what is no formula is refused under its row code.
+
+        Raises:
+            InputFileError: If the file changed since it was counted.
+        """
+        plan = self._plan
+        self._check_unchanged(plan.row_count)
+        at = 0
+        for rows in _windows(self._rows([*self._text_columns, *plan.numeric]), size):
+            yield self._intake(rows, at)
+            at += rows.table.num_rows
+        self._check_unchanged(at)
+
+    def _check_unchanged(self, count: int) -> None:
+        if count != self._plan.row_count or _stamp(self.path) != self._plan.stamp:
+            raise InputFileError(f"{self.path.name} changed while it was read", "a file that nobody writes to")
+
+    @property
+    def _text_columns(self) -> list[str]:
+        return list(dict.fromkeys([self.formula_column, self.id_column or self.formula_column]))
+
+    @cached_property
+    def _file(self) -> TableFile:
+        try:
+            file = _FILES[self.path.suffix.lower()](self.path)
+        except _BROKEN as error:
+            raise self._unreadable(error) from error
+        for name, option in ((self.formula_column, "formula_column"), (self.id_column, "id_column")):
+            if name is not None and name not in file.types:
+                raise _missing_column(self.path.name, name, option, list(file.types))
+        kind = file.types[self.formula_column]
+        if not pa.types.is_string(kind):
+            raise InputFileError(f"{self.path.name}: the formulas in '{self.formula_column}' are {kind}", "text")
+        return file
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        stamp = _stamp(self.path)
+        types = self._file.types
+        others = [name for name in types if name not in self._text_columns]
+        stated = [name for name in others if _is_numeric(types[name])]
+        texts = [name for name in others if pa.types.is_string(types[name])]
+        if isinstance(self._file, ParquetFile):
+            known = [name for name in texts if name in PROPERTY_COLUMNS]
+            count, numeric = self._file.row_count, {*stated, *known}
+        else:
+            count, numeric = self._scan(texts)
+        chosen = [name for name in others if name in numeric]
+        if len(chosen) > MOST_COLUMNS:
+            raise InputFileError(f"{self.path.name} has {len(chosen):,} columns of numbers", f"{MOST_COLUMNS:,}")
+        return _Plan(count, chosen, stamp)
+
+    def _scan(self, texts: list[str]) -> tuple[int, set[str]]:
+        """Number of rows, and the columns whose filled cells are all numbers."""
+        count, filled, other = 0, set[str](), set[str]()
+        for rows in self._rows([*self._text_columns, *texts]):
+            count += rows.table.num_rows
+            for name in texts:
+                if name not in other:
+                    values, bad = _numbers(rows.table.column(name))
+                    if pc.any(bad).as_py():
+                        other.add(name)
+                    elif values.null_count < len(values):
+                        filled.add(name)
+        return count, (filled - other) | (PROPERTY_COLUMNS & set(texts))
+
+    def _rows(self, names: Sequence[str]) -> Iterator[Rows]:
+        file = self._file
+        try:
+            yield from file.rows(list(dict.fromkeys(names)))
+        except _BROKEN as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> InputFileError:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        return InputFileError(f"{self.path.name}: {reason}", "a UTF-8 .csv, an .xlsx or a .parquet file that is whole")
+
+    def _intake(self, rows: Rows, at: int) -> Intake:
+        """Candidates and refused rows of a window that begins at row ``at`` of the file."""
+        table = rows.table
+        formulas = _text(table.column(self.formula_column))
+        formulas = pc.replace_substring_regex(formulas, "^'", "")
+        names = pc.replace_substring_regex(_text(table.column(self.id_column or self.formula_column)), _ESCAPED, r"\1")
+        columns, codes = {}, np.array(rows.codes.fill_null("").to_pylist(), object)
+        for name in self._plan.numeric:
+            columns[carried_name("table", name)], bad = _numbers(table.column(name))
+            if name in PROPERTY_COLUMNS:
+                codes[(codes == "") & bad.to_numpy(zero_copy_only=False)] = "E-TABLE-NUMBER"
+        read = CandidateBatch.from_formulas(formulas.to_pylist())
+        for refused in read.refused:
+            codes[refused.row] = codes[refused.row] or refused.code
+        kept = pa.array(np.flatnonzero(codes == ""))
+        # Rows of the batch: the ones with a readable formula, of which a spoilt cell may refuse some more.
+        readable = np.setdiff1d(np.arange(len(codes)), [refused.row for refused in read.refused])
+        batch = read.batch.take(np.flatnonzero(codes[readable] == ""))
+        batch = batch.with_columns(
+            origin=names.take(kept),
+            known=np.isin(composition_keys(batch.compositions), known_composition_keys()),
+            **{name: values.take(kept) for name, values in columns.items()},
+        )
+        refused_rows = []
+        for row in np.flatnonzero(codes != "").tolist():
+            name, reason, formula = names[row].as_py(), rows.details[row].as_py(), formulas[row].as_py()
+            detail = f"row {at + row + 1}: " + ": ".join(filter(None, [name, reason]))
+            refused_rows.append(Refused(row, text_id(reason or formula), formula, codes[row], detail))
+        return Intake(batch, refused_rows)
+
+
+# What the readers raise for a file that breaks the rules of its format.
+_BROKEN = (
+    OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError,
+    EOFError, RuntimeError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _text(column: pa.ChunkedArray) -> pa.Array:
+    return pc.fill_null(column.cast(pa.string()), "").combine_chunks()
+
+
+def _numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Values as float64, null where the cell is empty or no number, and which cells are no number."""
+    if not pa.types.is_string(column.type):
+        values = column.cast(pa.float64(), safe=False).combine_chunks()
+        return pc.if_else(pc.is_nan(values), None, values), pc.fill_null(pc.is_inf(values), False)
+    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(_text(column), _ESCAPED, r"\1"))
+    is_number = pc.match_substring_regex(text, _NUMBER)
+    values = pc.if_else(is_number, text, None).cast(pa.float64())
+    is_finite = pc.fill_null(pc.is_finite(values), False)
+    return pc.if_else(is_finite, values, None), pc.and_(pc.not_equal(text, ""), pc.invert(is_finite))
+
+
+def _windows(parts: Iterator[Rows], size: int) -> Iterator[Rows]:
+    """The same rows, ``size`` at a time."""
+    waiting: list[Rows] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part)
+        rows += part.table.num_rows
+        if rows >= size:
+            joined = _joined(waiting)
+            whole = rows - rows % size
+            for start in range(0, whole, size):
+                yield Rows(*(column.slice(start, size) for column in joined))
+            waiting, rows = [Rows(*(column.slice(whole) for column in joined))], rows - whole
+    if rows:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return Rows(
+        pa.concat_tables([part.table for part in parts]),
+        pa.concat_arrays([part.codes for part in parts]),
+        pa.concat_arrays([part.details for part in parts]),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns
+
+
+def _missing_column(file: str, name: str, option: str, present: list[str]) -> InputFileError:
+    close = difflib.get_close_matches(name.casefold(), {key.strip().casefold(): key for key in present}, 1, 0.5)
+    meant = next((key for key in present if close and key.strip().casefold() == close[0]), None)
+    fix = f"did you mean {option}: '{meant}'?" if meant else f"name the column with {option}"
+    if len(present) == 1 and any(mark in present[0] for mark in ";\t"):
+        fix = "separate the columns by commas"
+    shown = ", ".join(f"'{key[:80]}'" for key in present[:40]) or "none"
+    return InputFileError(f"{file} has no column '{name}'", f"its columns: {shown}", fix)

@@ -1,0 +1,201 @@
+"""CSV and Parquet files as a stream of Arrow tables, a few megabytes at a time, in which nothing is guessed.
+
+Each stretch of rows is a :class:`Rows`: the columns asked for, and a row code where the file itself is at fault. All
+cells of a CSV file are text. A blank line of a CSV file is no row; every other line is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from matloop.data.errors import InputFileError
+
+_BLOCK_BYTES = 4_000_000  # a row must fit in one
+_PARQUET_ROWS = 8_192
+_SHOWN = 256  # characters of a broken row
+
+
+class Rows(NamedTuple):
+    """Some rows of a table.
+
+    Attributes:
+        table: The columns asked for, in that order.
+        codes: Row code of each row that the file spoils, null elsewhere; type string.
+        details: What more is known of it.
+    """
+
+    table: pa.Table
+    codes: pa.Array
+    details: pa.Array
+
+
+class TableFile(Protocol):
+    """A file with named columns.
+
+    Attributes:
+        types: Column name -> type; string wherever the file does not state one.
+    """
+
+    types: dict[str, pa.DataType]
+
+    def rows(self, names: Sequence[str]) -> Iterator[Rows]:
+        """The columns ``names`` of all rows, a stretch at a time."""
+        ...
+
+
+def sound_rows(table: pa.Table) -> Rows:
+    """Rows that the file does not spoil."""
+    nothing = pa.nulls(table.num_rows, pa.string())
+    return Rows(table, nothing, nothing)
+
+
+def named_columns(names: Sequence[str], file: str) -> list[str]:
+    """The header without the columns that have no name.
+
+    Raises:
+        InputFileError: If two columns share a name.
+    """
+    named = [name for name in names if name.strip()]
+    repeated = sorted({name for name in named if named.count(name) > 1})
+    if repeated:
+        raise InputFileError(f"{file} has two columns '{repeated[0][:80]}'", "a name of its own for each column")
+    return named
+
+
+class CsvFile:
+    """A CSV file in UTF-8, with commas between the cells and the column names in the first line.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputFileError: If it is in another encoding or has no header.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _check_encoding(path)
+        with self._open([], deque()) as reader:
+            names = reader.schema.names
+        self.types = dict.fromkeys(named_columns(names, path.name), pa.string())
+
+    def rows(self, names: Sequence[str]) -> Iterator[Rows]:
+        """The columns ``names`` of all rows; one with too few or too many cells gets a code where it stands."""
+        ragged: deque[pyarrow.csv.InvalidRow] = deque()
+        at = 0
+        with self._open(names, ragged) as reader:
+            for batch in reader:
+                part = _with_ragged(pa.Table.from_batches([batch]), ragged, at)
+                at += part.table.num_rows
+                yield part
+            rest = reader.schema.empty_table()
+        yield _with_ragged(rest, ragged, at, to_the_end=True)
+
+    def _open(self, names: Sequence[str], ragged: deque[pyarrow.csv.InvalidRow]) -> pyarrow.csv.CSVStreamingReader:
+        def note(row: pyarrow.csv.InvalidRow) -> str:
+            ragged.append(row)
+            return "skip"
+
+        # One thread: only then do broken rows come with their number.
+        return pyarrow.csv.open_csv(
+            self.path,
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pyarrow.csv.ConvertOptions(
+                include_columns=list(names), column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+
+
+def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int, *, to_the_end: bool = False) -> Rows:
+    """Rows from number ``at`` on, the broken ones put back where they stood, as rows of nulls.
+
+    Raises:
+        ValueError: If a broken row is the rest of the file after a quotation mark.
+    """
+    places: list[int] = []
+    texts: list[str] = []
+    # The header is line 1 of those that are not blank.
+    while ragged and (to_the_end or ragged[0].number - 2 < at + table.num_rows + len(places)):
+        row = ragged.popleft()
+        if row.text.count('"') % 2 and "\n" in row.text.rstrip():
+            raise ValueError(f"a quotation mark in row {row.number - 1} is never closed")
+        places.append(row.number - 2 - at)
+        texts.append(f"{row.actual_columns} cells, {row.expected_columns} columns: {row.text[:_SHOWN]}")
+    if not places:
+        return sound_rows(table)
+    total = table.num_rows + len(places)
+    is_sound = np.ones(total, bool)
+    is_sound[places] = False
+    source = np.maximum(np.cumsum(is_sound) - 1, 0)
+    codes, details = np.full((2, total), None, object)
+    codes[places], details[places] = "E-TABLE-RAGGED", texts
+    taken = table.take(pa.array(source, mask=~is_sound))
+    return Rows(taken, pa.array(codes, pa.string()), pa.array(details, pa.string()))
+
+
+def _check_encoding(path: Path) -> None:
+    """Read the file through once as UTF-8.
+
+    Raises:
+        InputFileError: If it is something else, naming what it looks like.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(4)
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise _wrong_encoding(path, "it begins like UTF-16 or UTF-32")
+        if start == b"PK\3\4" or start == b"\xd0\xcf\x11\xe0":
+            raise InputFileError(f"{path.name} is a spreadsheet", "a CSV file", "name it .xlsx or save it as CSV UTF-8")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            while text.read(1 << 20):
+                pass
+    except UnicodeDecodeError as error:
+        sample = error.object[max(error.start - 30, 0) : error.start + 30]
+        raise _wrong_encoding(path, f"it holds {sample!r}; perhaps it is GB18030 or Windows-1252") from error
+
+
+def _wrong_encoding(path: Path, reason: str) -> InputFileError:
+    return InputFileError(
+        f"{path.name} is not in UTF-8: {reason}",
+        "a UTF-8 .csv file, with or without byte order mark; not UTF-16, GBK, GB18030, Latin-1 or Windows-1252",
+        "save it as 'CSV UTF-8', or as .xlsx",
+    )
+
+
+class ParquetFile:
+    """A Parquet file; columns keep the type it states.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with pq.ParquetFile(path) as file:
+            named_columns(file.schema_arrow.names, path.name)
+            self.types = {field.name: _plain(field.type) for field in file.schema_arrow}
+            self.row_count = int(file.metadata.num_rows)
+
+    def rows(self, names: Sequence[str]) -> Iterator[Rows]:
+        """The columns ``names`` of all rows, never more than some thousand in memory."""
+        wanted = pa.schema([(name, self.types[name]) for name in names])
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names), use_threads=False):
+                yield sound_rows(pa.Table.from_batches([batch]).select(list(names)).cast(wanted))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Text in any of its forms is text."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_binary(kind)
+    return pa.string() if is_text or pa.types.is_large_binary(kind) else kind

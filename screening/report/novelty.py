@@ -1,0 +1,66 @@
+"""What is new about a shortlisted candidate, as its card tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from matloop.screening.report.text import Words, formula_markup
+
+_LABELS = {
+    "known": Words("known crystal", "已知晶体"),
+    "new structure": Words("new structure of a known composition", "已知成分的新结构"),
+    "new composition": Words("new composition", "新成分"),
+    "known composition": Words("known composition", "已知成分"),
+}
+_NEIGHBOURS = 3
+
+
+class NoveltyWords(NamedTuple):
+    """How a candidate stands to what is known.
+
+    Attributes:
+        label: Whether its crystal or its composition is known.
+        equal: Known crystals equal to it, as text; empty where there are none.
+        same_composition: Known crystals of its composition, likewise.
+        nearest: Known crystals nearest in structure, with their distances.
+    """
+
+    label: Words
+    equal: str
+    same_composition: str
+    nearest: Markup
+
+
+def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -> NoveltyWords | None:
+    """A candidate's novelty in words, None where the run did not look at it.
+
+    Args:
+        reports: Content of ``novelty.json`` by candidate id.
+        candidate_id: The candidate.
+    """
+    report = reports.get(candidate_id)
+    if report is None:
+        return None
+    label = str(report["novelty"])
+    nearest = [
+        Markup("{} ({}) {}").format(formula_markup(str(formula)), str(name), f"{distance:.3f}")
+        for name, formula, _, distance in report["nearest_structures"][:_NEIGHBOURS]
+    ]
+    return NoveltyWords(
+        _LABELS.get(label, Words(label, label)),
+        _listed(report["equal"], report["equal_count"]),
+        _listed(report["same_composition"], report["same_composition_count"]),
+        Markup(", ").join(nearest),
+    )
+
+
+def _listed(names: list[str], count: int) -> str:
+    """Names, and that there are more where there are.
+
+    >>> _listed(["mp-1", "mp-2"], 5)
+    'mp-1, mp-2, ... (5)'
+    """
+    return ", ".join(names) + (f", ... ({count})" if count > len(names) else "")

@@ -1,0 +1,97 @@
+"""What relaxing a shortlisted candidate with a potential showed, as its card tells it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from matloop.data.batch import CandidateBatch
+from matloop.screening.report.files import numbers, texts
+from matloop.screening.report.text import Words, formula_markup, number, percent, plain
+
+_OUTCOMES = {
+    "converged": Words("converged", "已收敛"),
+    "not_converged": Words("stopped before it converged", "未收敛即停止"),
+}
+
+
+class Relaxation(NamedTuple):
+    """A relaxation in words.
+
+    Attributes:
+        potential: Name of the potential.
+        outcome: How it ended.
+        steps: Steps taken.
+        energy_change: Of the energy, in meV/atom.
+        volume_change: Relative change of the volume.
+        hull_distance: Energy above the hull of the reference phases in eV/atom, by the potential's own energies;
+            negative below it; a dash where there is none.
+        products: The cheapest mixture of reference phases of the same composition.
+        reference_phases: Reference compositions of at least two elements in the chemical system.
+        sparse: Whether competing phases are likely to be missing.
+    """
+
+    potential: str
+    outcome: Words
+    steps: int
+    energy_change: str
+    volume_change: str
+    hull_distance: str
+    products: Markup
+    reference_phases: int
+    sparse: bool
+
+
+def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None]:
+    """The relaxation of each candidate, None where there was none.
+
+    Args:
+        batch: Ranked candidates.
+        potential: Name of the potential they were relaxed with.
+    """
+    names = ("steps", "energy", "energy_start", "volume_change")
+    steps, energy, start, volume = (numbers(batch, f"relaxation_{name}") for name in names)
+    hull, phases, sparse = (numbers(batch, f"hull_{name}") for name in ("distance", "reference_phases", "sparse"))
+    outcomes, products = texts(batch, "relaxation_outcome"), texts(batch, "hull_products")
+    return [
+        None
+        if outcomes[row] is None
+        else Relaxation(
+            potential,
+            _OUTCOMES.get(outcomes[row] or "", Words(outcomes[row] or "", outcomes[row] or "")),
+            int(steps[row]),
+            f"{number(1000 * (energy[row] - start[row]), 10)} meV",
+            _signed_percent(float(volume[row])),
+            number(float(hull[row]), 0.01),
+            _products(products[row] or ""),
+            int(np.nan_to_num(phases[row])),
+            bool(sparse[row] == 1),
+        )
+        for row in range(len(batch))
+    ]
+
+
+def _signed_percent(share: float) -> str:
+    """A relative change with its sign.
+
+    >>> _signed_percent(-0.0312)
+    '−3.1 %'
+    """
+    sign = "−" if share < 0 else "+"
+    return f"{sign}{percent(abs(share), 1)}"
+
+
+def _products(text: str) -> Markup:
+    """Products of decomposition with their amounts as subscripts.
+
+    >>> print(_products("0.75 Fe2O3 (mp-24972)"))
+    0.75 Fe<sub>2</sub>O<sub>3</sub> (mp-24972)
+    """
+    parts = [re.fullmatch(r"([\d.]+) (\S+) (\(.*\))", part) for part in text.split(" + ")]
+    if not all(parts):
+        return escape(plain(text))
+    named = (Markup("{} {} {}").format(m[1], formula_markup(m[2]), plain(m[3])) for m in parts if m)
+    return Markup(" + ").join(named)

@@ -1,0 +1,50 @@
+"""A package from outside, installed for the processes that a test starts: its module and its entry point."""
+
+from pathlib import Path
+
+import pytest
+
+MODELS = Path(__file__).parent / "models"
+
+
+def install_plugin(folder: Path, patch: pytest.MonkeyPatch, *, group: str, name: str, source: str) -> None:
+    """Put a module that defines ``Plugin`` on the path of new processes, under an entry point.
+
+    Args:
+        folder: Where it is written.
+        patch: Undoes the change of path.
+        group: Such as ``matloop.featurizers``.
+        name: Of the entry point; the module is called ``plugin_<name>``.
+        source: Of the module; it may import the modules in ``tests/models`` by their bare names.
+    """
+    (folder / f"plugin_{name}.py").write_text(source, "utf-8")
+    facts = folder / f"plugin_{name}-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plugin_{name}\nVersion: 1.0\n", "utf-8")
+    (facts / "entry_points.txt").write_text(f"[{group}]\n{name} = plugin_{name}:Plugin\n", "utf-8")
+    patch.setenv("PYTHONPATH", f"{folder}:{MODELS}")
+
+
+# What a native library or a careless one may do to its process, by the noble gas in the candidate.
+FAULTS = r"""
+import ctypes, os, re, time
+
+def suffer(formula):
+    if formula == "He":
+        ctypes.string_at(0)  # segmentation fault
+    if formula == "Ne":
+        time.sleep(1000)
+    if formula == "Ar":
+        re.match("(a+)+$", "a" * 50 + "b")  # for ages, in native code that answers no signal
+    if formula == "Kr":
+        pieces = []
+        while True:
+            pieces.append(bytearray(b"x" * 20_000_000))
+    if formula == "Xe":
+        os._exit(0)
+    if formula == "Rn":
+        raise KeyError("radon")
+"""
+
+ENDINGS = {"He": "CRASH", "Ne": "TIMEOUT", "Ar": "TIMEOUT", "Kr": "MEMORY", "Xe": "CRASH", "Rn": "FAILED"}
+"""Last part of the row code that each of them should get."""

@@ -1,0 +1,161 @@
+"""A run whose survivors are scored by their crystals and relaxed with a potential."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distributed import Client
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.materials import load_materials
+from matloop.data.run_store import RunDirectory
+from matloop.models.hull import packaged_references
+from matloop.models.relaxation import RelaxationLimits
+from matloop.screening.campaign import Campaign
+from matloop.workflows import potential_stage
+from matloop.workflows import screen as module
+from matloop.workflows.outcomes import SCORED, check_conservation
+from matloop.workflows.potential_stage import relax_partition
+from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages import ScoringTask
+from tests.strategies import batch_of
+from tests.workflows.conftest import campaign, files_of
+
+pytest.importorskip("chgnet")
+
+STABLE = {"property": "energy_above_hull", "goal": "at_most", "value": 0.05, "unit": "eV/atom"}
+INDEX = {"property": "refractive_index", "goal": "window", "lower": 1.5, "upper": 3.0, "unit": "1"}
+THREE_STAGES: dict[str, Any] = {
+    "name": "three_stages",
+    "targets": [STABLE, INDEX],
+    "surrogates": {"features": ["valence_orbital"], "keep": 40},
+    "structure": {"features": ["valence_orbital", "density"], "keep": 5},
+    "potential": {"steps": 3, "largest_force": 0.5},
+    "shortlist": {"size": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ScreeningRun:
+    return screen(campaign(**THREE_STAGES), output=tmp_path_factory.mktemp("runs") / "three")
+
+
+def partitions(run: ScreeningRun, stage: str) -> pa.Table:
+    return pa.concat_tables(
+        [pq.read_table(path) for path in files_of(RunDirectory(run.folder).partitions / stage)],
+        promote_options="permissive",
+    )
+
+
+def test_survivors_go_from_stage_to_stage(run: ScreeningRun) -> None:
+    first, second, third = (partitions(run, stage) for stage in ("surrogates", "structure", "potential"))
+    assert second.num_rows == 40
+    assert third.num_rows == 5
+    for before, after, keep in ((first, second, 40), (second, third, 5)):
+        scored = before.filter(pa.compute.equal(before["outcome"], SCORED))
+        order = np.lexsort((scored["candidate_id"].to_pylist(), -scored["probability"].to_numpy()))[:keep]
+        assert {scored["candidate_id"][row].as_py() for row in order} == set(after["candidate_id"].to_pylist())
+    funnel = {stage["stage"]: stage["rows_out"] for stage in run.summary["funnel"]}
+    assert funnel["ranking"] == 40
+    assert funnel["structure"] == 5
+    assert sum(run.summary["outcomes"].values()) == run.summary["rows_in"]
+
+
+def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
+    ranked, third = run.ranked, partitions(run, "potential")
+    scored = third.filter(pa.compute.equal(third["outcome"], SCORED))
+    assert sorted(ranked.ids) == sorted(scored["candidate_id"].to_pylist())
+    assert (np.diff(ranked.column("probability")) <= 0).all()
+    change = ranked.column("relaxation_volume_change")
+    assert ranked.crystals is not None
+    assert (np.abs(change) > 1e-6).any()
+    # The hull decides about stability.
+    distance, probability = (ranked.column(name) for name in ("hull_distance", "probability_energy_above_hull"))
+    assert (probability[distance < 0] > 0.7).all()
+    assert (probability[distance > 0.2] < 0.3).all()
+    text = run.report.read_text(encoding="utf-8")
+    assert "Distance from the potential" in text
+    assert "not relaxed" not in text
+
+
+def test_surrogates_of_both_stages_are_kept(run: ScreeningRun) -> None:
+    names = {path.relative_to(run.folder / "models").as_posix() for path in run.folder.glob("models/*/*/card.json")}
+    assert names == {f"{s}/{t['property']}/card.json" for s in ("surrogates", "structure") for t in (STABLE, INDEX)}
+
+
+@pytest.fixture
+def task(run: ScreeningRun) -> Callable[..., ScoringTask]:
+    """The last scoring stage's task in a folder with the finished run's models."""
+
+    def made(folder: Path, **changes: Any) -> ScoringTask:
+        again = RunDirectory.create(folder, "unused")
+        again.models.rmdir()
+        again.models.symlink_to(run.folder / "models")
+        ranges = {"energy_above_hull": (-np.inf, 0.05), "refractive_index": (1.5, 3.0)}
+        return ScoringTask(campaign(**{**THREE_STAGES, **changes}), folder, ranges, "structure")
+
+    return made
+
+
+def survivors(rows: list[int]) -> CandidateBatch:
+    batch = load_materials().take(rows)
+    return batch.with_columns(origin=batch.table["material_id"], known=np.ones(len(rows), bool))
+
+
+def test_a_relaxation_that_fails_takes_no_other_with_it(
+    task: Callable[..., ScoringTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = np.flatnonzero(load_materials().crystals.site_counts <= 3)[:3].tolist()
+    clean = relax_partition(task(tmp_path / "clean"), 0, survivors(small))
+    assert sum(clean.counts.values()) == 3
+
+    def tight(**given: Any) -> RelaxationLimits:
+        return RelaxationLimits(**given, volume_ratio=(0.5, 0.6))
+
+    monkeypatch.setattr(potential_stage, "RelaxationLimits", tight)
+    exploded = relax_partition(task(tmp_path / "exploded"), 0, survivors(small))
+    assert exploded.counts == {("potential", "rejected", "exploded in relaxation"): 3}
+    assert exploded.best.num_rows == 0
+
+
+def test_candidates_without_crystal_are_coded(task: Callable[..., ScoringTask], tmp_path: Path) -> None:
+    batch = batch_of("NaCl", "ZnS").with_columns(origin=["a", "b"], known=[True, True])
+    result = relax_partition(task(tmp_path / "bare"), 0, batch)
+    assert result.counts == {("potential", "quarantined", "E-POTENTIAL-CRYSTAL"): 2}
+    check_conservation(2, result.counts)
+
+
+def test_further_references_are_evaluated_once_and_used(
+    run: ScreeningRun, workers: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """References of the campaign reach the hull under the ids of their source."""
+    chosen: Campaign = campaign(**THREE_STAGES)
+    potential = chosen.potential
+    assert potential is not None
+    few = load_materials().take([10, 11, 12])
+
+    class Few:
+        name = "few"
+
+        def count(self) -> int:
+            return 3
+
+        def intakes(self, size: int) -> Any:
+            from matloop.data.batch import Intake
+
+            yield Intake(few, [])
+
+    monkeypatch.setattr(module, "lookup", lambda kind, table, name: Few)
+    stage = potential.model_copy(update={"references": campaign(sources=["embedded"]).sources})
+    engine = module._Engine(workers, RunDirectory.create(tmp_path / "run", "x"), module.SilentProgress(), Counter(), 2)
+    module._evaluate_references(engine, stage)
+    table = pq.read_table(engine.run.references)
+    assert table["id"].to_pylist() == few.ids
+    expected = packaged_references().energies[[10, 11, 12]]
+    assert np.allclose(table["energy_per_atom"].to_numpy(), expected, atol=2e-5)
+    assert not any(table["packaged"].to_pylist())

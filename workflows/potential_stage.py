@@ -1,0 +1,141 @@
+"""What workers do in the potential stage: relax survivors, place them on the hull and score what they relaxed into."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.formula import parse_formulas
+from matloop.data.run_store import RunDirectory
+from matloop.featurizers.crystal import space_group_numbers
+from matloop.models.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
+from matloop.models.hull import HullDistances, PhaseEnergies, packaged_references
+from matloop.models.potentials import Potential, energy_source, potential_named
+from matloop.models.relaxation import Outcome, RelaxationLimits
+from matloop.models.stability import Stability
+from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes, counted
+from matloop.workflows.stages import PartitionResult, ScoringTask, best_rows, features_of, judge, predict
+
+STAGE = "potential"
+PARTITION_ROWS = 6
+"""Relaxations take seconds each: small partitions keep all workers busy to the end."""
+EXPLODED = "exploded in relaxation"
+_RELAXATION = ("outcome", "energy_start", "energy", "volume_change", "largest_force", "steps", "seconds", "detail")
+
+
+def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> PartitionResult:
+    """Relax one partition, write the outcome of every row, return all rows that can be ranked.
+
+    Stability comes from the potential; the other targets from the surrogates of the last scoring stage, for the
+    relaxed crystal.
+
+    Args:
+        task: The campaign, with the name of the last scoring stage.
+        index: Number of the partition, names its file.
+        batch: Survivors of that stage.
+    """
+    settings = task.campaign.potential
+    assert settings is not None
+    outcome = Outcomes(len(batch), STAGE)
+    rows = np.arange(len(batch))
+    if batch.crystals is None:
+        outcome.set(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
+        table = outcome.table(batch, rows, {})
+        RunDirectory(task.folder).write_partition(STAGE, index, table)
+        return PartitionResult(counted(table), batch.take([]).to_arrow())
+    limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
+    relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
+    outcome.set(rows, QUARANTINED, STAGE, relaxed.column("relaxation_code"))
+    outcome.set(rows[relaxed.column("relaxation_outcome") == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
+    outcome.explain(rows, dict(enumerate(relaxed.column("relaxation_detail"))))
+    rows = rows[outcome.scored(rows)]
+    relaxed = _with_space_groups(relaxed)
+    survivors = relaxed.take(rows)
+    stability, distances = _stability(task.folder, settings.name).predict(_energies(survivors, settings.name))
+    predictions = {**predict(task, features_of(task, survivors)), **stability}
+    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome)
+    columns |= _hull_columns(distances)
+    told = {
+        name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
+    }
+    table = outcome.table(batch, rows, {**columns, **told})
+    RunDirectory(task.folder).write_partition(STAGE, index, table)
+    return PartitionResult(counted(table), best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
+
+
+def evaluate_references(name: str, batch: CandidateBatch, packaged: bool) -> pa.Table:
+    """Energies of reference phases by a potential.
+
+    Args:
+        name: The potential.
+        batch: Crystals.
+        packaged: Whether they are the packaged ones.
+
+    Returns:
+        Columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none) and ``packaged``.
+    """
+    energies = pa.array(_potential(name).energies(batch), from_pandas=True)
+    flags = np.full(len(batch), packaged)
+    return pa.table({"id": batch.ids, "formula": batch.formulas, "energy_per_atom": energies, "packaged": flags})
+
+
+def references_are_packaged(name: str) -> bool:
+    """Whether the packaged reference energies come from the potential of that name."""
+    return packaged_references().source == energy_source(_potential(name))
+
+
+@functools.lru_cache(maxsize=1)
+def _potential(name: str) -> Potential:
+    return potential_named(name)
+
+
+@functools.lru_cache(maxsize=1)
+def _stability(folder: Path, name: str) -> Stability:
+    """Learnt once per worker, from the packaged energies or those the run evaluated."""
+    path, source = RunDirectory(folder).references, energy_source(_potential(name))
+    if not path.is_file():
+        return Stability.fit(packaged_references())
+    table = pq.read_table(path)
+    own = table.filter(table["packaged"])
+    further = table.filter(pc.invert(table["packaged"]))
+    packaged = _phases(own, source) if own.num_rows else packaged_references()
+    return Stability.fit(packaged, _phases(further, source) if further.num_rows else None)
+
+
+def _phases(table: pa.Table, source: str) -> PhaseEnergies:
+    compositions, _ = parse_formulas(table["formula"].to_pylist())
+    return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
+
+
+def _energies(relaxed: CandidateBatch, name: str) -> PhaseEnergies:
+    """Energies of relaxed candidates under the name of their source."""
+    energies = relaxed.column("relaxation_energy")
+    return PhaseEnergies(energy_source(_potential(name)), relaxed.compositions, energies, relaxed.ids)
+
+
+def _with_space_groups(relaxed: CandidateBatch) -> CandidateBatch:
+    """Relaxing may have changed a candidate's space group; where none is found the earlier one stays."""
+    assert relaxed.crystals is not None
+    found = space_group_numbers(relaxed.crystals)
+    if "space_group_number" in relaxed.table.column_names:
+        found = np.where(np.isfinite(found), found, relaxed.column("space_group_number").astype(float))
+    return relaxed.with_columns(space_group_number=pa.array(found, from_pandas=True).cast(pa.int16()))
+
+
+def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
+    """Where a candidate lies on the potential's hull."""
+    products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
+    return {
+        "hull_distance": distances.energy_above_hull,
+        "hull_products": np.array(products, dtype=object),
+        "hull_reference_phases": distances.reference_counts,
+        "hull_sparse": distances.sparse,
+    }

@@ -1,0 +1,70 @@
+"""From ranked candidates to a shortlist: equal crystals merged, unlike ones chosen, each held against what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.duplicates import crystal_groups
+from matloop.data.materials import load_materials
+from matloop.screening.campaign import Campaign
+from matloop.screening.novelty import novelty_reports
+from matloop.screening.ranking import diverse_choice
+from matloop.workflows.outcomes import REJECTED, SHORTLISTED, OutcomeCounts
+
+EQUAL = "equal to a more probable candidate"
+
+
+def distinct(ranked: CandidateBatch, counts: OutcomeCounts, stage: str) -> CandidateBatch:
+    """Of equal crystals only the most probable; the others are counted as rejected.
+
+    Args:
+        ranked: Candidates, the most probable first.
+        counts: Changed in place.
+        stage: Where the others end.
+    """
+    groups = crystal_groups(ranked)
+    first = np.sort([int(rows.min()) for rows in groups.members]) if len(ranked) else np.empty(0, np.int64)
+    if len(first) < len(ranked):
+        counts[stage, REJECTED, EQUAL] += len(ranked) - len(first)
+        ranked = ranked.take(first)
+    return ranked
+
+
+def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) -> CandidateBatch:
+    """Mark the shortlisted among the ranked, and settle the outcome of them all.
+
+    Returns:
+        The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0).
+    """
+    picks = diverse_choice(
+        ranked.column("probability"), ranked.compositions,
+        size=campaign.shortlist.size, diversity=campaign.shortlist.diversity,
+    )  # fmt: skip
+    place = np.zeros(len(ranked), np.int64)
+    place[picks] = np.arange(1, len(picks) + 1)
+    counts["shortlist", REJECTED, "ranked, not chosen"] = len(ranked) - len(picks)
+    counts["shortlist", SHORTLISTED, ""] = len(picks)
+    return ranked.with_columns(rank=np.arange(1, len(ranked) + 1), shortlisted=place)
+
+
+def novelty(ranked: CandidateBatch, references: Sequence[CandidateBatch]) -> list[dict[str, Any]]:
+    """What is new about each shortlisted candidate, best place first, as plain JSON values.
+
+    Args:
+        ranked: What :func:`choose` returned.
+        references: Known crystals besides the packaged ones, with a column ``origin``.
+    """
+    place = ranked.column("shortlisted")
+    chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
+    materials = load_materials()
+    names = materials.table.column("material_id").to_pylist()
+    parts = [materials.to_arrow(), *(batch.to_arrow() for batch in references)]
+    known = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
+    names += [name for batch in references for name in batch.table.column("origin").to_pylist()]
+    return [asdict(report) for report in novelty_reports(chosen, known, names=names)] if len(chosen) else []

@@ -1,4 +1,7 @@
-"""Applicability domain: is a candidate close enough to what a model was trained on?"""
+"""Applicability domain: is a candidate close enough to what a model was trained on?
+
+Elements that never occurred are the surrogate's own business: it gives such candidates no number at all.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEIGHBOURS = 5
+_EXTRAPOLATED = 0.01  # importance of the features that may lie beyond the training rows
 _SHORTLIST = 16
 _CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Mean distance to the five nearest training rows, in the features the model itself uses.
+    """Mean distance to the five nearest training rows, in the features the model itself uses, and their ranges.
 
     Features are standardised and weighted by the square root of their importance in the fitted model. The limit is
     the 95th percentile of the same distance among training rows, each measured to rows of other formulas only.
+    Outside is also a candidate whose features beyond the range of the training rows have more than 1 % of the
+    importance together.
 
     Attributes:
         centre: Mean of each feature, shape (k,).
         weight: Factor of each feature, shape (k,).
         points: Weighted training rows, shape (m, k), float32.
         limit: Largest distance that counts as inside.
+        own: Distance of each training row to rows of other formulas, shape (m,).
+        ranges: Smallest and largest value of each feature in training, shape (2, k).
+        importances: Of each feature, shape (k,).
     """
 
     centre: NDArray[np.float64]
     weight: NDArray[np.float64]
     points: NDArray[np.float32]
     limit: float
+    own: NDArray[np.float64]
+    ranges: NDArray[np.float64]
+    importances: NDArray[np.float64]
 
     @classmethod
     def fit(cls, values: NDArray[np.float64], importances: NDArray[np.float64], groups: NDArray[np.integer]) -> Domain:
@@ -38,11 +50,22 @@ class Domain:
         weight = np.sqrt(importances) / np.where(deviation > 0, deviation, np.inf)
         centre = values.mean(axis=0)
         points = _weighted(values, centre, weight)
-        return cls(centre, weight, points, float(np.quantile(_mean_nearest(points, points, groups), 0.95)))
+        own = _mean_nearest(points, points, groups)
+        ranges = np.stack([values.min(axis=0), values.max(axis=0)])
+        return cls(centre, weight, points, float(np.quantile(own, 0.95)), own, ranges, importances)
 
     def distances(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""
         return _mean_nearest(_weighted(values, self.centre, self.weight), self.points)
+
+    def extrapolated(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Importance of the features of each row (n, k) that lie beyond the training rows, shape (n,), 0 to 1."""
+        beyond = (values < self.ranges[0]) | (values > self.ranges[1])
+        return np.where(beyond, self.importances, 0.0).sum(axis=1)
+
+    def contains(self, values: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether rows (n, k), with their :meth:`distances`, are inside, shape (n,)."""
+        return (distances <= self.limit) & (self.extrapolated(values) <= _EXTRAPOLATED)
 
 
 def _weighted(

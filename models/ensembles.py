@@ -28,8 +28,21 @@ class Ensemble(Protocol):
     family: ClassVar[str]
     parameters: dict[str, Any]
 
-    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite."""
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Learn from features (n, k) and targets (n,); all finite.
+
+        Args:
+            values: Features.
+            target: What to learn.
+            groups: Formula group of each row, shape (n,), for families that split the rows themselves and may not
+                separate a group; each row is a group of its own where left out.
+        """
         ...
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -80,8 +93,14 @@ class ExtraTrees:
         self._threads = threads
         self._arrays: dict[str, NDArray[Any]] = {}
 
-    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite."""
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Grow on features (n, k) and targets (n,); all finite. Groups make no difference."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         forest = ExtraTreesRegressor(
@@ -179,8 +198,14 @@ class BoostedTrees:
         self._threads = threads
         self._boosters: list[Any] = []
 
-    def fit(self, values: NDArray[np.float64], target: NDArray[np.float64]) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite."""
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Grow on features (n, k) and targets (n,); all finite. Groups make no difference."""
         import lightgbm
 
         p = self.parameters

@@ -38,6 +38,7 @@ class Prediction:
         calibration: Distribution of standardised residuals.
         transform: How the model scale came from the property.
         bounds: Physically possible values; mean and interval are clipped to them.
+        bins: Bin of the calibration each candidate belongs to, shape (n,), or one for all.
     """
 
     centre: NDArray[np.float64]
@@ -47,6 +48,7 @@ class Prediction:
     calibration: Calibration
     transform: Transform
     bounds: tuple[float, float]
+    bins: NDArray[np.int64] | int = 0
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -60,11 +62,23 @@ class Prediction:
 
     def quantile(self, probability: float) -> NDArray[np.float64]:
         """Quantile of each predictive distribution in the property's unit, shape (n,)."""
-        return self._value(self.centre + self.scale * self.calibration.quantile(probability))
+        return self._value(self.centre + self.scale * self.calibration.quantile(probability)[self.bins])
 
     def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def relative_error(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Truth minus prediction over half the width of the 90 % interval, both on the model scale, shape (n,).
+
+        Args:
+            target: True values in the property's unit, shape (n,).
+        """
+        return (forward(np.asarray(target, float), self.transform) - self.centre) / self._half_width
+
+    def interval_of_errors(self, lower: float, upper: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends of the interval in which :meth:`relative_error` lies between two values, each (n,)."""
+        return self._value(self.centre + lower * self._half_width), self._value(self.centre + upper * self._half_width)
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
@@ -78,6 +92,10 @@ class Prediction:
             -np.inf if lower <= least else lower
         )
 
+    @property
+    def _half_width(self) -> NDArray[np.float64]:
+        return self.scale * ((self.calibration.quantile(0.95) - self.calibration.quantile(0.05)) / 2)[self.bins]
+
     def _value(self, model_scale: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(backward(model_scale, self.transform), *self.bounds)
 
@@ -85,4 +103,4 @@ class Prediction:
         if np.isinf(threshold):
             return np.where(np.isnan(self.centre), np.nan, float(threshold > 0))
         on_scale = forward(np.array([threshold]), self.transform)[0]
-        return self.calibration.cumulative((on_scale - self.centre) / self.scale)
+        return self.calibration.cumulative((on_scale - self.centre) / self.scale, self.bins)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,11 +33,19 @@ _PINNED = ("numpy", "scikit-learn", "lightgbm")
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Out-of-fold predictions of the training rows, for plots and later calibration; all (m,), model scale."""
+    """Out-of-fold predictions of the training rows, for plots and for calibration on a selection.
+
+    Attributes:
+        target: Truth on the model scale, shape (m,).
+        mean: Prediction by an ensemble that saw no row of the formula, model scale, shape (m,).
+        spread: Its spread adjusted for difficulty, model scale, shape (m,).
+        ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
+    """
 
     target: NDArray[np.float64]
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+    ids: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class Surrogate:
         family: str = "extra_trees",
         transform: Transform = "identity",
         parameters: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> Surrogate:
         """Train on all rows that have a target and finite features.
 
@@ -88,6 +97,7 @@ class Surrogate:
             family: Registered ensemble.
             transform: ``log10`` for positive quantities that span decades.
             parameters: Settings of the ensemble.
+            ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
 
         Raises:
             UnknownNameError: For an unknown property or family.
@@ -105,6 +115,8 @@ class Surrogate:
         mean, plain_spread = out_of_fold(make, values, truth, group)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = make().fit(values, truth)
+        domain = Domain.fit(values, ensemble.importances(), group)
+        calibration = Calibration.fit(truth, mean, spread, domain.own)
         labelled = int(np.isfinite(target).sum())
         card = {
             "property": property_name,
@@ -119,16 +131,16 @@ class Surrogate:
             "formulas": len(np.unique(group)),
             "best_of_training": [float(q) for q in np.quantile(np.asarray(target)[used], [0.05, 0.95])],
             "split": "5 folds grouped by reduced formula",
-            "scores": scores(truth, mean, spread, group),
+            "scores": scores(truth, mean, spread, group, domain.own),
+            "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),
             "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
             "licence": "Apache-2.0; trained on Materials Project data, CC BY 4.0",
         }
         return cls(
-            property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth),
-            Calibration.fit(truth, mean, spread),
-            Domain.fit(values, ensemble.importances(), group), np.any(features.elements[used], axis=0),
-            OutOfFold(truth, mean, spread), card,
+            property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
+            np.any(features.elements[used], axis=0),
+            OutOfFold(truth, mean, spread, np.full(len(used), "") if ids is None else np.array(ids, str)[used]), card,
         )  # fmt: skip
 
     def predict(self, features: FeatureMatrix) -> Prediction:
@@ -152,14 +164,56 @@ class Surrogate:
         codes = np.where(~finite & (codes == ""), "E-FEATURE-NONFINITE", codes)
         good = np.flatnonzero(codes == "")
         centre, scale = np.full(len(features), np.nan), np.full(len(features), np.nan)
-        in_domain = np.zeros(len(features), bool)
+        in_domain, bins = np.zeros(len(features), bool), np.zeros(len(features), np.int64)
         if len(good):
             values = features.values[good]
             centre[good], scale[good] = self._centre_and_scale(values)
-            in_domain[good] = self.domain.distances(values) <= self.domain.limit
+            distances = self.domain.distances(values)
+            in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
         known = property_named(self.property_name)
         bounds = (known.lower, known.upper)
-        return Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds)
+        return Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
+
+    def predict_as_new(self, features: FeatureMatrix, ids: Sequence[str]) -> Prediction:
+        """Predict n candidates, those the model was trained on by ensembles that never saw their formula.
+
+        Selections are calibrated on rows predicted like this: a ranking by several targets can so be repeated for the
+        training rows of each, with an honest prediction of every target.
+
+        Args:
+            features: Features of n rows.
+            ids: ``candidate_id`` of each row, shape (n,).
+
+        Raises:
+            FingerprintError: If the features come from another feature set.
+            ModelError: If the model was trained without ids.
+        """
+        oof = self.training
+        if (oof.ids == "").any():
+            raise ModelError(
+                f"a {self.property_name} model whose training rows have no ids", "a model trained with ids",
+                "pass ids to Surrogate.fit",
+            )  # fmt: skip
+        plain = self.predict(features)
+        order = np.argsort(oof.ids, kind="stable")
+        asked = np.array(ids, str)
+        near = order[np.minimum(np.searchsorted(oof.ids[order], asked), len(order) - 1)]
+        trained = (oof.ids[near] == asked) & (plain.codes == "")
+        return replace(
+            plain,
+            centre=np.where(trained, oof.mean[near], plain.centre),
+            scale=np.where(trained, oof.spread[near] + self.calibration.floor, plain.scale),
+            in_domain=np.where(trained, self.domain.own[near] <= self.domain.limit, plain.in_domain),
+            bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
+        )
+
+    def out_of_fold_prediction(self) -> Prediction:
+        """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
+        known, oof, own = property_named(self.property_name), self.training, self.domain.own
+        return Prediction(
+            oof.mean, oof.spread + self.calibration.floor, own <= self.domain.limit, np.full(len(oof.mean), ""),
+            self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
+        )  # fmt: skip
 
     def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         centre, spread = self.ensemble.predict(values)
@@ -177,21 +231,23 @@ class Surrogate:
             folder / "surrogate.npz",
             softening=self.difficulty.softening, floor=self.calibration.floor,
             residuals=self.calibration.residuals, elements=self.elements,
+            calibration_edges=self.calibration.edges, calibration_sizes=self.calibration.sizes,
             domain_centre=self.domain.centre, domain_weight=self.domain.weight, domain_points=self.domain.points,
-            domain_limit=self.domain.limit, golden_values=golden_values,
+            domain_limit=self.domain.limit, domain_own=self.domain.own, domain_ranges=self.domain.ranges,
+            domain_importances=self.domain.importances, golden_values=golden_values,
             golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
         )  # fmt: skip
         pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
         (folder / "card.json").write_text(card, encoding="utf-8")
 
     def _out_of_fold_table(self) -> pa.Table:
-        """Target, mean and 90 % interval in the property's unit, and the spread on the model scale."""
-        oof = self.training
+        """Ids, target, mean and 90 % interval in the property's unit, and the spread on the model scale."""
+        oof, bins = self.training, self.calibration.bins(self.domain.own)
         scale = oof.spread + self.calibration.floor
-        ends = [oof.mean + scale * self.calibration.quantile(probability) for probability in (0.05, 0.95)]
+        ends = [oof.mean + scale * self.calibration.quantile(probability)[bins] for probability in (0.05, 0.95)]
         columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
         own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
-        return pa.table({**own_unit, "spread": oof.spread})
+        return pa.table({"candidate_id": pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -211,8 +267,11 @@ class Surrogate:
             model = cls(
                 card["property"], card["transform"], ensemble,
                 Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
-                Calibration(float(a["floor"]), a["residuals"]),
-                Domain(a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"])),
+                Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
+                Domain(
+                    a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"]),
+                    a["domain_own"], a["domain_ranges"], a["domain_importances"],
+                ),
                 a["elements"], _out_of_fold(table, card["transform"]), card,
             )  # fmt: skip
             repeated = model._centre_and_scale(a["golden_values"])
@@ -235,4 +294,5 @@ def _text_hash(text: str) -> str:
 
 def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
     target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
-    return OutOfFold(target, mean, table["spread"].to_numpy())
+    ids = np.array(table["candidate_id"].to_pylist(), str)
+    return OutOfFold(target, mean, table["spread"].to_numpy(), ids)

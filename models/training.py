@@ -48,21 +48,29 @@ def out_of_fold(
 
 
 def scores(
-    target: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64], groups: NDArray[np.integer]
+    target: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    distance: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    """Grouped error and interval quality of out-of-fold predictions on the model scale.
+    """Grouped error and interval quality of out-of-fold predictions on the model scale; arrays of shape (m,).
 
-    Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds.
+    Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds, binned by the
+    distance to the training data where it is given.
     """
     from scipy.stats import spearmanr
 
     error = np.abs(target - mean)
+    apart = np.zeros(len(target)) if distance is None else distance
     position, width = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups):
-        calibration = Calibration.fit(target[train], mean[train], spread[train])
-        scale = spread[held_out] + calibration.floor
-        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale)
-        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))
+        calibration = Calibration.fit(
+            target[train], mean[train], spread[train], None if distance is None else apart[train]
+        )
+        scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
+        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
+        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
     central = 2 * np.abs(position - 0.5)  # smallest central interval that holds the truth
     return {
         "mae": float(error.mean()),

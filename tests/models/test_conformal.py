@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from crepes import ConformalPredictiveSystem
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from matloop.models.conformal import Calibration
+from matloop.models.conformal import Calibration, tail_value
 
 values = st.floats(-1e3, 1e3)
 residual_lists = arrays(float, st.integers(1, 60), elements=values).map(np.sort)
@@ -38,10 +39,7 @@ def test_finite_sample_correction_is_exact_for_small_calibration_sets() -> None:
     random = np.random.default_rng(5)
     residuals = np.sort(random.normal(size=(20_000, 39)), axis=1)
     fresh = random.normal(size=20_000)
-    inside = [
-        Calibration(0.1, row).quantile(0.05) <= x <= Calibration(0.1, row).quantile(0.95)
-        for row, x in zip(residuals, fresh, strict=True)
-    ]
+    inside = [tail_value(row, 0.05) <= x <= tail_value(row, 0.95) for row, x in zip(residuals, fresh, strict=True)]
     assert np.mean(inside) == pytest.approx(0.9, abs=0.007)
 
 
@@ -85,15 +83,14 @@ def test_cumulative_of_the_quantile_is_the_probability(residuals: list[int], pro
     m = len(residuals)
     assume(1 / (m + 1) <= probability <= m / (m + 1))
     calibration = Calibration(0.1, np.sort(residuals) / 100)
-    there_and_back = calibration.cumulative(np.array([calibration.quantile(probability)]))[0]
+    there_and_back = calibration.cumulative(calibration.quantile(probability))[0]
     outward = there_and_back - probability if probability >= 0.5 else probability - there_and_back
     assert -1e-6 <= outward <= 1 / (m + 1) + 1e-6  # rounded outwards, by one residual at most
 
 
 @given(residual_lists)
 def test_quantile_is_monotone_and_one_of_the_residuals(residuals: np.ndarray) -> None:
-    calibration = Calibration(0.1, residuals)
-    quantiles = [calibration.quantile(p) for p in (0.0, 0.01, 0.05, 0.3, 0.49, 0.51, 0.7, 0.95, 1.0)]
+    quantiles = [tail_value(residuals, p) for p in (0.0, 0.01, 0.05, 0.3, 0.49, 0.51, 0.7, 0.95, 1.0)]
     assert quantiles == sorted(quantiles)
     assert set(quantiles) <= set(residuals.tolist())
 
@@ -101,3 +98,59 @@ def test_quantile_is_monotone_and_one_of_the_residuals(residuals: np.ndarray) ->
 def test_cumulative_of_nan_is_nan() -> None:
     probability = Calibration(0.1, np.array([-1.0, 0.0, 1.0])).cumulative(np.array([np.nan, 0.0, np.inf, -np.inf]))
     np.testing.assert_array_equal(probability, [np.nan, 0.5, 1.0, 0.0])
+
+
+def test_distributions_are_those_of_crepes() -> None:
+    target, mean, spread = heteroscedastic(300, 7)
+    calibration = Calibration.fit(target, mean, spread)
+    oracle = ConformalPredictiveSystem()
+    oracle.fit(target - mean, spread + calibration.floor)
+    _, centre, fresh = heteroscedastic(2000, 8)
+    scale = fresh + calibration.floor
+    ends = [centre + scale * calibration.quantile(p) for p in (0.05, 0.95)]
+    np.testing.assert_allclose(np.transpose(ends), oracle.predict_int(centre, scale, confidence=0.9))
+    expected = oracle.predict_p(centre, np.full(2000, 0.4), scale, smoothing=False)
+    # Ours is interpolated between the steps of theirs.
+    np.testing.assert_allclose(calibration.cumulative((0.4 - centre) / scale), expected, atol=1.01 / 301)
+
+
+def by_distance(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Errors that grow with the distance, of which the spread knows nothing."""
+    random = np.random.default_rng(seed)
+    distance, mean, spread = random.exponential(size=count), random.normal(size=count), random.uniform(0.5, 1, count)
+    return mean + spread * distance * random.normal(size=count), mean, spread, distance
+
+
+def test_bins_are_those_of_mondrian_crepes_and_hold_in_each_bin() -> None:
+    target, mean, spread, distance = by_distance(4000, 0)
+    calibration = Calibration.fit(target, mean, spread, distance)
+    assert calibration.sizes.tolist() == [2000, 1200, 600, 200]
+    np.testing.assert_allclose(calibration.edges, np.quantile(distance, [0.5, 0.8, 0.95]))
+    oracle = ConformalPredictiveSystem()
+    oracle.fit(target - mean, spread + calibration.floor, calibration.bins(distance))
+    target, mean, spread, distance = by_distance(20_000, 1)
+    bins, scale = calibration.bins(distance), spread + calibration.floor
+    low, high = (mean + scale * calibration.quantile(p)[bins] for p in (0.05, 0.95))
+    np.testing.assert_allclose(np.transpose([low, high]), oracle.predict_int(mean, scale, bins, confidence=0.9))
+    expected = oracle.predict_p(mean, np.full(20_000, 0.4), scale, bins, smoothing=False)
+    found = calibration.cumulative((0.4 - mean) / scale, bins)
+    np.testing.assert_allclose(found, expected, atol=1.01 / 201)
+    inside = (low <= target) & (target <= high)
+    for number in range(4):
+        assert inside[bins == number].mean() == pytest.approx(0.9, abs=0.05)
+    single = Calibration.fit(*by_distance(4000, 0)[:3])
+    low, high = (mean + (spread + single.floor) * single.quantile(p) for p in (0.05, 0.95))
+    assert ((low <= target) & (target <= high))[bins == 3].mean() < 0.7
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(150, [150]), (400, [200, 200]), (700, [350, 210, 140])])
+def test_small_sets_have_fewer_bins(rows: int, sizes: list[int]) -> None:
+    assert Calibration.fit(*by_distance(rows, 2)).sizes.tolist() == sizes
+
+
+def test_equal_distances_share_a_bin() -> None:
+    target, mean, spread, _ = by_distance(4000, 0)
+    calibration = Calibration.fit(target, mean, spread, np.full(4000, 3.0))
+    assert calibration.quantile(0.9)[calibration.bins(np.array([3.0]))][0] == Calibration.fit(
+        target, mean, spread
+    ).quantile(0.9)

@@ -73,3 +73,19 @@ def test_distance_does_not_depend_on_the_batch(domain: Domain, size: int) -> Non
     rows = np.concatenate([TRAINING[:300], TRAINING[:300] + 0.3])
     parts = [domain.distances(rows[start : start + size]) for start in range(0, len(rows), size)]
     np.testing.assert_array_equal(np.concatenate(parts), domain.distances(rows))
+
+
+def test_features_beyond_their_range_lead_outside_by_importance(domain: Domain) -> None:
+    rows = np.tile(TRAINING.mean(0), (4, 1))
+    rows[1, 7] += 1e6  # of no importance
+    rows[2, 6] = TRAINING[:, 6].max() * 1.01  # 5 %
+    rows[3, [5, 6]] = TRAINING[:, [5, 6]].min(axis=0) - 1.0
+    np.testing.assert_allclose(domain.extrapolated(rows), [0.0, 0.0, 0.05, 0.1])
+    assert domain.contains(rows, np.zeros(4)).tolist() == [True, True, False, False]
+    assert not domain.contains(rows, np.full(4, 1.01 * domain.limit)).any()
+    assert not domain.extrapolated(TRAINING).any()
+
+
+def test_own_distances_are_those_the_limit_is_drawn_from(domain: Domain) -> None:
+    assert np.quantile(domain.own, 0.95) == domain.limit
+    assert (domain.own > domain.distances(TRAINING)).all()  # the row itself and its formula do not count

@@ -106,7 +106,9 @@ def test_bomb_would_go_off(tmp_path: Path) -> None:
     assert (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("name", ["residuals", "domain_points", "elements", "card_sha256"])
+@pytest.mark.parametrize(
+    "name", ["residuals", "calibration_sizes", "domain_points", "domain_own", "elements", "card_sha256"]
+)
 def test_missing_array_is_refused(folder: Path, name: str) -> None:
     with np.load(folder / "surrogate.npz") as saved:
         arrays = {key: saved[key] for key in saved.files if key != name}

@@ -99,3 +99,31 @@ def test_transforms_there_and_back(value: float) -> None:
 
 def test_log10_of_what_has_none_is_minus_infinity() -> None:
     assert forward(np.array([0.0, -1.0, 100.0]), "log10").tolist() == [-np.inf, -np.inf, 2.0]
+
+
+BINNED = Calibration(0.05, np.concatenate([RESIDUALS, 3 * RESIDUALS]), np.array([1.0]), np.array([4999, 4999]))
+
+
+def test_each_candidate_has_the_distribution_of_its_bin() -> None:
+    bins = np.array([0, 1, 1, 0, 1])
+    of = prediction(calibration=BINNED, bins=bins, bounds=(-np.inf, np.inf))
+    single = prediction(bounds=(-np.inf, np.inf), scale=np.where(bins == 1, 0.6, 0.2))
+    for found, expected in (
+        (of.sigma, single.sigma), (of.interval()[0], single.interval()[0]), (of.interval()[1], single.interval()[1]),
+        (of.probability_between(0.1, 0.9), single.probability_between(0.1, 0.9)),
+    ):  # fmt: skip
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("transform", ["identity", "log10"])
+def test_relative_errors_measure_in_half_widths_of_the_interval(transform: Any) -> None:
+    of = prediction(transform=transform, calibration=BINNED, bins=np.array([0, 1, 1, 0, 1]), bounds=(-np.inf, np.inf))
+    low, high = of.interval(0.9)
+    np.testing.assert_allclose(of.relative_error(high) - of.relative_error(low), 2.0)
+    for end, error in zip(of.interval_of_errors(-0.4, 1.7), (-0.4, 1.7), strict=True):
+        np.testing.assert_allclose(of.relative_error(end), error)
+
+
+def test_intervals_of_errors_stay_within_the_physical_bounds() -> None:
+    low, high = prediction(bounds=(0.0, 2.9)).interval_of_errors(-10.0, 10.0)
+    assert ((low >= 0) & (high <= 2.9) & (low < high)).all()

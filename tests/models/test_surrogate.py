@@ -150,8 +150,44 @@ def test_saved_and_loaded_model_predicts_the_same(surrogate: Surrogate, bulk_mod
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     np.testing.assert_array_equal(one.sigma, two.sigma)
     assert dict(loaded.card) == dict(surrogate.card)
+    np.testing.assert_array_equal(loaded.training.ids, surrogate.training.ids)
+    np.testing.assert_array_equal(loaded.predict(bulk_moduli.features).bins, one.bins)
+    assert set(one.bins[one.codes == ""]) == {0, 1, 2}
     for name in ("target", "mean", "spread"):
         np.testing.assert_allclose(getattr(loaded.training, name), getattr(surrogate.training, name), rtol=1e-12)
+
+
+def test_trained_rows_are_predicted_as_new(synthetic: Any, tmp_path: Path) -> None:
+    part, ids = synthetic.take(np.arange(300)), [f"c{row:03d}" for row in range(300)]
+    order = np.random.default_rng(1).permutation(150)  # ids need not be sorted
+    train = part.take(order)
+    model = Surrogate.fit("band_gap", *train, parameters={"trees": 20}, ids=[ids[row] for row in order])
+    model.save(tmp_path / "model")
+    found = Surrogate.load(tmp_path / "model").predict_as_new(part.features, ids)
+    plain = model.predict(part.features)
+    held_out = model.out_of_fold_prediction()
+    for name in ("centre", "scale", "bins"):
+        np.testing.assert_allclose(getattr(found, name)[order], getattr(held_out, name), rtol=1e-12)
+        np.testing.assert_array_equal(getattr(found, name)[150:], getattr(plain, name)[150:])
+    error = np.abs(found.mean - part.target)
+    assert error[:150].mean() == pytest.approx(error[150:].mean(), rel=0.25)
+    assert np.abs(plain.mean - part.target)[:150].mean() < 0.2 * error[:150].mean()  # what it remembers
+    np.testing.assert_allclose(
+        held_out.relative_error(train.target), (model.training.target - held_out.centre) / held_out._half_width
+    )
+
+
+def test_trained_row_without_features_stays_without_a_number(synthetic: Any) -> None:
+    part, ids = synthetic.take(np.arange(60)), [str(row) for row in range(60)]
+    model = Surrogate.fit("band_gap", *part, parameters={"trees": 5}, ids=ids)
+    codes = np.where(np.arange(60) == 3, "E-FEATURE-FAILED", part.features.codes)
+    found = model.predict_as_new(altered(part.features, codes=codes), ids)
+    assert np.flatnonzero(np.isnan(found.mean)).tolist() == [3]
+
+
+def test_model_without_ids_cannot_tell_what_is_new(surrogate: Surrogate, bulk_moduli: Any) -> None:
+    with pytest.raises(ModelError, match=r"no ids.*pass ids to Surrogate.fit"):
+        surrogate.predict_as_new(bulk_moduli.features, ["a"] * len(bulk_moduli.target))
 
 
 def test_model_is_not_written_over_another(surrogate: Surrogate, tmp_path: Path) -> None:

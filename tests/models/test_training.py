@@ -95,6 +95,16 @@ def test_coverage_is_cross_fitted() -> None:
     assert coverage < 0.85
 
 
+def test_coverage_by_distance_is_cross_fitted_too() -> None:
+    random = np.random.default_rng(4)
+    distance = random.exponential(size=2000)
+    target, nothing, groups = distance * random.normal(size=2000), np.zeros(2000), np.arange(2000)
+    spread = np.full(2000, 0.1)
+    binned, single = scores(target, nothing, spread, groups, distance), scores(target, nothing, spread, groups)
+    assert binned["coverage_90"] == pytest.approx(0.9, abs=0.02)
+    assert binned["width_error_rank_correlation"] > 0.3 > single["width_error_rank_correlation"]
+
+
 def test_hash_depends_on_every_value() -> None:
     random = np.random.default_rng(2)
     values, target = random.normal(size=(5, 3)), random.normal(size=5)

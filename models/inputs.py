@@ -1,0 +1,104 @@
+"""Inputs of smooth models (Gaussian process, networks): clipped, standardised, and evaluated in blocks of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+
+_CLIPPED = 0.005  # share of the training rows beyond each end; trees shrug off what a slope carries far away
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Clips each feature to the bulk of its training values and gives those mean 0 and deviation 1.
+
+    Attributes:
+        low: Smallest value kept of each feature, shape (k,).
+        high: Largest value kept, shape (k,).
+        centre: Mean of the clipped training values, shape (k,).
+        deviation: Their standard deviation, infinite for a constant feature, which so becomes zero, shape (k,).
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float64]) -> Self:
+        """Learn from features (n, k).
+
+        >>> Scaling.fit(np.array([[1.0, 5.0], [3.0, 5.0]])).apply(np.array([[2.0, 9.0]]))
+        array([[0., 0.]])
+        """
+        low, high = np.quantile(values, [_CLIPPED, 1 - _CLIPPED], axis=0)
+        rare = low == high  # a feature that only a few rows have is all in its tails
+        low, high = np.where(rare, values.min(axis=0), low), np.where(rare, values.max(axis=0), high)
+        clipped = np.clip(values, low, high)
+        deviation = clipped.std(axis=0)
+        tiny = deviation <= 1e-12 * np.maximum(np.abs(low), np.abs(high))
+        return cls(low, high, clipped.mean(axis=0), np.where(tiny, np.inf, deviation))
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scaled features, shape (n, k).
+
+        Raises:
+            ModelError: If there are more or fewer features than it was fitted on.
+        """
+        if values.shape[1] != len(self.centre):
+            raise ModelError(f"{values.shape[1]} features", f"the {len(self.centre)} it was fitted on")
+        return (np.clip(values, self.low, self.high) - self.centre) / self.deviation
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """What :meth:`from_arrays` needs, for a file."""
+        return {f"scaling_{name}": getattr(self, name) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Back from the arrays of a file."""
+        return cls(**{name: arrays[f"scaling_{name}"] for name in cls.__dataclass_fields__})
+
+
+def in_blocks(
+    evaluate: Callable[..., NDArray[np.float64]], *inputs: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread of n rows, evaluated 64 at a time.
+
+    The last digits of a matrix product depend on its size. In blocks of one size, the last filled up, a row gets the
+    same numbers alone and among any others.
+
+    Args:
+        evaluate: Mean and spread, shape (64, 2), of rows of the inputs.
+        inputs: Arrays of n rows.
+    """
+    count = len(inputs[0])
+    if count == 0:
+        return np.empty(0), np.empty(0)
+    padded = [np.concatenate([rows, np.repeat(rows[-1:], -count % _BLOCK, axis=0)]) for rows in inputs]
+    parts = [evaluate(*(rows[at : at + _BLOCK] for rows in padded)) for at in range(0, len(padded[0]), _BLOCK)]
+    moments = np.concatenate(parts)[:count]
+    return moments[:, 0].copy(), moments[:, 1].copy()
+
+
+def slope_shares(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Importances from the slopes of a prediction along each standardised feature.
+
+    Args:
+        slopes: At some training rows, shape (n, k).
+
+    Returns:
+        Mean absolute slope of each feature as a share of all, shape (k,).
+
+    >>> slope_shares(np.array([[1.0, 0.0], [-2.0, 1.0]]))
+    array([0.75, 0.25])
+    """
+    size = np.abs(slopes).mean(axis=0)
+    total = size.sum()
+    return size / total if total > 0 else np.full(len(size), 1 / len(size))

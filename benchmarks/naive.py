@@ -71,7 +71,12 @@ def main() -> None:
     naive = (time.perf_counter() - start) / count
 
     with tempfile.TemporaryDirectory() as folder:
-        first = checked_campaign("optical_window").model_copy(update={"structure": None, "potential": None})
+        whole = checked_campaign("optical_window")
+        first = whole.model_copy(
+            update={
+                "structure": None, "potential": None, "surrogates": whole.surrogates.model_copy(update={"keep": 200})
+            }
+        )  # fmt: skip
         path = Path(folder) / "first_stage.yaml"
         path.write_text(write_campaign(first), encoding="utf-8")
         campaign = run_campaign(str(path))

@@ -137,6 +137,15 @@ class Stability:
         values = {"energy_above_hull": distances.energy_above_hull, "formation_energy_per_atom": formation.energies}
         return {name: self._local(name, values[name], distances.codes) for name in _STABILITY}, distances
 
+    def calibration_rows(self, name: str) -> tuple[LocalPrediction, NDArray[np.float64]]:
+        """Predictions for the m packaged crystals the calibration rests on, and the truth, shape (m,).
+
+        Each is one of the 300 residuals its own prediction is made of, which makes the predictions better than those of
+        new candidates by a third of a percent.
+        """
+        values, residuals = self.calibration[name]
+        return self._local(name, values, np.full(len(values), "")), _possible(name, values) + residuals
+
     def _local(self, name: str, values: NDArray[np.float64], codes: NDArray[np.str_]) -> LocalPrediction:
         known, residuals = self.calibration[name]
         k = min(NEIGHBOURS, len(known))

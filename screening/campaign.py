@@ -128,6 +128,9 @@ class Shortlist(_Frozen):
     size: int = Field(gt=0, le=1000, description="How many candidates are handed on.")
     diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 wants unlike chemistry.")
     explore: bool = Field(False, description="Whether candidates outside a surrogate's domain may be ranked.")
+    max_false_discovery: float | None = Field(
+        None, gt=0, lt=1, description="Only candidates of the largest set with at most this expected share of misses."
+    )
 
 
 class Campaign(_Frozen):

@@ -52,8 +52,11 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
             (known.column("pred"), f"{known.name}{unit}"),
             (known.column("lo"), f"{known.name} 90 % from{unit}"),
             (known.column("hi"), f"{known.name} 90 % to{unit}"),
+            (f"{known.name}_selected_lo", f"{known.name} 90 % given selection from{unit}"),
+            (f"{known.name}_selected_hi", f"{known.name} 90 % given selection to{unit}"),
             (f"probability_{known.name}", f"probability_{known.name}"),
         ]
+    columns.append(("expected_misses", "expected_share_of_misses_down_to_here"))
     return [*columns, ("in_domain", "in_domain"), ("origin", "origin")]
 
 

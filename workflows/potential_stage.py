@@ -21,6 +21,7 @@ from matloop.models.hull import HullDistances, PhaseEnergies, packaged_reference
 from matloop.models.potentials import Potential, energy_source, potential_named
 from matloop.models.relaxation import Outcome, RelaxationLimits
 from matloop.models.stability import Stability
+from matloop.screening.ranking import probability_of_all
 from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes, counted
 from matloop.workflows.stages import PartitionResult, ScoringTask, best_rows, features_of, judge, predict
 
@@ -59,9 +60,11 @@ def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> Par
     rows = rows[outcome.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
-    stability, distances = _stability(task.folder, settings.name).predict(_energies(survivors, settings.name))
-    predictions = {**predict(task, features_of(task, survivors)), **stability}
+    stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
+    surrogates = predict(task, features_of(task, survivors))
+    predictions = {**surrogates, **stability}
     columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome)
+    columns["probability_by_surrogates"] = probability_of_all(surrogates, task.ranges)[0]
     columns |= _hull_columns(distances)
     told = {
         name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
@@ -98,7 +101,7 @@ def _potential(name: str) -> Potential:
 
 
 @functools.lru_cache(maxsize=1)
-def _stability(folder: Path, name: str) -> Stability:
+def stability_of(folder: Path, name: str) -> Stability:
     """Learnt once per worker, from the packaged energies or those the run evaluated."""
     path, source = RunDirectory(folder).references, energy_source(_potential(name))
     if not path.is_file():

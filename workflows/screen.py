@@ -25,6 +25,7 @@ from matloop.screening.campaign_file import write_campaign
 from matloop.screening.ranking import ranking_order
 from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
+from matloop.workflows.claims import evidence_for, expected_misses, known_rows, selected_errors, selected_intervals
 from matloop.workflows.clusters import local_workers, run_bounded
 from matloop.workflows.outcomes import (
     DUPLICATE,
@@ -93,7 +94,8 @@ def screen(
         if chosen.potential is not None:
             ranked = _relax(engine, task, ranked)
             clock.lap("candidates relaxed")
-    ranked = choose(ranked, chosen, counts)
+        ranked = _shortlist(engine, task, ranked)
+        clock.lap("shortlist chosen")
     check_conservation(rows_in, counts)
     write_table(run.ranked, ranked.to_arrow())
     write_shortlist(run, ranked, chosen)
@@ -229,6 +231,25 @@ def _relax(engine: _Engine, task: ScoringTask, survivors: CandidateBatch) -> Can
     ranked = engine.stage("relaxing candidates", len(survivors), relax_partition, calls, len(survivors))
     settle(engine.counts, POTENTIAL_STAGE, len(ranked), "")
     return distinct(ranked, engine.counts, POTENTIAL_STAGE)
+
+
+def _shortlist(engine: _Engine, task: ScoringTask, ranked: CandidateBatch) -> CandidateBatch:
+    """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked."""
+    (known,) = run_bounded(engine.client, known_rows, [(task,)], in_flight=1)
+    evidence = evidence_for(known, ranked, task.ranges)
+    ranked = choose(ranked.with_columns(expected_misses=expected_misses(evidence)), task.campaign, engine.counts)
+    picked = ranked.column("shortlisted") > 0
+    if not picked.any():
+        return ranked
+    relaxed = "probability_by_surrogates" in ranked.table.column_names
+    scores = ranked.column("probability_by_surrogates" if relaxed else "probability")
+    errors = selected_errors(known, scores, float(scores[picked].min()))
+    calls = [(task, ranked.take(np.flatnonzero(picked)), errors)]
+    (columns,) = run_bounded(engine.client, selected_intervals, calls, in_flight=1)
+    spread = {name: np.full(len(ranked), np.nan) for name in columns}
+    for name, values in columns.items():
+        spread[name][picked] = values
+    return ranked.with_columns(**spread)
 
 
 def _evaluate_references(engine: _Engine, stage: PotentialStage) -> None:

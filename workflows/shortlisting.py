@@ -39,18 +39,32 @@ def distinct(ranked: CandidateBatch, counts: OutcomeCounts, stage: str) -> Candi
 def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) -> CandidateBatch:
     """Mark the shortlisted among the ranked, and settle the outcome of them all.
 
+    Args:
+        ranked: Candidates, the most probable first, with the column ``expected_misses``.
+        campaign: Says how many and how unlike.
+        counts: Changed in place.
+
     Returns:
         The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0).
     """
-    picks = diverse_choice(
-        ranked.column("probability"), ranked.compositions,
-        size=campaign.shortlist.size, diversity=campaign.shortlist.diversity,
-    )  # fmt: skip
+    wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
+    probability = ranked.column("probability")
+    if limit is not None:
+        refused = ~(ranked.column("expected_misses") <= limit)
+        counts["shortlist", REJECTED, f"expected share of misses above {limit:g}"] = int(refused.sum())
+        probability = np.where(refused, np.nan, probability)
+    picks = diverse_choice(probability, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
     place = np.zeros(len(ranked), np.int64)
     place[picks] = np.arange(1, len(picks) + 1)
-    counts["shortlist", REJECTED, "ranked, not chosen"] = len(ranked) - len(picks)
+    counts["shortlist", REJECTED, "ranked, not chosen"] = int(np.isfinite(probability).sum()) - len(picks)
     counts["shortlist", SHORTLISTED, ""] = len(picks)
     return ranked.with_columns(rank=np.arange(1, len(ranked) + 1), shortlisted=place)
+
+
+def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
+    """The chosen among the ranked, best place first."""
+    place = ranked.column("shortlisted")
+    return ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
 
 
 def novelty(ranked: CandidateBatch, references: Sequence[CandidateBatch]) -> list[dict[str, Any]]:
@@ -60,8 +74,7 @@ def novelty(ranked: CandidateBatch, references: Sequence[CandidateBatch]) -> lis
         ranked: What :func:`choose` returned.
         references: Known crystals besides the packaged ones, with a column ``origin``.
     """
-    place = ranked.column("shortlisted")
-    chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
+    chosen = shortlisted(ranked)
     materials = load_materials()
     names = materials.table.column("material_id").to_pylist()
     parts = [materials.to_arrow(), *(batch.to_arrow() for batch in references)]

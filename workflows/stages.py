@@ -104,6 +104,7 @@ def train_surrogate(campaign: Campaign, stage: str, target: Target, folder: Path
         family=target.family or settings.family,
         transform=target.transform,
         parameters={"seed": campaign.seed},
+        ids=batch.ids,
     )
     surrogate.save(RunDirectory(folder).model(stage, target.property))
     return dict(surrogate.card)
@@ -153,9 +154,12 @@ def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:
 
 def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]:
     """What the surrogates of the task's stage say of each target."""
-    return {
-        name: _surrogate(RunDirectory(task.folder).model(task.stage, name)).predict(features) for name in task.ranges
-    }
+    return {name: surrogate_of(task, name).predict(features) for name in task.ranges}
+
+
+def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
+    """The surrogate of one property in the task's stage, read once per worker."""
+    return _surrogate(RunDirectory(task.folder).model(task.stage, name))
 
 
 def judge(

@@ -13,6 +13,7 @@ from matloop.data.schema import PROPERTIES
 from matloop.screening.chemistry import KnownCompound, nearest_known
 from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
+from matloop.screening.report.explanations import ExplanationWords, explanation_words
 from matloop.screening.report.files import RunFiles, numbers, texts
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.stability import Relaxation, relaxations
@@ -60,6 +61,7 @@ class TargetRow(NamedTuple):
         wanted: Range in words.
         predicted: Predicted value with unit.
         interval: 90 % interval, in the same unit.
+        selected: The same for candidates that were picked, None where there is none.
         probability: Of lying in the wanted range.
         marks: Left end, mean and right end of the interval on the strip.
     """
@@ -69,6 +71,7 @@ class TargetRow(NamedTuple):
     wanted: Words
     predicted: str
     interval: Words
+    selected: Words | None
     probability: float
     marks: tuple[float, float, float]
 
@@ -105,8 +108,10 @@ class Card(NamedTuple):
     cell: tuple[str, str] | None
     cif_name: str
     cif_data: Markup
+    expected_misses: float
     relaxation: Relaxation | None
     novelty: NoveltyWords | None
+    explanation: ExplanationWords | None
 
 
 def strips(run: RunFiles) -> dict[str, Strip]:
@@ -173,8 +178,10 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
         cell=_cell(batch, row),
         cif_name=cif_name,
         cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
+        expected_misses=float(numbers(batch, "expected_misses")[row]),
         relaxation=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
+        explanation=explanation_words(run.explanations, batch.ids[row]),
     )
 
 
@@ -188,11 +195,20 @@ def _target_row(run: RunFiles, batch: CandidateBatch, row: int, strip: Strip) ->
         range_words(run.ranges[name], unit),
         with_unit(number(mean, high - low), unit),
         Words(f"{lower} to {upper}", f"{lower} 至 {upper}"),
+        _selected_interval(batch, row, name),
         float(numbers(batch, f"probability_{name}")[row]),
         tuple(
             round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
         ),  # type: ignore[arg-type]
     )
+
+
+def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | None:
+    low, high = (float(numbers(batch, f"{name}_selected_{end}")[row]) for end in ("lo", "hi"))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return None
+    lower, upper = number(low, high - low), number(high, high - low)
+    return Words(f"{lower} to {upper}", f"{lower} 至 {upper}")
 
 
 def _neighbour_properties(run: RunFiles, known: list[KnownCompound]) -> list[str]:

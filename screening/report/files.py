@@ -50,6 +50,7 @@ class RunFiles:
         held_out: Held-out predictions by property; only where they were kept.
         cifs: Name and text of the CIF of each place of the shortlist.
         novelty: What is known that is like each shortlisted candidate, by its id.
+        explanations: Why each shortlisted candidate is predicted so, by its id.
     """
 
     campaign: Campaign
@@ -60,6 +61,7 @@ class RunFiles:
     held_out: dict[str, HeldOut]
     cifs: dict[int, tuple[str, str]]
     novelty: dict[str, dict[str, Any]]
+    explanations: dict[str, dict[str, Any]]
 
     @functools.cached_property
     def properties(self) -> list[str]:
@@ -132,11 +134,12 @@ def read_run(folder: Path) -> RunFiles:
         cards,
         held_out,
         _cifs(run.cif),
-        _novelty(run.novelty),
+        _finalists(run.novelty),
+        _finalists(run.explanations),
     )
 
 
-def _novelty(path: Path) -> dict[str, dict[str, Any]]:
+def _finalists(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     return {report["candidate_id"]: report for report in json.loads(path.read_text(encoding="utf-8"))["finalists"]}

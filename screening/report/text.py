@@ -189,6 +189,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     (r"not (\d+) to (\d+) elements", r"元素种数不在 \1 至 \2 之间"),
     (r"outside the domain of a surrogate", "超出某个代理模型的适用域"),
     (r"below the ([\d,]+) most probable", r"未进入概率最高的前 \1 名"),
+    (r"expected share of misses above ([\d.]+)", r"预期未达标比例高于 \1"),
     (r"equal to a more probable candidate", "与概率更高的候选材料相同"),
     (r"exploded in relaxation", "弛豫时结构崩溃"),
     (r"ranked, not chosen", "已排序，未入选"),

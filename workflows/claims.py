@@ -1,0 +1,159 @@
+"""What may be claimed of a shortlist: intervals that hold for what was picked, and the share of misses to expect.
+
+Both rest on the packaged crystals, predicted as if they were new by the surrogates of the last scoring stage and ranked
+as candidates are. They hold as far as candidates resemble those crystals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.materials import load_materials
+from matloop.data.schema import property_named
+from matloop.models.selection import AtLeast, Evidence, SelectedErrors, conformal_selection, selection_conditional
+from matloop.screening.ranking import probability_of_all
+from matloop.workflows.potential_stage import stability_of
+from matloop.workflows.stages import Ranges, ScoringTask, features_of, surrogate_of
+
+_SHARED = 0.8
+"""Two targets are judged jointly where at least this share of the labelled rows of either has both labels."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Packaged crystals, predicted as new ones.
+
+    Attributes:
+        score: Probability of meeting all targets by the surrogates, nan where not predicted, shape (m,).
+        errors: Relative error by property, nan where the truth is unknown, each (m,).
+        probability: Probability of meeting each target by property, each (m,).
+        met: Whether the truth meets the target, by property: 1, 0, or nan where it is unknown, each (m,).
+        stability: Probability and truth of the targets that the potential judges, for rows of their own, by property.
+    """
+
+    score: NDArray[np.float64]
+    errors: Mapping[str, NDArray[np.float64]]
+    probability: Mapping[str, NDArray[np.float64]]
+    met: Mapping[str, NDArray[np.float64]]
+    stability: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
+
+
+def known_rows(task: ScoringTask) -> Known:
+    """Predict the packaged crystals as if they were new.
+
+    Args:
+        task: Of the last scoring stage.
+    """
+    materials = load_materials()
+    features = features_of(task, materials)
+    predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
+    score, each = probability_of_all(predictions, task.ranges)
+    truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
+    return Known(
+        score,
+        {name: predictions[name].relative_error(truth[name]) for name in task.ranges},
+        each,
+        {
+            name: np.where(np.isnan(truth[name]), np.nan, _inside(truth[name], *task.ranges[name]))
+            for name in task.ranges
+        },
+        _stability_rows(task),
+    )
+
+
+def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    if task.campaign.potential is None:
+        return {}
+    stability = stability_of(task.folder, task.campaign.potential.name)
+    found = {}
+    for name in set(task.ranges) & set(stability.calibration):
+        prediction, truth = stability.calibration_rows(name)
+        found[name] = prediction.probability_between(*task.ranges[name]), _inside(truth, *task.ranges[name])
+    return found
+
+
+def _inside(values: NDArray[np.float64], lower: float, upper: float) -> NDArray[np.bool_]:
+    return np.asarray((values >= lower) & (values <= upper))
+
+
+def evidence_for(known: Known, ranked: CandidateBatch, ranges: Ranges) -> list[Evidence]:
+    """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
+
+    The ranked passed the cut of every stage, so only crystals count that score as high as the lowest of the ranked.
+    """
+    pieces = []
+    for group in _groups(known, [name for name in ranges if name not in known.stability]):
+        scores = np.prod([ranked.column(f"probability_{name}") for name in group], axis=0)
+        rows = np.logical_and.reduce([np.isfinite(known.met[name]) for name in group])
+        probability = np.prod([known.probability[name] for name in group], axis=0)[rows]
+        met = np.logical_and.reduce([known.met[name][rows] == 1 for name in group])
+        pieces.append(_passed(probability, met, scores))
+    for name, (probability, met) in known.stability.items():
+        pieces.append(_passed(probability, met, ranked.column(f"probability_{name}")))
+    return pieces
+
+
+def _groups(known: Known, names: Sequence[str]) -> list[list[str]]:
+    groups: list[list[str]] = []
+    for name in names:
+        rows = np.isfinite(known.met[name])
+        for group in groups:
+            others = np.isfinite(known.met[group[0]])
+            if (rows & others).sum() >= _SHARED * max(rows.sum(), others.sum()):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+def _passed(probability: NDArray[np.float64], met: NDArray[np.bool_], scores: NDArray[np.float64]) -> Evidence:
+    lowest = np.nanmin(scores) if np.isfinite(scores).any() else np.inf
+    rows = probability >= lowest
+    return Evidence(probability[rows], met[rows], scores)
+
+
+def expected_misses(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+    """The least share of misses that can be promised for a shortlist reaching down to each candidate, shape (n,).
+
+    It is the smallest ``max_false_discovery`` at which conformal selection chooses the candidate: its p-value adjusted
+    after Benjamini and Hochberg.
+    """
+    p_values = conformal_selection(evidence, max_false_discovery=0.5).p_values
+    order = np.argsort(p_values, kind="stable")
+    adjusted = p_values[order] * len(order) / np.arange(1, len(order) + 1)
+    shares = np.empty(len(order))
+    shares[order] = np.minimum(np.minimum.accumulate(adjusted[::-1])[::-1], 1.0)
+    return shares
+
+
+def selected_errors(known: Known, scores: NDArray[np.float64], lowest: float) -> dict[str, SelectedErrors]:
+    """Range of relative errors of what was picked, by property.
+
+    Args:
+        known: Packaged crystals predicted as new ones.
+        scores: Probability of meeting all targets by the surrogates, of all that were ranked.
+        lowest: The lowest of those that were picked.
+    """
+    return {
+        name: selection_conditional(errors, known.score, scores, AtLeast(lowest))
+        for name, errors in known.errors.items()
+        if name not in known.stability
+    }
+
+
+def selected_intervals(
+    task: ScoringTask, shortlisted: CandidateBatch, errors: Mapping[str, SelectedErrors]
+) -> dict[str, NDArray[np.float64]]:
+    """90 % intervals of the shortlisted given that they were picked: columns ``PROPERTY_selected_lo`` and ``_hi``."""
+    features = features_of(task, shortlisted)
+    columns = {}
+    for name, found in errors.items():
+        ends = surrogate_of(task, name).predict(features).interval_of_errors(found.lower, found.upper)
+        columns[f"{name}_selected_lo"], columns[f"{name}_selected_hi"] = ends
+    return columns

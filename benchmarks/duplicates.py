@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -22,6 +23,8 @@ from matloop.data.duplicates import crystal_groups  # noqa: E402
 from matloop.data.materials import load_materials  # noqa: E402
 from matloop.data.structure_distance import structure_fingerprints  # noqa: E402
 from matloop.screening.novelty import novelty_reports  # noqa: E402
+
+warnings.filterwarnings("ignore", "No Pauling electronegativity")  # of noble gases, from the matcher
 
 
 def compare(batch: CandidateBatch) -> None:

@@ -83,7 +83,8 @@ def surrogate(task: Task, family: str) -> str:
         low, high = (forward(end, task.transform) for end in prediction.interval(0.9))
         mean = forward(prediction.mean, task.transform)
         seen = prediction.codes == ""  # rows with an element absent from the training folds get no prediction
-        error[test], width[test] = np.where(seen, np.abs(mean - truth[test]), np.nan), high - low
+        with np.errstate(invalid="ignore"):  # both ends are infinite for a row without prediction
+            error[test], width[test] = np.where(seen, np.abs(mean - truth[test]), np.nan), high - low
         inside[test] = np.where(seen, (truth[test] >= low) & (truth[test] <= high), np.nan)
     kept = np.isfinite(error)
     correlation = spearmanr(width[kept], error[kept]).statistic

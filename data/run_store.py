@@ -9,6 +9,7 @@
     references.parquet     energies of further reference phases, where the run evaluated any
     ranked.parquet         the ranked candidates with cells, predictions and probabilities
     novelty.json           what is known that equals or resembles each shortlisted candidate
+    explanations.json      why each of them is predicted so, what would help it and what would put it out
     shortlist.csv, cif/    what is handed to a lab
     report.html            the same for reading
 """
@@ -78,6 +79,7 @@ class RunDirectory:
     shortlist = property(lambda self: self.folder / "shortlist.csv")
     references = property(lambda self: self.folder / "references.parquet")
     novelty = property(lambda self: self.folder / "novelty.json")
+    explanations = property(lambda self: self.folder / "explanations.json")
 
     def model(self, stage: str, name: str) -> Path:
         """Folder of the surrogate of one property in one stage."""

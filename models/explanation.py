@@ -7,6 +7,8 @@ Contributions are Shapley values: with the base value they add up to the predict
   are training rows evenly spaced by their value; the base value is the mean prediction for them.
 - ``boosted_trees``: path-dependent TreeSHAP as LightGBM computes it, averaged over the boosters; the base value is
   their expected prediction.
+- ``stack``: a weighted mean, so that the contributions of its families are weighted likewise; only where all families
+  that have weight are trees.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from matloop.models.ensembles import BoostedTrees, Ensemble, ExtraTrees
 from matloop.models.prediction import Prediction
+from matloop.models.stack import Stack
 from matloop.models.surrogate import Surrogate
 
 BACKGROUND_ROWS = 100
@@ -55,6 +58,8 @@ def contributions(
         return _of_forest(ensemble, values, background)
     if isinstance(ensemble, BoostedTrees):
         return _of_boosters(ensemble, values)
+    if isinstance(ensemble, Stack):
+        return _of_stack(ensemble, values, background)
     return None
 
 
@@ -163,9 +168,7 @@ def _of_boosters(ensemble: BoostedTrees, values: NDArray[np.float64]) -> Contrib
     return Contributions(base, np.ascontiguousarray(members[:, :-1]), "path-dependent TreeSHAP")
 
 
-def _of_forest(
-    ensemble: ExtraTrees, values: NDArray[np.float64], background: NDArray[np.float64]
-) -> Contributions:
+def _of_forest(ensemble: ExtraTrees, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions:
     from scipy.special import beta
 
     a = ensemble._fitted()
@@ -179,6 +182,22 @@ def _of_forest(
     )  # fmt: skip
     base = float(ensemble.predict(background)[0].mean())
     return Contributions(base, parts, "interventional TreeSHAP")
+
+
+def _of_stack(ensemble: Stack, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
+    members = [contributions(member, values, background) for member in ensemble._fitted]
+    weighted = [
+        (weight, part)
+        for weight, part in zip(ensemble._weights[ensemble._used()], members, strict=True)
+        if part is not None
+    ]
+    if len(weighted) < len(members):
+        return None
+    return Contributions(
+        float(sum(weight * part.base for weight, part in weighted)),
+        np.sum([weight * part.values for weight, part in weighted], axis=0),
+        " and ".join(sorted({part.method for _, part in weighted})),
+    )
 
 
 @numba.njit(cache=True, nogil=True)

@@ -27,6 +27,7 @@ from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
 from matloop.workflows.claims import evidence_for, expected_misses, known_rows, selected_errors, selected_intervals
 from matloop.workflows.clusters import local_workers, run_bounded
+from matloop.workflows.explaining import explain_run
 from matloop.workflows.outcomes import (
     DUPLICATE,
     FIRST_STAGE,
@@ -102,6 +103,7 @@ def screen(
     write_json(run.novelty, {"finalists": novelty(ranked, _references(chosen))})
     clock.lap("shortlist written")
     write_json(run.summary, _summary(chosen, ranges, counts, rows_in, clock, workers))
+    explain_run(run.folder)
     write_report(run.folder)
     return ScreeningRun(run.folder)
 

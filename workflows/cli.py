@@ -197,6 +197,94 @@ def bench_matbench(
     console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
+Data = Annotated[str, typer.Option(help="A .csv, .xlsx or .parquet file with formulas, or materials or transport.")]
+LabelledProperty = Annotated[str, typer.Option("--property", help="Such as band_gap, or its column band_gap_exp.")]
+LabelledColumn = Annotated[str | None, typer.Option(help="Column of its values, in the unit of the property.")]
+FormulaColumn = Annotated[str, typer.Option(help="Column of the formulas of a file.")]
+Direction = Annotated[str, typer.Option(help="Whether high or low values are wanted: max or min.")]
+OneFamily = Annotated[str, typer.Option(help="Model family.")]
+FeatureNames = Annotated[list[str] | None, typer.Option("--features", help="Featurizer; may be repeated.")]
+Scale = Annotated[str, typer.Option(help="Scale the model works on: identity or log10.")]
+Results = Annotated[Path | None, typer.Option(help="Folder of the results; by default runs/NAME-DATE-TIME.")]
+SeedWorkers = Annotated[int, typer.Option(min=1, max=256, help="Seeds worked on at once.")]
+
+
+@bench_commands.command("discovery")
+def bench_discovery(
+    data: Data,
+    property_: LabelledProperty,
+    direction: Direction = "max",
+    top: Annotated[str, typer.Option(help="Share of the rows that counts as the best, such as 1%.")] = "1%",
+    seeds: Annotated[int, typer.Option(help="Number of random splits.")] = 10,
+    labelled: Annotated[str, typer.Option(help="Share of the rows labelled from the start.")] = "50%",
+    shortlist: Annotated[int | None, typer.Option(help="Rows on the shortlist; by default the top share.")] = None,
+    max_false_discovery: Annotated[float, typer.Option(help="Share of misses allowed in conformal selection.")] = 0.1,
+    batch: Annotated[int, typer.Option(help="Rows labelled in each round.")] = 20,
+    rounds: Annotated[int, typer.Option(help="Rounds of labelling and training again.")] = 0,
+    family: OneFamily = "extra_trees",
+    features_: FeatureNames = None,
+    transform: Scale = "identity",
+    column: LabelledColumn = None,
+    formula_column: FormulaColumn = "formula",
+    output: Results = None,
+    workers: SeedWorkers = 1,
+) -> None:
+    """Replay on labelled data: does the shortlist find the best, and how much sooner than drawing at random?"""
+    from rich.console import Console
+
+    from matloop.workflows.benchmarks.discovery import run_discovery
+    from matloop.workflows.benchmarks.discovery_report import print_discovery, write_discovery
+    from matloop.workflows.benchmarks.discovery_settings import DiscoverySettings, share_named
+    from matloop.workflows.benchmarks.labelled import model_choice, read_labelled
+    from matloop.workflows.benchmarks.matbench_report import new_folder
+
+    settings = DiscoverySettings(
+        direction, share_named(top), seeds, share_named(labelled), shortlist, max_false_discovery, batch, rounds,
+        model_choice(family, transform),
+    )  # fmt: skip
+    rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
+    folder = new_folder(output, f"discovery-{rows.known.name}")
+    run = run_discovery(rows, settings, workers=workers)
+    write_discovery(run, folder)
+    console = Console()
+    print_discovery(run, console)
+    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+@bench_commands.command("calibration")
+def bench_calibration(
+    data: Data,
+    property_: LabelledProperty,
+    direction: Direction = "max",
+    splits: Annotated[int, typer.Option(help="Number of random splits.")] = 10,
+    held_out: Annotated[str, typer.Option(help="Share of the rows that is predicted.")] = "35%",
+    family: OneFamily = "extra_trees",
+    features_: FeatureNames = None,
+    transform: Scale = "identity",
+    column: LabelledColumn = None,
+    formula_column: FormulaColumn = "formula",
+    output: Results = None,
+    workers: SeedWorkers = 1,
+) -> None:
+    """Test on labelled data whether intervals hold: overall, among the best, far from the training data."""
+    from rich.console import Console
+
+    from matloop.workflows.benchmarks.calibration import CalibrationSettings, run_calibration
+    from matloop.workflows.benchmarks.calibration_report import print_calibration, write_calibration
+    from matloop.workflows.benchmarks.discovery_settings import share_named
+    from matloop.workflows.benchmarks.labelled import model_choice, read_labelled
+    from matloop.workflows.benchmarks.matbench_report import new_folder
+
+    settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
+    rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
+    folder = new_folder(output, f"calibration-{rows.known.name}")
+    run = run_calibration(rows, settings, workers=workers)
+    write_calibration(run, folder)
+    console = Console()
+    print_calibration(run, console)
+    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

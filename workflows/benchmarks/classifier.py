@@ -48,7 +48,7 @@ class Classifier:
             ModelError: If there are too few rows or groups.
         """
         mean, _ = out_of_fold(make, values, target, groups)
-        return cls.fit_to(mean, make().fit(values, target), target)
+        return cls.fit_to(mean, make().fit(values, target, groups=groups), target)
 
     @classmethod
     def fit_to(cls, mean: NDArray[np.float64], ensemble: Ensemble, target: NDArray[np.float64]) -> Classifier:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -126,8 +127,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write one JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    """Write one JSON file, whole or not at all; nan becomes null, as JSON has no nan.
+
+    Raises:
+        ValueError: For an infinite number, which JSON does not have either.
+    """
+    write_text(path, json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _without_nan(inner) for name, inner in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(inner) for inner in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

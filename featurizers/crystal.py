@@ -61,22 +61,24 @@ class Density:
 class Symmetry:
     """Space group number and crystal system (1 cubic to 7 triclinic, matminer's numbering).
 
-    A batch that already knows its space groups (column ``space_group_number``, as substituted candidates inherit from
-    their parent) is believed; otherwise each crystal is analysed with moyo at a tolerance of 0.1 Å.
+    A candidate that already knows its space group (column ``space_group_number``, as substituted candidates inherit
+    from their parent) is believed; any other crystal is analysed with moyo at a tolerance of 0.1 Å.
     """
 
     name = "symmetry"
-    version = "1"
+    version = "2"
     needs_crystal = True
     parameters: Mapping[str, Any] = {"symprec": SYMMETRY_TOLERANCE}
     feature_names = ("spacegroup_num", "crystal_system_int")
 
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 2)."""
+        numbers = np.full(len(batch), np.nan)
         if "space_group_number" in batch.table.column_names:
             numbers = batch.column("space_group_number").astype(float)
-        else:
-            numbers = space_group_numbers(_crystals(batch))
+        unknown = np.flatnonzero(np.isnan(numbers))
+        if len(unknown):
+            numbers[unknown] = space_group_numbers(_crystals(batch).take(unknown))
         known = np.isfinite(numbers)
         systems = np.where(known, crystal_systems(np.where(known, numbers, 1)), np.nan)
         codes = np.where(known, no_codes(len(batch)), "E-FEATURE-FAILED")

@@ -7,26 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.ensembles import Ensemble
 
 
-def validate_ensemble(make: Callable[[], Ensemble]) -> None:
-    """Hold a family to its contract on a small synthetic regression.
+def validate_ensemble(
+    make: Callable[[], Ensemble], *, sample: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+) -> None:
+    """Hold a family to its contract on a small regression.
 
     Checked: shapes and types, spread not negative, same seed gives the same numbers, each row is predicted on its own
     (batch size does not matter), it learns (error below that of the mean), and it survives being saved and loaded.
 
     Args:
         make: Makes an unfitted ensemble; called several times.
+        sample: Features (200, k) and targets (200,) that it can learn, for a family that does not take any features;
+            synthetic where left out.
 
     Raises:
         ModelError: Naming the first clause that is broken.
     """
-    random = np.random.default_rng(7)
-    values = random.normal(size=(200, 6))
-    target = values[:, 0] * 2 + np.abs(values[:, 1]) + 0.05 * random.normal(size=200)
+    values, target = sample or _synthetic()
     train, test = values[:150], values[150:]
     ensemble = make().fit(train, target[:150])
     mean, spread = ensemble.predict(test)
@@ -43,11 +46,18 @@ def validate_ensemble(make: Callable[[], Ensemble]) -> None:
         "it predicts no better than the mean of the training rows",
     )
     importances = ensemble.importances()
-    _require(importances.shape == (6,) and bool(np.isclose(importances.sum(), 1)), "importances do not sum to 1")
+    width = values.shape[1]
+    _require(importances.shape == (width,) and bool(np.isclose(importances.sum(), 1)), "importances do not sum to 1")
     with tempfile.TemporaryDirectory() as folder:
         ensemble.save(Path(folder))
         loaded, _ = type(ensemble).load(Path(folder)).predict(test)
     _require(bool(np.allclose(loaded, mean, rtol=1e-9)), "it predicts differently after being saved and loaded")
+
+
+def _synthetic() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    random = np.random.default_rng(7)
+    values = random.normal(size=(200, 6))
+    return values, values[:, 0] * 2 + np.abs(values[:, 1]) + 0.05 * random.normal(size=200)
 
 
 def _require(held: bool, clause: str) -> None:

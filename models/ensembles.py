@@ -226,6 +226,9 @@ class BoostedTrees:
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation over the boosters, each (n,)."""
+        known = self._fitted()[0].num_feature()
+        if values.shape[1] != known:
+            raise ModelError(f"{values.shape[1]} features", f"the {known} it was fitted on")
         members = np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()])
         return members.mean(axis=0), members.std(axis=0)
 

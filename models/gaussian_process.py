@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.ensembles import read_arrays
-from matloop.models.inputs import Scaling, in_blocks, slope_shares
+from matloop.models.inputs import Scaling, filled_up, in_blocks, slope_shares
 
 _FEWEST_ROWS = 5
 _VARIANCE_KEPT = 0.99
@@ -48,7 +48,7 @@ class GaussianProcess:
     family: ClassVar[str] = "gaussian_process"
 
     def __init__(
-        self, *, rows: int = 2000, components: int = 40, tuning_rows: int = 500, rounds: int = 40, seed: int = 0
+        self, *, rows: int = 2000, components: int = 80, tuning_rows: int = 500, rounds: int = 40, seed: int = 0
     ) -> None:
         self.parameters: dict[str, Any] = {
             "rows": rows, "components": components, "tuning_rows": tuning_rows, "rounds": rounds, "seed": seed
@@ -94,10 +94,13 @@ class GaussianProcess:
         a, solved = self._fitted(), self._solution()
         scaling, (centre, deviation) = Scaling.from_arrays(a), a["level"]
         signal, noise = a["variances"]
+        axes, precision = filled_up(a["axes"]), filled_up(solved.precision)
+        count, components = a["points"].shape
 
         def evaluate(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-            covariance = signal * _matern(_distances(scaling.apply(rows) @ a["axes"], a["points"]))
-            explained = ((covariance @ solved.precision) * covariance).sum(axis=1)
+            along = (scaling.apply(rows) @ axes)[:, :components]
+            covariance = signal * _matern(_distances(along, a["points"]))
+            explained = ((covariance @ precision)[:, :count] * covariance).sum(axis=1)
             variance = np.maximum(signal - explained, 0.0) + noise
             return np.column_stack([centre + deviation * (covariance @ solved.weights), deviation * np.sqrt(variance)])
 

@@ -72,7 +72,7 @@ def in_blocks(
     """Mean and spread of n rows, evaluated 64 at a time.
 
     The last digits of a matrix product depend on its size. In blocks of one size, the last filled up, a row gets the
-    same numbers alone and among any others.
+    same numbers alone and among any others; see also :func:`filled_up`.
 
     Args:
         evaluate: Mean and spread, shape (64, 2), of rows of the inputs.
@@ -85,6 +85,18 @@ def in_blocks(
     parts = [evaluate(*(rows[at : at + _BLOCK] for rows in padded)) for at in range(0, len(padded[0]), _BLOCK)]
     moments = np.concatenate(parts)[:count]
     return moments[:, 0].copy(), moments[:, 1].copy()
+
+
+def filled_up(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A matrix with zero columns behind its own, as many as make a multiple of 64.
+
+    Matrix products are computed in tiles of a few rows and columns. Where the last columns do not fill theirs, the last
+    digits of a row can depend on its place among the others.
+
+    >>> filled_up(np.ones((3, 70))).shape
+    (3, 128)
+    """
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % _BLOCK)))
 
 
 def slope_shares(slopes: NDArray[np.float64]) -> NDArray[np.float64]:

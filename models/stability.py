@@ -78,12 +78,13 @@ class Stability:
     Attributes:
         elements: Energies of the elements that formation energies count from.
         hull: Of the formation energies of the reference phases.
-        calibration: By property: predictions for packaged crystals, ascending, and the residuals that go with them.
+        calibration: By property: predictions for packaged crystals, ascending, the residuals and the rows of
+            :func:`matloop.data.materials.load_materials` that go with them.
     """
 
     elements: ElementalReferences
     hull: Hull
-    calibration: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    calibration: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]
 
     @classmethod
     def fit(cls, packaged: PhaseEnergies, further: PhaseEnergies | None = None) -> Stability:
@@ -91,7 +92,8 @@ class Stability:
 
         Each packaged crystal is judged against a hull without the phases of its own composition, as a new compound is:
         one that breaks the hull has a negative distance then. Four of five packaged crystals lie within 50 meV/atom of
-        the hull; of candidates nobody has made fewer do, so a probability learnt here is rather too high.
+        the hull; of candidates nobody has made fewer do, so a probability learnt here is rather too high. For a
+        candidate whose composition is among the references it is rather too low: it meets its own composition there.
 
         Args:
             packaged: Energies of the packaged crystals by the potential, in the order of
@@ -104,8 +106,8 @@ class Stability:
         materials = load_materials()
         truth = {name: materials.column(property_named(name).column("dft")) for name in _STABILITY}
         elements = ElementalReferences.fitted(packaged, truth["formation_energy_per_atom"])
-        phases = packaged if further is None else packaged.joined(further)
-        formation = elements.formation_energies(phases)
+        # Further phases lower the hull of candidates; the truth of packaged crystals is their database's own hull.
+        formation = elements.formation_energies(packaged)
         hull = Hull(formation.joined(elements.elements()))
         known = np.flatnonzero(
             np.isfinite(truth["energy_above_hull"]) & np.isfinite(formation.energies[: len(materials)])
@@ -120,7 +122,10 @@ class Stability:
             used = np.isfinite(values) & np.isfinite(truth[name][known])
             order = np.argsort(values[used], kind="stable")
             residuals = truth[name][known][used] - _possible(name, values[used])
-            calibration[name] = values[used][order], residuals[order]
+            calibration[name] = values[used][order], residuals[order], known[used][order]
+        if further is not None:
+            phases = elements.formation_energies(packaged.joined(further))
+            hull = Hull(phases.joined(elements.elements()))
         return cls(elements, hull, calibration)
 
     def predict(self, candidates: PhaseEnergies) -> tuple[dict[str, LocalPrediction], HullDistances]:
@@ -137,17 +142,25 @@ class Stability:
         values = {"energy_above_hull": distances.energy_above_hull, "formation_energy_per_atom": formation.energies}
         return {name: self._local(name, values[name], distances.codes) for name in _STABILITY}, distances
 
-    def calibration_rows(self, name: str) -> tuple[LocalPrediction, NDArray[np.float64]]:
-        """Predictions for the m packaged crystals the calibration rests on, and the truth, shape (m,).
+    def calibration_rows(
+        self, name: str, lower: float, upper: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+        """The packaged crystals the calibration rests on, predicted from the others.
 
-        Each is one of the 300 residuals its own prediction is made of, which makes the predictions better than those of
-        new candidates by a third of a percent.
+        Returns:
+            Their rows, the probability of lying in [lower, upper] without their own residual, and whether they do, each
+            of shape (m,).
         """
-        values, residuals = self.calibration[name]
-        return self._local(name, values, np.full(len(values), "")), _possible(name, values) + residuals
+        values, residuals, rows = self.calibration[name]
+        truth = _possible(name, values) + residuals
+        inside = (truth >= lower) & (truth <= upper)
+        prediction = self._local(name, values, np.full(len(values), ""))
+        k = prediction.residuals.shape[1]
+        share = prediction.probability_between(lower, upper)
+        return rows, np.clip((k * share - inside) / (k - 1), 0, 1), inside
 
     def _local(self, name: str, values: NDArray[np.float64], codes: NDArray[np.str_]) -> LocalPrediction:
-        known, residuals = self.calibration[name]
+        known, residuals, _ = self.calibration[name]
         k = min(NEIGHBOURS, len(known))
         # The k nearest of sorted values are a window; it is centred on the value and pushed inside at the ends.
         at = np.searchsorted(known, np.nan_to_num(values)) - k // 2

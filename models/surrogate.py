@@ -114,7 +114,7 @@ class Surrogate:
 
         mean, plain_spread = out_of_fold(make, values, truth, group)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
-        ensemble = make().fit(values, truth)
+        ensemble = make().fit(values, truth, groups=group)
         domain = Domain.fit(values, ensemble.importances(), group)
         calibration = Calibration.fit(truth, mean, spread, domain.own)
         labelled = int(np.isfinite(target).sum())

@@ -43,7 +43,8 @@ def out_of_fold(
         )
     mean, spread = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups):
-        mean[held_out], spread[held_out] = make().fit(values[train], target[train]).predict(values[held_out])
+        ensemble = make().fit(values[train], target[train], groups=groups[train])
+        mean[held_out], spread[held_out] = ensemble.predict(values[held_out])
     return mean, spread
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,21 @@ from matloop.data.schema import property_named
 from matloop.screening.campaign import Campaign
 
 
-def write_shortlist(run: RunDirectory, ranked: CandidateBatch, campaign: Campaign) -> None:
+def write_shortlist(
+    run: RunDirectory, ranked: CandidateBatch, campaign: Campaign, *, novelty: Iterable[Mapping[str, Any]] = ()
+) -> None:
     """Write ``shortlist.csv`` and one CIF per shortlisted crystal.
 
     Args:
         run: Where to.
         ranked: The ranked candidates, with ``shortlisted`` = 1, 2, 3 ... for the chosen ones and 0 for the others.
         campaign: Names the properties.
+        novelty: What ``novelty.json`` says of each finalist; its label goes into the CSV.
     """
     place = ranked.column("shortlisted")
     chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
+    if labels := {report["candidate_id"]: str(report["novelty"]) for report in novelty}:
+        chosen = chosen.with_columns(novelty=[labels.get(name) for name in chosen.ids])
     columns = _columns(campaign)
     rows = chosen.table.select([name for name, _ in columns if name in chosen.table.column_names]).to_pylist()
     header = [label for name, label in columns if name in chosen.table.column_names]
@@ -42,7 +48,7 @@ def safe_name(text: str) -> str:
 
 
 def _columns(campaign: Campaign) -> list[tuple[str, str]]:
-    """Columns of the CSV and their headings."""
+    """Columns of the CSV and their headings; those of stages that did not run are left out."""
     columns = [("shortlisted", "place"), ("candidate_id", "candidate_id"), ("formula", "formula")]
     columns += [("space_group_number", "space_group_number"), ("probability", "probability_of_all_targets")]
     for target in campaign.targets:
@@ -56,8 +62,18 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
             (f"{known.name}_selected_hi", f"{known.name} 90 % given selection to{unit}"),
             (f"probability_{known.name}", f"probability_{known.name}"),
         ]
-    columns.append(("expected_misses", "expected_share_of_misses_down_to_here"))
-    return [*columns, ("in_domain", "in_domain"), ("origin", "origin")]
+    columns += [
+        ("relaxation_outcome", "relaxation_outcome"),
+        ("relaxation_largest_force", "relaxation_largest_force (eV/Å)"),
+        ("hull_distance", "hull_distance (eV/atom)"),
+        ("hull_products", "hull_products"),
+        ("hull_sparse", "hull_sparse"),
+        ("expected_misses", "expected_share_of_misses_among_ranked"),
+        ("novelty", "novelty"),
+        ("in_domain", "in_domain"),
+        ("origin", "origin"),
+    ]
+    return columns
 
 
 def _rounded(value: Any) -> Any:

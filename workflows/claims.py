@@ -1,7 +1,8 @@
 """What may be claimed of a shortlist: intervals that hold for what was picked, and the share of misses to expect.
 
-Both rest on the packaged crystals, predicted as if they were new by the surrogates of the last scoring stage and ranked
-as candidates are. They hold as far as candidates resemble those crystals.
+Both rest on the packaged crystals, predicted as if they were new by the surrogates of the last scoring stage, filtered
+and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. What is claimed holds as far as
+candidates resemble those crystals.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from matloop.data.schema import property_named
 from matloop.models.selection import AtLeast, Evidence, SelectedErrors, conformal_selection, selection_conditional
 from matloop.screening.ranking import probability_of_all
 from matloop.workflows.potential_stage import stability_of
-from matloop.workflows.stages import Ranges, ScoringTask, features_of, surrogate_of
+from matloop.workflows.stages import Ranges, ScoringTask, build_filters, features_of, surrogate_of
 
 _SHARED = 0.8
 """Two targets are judged jointly where at least this share of the labelled rows of either has both labels."""
@@ -29,18 +30,20 @@ class Known:
     """Packaged crystals, predicted as new ones.
 
     Attributes:
-        score: Probability of meeting all targets by the surrogates, nan where not predicted, shape (m,).
+        score: Probability of meeting all targets by the surrogates, nan where not predicted, outside a domain or taken
+            out by a filter, shape (m,).
         errors: Relative error by property, nan where the truth is unknown, each (m,).
         probability: Probability of meeting each target by property, each (m,).
         met: Whether the truth meets the target, by property: 1, 0, or nan where it is unknown, each (m,).
-        stability: Probability and truth of the targets that the potential judges, for rows of their own, by property.
+        stability: Of the targets that the potential judges, by property: rows, probability of meeting the target, and
+            whether it is met.
     """
 
     score: NDArray[np.float64]
     errors: Mapping[str, NDArray[np.float64]]
     probability: Mapping[str, NDArray[np.float64]]
     met: Mapping[str, NDArray[np.float64]]
-    stability: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
+    stability: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]
 
 
 def known_rows(task: ScoringTask) -> Known:
@@ -53,9 +56,14 @@ def known_rows(task: ScoringTask) -> Known:
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
     score, each = probability_of_all(predictions, task.ranges)
+    admitted = np.ones(len(materials), bool)
+    for filter_ in build_filters(task.campaign):
+        admitted &= filter_.judge(materials.with_columns(known=np.zeros(len(materials), bool))).keep
+    if not task.campaign.shortlist.explore:
+        admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
     truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
     return Known(
-        score,
+        np.where(admitted, score, np.nan),
         {name: predictions[name].relative_error(truth[name]) for name in task.ranges},
         each,
         {
@@ -66,35 +74,38 @@ def known_rows(task: ScoringTask) -> Known:
     )
 
 
-def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:
     if task.campaign.potential is None:
         return {}
     stability = stability_of(task.folder, task.campaign.potential.name)
-    found = {}
-    for name in set(task.ranges) & set(stability.calibration):
-        prediction, truth = stability.calibration_rows(name)
-        found[name] = prediction.probability_between(*task.ranges[name]), _inside(truth, *task.ranges[name])
-    return found
+    judged = set(task.ranges) & set(stability.calibration)
+    return {name: stability.calibration_rows(name, *task.ranges[name]) for name in judged}
 
 
 def _inside(values: NDArray[np.float64], lower: float, upper: float) -> NDArray[np.bool_]:
     return np.asarray((values >= lower) & (values <= upper))
 
 
-def evidence_for(known: Known, ranked: CandidateBatch, ranges: Ranges) -> list[Evidence]:
+def evidence_for(known: Known, ranked: CandidateBatch, ranges: Ranges, *, cut: float) -> list[Evidence]:
     """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
 
-    The ranked passed the cut of every stage, so only crystals count that score as high as the lowest of the ranked.
+    Args:
+        known: Packaged crystals predicted as new ones.
+        ranked: Candidates that passed every stage.
+        ranges: Wanted range of each target.
+        cut: The lowest score with which a candidate passed the last scoring stage; crystals below it do not count.
     """
+    passed = known.score >= cut
     pieces = []
     for group in _groups(known, [name for name in ranges if name not in known.stability]):
         scores = np.prod([ranked.column(f"probability_{name}") for name in group], axis=0)
-        rows = np.logical_and.reduce([np.isfinite(known.met[name]) for name in group])
-        probability = np.prod([known.probability[name] for name in group], axis=0)[rows]
-        met = np.logical_and.reduce([known.met[name][rows] == 1 for name in group])
-        pieces.append(_passed(probability, met, scores))
-    for name, (probability, met) in known.stability.items():
-        pieces.append(_passed(probability, met, ranked.column(f"probability_{name}")))
+        rows = passed & np.logical_and.reduce([np.isfinite(known.met[name]) for name in group])
+        probability = np.prod([known.probability[name] for name in group], axis=0)
+        met = np.logical_and.reduce([known.met[name] == 1 for name in group])
+        pieces.append(Evidence(probability[rows], met[rows], scores))
+    for name, (rows, probability, met) in sorted(known.stability.items()):
+        counted = passed[rows]
+        pieces.append(Evidence(probability[counted], met[counted], ranked.column(f"probability_{name}")))
     return pieces
 
 
@@ -112,17 +123,12 @@ def _groups(known: Known, names: Sequence[str]) -> list[list[str]]:
     return groups
 
 
-def _passed(probability: NDArray[np.float64], met: NDArray[np.bool_], scores: NDArray[np.float64]) -> Evidence:
-    lowest = np.nanmin(scores) if np.isfinite(scores).any() else np.inf
-    rows = probability >= lowest
-    return Evidence(probability[rows], met[rows], scores)
-
-
 def expected_misses(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
-    """The least share of misses that can be promised for a shortlist reaching down to each candidate, shape (n,).
+    """Expected share of misses among all ranked candidates that are at least as well supported as each, shape (n,).
 
     It is the smallest ``max_false_discovery`` at which conformal selection chooses the candidate: its p-value adjusted
-    after Benjamini and Hochberg.
+    after Benjamini and Hochberg. It speaks of all ranked down to there, not of a few picked among them; with several
+    pieces of evidence it is not proved (see :func:`matloop.models.selection.conformal_selection`).
     """
     p_values = conformal_selection(evidence, max_false_discovery=0.5).p_values
     order = np.argsort(p_values, kind="stable")
@@ -150,10 +156,14 @@ def selected_errors(known: Known, scores: NDArray[np.float64], lowest: float) ->
 def selected_intervals(
     task: ScoringTask, shortlisted: CandidateBatch, errors: Mapping[str, SelectedErrors]
 ) -> dict[str, NDArray[np.float64]]:
-    """90 % intervals of the shortlisted given that they were picked: columns ``PROPERTY_selected_lo`` and ``_hi``."""
+    """90 % intervals of the shortlisted given that they were picked: columns ``PROPERTY_selected_lo`` and ``_hi``.
+
+    ``PROPERTY_selected_exact`` is 0 where too few crystals rank as high and those ranked next had to stand in for them.
+    """
     features = features_of(task, shortlisted)
     columns = {}
     for name, found in errors.items():
         ends = surrogate_of(task, name).predict(features).interval_of_errors(found.lower, found.upper)
         columns[f"{name}_selected_lo"], columns[f"{name}_selected_hi"] = ends
+        columns[f"{name}_selected_exact"] = np.full(len(shortlisted), float(found.exact))
     return columns

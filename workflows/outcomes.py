@@ -137,16 +137,29 @@ def check_conservation(rows_in: int, counts: OutcomeCounts) -> None:
         )
 
 
+def filter_stages(campaign: Campaign) -> list[str]:
+    """Stage of each filter, by the name the campaign gives it; a filter named again is told by its number there."""
+    names: list[str] = []
+    for number, entry in enumerate(campaign.filters, start=1):
+        name = f"filter {entry.name}"
+        names.append(f"filter {number} {entry.name}" if name in names else name)
+    return names
+
+
 def stage_names(campaign: Campaign) -> list[str]:
     """Stages at which a candidate of this campaign can end, in order."""
-    names = ["intake", *(f"filter {entry.name}" for entry in campaign.filters)]
+    names = ["intake", *filter_stages(campaign)]
     names += ["features", "surrogates", "domain", "ranking"]
     names += ["structure"] * (campaign.structure is not None) + ["potential"] * (campaign.potential is not None)
     return [*names, "shortlist"]
 
 
 def funnel(campaign: Campaign, counts: OutcomeCounts, rows_in: int) -> list[dict[str, Any]]:
-    """Stage by stage: how many went in, how many stayed, and what became of the others."""
+    """Stage by stage: how many went in, how many stayed, and what became of the others.
+
+    Raises:
+        RunError: If the last stage leaves others than the shortlisted; an outcome has a stage that is not told then.
+    """
     stages, remaining = [], rows_in
     for name in stage_names(campaign):
         lost = {(outcome, reason): n for (stage, outcome, reason), n in counts.items() if stage == name and n}
@@ -155,4 +168,11 @@ def funnel(campaign: Campaign, counts: OutcomeCounts, rows_in: int) -> list[dict
         reasons = [{"outcome": o, "reason": r, "rows": n} for (o, r), n in sorted(lost.items(), key=lambda x: -x[1])]
         stages.append({"stage": name, "rows_in": remaining, "rows_out": left, "lost": reasons})
         remaining = left
+    shortlisted = by_outcome(counts).get(SHORTLISTED, 0)
+    if remaining != shortlisted:
+        raise RunError(
+            f"the funnel leaves {remaining} rows and {shortlisted} are shortlisted",
+            "equal numbers",
+            "report this as a bug",
+        )
     return stages

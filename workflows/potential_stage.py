@@ -21,7 +21,7 @@ from matloop.models.hull import HullDistances, PhaseEnergies, packaged_reference
 from matloop.models.potentials import Potential, energy_source, potential_named
 from matloop.models.relaxation import Outcome, RelaxationLimits
 from matloop.models.stability import Stability
-from matloop.screening.ranking import probability_of_all
+from matloop.screening.campaign import PotentialStage
 from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes, counted
 from matloop.workflows.stages import PartitionResult, ScoringTask, best_rows, features_of, judge, predict
 
@@ -55,16 +55,19 @@ def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> Par
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
     relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
     outcome.set(rows, QUARANTINED, STAGE, relaxed.column("relaxation_code"))
-    outcome.set(rows[relaxed.column("relaxation_outcome") == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
+    ends = relaxed.column("relaxation_outcome")
+    outcome.set(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
+    # What time cut short would end elsewhere on another machine: its energy must not decide a rank.
+    cut_short = (ends == Outcome.NOT_CONVERGED) & (relaxed.column("relaxation_steps") < settings.steps)
+    outcome.set(rows[cut_short], QUARANTINED, STAGE, "E-POTENTIAL-TIMEOUT")
     outcome.explain(rows, dict(enumerate(relaxed.column("relaxation_detail"))))
     rows = rows[outcome.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
     stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
-    surrogates = predict(task, features_of(task, survivors))
-    predictions = {**surrogates, **stability}
+    predictions = {**predict(task, features_of(task, survivors)), **stability}
     columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome)
-    columns["probability_by_surrogates"] = probability_of_all(surrogates, task.ranges)[0]
+    columns["probability_before_relaxing"] = survivors.column("probability")
     columns |= _hull_columns(distances)
     told = {
         name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
@@ -74,20 +77,35 @@ def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> Par
     return PartitionResult(counted(table), best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
 
 
-def evaluate_references(name: str, batch: CandidateBatch, packaged: bool) -> pa.Table:
-    """Energies of reference phases by a potential.
+def evaluate_references(stage: PotentialStage, batch: CandidateBatch, packaged: bool) -> pa.Table:
+    """Energies of reference phases by a potential, each crystal under guard.
+
+    Further references are relaxed as candidates are; packaged ones are evaluated as they are, in cells that density
+    functional theory relaxed.
 
     Args:
-        name: The potential.
+        stage: Names the potential.
         batch: Crystals.
         packaged: Whether they are the packaged ones.
 
     Returns:
-        Columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none) and ``packaged``.
+        Columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none), ``code`` (why there is
+        none) and ``packaged``.
     """
-    energies = pa.array(_potential(name).energies(batch), from_pandas=True)
-    flags = np.full(len(batch), packaged)
-    return pa.table({"id": batch.ids, "formula": batch.formulas, "energy_per_atom": energies, "packaged": flags})
+    n = len(batch)
+    energies, codes = np.full(n, np.nan), np.full(n, "E-POTENTIAL-CRYSTAL", dtype=object)
+    if batch.crystals is not None:
+        limits = RelaxationLimits(
+            largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
+        )
+        relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
+        energies, codes = relaxed.column("relaxation_energy"), relaxed.column("relaxation_code")
+    return pa.table(
+        {
+            "id": batch.ids, "formula": batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
+            "code": codes, "packaged": np.full(n, packaged),
+        }
+    )  # fmt: skip
 
 
 def references_are_packaged(name: str) -> bool:

@@ -20,6 +20,7 @@ from matloop.data.errors import RunError
 from matloop.data.materials import EmbeddedCrystals
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.run_store import RunDirectory, write_json, write_table, write_text
+from matloop.models.potentials import energy_source, potential_named
 from matloop.screening.campaign import Campaign, PotentialStage
 from matloop.screening.campaign_file import write_campaign
 from matloop.screening.ranking import ranking_order
@@ -48,7 +49,7 @@ from matloop.workflows.validation import checked_campaign
 
 PARTITION_ROWS = 10_000
 CRYSTAL_PARTITION_ROWS = 500
-REFERENCE_ROWS = 200
+REFERENCE_ROWS = 20
 
 
 def screen(
@@ -92,15 +93,17 @@ def screen(
             task = replace(task, stage="structure")
             ranked = _score_crystals(engine, task, ranked)
             clock.lap("crystals scored")
+        cut = _cut(task, ranked, counts)
         if chosen.potential is not None:
             ranked = _relax(engine, task, ranked)
             clock.lap("candidates relaxed")
-        ranked = _shortlist(engine, task, ranked)
+        ranked = _shortlist(engine, task, ranked, cut=cut)
         clock.lap("shortlist chosen")
     check_conservation(rows_in, counts)
     write_table(run.ranked, ranked.to_arrow())
-    write_shortlist(run, ranked, chosen)
-    write_json(run.novelty, {"finalists": novelty(ranked, _references(chosen))})
+    reports = novelty(ranked, _references(chosen))
+    write_shortlist(run, ranked, chosen, novelty=reports)
+    write_json(run.novelty, {"finalists": reports})
     clock.lap("shortlist written")
     write_json(run.summary, _summary(chosen, ranges, counts, rows_in, clock, workers))
     explain_run(run.folder)
@@ -170,7 +173,9 @@ class _Engine:
         for result in run_bounded(self.client, function, calls, in_flight=self.in_flight):
             self.counts.update(result.counts)
             self.watch.advance(sum(result.counts.values()), _tally(self.counts))
-            merged = result.best if best is None else pa.concat_tables([best, result.best], promote_options="default")
+            merged = (
+                result.best if best is None else pa.concat_tables([best, result.best], promote_options="permissive")
+            )
             order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
             best = merged.take(pa.array(order[:keep]))
         if best is None:
@@ -203,9 +208,9 @@ def _ranges(campaign: Campaign, cards: dict[str, dict[str, Any]]) -> dict[str, t
 
 def _score(engine: _Engine, task: ScoringTask, sources: list[Any], rows_in: int) -> CandidateBatch:
     """First stage: everything the sources give; returns the most probable."""
-    keep = task.settings.keep
-    ranked = engine.stage("scoring candidates", rows_in, score_partition, _partitions(task, sources), keep)
-    settle(engine.counts, "ranking", len(ranked), f"below the {keep:,} most probable")
+    calls = _partitions(task, sources)
+    ranked = engine.stage("scoring candidates", rows_in, score_partition, calls, task.settings.keep)
+    settle(engine.counts, "ranking", len(ranked), _below(task))
     return distinct(ranked, engine.counts, "ranking")
 
 
@@ -216,7 +221,7 @@ def _score_crystals(engine: _Engine, task: ScoringTask, survivors: CandidateBatc
     parts = enumerate(survivors.slices(CRYSTAL_PARTITION_ROWS))
     calls = ((task, index, Intake(part, [])) for index, part in parts)
     ranked = engine.stage("scoring crystals", len(survivors), score_partition, calls, task.settings.keep)
-    settle(engine.counts, task.stage, len(ranked), f"below the {task.settings.keep:,} most probable")
+    settle(engine.counts, task.stage, len(ranked), _below(task))
     return ranked
 
 
@@ -235,16 +240,27 @@ def _relax(engine: _Engine, task: ScoringTask, survivors: CandidateBatch) -> Can
     return distinct(ranked, engine.counts, POTENTIAL_STAGE)
 
 
-def _shortlist(engine: _Engine, task: ScoringTask, ranked: CandidateBatch) -> CandidateBatch:
+def _cut(task: ScoringTask, survivors: CandidateBatch, counts: OutcomeCounts) -> float:
+    """The lowest probability that passed the last scoring stage; 0 where all passed."""
+    if not any(reason == _below(task) for _, _, reason in counts):
+        return 0.0
+    return float(survivors.column("probability").min())
+
+
+def _below(task: ScoringTask) -> str:
+    return f"below the {task.settings.keep:,} most probable"
+
+
+def _shortlist(engine: _Engine, task: ScoringTask, ranked: CandidateBatch, *, cut: float) -> CandidateBatch:
     """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked."""
     (known,) = run_bounded(engine.client, known_rows, [(task,)], in_flight=1)
-    evidence = evidence_for(known, ranked, task.ranges)
-    ranked = choose(ranked.with_columns(expected_misses=expected_misses(evidence)), task.campaign, engine.counts)
+    shares = expected_misses(evidence_for(known, ranked, task.ranges, cut=cut))
+    ranked = choose(ranked.with_columns(expected_misses=shares), task.campaign, engine.counts)
     picked = ranked.column("shortlisted") > 0
     if not picked.any():
         return ranked
-    relaxed = "probability_by_surrogates" in ranked.table.column_names
-    scores = ranked.column("probability_by_surrogates" if relaxed else "probability")
+    relaxed = "probability_before_relaxing" in ranked.table.column_names
+    scores = ranked.column("probability_before_relaxing" if relaxed else "probability")
     errors = selected_errors(known, scores, float(scores[picked].min()))
     calls = [(task, ranked.take(np.flatnonzero(picked)), errors)]
     (columns,) = run_bounded(engine.client, selected_intervals, calls, in_flight=1)
@@ -263,16 +279,18 @@ def _evaluate_references(engine: _Engine, stage: PotentialStage) -> None:
         return
     engine.watch.start("evaluating reference phases", sum(source.count() for source, _ in sources))
     calls = (
-        (stage.name, part, packaged)
+        (stage, part, packaged)
         for source, packaged in sources
         for intake in source.intakes(PARTITION_ROWS)
         for part in intake.batch.slices(REFERENCE_ROWS)
     )
     tables = []
     for table in run_bounded(engine.client, evaluate_references, calls, in_flight=engine.in_flight):
-        engine.watch.advance(table.num_rows, "")
+        failed = table.num_rows - table["energy_per_atom"].drop_null().length()
+        engine.watch.advance(table.num_rows, f"{failed} of the last {table.num_rows} without energy")
         tables.append(table)
-    write_table(engine.run.references, pa.concat_tables(tables))
+    if tables:
+        write_table(engine.run.references, pa.concat_tables(tables))
 
 
 def _reference_sources(stage: PotentialStage) -> list[Any]:
@@ -311,9 +329,6 @@ def _summary(
     workers: int,
 ) -> dict[str, Any]:
     """Content of ``run.json``."""
-    packages = ["matloop", "numpy", "scikit-learn", "lightgbm", "pymatgen", "moyopy", "pyarrow", "dask"]
-    if campaign.potential is not None:
-        packages += ["ase", "torch", "chgnet"]
     return {
         "campaign": campaign.name,
         "seed": campaign.seed,
@@ -324,8 +339,16 @@ def _summary(
         "seconds": clock.laps,
         "workers": workers,
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": _versions(),
+        "energies": None if campaign.potential is None else energy_source(potential_named(campaign.potential.name)),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what numbers come from, of packages that are installed."""
+    needed = ("matloop", "numpy", "scikit-learn", "lightgbm", "pymatgen", "moyopy", "pyarrow", "dask")
+    installed = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
+    return {name: installed[name] for name in (*needed, "ase", "torch", "chgnet") if name in installed}
 
 
 def _tally(counts: OutcomeCounts) -> str:

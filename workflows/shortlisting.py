@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from matloop.data.batch import CandidateBatch
+from matloop.data.composition import composition_keys
 from matloop.data.duplicates import crystal_groups
 from matloop.data.materials import load_materials
 from matloop.screening.campaign import Campaign
@@ -17,6 +19,8 @@ from matloop.screening.novelty import novelty_reports
 from matloop.screening.ranking import diverse_choice
 from matloop.workflows.outcomes import REJECTED, SHORTLISTED, OutcomeCounts
 
+MOST_COMPARED = 50
+"""Crystals of one composition that are compared with each other."""
 EQUAL = "equal to a more probable candidate"
 
 
@@ -28,12 +32,22 @@ def distinct(ranked: CandidateBatch, counts: OutcomeCounts, stage: str) -> Candi
         counts: Changed in place.
         stage: Where the others end.
     """
-    groups = crystal_groups(ranked)
-    first = np.sort([int(rows.min()) for rows in groups.members]) if len(ranked) else np.empty(0, np.int64)
-    if len(first) < len(ranked):
-        counts[stage, REJECTED, EQUAL] += len(ranked) - len(first)
-        ranked = ranked.take(first)
+    compared = _first_of_each_composition(ranked)
+    groups = crystal_groups(ranked.take(compared))
+    repeats = [compared[row] for rows in groups.members for row in np.sort(rows)[1:]]
+    if repeats:
+        counts[stage, REJECTED, EQUAL] += len(repeats)
+        ranked = ranked.take(np.setdiff1d(np.arange(len(ranked)), repeats))
     return ranked
+
+
+def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
+    """Rows of the most probable candidates of each composition: comparing all pairs of thousands would take hours."""
+    order = np.argsort(composition_keys(ranked.compositions), kind="stable")
+    keys = composition_keys(ranked.compositions)[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.empty(0, np.int64)
+    place = np.arange(len(keys)) - np.repeat(starts, np.diff(np.r_[starts, len(keys)]))
+    return np.sort(order[place < MOST_COMPARED])
 
 
 def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) -> CandidateBatch:

@@ -26,7 +26,15 @@ from matloop.screening.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters import Filter
 from matloop.screening.ranking import probability_of_all, ranking_order
 from matloop.screening.registry import FILTERS
-from matloop.workflows.outcomes import FIRST_STAGE, QUARANTINED, REJECTED, OutcomeCounts, Outcomes, counted
+from matloop.workflows.outcomes import (
+    FIRST_STAGE,
+    QUARANTINED,
+    REJECTED,
+    OutcomeCounts,
+    Outcomes,
+    counted,
+    filter_stages,
+)  # fmt: skip
 from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS
 
 Ranges = dict[str, tuple[float, float]]
@@ -140,9 +148,9 @@ def score_partition(
 def _filtered(campaign: Campaign, batch: CandidateBatch, outcome: Outcomes) -> NDArray[np.int64]:
     """Rows that pass every filter."""
     rows = np.arange(len(batch))
-    for filter_ in build_filters(campaign):
+    for stage, filter_ in zip(filter_stages(campaign), build_filters(campaign), strict=True):
         verdict = filter_.judge(batch.take(rows))
-        outcome.set(rows[~verdict.keep], REJECTED, f"filter {filter_.name}", verdict.reasons[~verdict.keep])
+        outcome.set(rows[~verdict.keep], REJECTED, stage, verdict.reasons[~verdict.keep])
         rows = rows[verdict.keep]
     return rows
 

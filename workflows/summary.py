@@ -64,7 +64,8 @@ def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
         numbers = [[row[f"{name}_{part}"] for part in ("pred", "lo", "hi")] for name in properties]
         values = [f"{mean:.3g} [{low:.2g}, {high:.2g}]" for mean, low, high in numbers]
         group = row.get("space_group_number")
-        cells = [str(row["shortlisted"]), row["formula"], "" if group is None else f"{group:.0f}"]
+        has_group = group is not None and group == group  # nan for a composition among crystals
+        cells = [str(row["shortlisted"]), row["formula"], f"{group:.0f}" if has_group else ""]
         table.add_row(*(escape(text) for text in [*cells, f"{row['probability']:.2f}", *values]))
     return table
 

@@ -9,12 +9,14 @@ The metadata of the file say where it comes from; a sha256 over the rows shows a
     lattice       Å, nine numbers; null where only the composition is known
     species, frac_coords
     ..._dft       properties; a name of the schema is followed by the functional where that is not the schema's own
+                  (``band_gap_dft``, ``energy_above_hull_r2scan_dft``); a snapshot has no other columns
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +31,7 @@ from matloop.data.batch import CandidateBatch, Intake, Refused, crystals_from_co
 from matloop.data.composition import Compositions
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
 from matloop.data.identity import text_id
+from matloop.data.schema import PROPERTIES
 
 PROVENANCE = b"matloop_snapshot"
 """Key of the provenance, as JSON, in the metadata of the file."""
@@ -47,6 +50,7 @@ ENTRY_COLUMNS = pa.schema(
 )
 """The columns every snapshot has; properties (float64) follow."""
 
+_PROPERTY_COLUMN = re.compile(rf"({'|'.join(map(re.escape, PROPERTIES))})(_[a-z0-9_]+)?_dft")
 _ROWS_AT_ONCE = 8192
 _FETCH_AGAIN = "fetch it again, or take an unharmed copy"
 
@@ -131,7 +135,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """What a snapshot says about itself: provider, database_version, query, licence, rows, sha256 and more.
 
     Raises:
-        SnapshotError: If the file is no snapshot, is cut short, or its provenance was changed.
+        SnapshotError: If the file is no snapshot, is cut short, has columns of no known property, or its provenance
+            was changed.
     """
     try:
         schema = pq.read_schema(path)
@@ -143,11 +148,19 @@ def read_provenance(path: Path) -> dict[str, Any]:
     missing = [field.name for field in ENTRY_COLUMNS if field.name not in schema.names]
     if not text or missing:
         raise SnapshotError(f"{path.name} is no snapshot", "a file written by matloop fetch", "fetch one")
+    if len(set(schema.names)) < len(schema.names):
+        raise SnapshotError(f"{path.name} has two columns of one name", "", _FETCH_AGAIN)
     properties = [field for field in schema if field.name not in ENTRY_COLUMNS.names]
     if any(schema.field(field.name).type != _stored(field.type) for field in ENTRY_COLUMNS) or any(
         field.type != pa.float64() for field in properties
     ):
         raise SnapshotError(f"{path.name} has columns of other types than a snapshot", "", _FETCH_AGAIN)
+    if strange := [field.name for field in properties if not _PROPERTY_COLUMN.fullmatch(field.name)]:
+        raise SnapshotError(
+            f"{path.name} has the columns {', '.join(strange)}"[:300],
+            "properties such as band_gap_dft or band_gap_r2scan_dft",
+            _FETCH_AGAIN,
+        )
     if hashlib.sha256(text).hexdigest().encode() != metadata.get(PROVENANCE_SHA256):
         raise SnapshotError(f"the provenance of {path.name} was changed", "that which was written", _FETCH_AGAIN)
     provenance: dict[str, Any] = json.loads(text)
@@ -201,7 +214,7 @@ def _intake(table: pa.Table) -> Intake:
 
     The sha256 shows changes, not good intentions: what a stranger's file says of a crystal is gated like any other.
     """
-    codes = np.array(table["code"].to_pylist(), object)
+    codes = np.array(pc.fill_null(table["code"], "E-FILE-SYNTAX").to_pylist(), object)
     readable = np.flatnonzero(codes == "")
     bare = readable[~table["lattice"].is_valid().to_numpy()[readable]]
     _judge_crystals(table, np.setdiff1d(readable, bare), codes)

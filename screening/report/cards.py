@@ -208,6 +208,10 @@ def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | No
     if not (np.isfinite(low) and np.isfinite(high)):
         return None
     lower, upper = number(low, high - low), number(high, high - low)
+    if numbers(batch, f"{name}_selected_exact")[row] == 0:
+        return Words(
+            f"about {lower} to {upper} (few crystals rank as high)", f"约 {lower} 至 {upper}（排名相当的晶体很少）"
+        )
     return Words(f"{lower} to {upper}", f"{lower} 至 {upper}")
 
 

@@ -24,6 +24,7 @@ class Relaxation(NamedTuple):
     Attributes:
         potential: Name of the potential.
         outcome: How it ended.
+        converged: Whether it came to rest; numbers of a crystal that did not are not those of a relaxed one.
         steps: Steps taken.
         energy_change: Of the energy, in meV/atom.
         volume_change: Relative change of the volume.
@@ -36,6 +37,7 @@ class Relaxation(NamedTuple):
 
     potential: str
     outcome: Words
+    converged: bool
     steps: int
     energy_change: str
     volume_change: str
@@ -62,6 +64,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
         else Relaxation(
             potential,
             _OUTCOMES.get(outcomes[row] or "", Words(outcomes[row] or "", outcomes[row] or "")),
+            outcomes[row] == "converged",
             int(steps[row]),
             f"{number(1000 * (energy[row] - start[row]), 10)} meV",
             _signed_percent(float(volume[row])),

@@ -31,6 +31,9 @@ LAPS = {
     "workers started": Words("workers started", "启动工作进程"),
     "surrogates trained": Words("surrogates trained", "训练代理模型"),
     "candidates scored": Words("candidates scored", "候选材料打分"),
+    "crystals scored": Words("crystals scored", "按晶体结构打分"),
+    "candidates relaxed": Words("candidates relaxed", "候选材料弛豫"),
+    "shortlist chosen": Words("shortlist chosen", "选定入选名单"),
     "shortlist written": Words("shortlist written", "写出入选名单"),
 }
 """Names of the laps a run is timed by."""

@@ -175,6 +175,9 @@ def stage_words(stage: str) -> Words:
     """Name of a stage of the funnel."""
     if stage in _STAGES:
         return _STAGES[stage]
+    if again := re.fullmatch(r"filter (\d+) (.+)", stage):  # a filter the campaign names more than once
+        named = stage_words(f"filter {again[2]}")
+        return Words(f"{named.en} (filter {again[1]})", f"{named.zh}（第 {again[1]} 个过滤器）")
     name = stage.removeprefix("filter ").replace("_", " ")
     return Words(f"Filter: {name}", f"过滤：{name}") if stage.startswith("filter ") else Words(name, name)
 
@@ -229,12 +232,14 @@ _ROW_CODES_ZH = {
     "E-FEATURE-NODATA": "元素性质表中没有该元素的数据",
     "E-FEATURE-NONFINITE": "某个特征不是有限数值",
     "E-FEATURE-FAILED": "特征计算程序拒绝了该候选材料",
+    "E-FEATURE-TIMEOUT": "某个特征的计算耗时过长，已放弃",
     "E-FEATURE-CRYSTAL": "该特征需要晶体结构，而候选材料只有成分",
     "E-MODEL-ELEMENT": "某个元素从未出现在代理模型的训练数据中",
     "E-POTENTIAL-CRYSTAL": "势函数需要晶体结构，而候选材料只有成分",
     "E-POTENTIAL-ELEMENT": "势函数的训练数据不含其中某个元素",
     "E-POTENTIAL-ISOLATED": "某个原子在势函数截断半径内没有近邻",
     "E-POTENTIAL-SIZE": "晶体的键或键角数目超过势函数允许占用的内存",
+    "E-POTENTIAL-TIMEOUT": "弛豫耗时过长，已放弃",
     "E-POTENTIAL-NONFINITE": "势函数给出的能量、力或应力不是有限数值",
     "E-HULL-ENERGY": "候选材料没有可与凸包比较的能量",
     "E-HULL-ELEMENT": "凸包参考相中缺少其中某个元素的单质",

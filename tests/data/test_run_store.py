@@ -71,6 +71,20 @@ def test_whole_files_appear_under_their_names(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
+def test_json_has_null_where_there_is_no_number(tmp_path: Path) -> None:
+    nan = float("nan")
+    write_json(tmp_path / "t.json", {"a": nan, "b": [{"c": (nan, 1.5, "x")}], "d": {"e": None}})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    read = json.loads((tmp_path / "t.json").read_text("utf-8"), parse_constant=refuse)
+    assert read == {"a": None, "b": [{"c": [None, 1.5, "x"]}], "d": {"e": None}}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "infinite.json", {"a": float("inf")})
+    assert not (tmp_path / "infinite.json").exists()
+
+
 class DiskFullError(OSError):
     pass
 

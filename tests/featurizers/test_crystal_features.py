@@ -79,11 +79,25 @@ def test_known_space_groups_are_believed(sample: CandidateBatch) -> None:
     assert Symmetry().featurize(claimed).values.tolist() == [[225, 1]] * len(sample)
 
 
-def test_unknown_space_group_is_coded(sample: CandidateBatch) -> None:
-    values, codes, _ = Symmetry().featurize(sample.take([0, 1]).with_columns(space_group_number=[None, 2]))
+def test_crystals_without_a_known_space_group_are_analysed(sample: CandidateBatch) -> None:
+    """Candidates of several sources in one batch: some know their space group, some do not."""
+    few = sample.take(range(6))
+    found, _, _ = Symmetry().featurize(few)
+    claimed = few.with_columns(space_group_number=[None, 2, None, 2, 225, None])
+    values, codes, _ = Symmetry().featurize(claimed)
+    assert not codes.any()
+    np.testing.assert_array_equal(values[[0, 2, 5]], found[[0, 2, 5]])
+    assert values[[1, 3, 4]].tolist() == [[2, 7], [2, 7], [225, 1]]
+    nothing_known, _, _ = Symmetry().featurize(few.with_columns(space_group_number=[None] * 6))
+    np.testing.assert_array_equal(nothing_known, found)
+
+
+def test_a_space_group_that_cannot_be_found_is_coded() -> None:
+    batch = two_crystals_of_which_one_is_impossible().with_columns(space_group_number=[None, 227])
+    values, codes, _ = Symmetry().featurize(batch)
     assert codes.tolist() == ["E-FEATURE-FAILED", ""]
     assert np.isnan(values[0]).all()
-    assert values[1].tolist() == [2, 7]
+    assert values[1].tolist() == [227, 1]
 
 
 def test_packaged_space_groups_are_those_the_code_finds(materials: CandidateBatch) -> None:
@@ -93,7 +107,8 @@ def test_packaged_space_groups_are_those_the_code_finds(materials: CandidateBatc
     np.testing.assert_array_equal(found, materials.column("space_group_number")[rows])
 
 
-def test_symmetry_that_cannot_be_found_leaves_the_batch_alive() -> None:
+def two_crystals_of_which_one_is_impossible() -> CandidateBatch:
+    """Silicon, first with all its atoms in one place."""
     silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
     batch = CandidateBatch.from_structures([silicon, silicon]).batch
     assert batch.crystals is not None
@@ -102,6 +117,12 @@ def test_symmetry_that_cannot_be_found_leaves_the_batch_alive() -> None:
         batch.crystals.lattice, batch.crystals.offsets, batch.crystals.species,
         np.concatenate([coincident, batch.crystals.frac_coords[8:]]),
     )  # fmt: skip
+    return CandidateBatch(batch.table, batch.compositions, crystals)
+
+
+def test_symmetry_that_cannot_be_found_leaves_the_batch_alive() -> None:
+    crystals = two_crystals_of_which_one_is_impossible().crystals
+    assert crystals is not None
     assert np.isnan(space_group_numbers(crystals)).tolist() == [True, False]
 
 

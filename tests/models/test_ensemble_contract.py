@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,55 +15,111 @@ from matloop.models.contract import validate_ensemble
 from matloop.models.ensembles import ExtraTrees
 from matloop.models.registry import MODELS
 
-SMALL: dict[str, dict[str, Any]] = {"extra_trees": {"trees": 60}, "boosted_trees": {"boosters": 3, "rounds": 60}}
+SMALL: dict[str, dict[str, Any]] = {
+    "extra_trees": {"trees": 60},
+    "boosted_trees": {"boosters": 3, "rounds": 40},
+    "gaussian_process": {"rows": 200, "tuning_rows": 80, "rounds": 10},
+    "deep_ensemble": {"members": 2, "width": 24, "blocks": 1, "epochs": 25},
+    "element_attention": {"members": 2, "width": 16, "layers": 1, "blocks": 1, "epochs": 25},
+    "stack": {
+        "families": [
+            {"extra_trees": {"trees": 20}},
+            {"gaussian_process": {"rows": 200, "tuning_rows": 50, "rounds": 5}},
+        ],
+        "folds": 2,
+    },
+}
 RANDOM = np.random.default_rng(9)
 VALUES = RANDOM.normal(size=(300, 6)) * 10.0 ** np.arange(-3, 3)
 FRESH = VALUES * 1.1
 TARGET = VALUES[:, 3] * 2 + np.abs(VALUES[:, 2]) * 50 + RANDOM.normal(size=300)
 
 
+class Case(NamedTuple):
+    """A family set up small, and rows it can learn from."""
+
+    make: Callable[[], Any]
+    values: np.ndarray
+    fresh: np.ndarray
+    target: np.ndarray
+
+
+def compositions() -> tuple[np.ndarray, np.ndarray]:
+    """Fractions of one to four of ten elements beside two more columns, and a target that both decide."""
+    random = np.random.default_rng(5)
+    fractions = np.zeros((600, 118))
+    for row in fractions:
+        row[3 + random.permutation(10)[: random.integers(1, 5)]] = 1
+    fractions *= random.integers(1, 4, fractions.shape)
+    fractions /= fractions.sum(axis=1, keepdims=True)
+    values = np.hstack([fractions, random.normal(size=(600, 2))])
+    return values, fractions @ np.arange(118.0) + values[:, -1]
+
+
 @pytest.fixture(params=sorted(MODELS))
-def make(request: pytest.FixtureRequest) -> Callable[[], Any]:
+def case(request: pytest.FixtureRequest) -> Case:
     family = lookup("model", MODELS, request.param)
     assert family.family == request.param
-    return lambda: family(**SMALL.get(request.param, {}))
+    if request.param in ("deep_ensemble", "element_attention"):
+        pytest.importorskip("torch")
+
+    def make() -> Any:
+        return family(**SMALL.get(request.param, {}))
+
+    if request.param == "element_attention":
+        values, target = compositions()
+        return Case(make, values[:300], values[300:], target[:300])
+    return Case(make, VALUES, FRESH, TARGET)
 
 
-def test_family_holds_its_contract(make: Callable[[], Any]) -> None:
-    validate_ensemble(make)
+def test_family_holds_its_contract(case: Case) -> None:
+    of_compositions = case.values.shape[1] > 118
+    validate_ensemble(case.make, sample=(case.values[:200], case.target[:200]) if of_compositions else None)
 
 
-def test_saved_and_loaded_family_gives_the_same_numbers(make: Callable[[], Any], tmp_path: Path) -> None:
-    ensemble = make().fit(VALUES, TARGET)
+def test_saved_and_loaded_family_gives_the_same_numbers(case: Case, tmp_path: Path) -> None:
+    ensemble = case.make().fit(case.values, case.target)
     ensemble.save(tmp_path)
     loaded = type(ensemble).load(tmp_path)
-    for ours, theirs in zip(loaded.predict(FRESH), ensemble.predict(FRESH), strict=True):
+    for ours, theirs in zip(loaded.predict(case.fresh), ensemble.predict(case.fresh), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(loaded.importances(), ensemble.importances())
     assert loaded.parameters == ensemble.parameters
-    assert not [path for path in tmp_path.iterdir() if path.read_bytes()[:1] == b"\x80"]  # no pickle
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]  # no pickle
 
 
-def test_rows_are_predicted_one_by_one(make: Callable[[], Any]) -> None:
-    ensemble = make().fit(VALUES, TARGET)
-    rows = FRESH[:40]
+def test_rows_are_predicted_one_by_one(case: Case) -> None:
+    ensemble = case.make().fit(case.values, case.target)
+    rows = case.fresh[:100]
     whole = np.stack(ensemble.predict(rows))
-    order = np.random.default_rng(0).permutation(40)
+    order = np.random.default_rng(0).permutation(100)
     np.testing.assert_array_equal(np.stack(ensemble.predict(rows[order])), whole[:, order])
-    singles = [np.stack(ensemble.predict(rows[row : row + 1])) for row in range(40)]
+    singles = [np.stack(ensemble.predict(rows[row : row + 1])) for row in range(100)]
     np.testing.assert_array_equal(np.hstack(singles), whole)
 
 
-def test_seed_changes_the_numbers(make: Callable[[], Any]) -> None:
-    ensemble = make().fit(VALUES, TARGET)
-    other = type(ensemble)(**{**ensemble.parameters, "seed": 1}).fit(VALUES, TARGET)
-    assert not np.array_equal(other.predict(FRESH)[0], ensemble.predict(FRESH)[0])
+def test_no_rows_get_no_predictions(case: Case) -> None:
+    mean, spread = case.make().fit(case.values, case.target).predict(case.fresh[:0])
+    assert mean.shape == spread.shape == (0,)
 
 
-def test_unfitted_ensemble_says_so(make: Callable[[], Any], tmp_path: Path) -> None:
-    for use in (lambda e: e.predict(VALUES), lambda e: e.importances(), lambda e: e.save(tmp_path)):
+def test_seed_changes_the_numbers(case: Case) -> None:
+    ensemble = case.make().fit(case.values, case.target)
+    other = type(ensemble)(**{**ensemble.parameters, "seed": 1}).fit(case.values, case.target)
+    assert not np.array_equal(other.predict(case.fresh)[0], ensemble.predict(case.fresh)[0])
+
+
+def test_other_number_of_features_is_refused(case: Case) -> None:
+    ensemble = case.make().fit(case.values, case.target)
+    with pytest.raises(ModelError, match=r"E-MODEL: \d+ features"):
+        ensemble.predict(case.values[:, :-1])
+
+
+def test_unfitted_ensemble_says_so(case: Case, tmp_path: Path) -> None:
+    for use in (lambda e: e.predict(case.values), lambda e: e.importances(), lambda e: e.save(tmp_path)):
         with pytest.raises(ModelError, match="never fitted"):
-            use(make())
+            use(case.make())
 
 
 def test_extra_trees_are_scikit_learns() -> None:
@@ -84,11 +140,6 @@ def test_thresholds_in_single_precision_split_neighbouring_values_as_scikit_lear
     mean, spread = ExtraTrees(trees=50, feature_share=1.0).fit(values, (values[:, 0] > 2) * 1.0).predict(values[:2])
     assert mean.tolist() == [0.0, 1.0]
     assert spread.tolist() == [0.0, 0.0]
-
-
-def test_other_number_of_features_is_refused() -> None:
-    with pytest.raises(ModelError, match="5 features"):
-        ExtraTrees(trees=5).fit(VALUES, TARGET).predict(VALUES[:, :5])
 
 
 @pytest.mark.parametrize(

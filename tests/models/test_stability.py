@@ -76,6 +76,18 @@ def test_further_references_lower_the_hull() -> None:
     assert distances.products[0][0].phase_id == "mine"
 
 
+def test_calibration_rows_are_predicted_without_themselves() -> None:
+    stability = Stability.fit(packaged_references())
+    rows, probability, inside = stability.calibration_rows("energy_above_hull", -np.inf, LIMIT)
+    assert len(rows) == len(set(rows.tolist())) > 3900
+    truth = load_materials().column("energy_above_hull_dft")[rows]
+    assert (inside == (truth <= LIMIT)).all()
+    assert abs(probability.mean() - inside.mean()) < 0.01
+    # Where all 299 others meet the target, missing it must not lower one's own probability.
+    assert (probability[~inside] <= 1).all()
+    assert probability[inside].mean() > probability[~inside].mean() + 0.2
+
+
 def test_own_composition_left_out() -> None:
     phases = PhaseEnergies.from_table(["Na", "Cl", "NaCl", "NaCl3"], [0.0, 0.0, -2.0, -0.5], ["model"] * 4)
     hull, salt = Hull(phases), phases.take(np.array([2]))

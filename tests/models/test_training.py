@@ -14,7 +14,7 @@ from matloop.models.training import FOLDS, data_hash, grouped_folds, out_of_fold
 class Memory:
     """Repeats the target of the nearest training row: perfect on copies of rows it has seen."""
 
-    def fit(self, values: np.ndarray, target: np.ndarray) -> "Memory":
+    def fit(self, values: np.ndarray, target: np.ndarray, *, groups: np.ndarray | None = None) -> "Memory":
         self.values, self.target = values, target
         return self
 

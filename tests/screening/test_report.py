@@ -5,12 +5,17 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from markupsafe import escape
 
+from matloop.data.batch import CandidateBatch
 from matloop.data.errors import UnknownNameError
-from matloop.data.run_store import write_json
+from matloop.data.run_store import RunDirectory, write_json, write_table, write_text
 from matloop.data.schema import PROPERTIES
+from matloop.screening.campaign import PotentialStage
+from matloop.screening.campaign_file import read_campaign, write_campaign
 from matloop.screening.report.page import write_report
 from matloop.screening.report.text import plain
 from tests.screening.run_directories import Page, make_run
@@ -98,6 +103,57 @@ def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
     write_json(folder / "run.json", {**summary, "rows_in": 41})
     write_report(folder)
     assert "do not add up" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def relaxed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Report of a run with a potential, whose second finalist did not converge."""
+    folder = tmp_path_factory.mktemp("relaxed") / "run"
+    make_run(folder, "band_gap")
+    run = RunDirectory(folder)
+    ranked = CandidateBatch.from_arrow(pq.read_table(run.ranked))
+    names = ("steps", "energy", "energy_start", "volume_change")
+    columns: dict[str, Any] = {f"relaxation_{name}": np.full(len(ranked), 0.5) for name in names}
+    columns["relaxation_outcome"] = ["not_converged" if row == 1 else "converged" for row in range(len(ranked))]
+    columns |= {"hull_distance": np.full(len(ranked), 0.02), "expected_misses": np.full(len(ranked), 0.3)}
+    write_table(run.ranked, ranked.with_columns(**columns).to_arrow())
+    novelty = {"candidate_id": ranked.ids[0], "novelty": "new structure", "equal": [], "equal_count": 0,
+               "same_composition": [], "same_composition_count": 0, "nearest_structures": []}  # fmt: skip
+    write_json(run.novelty, {"finalists": [novelty]})
+    with_potential = read_campaign(folder / "campaign.yaml").model_copy(update={"potential": PotentialStage()})
+    write_text(folder / "campaign.yaml", write_campaign(with_potential))
+    write_report(folder)
+    return run.report.read_text(encoding="utf-8")
+
+
+def test_only_a_relaxation_that_did_not_converge_alarms(relaxed: str) -> None:
+    first, second = relaxed.split('id="place-')[1:3]
+    ended = {"converged": "已收敛", "stopped before it converged": "未收敛即停止"}
+    alarms = [
+        f'<strong class="alarm"><span lang="en">{english}</span><span lang="zh-CN">{chinese}</span></strong>'
+        for english, chinese in ended.items()
+    ]
+    assert "converged" in first
+    assert [alarm in first for alarm in alarms] == [False, False]
+    assert [alarm in second for alarm in alarms] == [False, True]
+
+
+def test_sentences_end_as_the_language_ends_them(relaxed: str) -> None:
+    foot = relaxed[relaxed.index('class="card-foot"') :]
+    foot = foot[: foot.index("</article>")]
+    assert foot.count("</p>") == 4  # origin, misses, novelty, relaxation
+    ends = [paragraph.rstrip()[-60:] for paragraph in foot.split("</p>")[1:4]]
+    assert all(end.endswith('<span lang="en">.</span><span lang="zh-CN">。</span>') for end in ends), ends
+
+
+def test_the_report_says_what_stability_was_judged_by(relaxed: str) -> None:
+    text = Page(relaxed).text
+    for words in (
+        "the packaged ones as given, unrelaxed", "内置参考相按给定晶胞计算，未经弛豫",
+        "four of five of which lie within 50 meV/atom of the hull", "其中五分之四距凸包不超过 50 meV/atom",
+        "change of energy per atom",
+    ):  # fmt: skip
+        assert words in text
 
 
 def test_property_names_are_checked_before_they_become_paths(tmp_path: Path) -> None:

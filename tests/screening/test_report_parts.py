@@ -23,6 +23,7 @@ from matloop.screening.report.text import (
     percent,
     reason_words,
     space_group_markup,
+    stage_words,
 )
 
 VENDOR = Path(report_sources.__file__).parent / "vendor"
@@ -104,6 +105,14 @@ def test_words_and_numbers() -> None:
         assert code in reason_words(code).zh
         assert bool(re.search(r"[\u4e00-\u9fff]", reason_words(code).zh)) == (code in _ROW_CODES_ZH)
     assert reason_words("contains Tl") == ("contains Tl", "含 Tl")
+
+
+def test_a_filter_named_twice_has_its_own_words() -> None:
+    assert stage_words("filter exclude_elements") == ("Filter: unwanted elements", "过滤：排除指定元素")
+    assert stage_words("filter 2 exclude_elements") == (
+        "Filter: unwanted elements (filter 2)", "过滤：排除指定元素（第 2 个过滤器）",
+    )  # fmt: skip
+    assert stage_words("filter 12 my_own").en == "Filter: my own (filter 12)"
 
 
 def test_citations_are_those_of_the_packaged_data() -> None:

@@ -94,6 +94,26 @@ def test_headings_carry_units_and_every_target(run: RunDirectory, ranked: Candid
     ]  # fmt: skip
 
 
+def test_what_the_potential_found_and_what_is_new_goes_along(run: RunDirectory, ranked: CandidateBatch) -> None:
+    n = len(ranked)
+    relaxed = ranked.with_columns(
+        relaxation_outcome=["not_converged" if row == 4 else "converged" for row in range(n)],
+        relaxation_largest_force=np.arange(n) / 10,
+        hull_distance=np.arange(n) / 100 - 0.02,
+        hull_products=[f"1 X{row}" for row in range(n)],
+        hull_sparse=np.arange(n) == 3,
+    )
+    novelty = [{"candidate_id": ranked.ids[row], "novelty": f"label {row}"} for row in (3, 4)]
+    write_shortlist(run, relaxed, CAMPAIGN, novelty=novelty)
+    told = ("relaxation_outcome", "relaxation_largest_force (eV/Å)", "hull_distance (eV/atom)", "hull_products",
+            "hull_sparse", "novelty")  # fmt: skip
+    assert [[row[name] for name in told] for row in rows_of(run)] == [
+        ["converged", "0.3", "0.01", "1 X3", "True", "label 3"],
+        ["not_converged", "0.4", "0.02", "1 X4", "False", "label 4"],
+        ["converged", "0.1", "-0.01", "1 X1", "False", ""],
+    ]
+
+
 def test_text_of_users_is_no_spreadsheet_formula(run: RunDirectory, ranked: CandidateBatch) -> None:
     write_shortlist(run, ranked, CAMPAIGN)
     assert [row["origin"] for row in rows_of(run)] == ["'=3 (mp-3)", "'=4 (mp-4)", "'=1 (mp-1)"]

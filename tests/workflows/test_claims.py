@@ -97,8 +97,18 @@ def test_targets_known_together_are_judged_together() -> None:
     known = Known(half, {}, dict.fromkeys(met, half), met, {})
     columns = {f"probability_{name}": np.array([0.4, 0.3, 0.2, 0.1]) for name in met}
     ranges = dict.fromkeys(met, (0.0, 1.0))
-    together, alone = evidence_for(known, ranked_batch(**columns), ranges)
+    together, alone = evidence_for(known, ranked_batch(**columns), ranges, cut=0.0)
     assert together.scores.tolist() == pytest.approx([0.16, 0.09, 0.04, 0.01])
     assert len(together.met) == 80
     assert together.met.sum() == 40
     assert len(alone.met) == 20
+
+
+def test_crystals_below_the_cut_or_outside_do_not_count() -> None:
+    score = np.r_[np.linspace(0, 1, 99), np.nan]
+    met = {"band_gap": np.ones(100)}
+    known = Known(score, {}, {"band_gap": score}, met, {"energy_above_hull": (np.arange(100), score, score > 0.5)})
+    ranked = ranked_batch(probability_band_gap=np.full(4, 0.9), probability_energy_above_hull=np.full(4, 0.01))
+    pieces = evidence_for(known, ranked, {"band_gap": (0.0, 1.0), "energy_above_hull": (0.0, 0.05)}, cut=0.5)
+    assert [len(piece.met) for piece in pieces] == [(score >= 0.5).sum()] * 2
+    assert all((piece.calibration_scores >= 0.5).all() for piece in pieces)

@@ -154,6 +154,14 @@ def test_wanted_ranges_come_from_the_campaign_and_the_training_data(finished: Sc
     assert card["formulas"] <= card["rows_trained"]
 
 
+def test_the_shortlist_that_is_handed_over_says_what_is_new(finished: ScreeningRun) -> None:
+    reports = json.loads((finished.folder / "novelty.json").read_text("utf-8"))["finalists"]
+    with (finished.folder / "shortlist.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = [(row["candidate_id"], row["novelty"]) for row in csv.DictReader(file)]
+    assert rows
+    assert rows == [(report["candidate_id"], report["novelty"]) for report in reports]
+
+
 def test_run_says_what_made_it(finished: ScreeningRun) -> None:
     summary = finished.summary
     assert (summary["campaign"], summary["seed"], summary["workers"]) == ("small", 0, 2)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.batch import CandidateBatch, Intake, Refused
-from matloop.data.errors import UnknownNameError
+from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.run_store import RunDirectory
 from matloop.models.conformal import Calibration
@@ -20,7 +20,7 @@ from matloop.models.prediction import Prediction
 from matloop.screening.campaign import Campaign, Entry
 from matloop.screening.ranking import ranking_order
 from matloop.workflows import stages as module
-from matloop.workflows.outcomes import DUPLICATE, SCORED
+from matloop.workflows.outcomes import DUPLICATE, SCORED, SHORTLISTED, funnel, settle
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages import PartitionResult, ScoringTask, build_feature_set, build_filters, score_partition
 from tests.strategies import batch_of
@@ -111,6 +111,32 @@ def test_the_first_filter_that_rejects_is_named(tmp_path: Path, finished: Screen
     task = task_in(tmp_path / "run", finished, filters=["exclude_radioactive", {"exclude_elements": ["U"]}])
     score_partition(task, 0, Intake(with_origin("UO2"), []), [])
     assert outcomes(task)["UO2"][1] == "filter exclude_radioactive"
+
+
+def test_every_row_is_told_once_in_the_funnel(
+    tmp_path: Path, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a filter is named twice, or is called otherwise in the registry than by itself."""
+    monkeypatch.setitem(module.FILTERS, "without_gallium", "matloop.screening.filters:ExcludeElements")
+    filters: list[Any] = [{"exclude_elements": ["Cd"]}, {"exclude_elements": ["Pb"]}, {"without_gallium": ["Ga"]}]
+    task = task_in(tmp_path / "run", finished, filters=filters)
+    counts = score_partition(task, 0, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []), []).counts
+    assert outcomes(task)["PbS"] == ("rejected", "filter 2 exclude_elements", "contains Pb")
+    settle(counts, "ranking", 0, "below the most probable")
+    stages = {stage["stage"]: (stage["rows_in"], stage["rows_out"]) for stage in funnel(task.campaign, counts, 5)}
+    assert list(stages)[1:5] == [
+        "filter exclude_elements", "filter 2 exclude_elements", "filter without_gallium", "features",
+    ]  # fmt: skip
+    assert list(stages.values())[1:5] == [(5, 3), (3, 2), (2, 1), (1, 1)]
+    assert stages["shortlist"] == (0, 0)
+
+
+def test_a_funnel_that_does_not_end_in_the_shortlist_is_refused() -> None:
+    counts = Counter({("shortlist", SHORTLISTED, ""): 2, ("a stage nobody knows", "rejected", "why"): 1})
+    with pytest.raises(RunError, match="the funnel leaves 3 rows and 2 are shortlisted"):
+        funnel(campaign(), counts, 3)
+    del counts["a stage nobody knows", "rejected", "why"]
+    assert funnel(campaign(), counts, 2)[-1]["rows_out"] == 2
 
 
 @pytest.mark.parametrize("formulas", [(), ("CdS", "HgS")])

@@ -13,8 +13,10 @@ from matloop.data.materials import load_materials
 from matloop.data.schema import property_named
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.registry import MODELS
+from matloop.screening.report.tables import LAPS
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.summary import (
+    _shortlist_table,
     in_words,
     print_dataset,
     print_datasets,
@@ -54,6 +56,19 @@ def test_a_run_in_words(finished: ScreeningRun) -> None:
             assert text in words
     assert "90 % interval" in words
     assert str(finished.report) in words
+
+
+def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun) -> None:
+    rows = finished.shortlist
+    assert len(rows) > 1
+    mixed = rows.assign(space_group_number=[np.nan, *[225.0] * (len(rows) - 1)])
+    table = _shortlist_table(mixed, list(finished.summary["ranges"]))
+    assert list(table.columns[2].cells) == ["", *["225"] * (len(rows) - 1)]
+
+
+def test_the_report_has_words_for_every_lap(finished: ScreeningRun) -> None:
+    # The two named here belong to stages that the small campaign does not have.
+    assert set(finished.summary["seconds"]) | {"crystals scored", "candidates relaxed"} == set(LAPS)
 
 
 def test_codes_are_told_in_words() -> None:

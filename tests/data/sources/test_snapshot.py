@@ -157,18 +157,50 @@ def test_a_stranger_with_a_right_hash_is_gated_all_the_same(path: Path) -> None:
     rows[2]["species"] = [200] * len(rows[2]["species"])
     rows[3] |= {"code": "E-NO-SUCH", "formula": None}
     rows.append(rows[0] | {"lattice": None, "species": None, "frac_coords": None, "formula": "Xx2"})
-    schema = pq.read_schema(path)
-    table = pa.Table.from_pylist(rows, schema=schema)
-    content = ContentHash()
-    content.update(table)
-    about = json.loads(schema.metadata[PROVENANCE]) | {"sha256": content.hexdigest(), "rows": len(rows)}
-    pq.write_table(table.cast(with_provenance(schema, about)), path)
+    rows.append(rows[4] | {"code": None, "formula": "NaCl"})
+    forge(path, pa.Table.from_pylist(rows, schema=pq.read_schema(path)))
     source = Snapshot(str(path))
     (intake,) = source.intakes(10)
     assert len(intake.batch) == 0
-    assert len(intake.refused) == source.count() == 5
-    codes = ["E-FILE-SYNTAX", "E-STRUCT-NONFINITE", "E-STRUCT-ELEMENT", "E-FILE-SYNTAX", "E-FORMULA-ELEMENT"]
+    assert len(intake.refused) == source.count() == 6
+    codes = ["E-FILE-SYNTAX", "E-STRUCT-NONFINITE", "E-STRUCT-ELEMENT", "E-FILE-SYNTAX", "E-FORMULA-ELEMENT",
+             "E-FILE-SYNTAX"]  # fmt: skip
     assert [row.code for row in intake.refused] == codes
+
+
+@pytest.mark.parametrize("name", ["origin", "known", "candidate_id", "band_gap", "band_gap_pred", "hardness_dft", ""])
+def test_only_columns_of_known_properties_are_taken(name: str, path: Path) -> None:
+    table = pq.read_table(path).slice(0, 3)
+    forge(path, table.append_column(name, pa.array([1.0, 2.0, None])))
+    with pytest.raises(SnapshotError, match=rf"has the columns {name}\W.*such as band_gap_dft"):
+        Snapshot(str(path))
+
+
+@pytest.mark.parametrize("name", ["code", "band_gap_dft"])
+def test_two_columns_of_one_name(name: str, path: Path) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.append_column(table.schema.field(name), table[name]), path)
+    with pytest.raises(SnapshotError, match="two columns of one name"):
+        Snapshot(str(path))
+
+
+def test_properties_of_other_functionals_are_taken(path: Path) -> None:
+    table = pq.read_table(path).slice(0, 3)
+    names = ("energy_above_hull_r2scan_dft", "energy_above_hull_gga_gga_u_r2scan_dft")
+    for name in names:
+        table = table.append_column(name, pa.array([1.0, 2.0, None]))
+    forge(path, table)
+    (intake,) = Snapshot(str(path)).intakes(10)
+    assert [intake.batch.table[name].to_pylist() for name in names] == [[1.0, 2.0, None]] * 2
+
+
+def forge(path: Path, table: pa.Table) -> None:
+    """Write a table over a snapshot, with the hash that fits it."""
+    content = ContentHash()
+    content.update(table)
+    about = json.loads(pq.read_schema(path).metadata[PROVENANCE])
+    about |= {"sha256": content.hexdigest(), "rows": table.num_rows}
+    pq.write_table(table.cast(with_provenance(table.schema, about)), path)
 
 
 def test_a_draft_of_no_or_missing_pages_makes_no_snapshot(rows: list[dict[str, Any]], tmp_path: Path) -> None:

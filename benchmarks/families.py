@@ -1,0 +1,146 @@
+"""Every family on every feature set, and the stack against the best single one: grouped 5-fold error, seconds.
+
+All families have their own settings, whatever the property: nothing is tuned here. Rows without a finite feature in any
+of the sets are left out of all of them, so that a line compares the same rows and folds. Element attention reads the
+118 atomic fractions in place of the Magpie statistics, and the features of the crystal, if any, as its context.
+
+The stack is made of the families that need no torch; with ``--networks`` of all of them. It is fitted anew inside each
+fold, on folds of its training rows.
+
+``python benchmarks/families.py`` takes at most 1,000 rows of each property, drawn once for all lines; ``--rows 0``
+takes all, for hours. ``--embedding`` adds CHGNet's embedding as a third feature set: CHGNet was trained on relaxations
+of most of these crystals with their energies, so its figures, of the formation energy above all, are not those of
+crystals it never saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+from typing import Any, NamedTuple  # noqa: E402  # after the thread limits
+
+import numpy as np  # noqa: E402
+from machine import describe  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from matloop.data.batch import CandidateBatch  # noqa: E402
+from matloop.data.composition import composition_keys  # noqa: E402
+from matloop.data.materials import load_materials  # noqa: E402
+from matloop.data.registry import lookup  # noqa: E402
+from matloop.data.schema import property_named  # noqa: E402
+from matloop.featurizers.base import featurize_checked  # noqa: E402
+from matloop.models.prediction import Transform, forward  # noqa: E402
+from matloop.models.registry import MODELS  # noqa: E402
+from matloop.models.training import grouped_folds  # noqa: E402
+from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS  # noqa: E402
+
+TASKS: tuple[tuple[str, Transform], ...] = (
+    ("bulk_modulus_vrh", "log10"), ("shear_modulus_vrh", "log10"), ("refractive_index", "identity"),
+    ("band_gap", "identity"), ("formation_energy_per_atom", "identity"), ("energy_above_hull", "identity"),
+)  # fmt: skip
+COMPOSITION = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
+CRYSTAL = ("density", "symmetry", "property_density", "crystal_local")
+SETS: dict[str, tuple[str, ...]] = {
+    "composition": COMPOSITION,
+    "crystal": (*COMPOSITION, *CRYSTAL),
+    "embedding": (*COMPOSITION, "crystal_embedding"),
+}
+SINGLE = ("extra_trees", "boosted_trees", "gaussian_process", "deep_ensemble", "element_attention")
+NEED_TORCH = ("deep_ensemble", "element_attention")
+
+
+class Data(NamedTuple):
+    """Crystals with the columns of each featurizer, and which of them lack none."""
+
+    materials: CandidateBatch
+    blocks: dict[str, NDArray[np.float64]]
+    sound: NDArray[np.bool_]
+
+
+def load(sets: list[str]) -> Data:
+    """The packaged crystals with all features that the sets need."""
+    materials, blocks = load_materials(), {}
+    sound = np.ones(len(materials), bool)
+    for name in dict.fromkeys(["element_fraction", *(part for chosen in sets for part in SETS[chosen])]):
+        options = {"potential": "chgnet"} if name == "crystal_embedding" else {}
+        values, codes, _ = featurize_checked(lookup("featurizer", CAMPAIGN_FEATURIZERS, name)(**options), materials)
+        blocks[name], sound = values, sound & (codes == "")
+    return Data(materials, blocks, sound)
+
+
+def matrix(data: Data, chosen: str, family: str, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a family reads of a feature set."""
+    parts = list(SETS[chosen])
+    if family == "element_attention":
+        parts = ["element_fraction", *parts[len(COMPOSITION) :]]
+    return np.hstack([data.blocks[part][rows] for part in parts])
+
+
+def error(
+    data: Data, chosen: str, family: str, *, rows: NDArray[np.int64], truth: NDArray[np.float64],
+    groups: NDArray[np.int64], settings: dict[str, Any],
+) -> tuple[float, float]:  # fmt: skip
+    """Mean absolute error over rows of formulas the model never saw, and the processor time of all five folds."""
+    values, misses, start = matrix(data, chosen, family, rows), np.empty(len(truth)), time.process_time()
+    for train, test in grouped_folds(groups):
+        model = lookup("model", MODELS, family)(**settings).fit(values[train], truth[train], groups=groups[train])
+        misses[test] = np.abs(model.predict(values[test])[0] - truth[test])
+    return float(misses.mean()), time.process_time() - start
+
+
+def block(data: Data, task: tuple[str, Transform], options: argparse.Namespace) -> None:
+    """Print the lines of one property."""
+    name, transform = task
+    target = forward(data.materials.column(property_named(name).column("dft")), transform)
+    rows = np.flatnonzero(np.isfinite(target) & data.sound)
+    if options.rows:
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[: options.rows])
+    groups = np.unique(composition_keys(data.materials.compositions.take(rows)), return_inverse=True)[1]
+    print(f"\n{'log10 ' if transform == 'log10' else ''}{name}: {len(rows)} rows, {groups.max() + 1} formulas")
+    stacked = [family for family in options.families if options.networks or family not in NEED_TORCH]
+    stacked = [family for family in stacked if family != "element_attention"]  # reads other columns
+    for chosen in options.sets:
+        found: dict[str, float] = {}
+        for family in [*options.families, "stack"]:
+            settings = {"families": stacked} if family == "stack" else {}
+            if family == "stack" and len(stacked) < 2:
+                continue
+            mae, seconds = error(
+                data, chosen, family, rows=rows, truth=target[rows], groups=groups, settings=settings
+            )  # fmt: skip
+            found[family] = mae
+            note = ""
+            if family == "stack":
+                best = min(stacked, key=lambda one: found[one])
+                note = f"   {mae / found[best] - 1:+.1%} against {best}"
+            print(f"  {chosen:<12} {family:<18} MAE {mae:.4f} {seconds:7.1f} s{note}", flush=True)
+
+
+def main() -> None:
+    """Print one block per property."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="one property")
+    parser.add_argument("--rows", type=int, default=1000, help="most rows of a property; 0 for all")
+    parser.add_argument("--families", nargs="+", default=list(SINGLE), choices=SINGLE)
+    parser.add_argument("--networks", action="store_true", help="stack the deep ensemble too")
+    parser.add_argument("--embedding", action="store_true", help="CHGNet's embedding as well")
+    options = parser.parse_args()
+    options.sets = ["composition", "crystal", *(["embedding"] if options.embedding else [])]
+    print(describe("scikit-learn", "lightgbm", "scipy", "torch"))
+    start = time.process_time()
+    data = load(options.sets)
+    print(f"features of {len(data.materials)} crystals: {time.process_time() - start:.0f} s of one core")
+    print("5 folds grouped by reduced formula; seconds of one core for all five; the stack against its best family")
+    for task in TASKS:
+        if options.only in (None, task[0]):
+            block(data, task, options)
+    print(f"\n{time.process_time() - start:.0f} s of one core in all")
+
+
+if __name__ == "__main__":
+    main()

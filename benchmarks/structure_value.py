@@ -5,7 +5,7 @@ Rows whose crystal or elements lack a feature of any set are left out of all of 
 so the gain on them may be flattered a little.
 
 The embedding is no stranger to these crystals: CHGNet was trained on relaxations of the Materials Project, which hold
-most of them with their energies. Its figures, of the formation energy above all, are not those of crystals it never
+probably most of them with their energies. Its figures, of the formation energy above all, are not those of crystals it never
 saw. The surrogates on top see only the training folds.
 
 ``python benchmarks/structure_value.py``; with ``--definitions`` it compares neighbours by the smooth cutoff with those
@@ -55,7 +55,7 @@ DEFINITIONS: dict[str, tuple[str, ...]] = {
     "side by side": (*COMPOSITION, *STRUCTURE, "crystal_voronoi"),
 }
 EMBEDDING_NOTE = (
-    "CHGNet was trained on Materials Project relaxations that hold most of these crystals and their energies: the\n"
+    "CHGNet was trained on Materials Project relaxations that probably hold most of these crystals and their energies: the\n"
     "embedding's figures, of the formation energy above all, are not those of crystals it never saw."
 )
 

@@ -5,8 +5,8 @@ Rows whose crystal or elements lack a feature of any set are left out of all of 
 so the gain on them may be flattered a little.
 
 The embedding is no stranger to these crystals: CHGNet was trained on relaxations of the Materials Project, which hold
-probably most of them with their energies. Its figures, of the formation energy above all, are not those of crystals it never
-saw. The surrogates on top see only the training folds.
+probably most of them with their energies. Its figures, of the formation energy above all, are not those of crystals it
+never saw. The surrogates on top see only the training folds.
 
 ``python benchmarks/structure_value.py``; with ``--definitions`` it compares neighbours by the smooth cutoff with those
 by Voronoi cells instead, on folds of seed 1, since a choice is made by it.
@@ -55,8 +55,8 @@ DEFINITIONS: dict[str, tuple[str, ...]] = {
     "side by side": (*COMPOSITION, *STRUCTURE, "crystal_voronoi"),
 }
 EMBEDDING_NOTE = (
-    "CHGNet was trained on Materials Project relaxations that probably hold most of these crystals and their energies: the\n"
-    "embedding's figures, of the formation energy above all, are not those of crystals it never saw."
+    "CHGNet was trained on Materials Project relaxations that probably hold most of these crystals and their energies:\n"
+    "the embedding's figures, of the formation energy above all, are not those of crystals it never saw."
 )
 
 

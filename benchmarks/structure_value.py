@@ -55,8 +55,8 @@ DEFINITIONS: dict[str, tuple[str, ...]] = {
     "side by side": (*COMPOSITION, *STRUCTURE, "crystal_voronoi"),
 }
 EMBEDDING_NOTE = (
-    "CHGNet was trained on Materials Project relaxations that probably hold most of these crystals and their energies:\n"
-    "the embedding's figures, of the formation energy above all, are not those of crystals it never saw."
+    "CHGNet was trained on Materials Project relaxations that probably hold most of these crystals and their\n"
+    "energies: the embedding's figures, of the formation energy above all, are not those of crystals it never saw."
 )
 
 

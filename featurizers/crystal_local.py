@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from matloop.featurizers.local_kernels import (
 from matloop.featurizers.neighbours import neighbour_list
 from matloop.featurizers.property_density import bonding_electrons
 
-_CRYSTALS_AT_ONCE = 256  # a list of neighbours that stays in the processor's cache
+_CRYSTALS_AT_ONCE = 256
 SITE_QUANTITIES = (
     "coordination", "reduced bond length", "spread of reduced bond lengths", "shortest reduced bond length",
     "bond length", "ionicity", "q1", "q2", "q3", "q4", "q6", "site volume",
@@ -118,16 +118,7 @@ class CrystalLocal:
 
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 156)."""
-        crystals = batch.crystals
-        if crystals is None:
-            raise BatchError("candidates without crystals", "a batch with cells and sites")
-        values = np.empty((len(crystals), len(self.feature_names)))
-        for start in range(0, len(crystals), _CRYSTALS_AT_ONCE):
-            rows = np.arange(start, min(start + _CRYSTALS_AT_ONCE, len(crystals)))
-            values[rows] = self._values(crystals.take(rows))
-        missing = rows_with(crystals, self._no_data)
-        values[missing] = np.nan
-        return Features(values, np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))))
+        return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:
         inner, outer = self.parameters["inner"], self.parameters["outer"]
@@ -165,6 +156,35 @@ def atom_tables() -> AtomTables:
     needed = element_table().columns(("CovalentRadius", "Electronegativity", *MAGPIE_PROPERTIES))
     radii = np.where(np.isnan(needed[:, 0]), 1.5, needed[:, 0] / 100.0)  # pm to Å
     return AtomTables(radii, np.nan_to_num(needed[:, 1:]), np.isnan(needed).any(axis=1))
+
+
+def features_in_parts(
+    batch: CandidateBatch,
+    columns: int,
+    compute: Callable[[Crystals], NDArray[np.float64]],
+    no_data: NDArray[np.bool_],
+) -> Features:
+    """Features of the crystals of a batch, some at a time so that their bonds stay in the processor's cache.
+
+    Args:
+        batch: n candidates.
+        columns: Number of features.
+        compute: Features of m crystals, shape (m, columns).
+        no_data: Elements whose crystals get a row code, shape (119,).
+
+    Raises:
+        BatchError: If the batch has no crystals.
+    """
+    crystals = batch.crystals
+    if crystals is None:
+        raise BatchError("candidates without crystals", "a batch with cells and sites")
+    values = np.empty((len(crystals), columns))
+    for start in range(0, len(crystals), _CRYSTALS_AT_ONCE):
+        rows = np.arange(start, min(start + _CRYSTALS_AT_ONCE, len(crystals)))
+        values[rows] = compute(crystals.take(rows))
+    missing = rows_with(crystals, no_data)
+    values[missing] = np.nan
+    return Features(values, np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))))
 
 
 def rows_with(crystals: Crystals, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from matloop.data.batch import CandidateBatch
 from matloop.data.crystals import Crystals
-from matloop.data.errors import BatchError
-from matloop.featurizers.base import Features, no_codes
-from matloop.featurizers.crystal_local import SITE_QUANTITIES, SITE_STATISTICS, atom_tables, rows_with
+from matloop.featurizers.base import Features
+from matloop.featurizers.crystal_local import SITE_QUANTITIES, SITE_STATISTICS, atom_tables, features_in_parts
 from matloop.featurizers.local_kernels import over_sites, site_statistics
 from matloop.featurizers.voronoi import voronoi_cells
 
-_CRYSTALS_AT_ONCE = 256
 _COORDINATION, _SITE_VOLUME = SITE_QUANTITIES.index("coordination"), SITE_QUANTITIES.index("site volume")
 _VOLUME_MEAN = len(SITE_STATISTICS) * _SITE_VOLUME  # its deviation is the next column
 
@@ -55,16 +53,7 @@ class CrystalVoronoi:
 
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 138)."""
-        crystals = batch.crystals
-        if crystals is None:
-            raise BatchError("candidates without crystals", "a batch with cells and sites")
-        values = np.empty((len(crystals), len(self.feature_names)))
-        for start in range(0, len(crystals), _CRYSTALS_AT_ONCE):
-            rows = np.arange(start, min(start + _CRYSTALS_AT_ONCE, len(crystals)))
-            values[rows] = self._values(crystals.take(rows))
-        missing = rows_with(crystals, self._no_data)
-        values[missing] = np.nan
-        return Features(values, np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))))
+        return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:
         cells = voronoi_cells(crystals)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.errors import ModelError
-from matloop.models.ensembles import read_arrays
+from matloop.models.array_ensemble import ArrayEnsemble
 from matloop.models.inputs import Scaling, in_blocks, slope_shares
 from matloop.models.networks import (
     NUMPY,
@@ -26,12 +23,13 @@ from matloop.models.networks import (
 )
 
 
-class DeepEnsemble:
+class DeepEnsemble(ArrayEnsemble):
     """Residual networks with a Gaussian likelihood (Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017).
 
     Features are clipped to the bulk of their training values and standardised. Members differ in initial weights, in
     the order of rows and in the tenth of the formulas they are stopped by. The spread is the deviation of noise and
     disagreement together. Training needs torch and runs on one thread; a trained ensemble predicts without it.
+    A feature's importance is its share in the mean absolute slope of the prediction along standardised features.
 
     Args:
         members: Number of networks.
@@ -46,6 +44,7 @@ class DeepEnsemble:
     """
 
     family: ClassVar[str] = "deep_ensemble"
+    file: ClassVar[str] = "networks.npz"
 
     def __init__(
         self,
@@ -60,11 +59,10 @@ class DeepEnsemble:
         decay: float = 0.02,
         seed: int = 0,
     ) -> None:
-        self.parameters: dict[str, Any] = {
-            "members": members, "width": width, "blocks": blocks, "epochs": epochs, "patience": patience,
-            "batch": batch, "rate": rate, "decay": decay, "seed": seed,
-        }  # fmt: skip
-        self._arrays: dict[str, NDArray[Any]] = {}
+        super().__init__(
+            members=members, width=width, blocks=blocks, epochs=epochs, patience=patience,
+            batch=batch, rate=rate, decay=decay, seed=seed,
+        )  # fmt: skip
 
     def fit(
         self,
@@ -102,22 +100,6 @@ class DeepEnsemble:
 
         return in_blocks(evaluate, values)
 
-    def importances(self) -> NDArray[np.float64]:
-        """Share of each standardised feature in the mean absolute slope of the prediction, shape (k,), sums to 1."""
-        return self._fitted()["importances"]
-
-    def save(self, folder: Path) -> None:
-        """Write ``networks.npz`` and ``parameters.json``."""
-        np.savez_compressed(folder / "networks.npz", **self._fitted())  # type: ignore[arg-type]
-        (folder / "parameters.json").write_text(json.dumps(self.parameters))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays only, never objects."""
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
-        ensemble._arrays = read_arrays(folder / "networks.npz")
-        return ensemble
-
     def _initial(self, features: int) -> dict[str, NDArray[np.float32]]:
         p = self.parameters
         random = np.random.default_rng(p["seed"])
@@ -130,8 +112,3 @@ class DeepEnsemble:
     def _forward(self, weights: Weights, functions: Any, inputs: Any) -> Any:
         hidden = rectified(inputs @ weights["enter"] + weights["enter_bias"])
         return residual_layers(hidden, weights, self.parameters["blocks"])
-
-    def _fitted(self) -> dict[str, NDArray[Any]]:
-        if not self._arrays:
-            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-        return self._arrays

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.errors import ModelError
-from matloop.models.ensembles import read_arrays
+from matloop.models.array_ensemble import ArrayEnsemble
 from matloop.models.inputs import Scaling, in_blocks, slope_shares
 from matloop.models.networks import (
     NUMPY,
@@ -47,7 +45,7 @@ class _Tokens(NamedTuple):
     context: NDArray[np.float64]
 
 
-class ElementAttention:
+class ElementAttention(ArrayEnsemble):
     """An ensemble of small networks in which the elements of a composition attend to each other.
 
     Each element enters as its row of the elemental property table and a learned vector, with its fraction; attention
@@ -75,6 +73,7 @@ class ElementAttention:
     """
 
     family: ClassVar[str] = "element_attention"
+    file: ClassVar[str] = "networks.npz"
 
     def __init__(
         self,
@@ -91,11 +90,10 @@ class ElementAttention:
         first: int = 0,
         seed: int = 0,
     ) -> None:
-        self.parameters: dict[str, Any] = {
-            "members": members, "width": width, "layers": layers, "blocks": blocks, "epochs": epochs,
-            "patience": patience, "batch": batch, "rate": rate, "decay": decay, "first": first, "seed": seed,
-        }  # fmt: skip
-        self._arrays: dict[str, NDArray[Any]] = {}
+        super().__init__(
+            members=members, width=width, layers=layers, blocks=blocks, epochs=epochs,
+            patience=patience, batch=batch, rate=rate, decay=decay, first=first, seed=seed,
+        )  # fmt: skip
 
     def fit(
         self,
@@ -141,22 +139,6 @@ class ElementAttention:
             rows = np.flatnonzero(counts == count)
             mean[rows], spread[rows] = in_blocks(evaluate, *_tokens(fractions[rows], scaled[rows]))
         return mean, spread
-
-    def importances(self) -> NDArray[np.float64]:
-        """Share of each standardised column in the mean absolute slope of the prediction, shape (k,), sums to 1."""
-        return self._fitted()["importances"]
-
-    def save(self, folder: Path) -> None:
-        """Write ``networks.npz`` and ``parameters.json``."""
-        np.savez_compressed(folder / "networks.npz", **self._fitted())  # type: ignore[arg-type]
-        (folder / "parameters.json").write_text(json.dumps(self.parameters))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays only, never objects."""
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
-        ensemble._arrays = read_arrays(folder / "networks.npz")
-        return ensemble
 
     def _parts(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Fractions (n, 118) and all other columns (n, c)."""
@@ -223,11 +205,6 @@ class ElementAttention:
         along_context = slopes(self._forward, weights, inputs, along=2)
         first = self.parameters["first"]
         return slope_shares(np.hstack([along_context[:, :first], by_element, along_context[:, first:]]))
-
-    def _fitted(self) -> dict[str, NDArray[Any]]:
-        if not self._arrays:
-            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-        return self._arrays
 
 
 def _tokens(fractions: NDArray[np.float64], context: NDArray[np.float64]) -> _Tokens:

@@ -5,7 +5,6 @@ Both families are saved as plain arrays or text and read back without running an
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.models.array_ensemble import ArrayEnsemble
 
 
 class Ensemble(Protocol):
@@ -63,10 +63,11 @@ class Ensemble(Protocol):
         ...
 
 
-class ExtraTrees:
+class ExtraTrees(ArrayEnsemble):
     """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)), grown by scikit-learn.
 
-    Kept as flat arrays: mean and spread over all trees come from one compiled pass, and the file is a plain ``npz``.
+    Kept as flat arrays: mean and spread over all trees come from one compiled pass, and the file is a plain ``npz``. A
+    feature's importance is the mean decrease of variance by it.
 
     Args:
         trees: Number of trees.
@@ -77,6 +78,7 @@ class ExtraTrees:
     """
 
     family: ClassVar[str] = "extra_trees"
+    file: ClassVar[str] = "trees.npz"
 
     def __init__(
         self,
@@ -87,11 +89,8 @@ class ExtraTrees:
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self.parameters: dict[str, Any] = {
-            "trees": trees, "feature_share": feature_share, "smallest_leaf": smallest_leaf, "seed": seed
-        }  # fmt: skip
+        super().__init__(trees=trees, feature_share=feature_share, smallest_leaf=smallest_leaf, seed=seed)
         self._threads = threads
-        self._arrays: dict[str, NDArray[Any]] = {}
 
     def fit(
         self,
@@ -138,27 +137,8 @@ class ExtraTrees:
             np.ascontiguousarray(values, np.float32), a["starts"], a["feature"], a["right"], a["threshold"]
         )
 
-    def importances(self) -> NDArray[np.float64]:
-        """Mean decrease of variance by each feature, shape (k,), sums to 1."""
-        return self._fitted()["importances"]
-
-    def save(self, folder: Path) -> None:
-        """Write ``trees.npz`` and ``parameters.json``."""
-        np.savez_compressed(folder / "trees.npz", **self._fitted())  # type: ignore[arg-type]
-        (folder / "parameters.json").write_text(json.dumps(self.parameters))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays only, never objects."""
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
-        ensemble._arrays = read_arrays(folder / "trees.npz")
-        _check_forest(**ensemble._arrays)
-        return ensemble
-
-    def _fitted(self) -> dict[str, NDArray[Any]]:
-        if not self._arrays:
-            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-        return self._arrays
+    def _check(self) -> None:
+        _check_forest(**self._arrays)
 
 
 class BoostedTrees:
@@ -257,13 +237,6 @@ class BoostedTrees:
         if not self._boosters:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
         return self._boosters
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an ``npz`` file, never objects."""
-    # From memory: numpy leaves the file of a damaged archive open.
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
-from matloop.models.ensembles import read_arrays
+from matloop.models.array_ensemble import ArrayEnsemble
 from matloop.models.inputs import Scaling, filled_up, in_blocks, slope_shares
 
 _FEWEST_ROWS = 5
@@ -26,7 +24,7 @@ class _Solved(NamedTuple):
     precision: NDArray[np.float64]
 
 
-class GaussianProcess:
+class GaussianProcess(ArrayEnsemble):
     """A Gaussian process with a Matérn-5/2 kernel over the principal components of the scaled features.
 
     Features are clipped to the bulk of their training values and standardised; the components that hold 99 % of their
@@ -35,7 +33,8 @@ class GaussianProcess:
     ``rounds`` steps from ``tuning_rows`` of the rows.
 
     The cost grows with the cube of the rows: of more than ``rows``, that many are drawn and the others are not used.
-    The spread is the deviation of a new measurement, noise included.
+    The spread is the deviation of a new measurement, noise included. A feature's importance is its share in the mean
+    absolute slope of the prediction along standardised features. The file holds no inverse: it is solved for when read.
 
     Args:
         rows: Most training rows used.
@@ -46,14 +45,12 @@ class GaussianProcess:
     """
 
     family: ClassVar[str] = "gaussian_process"
+    file: ClassVar[str] = "gaussian_process.npz"
 
     def __init__(
         self, *, rows: int = 2000, components: int = 80, tuning_rows: int = 500, rounds: int = 40, seed: int = 0
     ) -> None:
-        self.parameters: dict[str, Any] = {
-            "rows": rows, "components": components, "tuning_rows": tuning_rows, "rounds": rounds, "seed": seed
-        }  # fmt: skip
-        self._arrays: dict[str, NDArray[Any]] = {}
+        super().__init__(rows=rows, components=components, tuning_rows=tuning_rows, rounds=rounds, seed=seed)
         self._solved: _Solved | None = None
 
     def fit(
@@ -106,27 +103,8 @@ class GaussianProcess:
 
         return in_blocks(evaluate, values)
 
-    def importances(self) -> NDArray[np.float64]:
-        """Share of each standardised feature in the mean absolute slope of the prediction, shape (k,), sums to 1."""
-        return self._fitted()["importances"]
-
-    def save(self, folder: Path) -> None:
-        """Write ``gaussian_process.npz`` and ``parameters.json``; matrices are solved again when loaded."""
-        np.savez_compressed(folder / "gaussian_process.npz", **self._fitted())  # type: ignore[arg-type]
-        (folder / "parameters.json").write_text(json.dumps(self.parameters))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays only, never objects."""
-        process = cls(**json.loads((folder / "parameters.json").read_text()))
-        process._arrays = read_arrays(folder / "gaussian_process.npz")
-        process._solution()
-        return process
-
-    def _fitted(self) -> dict[str, NDArray[Any]]:
-        if not self._arrays:
-            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-        return self._arrays
+    def _check(self) -> None:
+        self._solution()
 
     def _solution(self) -> _Solved:
         from scipy.linalg import cho_factor, cho_solve

@@ -19,10 +19,11 @@ from matloop.data.errors import FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
 from matloop.data.schema import property_named
+from matloop.models.array_ensemble import read_arrays
 from matloop.models.conformal import Calibration
 from matloop.models.difficulty import Difficulty
 from matloop.models.domain import Domain
-from matloop.models.ensembles import Ensemble, read_arrays
+from matloop.models.ensembles import Ensemble
 from matloop.models.prediction import Prediction, Transform, backward, forward
 from matloop.models.registry import MODELS
 from matloop.models.training import data_hash, out_of_fold, scores

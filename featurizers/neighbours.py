@@ -120,19 +120,48 @@ def _neighbours(lattice, offsets, frac, reach):  # type: ignore[no-untyped-def]
     return starts, where[:found].copy(), vectors[:found].copy(), distances[:found].copy()
 
 
+_BUFFER = 1024
+_NEAR_AN_EDGE = 1e-9  # in bins; further away rounding cannot change the bin
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(squares, filled, ends, edges, counts):  # type: ignore[no-untyped-def]
+    """Add ``filled`` squared distances to the bins; roots are taken in a loop of their own, several at a time."""
+    bins, limit, per_angstrom = len(edges) - 1, edges[-1], (len(edges) - 1) / edges[-1]
+    for j in range(filled):
+        squares[j] = np.sqrt(squares[j])
+    for j in range(filled):
+        distance = squares[j]
+        if distance > limit:
+            continue
+        place = distance * per_angstrom
+        at = min(int(place), bins - 1)
+        if not _NEAR_AN_EDGE < place - at < 1 - _NEAR_AN_EDGE:
+            if distance < edges[at]:
+                at -= 1
+            elif at < bins - 1 and distance >= edges[at + 1]:
+                at += 1
+        counts[at] += ends
+
+
 @numba.njit(cache=True, nogil=True)
 def _distance_counts(lattice, offsets, frac, edges):  # type: ignore[no-untyped-def]
-    bins, limit, per_angstrom = len(edges) - 1, edges[-1], (len(edges) - 1) / edges[-1]
-    counts = np.zeros((len(lattice), bins), np.int64)
+    limit, squares = edges[-1], np.empty(_BUFFER)
+    counts = np.zeros((len(lattice), len(edges) - 1), np.int64)
     for i in range(len(lattice)):
-        cell, spacing = lattice[i], _plane_spacings(lattice[i])
-        c = cell[2]
+        # Lines of images along the shortest axis are the longest ones.
+        shortest = int(np.argmin((lattice[i] ** 2).sum(axis=1)))
+        axes = np.array([(shortest + 1) % 3, (shortest + 2) % 3, shortest])
+        cell = lattice[i][axes]
+        spacing, c = _plane_spacings(cell), cell[2]
         cc = c[0] * c[0] + c[1] * c[1] + c[2] * c[2]
         for a in range(offsets[i], offsets[i + 1]):
             for b in range(a, offsets[i + 1]):
-                du, dv, dw = frac[b, 0] - frac[a, 0], frac[b, 1] - frac[a, 1], frac[b, 2] - frac[a, 2]
+                du, dv, dw = (frac[b, axes[0]] - frac[a, axes[0]], frac[b, axes[1]] - frac[a, axes[1]],
+                              frac[b, axes[2]] - frac[a, axes[2]])  # fmt: skip
                 du, dv, dw = du - np.rint(du), dv - np.rint(dv), dw - np.rint(dw)
                 ends = 1 if a == b else 2  # a pair of two sites is met once and counted from both ends
+                filled = 0
                 for h in range(int(np.ceil(-limit / spacing[0] - du)), int(np.floor(limit / spacing[0] - du)) + 1):
                     for k in range(int(np.ceil(-limit / spacing[1] - dv)), int(np.floor(limit / spacing[1] - dv)) + 1):
                         u, v = du + h, dv + k
@@ -140,15 +169,18 @@ def _distance_counts(lattice, offsets, frac, edges):  # type: ignore[no-untyped-
                         y0 = u * cell[0, 1] + v * cell[1, 1] + dw * c[1]
                         z0 = u * cell[0, 2] + v * cell[1, 2] + dw * c[2]
                         first, last = _line_ends(x0, y0, z0, c, cc, limit * limit)
-                        for m in range(first, last + 1):
-                            x, y, z = x0 + m * c[0], y0 + m * c[1], z0 + m * c[2]
-                            distance = np.sqrt(x * x + y * y + z * z)
-                            if distance > limit or (a == b and h == 0 and k == 0 and m == 0):
-                                continue
-                            at = min(int(distance * per_angstrom), bins - 1)
-                            if distance < edges[at]:
-                                at -= 1
-                            elif at < bins - 1 and distance >= edges[at + 1]:
-                                at += 1
-                            counts[i, at] += ends
+                        while first <= last:
+                            if filled == _BUFFER:
+                                _count(squares, filled, ends, edges, counts[i])
+                                filled = 0
+                            length = min(last - first + 1, _BUFFER - filled)
+                            for step in range(length):
+                                m = first + step
+                                x, y, z = x0 + m * c[0], y0 + m * c[1], z0 + m * c[2]
+                                squares[filled + step] = x * x + y * y + z * z
+                            if a == b and h == 0 and k == 0 and first <= 0 < first + length:
+                                squares[filled - first] = np.inf  # the site itself
+                            first += length
+                            filled += length
+                _count(squares, filled, ends, edges, counts[i])
     return counts

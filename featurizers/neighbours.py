@@ -154,7 +154,8 @@ def _distance_counts(lattice, offsets, frac, edges):  # type: ignore[no-untyped-
         axes = np.array([(shortest + 1) % 3, (shortest + 2) % 3, shortest])
         cell = lattice[i][axes]
         spacing, c = _plane_spacings(cell), cell[2]
-        cc = c[0] * c[0] + c[1] * c[1] + c[2] * c[2]
+        cx, cy, cz = c
+        cc = cx * cx + cy * cy + cz * cz
         for a in range(offsets[i], offsets[i + 1]):
             for b in range(a, offsets[i + 1]):
                 du, dv, dw = (frac[b, axes[0]] - frac[a, axes[0]], frac[b, axes[1]] - frac[a, axes[1]],
@@ -174,10 +175,10 @@ def _distance_counts(lattice, offsets, frac, edges):  # type: ignore[no-untyped-
                                 _count(squares, filled, ends, edges, counts[i])
                                 filled = 0
                             length = min(last - first + 1, _BUFFER - filled)
+                            part, m = squares[filled : filled + length], float(first)
                             for step in range(length):
-                                m = first + step
-                                x, y, z = x0 + m * c[0], y0 + m * c[1], z0 + m * c[2]
-                                squares[filled + step] = x * x + y * y + z * z
+                                x, y, z = x0 + (m + step) * cx, y0 + (m + step) * cy, z0 + (m + step) * cz
+                                part[step] = x * x + y * y + z * z
                             if a == b and h == 0 and k == 0 and first <= 0 < first + length:
                                 squares[filled - first] = np.inf  # the site itself
                             first += length

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,11 +47,11 @@ class FilterMargin(NamedTuple):
     """How a finalist passes a filter.
 
     Attributes:
-        filter: Its name.
+        stage: The filter's stage in the funnel.
         text: By what margin, in words.
     """
 
-    filter: str
+    stage: str
     text: Words
 
 
@@ -162,14 +162,14 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
     return float(min(needed)) if len(picks) == size else 0.0
 
 
-def filter_margins(filters: Sequence[Filter], finalist: CandidateBatch) -> list[FilterMargin]:
+def filter_margins(filters: Mapping[str, Filter], finalist: CandidateBatch) -> list[FilterMargin]:
     """By what margin one finalist passes each filter.
 
     Args:
-        filters: Those of the campaign, in its order.
+        filters: Those of the campaign by the name of their stage in the funnel, in its order.
         finalist: One candidate.
     """
-    return [FilterMargin(filter_.name, _margin(filter_, finalist)) for filter_ in filters]
+    return [FilterMargin(stage, _margin(filter_, finalist)) for stage, filter_ in filters.items()]
 
 
 def _margin(filter_: Filter, finalist: CandidateBatch) -> Words:

@@ -32,7 +32,7 @@ from matloop.models.surrogate import Surrogate
 from matloop.screening.campaign_file import read_campaign
 from matloop.screening.chemistry import composition_distances
 from matloop.screening.explanation import filter_margins, grouped_contributions, probability_to_be_chosen
-from matloop.workflows.outcomes import SCORED
+from matloop.workflows.outcomes import SCORED, filter_stages
 from matloop.workflows.stages import ScoringTask, build_filters, features_of, surrogate_of
 from matloop.workflows.swap_effects import one_row, swap_effects
 
@@ -121,7 +121,8 @@ def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     features = features_of(view.task, batch)
     predictions = {name: surrogate.predict(features) for name, surrogate in view.surrogates.items()}
     of_targets = {name: _of_target(view, name, batch, features, predictions[name]) for name in predictions}
-    filters = build_filters(view.task.campaign)
+    campaign = view.task.campaign
+    filters = dict(zip(filter_stages(campaign), build_filters(campaign), strict=True))
     found = []
     for at, row in enumerate(rows.tolist()):
         own = {name: one_row(prediction, at) for name, prediction in predictions.items()}
@@ -132,7 +133,7 @@ def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
             {
                 **_standing(view, row, own),
                 "targets": {name: told[at] for name, told in of_targets.items()},
-                "filters": [{"filter": name, "text": text._asdict()} for name, text in margins],
+                "filters": [{"stage": stage, "text": text._asdict()} for stage, text in margins],
                 "swaps": swap_effects(view.task, view.surrogates, finalist, own) if scored else None,
             }
         )

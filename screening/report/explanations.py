@@ -105,8 +105,7 @@ def explanation_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: st
             f"{cut.zh}，或预期未达标比例高于 {most}（现为 {now}）",
         )
     filters = [
-        (stage_words(f"filter {line['filter']}"), Words(line["text"]["en"], line["text"]["zh"]))
-        for line in report["filters"]
+        (stage_words(line["stage"]), Words(line["text"]["en"], line["text"]["zh"])) for line in report["filters"]
     ]
     stages = [(stage_words(one["stage"]), _stage_cut(one)) for one in report["stages"]]
     return ExplanationWords(targets, cut, filters, stages, max((len(target.nearest) for target in targets), default=0))

@@ -92,7 +92,9 @@ def test_a_composition_is_never_chosen_twice_and_a_short_list_keeps_all() -> Non
 
 def test_filters_tell_their_margins() -> None:
     filters = [ExcludeElements(["Cd"]), RequireElements(["Ti", "O"]), ElementCount(least=2, most=4), NewCompounds()]
-    lines = [margin.text.en for margin in filter_margins(filters, batch_of("BaTiO3"))]
+    margins = filter_margins({f"filter {at}": each for at, each in enumerate(filters)}, batch_of("BaTiO3"))
+    assert [margin.stage for margin in margins] == ["filter 0", "filter 1", "filter 2", "filter 3"]
+    lines = [margin.text.en for margin in margins]
     assert lines[0] == "none of the 1 excluded elements"
     assert lines[1] == "falls out without O and Ti"
     assert lines[2] == "3 elements; 1 fewer or 1 more would still pass"

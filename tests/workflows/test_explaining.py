@@ -231,7 +231,7 @@ def test_names_in_explanations_stay_text(folder: Path, told: dict[str, Any]) -> 
     for target in finalist["targets"].values():
         target["nearest_training"][0] |= {"formula": hostile, "material_id": hostile}
         target["contributions"]["groups"][0]["text"] = {"en": hostile, "zh": hostile}
-    finalist["filters"][0] |= {"filter": hostile, "text": {"en": hostile, "zh": hostile}}
+    finalist["filters"][0] |= {"stage": hostile, "text": {"en": hostile, "zh": hostile}}
     for best in filter(None, finalist["swaps"]["best"].values()):
         best |= {"old": hostile, "new": hostile, "formula": hostile}
     run.explanations[finalist["candidate_id"]] = finalist

@@ -111,6 +111,10 @@ class CandidateBatch:
             table = table.append_column(name, array) if at < 0 else table.set_column(at, name, array)
         return replace(self, table=table)
 
+    def without_columns(self, *names: str) -> CandidateBatch:
+        """A batch that lacks these typed columns."""
+        return replace(self, table=self.table.drop_columns(list(names)))
+
     def take(self, indices: NDArray[np.integer] | Sequence[int]) -> CandidateBatch:
         """The candidates at ``indices``, in that order."""
         rows = np.asarray(indices, np.int64)

@@ -70,7 +70,9 @@ class Compositions:
         return Compositions(self.offsets, self.elements, amounts), whole
 
 
-def gather_rows(offsets: NDArray[np.int64], indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def gather_rows(
+    offsets: NDArray[np.int64], indices: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Flat positions and new offsets that pick rows out of a ragged array.
 
     Args:

@@ -21,6 +21,7 @@ class MatloopError(Exception):
     """
 
     code: ClassVar[str] = "E-MATLOOP"
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, got: str, allowed: str = "", fix: str = "") -> None:
         super().__init__(got, allowed, fix)  # positional, so that the error crosses process borders intact
@@ -124,6 +125,38 @@ class RunError(MatloopError):
     """When a run directory cannot be used as asked, or the counts of a run do not add up."""
 
     code = "E-RUN"
+
+
+class LockedError(RunError):
+    """When another process works on the run directory."""
+
+    code = "E-RUN-LOCKED"
+
+
+class LockLostError(RunError):
+    """When a process that was suspended for long finds that another one took its run over."""
+
+    code = "E-RUN-LOCK-LOST"
+
+
+class WorkersLostError(RunError):
+    """When no workers arrive, all of them vanish, or the scheduler does; the run can be resumed."""
+
+    code = "E-RUN-WORKERS"
+    exit_code = 3
+
+
+class DiskFullError(RunError):
+    """When there is no room for a file; the run can be resumed."""
+
+    code = "E-RUN-DISK"
+    exit_code = 4
+
+
+class RunChangedError(RunError):
+    """When a run would go on with another campaign, other code or other input than it began with."""
+
+    code = "E-RUN-CHANGED"
 
 
 class PotentialError(MatloopError):

@@ -26,6 +26,8 @@ from matloop.data.known import known_composition_keys
 from matloop.data.materials import load_materials
 from matloop.data.oxidation import Ions, assign_ions, load_ions
 
+_PART = 100_000
+
 
 class Parents(NamedTuple):
     """Crystals that can be substituted.
@@ -54,11 +56,21 @@ class Plan(NamedTuple):
         known: Whether a compound of that composition is already known, shape (m,).
     """
 
-    parents: NDArray[np.int64]
+    parents: NDArray[np.integer]
     offsets: NDArray[np.int64]
-    ions: NDArray[np.int64]
+    ions: NDArray[np.integer]
     log_probability: NDArray[np.float64]
     known: NDArray[np.bool_]
+
+    def take(self, rows: NDArray[np.integer]) -> Plan:
+        """The substitutions in ``rows``."""
+        flat, offsets = gather_rows(self.offsets, rows)
+        return Plan(self.parents[rows], offsets, self.ions[flat], self.log_probability[rows], self.known[rows])
+
+    def parts(self) -> Iterator[Plan]:
+        """The plan in consecutive parts, at least one: what is computed of millions at once would fill the memory."""
+        for start in range(0, max(len(self.parents), 1), _PART):
+            yield self.take(np.arange(start, min(start + _PART, len(self.parents))))
 
 
 class IonicSubstitution:
@@ -101,25 +113,24 @@ class IonicSubstitution:
             compositions.offsets, parents.ions, compositions.amounts, ions.elements, ions.charges,
             ions.log_probability, order, float(np.log(self.min_probability)),
         )  # fmt: skip
-        counts = _enumerate(*arguments, np.empty(0, np.int64), np.empty(0), np.zeros(1, np.int64), False)
+        counts = _enumerate(*arguments, np.empty(0, np.int16), np.empty(0), np.zeros(1, np.int64), False)
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         widths = np.repeat(compositions.lengths, counts)
         offsets = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
-        chosen, log_probability = np.empty(offsets[-1], np.int64), np.empty(starts[-1])
+        chosen, log_probability = np.empty(offsets[-1], np.int16), np.empty(starts[-1])
         _enumerate(*arguments, chosen, log_probability, starts, True)
-        rows = np.repeat(np.arange(len(counts)), counts)
+        rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         return self._most_probable(Plan(rows, offsets, chosen, log_probability, np.zeros(len(rows), bool)), ions)
 
     def _most_probable(self, plan: Plan, ions: Ions) -> Plan:
         """Repeats removed, sorted by probability, cut at the limit, known compounds marked."""
-        children = _children(plan, self.parents, ions)
-        keys = _prototype_keys(plan, self.parents, children)
+        keys = np.concatenate([_prototype_keys(part, self.parents, ions) for part in plan.parts()])
         order = np.lexsort((keys, -np.round(plan.log_probability, 9)))
         first = np.sort(np.unique(keys[order], return_index=True)[1])
         kept = order[first[: self.limit]]
-        flat, offsets = gather_rows(plan.offsets, kept)
-        known = np.isin(composition_keys(children.take(kept)), known_composition_keys())
-        return Plan(plan.parents[kept], offsets, plan.ions[flat], plan.log_probability[kept], known)
+        chosen = plan.take(kept)
+        found = [composition_keys(_children(part, self.parents, ions)) for part in chosen.parts()]
+        return chosen._replace(known=np.isin(np.concatenate(found), known_composition_keys()))
 
     def count(self) -> int:
         """Number of children; exact."""
@@ -134,12 +145,7 @@ class IonicSubstitution:
         ions = load_ions()
         for start in range(0, self.count(), size):
             rows = np.arange(start, min(start + size, self.count()))
-            flat, offsets = gather_rows(self.plan.offsets, rows)
-            part = Plan(
-                self.plan.parents[rows], offsets, self.plan.ions[flat],
-                self.plan.log_probability[rows], self.plan.known[rows],
-            )  # fmt: skip
-            yield Intake(self._materialise(part, ions), [])
+            yield Intake(self._materialise(self.plan.take(rows), ions), [])
 
     def _materialise(self, part: Plan, ions: Ions) -> CandidateBatch:
         parents = self.parents
@@ -210,8 +216,9 @@ def _children(plan: Plan, parents: Parents, ions: Ions) -> Compositions:
     return Compositions(plan.offsets, ions.elements[plan.ions], parents.batch.compositions.amounts[flat])
 
 
-def _prototype_keys(plan: Plan, parents: Parents, children: Compositions) -> NDArray[np.uint64]:
+def _prototype_keys(plan: Plan, parents: Parents, ions: Ions) -> NDArray[np.uint64]:
     """A 64-bit key of each child's composition, space group and the orbit sizes of each element."""
+    children = _children(plan, parents, ions)
     flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
     amounts = np.rint(children.amounts * 1e4).astype(np.uint64)
     entry = mix_bits(mix_bits(children.elements.astype(np.uint64)) + amounts + parents.slot_signatures[flat])
@@ -220,7 +227,7 @@ def _prototype_keys(plan: Plan, parents: Parents, children: Compositions) -> NDA
 
 
 def ideal_bond_lengths(
-    offsets: NDArray[np.int64], chosen: NDArray[np.int64], amounts: NDArray[np.float64], ions: Ions
+    offsets: NDArray[np.int64], chosen: NDArray[np.integer], amounts: NDArray[np.float64], ions: Ions
 ) -> NDArray[np.float64]:
     """Mean cation radius plus mean anion radius of each composition in Å."""
     total = np.zeros(len(offsets) - 1)

@@ -1,6 +1,10 @@
 import csv
 import json
 import os
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.errors import RunError
-from matloop.data.run_store import RunDirectory, write_csv, write_json, write_table, write_text, write_whole
+from matloop.data.run_store import (
+    RunDirectory,
+    remove_drafts,
+    write_csv,
+    write_json,
+    write_table,
+    write_text,
+    write_whole,
+)
 
 TABLE = pa.table({"candidate_id": ["a", "b"], "value": [1.5, None]})
 
@@ -18,7 +30,7 @@ TABLE = pa.table({"candidate_id": ["a", "b"], "value": [1.5, None]})
 def test_new_directory_has_its_folders(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "deep" / "run", "unused")
     assert run.folder == tmp_path / "deep" / "run"
-    assert sorted(path.name for path in run.folder.iterdir()) == ["cif", "models", "partitions"]
+    assert sorted(path.name for path in run.folder.iterdir()) == ["best", "candidates", "cif", "models", "partitions"]
     assert all(path.is_relative_to(run.folder) for path in (run.ranked, run.summary, run.report, run.shortlist))
     assert run.partition("structure", 7).relative_to(run.folder) == Path("partitions/structure/part-00007.parquet")
 
@@ -40,9 +52,32 @@ def test_folder_in_use_is_refused_and_left_alone(content: str, tmp_path: Path) -
 
 
 def test_a_run_is_never_written_over(tmp_path: Path) -> None:
-    RunDirectory.create(tmp_path / "run", "unused")
+    run = RunDirectory.create(tmp_path / "run", "unused")
+    write_json(run.identity, {})
     with pytest.raises(RunError, match="is not empty"):
         RunDirectory.create(tmp_path / "run", "unused")
+
+
+def test_r14_a_start_that_was_cut_off_before_the_run_began_may_be_repeated(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "unused")
+    for name in ("campaign.yaml", "progress.json", "lock.json", "lock.json.0123", ".campaign.yaml.x.partial"):
+        (tmp_path / name).write_text("x")
+    assert RunDirectory.create(tmp_path, "unused").folder == tmp_path
+    for name in ("identity.json", "manifest.jsonl", "notes.txt", "candidates/part-00000.parquet"):
+        (tmp_path / name).write_text("x")
+        with pytest.raises(RunError, match="is not empty"):
+            RunDirectory.create(tmp_path, "unused")
+        (tmp_path / name).unlink()
+    run.best.rmdir()  # by this it is told from a folder where somebody keeps a campaign
+    with pytest.raises(RunError, match="is not empty"):
+        RunDirectory.create(tmp_path, "unused")
+
+
+def test_a_run_may_begin_beside_the_scripts_that_start_it(tmp_path: Path) -> None:
+    (tmp_path / "submission" / "logs").mkdir(parents=True)
+    assert RunDirectory.create(tmp_path, "unused").candidates.is_dir()
+    (tmp_path / "submission" / "run.sh").write_text("x")
+    RunDirectory.create(tmp_path, "unused")
 
 
 def test_file_in_the_way_is_refused(tmp_path: Path) -> None:
@@ -123,11 +158,16 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_name_is_given_only_after_the_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_is_given_only_after_the_flush_and_flushed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = []
-    monkeypatch.setattr(os, "fsync", lambda _: steps.append(("flushed", (tmp_path / "t.txt").exists())))
+
+    def note(handle: int) -> None:
+        what = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "content"
+        steps.append((what, (tmp_path / "t.txt").exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
     write_text(tmp_path / "t.txt", "text")
-    assert steps == [("flushed", False)]
+    assert steps == [("content", False), ("folder", True)]
     assert (tmp_path / "t.txt").read_text() == "text"
 
 
@@ -137,6 +177,39 @@ def test_replaced_in_one_step_while_being_read(tmp_path: Path) -> None:
         write_text(tmp_path / "t.txt", "new")
         assert reader.read() == "old"
     assert (tmp_path / "t.txt").read_text() == "new"
+
+
+def test_r13_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", "unused")
+    write_text(run.folder / "campaign.yaml", "name: x")
+    write_table(run.candidate_part(0), TABLE)
+    (run.folder / "notes.partial").write_text("mine")
+    kept = sorted(run.folder.rglob("*"))
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom matloop.data.run_store import write_whole\n"
+        "def die(draft):\n    draft.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_whole(Path(sys.argv[1]), die)"
+    )
+    for path in (run.candidate_part(0), run.ranked):
+        done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert len(list(run.folder.rglob("*"))) == len(kept) + 2
+    assert pq.read_table(run.candidate_part(0)).equals(TABLE)  # the old file is whole
+    remove_drafts(run.folder)
+    assert sorted(run.folder.rglob("*")) == kept
+    remove_drafts(run.folder)
+    remove_drafts(tmp_path / "nowhere")
+
+
+def test_a_run_is_complete_once_its_last_file_is_there(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run", "unused")
+    assert not run.is_complete
+    write_json(run.summary, {})
+    assert not run.is_complete  # the report is the last one
+    write_text(run.report, "")
+    assert run.is_complete
+    run.summary.unlink()
+    assert not run.is_complete
 
 
 def cells(path: Path) -> list[list[str]]:

@@ -25,6 +25,11 @@ from matloop.models.surrogate import Surrogate
 from matloop.models.training import FOLDS, SMALLEST_TRAINING_SET, grouped_folds
 
 _INNER_FOLDS = 3
+_FITTING = 0.75
+"""Time of fitting a candidate, six fits, against that of trying it, five fits and fifteen of two thirds of their rows;
+as much where it grows with the cube of the rows, less for trees."""
+ROWS_WITHIN_TIME = 1500
+"""Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
 _TRIED, _UNTRIED = "tried", "out of budget"
 _COST = {
     "extra_trees": 1, "gaussian_process": 1, "boosted_trees": 3, "deep_ensemble": 4, "element_attention": 12,
@@ -39,36 +44,42 @@ class Candidate:
 
     Attributes:
         family: Registered family.
-        features: Name of a feature set.
+        features: Name of a feature set; empty where there is but one.
         parameters: Settings of the family.
     """
 
     family: str
-    features: str
+    features: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         settings = f" {dict(self.parameters)}" if self.parameters else ""
-        return f"{self.family}{settings} on {self.features}"
+        return f"{self.family}{settings}" + (f" on {self.features}" if self.features else "")
 
 
 @dataclass(frozen=True)
 class Budget:
     """When to stop trying; the cheapest candidate is always tried.
 
+    A candidate is given up as soon as fitting the slowest of those tried would no longer fit in, should it win.
+
     Which candidates fit into ``seconds`` depends on the machine. With ``candidates`` alone the choice is the same on
     every run.
 
     Attributes:
-        seconds: Time for all of it.
+        seconds: Time for trying candidates and fitting the winner.
         candidates: Most candidates tried.
+        fits: How often the winner is to be fitted: twice where a classifier is grown beside it.
+        rows: Most rows to compare candidates on, drawn by whole formulas; the winner is fitted to all of them.
     """
 
     seconds: float | None = None
     candidates: int | None = None
+    fits: int = 1
+    rows: int | None = None
 
     def __post_init__(self) -> None:
-        if any(limit is not None and not limit > 0 for limit in (self.seconds, self.candidates)):
+        if any(limit is not None and not limit > 0 for limit in (self.seconds, self.candidates, self.rows)):
             raise ModelError(f"a budget of {self}", "limits above zero, or none")
 
     def __str__(self) -> str:
@@ -122,7 +133,7 @@ class Choice:
             "split": f"{FOLDS} folds grouped by reduced formula, {_INNER_FOLDS} inside each to choose by",
             "tried": [
                 {
-                    "candidate": str(trial.candidate), "outcome": trial.outcome,
+                    "candidate": str(trial.candidate), "family": trial.candidate.family, "outcome": trial.outcome,
                     "mae": trial.mae if np.isfinite(trial.mae) else None, "seconds": round(trial.seconds, 2),
                 }
                 for trial in self.trials
@@ -200,6 +211,9 @@ def choose(
             f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
             "add labelled rows",
         )
+    known = len(used)
+    if budget.rows is not None:
+        used = _drawn(used, groups, budget.rows, seed)
     values = {name: matrix.values[used] for name, matrix in features.items()}
     rows = _Rows(values, target[used], groups[used], seed)
     trials, tried = _try_all(ordered, rows, budget)
@@ -213,6 +227,8 @@ def choose(
     reason = _reason([finished[number] for number in order], int((inner.argmin(axis=0) == order[0]).sum()))
     if left := [trial for trial in trials if trial.outcome == _UNTRIED]:
         reason += f" {len(left)} of {len(trials)} candidates did not fit into the budget of {budget}."
+    if len(used) < known:
+        reason += f" Compared on {len(used):,} of {known:,} rows."
     return Choice(finished[order[0]].candidate, reason, nested, tuple(trials), budget, len(used))
 
 
@@ -239,7 +255,7 @@ def fit_chosen(
         features: Feature sets by name, each of m rows.
         target: In the property's unit, nan where unknown, shape (m,).
         groups: Reduced-formula group of each row, shape (m,).
-        budget: Of the choice; fitting the winner comes on top.
+        budget: When to stop trying.
         transform: Scale of the model.
         ids: ``candidate_id`` of each row, shape (m,).
         seed: Of folds and families.
@@ -256,6 +272,14 @@ def fit_chosen(
         parameters={"seed": seed, **winner.parameters}, ids=ids,
     )  # fmt: skip
     return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
+
+
+def _drawn(rows: NDArray[np.int64], groups: NDArray[np.integer], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, whole groups of them drawn at random, but no fewer than a choice needs."""
+    _, number = np.unique(groups[rows], return_inverse=True)
+    place = np.random.default_rng(seed).permutation(number.max() + 1)[number]
+    upto = np.cumsum(np.bincount(place))[place]
+    return rows[(upto <= max(most, SMALLEST_TRAINING_SET)) | (place < 2 * FOLDS)]
 
 
 def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, FeatureMatrix]) -> list[Candidate]:
@@ -276,16 +300,18 @@ def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, Feat
 def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple[list[Trial], list[_Tried]]:
     """What came of each candidate, and the predictions of those tried to the end."""
     start = time.perf_counter()
-    deadline = np.inf if budget.seconds is None else start + budget.seconds
+    end = np.inf if budget.seconds is None else start + budget.seconds
+    fitting, slowest = _FITTING * budget.fits, 0.0
     trials: list[Trial] = []
     tried: list[_Tried] = []
     for candidate in ordered:
         began = time.perf_counter()
+        deadline = min(began + (end - began) / (1 + fitting), end - fitting * slowest) if tried else np.inf
         outcome, mae = _TRIED, np.nan
         try:
             if tried and budget.candidates is not None and len(tried) >= budget.candidates:
                 raise _OutOfBudget
-            one = _try(candidate, rows, deadline if tried else np.inf)
+            one = _try(candidate, rows, deadline)
         except _OutOfBudget:
             outcome = _UNTRIED
         except MatloopError as error:
@@ -293,6 +319,7 @@ def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple
         else:
             tried.append(one)
             mae = float(np.abs(one.mean - rows.target).mean())
+            slowest = max(slowest, time.perf_counter() - began)
         trials.append(Trial(candidate, outcome, mae, time.perf_counter() - began))
     return trials, tried
 

@@ -44,13 +44,16 @@ class Calibration:
         mean: NDArray[np.float64],
         spread: NDArray[np.float64],
         distance: NDArray[np.float64] | None = None,
+        *,
+        shrinkage: float = 1.0,
     ) -> Calibration:
         """Learn from out-of-fold predictions, all of shape (m,).
 
         The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose
         width is the spread plus the floor. With distances to the training data, residuals are binned by them: the
         nearer half, up to four fifths, up to the limit of the domain, beyond; fewer where a bin would hold
-        less than 100 rows.
+        less than 100 rows. ``shrinkage`` is the size of the errors to come relative to these
+        (:func:`matloop.models.training.expected_shrinkage`).
         """
         error = np.abs(target - mean)
         typical = float(np.median(spread)) or float(error.mean()) or 1.0
@@ -60,7 +63,7 @@ class Calibration:
             return float(np.log(scale).mean() + np.log((error / scale).mean() + 1e-300))
 
         floor = min((typical * share for share in _FLOORS), key=misfit)
-        residuals = (target - mean) / (spread + floor)
+        residuals = shrinkage * (target - mean) / (spread + floor)
         if distance is None:
             return cls(floor, np.sort(residuals))
         edges = _edges(distance)

@@ -129,8 +129,10 @@ def value_at_probability(
         probability: Of lying in the range.
 
     Returns:
-        The value in the property's unit, None where no value reaches that probability.
+        The value in the property's unit, None where no value reaches that probability, or where a classifier gives it.
     """
+    if prediction.met is not None:
+        return None
     centre, scale = float(prediction.centre[row]), float(prediction.scale[row])
     if not np.isfinite([centre, scale]).all():
         return None

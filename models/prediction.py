@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.errors import ModelError
 from matloop.models.conformal import Calibration
 
 Transform = Literal["identity", "log10"]
@@ -39,6 +40,8 @@ class Prediction:
         transform: How the model scale came from the property.
         bounds: Physically possible values; mean and interval are clipped to them.
         bins: Bin of the calibration each candidate belongs to, shape (n,), or one for all.
+        met: Probability of lying in ``wanted`` by a classifier, shape (n,); None where there is no classifier.
+        wanted: Range the classifier was trained for, in the property's unit.
     """
 
     centre: NDArray[np.float64]
@@ -49,6 +52,16 @@ class Prediction:
     transform: Transform
     bounds: tuple[float, float]
     bins: NDArray[np.int64] | int = 0
+    met: NDArray[np.float64] | None = None
+    wanted: tuple[float, float] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Prediction:
+        """The predictions of some of the candidates."""
+        return replace(
+            self, centre=self.centre[rows], scale=self.scale[rows], in_domain=self.in_domain[rows],
+            codes=self.codes[rows], bins=self.bins if isinstance(self.bins, int) else self.bins[rows],
+            met=None if self.met is None else self.met[rows],
+        )  # fmt: skip
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -83,8 +96,19 @@ class Prediction:
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
 
-        What the distribution holds beyond a physical bound counts as lying on it, as in :meth:`quantile`.
+        By the classifier where there is one. What the distribution holds beyond a physical bound counts as lying on it,
+        as in :meth:`quantile`.
+
+        Raises:
+            ModelError: If the classifier was trained for another range.
         """
+        if self.met is not None:
+            if (lower, upper) != self.wanted:
+                raise ModelError(
+                    f"a probability of lying in [{lower:g}, {upper:g}]", f"{self.wanted}, which the classifier knows",
+                    "train it for that range",
+                )  # fmt: skip
+            return self.met
         least, most = self.bounds
         if upper < least or lower > most:
             return np.where(np.isnan(self.centre), np.nan, 0.0)

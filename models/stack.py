@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.ensembles import Ensemble
+from matloop.models.part_reader import PartReader, check_ranges
 from matloop.models.registry import MODELS
 from matloop.models.training import grouped_folds
 
 _FILE = "stack.json"
 _FEWEST_GROUPS = 10
 _FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # those that need no torch
+_COLUMNS = "columns"
+_LEAST_WEIGHT = 1e-6  # less is rounding, and no reason to keep a family
 
 
 class Stack:
-    """Families stacked by non-negative least squares (Breiman, Mach. Learn. 24, 49 (1996)).
+    """Families stacked with weights from their out-of-fold predictions (Breiman, Mach. Learn. 24, 49 (1996)).
 
     Every family predicts each training row from rows of other formulas. The weights, none negative and 1 together, are
-    those of the least squared error of these predictions. Where the mean absolute error of the stack, weighed on all
-    folds but the one it is measured on, is not below that of the best family, that family stands alone.
+    those of the least mean absolute error of these predictions: no family alone has less. Least squares would serve a
+    few rows with large errors and let the others pay for it.
 
     The spread is that of the mixture: each family's spread, scaled to the size of its errors, and how far the families'
     means lie apart. Fitting costs one fit of each family for every fold and one more; families of weight zero are not
@@ -34,7 +37,9 @@ class Stack:
 
     Args:
         families: Registered families, by default those that need no torch; one with settings of its own is a mapping of
-            its name to them.
+            its name to them. Beside its own settings each may have ``columns``, the part of the features it reads: a
+            list of ranges ``[first, one after the last]``, ``None`` for the end, all where left out. It is shown
+            these columns in the order of the features.
         folds: Number of folds, split between formulas.
         seed: Seed of the folds, and of every family that was given none.
     """
@@ -45,7 +50,7 @@ class Stack:
         self,
         *,
         families: Sequence[str | Mapping[str, Mapping[str, Any]]] = _FAMILIES,
-        folds: int = 3,
+        folds: int = 5,
         seed: int = 0,
     ) -> None:
         named = [(entry, {}) if isinstance(entry, str) else next(iter(entry.items())) for entry in families]
@@ -53,6 +58,9 @@ class Stack:
             raise ModelError(f"a stack of {len(named)} families with {folds} folds", "at least 2 of either")
         if any(name == self.family for name, _ in named):
             raise ModelError("a stack inside a stack", "families that are none", "name its families instead")
+        for _, settings in named:
+            if _COLUMNS in settings:
+                check_ranges(settings[_COLUMNS])
         self._members = [(name, {"seed": seed, **settings}) for name, settings in named]
         self.parameters: dict[str, Any] = {
             "families": [{name: settings} if settings else name for name, settings in named], "folds": folds,
@@ -77,7 +85,8 @@ class Stack:
         """Weigh and fit on features (n, k) and targets (n,); all finite.
 
         Raises:
-            ModelError: If there are fewer than ten groups, or a family cannot be fitted.
+            ModelError: If there are fewer than ten groups, a family cannot be fitted, or the columns it is to read are
+                not all there.
         """
         groups = np.arange(len(target)) if groups is None else groups
         if len(np.unique(groups)) < _FEWEST_GROUPS:
@@ -88,10 +97,9 @@ class Stack:
             for train, held in folds:
                 ensemble = _make(member).fit(values[train], target[train], groups=groups[train])
                 means[held, column], spreads[held, column] = ensemble.predict(values[held])
-        self._errors = np.abs(target[:, None] - means).mean(axis=0)
-        self._weights = _weights_or_best(means, target, folds)
-        squares = ((target[:, None] - means) ** 2).mean(axis=0)
-        self._scales = np.sqrt(squares / np.maximum((spreads**2).mean(axis=0), 1e-300))
+        errors = means - target[:, None]
+        self._weights, self._errors = _least_absolute(errors), np.abs(errors).mean(axis=0)
+        self._scales = np.sqrt((errors**2).mean(axis=0) / np.maximum((spreads**2).mean(axis=0), 1e-300))
         self._fitted = [_make(self._members[m]).fit(values, target, groups=groups) for m in self._used()]
         return self
 
@@ -135,10 +143,10 @@ class Stack:
         count = len(stack._members)
         if any(array.shape != (count,) for array in (stack._weights, stack._scales, stack._errors)):
             raise ModelError(f"{_FILE} does not give a weight for each family", "the file that save() wrote")
-        stack._fitted = [
-            lookup("model", MODELS, stack._members[number][0]).load(folder / f"member_{number}")
-            for number in stack._used()
-        ]
+        for number in stack._used():
+            name, settings = stack._members[number]
+            kind = PartReader if _COLUMNS in settings else lookup("model", MODELS, name)
+            stack._fitted.append(kind.load(folder / f"member_{number}"))
         return stack
 
     def _used(self) -> NDArray[np.int64]:
@@ -150,35 +158,33 @@ class Stack:
 
 
 def _make(member: tuple[str, Mapping[str, Any]]) -> Ensemble:
+    """An unfitted family that reads all columns, or those of its setting."""
     name, settings = member
-    return lookup("model", MODELS, name)(**settings)
+    if _COLUMNS not in settings:
+        return lookup("model", MODELS, name)(**settings)
+    own = {key: value for key, value in settings.items() if key != _COLUMNS}
+    return PartReader(name, columns=settings[_COLUMNS], settings=own)
 
 
-def _weights_or_best(
-    means: NDArray[np.float64], target: NDArray[np.float64], folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
-) -> NDArray[np.float64]:
-    """Weights of the columns of out-of-fold means (n, f), shape (f,)."""
-    stacked = np.empty(len(target))
-    for train, held in folds:
-        stacked[held] = means[held] @ _least_squares(means[train], target[train])
-    single = np.abs(target[:, None] - means).mean(axis=0)
-    if np.abs(target - stacked).mean() < single.min():
-        return _least_squares(means, target)
-    return np.eye(len(single))[single.argmin()]
+def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the columns of errors (n, f) whose weighted sum is least in the mean of absolute values, shape (f,).
 
+    None is negative, and they are 1 together. The linear program is solved in its dual form, one condition for each
+    family: find multipliers of the rows, each from -1 to 1, that make the least of the columns' weighted sums as large
+    as they can. What its conditions cost are the weights.
 
-def _least_squares(means: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of least squared error, none negative and 1 together, shape (f,).
-
-    >>> columns = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
-    >>> _least_squares(columns, columns @ [0.25, 0.75]).round(6)
-    array([0.25, 0.75])
+    >>> errors = np.array([[1.0, -1.0], [2.0, -2.0], [-3.0, 1.0]])
+    >>> _least_absolute(errors).round(6)
+    array([0.5, 0.5])
     """
-    from scipy.optimize import nnls
+    from scipy.optimize import linprog
 
-    # With weights of sum 1 the error is the weighted sum of the single errors: one heavy row keeps the sum.
-    errors = means - target[:, None]
-    heavy = 1e4 * np.sqrt((errors**2).sum(axis=0).max() + 1e-300)
-    system = np.vstack([errors, np.full(errors.shape[1], heavy)])
-    weights, _ = nnls(system, np.append(np.zeros(len(target)), heavy))
+    rows, families = errors.shape
+    scaled = errors / max(np.abs(errors).mean(), 1e-300)
+    program = linprog(
+        np.append(np.zeros(rows), -1.0),  # largest level ...
+        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... that no sum is below
+        bounds=[(-1.0, 1.0)] * rows + [(None, None)], method="highs-ds",
+    )  # fmt: skip
+    weights = np.where(-program.ineqlin.marginals > _LEAST_WEIGHT, -program.ineqlin.marginals, 0.0)
     return weights / weights.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -20,13 +21,15 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
 from matloop.data.schema import property_named
 from matloop.models.array_ensemble import read_arrays
+from matloop.models.classification import RangeClassifier
 from matloop.models.conformal import Calibration
 from matloop.models.difficulty import Difficulty
 from matloop.models.domain import Domain
 from matloop.models.ensembles import Ensemble
+from matloop.models.held_out import Rows, held_out_scores
 from matloop.models.prediction import Prediction, Transform, backward, forward
 from matloop.models.registry import MODELS
-from matloop.models.training import data_hash, out_of_fold, scores
+from matloop.models.training import data_hash, expected_shrinkage, out_of_fold, scores
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
@@ -63,6 +66,7 @@ class Surrogate:
         elements: Elements that occur in the training data, shape (119,).
         training: Out-of-fold predictions.
         card: What the model is, what it was trained on and what it is worth; plain JSON values.
+        classifier: Of lying in a wanted range, where probabilities are to come from one.
     """
 
     property_name: str
@@ -74,6 +78,7 @@ class Surrogate:
     elements: NDArray[np.bool_]
     training: OutOfFold
     card: Mapping[str, Any]
+    classifier: RangeClassifier | None = None
 
     @classmethod
     def fit(
@@ -105,19 +110,17 @@ class Surrogate:
             ModelError: If too few rows are left.
         """
         bounds = property_named(property_name)
-        make_ensemble = lookup("model", MODELS, family)
+        make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
         scaled = forward(np.asarray(target, float), transform)
-        used = np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
+        used = usable_rows(features, scaled)
         values, truth, group = features.values[used], scaled[used], groups[used]
-
-        def make() -> Ensemble:
-            return make_ensemble(**(parameters or {}))
-
         mean, plain_spread = out_of_fold(make, values, truth, group)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = make().fit(values, truth, groups=group)
         domain = Domain.fit(values, ensemble.importances(), group)
-        calibration = Calibration.fit(truth, mean, spread, domain.own)
+        shrinkage = expected_shrinkage(make, values, truth, group, mean=mean)
+        calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
+        rows = Rows(values, truth, group, features.elements[used])
         labelled = int(np.isfinite(target).sum())
         card = {
             "property": property_name,
@@ -130,9 +133,13 @@ class Surrogate:
             "rows_trained": len(used),
             "rows_left_out": labelled - len(used),
             "formulas": len(np.unique(group)),
-            "best_of_training": [float(q) for q in np.quantile(np.asarray(target)[used], [0.05, 0.95])],
+            "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "split": "5 folds grouped by reduced formula",
-            "scores": scores(truth, mean, spread, group, domain.own),
+            "scores": {
+                **scores(truth, mean, spread, group, domain.own),
+                **held_out_scores(rows, domain, family=family, parameters=ensemble.parameters),
+            },
+            "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),
             "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
@@ -143,6 +150,36 @@ class Surrogate:
             np.any(features.elements[used], axis=0),
             OutOfFold(truth, mean, spread, np.full(len(used), "") if ids is None else np.array(ids, str)[used]), card,
         )  # fmt: skip
+
+    def with_classifier(
+        self,
+        features: FeatureMatrix,
+        target: NDArray[np.float64],
+        groups: NDArray[np.integer],
+        *,
+        wanted: tuple[float, float],
+    ) -> Self:
+        """The same surrogate with probabilities of lying in a range by a classifier of its family and settings.
+
+        Args:
+            features: Those it was fitted on.
+            target: Likewise.
+            groups: Likewise.
+            wanted: Lower and upper end of the range, in the property's unit, infinite where open.
+
+        Raises:
+            ModelError: If these are not the rows it was fitted on, or nearly all formulas lie inside the range, or
+                outside.
+        """
+        scaled = forward(np.asarray(target, float), self.transform)
+        used = usable_rows(features, scaled)
+        if features.fingerprint != self.card["feature_fingerprint"] or len(used) != self.card["rows_trained"]:
+            raise ModelError(f"{len(used)} rows for a classifier", "the rows the surrogate was fitted on")
+        make = functools.partial(lookup("model", MODELS, self.card["family"]), **self.card["parameters"])
+        classifier = RangeClassifier.fit(
+            make, features.values[used], np.asarray(target, float)[used], groups[used], wanted=wanted
+        )
+        return replace(self, classifier=classifier, card={**self.card, "probability": classifier.card})
 
     def predict(self, features: FeatureMatrix) -> Prediction:
         """Predict n candidates.
@@ -173,7 +210,8 @@ class Surrogate:
             in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
         known = property_named(self.property_name)
         bounds = (known.lower, known.upper)
-        return Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
+        prediction = Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
+        return prediction if self.classifier is None else self.classifier.judge(prediction, features.values)
 
     def predict_as_new(self, features: FeatureMatrix, ids: Sequence[str]) -> Prediction:
         """Predict n candidates, those the model was trained on by ensembles that never saw their formula.
@@ -200,21 +238,26 @@ class Surrogate:
         asked = np.array(ids, str)
         near = order[np.minimum(np.searchsorted(oof.ids[order], asked), len(order) - 1)]
         trained = (oof.ids[near] == asked) & (plain.codes == "")
-        return replace(
+        new = replace(
             plain,
             centre=np.where(trained, oof.mean[near], plain.centre),
             scale=np.where(trained, oof.spread[near] + self.calibration.floor, plain.scale),
             in_domain=np.where(trained, self.domain.own[near] <= self.domain.limit, plain.in_domain),
             bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
         )
+        if self.classifier is None or plain.met is None:
+            return new
+        return self.classifier.said(new, np.where(trained, self.classifier.out_of_fold[near], plain.met))
 
     def out_of_fold_prediction(self) -> Prediction:
         """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
         known, oof, own = property_named(self.property_name), self.training, self.domain.own
-        return Prediction(
+        prediction = Prediction(
             oof.mean, oof.spread + self.calibration.floor, own <= self.domain.limit, np.full(len(oof.mean), ""),
             self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
         )  # fmt: skip
+        classifier = self.classifier
+        return prediction if classifier is None else classifier.said(prediction, classifier.out_of_fold)
 
     def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         centre, spread = self.ensemble.predict(values)
@@ -238,6 +281,8 @@ class Surrogate:
             domain_importances=self.domain.importances, golden_values=golden_values,
             golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
         )  # fmt: skip
+        if self.classifier is not None:
+            self.classifier.save(folder / "classifier")
         pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
         (folder / "card.json").write_text(card, encoding="utf-8")
 
@@ -264,9 +309,10 @@ class Surrogate:
             if a["card_sha256"].item() != _text_hash(text):
                 raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
             table = pq.read_table(folder / "out_of_fold.parquet")
-            ensemble = lookup("model", MODELS, card["family"]).load(folder)
+            family = lookup("model", MODELS, card["family"])
+            classified = card.get("probability")
             model = cls(
-                card["property"], card["transform"], ensemble,
+                card["property"], card["transform"], family.load(folder),
                 Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
                 Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
                 Domain(
@@ -274,6 +320,7 @@ class Surrogate:
                     a["domain_own"], a["domain_ranges"], a["domain_importances"],
                 ),
                 a["elements"], _out_of_fold(table, card["transform"]), card,
+                RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
             )  # fmt: skip
             repeated = model._centre_and_scale(a["golden_values"])
         except MatloopError:
@@ -287,6 +334,17 @@ class Surrogate:
                 "install those versions or train again",
             )
         return model
+
+
+def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows that a surrogate is trained on: those with features and a finite target on the model scale (m,)."""
+    return np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
+
+
+def best_of_training(target: NDArray[np.float64]) -> tuple[float, float]:
+    """5th and 95th percentile of training targets (m,), which the targets of a campaign may count from."""
+    low, high = np.quantile(target, [0.05, 0.95])
+    return float(low), float(high)
 
 
 def _text_hash(text: str) -> str:

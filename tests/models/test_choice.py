@@ -133,6 +133,15 @@ def test_time_ends_it_in_the_middle_of_a_candidate_but_the_first_is_always_tried
     assert chosen(slow[0], budget=Budget(seconds=1e-9)).winner == slow[0]
 
 
+def test_time_is_left_to_fit_the_winner() -> None:
+    """Trying takes 20 fits of 20 ms each: a second candidate would be ready, but not its fit."""
+    slow = [Candidate("line", "good", {"wait": 0.02, "slope": slope}) for slope in (0.5, 1.0)]
+    assert [trial.outcome for trial in chosen(*slow, budget=Budget(seconds=1.05)).trials] == ["tried", "out of budget"]
+    twice = [trial.outcome for trial in chosen(*slow, budget=Budget(seconds=1.25, fits=2)).trials]
+    assert twice == ["tried", "out of budget"]
+    assert [trial.outcome for trial in chosen(*slow, budget=Budget(seconds=6)).trials] == ["tried", "tried"]
+
+
 def test_same_seed_same_choice() -> None:
     one, two = (chosen(NOISE, GOOD, budget=Budget(candidates=2), seed=3) for _ in range(2))
     assert (one.winner, one.nested_mae, one.reason) == (two.winner, two.nested_mae, two.reason)
@@ -161,6 +170,32 @@ def test_card_is_plain_json_and_tells_what_was_tried() -> None:
     assert [one["outcome"] for one in card["tried"]] == ["tried", "out of budget"]
     assert card["tried"][1]["mae"] is None
     assert card["budget"] == {"seconds": None, "candidates": 1}
+
+
+@pytest.mark.parametrize("most", [1, 100, 199, 200, 500])
+def test_candidates_are_compared_on_whole_formulas_drawn_by_the_seed(most: int) -> None:
+    numbered = {"good": matrix(np.column_stack([KNOWN[:, 0], np.arange(ROWS)]))}
+    drawn = []
+    for seed in (0, 0, 1):
+        Line.log.clear()
+        found = chosen(Candidate("line", "good"), features=numbered, budget=Budget(rows=most), seed=seed)
+        drawn.append(sorted(set().union(*(asked for _, asked in Line.log))))
+        assert found.rows == len(drawn[-1])
+    first, again, other = drawn
+    assert first == again
+    assert (first != other) == (most < 200)
+    assert len(first) == {1: 40, 100: 100, 199: 198}.get(most, ROWS)
+    assert {int(row) ^ 1 for row in first} == {int(row) for row in first}  # two rows to a formula
+    assert (f"Compared on {len(first)} of 200 rows." in found.reason) == (len(first) < ROWS)
+
+
+def test_a_single_feature_set_needs_no_name() -> None:
+    found = chosen(
+        Candidate("line", parameters={"slope": 9.0}), Candidate("extra_trees"), features={"": FEATURES["good"]}
+    )
+    assert str(found.winner) == "extra_trees"
+    assert found.reason.startswith("extra_trees had the least mean absolute error over 5 folds")
+    assert {trial["family"] for trial in found.card()["tried"]} == {"extra_trees", "line"}
 
 
 def test_surrogate_of_the_winner_carries_the_record(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_floor_grows_when_the_spread_says_little() -> None:
     assert Calibration.fit(target, mean, shuffled).floor > 4 * Calibration.fit(target, mean, spread).floor
 
 
+def test_errors_that_will_be_smaller_make_narrower_distributions() -> None:
+    target, mean, spread = heteroscedastic(500, 3)
+    plain, shrunk = Calibration.fit(target, mean, spread), Calibration.fit(target, mean, spread, shrinkage=0.9)
+    assert shrunk.floor == plain.floor
+    np.testing.assert_allclose(shrunk.residuals, 0.9 * plain.residuals)
+
+
 @pytest.mark.parametrize("error", [0.0, 0.3])
 def test_no_spread_at_all_still_gives_a_width_above_zero(error: float) -> None:
     target = np.linspace(0, 1, 50)

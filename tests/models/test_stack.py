@@ -1,4 +1,4 @@
-"""The stack: weights, guard against a worse mean than the best family, honesty of its folds, files."""
+"""The stack: weights of least absolute error, what its families read, honesty of its folds, files."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.optimize import linprog
 
 from matloop.data.errors import ModelError, UnknownNameError
 from matloop.models.ensembles import ExtraTrees
+from matloop.models.explanation import contributions
 from matloop.models.gaussian_process import GaussianProcess
 from matloop.models.registry import MODELS
-from matloop.models.stack import Stack, _least_squares, _weights_or_best
+from matloop.models.stack import Stack, _least_absolute
 from matloop.models.training import grouped_folds
 
 RANDOM = np.random.default_rng(8)
@@ -42,25 +46,68 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> type[Memory]:
     return Memory
 
 
-def test_weights_are_the_constrained_optimum() -> None:
-    means = TARGET[:, None] + RANDOM.normal(size=(240, 4)) * [0.2, 0.3, 0.4, 2.0] + [0, 0, 0, 1.0]
-    found = minimize(
-        lambda w: ((means @ w - TARGET) ** 2).sum(), np.full(4, 0.25), bounds=[(0, 1)] * 4,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, tol=1e-12,
-    )  # fmt: skip
-    weights = _least_squares(means, TARGET)
-    np.testing.assert_allclose(weights, found.x, atol=2e-3)
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e6])
+def test_weights_are_those_of_the_linear_program(size: float) -> None:
+    errors = size * (RANDOM.standard_t(2, size=(240, 1)) + RANDOM.normal(size=(240, 4)) * [1, 1.2, 1.5, 4])
+    # Least sum of what lies above and below: the program itself, where the stack solves its dual.
+    cost = np.append(np.zeros(4), np.ones(480))
+    balance = np.block([[errors / size, np.eye(240), -np.eye(240)], [np.ones(4), np.zeros(480)]])
+    program = linprog(cost, A_eq=balance, b_eq=np.append(np.zeros(240), 1.0))
+    weights = _least_absolute(errors)
+    assert np.abs(errors @ weights).sum() == pytest.approx(size * program.fun, rel=1e-9)
+    np.testing.assert_allclose(weights, program.x[:4], atol=1e-9)
     assert weights.sum() == pytest.approx(1)
+    assert (weights > 0).sum() > 1
+
+
+@given(arrays(float, (30, 3), elements=st.floats(-100, 100).map(lambda x: round(x, 3))))
+def test_no_other_weights_have_less_absolute_error(errors: np.ndarray) -> None:
+    weights = _least_absolute(errors)
     assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1)
+    others = np.vstack([np.eye(3), np.random.default_rng(0).dirichlet([0.5] * 3, size=2000)])
+    reached = np.abs(errors @ weights).sum()
+    assert reached <= np.abs(errors @ others.T).sum(axis=0).min() + 1e-6 * np.abs(errors).sum()
 
 
-def test_family_that_a_mixture_does_not_improve_stands_alone() -> None:
-    folds = list(grouped_folds(np.arange(240)))
-    # Heavy tails: least squares mixes to tame a few large errors, and the mean absolute error pays for it.
-    exact = np.where(np.arange(240) % 40 == 0, TARGET + 9, TARGET)
-    means = np.column_stack([exact, TARGET + RANDOM.normal(size=240)])
-    assert _least_squares(means, TARGET)[1] > 0.3
-    np.testing.assert_array_equal(_weights_or_best(means, TARGET, folds), [1, 0])
+def test_a_few_large_errors_do_not_decide_the_weights() -> None:
+    few = np.arange(240) % 40 == 0
+    errors = np.column_stack([np.where(few, 9.0, 0.0), RANDOM.normal(size=240)])
+    np.testing.assert_allclose(_least_absolute(errors), [1, 0], atol=1e-9)
+
+
+def test_stack_of_families_that_read_parts_survives_a_file(tmp_path: Path) -> None:
+    families = [{"extra_trees": {"trees": 30, "columns": [[1, 5]]}}, {"gaussian_process": {"columns": [[0, 2]]}}]
+    stack = Stack(families=families, folds=2).fit(VALUES, TARGET)
+    assert stack.parameters["families"] == families
+    assert stack.weights["gaussian_process"] > 0.8  # only it sees both columns that decide the target
+    stack.save(tmp_path)
+    loaded = Stack.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(VALUES), stack.predict(VALUES))
+    np.testing.assert_array_equal(loaded.importances(), stack.importances())
+    with pytest.raises(ModelError, match="6 features"):  # though each family would find its columns there
+        loaded.predict(np.hstack([VALUES, VALUES[:, :1]]))
+
+
+def test_attention_reads_fractions_from_behind_the_columns_of_others() -> None:
+    pytest.importorskip("torch")
+    random = np.random.default_rng(4)
+    fractions = np.zeros((120, 118))
+    fractions[:, 7] = random.uniform(0.2, 0.8, 120)
+    fractions[np.arange(120), random.integers(10, 16, 120)] = 1 - fractions[:, 7]
+    values = np.hstack([random.normal(size=(120, 3)), fractions])
+    small = {"members": 1, "width": 8, "layers": 1, "blocks": 1, "epochs": 3}
+    families = [{"element_attention": {**small, "columns": [[3, None]]}}, {"extra_trees": {"columns": [[0, 3]]}}]
+    stack = Stack(families=families, folds=2).fit(values, fractions[:, 7])
+    assert stack.weights["element_attention"] > 0
+    assert stack.importances().shape == (121,)
+    np.testing.assert_array_equal(np.stack(stack.predict(values[5:7])), np.stack(stack.predict(values))[:, 5:7])
+
+
+def test_trees_that_read_parts_get_no_contributions_of_wrong_columns() -> None:
+    trees = {"trees": 3, "columns": [[0, 2]]}
+    stack = Stack(families=[{"extra_trees": trees}, {"extra_trees": {**trees, "seed": 1}}], folds=2)
+    assert contributions(stack.fit(VALUES, TARGET), VALUES, VALUES) is None
 
 
 def test_stack_is_at_most_one_percent_worse_than_its_best_family() -> None:
@@ -117,6 +164,8 @@ def test_what_cannot_be_stacked_is_refused() -> None:
         Stack(families=["extra_trees"])
     with pytest.raises(ModelError, match="stack inside a stack"):
         Stack(families=["extra_trees", "stack"])
+    with pytest.raises(ModelError, match="a list of ranges"):
+        Stack(families=["extra_trees", {"gaussian_process": {"columns": [3]}}])
     with pytest.raises(UnknownNameError, match="did you mean 'extra_trees'"):
         Stack(families=["extra_tree", "boosted_trees"]).fit(VALUES, TARGET)
     with pytest.raises(ModelError, match="3 formulas to weigh families on"):

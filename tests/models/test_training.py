@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from matloop.data.errors import ModelError
-from matloop.models.training import FOLDS, data_hash, grouped_folds, out_of_fold, scores
+from matloop.models.training import FOLDS, data_hash, expected_shrinkage, grouped_folds, out_of_fold, scores
 
 
 class Memory:
@@ -55,6 +55,43 @@ def test_out_of_fold_predictions_cannot_look_at_the_own_formula() -> None:
 def test_too_few_rows_or_formulas_are_refused(rows: int, groups: int) -> None:
     with pytest.raises(ModelError, match=rf"{rows} training rows of {groups} formulas.*at least 40 rows of 10"):
         out_of_fold(Memory, np.zeros((rows, 1)), np.zeros(rows), np.arange(rows) % max(groups, 1))
+
+
+class Wrong:
+    """Is wrong by a power of the number of rows it was fitted on."""
+
+    power = 0.25
+
+    def fit(self, values: np.ndarray, target: np.ndarray, *, groups: np.ndarray | None = None) -> "Wrong":
+        self.error = len(target) ** -self.power
+        return self
+
+    def predict(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return values[:, 0] + self.error, np.ones(len(values))
+
+
+class Steep(Wrong):
+    power = 2.0
+
+
+class Worse(Wrong):
+    power = -0.1
+
+
+@pytest.mark.parametrize(("make", "expected"), [(Wrong, 0.8**0.25), (Steep, 0.8**0.5), (Worse, 1.0)])
+def test_errors_of_the_whole_model_follow_the_learning_curve_within_reason(make: Any, expected: float) -> None:
+    target, groups = np.random.default_rng(1).normal(size=200), np.arange(200)
+    mean, _ = out_of_fold(make, target[:, None], target, groups)
+    assert expected_shrinkage(make, target[:, None], target, groups, mean=mean) == pytest.approx(expected)
+
+
+def test_perfect_predictions_have_no_learning_curve() -> None:
+    class Perfect(Wrong):
+        def predict(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return values[:, 0], np.ones(len(values))
+
+    target = np.random.default_rng(1).normal(size=100)
+    assert expected_shrinkage(Perfect, target[:, None], target, np.arange(100), mean=target) == 1.0
 
 
 @pytest.fixture(scope="module")

@@ -25,12 +25,12 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
+from matloop.models.classification import Classifier, calibration_error
 from matloop.models.ensembles import Ensemble
 from matloop.models.prediction import Transform, backward, forward
 from matloop.models.registry import MODELS
 from matloop.models.surrogate import Surrogate
 from matloop.models.training import out_of_fold
-from matloop.workflows.benchmarks.classifier import Classifier, calibration_error
 from matloop.workflows.benchmarks.matbench_file import MatbenchData, read_matbench
 from matloop.workflows.benchmarks.matbench_tasks import MatbenchTask, task_named
 
@@ -270,7 +270,7 @@ def _classified(
     }
     areas = {family: float(roc_auc_score(target, mean)) for family, mean in means.items()}
     family = max(areas, key=lambda option: areas[option])
-    ensemble = _maker(task, family)().fit(values, target)
+    ensemble = _maker(task, family)().fit(values, target, groups=task.groups[used])
     classifier = Classifier.fit_to(means[family], ensemble, target)
     probability = np.full(len(held_out), task.target[train].mean())
     probability[good] = classifier.probability(task.features.values[held_out[good]])

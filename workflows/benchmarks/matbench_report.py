@@ -18,8 +18,8 @@ from rich.table import Table
 from matloop.data.errors import RunError
 from matloop.data.run_store import write_json, write_table, write_text
 from matloop.data.schema import property_named
+from matloop.models.classification import reliability
 from matloop.screening.report.page import asset, content_policy, page_template, script_json
-from matloop.workflows.benchmarks.classifier import reliability
 from matloop.workflows.benchmarks.machine import describe_machine
 from matloop.workflows.benchmarks.matbench import FOLD_SEED, FoldResult, MatbenchRun
 from matloop.workflows.benchmarks.matbench_tasks import SOURCE

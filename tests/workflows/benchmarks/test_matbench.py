@@ -16,10 +16,10 @@ from sklearn.metrics import roc_auc_score
 from matloop.data.batch import CandidateBatch
 from matloop.data.errors import InputFileError, RunError, UnknownNameError
 from matloop.data.materials import load_materials
+from matloop.models.classification import calibration_error
 from matloop.models.registry import MODELS
 from matloop.workflows import cli
 from matloop.workflows.benchmarks import matbench
-from matloop.workflows.benchmarks.classifier import Classifier, calibration_error, reliability
 from matloop.workflows.benchmarks.matbench import MatbenchRun, published_folds, run_matbench
 from matloop.workflows.benchmarks.matbench_report import (
     comparison,
@@ -29,7 +29,6 @@ from matloop.workflows.benchmarks.matbench_report import (
     render_matbench,
     write_matbench,
 )
-from tests.workflows.benchmarks.few_trees import FewTrees
 from tests.workflows.benchmarks.matbench_files import crystals_with, structure_dicts, write_json_gz
 
 # Rows that the published results for matbench_steels hold out, the first six of each fold; counted from one.
@@ -162,20 +161,6 @@ def test_classification_scores_and_probabilities(is_metal: MatbenchRun) -> None:
     pooled = np.concatenate([fold.columns["prediction"] for fold in is_metal.folds])
     truth = is_metal.data.target[np.concatenate([fold.rows for fold in is_metal.folds])]
     assert calibration_error(pooled, truth) < 0.12
-
-
-def test_probabilities_are_calibrated_where_means_of_trees_are_not() -> None:
-    random = np.random.default_rng(3)
-    values = random.normal(size=(3000, 8))
-    chance = 1 / (1 + np.exp(-3 * values[:, 0]))
-    target = (random.random(3000) < chance).astype(float)
-    groups = np.arange(2000)
-    classifier = Classifier.fit(lambda: FewTrees(smallest_leaf=20), values[:2000], target[:2000], groups)
-    mean, _ = classifier.ensemble.predict(values[2000:])
-    probability = classifier.probability(values[2000:])
-    assert np.abs(probability - chance[2000:]).mean() < 0.7 * np.abs(mean - chance[2000:]).mean()
-    assert roc_auc_score(target[2000:], probability) == pytest.approx(roc_auc_score(target[2000:], mean), abs=1e-6)
-    assert sum(count for _, _, count in reliability(probability, target[2000:])) == 1000
 
 
 def test_too_few_rows_and_unknown_names_are_refused_before_the_work(kvrh_file: Path, tmp_path: Path) -> None:

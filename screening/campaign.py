@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)  # fmt: skip
 
+from matloop.data.durations import read_duration, write_duration
+from matloop.data.errors import CampaignError, UnitError
 from matloop.data.schema import property_named
 from matloop.data.units import convert
+from matloop.screening.cluster_settings import LOCAL, Cluster
 
 Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
+
+FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
+"""What a budget chooses among where the campaign names one family or none: those that need no torch, cheapest first."""
 
 
 class _Frozen(BaseModel):
@@ -55,6 +69,30 @@ def _read_entry(written: Any) -> Any:
 Entries = tuple[Annotated[Entry, BeforeValidator(_read_entry)], ...]
 
 
+def _read_families(written: Any) -> Any:
+    if isinstance(written, str):
+        return written
+    names = list(written) if isinstance(written, list | tuple) else []
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError("write one family, or a list of different families to choose among")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+Families = Annotated[str | tuple[str, ...], BeforeValidator(_read_families)]
+"""One ensemble family by name, or several to choose among."""
+
+
+def _read_duration(written: Any) -> int:
+    try:
+        return read_duration(written if isinstance(written, str) else str(written))
+    except UnitError as error:
+        raise ValueError(str(error)) from error
+
+
+Duration = Annotated[int, BeforeValidator(_read_duration), PlainSerializer(write_duration, return_type=str)]
+"""Whole seconds; written with its unit."""
+
+
 class Target(_Frozen):
     """What is wanted of one property.
 
@@ -68,8 +106,15 @@ class Target(_Frozen):
     value: float | None = Field(None, description="Threshold, in `unit`.")
     lower: float | None = Field(None, description="Lower end of a window, in `unit`.")
     upper: float | None = Field(None, description="Upper end of a window, in `unit`.")
-    family: str | None = Field(None, description="Ensemble family; the stage's where left out.")
+    family: Families | None = Field(
+        None, description="Ensemble family, or a list to choose among; the stage's where left out."
+    )
     transform: Literal["identity", "log10"] = Field("identity", description="Scale the surrogate works on.")
+    probability: Literal["distribution", "classifier"] = Field(
+        "distribution",
+        description="What tells the probability of meeting the target: the predictive distribution of the value, or a "
+        "calibrated classifier of lying in the range.",
+    )
 
     @model_validator(mode="after")
     def _numbers_fit_goal(self) -> Self:
@@ -81,6 +126,10 @@ class Target(_Frozen):
         elif self.goal in ("at_least", "at_most") and self.value is None:
             raise ValueError(f"goal '{self.goal}' needs a 'value'")
         return self
+
+    def is_relative(self) -> bool:
+        """Whether the range hangs on the training data."""
+        return self.goal in ("maximize", "minimize") and self.value is None
 
     def range(self, best_of_training: tuple[float, float]) -> tuple[float, float]:
         """Lower and upper end in the property's own unit, infinite where open.
@@ -108,8 +157,22 @@ class SurrogateStage(_Frozen):
     """Score every candidate with one surrogate per target, and keep the most probable ones."""
 
     features: Entries = Field(min_length=1, description="Featurizers, side by side.")
-    family: str = Field("extra_trees", description="Ensemble family of the surrogates.")
+    family: Families = Field(
+        "extra_trees", description="Ensemble family of the surrogates, or a list to choose among for each target."
+    )
+    budget: Duration | None = Field(
+        None,
+        description="Time to choose families and fit those chosen, for all targets of the stage, in seconds; written "
+        "with its unit: 90s, 5m or 1h. Without it every family listed is tried, on all rows instead of 1,500.",
+    )
     keep: int = Field(gt=0, le=100_000, description="How many candidates go on to the next stage, or are ranked.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_chooses(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and written.get("budget") is not None and "family" not in written:
+            return {**written, "family": list(FAMILIES_TO_CHOOSE_FROM)}
+        return written
 
 
 class PotentialStage(_Frozen):
@@ -146,6 +209,7 @@ class Campaign(_Frozen):
     structure: SurrogateStage | None = Field(None, description="Second stage: survivors are scored by their crystal.")
     potential: PotentialStage | None = Field(None, description="Third stage: survivors are relaxed.")
     shortlist: Shortlist = Field(description="The final choice.")
+    cluster: Cluster = Field(LOCAL, description="Where the workers are; no result depends on it.")
 
     @property
     def scoring_stages(self) -> dict[str, SurrogateStage]:
@@ -157,6 +221,46 @@ class Campaign(_Frozen):
     def ranked(self) -> int:
         """How many candidates are left when the shortlist is chosen."""
         return list(self.scoring_stages.values())[-1].keep
+
+    def families(self, stage: str, target: Target) -> tuple[str, ...]:
+        """Families to choose among for the surrogate of a target in a scoring stage; one where there is no choice."""
+        written = target.family or self.scoring_stages[stage].family
+        return (written,) if isinstance(written, str) else written
+
+    def seconds_for(self, stage: str) -> float | None:
+        """Time in which each surrogate of a stage that is chosen is to be ready, None where there is no limit.
+
+        The budget of the stage is divided evenly among the targets that have a choice of families.
+        """
+        budget = self.scoring_stages[stage].budget
+        choices = sum(len(self.families(stage, target)) > 1 for target in self.targets)
+        return None if budget is None else budget / max(choices, 1)
+
+    def with_budget(self, seconds: int) -> Self:
+        """The campaign with families chosen within one budget for all its stages, divided evenly among them.
+
+        A stage of one family chooses among that one and :data:`FAMILIES_TO_CHOOSE_FROM`; a target that names one family
+        keeps it.
+
+        Args:
+            seconds: For all surrogates together; in place of what the stages had.
+
+        Raises:
+            CampaignError: If every target names its one family.
+        """
+        if all(isinstance(target.family, str) for target in self.targets):
+            raise CampaignError(
+                "a budget for a campaign whose targets each name one family", "a target with a choice",
+                "leave 'family' of a target out or write a list",
+            )  # fmt: skip
+        share = max(seconds // len(self.scoring_stages), 1)
+        changed = {}
+        for name, stage in self.scoring_stages.items():
+            written = stage.family
+            if isinstance(written, str):
+                written = tuple(dict.fromkeys((written, *FAMILIES_TO_CHOOSE_FROM)))
+            changed[name] = stage.model_copy(update={"family": written, "budget": share})
+        return self.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _one_target_per_property(self) -> Self:

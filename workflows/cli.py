@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from matloop.data.durations import read_duration
 from matloop.data.errors import MatloopError
 
 app = typer.Typer(
@@ -15,19 +16,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="High-throughput screening of materials: candidates in, a ranked shortlist with uncertainties out.",
-    epilog="Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 3 no workers, 4 stopped in the "
+    "middle and resumable, 130 interrupted before or after a run.",
 )
 
 
 def main() -> None:
-    """Run the command line; a coded error becomes one message and exit code 1."""
+    """Run the command line; a coded error becomes one message and its exit code."""
     try:
         app()
     except MatloopError as error:
         print(f"matloop: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+Workers = Annotated[
+    str | None,
+    typer.Option(help="Where workers are: local, slurm, pbs, lsf, sge, a scheduler's tls:// address or .json file."),
+]
+PrepareOnly = Annotated[bool, typer.Option(help="Stop when candidates are in and surrogates trained.")]
 
 
 @app.command()
@@ -35,24 +44,80 @@ def screen(
     campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one (optical_window).")],
     output: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-DATE-TIME.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes on this machine.")] = 2,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Choose model families within this time, all surrogates together: 90s, 5m, 1h."),
+    ] = None,
+    cluster: Workers = None,
+    partition_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Candidates in a unit of work.")] = 10_000,
+    prepare_only: PrepareOnly = False,
 ) -> None:
     """Run a campaign and print its shortlist."""
-    from rich.console import Console
-
-    from matloop.workflows.progress import BarProgress, LineProgress, Progress
+    from matloop.workflows.run_command import run_and_print
     from matloop.workflows.screen import screen as run_screen
-    from matloop.workflows.summary import print_run
+    from matloop.workflows.validation import checked_campaign
 
-    console = Console()
-    progress: Progress = BarProgress(console) if console.is_terminal else LineProgress()
-    try:
-        run = run_screen(campaign, output=output, workers=workers, progress=progress)
-    except KeyboardInterrupt:
-        print("matloop: interrupted; what was finished stays in the run directory", file=sys.stderr)
-        raise typer.Exit(130) from None
-    finally:
-        progress.close()
-    print_run(run, console)
+    chosen = checked_campaign(campaign)
+    if budget is not None:
+        chosen = chosen.with_budget(read_duration(budget))
+    run_and_print(
+        lambda progress: run_screen(
+            chosen, output=output, workers=workers, progress=progress, cluster=cluster,
+            partition_rows=partition_rows, prepare_only=prepare_only,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    fork: Annotated[Path | None, typer.Option(help="Start a new run here and reuse what still fits.")] = None,
+    share: Annotated[str | None, typer.Option(help="Only score this share of the candidates: 3/8.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes on this machine.")] = 2,
+    cluster: Workers = None,
+    prepare_only: PrepareOnly = False,
+) -> None:
+    """Go on with a run that was cut off; the result is that of an unbroken run."""
+    from matloop.workflows import resume as runs
+    from matloop.workflows.run_command import run_and_print
+
+    if fork is not None and share is not None:
+        raise typer.BadParameter("--fork starts a new run, --share works on this one")
+    if fork is not None:
+        run_and_print(lambda progress: runs.fork(run, fork, workers=workers, progress=progress))
+    elif share is not None:
+        task = runs.read_share(share)
+        run_and_print(lambda progress: runs.score_share(run, task, workers=workers, progress=progress))
+    else:
+        run_and_print(
+            lambda progress: runs.resume(
+                run, workers=workers, progress=progress, cluster=cluster, prepare_only=prepare_only
+            )
+        )
+
+
+@app.command()
+def submit(
+    campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one.")],
+    cluster: Annotated[str, typer.Option(help="Batch queue: slurm, pbs, lsf or sge.")],
+    output: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-DATE-TIME.")] = None,
+    array: Annotated[int | None, typer.Option(min=2, max=1000, help="Spread the first stage over an array.")] = None,
+    time: Annotated[str, typer.Option(help="Wall-time of each job, as H:MM:SS.")] = "2:00:00",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes of a job.")] = 2,
+    nodes: Annotated[int, typer.Option(min=1, max=1000, help="Nodes of the allocation; several need TLS.")] = 1,
+    interface: Annotated[str | None, typer.Option(help="Network interface between several nodes, such as ib0.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Partition or queue.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account or project.")] = None,
+    most_submissions: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs in a row for the run.")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the scripts; submit nothing.")] = False,
+) -> None:
+    """Hand a campaign to a batch queue; jobs that reach their wall-time go on in the next one."""
+    from matloop.workflows.submit_command import submit_and_print
+
+    submit_and_print(
+        campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
+        interface=interface, partition=partition, account=account, most_submissions=most_submissions,
+    )  # fmt: skip
 
 
 @app.command()
@@ -116,6 +181,40 @@ def models(
         print_families()
     else:
         print_scores(run)
+
+
+RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON with stable names.")]
+
+
+@app.command()
+def status(run: RunFolder, as_json: AsJson = False) -> None:
+    """Tell what a run is doing, how far it is and how to go on with it."""
+    from matloop.workflows.status_text import print_status
+
+    raise typer.Exit(0 if print_status(run, as_json=as_json) else 1)
+
+
+@app.command()
+def why(
+    run: RunFolder,
+    candidate: Annotated[str, typer.Argument(help="An id or its first 6 characters, a formula, or an id of your own.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell a candidate's whole story in a run: where it came from, what became of it and why."""
+    from matloop.workflows.why_text import print_why
+
+    print_why(run, candidate, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Option(help="Where runs are to be written.")] = Path("runs"), as_json: AsJson = False
+) -> None:
+    """Check whether this machine can run a campaign; exit code 1 if it cannot."""
+    from matloop.workflows.doctor import print_doctor
+
+    raise typer.Exit(0 if print_doctor(folder, as_json=as_json) else 1)
 
 
 fetch_commands = typer.Typer(

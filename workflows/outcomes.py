@@ -120,7 +120,7 @@ def by_outcome(counts: OutcomeCounts) -> dict[str, int]:
     totals: Counter[str] = Counter()
     for (_, outcome, _), n in counts.items():
         totals[outcome] += n
-    return dict(totals)
+    return dict(sorted(totals.items()))
 
 
 def check_conservation(rows_in: int, counts: OutcomeCounts) -> None:
@@ -165,7 +165,8 @@ def funnel(campaign: Campaign, counts: OutcomeCounts, rows_in: int) -> list[dict
         lost = {(outcome, reason): n for (stage, outcome, reason), n in counts.items() if stage == name and n}
         lost = {key: n for key, n in lost.items() if key[0] != SHORTLISTED}
         left = remaining - sum(lost.values())
-        reasons = [{"outcome": o, "reason": r, "rows": n} for (o, r), n in sorted(lost.items(), key=lambda x: -x[1])]
+        ordered = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
+        reasons = [{"outcome": o, "reason": r, "rows": n} for (o, r), n in ordered]
         stages.append({"stage": name, "rows_in": remaining, "rows_out": left, "lost": reasons})
         remaining = left
     shortlisted = by_outcome(counts).get(SHORTLISTED, 0)

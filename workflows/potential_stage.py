@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.formula import parse_formulas
 from matloop.data.run_store import RunDirectory
 from matloop.featurizers.crystal import space_group_numbers
@@ -22,36 +22,32 @@ from matloop.models.potentials import Potential, energy_source, potential_named
 from matloop.models.relaxation import Outcome, RelaxationLimits
 from matloop.models.stability import Stability
 from matloop.screening.campaign import PotentialStage
-from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes, counted
-from matloop.workflows.stages import PartitionResult, ScoringTask, best_rows, features_of, judge, predict
+from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes
+from matloop.workflows.stages import ScoringTask, StageTables, best_rows, features_of, judge, predict
 
 STAGE = "potential"
-PARTITION_ROWS = 6
-"""Relaxations take seconds each: small partitions keep all workers busy to the end."""
 EXPLODED = "exploded in relaxation"
 _RELAXATION = ("outcome", "energy_start", "energy", "volume_change", "largest_force", "steps", "seconds", "detail")
 
 
-def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> PartitionResult:
-    """Relax one partition, write the outcome of every row, return all rows that can be ranked.
+def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """Relax one partition; all rows that can be ranked go on.
 
     Stability comes from the potential; the other targets from the surrogates of the last scoring stage, for the
     relaxed crystal.
 
     Args:
         task: The campaign, with the name of the last scoring stage.
-        index: Number of the partition, names its file.
-        batch: Survivors of that stage.
+        intake: Survivors of that stage.
     """
     settings = task.campaign.potential
     assert settings is not None
+    batch = intake.batch
     outcome = Outcomes(len(batch), STAGE)
     rows = np.arange(len(batch))
     if batch.crystals is None:
         outcome.set(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
-        table = outcome.table(batch, rows, {})
-        RunDirectory(task.folder).write_partition(STAGE, index, table)
-        return PartitionResult(counted(table), batch.take([]).to_arrow())
+        return StageTables(outcome.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
     relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
     outcome.set(rows, QUARANTINED, STAGE, relaxed.column("relaxation_code"))
@@ -73,11 +69,12 @@ def relax_partition(task: ScoringTask, index: int, batch: CandidateBatch) -> Par
         name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
     }
     table = outcome.table(batch, rows, {**columns, **told})
-    RunDirectory(task.folder).write_partition(STAGE, index, table)
-    return PartitionResult(counted(table), best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
+    # How long it took differs from run to run, and what goes on must not.
+    relaxed = relaxed.without_columns("relaxation_seconds")
+    return StageTables(table, best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
 
 
-def evaluate_references(stage: PotentialStage, batch: CandidateBatch, packaged: bool) -> pa.Table:
+def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -> StageTables:
     """Energies of reference phases by a potential, each crystal under guard.
 
     Further references are relaxed as candidates are; packaged ones are evaluated as they are, in cells that density
@@ -85,27 +82,38 @@ def evaluate_references(stage: PotentialStage, batch: CandidateBatch, packaged: 
 
     Args:
         stage: Names the potential.
-        batch: Crystals.
         packaged: Whether they are the packaged ones.
+        intake: Crystals.
 
     Returns:
-        Columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none), ``code`` (why there is
-        none) and ``packaged``.
+        In place of outcomes the columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none),
+        ``code`` (why there is none) and ``packaged``.
     """
-    n = len(batch)
-    energies, codes = np.full(n, np.nan), np.full(n, "E-POTENTIAL-CRYSTAL", dtype=object)
-    if batch.crystals is not None:
-        limits = RelaxationLimits(
-            largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
-        )
-        relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
-        energies, codes = relaxed.column("relaxation_energy"), relaxed.column("relaxation_code")
-    return pa.table(
+    batch = intake.batch
+    if batch.crystals is None:
+        return _reference_table(batch, np.full(len(batch), np.nan), "E-POTENTIAL-CRYSTAL", packaged)
+    limits = RelaxationLimits(
+        largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
+    )
+    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
+    return _reference_table(batch, relaxed.column("relaxation_energy"), relaxed.column("relaxation_code"), packaged)
+
+
+def lost_references(packaged: bool, intake: Intake) -> StageTables:
+    """What becomes of reference phases that end every worker process that handles them: they have no energy."""
+    return _reference_table(intake.batch, np.full(len(intake.batch), np.nan), "E-POTENTIAL-CRASH", packaged)
+
+
+def _reference_table(
+    batch: CandidateBatch, energies: NDArray[np.float64], codes: NDArray[Any] | str, packaged: bool
+) -> StageTables:
+    table = pa.table(
         {
             "id": batch.ids, "formula": batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
-            "code": codes, "packaged": np.full(n, packaged),
+            "code": np.broadcast_to(np.asarray(codes, object), len(batch)), "packaged": np.full(len(batch), packaged),
         }
     )  # fmt: skip
+    return StageTables(table, batch.take([]).to_arrow())
 
 
 def references_are_packaged(name: str) -> bool:

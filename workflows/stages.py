@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.composition import composition_keys
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.materials import load_materials
@@ -20,8 +21,9 @@ from matloop.data.registry import lookup
 from matloop.data.run_store import RunDirectory
 from matloop.data.schema import property_named
 from matloop.featurizers.base import FeatureSet
-from matloop.models.prediction import Prediction
-from matloop.models.surrogate import Surrogate
+from matloop.models.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.prediction import Prediction, forward
+from matloop.models.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters import Filter
 from matloop.screening.ranking import probability_of_all, ranking_order
@@ -41,11 +43,21 @@ Ranges = dict[str, tuple[float, float]]
 OUTSIDE = "outside the domain of a surrogate"
 
 
-class PartitionResult(NamedTuple):
-    """What a partition sends back; everything else stays in its file."""
+class StageTables(NamedTuple):
+    """What a stage makes of a partition.
 
-    counts: OutcomeCounts
+    Attributes:
+        outcomes: One row per input row, with its outcome.
+        best: The rows that may go on to the next stage, whole.
+    """
+
+    outcomes: pa.Table
     best: pa.Table
+
+    @property
+    def counts(self) -> OutcomeCounts:
+        """Rows by stage, outcome and reason; none where the table does not tell outcomes."""
+        return counted(self.outcomes) if "outcome" in self.outcomes.column_names else Counter()
 
 
 @dataclass(frozen=True)
@@ -100,34 +112,65 @@ def train_surrogate(campaign: Campaign, stage: str, target: Target, folder: Path
     Returns:
         Its card.
     """
-    settings = campaign.scoring_stages[stage]
     materials = load_materials()
     column = property_named(target.property).column("dft")
     batch = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
-    surrogate = Surrogate.fit(
-        target.property,
-        build_feature_set(settings.features).featurize(batch),
-        batch.column(column),
-        np.unique(composition_keys(batch.compositions), return_inverse=True)[1],
-        family=target.family or settings.family,
-        transform=target.transform,
-        parameters={"seed": campaign.seed},
-        ids=batch.ids,
-    )
+    features = build_feature_set(campaign.scoring_stages[stage].features).featurize(batch)
+    groups = np.unique(composition_keys(batch.compositions), return_inverse=True)[1]
+    surrogate = _fitted(campaign, stage, target, features, values=batch.column(column), groups=groups, ids=batch.ids)
+    if target.probability == "classifier":
+        wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, batch))
+        surrogate = surrogate.with_classifier(features, batch.column(column), groups, wanted=wanted)
     surrogate.save(RunDirectory(folder).model(stage, target.property))
     return dict(surrogate.card)
 
 
-def score_partition(
-    task: ScoringTask, index: int, intake: Intake, duplicates: Sequence[Refused] = ()
-) -> PartitionResult:
-    """Score one partition, write the outcome of every row, return the best rows. The first stage also filters.
+def _fitted(
+    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix,
+    *, values: NDArray[np.float64], groups: NDArray[np.integer], ids: Sequence[str],
+) -> Surrogate:  # fmt: skip
+    """The surrogate of the one family the campaign names, or of the best of those it names."""
+    families = campaign.families(stage, target)
+    if len(families) == 1:
+        return Surrogate.fit(
+            target.property, features, values, groups, family=families[0], transform=target.transform,
+            parameters={"seed": campaign.seed}, ids=ids,
+        )  # fmt: skip
+    seconds = campaign.seconds_for(stage)
+    fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
+    budget = Budget(seconds=seconds, fits=fits, rows=rows)
+    return fit_chosen(
+        target.property, [Candidate(family) for family in families], {"": features}, target=values, groups=groups,
+        budget=budget, transform=target.transform, ids=ids, seed=campaign.seed,
+    )  # fmt: skip
+
+
+def _best_of_first_stage(
+    campaign: Campaign, stage: str, target: Target, surrogate: Surrogate, batch: CandidateBatch
+) -> tuple[float, float]:
+    """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
+
+    Args:
+        campaign: The campaign.
+        stage: The stage at hand.
+        target: The target at hand.
+        surrogate: Its surrogate in that stage.
+        batch: All crystals with a value.
+    """
+    if stage == FIRST_STAGE or not target.is_relative():
+        low, high = surrogate.card["best_of_training"]
+        return low, high
+    values = batch.column(property_named(target.property).column("dft"))
+    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(batch)
+    return best_of_training(values[usable_rows(first, forward(values, target.transform))])
+
+
+def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """Score one partition. The first stage also filters.
 
     Args:
         task: What to do.
-        index: Number of the partition, names its file.
-        intake: Candidates and rows the source refused.
-        duplicates: Rows that repeat an earlier candidate.
+        intake: Candidates, and rows that are none.
     """
     batch, outcome = intake.batch, Outcomes(len(intake.batch), task.stage)
     rows = np.arange(len(batch))
@@ -140,9 +183,17 @@ def score_partition(
     rows = rows[sound]
     predictions = predict(task, features.take(sound))
     columns = judge(task, rows, predictions, outcome)
-    table = outcome.table(batch, rows, columns, [*intake.refused, *duplicates])
-    RunDirectory(task.folder).write_partition(task.stage, index, table)
-    return PartitionResult(counted(table), best_rows(batch, rows, columns, outcome, keep=task.settings.keep))
+    table = outcome.table(batch, rows, columns, intake.refused)
+    return StageTables(table, best_rows(batch, rows, columns, outcome, keep=task.settings.keep))
+
+
+def lost_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """What becomes of candidates that end every worker process that handles them."""
+    outcome, rows = Outcomes(len(intake.batch), task.stage), np.arange(len(intake.batch))
+    outcome.set(rows, QUARANTINED, outcome.part("features"), "E-GUARD-CRASH")
+    # Where all rows of a run are lost, what follows still asks for the columns of those that were scored: none.
+    none = intake.batch.take([]).with_columns(probability=np.empty(0), in_domain=np.empty(0, bool))
+    return StageTables(outcome.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
 
 
 def _filtered(campaign: Campaign, batch: CandidateBatch, outcome: Outcomes) -> NDArray[np.int64]:

@@ -29,6 +29,7 @@ _FEATURIZERS_WITH_OPTIONS = {
     "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
     "matminer": ("either", "any matminer featurizer, by class name and preset"),
 }
+_MEMBERS = ("trees", "boosters")
 DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
 
 
@@ -183,4 +184,75 @@ def print_scores(run: Path) -> None:
         table.add_row(
             stage, label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers)
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    _print_extrapolation(cards, console)
+    _print_choices(cards, console)
+    _print_classifiers(cards, console)
+
+
+def _print_extrapolation(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """Errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
+    scored = [(stage, card) for stage, card in cards if "held_out_ensemble" in card["scores"]]
+    if not scored:
+        return
+    table = Table(title="MAE of a small ensemble with whole clusters or elements left out", title_justify="left")
+    headings = (
+        "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
+    )  # fmt: skip
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in (*headings[:3], headings[-1]) else "right")
+    for stage, card in scored:
+        scores = card["scores"]
+        small, elements = scores["held_out_ensemble"], scores["leave_one_element_out"]
+        ratio, share = elements["outside_over_inside"], elements["share_outside"]
+        errors = (small["grouped_mae"], scores["leave_one_cluster_out"]["mae"], elements["mae"], ratio)
+        size = next((f"{count} {name}" for name, count in small["parameters"].items() if name in _MEMBERS), "")
+        hardest = ", ".join(f"{one['element']} {one['mae']:.2g}" for one in elements["worst"][:3])
+        table.add_row(
+            stage, card["property"], f"{small['family']}, {size}",
+            *("" if number is None else f"{number:.3g}" for number in errors),
+            "" if share is None else f"{share:.0%}", hardest,
+        )  # fmt: skip
+    console.print(table)
+
+
+def _print_choices(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """What was tried where families were chosen, and why the winners won."""
+    chosen = [(stage, card) for stage, card in cards if "choice" in card]
+    if not chosen:
+        return
+    table = Table(title="Families tried, by nested cross-validation", title_justify="left")
+    for heading in ("stage", "property", "family", "MAE", "seconds", "outcome"):
+        table.add_column(heading, justify="right" if heading in ("MAE", "seconds") else "left")
+    for stage, card in chosen:
+        for trial in card["choice"]["tried"]:
+            error = "" if trial["mae"] is None else f"{trial['mae']:.4g}"
+            outcome = "chosen" if trial["candidate"] == card["choice"]["winner"] else escape(trial["outcome"])
+            table.add_row(stage, card["property"], trial["candidate"], error, f"{trial['seconds']:.1f}", outcome)
+    console.print(table)
+    for stage, card in chosen:
+        why, error = card["choice"]["reason"], card["choice"]["nested_mae"]
+        text = f"{stage}, {card['property']}: {why} Error of the whole procedure, choosing included: {error:.4g}."
+        console.print(text, markup=False, highlight=False)
+
+
+def _print_classifiers(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """What the classifiers of meeting a target are worth."""
+    grown = [(stage, card) for stage, card in cards if "probability" in card]
+    if not grown:
+        return
+    title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
+    table = Table(title=title, title_justify="left")
+    headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for stage, card in grown:
+        found = card["probability"]
+        scores, rows = found["scores"], found["rows"]
+        table.add_row(
+            stage, card["property"], f"{rows:,}", f"{found['rows_met'] / rows:.1%}",
+            f"{scores['brier']:.3f} ({scores['brier_of_share']:.3f})",
+            f"{scores['log_loss']:.3f} ({scores['log_loss_of_share']:.3f})", f"{scores['calibration_error']:.3f}",
+        )  # fmt: skip
+    console.print(table)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matloop.data.batch import CandidateBatch
 from matloop.models.prediction import Prediction
@@ -71,12 +69,7 @@ def swap_effects(
 
 def one_row(prediction: Prediction, row: int) -> Prediction:
     """The prediction of one of n candidates alone."""
-    rows: NDArray[np.int64] = np.array([row])
-    bins = prediction.bins if isinstance(prediction.bins, int) else prediction.bins[rows]
-    return replace(
-        prediction, centre=prediction.centre[rows], scale=prediction.scale[rows],
-        in_domain=prediction.in_domain[rows], codes=prediction.codes[rows], bins=bins,
-    )  # fmt: skip
+    return prediction.take(np.array([row]))
 
 
 def _described(swap: Swap) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from matloop.data.composition import composition_keys
 from matloop.data.errors import MatloopError, unknown_name
 from matloop.data.materials import load_materials
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.schema import property_named
+from matloop.models.classification import check_both_sides
 from matloop.models.potentials import potential_named
 from matloop.models.registry import MODELS
-from matloop.screening.campaign import Campaign, Entries, Entry, PotentialStage, Target
+from matloop.screening.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
 from matloop.screening.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
 from matloop.screening.registry import FILTERS
 from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS
@@ -65,6 +67,8 @@ def _check(campaign: Campaign) -> Iterator[tuple[Location, str]]:
     for name, stage in campaign.scoring_stages.items():
         yield from _check_entries(stage.features, (name, "features"), "featurizer", CAMPAIGN_FEATURIZERS)
         yield from _check_family(stage.family, (name, "family"))
+        if stage.budget is not None and all(len(campaign.families(name, target)) == 1 for target in campaign.targets):
+            yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
     if campaign.potential is not None:
         yield from _check_potential(campaign.potential)
     for index, target in enumerate(campaign.targets):
@@ -102,10 +106,11 @@ def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
     yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
 
 
-def _check_family(family: str, place: Location) -> Iterator[tuple[Location, str]]:
-    reason = _refusal(lambda: lookup("model", MODELS, family))
-    if reason:
-        yield place, reason
+def _check_family(family: Families, place: Location) -> Iterator[tuple[Location, str]]:
+    for name in (family,) if isinstance(family, str) else family:
+        reason = _refusal(lambda name=name: lookup("model", MODELS, name))  # type: ignore[misc]
+        if reason:
+            yield place, reason
 
 
 def _check_target(target: Target, place: Location) -> Iterator[tuple[Location, str]]:
@@ -125,8 +130,21 @@ def _check_target(target: Target, place: Location) -> Iterator[tuple[Location, s
             yield (*place, "value"), f"{end:g} {known.unit} is not possible for {known.label_en}; allowed: {allowed}"
     if known.column("dft") not in load_materials().table.column_names:
         yield (*place, "property"), f"no packaged data to train a surrogate of '{target.property}' on"
+    elif target.probability == "classifier" and not target.is_relative():
+        reason = _refusal(lambda: _check_labels(known.column("dft"), (low, high)))
+        if reason:
+            yield (*place, "probability"), reason
     if target.family is not None:
         yield from _check_family(target.family, (*place, "family"))
+
+
+def _check_labels(column: str, wanted: tuple[float, float]) -> None:
+    """Refuse a range that too few packaged formulas lie inside or outside to train a classifier."""
+    materials = load_materials()
+    labelled = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
+    values = labelled.column(column)
+    groups = np.unique(composition_keys(labelled.compositions), return_inverse=True)[1]
+    check_both_sides(((values >= wanted[0]) & (values <= wanted[1])).astype(float), groups, wanted)
 
 
 def _refusal(attempt: Callable[[], Any]) -> str:

@@ -6,8 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 from matloop.data.schema import PROPERTIES
+from matloop.screening.report.extrapolation import extrapolation_scores
 from matloop.screening.report.files import RunFiles
-from matloop.screening.report.text import Words, number, percent, property_words, with_unit
+from matloop.screening.report.text import Words, number, percent, property_words, unit_text, with_unit
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
 _COVERAGE_SLACK = 0.02
@@ -40,6 +41,20 @@ class Score(NamedTuple):
     meaning: Words
 
 
+class ScoreTable(NamedTuple):
+    """A small table below the scores of a surrogate.
+
+    Attributes:
+        caption: What it shows.
+        headings: Of the columns.
+        rows: Their cells.
+    """
+
+    caption: Words
+    headings: list[Words]
+    rows: list[list[Words | str]]
+
+
 class SurrogateSection(NamedTuple):
     """What the report says of one surrogate.
 
@@ -48,6 +63,7 @@ class SurrogateSection(NamedTuple):
         label: Its label.
         description: What the property is and how it was computed.
         scores: How it did on compositions it had not seen.
+        tables: Families it was chosen from, and how far the probabilities of its classifier hold, if any.
         has_parity: Whether held-out predictions were kept.
         has_coverage: Whether a coverage curve was kept.
         weak: Whether it hardly beats guessing.
@@ -57,6 +73,7 @@ class SurrogateSection(NamedTuple):
     label: Words
     description: Words
     scores: list[Score]
+    tables: list[ScoreTable]
     has_parity: bool
     has_coverage: bool
     weak: bool
@@ -71,6 +88,8 @@ def surrogate_sections(run: RunFiles) -> list[SurrogateSection]:
         card, known = run.cards[name], PROPERTIES[name]
         scores = card.get("scores", {})
         found = [_error(scores, known.unit), _coverage(scores, known.unit), _width(scores), _training(card)]
+        found += [Score(*one) for one in extrapolation_scores(card, _scale(card, known.unit))]
+        found += [_choice(card, known.unit), _classifier(card)]
         skill = _skill(scores)
         sections.append(
             SurrogateSection(
@@ -78,6 +97,7 @@ def surrogate_sections(run: RunFiles) -> list[SurrogateSection]:
                 property_words(name),
                 Words(known.description, _DESCRIPTIONS_ZH.get(name, known.description)),
                 [score for score in found if score is not None],
+                [table for table in (_tried(card, known.unit), _reliability(card)) if table is not None],
                 name in run.held_out and len(run.held_out[name].target) > 0,
                 bool(scores.get("coverage_curve")),
                 skill is not None and skill < _SOME_SKILL,
@@ -160,3 +180,95 @@ def _training(card: dict[str, Any]) -> Score | None:
         english += f" {left_out:,} without usable features were left out."
         chinese += f"另有 {left_out:,} 个因特征不可用而未使用。"
     return Score(f"{rows:,}", Words("crystals trained on", "个训练晶体"), Words(english, chinese))
+
+
+def _choice(card: dict[str, Any], unit: str) -> Score | None:
+    choice = card.get("choice")
+    if choice is None:
+        return None
+    count, budget = len(choice["tried"]), choice["budget"]["seconds"]
+    error = with_unit(number(choice["nested_mae"]), _scale(card, unit))
+    within = ("", "") if budget is None else (f" within {budget:,.0f} s", f"，限时 {budget:,.0f} 秒")
+    return Score(
+        str(card.get("family", "")).replace("_", " "),
+        Words(f"chosen among {count} families{within[0]}", f"从 {count} 种模型中选出{within[1]}"),
+        Words(
+            f"It had the least error in nested cross-validation on {choice['rows']:,} crystals. The whole procedure,"
+            f" choosing included, is off by {error} on average for compositions that took no part in choosing.",
+            f"在 {choice['rows']:,} 个晶体的嵌套交叉验证中误差最小。包括选择在内的整个流程，"
+            f"对未参与选择的成分平均误差为 {error}。",
+        ),
+    )
+
+
+def _scale(card: dict[str, Any], unit: str) -> str:
+    """Unit of errors on the scale the surrogate works on."""
+    return "decades" if card.get("transform") == "log10" else unit
+
+
+def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
+    choice = card.get("choice")
+    if choice is None:
+        return None
+    rows: list[list[Words | str]] = []
+    for trial in choice["tried"]:
+        outcome: Words | str = _OUTCOMES_OF_TRIALS.get(trial["outcome"], trial["outcome"])
+        if trial["candidate"] == choice["winner"]:
+            outcome = Words("chosen", "选中")
+        rows.append([trial["candidate"].replace("_", " "), number(trial["mae"]), f"{trial['seconds']:.0f} s", outcome])
+    error = _scale(card, unit_text(unit))
+    headings = [
+        Words("family", "模型"),
+        Words(with_brackets("mean absolute error", error), with_brackets("平均绝对误差", error)),
+        Words("time", "用时"),
+        Words("outcome", "结果"),
+    ]
+    return ScoreTable(Words("Families that were tried", "试过的模型"), headings, rows)
+
+
+_OUTCOMES_OF_TRIALS = {
+    "tried": Words("tried", "已试"),
+    "out of budget": Words("did not fit into the time", "超出时限"),
+}
+
+
+def with_brackets(text: str, unit: str) -> str:
+    """A label with its unit in brackets, if it has one."""
+    return f"{text} ({unit})" if unit else text
+
+
+def _classifier(card: dict[str, Any]) -> Score | None:
+    found = card.get("probability")
+    if found is None:
+        return None
+    scores = found["scores"]
+    guess, loss = number(scores["brier_of_share"], 0.01), number(scores["log_loss"], 0.01)
+    share, guessed_loss = percent(found["rows_met"] / found["rows"]), number(scores["log_loss_of_share"], 0.01)
+    return Score(
+        number(scores["brier"], 0.01),
+        Words("Brier score of the probability to meet the target", "达标概率的 Brier 评分"),
+        Words(
+            f"The probability comes from a classifier. {share} of the training crystals meet the target; giving every"
+            f" crystal that share would score {guess}. Log loss {loss} against {guessed_loss}. Smaller is better.",
+            f"该概率由分类器给出。{share} 的训练晶体达标；若一律取此比例，评分为 {guess}。对数损失 {loss}，对照值"
+            f" {guessed_loss}。数值越小越好。",
+        ),
+    )
+
+
+def _reliability(card: dict[str, Any]) -> ScoreTable | None:
+    found = card.get("probability")
+    if found is None:
+        return None
+    rows: list[list[Words | str]] = [
+        [percent(stated), percent(share), f"{count:,}"] for stated, share, count in found["scores"]["reliability"]
+    ]
+    headings = [
+        Words("probability told, on average", "给出的平均概率"),
+        Words("share that meets the target", "实际达标比例"),
+        Words("crystals", "晶体数"),
+    ]
+    caption = Words(
+        "Probabilities of the classifier for compositions it had not seen", "分类器对未见过的成分给出的概率"
+    )
+    return ScoreTable(caption, headings, rows)

@@ -6,9 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from matloop.data.errors import UnitError, UnknownNameError
+from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.schema import PROPERTIES
-from matloop.screening.campaign import Campaign, Entries, Entry, Shortlist, SurrogateStage, Target
+from matloop.models.registry import MODELS
+from matloop.screening.campaign import (
+    FAMILIES_TO_CHOOSE_FROM,
+    Campaign,
+    Entries,
+    Entry,
+    Shortlist,
+    SurrogateStage,
+    Target,
+)  # fmt: skip
 
 INF = float("inf")
 BEST = (1.0, 2.0)
@@ -33,6 +42,8 @@ def test_what_is_left_out_has_a_default() -> None:
     assert campaign.surrogates.family == "extra_trees"
     assert (campaign.shortlist.diversity, campaign.shortlist.explore) == (0.5, False)
     assert (campaign.targets[0].transform, campaign.targets[0].family) == ("identity", None)
+    assert campaign.targets[0].probability == "distribution"
+    assert campaign.surrogates.budget is None
 
 
 def test_a_campaign_cannot_be_changed() -> None:
@@ -146,6 +157,8 @@ def test_unknown_property_is_refused() -> None:
         ({"goal": "at_least", "value": INF}, "finite"),
         ({"unit": None}, "string"),
         ({"transform": "log"}, "log10"),
+        ({"probability": "guess"}, "'distribution' or 'classifier'"),
+        ({"family": []}, "write one family, or a list"),
         ({"gaol": "maximize"}, "Extra inputs"),
     ],
 )
@@ -204,3 +217,114 @@ def test_ranges_have_an_inside(name: str, at: float, width: float, data: st.Data
     assert low < high
     assert not math.isnan(low + high) or {low, high} == {-INF, INF}
     assert at in (low, high)
+
+
+TWO_STAGES: dict[str, Any] = {
+    **SMALLEST,
+    "targets": [
+        {"property": "band_gap", "goal": "maximize", "unit": "eV"},
+        {"property": "refractive_index", "goal": "maximize", "unit": "1", "family": "gaussian_process"},
+        {"property": "bulk_modulus_vrh", "goal": "maximize", "unit": "GPa", "family": ["extra_trees", "stack"]},
+    ],
+    "structure": {"features": ["density"], "family": ["boosted_trees", "deep_ensemble"], "keep": 5},
+}
+
+
+def stage(**changes: Any) -> SurrogateStage:
+    return SurrogateStage.model_validate({"features": ["magpie"], "keep": 10, **changes})
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("extra_trees", "extra_trees"),
+        (["extra_trees"], "extra_trees"),
+        (["stack", "extra_trees"], ("stack", "extra_trees")),
+    ],
+)
+def test_one_family_or_several(written: Any, expected: Any) -> None:
+    assert stage(family=written).family == expected
+    assert stage(**stage(family=written).model_dump(mode="json")).family == expected
+    assert target(family=written).family == expected
+
+
+@pytest.mark.parametrize("written", [[], ["a", "a"], [1, 2], [["a"]], {"a": 1}, 5, None])
+def test_what_is_no_choice_of_families(written: Any) -> None:
+    with pytest.raises(ValidationError, match="write one family, or a list of different families"):
+        stage(family=written)
+
+
+@pytest.mark.parametrize("written", [5, 300.0, "5", "5 m", "0s", True, ["5m"], "1.5h"])
+def test_a_budget_has_its_unit(written: Any) -> None:
+    with pytest.raises(ValidationError, match="write it as 90s, 5m or 1h"):
+        stage(budget=written, family=["extra_trees", "stack"])
+
+
+def test_a_budget_is_seconds_and_reads_back() -> None:
+    hour = stage(budget="1h", family=["extra_trees", "stack"])
+    assert hour.budget == 3600
+    assert hour.model_dump(mode="json")["budget"] == "1h"
+    assert stage(**hour.model_dump()) == hour
+    assert SurrogateStage.model_validate_json(hour.model_dump_json()) == hour
+
+
+def test_a_budget_without_families_chooses_among_those_that_need_no_torch() -> None:
+    assert stage(budget="5m").family == FAMILIES_TO_CHOOSE_FROM
+    assert stage(budget="5m", family="extra_trees").family == "extra_trees"
+    assert stage(budget=None).family == "extra_trees"
+    assert set(FAMILIES_TO_CHOOSE_FROM) <= set(MODELS)
+    assert not {"deep_ensemble", "element_attention"} & set(FAMILIES_TO_CHOOSE_FROM)
+
+
+def test_families_of_a_target_come_before_those_of_the_stage() -> None:
+    campaign = Campaign.model_validate(TWO_STAGES)
+    found = {name: [campaign.families(name, one) for one in campaign.targets] for name in campaign.scoring_stages}
+    assert found == {
+        "surrogates": [("extra_trees",), ("gaussian_process",), ("extra_trees", "stack")],
+        "structure": [("boosted_trees", "deep_ensemble"), ("gaussian_process",), ("extra_trees", "stack")],
+    }
+
+
+def test_a_budget_is_divided_among_what_is_chosen() -> None:
+    campaign = Campaign.model_validate(TWO_STAGES)
+    assert campaign.seconds_for("surrogates") is None
+    bounded = campaign.with_budget(600)
+    assert [bounded.scoring_stages[name].budget for name in ("surrogates", "structure")] == [300, 300]
+    assert bounded.seconds_for("surrogates") == bounded.seconds_for("structure") == 150
+    chosen = sum(len(bounded.families(name, one)) > 1 for name in bounded.scoring_stages for one in bounded.targets)
+    assert chosen * 150 == 600
+    assert campaign.surrogates.budget is None  # it is another campaign
+    assert Campaign.model_validate(bounded.model_dump(mode="json")) == bounded
+
+
+def test_a_budget_keeps_lists_and_widens_single_families() -> None:
+    bounded = Campaign.model_validate(TWO_STAGES).with_budget(600)
+    assert bounded.surrogates.family == FAMILIES_TO_CHOOSE_FROM
+    assert bounded.structure is not None
+    assert bounded.structure.family == ("boosted_trees", "deep_ensemble")
+    assert bounded.targets[1].family == "gaussian_process"
+    own = Campaign.model_validate({**SMALLEST, "surrogates": {**SMALLEST["surrogates"], "family": "deep_ensemble"}})
+    assert own.with_budget(60).surrogates.family == ("deep_ensemble", *FAMILIES_TO_CHOOSE_FROM)
+    assert own.with_budget(60).surrogates.budget == 60
+
+
+def test_a_budget_with_nothing_to_choose_is_refused() -> None:
+    pinned = {**SMALLEST, "targets": [{**SMALLEST["targets"][0], "family": "extra_trees"}]}
+    with pytest.raises(CampaignError, match="targets each name one family"):
+        Campaign.model_validate(pinned).with_budget(60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "relative"),
+    [
+        ({"goal": "maximize"}, True),
+        ({"goal": "minimize"}, True),
+        ({"goal": "maximize", "value": 2}, False),
+        ({"goal": "at_most", "value": 2}, False),
+        ({"goal": "window", "lower": 1, "upper": 2}, False),
+    ],
+)
+def test_what_hangs_on_the_training_data(changes: dict[str, Any], relative: bool) -> None:
+    one = target(**changes)
+    assert one.is_relative() == relative
+    assert (one.range((0.1, 0.2)) != one.range((0.3, 0.4))) == relative

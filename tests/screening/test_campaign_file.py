@@ -168,6 +168,10 @@ entries = st.one_of(
 )
 
 
+families = texts | st.lists(texts, min_size=1, max_size=3, unique=True)
+budgets = st.none() | st.builds("{}{}".format, st.integers(1, 999_999), st.sampled_from("smh"))
+
+
 @st.composite
 def targets(draw: st.DrawFn, name: str) -> Target:
     goal = draw(st.sampled_from(["maximize", "minimize", "at_least", "at_most", "window"]))
@@ -177,8 +181,9 @@ def targets(draw: st.DrawFn, name: str) -> Target:
         numbers = {"lower": lower, "upper": upper} if lower < upper else {"lower": 0.0, "upper": 1.0}
     elif goal in ("maximize", "minimize") and draw(st.booleans()):
         numbers = {}
-    unit, family = draw(texts), draw(st.none() | texts)
-    return Target(property=name, goal=goal, unit=unit, family=family, **numbers)
+    unit, family = draw(texts), draw(st.none() | families)
+    way = draw(st.sampled_from(["distribution", "classifier"]))
+    return Target(property=name, goal=goal, unit=unit, family=family, probability=way, **numbers)
 
 
 @st.composite
@@ -192,7 +197,9 @@ def campaigns(draw: st.DrawFn) -> Campaign:
         sources=draw(st.lists(entries, min_size=1, max_size=3)),
         filters=draw(st.lists(entries, max_size=3)),
         targets=[draw(targets(name)) for name in properties],
-        surrogates=SurrogateStage(features=features, family=draw(texts), keep=draw(st.integers(1, 100_000))),
+        surrogates=SurrogateStage(
+            features=features, family=draw(families), keep=draw(st.integers(1, 100_000)), budget=draw(budgets)
+        ),
         shortlist=Shortlist(
             size=draw(st.integers(1, 1000)), diversity=draw(st.floats(0, 1)), explore=draw(st.booleans())
         ),

@@ -1,5 +1,8 @@
 """One small campaign, run once per test process; its run directory is only read."""
 
+import contextlib
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,9 @@ from typing import Any
 import pytest
 from distributed import Client
 
+from matloop.data.run_store import RunDirectory
 from matloop.screening.campaign import Campaign
+from matloop.workflows import screen as screen_module
 from matloop.workflows.clusters import local_workers
 from matloop.workflows.screen import ScreeningRun, screen
 
@@ -40,11 +45,11 @@ class Told:
         self.units: list[int] = []
         self.notes: list[str] = []
 
-    def start(self, step: str, total: int) -> None:
+    def start(self, step: str, total: int, *, done: int = 0) -> None:
         self.steps.append((step, total))
         self.units.append(0)
 
-    def advance(self, units: int, note: str) -> None:
+    def advance(self, units: int, note: str, **_: object) -> None:
         self.units[-1] += units
         self.notes.append(note)
 
@@ -59,8 +64,9 @@ def told() -> Told:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, told: Told) -> ScreeningRun:
-    """The small campaign on two workers."""
-    return screen(campaign(), output=tmp_path_factory.mktemp("runs") / "small", workers=2, progress=told)
+    """The small campaign on two workers, in seven partitions of the one source and one of the other."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    return screen(campaign(), output=folder, workers=2, progress=told, partition_rows=300)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,42 @@ def workers() -> Iterator[Client]:
     """Two workers that a test must leave as they were."""
     with local_workers(2) as client:
         yield client
+
+
+@pytest.fixture
+def workers_there(workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs find their workers there already."""
+    monkeypatch.setattr(screen_module, "workers_of", lambda *_, **__: contextlib.nullcontext(workers))
+
+
+@pytest.fixture
+def trained(workers_there: None, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New runs find the surrogates of the finished one."""
+
+    def found(engine: Any, chosen: Campaign) -> dict[str, tuple[float, float]]:
+        ranges = {}
+        for target in chosen.targets:
+            surrogate = RunDirectory(finished.folder).model("surrogates", target.property)
+            folder = shutil.copytree(surrogate, engine.run.model("surrogates", target.property), dirs_exist_ok=True)
+            card = json.loads((folder / "card.json").read_text("utf-8"))
+            ranges[target.property] = target.range(tuple(card["best_of_training"]))
+        return ranges
+
+    monkeypatch.setattr(screen_module, "train", found)
+
+
+OF_THE_WORK = ("run.json", "report.html", "progress.json", "identity.json", "candidates", "partitions", "best")
+"""What tells how a run was worked on: timings, and the partitions themselves."""
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    """All that a run found out, by path: every byte of it is the same however the run was worked on."""
+    names = {path.relative_to(folder): path for path in files_of(folder)}
+    return {
+        name.as_posix(): path.read_bytes()
+        for name, path in names.items()
+        if name.parts[0] not in OF_THE_WORK and not name.name.startswith("manifest")
+    }
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -8,11 +8,13 @@ from pathlib import Path
 import distributed
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
-from matloop.data.errors import RunError, UnknownNameError
+from matloop.data.errors import RunError, UnknownNameError, WorkersLostError
 from matloop.data.units import canonical_unit
-from matloop.workflows.clusters import local_workers, run_bounded
+from matloop.screening.cluster_settings import ClusterSettings
+from matloop.workflows.certificates import security_from, write_certificates
+from matloop.workflows.clusters import local_workers, run_bounded, workers_of
 
 
 def ask(client: Client) -> dict[str, tuple[int, str | None]]:
@@ -101,7 +103,7 @@ def test_workers_that_do_not_start_are_told(error: Exception, monkeypatch: pytes
         raise error
 
     monkeypatch.setattr(distributed, "LocalCluster", refuse_to_start)
-    with pytest.raises(RunError, match=f"E-RUN: no workers started: {error}"), local_workers(1):
+    with pytest.raises(RunError, match=f"E-RUN-WORKERS: no workers started: {error}"), local_workers(1):
         pass
 
 
@@ -164,3 +166,117 @@ def test_a_worker_that_dies_ends_the_call_with_an_error() -> None:
     """It is not tried on the other workers: they would die of it too."""
     with local_workers(1) as client, pytest.raises(RunError, match="E-RUN: a worker process died"):
         list(run_bounded(client, os._exit, [(1,)], in_flight=1))
+
+
+def scheduler(workers: int, folder: Path | None = None) -> LocalCluster:
+    """A scheduler that somebody else runs; with certificates from a folder, or without."""
+    security = None if folder is None else security_from(folder)
+    return LocalCluster(
+        n_workers=workers, processes=False, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"}, security=security,
+        protocol="tls://" if security else "tcp://",
+    )  # fmt: skip
+
+
+def existing(**given: object) -> ClusterSettings:
+    return ClusterSettings.model_validate({"kind": "existing", "patience": 1.5, **given})
+
+
+def named(folder: Path) -> dict[str, str]:
+    """The certificates in a folder, as a campaign names them."""
+    files = {"ca_file": "ca.pem", "certificate": "certificate.pem", "key": "key.pem"}
+    return {name: str(folder / file) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificates") / "ours"
+    write_certificates(folder)
+    return folder
+
+
+def test_local_settings_mean_local_workers() -> None:
+    with workers_of(ClusterSettings(), 1) as client:
+        assert {address.rpartition(":")[0] for address in client.nthreads()} == {"tcp://127.0.0.1"}
+
+
+def test_no_worker_arrives_at_a_running_scheduler() -> None:
+    with scheduler(0) as cluster:
+        started = time.monotonic()
+        settings = existing(address=cluster.scheduler_address, allow_insecure=True)
+        with (
+            pytest.raises(WorkersLostError, match=r"no worker arrived within 2 s: the scheduler has none") as caught,
+            workers_of(settings, 2),
+        ):
+            pass
+        assert time.monotonic() - started < 10
+        assert caught.value.exit_code == 3
+
+
+def test_no_scheduler_is_waited_for_no_longer_than_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    started = time.monotonic()
+    settings = existing(address=f"tcp://127.0.0.1:{port}", allow_insecure=True)
+    with (
+        pytest.raises(WorkersLostError, match=f"no scheduler answers at tcp://127.0.0.1:{port}"),
+        workers_of(settings, 1),
+    ):
+        pass
+    assert time.monotonic() - started < 10
+
+
+def test_a_running_scheduler_over_tls(certificates: Path) -> None:
+    with scheduler(1, certificates) as cluster:
+        settings = existing(address=cluster.scheduler_address, **named(certificates))
+        with workers_of(settings, 1) as client:
+            assert client.submit(operator.mul, 6, 7).result(timeout=20) == 42
+        assert len(cluster.workers) == 1  # it is not ours to stop
+
+
+def test_certificates_of_somebody_else_are_refused(certificates: Path, tmp_path: Path) -> None:
+    write_certificates(tmp_path / "others")
+    with scheduler(1, certificates) as cluster:
+        settings = existing(address=cluster.scheduler_address, **named(tmp_path / "others"))
+        with pytest.raises(WorkersLostError, match="no scheduler answers"), workers_of(settings, 1):
+            pass
+
+
+def test_tls_without_certificates() -> None:
+    with (
+        pytest.raises(RunError, match="there are no certificates"),
+        workers_of(existing(address="tls://127.0.0.1:1"), 1),
+    ):
+        pass
+
+
+def test_certificates_that_are_not_there(tmp_path: Path) -> None:
+    settings = existing(address="tls://127.0.0.1:1", **named(tmp_path))
+    with pytest.raises(RunError, match=r"the scheduler is not used: .*No such file"), workers_of(settings, 1):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"address": "tcp://127.0.0.1:1"}', "goes without TLS"),
+        ('{"id": 1}', "tells no address"),
+        ("[]", "tells no address"),
+        ("{", "tells no address"),
+        (None, "tells no address"),
+    ],
+)
+def test_a_scheduler_file_that_does_not_do(content: str | None, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "scheduler.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(RunError, match=reason), workers_of(existing(scheduler_file=str(path)), 1):
+        pass
+
+
+def test_certificates_are_for_their_owner_only(certificates: Path) -> None:
+    files = sorted(certificates.iterdir())
+    assert [path.name for path in files] == ["ca.pem", "certificate.pem", "key.pem"]
+    assert {path.stat().st_mode & 0o077 for path in (certificates, *files)} == {0}
+    with pytest.raises(RunError, match="cannot create"):
+        write_certificates(certificates)

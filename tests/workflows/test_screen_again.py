@@ -1,9 +1,6 @@
 """The same campaign in other ways, and campaigns that go wrong. Workers and surrogates are those of earlier runs."""
 
-import contextlib
 import csv
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client
 
 from matloop.data.errors import RunError
 from matloop.data.materials import EmbeddedCrystals
 from matloop.data.run_store import RunDirectory
-from matloop.workflows import screen as module
 from matloop.workflows.outcomes import DUPLICATE
 from matloop.workflows.screen import ScreeningRun, screen
-from tests.workflows.conftest import SMALL, campaign, files_of
+from tests.workflows.conftest import SMALL, campaign, files_of, results_of
 
 PIEZO = SMALL["targets"][0]
 TRAINED = {"features": SMALL["surrogates"]["features"], "keep": 60}
@@ -45,22 +40,12 @@ Rerun = Callable[..., ScreeningRun]
 
 
 @pytest.fixture
-def rerun(finished: ScreeningRun, workers: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rerun:
+def rerun(trained: None, tmp_path: Path) -> Rerun:
     """Run a variant of the small campaign with surrogates that are trained and workers that are there already."""
 
-    def cards(engine: Any, campaign: Any) -> dict[str, dict[str, Any]]:
-        found = {}
-        for target in campaign.targets:
-            trained = RunDirectory(finished.folder).model("surrogates", target.property)
-            folder = shutil.copytree(trained, engine.run.model("surrogates", target.property))
-            found[target.property] = json.loads((folder / "card.json").read_text("utf-8"))
-        return found
+    def run(output: str = "again", partition_rows: int = 10_000, **changes: Any) -> ScreeningRun:
+        return screen(campaign(**changes), output=tmp_path / output, workers=2, partition_rows=partition_rows)
 
-    def run(output: str = "again", **changes: Any) -> ScreeningRun:
-        return screen(campaign(**changes), output=tmp_path / output, workers=2)
-
-    monkeypatch.setattr(module, "local_workers", lambda count: contextlib.nullcontext(workers))
-    monkeypatch.setattr(module, "_train", cards)
     return run
 
 
@@ -85,28 +70,18 @@ def write_table(path: Path, formulas: list[str]) -> dict[str, Any]:
     return {"sources": [{"table": {"path": str(path)}}], "filters": [], "targets": [PIEZO], "surrogates": TRAINED}
 
 
-def test_one_worker_and_small_partitions_give_the_same_bytes(
-    finished: ScreeningRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PARTITION_ROWS", 97)
-    again = screen(campaign(), output=tmp_path / "again", workers=1)
+def test_one_worker_and_small_partitions_give_the_same_bytes(finished: ScreeningRun, tmp_path: Path) -> None:
+    again = screen(campaign(), output=tmp_path / "again", workers=1, partition_rows=97)
     assert len(files_of(RunDirectory(again.folder).partitions)) == 21 + 4
-    for path in files_of(finished.folder):
-        name = path.relative_to(finished.folder)
-        if name.parts[0] not in ("run.json", "report.html", "partitions"):  # timings, and the split itself
-            assert (again.folder / name).read_bytes() == path.read_bytes(), name
-    assert {name.name for name in files_of(RunDirectory(again.folder).cif)} == {
-        name.name for name in files_of(RunDirectory(finished.folder).cif)
-    }
+    assert results_of(again.folder) == results_of(finished.folder)
     for key in ("rows_in", "outcomes", "funnel", "ranges", "versions"):
         assert again.summary[key] == finished.summary[key]
 
 
-def test_order_of_the_input_does_not_matter(rerun: Rerun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PARTITION_ROWS", 4)
+def test_order_of_the_input_does_not_matter(rerun: Rerun, tmp_path: Path) -> None:
     shuffled = np.random.default_rng(1).permutation(FORMULAS).tolist()
     runs = [
-        rerun(output=f"run {at}", **write_table(tmp_path / f"{at}.csv", formulas))
+        rerun(output=f"run {at}", partition_rows=4, **write_table(tmp_path / f"{at}.csv", formulas))
         for at, formulas in enumerate([FORMULAS, shuffled])
     ]
     first, second = (RunDirectory(run.folder) for run in runs)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.batch import CandidateBatch, Intake, Refused
@@ -22,7 +21,14 @@ from matloop.screening.ranking import ranking_order
 from matloop.workflows import stages as module
 from matloop.workflows.outcomes import DUPLICATE, SCORED, SHORTLISTED, funnel, settle
 from matloop.workflows.screen import ScreeningRun
-from matloop.workflows.stages import PartitionResult, ScoringTask, build_feature_set, build_filters, score_partition
+from matloop.workflows.stages import (
+    ScoringTask,
+    StageTables,
+    build_feature_set,
+    build_filters,
+    lost_partition,
+    score_partition,
+)
 from tests.strategies import batch_of
 from tests.workflows.conftest import SMALL, campaign
 
@@ -52,8 +58,8 @@ def with_origin(*formulas: str) -> CandidateBatch:
     return batch_of(*formulas).with_columns(origin=list(formulas), known=np.zeros(len(formulas), bool))
 
 
-def outcomes(task: ScoringTask, index: int = 0) -> dict[str, tuple[str, str, str]]:
-    table = pq.read_table(RunDirectory(task.folder).partition(task.stage, index))
+def outcomes(result: StageTables) -> dict[str, tuple[str, str, str]]:
+    table = result.outcomes
     return dict(
         zip(
             table["formula"].to_pylist(),
@@ -63,7 +69,7 @@ def outcomes(task: ScoringTask, index: int = 0) -> dict[str, tuple[str, str, str
     )
 
 
-def best_of(task: ScoringTask, results: list[PartitionResult]) -> pa.Table:
+def best_of(task: ScoringTask, results: list[StageTables]) -> pa.Table:
     merged = pa.concat_tables([result.best for result in results])
     order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
     return merged.take(pa.array(order[: task.campaign.surrogates.keep])).combine_chunks()
@@ -72,17 +78,16 @@ def best_of(task: ScoringTask, results: list[PartitionResult]) -> pa.Table:
 @pytest.mark.parametrize("size", [1, 37, 400])
 def test_same_best_and_counts_for_any_partition_size(size: int, task: ScoringTask, children: CandidateBatch) -> None:
     few = children.take(range(0, 400, 4)) if size == 1 else children
-    whole = score_partition(task, 99_999, Intake(few, []), [])
-    parts = [score_partition(task, at, Intake(part, []), []) for at, part in enumerate(few.slices(size))]
+    whole = score_partition(task, Intake(few, []))
+    parts = [score_partition(task, Intake(part, [])) for part in few.slices(size)]
     assert sum((part.counts for part in parts), Counter()) == whole.counts
     assert best_of(task, parts).equals(best_of(task, [whole]))
-    tables = [pq.read_table(RunDirectory(task.folder).partition("surrogates", at)) for at in range(len(parts))]
-    assert pa.concat_tables(tables).equals(pq.read_table(RunDirectory(task.folder).partition("surrogates", 99_999)))
+    assert pa.concat_tables([part.outcomes for part in parts]).equals(whole.outcomes)
 
 
 def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: CandidateBatch) -> None:
     shuffled = children.take(np.random.default_rng(0).permutation(len(children)))
-    results = [score_partition(task, at, Intake(batch, []), []) for at, batch in enumerate([children, shuffled])]
+    results = [score_partition(task, Intake(batch, [])) for batch in (children, shuffled)]
     assert results[0].best.equals(results[1].best)
     assert results[0].counts == results[1].counts
 
@@ -92,8 +97,8 @@ def test_every_row_has_one_outcome(task: ScoringTask) -> None:
     batch = batch.with_columns(known=[False, False, True, False, False, False])
     refused = [Refused(1, "r1", "Fe0", "E-FORMULA-AMOUNT", "detail")]
     repeats = [Refused(0, "c1", "ZnO", DUPLICATE)]
-    result = score_partition(task, 3, Intake(batch, refused), repeats)
-    assert outcomes(task, 3) == {
+    result = score_partition(task, Intake(batch, [*refused, *repeats]))
+    assert outcomes(result) == {
         "CdS": ("rejected", "filter exclude_elements", "contains Cd"),
         "UO2": ("rejected", "filter exclude_radioactive", "contains U"),
         "NaCl": ("rejected", "filter new_compounds", "known compound"),
@@ -109,8 +114,8 @@ def test_every_row_has_one_outcome(task: ScoringTask) -> None:
 
 def test_the_first_filter_that_rejects_is_named(tmp_path: Path, finished: ScreeningRun) -> None:
     task = task_in(tmp_path / "run", finished, filters=["exclude_radioactive", {"exclude_elements": ["U"]}])
-    score_partition(task, 0, Intake(with_origin("UO2"), []), [])
-    assert outcomes(task)["UO2"][1] == "filter exclude_radioactive"
+    result = score_partition(task, Intake(with_origin("UO2"), []))
+    assert outcomes(result)["UO2"][1] == "filter exclude_radioactive"
 
 
 def test_every_row_is_told_once_in_the_funnel(
@@ -120,8 +125,9 @@ def test_every_row_is_told_once_in_the_funnel(
     monkeypatch.setitem(module.FILTERS, "without_gallium", "matloop.screening.filters:ExcludeElements")
     filters: list[Any] = [{"exclude_elements": ["Cd"]}, {"exclude_elements": ["Pb"]}, {"without_gallium": ["Ga"]}]
     task = task_in(tmp_path / "run", finished, filters=filters)
-    counts = score_partition(task, 0, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []), []).counts
-    assert outcomes(task)["PbS"] == ("rejected", "filter 2 exclude_elements", "contains Pb")
+    result = score_partition(task, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []))
+    counts = result.counts
+    assert outcomes(result)["PbS"] == ("rejected", "filter 2 exclude_elements", "contains Pb")
     settle(counts, "ranking", 0, "below the most probable")
     stages = {stage["stage"]: (stage["rows_in"], stage["rows_out"]) for stage in funnel(task.campaign, counts, 5)}
     assert list(stages)[1:5] == [
@@ -142,7 +148,7 @@ def test_a_funnel_that_does_not_end_in_the_shortlist_is_refused() -> None:
 @pytest.mark.parametrize("formulas", [(), ("CdS", "HgS")])
 def test_nothing_to_score(formulas: tuple[str, ...], task: ScoringTask) -> None:
     refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
-    result = score_partition(task, 0, Intake(with_origin(*formulas), refused), [])
+    result = score_partition(task, Intake(with_origin(*formulas), refused))
     assert sum(result.counts.values()) == len(formulas) + 1
     assert result.best.num_rows == 0
 
@@ -154,7 +160,7 @@ def test_candidates_outside_the_domain_rank_only_where_wanted(
         task_in(tmp_path / str(explore), finished, shortlist={"size": 5, "explore": explore}, filters=[])
         for explore in (False, True)
     )
-    result, explored = (score_partition(task, 0, Intake(children, []), []) for task in (careful, daring))
+    result, explored = (score_partition(task, Intake(children, [])) for task in (careful, daring))
     outside = result.counts["domain", "rejected", "outside the domain of a surrogate"]
     assert outside > 0
     assert not [key for key in explored.counts if key[0] == "domain"]
@@ -178,19 +184,27 @@ class Broken:
 def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_surrogate", lambda folder: Broken(np.nan, 2.5, np.nan, 2.4))
     batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
-    result = score_partition(task, 0, Intake(batch, []), [])
+    result = score_partition(task, Intake(batch, []))
     assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]
     assert np.isfinite(result.best["probability"].to_numpy()).all()
     assert sum(result.counts.values()) == 4
 
 
 def test_work_travels_between_processes(task: ScoringTask, children: CandidateBatch) -> None:
-    call = (task, 0, Intake(children.take(range(5)), [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]), [])
+    call = (task, Intake(children.take(range(5)), [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]))
     again = pickle.loads(pickle.dumps(call))  # noqa: S301 - made here
     assert again[0] == task
     results = [score_partition(*made) for made in (call, again)]
     assert results[0].counts == results[1].counts
     assert results[0].best.equals(results[1].best)
+
+
+def test_what_ends_every_worker_is_quarantined(task: ScoringTask) -> None:
+    refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
+    result = lost_partition(task, Intake(with_origin("ZnS", "AlN"), refused))
+    assert outcomes(result)["ZnS"] == outcomes(result)["AlN"] == ("quarantined", "features", "E-GUARD-CRASH")
+    assert sum(result.counts.values()) == 3
+    assert result.best.num_rows == 0
 
 
 def test_features_and_filters_by_name() -> None:

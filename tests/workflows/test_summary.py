@@ -1,4 +1,5 @@
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from matloop.data.errors import ROW_CODES, MatloopError, RunError, UnknownNameError
 from matloop.data.materials import load_materials
+from matloop.data.run_store import RunDirectory
 from matloop.data.schema import property_named
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.registry import MODELS
@@ -109,6 +111,16 @@ def test_scores_of_a_run(finished: ScreeningRun, shown: Shown) -> None:
     assert "piezoelectric_modulus (C/m2) │ extra_trees │ 941 │" in text
     assert "refractive_index (1) │ extra_trees │" in text
     assert "folds grouped by reduced formula" in text
+
+
+def test_scores_with_clusters_and_elements_left_out_stand_beside(finished: ScreeningRun, shown: Shown) -> None:
+    text = shown(print_scores, finished.folder)
+    assert "with whole clusters or elements left out" in text
+    card = json.loads((RunDirectory(finished.folder).model("surrogates", "refractive_index") / "card.json").read_text())
+    elements = card["scores"]["leave_one_element_out"]
+    (line,) = [line for line in text.splitlines() if "refractive_index │ extra_trees, 10 trees" in line]
+    assert f"│ {card['scores']['leave_one_cluster_out']['mae']:.3g} │ {elements['mae']:.3g} │" in line
+    assert elements["worst"][0]["element"] in line
 
 
 def test_a_folder_without_models(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """A run whose survivors are scored by their crystals and relaxed with a potential."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.manifest import Manifest
 from matloop.data.materials import load_materials
 from matloop.data.run_store import RunDirectory
 from matloop.models.hull import packaged_references
@@ -19,8 +19,10 @@ from matloop.models.relaxation import RelaxationLimits
 from matloop.screening.campaign import Campaign
 from matloop.workflows import potential_stage
 from matloop.workflows import screen as module
+from matloop.workflows.engine import Engine
 from matloop.workflows.outcomes import SCORED, check_conservation
 from matloop.workflows.potential_stage import relax_partition
+from matloop.workflows.progress import SilentProgress
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages import ScoringTask
 from tests.strategies import batch_of
@@ -114,14 +116,14 @@ def test_a_relaxation_that_fails_takes_no_other_with_it(
     task: Callable[..., ScoringTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = np.flatnonzero(load_materials().crystals.site_counts <= 3)[:3].tolist()
-    clean = relax_partition(task(tmp_path / "clean"), 0, survivors(small))
+    clean = relax_partition(task(tmp_path / "clean"), Intake(survivors(small), []))
     assert sum(clean.counts.values()) == 3
 
     def tight(**given: Any) -> RelaxationLimits:
         return RelaxationLimits(**given, volume_ratio=(0.5, 0.6))
 
     monkeypatch.setattr(potential_stage, "RelaxationLimits", tight)
-    exploded = relax_partition(task(tmp_path / "exploded"), 0, survivors(small))
+    exploded = relax_partition(task(tmp_path / "exploded"), Intake(survivors(small), []))
     assert exploded.counts == {("potential", "rejected", "exploded in relaxation"): 3}
     assert exploded.best.num_rows == 0
 
@@ -129,13 +131,13 @@ def test_a_relaxation_that_fails_takes_no_other_with_it(
 def test_a_relaxation_cut_short_by_time_does_not_rank(task: Callable[..., ScoringTask], tmp_path: Path) -> None:
     small = np.flatnonzero(load_materials().crystals.site_counts <= 3)[:1].tolist()
     hurried = {"steps": 100, "largest_force": 1e-9, "seconds": 1e-3}
-    result = relax_partition(task(tmp_path / "hurried", potential=hurried), 0, survivors(small))
+    result = relax_partition(task(tmp_path / "hurried", potential=hurried), Intake(survivors(small), []))
     assert result.counts == {("potential", "quarantined", "E-POTENTIAL-TIMEOUT"): 1}
 
 
 def test_candidates_without_crystal_are_coded(task: Callable[..., ScoringTask], tmp_path: Path) -> None:
     batch = batch_of("NaCl", "ZnS").with_columns(origin=["a", "b"], known=[True, True])
-    result = relax_partition(task(tmp_path / "bare"), 0, batch)
+    result = relax_partition(task(tmp_path / "bare"), Intake(batch, []))
     assert result.counts == {("potential", "quarantined", "E-POTENTIAL-CRYSTAL"): 2}
     check_conservation(2, result.counts)
 
@@ -156,13 +158,12 @@ def test_further_references_are_evaluated_once_and_used(
             return 3
 
         def intakes(self, size: int) -> Any:
-            from matloop.data.batch import Intake
-
             yield Intake(few, [])
 
-    monkeypatch.setattr(module, "lookup", lambda kind, table, name: Few)
+    monkeypatch.setattr(module, "sources_of", lambda entries: [Few()])
     stage = potential.model_copy(update={"references": campaign(sources=["embedded"]).sources})
-    engine = module._Engine(workers, RunDirectory.create(tmp_path / "run", "x"), module.SilentProgress(), Counter(), 2)
+    run_directory = RunDirectory.create(tmp_path / "run", "x")
+    engine = Engine(workers, run_directory, Manifest(run_directory.folder), SilentProgress(), 2)
     module._evaluate_references(engine, stage)
     table = pq.read_table(engine.run.references)
     assert table["id"].to_pylist() == few.ids

@@ -94,6 +94,14 @@ def test_a_good_campaign_has_no_problems(tmp_path: Path) -> None:
         ("density", "{density: {cutoff: 5}}", 11, "surrogates.features.1", "unknown option of density 'cutoff'"),
         ("extra_trees", "extratrees", 12, "surrogates.family", "did you mean 'extra_trees'?"),
         ("size: 3", "size: 101", 15, "shortlist.size", "is larger than surrogates.keep = 100"),
+        ("family: extra_trees", "family: [stack, extratrees]", 12, "surrogates.family", "did you mean 'extra_trees'?"),
+        ("boosted_trees", "[stack, boosted_tree]", 9, "targets.1.family", "did you mean 'boosted_trees'?"),
+        ("family: extra_trees", "family: [stack, stack]", 12, "surrogates.family", "a list of different families"),
+        ("keep: 100", "keep: 100\n  budget: 5", 14, "surrogates.budget", "E-UNIT: a duration of '5'"),
+        ("keep: 100", "keep: 100\n  budgt: 5m", 14, "surrogates.budgt", "did you mean 'budget'?"),
+        ("keep: 100", "keep: 100\n  budget: 5m", 14, "surrogates.budget", "there is nothing to choose in that time"),
+        ("goal: maximize", "goal: maximize, probability: clasifier", 9, "targets.1.probability", "'classifier'"),
+        ("value: 50,", "value: 5900, probability: classifier,", 8, "targets.0.probability", "0 outside"),
     ],
 )
 def test_meaning_is_checked_with_the_line(
@@ -103,6 +111,20 @@ def test_meaning_is_checked_with_the_line(
     assert problem.line == line
     assert problem.where.startswith(where)
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("family: extra_trees", "family: [extra_trees, boosted_trees, gaussian_process, stack]\n  budget: 5m"),
+        ("family: extra_trees", "budget: 90s"),
+        ("family: extra_trees", "family: [extra_trees, stack]"),
+        ("family: boosted_trees", "family: [boosted_trees, stack], probability: classifier"),
+        ("value: 50,", "value: 50, probability: classifier,"),
+    ],
+)
+def test_choices_and_classifiers_are_allowed(old: str, new: str, tmp_path: Path) -> None:
+    assert problems_of(tmp_path, old, new) == []
 
 
 def test_property_without_packaged_data(tmp_path: Path) -> None:

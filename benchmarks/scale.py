@@ -1,0 +1,128 @@
+"""Size: wall time and memory from 10,000 to a million candidates, two workers against one, the engine against a loop.
+
+The candidates are ionic substitutions of the packaged crystals, most probable first; features of composition and
+crystal; three surrogates. Wall times are those of whole commands in fresh processes, starting of workers, training and
+report included.
+
+``python benchmarks/scale.py growth``, ``python benchmarks/scale.py workers``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402  # after the thread limits
+from campaign import run_campaign  # noqa: E402
+from machine import describe  # noqa: E402
+
+from matloop.data.run_store import RunDirectory  # noqa: E402
+from matloop.screening.campaign import Campaign  # noqa: E402
+from matloop.screening.campaign_file import write_campaign  # noqa: E402
+from matloop.workflows.candidate_parts import sources_of  # noqa: E402
+from matloop.workflows.engine import joined, most_probable  # noqa: E402
+from matloop.workflows.screen import PARTITION_ROWS, screen  # noqa: E402
+from matloop.workflows.stages import ScoringTask, score_partition  # noqa: E402
+
+SIZES = (10_000, 100_000, 380_000, 1_000_000)
+KEEP = 1000
+
+
+def campaign_of(size: int) -> Campaign:
+    """So many candidates, one scoring stage."""
+    targets = [
+        {"property": "energy_above_hull", "goal": "at_most", "value": 0.05, "unit": "eV/atom"},
+        {"property": "refractive_index", "goal": "at_least", "value": 2.2, "unit": "1"},
+        {"property": "band_gap", "goal": "at_least", "value": 2.5, "unit": "eV"},
+    ]
+    composition = ["magpie", "stoichiometry", "valence_orbital", "charge_balance"]
+    return Campaign.model_validate(
+        {
+            "name": f"scale-{size}", "sources": [{"ionic_substitution": {"limit": size, "min_probability": 1e-5}}],
+            "filters": [], "targets": targets, "shortlist": {"size": 3},
+            "surrogates": {"features": [*composition, "density", "symmetry"], "keep": KEEP},
+        }
+    )  # fmt: skip
+
+
+def growth(sizes: tuple[int, ...]) -> None:
+    """Wall time and peak memory of whole commands, and the exponent of their growth."""
+    found = []
+    print("candidates   wall time   per 100,000   driver      largest worker")
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "campaign.yaml"
+            path.write_text(write_campaign(campaign_of(size)), encoding="utf-8")
+            measured = run_campaign(str(path))
+        driver = max(peak for name, peak in measured.peaks.items() if name.startswith("driver"))
+        worker = max(peak for name, peak in measured.peaks.items() if name.startswith("child"))
+        found.append((measured.rows, measured.seconds))
+        print(
+            f"{measured.rows:>10,}  {measured.seconds:8.1f} s  {measured.seconds / measured.rows * 1e5:10.1f} s"
+            f"  {driver:7.2f} GB  {worker:7.2f} GB",
+            flush=True,
+        )
+    rows, seconds = np.log(np.array(found)).T
+    print("targets: 380,000 in at most 480 s, every process at most 2 GB, memory of the driver does not grow")
+    print(f"exponent of growth {np.polyfit(rows, seconds, 1)[0]:.2f} (target: at most 1.05)")
+    if len(found) > 1:
+        (small, before), (large, after) = found[0], found[-1]
+        print(f"between the smallest and the largest: {(after - before) / (large - small) * 1e5:.1f} s per 100,000")
+
+
+def workers(size: int) -> None:
+    """Time to score candidates with two workers and with one, and in a plain loop over the same stages."""
+    campaign, seconds = campaign_of(size), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (1, 2):
+            run = screen(campaign, output=Path(folder) / str(count), workers=count)
+            seconds[count] = run.summary["seconds"]["candidates scored"]
+        loop, best = plain_loop(campaign, run.folder, run.summary["ranges"])
+        same = set(best["candidate_id"].to_pylist()) >= set(run.ranked.ids)
+    print(f"{size:,} candidates scored, taking them in included")
+    print(f"plain loop in one process   {loop:7.1f} s   the same candidates ranked: {'yes' if same else 'NO'}")
+    print(f"engine, 1 worker            {seconds[1]:7.1f} s   overhead {seconds[1] / loop - 1:+.1%} (at most 15 %)")
+    print(
+        f"engine, 2 workers           {seconds[2]:7.1f} s   {seconds[1] / seconds[2]:.2f} times as fast (target: 1.7)"
+    )
+
+
+def plain_loop(campaign: Campaign, folder: Path, ranges: dict[str, Any]) -> tuple[float, Any]:
+    """The same stages called one after the other, nothing written."""
+    ends = {
+        name: (-np.inf if low is None else low, np.inf if high is None else high)
+        for name, (low, high) in ranges.items()
+    }
+    task = ScoringTask(campaign, RunDirectory(folder).folder.resolve(), ends)
+    start, best = time.perf_counter(), None
+    for source in sources_of(campaign.sources):
+        source.count()
+        for intake in source.intakes(PARTITION_ROWS):
+            made = score_partition(task, intake).best
+            best = most_probable(made if best is None else joined([best, made]), KEEP)
+    return time.perf_counter() - start, best
+
+
+def main() -> None:
+    """Print one of the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=["growth", "workers"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--size", type=int, default=380_000, help="of the table 'workers'")
+    chosen = parser.parse_args()
+    print(describe("dask", "scikit-learn"))
+    if chosen.table == "growth":
+        growth(tuple(chosen.sizes))
+    else:
+        workers(chosen.size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Where the workers of a run are: on this machine, in jobs of a batch queue, or at a Dask scheduler that runs already.
+
+In a campaign::
+
+    cluster: local
+    cluster: {kind: slurm, interface: ib0, queue: long, walltime: "4:00:00", memory: 4GB}
+    cluster: {kind: existing, address: "tls://10.0.0.1:8786", ca_file: ca.pem, certificate: me.pem, key: me.key}
+
+Nothing here changes a result; a run may go on with other settings than it began with.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from matloop.data.errors import CampaignError
+
+Kind = Literal["local", "slurm", "pbs", "lsf", "sge", "existing"]
+QUEUED = ("slurm", "pbs", "lsf", "sge")
+
+WORD = r"^[A-Za-z0-9][A-Za-z0-9._@:+,-]{0,79}$"
+"""Queues, accounts and interfaces: nothing that a batch script or a command line would take for something else."""
+WALLTIME = r"^\d{1,3}:[0-5]\d:[0-5]\d$"
+
+
+class ClusterSettings(BaseModel):
+    """Where workers run and how they are reached."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Kind = Field("local", description="This machine, a batch queue, or a scheduler that runs already.")
+    patience: float = Field(
+        600, gt=0, le=604_800, description="How long to wait for a worker before the run gives up, in seconds."
+    )
+    interface: str | None = Field(
+        None, pattern=WORD, description="Network interface the scheduler and the workers of a batch queue listen on."
+    )
+    queue: str | None = Field(None, pattern=WORD, description="Queue or partition of worker jobs.")
+    account: str | None = Field(None, pattern=WORD, description="Account or project worker jobs are charged to.")
+    walltime: str = Field("1:00:00", pattern=WALLTIME, description="Wall-time of a worker job, as H:MM:SS.")
+    memory: str = Field("4GB", pattern=r"^\d{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
+    directives: tuple[Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")], ...] = Field(
+        (), max_length=20, description="Further options of worker jobs, as the queue spells them: --constraint=milan."
+    )
+    address: str | None = Field(
+        None, pattern=r"^(tls|tcp)://[^\s/]{1,200}$", description="Address of a scheduler that runs: tls://host:8786."
+    )
+    scheduler_file: str | None = Field(
+        None, min_length=1, max_length=4096, description="File in which a scheduler that runs has left its address."
+    )
+    ca_file: str | None = Field(None, description="Certificate of whoever signed those of the scheduler and workers.")
+    certificate: str | None = Field(None, description="Our own certificate.")
+    key: str | None = Field(None, description="The private key of our certificate.")
+    allow_insecure: bool = Field(
+        False, description="Whether connections may go without TLS: whoever reaches the scheduler can then run code."
+    )
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Self:
+        if self.kind in QUEUED and self.interface is None:
+            raise ValueError(
+                f"kind '{self.kind}' needs an 'interface' that compute nodes can reach, such as ib0; nothing listens "
+                "beyond the loopback unless it is named"
+            )
+        if self.kind == "existing":
+            if (self.address is None) == (self.scheduler_file is None):
+                raise ValueError("kind 'existing' takes either an 'address' or a 'scheduler_file'")
+            if self.address is not None:
+                self.check_address(self.address)
+        certificates = (self.ca_file, self.certificate, self.key)
+        if any(certificates) and not all(certificates):
+            raise ValueError("'ca_file', 'certificate' and 'key' go together")
+        return self
+
+    def check_address(self, address: str) -> None:
+        """Refuse an address without TLS, unless that is asked for.
+
+        Raises:
+            ValueError: If the connection would not be encrypted.
+        """
+        if not address.startswith("tls://") and not self.allow_insecure:
+            raise ValueError(
+                f"'{address}' goes without TLS: whoever reaches that port can run code as you; use a tls:// address, "
+                "or say allow_insecure: true"
+            )
+
+    @property
+    def walltime_seconds(self) -> int:
+        """Wall-time of a worker job in seconds."""
+        hours, minutes, seconds = map(int, self.walltime.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+
+
+LOCAL = ClusterSettings.model_validate({})
+"""Workers on this machine."""
+
+
+def _read_cluster(written: Any) -> Any:
+    return {"kind": written} if isinstance(written, str) else written
+
+
+Cluster = Annotated[ClusterSettings, BeforeValidator(_read_cluster)]
+"""Settings, or just their kind."""
+
+
+def cluster_chosen(settings: ClusterSettings, chosen: str | None) -> ClusterSettings:
+    """The settings of a campaign, with what ``--cluster`` says in place of their kind.
+
+    Args:
+        settings: Those of the campaign.
+        chosen: A kind, the address of a scheduler, or the file in which one has left its address; None changes nothing.
+
+    Raises:
+        CampaignError: If the settings do not fit what is chosen.
+
+    >>> cluster_chosen(ClusterSettings(), "tls://10.0.0.1:8786").kind
+    'existing'
+    """
+    if chosen is None:
+        return settings
+    changes: dict[str, Any] = {"kind": chosen}
+    if "://" in chosen:
+        changes = {"kind": "existing", "address": chosen, "scheduler_file": None}
+    elif chosen.endswith(".json"):
+        changes = {"kind": "existing", "address": None, "scheduler_file": chosen}
+    try:
+        return ClusterSettings.model_validate({**settings.model_dump(), **changes})
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise CampaignError(
+            f"--cluster {chosen}: {reason}",
+            "local, slurm, pbs, lsf, sge, existing, a tls:// address or the .json file of a scheduler",
+            "fill in the section 'cluster' of the campaign",
+        ) from error

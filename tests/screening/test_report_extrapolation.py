@@ -1,0 +1,40 @@
+"""What the report says of scores with whole clusters or elements left out."""
+
+from typing import Any
+
+from matloop.screening.report.extrapolation import extrapolation_scores
+
+ELEMENTS: dict[str, Any] = {
+    "mae": 0.41, "folds": 52, "rows": 2706, "mae_inside": 0.3, "mae_outside": 0.63, "outside_over_inside": 2.1,
+    "share_outside": 0.31, "fits": 13,
+    "worst": [{"element": "H", "rows": 47, "mae": 1.22}, {"element": "Ag", "rows": 33, "mae": 1.0}],
+}  # fmt: skip
+SCORES: dict[str, Any] = {
+    "leave_one_cluster_out": {"mae": 0.6, "folds": 10, "rows": 1056, "worst": []},
+    "leave_one_element_out": ELEMENTS,
+    "held_out_ensemble": {"family": "extra_trees", "parameters": {}, "stands_in_for": None, "grouped_mae": 0.3},
+}
+
+
+def test_both_scores_are_told_with_what_they_mean() -> None:
+    (first, one, clusters), (second, other, elements) = extrapolation_scores({"scores": SCORES}, "eV")
+    assert (first, second) == ("0.600 eV", "0.410 eV")
+    assert "regions" in one.en
+    assert "elements" in other.en
+    assert "10 clusters" in clusters.en
+    assert "2.0 times the error" in clusters.en
+    assert "31 % of their crystals lie outside the domain, where errors are 2.1 times those inside" in elements.en
+    assert "Hardest: H (1.22), Ag (1.00)" in elements.en
+    assert "52" in elements.zh
+    assert "2.1 倍" in elements.zh
+
+
+def test_no_ratio_is_told_where_nothing_lies_outside() -> None:
+    none_outside = {**ELEMENTS, "mae_outside": None, "outside_over_inside": None, "share_outside": 0.0}
+    ((*_, elements),) = extrapolation_scores({"scores": {"leave_one_element_out": none_outside}}, "")
+    assert "0 % of their crystals lie outside the domain. Hardest" in elements.en
+
+
+def test_older_cards_and_scores_without_rows_are_passed_over() -> None:
+    assert extrapolation_scores({}, "eV") == []
+    assert extrapolation_scores({"scores": {"mae": 1.0, "leave_one_element_out": {"mae": None}}}, "eV") == []

@@ -1,0 +1,75 @@
+"""What this process may use of the machine it is on: cores and memory, limits of containers and batch jobs included."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_MEMORY = Path("/proc/meminfo")
+
+
+def usable_cores() -> float:
+    """Cores this process may run on: those it is bound to, or the share of processor time its group is allowed."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([float(bound), *_core_limits()])
+
+
+def usable_memory() -> int | None:
+    """Bytes that are free, or that its group is allowed if that is less; None where the system does not tell."""
+    known = [*_free_memory(), *_numbers("memory", ("memory.max", "memory.limit_in_bytes"))]
+    return min(known, default=None)
+
+
+def _free_memory() -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for line in _MEMORY.read_text(encoding="ascii").splitlines():
+            name, _, amount = line.partition(":")
+            if name == "MemAvailable":
+                yield int(amount.split()[0]) * 1024
+
+
+def _core_limits() -> Iterator[float]:
+    """Processor time per time, from cpu.max of version 2 of control groups and its two files of version 1."""
+    for folder in _group_folders("cpu"):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+            yield int(quota) / int(period)  # "max" is no number: there is no limit
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (
+                (folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period")
+            )
+            if int(quota) > 0:
+                yield int(quota) / int(period)
+
+
+def _numbers(controller: str, names: tuple[str, ...]) -> Iterator[int]:
+    for folder in _group_folders(controller):
+        for name in names:
+            with contextlib.suppress(OSError, ValueError):
+                yield int((folder / name).read_text(encoding="ascii"))
+
+
+def _group_folders(controller: str) -> Iterator[Path]:
+    """Folders of the group of this process and of all above it: the tightest limit holds.
+
+    A container shows its own group as the top one, whatever path it is told: the top is always looked at.
+    """
+    try:
+        lines = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            top = _GROUPS
+        elif controller in controllers.split(","):
+            top = _GROUPS / controllers
+        else:
+            continue
+        folder = top / path.lstrip("/")
+        yield folder
+        yield from (above for above in folder.parents if above.is_relative_to(top))

@@ -1,0 +1,179 @@
+"""Going on with a run that was cut off, from its manifest alone; forking it; doing a share of it in a job array."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from matloop.data.errors import RunChangedError, RunError
+from matloop.data.manifest import Manifest
+from matloop.data.run_lock import LOCK_NAME, RunLock, lock_states
+from matloop.data.run_store import RunDirectory, remove_drafts
+from matloop.screening.campaign import Campaign
+from matloop.screening.campaign_file import read_campaign
+from matloop.screening.cluster_settings import cluster_chosen
+from matloop.workflows.candidate_parts import parts_taken_in
+from matloop.workflows.engine import write_event
+from matloop.workflows.partition_jobs import scoring_jobs
+from matloop.workflows.progress import Progress, SilentProgress
+from matloop.workflows.run_identity import differences, identity_of, told
+from matloop.workflows.screen import ScreeningRun, Settings, begin, engine_of, go_on, interruptible, watched
+from matloop.workflows.stages import ScoringTask
+from matloop.workflows.surrogate_training import train
+
+
+def resume(
+    folder: str | Path,
+    *,
+    workers: int = 2,
+    progress: Progress | None = None,
+    cluster: str | None = None,
+    prepare_only: bool = False,
+) -> ScreeningRun:
+    """Go on with a run to its end; what is finished is not done again, and the shortlist is that of an unbroken run.
+
+    Args:
+        folder: The run directory.
+        workers: Worker processes; at most so many in a batch queue.
+        progress: Told what happens; silent by default.
+        cluster: Where the workers are, in place of what the campaign says.
+        prepare_only: Stop when all candidates are written and the surrogates are trained.
+
+    Returns:
+        The finished run; at once if it was finished already.
+
+    Raises:
+        RunChangedError: If the campaign, the code, a library or an input file is another than when the run began.
+        LockedError: If another process works on the run.
+        RunError: As :func:`matloop.workflows.screen.screen`.
+    """
+    run = existing_run(folder)
+    if run.is_complete:
+        return ScreeningRun(run.folder)
+    with ExitStack() as locks:
+        locks.enter_context(interruptible(run))
+        lock = locks.enter_context(RunLock(run.folder))
+        watch = locks.enter_context(watched(run, progress))
+        for name in lock_states(run.folder).keys() - {LOCK_NAME}:  # tasks of a job array that may still be at work
+            locks.enter_context(RunLock(run.folder, name))
+        campaign, identity = unchanged(run)
+        remove_drafts(run.folder)
+        over = f"; took over from {lock.taken_over}" if lock.taken_over else ""
+        write_event(Manifest(run.folder), "resumed", f"{workers} workers{over}")
+        place = cluster_chosen(campaign.cluster, cluster)
+        settings = Settings(workers, place, identity["partition_rows"], prepare_only, alive=lock.check)
+        return go_on(run, campaign, settings, watch)
+
+
+def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: Progress | None = None) -> ScreeningRun:
+    """Start a new run from the campaign in a run directory, as it stands there now; what still fits is reused.
+
+    A candidate file, a surrogate or a partition fits if the hash of everything that decides its content is the same.
+
+    Args:
+        folder: The run directory.
+        output: Folder of the new run, new or empty.
+        workers: Worker processes on this machine.
+        progress: Told what happens; silent by default.
+
+    Raises:
+        RunError: As :func:`matloop.workflows.screen.screen`.
+    """
+    run = existing_run(folder)
+    identity = json.loads(run.identity.read_text(encoding="utf-8"))
+    campaign = read_campaign(run.folder / "campaign.yaml")
+    settings = Settings(workers, campaign.cluster, identity["partition_rows"], earlier=Manifest(run.folder))
+    return begin(campaign, output, settings, progress=progress)
+
+
+def score_share(
+    folder: str | Path, share: tuple[int, int], *, workers: int = 1, progress: Progress | None = None
+) -> int:
+    """Score one share of the candidates, as task of a job array; the last job goes on with :func:`resume`.
+
+    Tasks share nothing but the folder: each has its own manifest, its own lock and its own workers.
+
+    Args:
+        folder: A run that was prepared: candidates written, surrogates trained.
+        share: Number of the task, from 1, and how many there are.
+        workers: Worker processes on this machine.
+        progress: Told what happens; silent by default.
+
+    Returns:
+        Number of partitions of the share.
+
+    Raises:
+        RunChangedError: As :func:`resume`.
+        RunError: If the run was not prepared.
+    """
+    run, (task, tasks) = existing_run(folder), share
+    kept = Manifest(run.folder)
+    campaign, identity = unchanged(run)
+    candidates, models = parts_taken_in(kept), {line["key"]: line for line in kept.of_kind("model")}
+    if candidates is None or not all(map(kept.is_sound, models.values())):
+        raise RunError(
+            f"{run.folder} was not prepared, or a file of it is damaged", "candidates written and surrogates trained",
+            f"matloop resume {run.folder}",
+        )  # fmt: skip
+    with interruptible(run), RunLock(run.folder, f"lock-{task:03d}.json") as lock:
+        settings = Settings(workers, partition_rows=identity["partition_rows"], alive=lock.check)
+        watch = progress or SilentProgress()
+        with engine_of(run, settings, watch, manifest=f"manifest-{task:03d}.jsonl") as engine:
+            scoring = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign))
+            parts = [part for part in candidates if part.index % tasks == task - 1]
+            jobs = scoring_jobs(scoring, engine.manifest, parts)
+            return len(engine.finish("scoring candidates", sum(part.rows for part in parts), jobs))
+
+
+def read_share(text: str) -> tuple[int, int]:
+    """Number of a task and how many there are.
+
+    Raises:
+        RunError: If the text says something else.
+
+    >>> read_share("3/8")
+    (3, 8)
+    """
+    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise RunError(f"a share of {text[:40]!r}", "task/tasks, such as 3/8 for the third of eight")
+    return int(found[1]), int(found[2])
+
+
+def existing_run(folder: str | Path) -> RunDirectory:
+    """The run in a folder.
+
+    Raises:
+        RunError: If there is none.
+    """
+    run = RunDirectory(Path(folder))
+    if not run.identity.is_file() or not (run.folder / "campaign.yaml").is_file():
+        raise RunError(
+            f"no run in {folder}", "a folder that matloop screen wrote",
+            "look at the path; one that was cut off before it began is started anew with matloop screen",
+        )  # fmt: skip
+    return run
+
+
+def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
+    """The campaign of a run and what it began with, if nothing that decides its result is another now.
+
+    Input files do not matter any more once all candidates are in the run.
+
+    Raises:
+        RunChangedError: Showing what is another.
+    """
+    before = json.loads(run.identity.read_text(encoding="utf-8"))
+    campaign = read_campaign(run.folder / "campaign.yaml")
+    now = identity_of(campaign, before["partition_rows"])
+    if Manifest(run.folder).of_kind("candidates_end"):
+        before["input_files"] = now["input_files"]
+    if found := differences(before, now):
+        raise RunChangedError(
+            f"the run began otherwise: {told(found)}", "the campaign, code, libraries and input files it began with",
+            "restore them, or start a new run that reuses what still fits: matloop resume RUN --fork NEW",
+        )  # fmt: skip
+    return campaign, before

@@ -1,0 +1,57 @@
+"""Times, rates, memory and reasons as the command line says them."""
+
+from __future__ import annotations
+
+from matloop.data.errors import ROW_CODES
+from matloop.screening.report.text import plain
+
+
+def one_line(text: str) -> str:
+    r"""Foreign text, such as a name, fit for a line of a terminal: nothing in it moves the cursor or hides itself.
+
+    >>> one_line("Si\n" + chr(27) + "[31mO2" + chr(0x202E))
+    'Si [31mO2'
+    """
+    return " ".join(plain(text).split())
+
+
+def time_text(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> [time_text(s) for s in (3.4, 100, 7800, 200_000)]
+    ['3 s', '2 min', '2 h 10 min', '2 d 7 h']
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def rate_text(rate: float) -> str:
+    """A rate with two digits that count, or whole.
+
+    >>> [rate_text(r) for r in (12345.6, 12.3, 0.0456)]
+    ['12,346', '12', '0.046']
+    """
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def memory_text(driver: int, worker: int) -> str:
+    """Memory in words.
+
+    >>> memory_text(400_000_000, 1_250_000_000)
+    'memory 0.4 GB, largest worker 1.2 GB'
+    """
+    return f"memory {driver / 1e9:.1f} GB" + (f", largest worker {worker / 1e9:.1f} GB" if worker else "")
+
+
+def reason_text(stage: str, outcome: str, reason: str) -> str:
+    """Why rows left, in words: the stage with the meaning of the code.
+
+    >>> reason_text("features", "quarantined", "E-GUARD-CRASH")
+    'features: E-GUARD-CRASH: the candidate ended the process that handled it'
+    """
+    return f"{stage}: " + (f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason or outcome)

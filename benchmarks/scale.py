@@ -26,8 +26,8 @@ from machine import describe  # noqa: E402
 from matloop.data.run_store import RunDirectory  # noqa: E402
 from matloop.screening.campaign import Campaign  # noqa: E402
 from matloop.screening.campaign_file import write_campaign  # noqa: E402
-from matloop.workflows.candidate_parts import sources_of  # noqa: E402
-from matloop.workflows.engine import joined, most_probable  # noqa: E402
+from matloop.workflows.running.candidate_parts import sources_of  # noqa: E402
+from matloop.workflows.running.engine import joined, most_probable  # noqa: E402
 from matloop.workflows.screen import PARTITION_ROWS, screen  # noqa: E402
 from matloop.workflows.stages import ScoringTask, score_partition  # noqa: E402
 

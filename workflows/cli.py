@@ -112,7 +112,7 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the scripts; submit nothing.")] = False,
 ) -> None:
     """Hand a campaign to a batch queue; jobs that reach their wall-time go on in the next one."""
-    from matloop.workflows.submit_command import submit_and_print
+    from matloop.workflows.clusters.submit_command import submit_and_print
 
     submit_and_print(
         campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
@@ -190,7 +190,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON with stable names.
 @app.command()
 def status(run: RunFolder, as_json: AsJson = False) -> None:
     """Tell what a run is doing, how far it is and how to go on with it."""
-    from matloop.workflows.status_text import print_status
+    from matloop.workflows.inspecting.status_text import print_status
 
     raise typer.Exit(0 if print_status(run, as_json=as_json) else 1)
 
@@ -202,7 +202,7 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell a candidate's whole story in a run: where it came from, what became of it and why."""
-    from matloop.workflows.why_text import print_why
+    from matloop.workflows.inspecting.why_text import print_why
 
     print_why(run, candidate, as_json=as_json)
 
@@ -212,7 +212,7 @@ def doctor(
     folder: Annotated[Path, typer.Option(help="Where runs are to be written.")] = Path("runs"), as_json: AsJson = False
 ) -> None:
     """Check whether this machine can run a campaign; exit code 1 if it cannot."""
-    from matloop.workflows.doctor import print_doctor
+    from matloop.workflows.inspecting.doctor import print_doctor
 
     raise typer.Exit(0 if print_doctor(folder, as_json=as_json) else 1)
 

@@ -15,14 +15,14 @@ from matloop.data.run_store import RunDirectory, remove_drafts
 from matloop.screening.campaign import Campaign
 from matloop.screening.campaign_file import read_campaign
 from matloop.screening.cluster_settings import cluster_chosen
-from matloop.workflows.candidate_parts import parts_taken_in
-from matloop.workflows.engine import write_event
-from matloop.workflows.partition_jobs import scoring_jobs
 from matloop.workflows.progress import Progress, SilentProgress
-from matloop.workflows.run_identity import differences, identity_of, told
+from matloop.workflows.running.candidate_parts import parts_taken_in
+from matloop.workflows.running.engine import write_event
+from matloop.workflows.running.partition_jobs import scoring_jobs
+from matloop.workflows.running.run_identity import differences, identity_of, told
+from matloop.workflows.running.surrogate_training import train
 from matloop.workflows.screen import ScreeningRun, Settings, begin, engine_of, go_on, interruptible, watched
 from matloop.workflows.stages import ScoringTask
-from matloop.workflows.surrogate_training import train
 
 
 def resume(

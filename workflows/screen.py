@@ -23,22 +23,22 @@ from matloop.screening.campaign_file import write_campaign
 from matloop.screening.cluster_settings import LOCAL, ClusterSettings, cluster_chosen
 from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
-from matloop.workflows.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.claims import evidence_for, expected_misses, known_rows, selected_errors, selected_intervals
-from matloop.workflows.clusters import workers_of
-from matloop.workflows.dispatch import FULL, PATIENCE, disk_full
-from matloop.workflows.engine import Engine
+from matloop.workflows.clusters.workers import workers_of
 from matloop.workflows.explaining import explain_run
 from matloop.workflows.outcomes import OutcomeCounts, check_conservation, settle
-from matloop.workflows.partition_jobs import crystal_jobs, reference_jobs, relaxation_jobs, scoring_jobs
 from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
 from matloop.workflows.potential_stage import references_are_packaged
 from matloop.workflows.progress import FileProgress, Progress, Progresses
-from matloop.workflows.run_identity import identity_of
-from matloop.workflows.run_summary import Clock, summary_of
+from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
+from matloop.workflows.running.dispatch import FULL, PATIENCE, disk_full
+from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.partition_jobs import crystal_jobs, reference_jobs, relaxation_jobs, scoring_jobs
+from matloop.workflows.running.run_identity import identity_of
+from matloop.workflows.running.run_summary import Clock, summary_of
+from matloop.workflows.running.surrogate_training import train
 from matloop.workflows.shortlisting import choose, distinct, novelty
 from matloop.workflows.stages import ScoringTask
-from matloop.workflows.surrogate_training import train
 from matloop.workflows.validation import checked_campaign
 
 PARTITION_ROWS = 10_000

@@ -18,7 +18,7 @@ from matloop.data.shared_workers import close_shared_workers
 from matloop.featurizers.guarded import GuardedFeaturizer
 from matloop.featurizers.matminer_adapter import MatminerFeaturizer
 from matloop.featurizers.registry import feature_set
-from matloop.workflows.clusters import local_workers
+from matloop.workflows.clusters.workers import local_workers
 from tests.plugins import ENDINGS, FAULTS, install_plugin
 
 POISON = f"""

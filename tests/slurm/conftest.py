@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from matloop.workflows.submission import Submission, submit
+from matloop.workflows.clusters.submission import Submission, submit
 
 DAEMONS = Path("/run/matloop-slurm")
 """Where .ci/slurm keeps the process numbers of the daemons it started."""

@@ -11,8 +11,8 @@ from distributed import Client
 
 from matloop.data.errors import WorkersLostError
 from matloop.screening.cluster_settings import ClusterSettings
-from matloop.workflows.clusters import workers_of
-from matloop.workflows.submission import scripts_of
+from matloop.workflows.clusters.submission import scripts_of
+from matloop.workflows.clusters.workers import workers_of
 from tests.slurm.conftest import Submitted, until
 
 pytestmark = pytest.mark.slurm
@@ -107,7 +107,7 @@ DRIVER = """\
 import sys
 from pathlib import Path
 from matloop.screening.cluster_settings import ClusterSettings, cluster_chosen
-from matloop.workflows.clusters import workers_of
+from matloop.workflows.clusters.workers import workers_of
 
 def where():
     import os
@@ -126,7 +126,7 @@ with workers_of(cluster_chosen(ClusterSettings(), file), 2) as client:
 
 def test_scheduler_and_workers_of_an_allocation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on several nodes; there is only one here, so the number of nodes is changed where Slurm reads it."""
-    import matloop.workflows.submission as module
+    import matloop.workflows.clusters.submission as module
 
     def on_one_node(submission: module.Submission) -> dict[str, str]:
         return {name: text.replace("--nodes=2\n", "--nodes=1\n") for name, text in scripts_of(submission).items()}

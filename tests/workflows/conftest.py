@@ -13,7 +13,7 @@ from distributed import Client
 from matloop.data.run_store import RunDirectory
 from matloop.screening.campaign import Campaign
 from matloop.workflows import screen as screen_module
-from matloop.workflows.clusters import local_workers
+from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.screen import ScreeningRun, screen
 
 SMALL: dict[str, Any] = {

@@ -20,10 +20,10 @@ from matloop.data.manifest import Manifest
 from matloop.data.run_lock import RunLock
 from matloop.data.run_store import RunDirectory
 from matloop.screening.campaign_file import read_campaign
-from matloop.workflows import run_identity
 from matloop.workflows import screen as screen_module
 from matloop.workflows.progress import SilentProgress
 from matloop.workflows.resume import fork, read_share, resume, score_share
+from matloop.workflows.running import run_identity
 from matloop.workflows.screen import RunInterrupted, ScreeningRun, screen
 from tests.workflows.conftest import SMALL, campaign, files_of, results_of
 

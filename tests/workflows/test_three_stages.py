@@ -19,10 +19,10 @@ from matloop.models.relaxation import RelaxationLimits
 from matloop.screening.campaign import Campaign
 from matloop.workflows import potential_stage
 from matloop.workflows import screen as module
-from matloop.workflows.engine import Engine
 from matloop.workflows.outcomes import SCORED, check_conservation
 from matloop.workflows.potential_stage import relax_partition
 from matloop.workflows.progress import SilentProgress
+from matloop.workflows.running.engine import Engine
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages import ScoringTask
 from tests.strategies import batch_of

@@ -179,7 +179,7 @@ def _run_folds(
 ) -> list[FoldResult]:
     if workers == 1:
         return [run_fold(task, train, held_out) for train, held_out in splits]
-    from matloop.workflows.clusters import local_workers, run_bounded
+    from matloop.workflows.clusters.workers import local_workers, run_bounded
 
     with local_workers(min(workers, FOLDS)) as client:
         shared = client.scatter(task, broadcast=True)

@@ -35,7 +35,7 @@ def over_seeds(
     """``function(data, settings, seed)`` for the seeds 0, 1, ..., in that order."""
     if workers == 1 or seeds == 1:
         return [function(data, settings, seed) for seed in range(seeds)]
-    from matloop.workflows.clusters import local_workers, run_bounded
+    from matloop.workflows.clusters.workers import local_workers, run_bounded
 
     with local_workers(min(workers, seeds)) as client:
         shared = client.scatter(data, broadcast=True)

@@ -1,0 +1,329 @@
+"""``matloop why``: stories of candidates, held against what the run as a whole says."""
+
+import functools
+import json
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from matloop.data.batch import CandidateBatch
+from matloop.data.errors import RunError
+from matloop.data.run_store import RunDirectory
+from matloop.screening.campaign_file import read_campaign, write_campaign
+from matloop.workflows.cli import main
+from matloop.workflows.inspecting import why
+from matloop.workflows.inspecting.run_rows import RunRows
+from matloop.workflows.inspecting.why import story_of
+from matloop.workflows.inspecting.why_text import print_why
+from matloop.workflows.outcomes import DUPLICATE
+from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.shortlisting import EQUAL
+from tests.workflows.conftest import campaign
+
+Capsys = pytest.CaptureFixture[str]
+
+
+def outcomes_of(folder: Path) -> pa.Table:
+    paths = sorted((folder / "partitions" / "surrogates").glob("*.parquet"))
+    names = ["candidate_id", "formula", "origin", "outcome", "stage", "reason", "probability"]
+    return pa.concat_tables([pq.read_table(path, columns=names) for path in paths])
+
+
+def ids_where(table: pa.Table, **values: str) -> list[str]:
+    for name, value in values.items():
+        table = table.filter(pc.equal(table[name], value))
+    return table["candidate_id"].to_pylist()
+
+
+def text_of(folder: Path, text: str, capsys: Capsys) -> str:
+    capsys.readouterr()
+    print_why(folder, text)
+    return capsys.readouterr().out
+
+
+def test_the_stories_add_up_to_what_the_run_counted(finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The story of every candidate that went on ends as the run's own funnel counts it; of the others a few do."""
+    monkeypatch.setattr(why, "read_campaign", functools.cache(read_campaign))
+    table = outcomes_of(finished.folder)
+    scored = table.filter(pc.equal(table["outcome"], "scored")).sort_by([("probability", "descending")])
+    told: Counter[tuple[str, str, str]] = Counter()
+    for name in scored["candidate_id"].to_pylist()[:80]:
+        outcome = story_of(finished.folder, name)["outcome"]
+        told[outcome["stage"], outcome["outcome"], outcome["reason"]] += 1
+    assert told.pop(("ranking", "rejected", "below the 60 most probable")) == 20
+    counted = {
+        (stage["stage"], lost["outcome"], lost["reason"]): lost["rows"]
+        for stage in finished.summary["funnel"]
+        for lost in stage["lost"]
+        if lost["reason"] == EQUAL or stage["stage"] == "shortlist"
+    }
+    assert told == {**counted, ("shortlist", "shortlisted", ""): finished.summary["outcomes"]["shortlisted"]}
+    for stage in set(table["stage"].to_pylist()) - {"intake", "ranking"}:
+        name = ids_where(table, stage=stage)[0]
+        assert story_of(finished.folder, name)["outcome"]["stage"] == stage
+
+
+def test_a_shortlisted_candidate(finished: ScreeningRun, capsys: Capsys) -> None:
+    best = finished.shortlist.iloc[0]
+    story = story_of(finished.folder, best["candidate_id"])
+    assert story["ranking"]["place"] == 1
+    assert story["ranking"]["rank"] == best["rank"]
+    (stage,) = story["stages"]
+    assert stage["kept"]
+    assert stage["probability"] >= stage["cut"] > 0
+    explained = json.loads((finished.folder / "explanations.json").read_text())["finalists"][0]
+    assert stage["cut"] == pytest.approx(explained["stages"][0]["cut"])
+    assert story["standing"]["needed"] == explained["needed"]
+    values = {told["property"]: told for told in story["ranking"]["predictions"]}
+    for name in ("refractive_index", "piezoelectric_modulus"):
+        assert values[name]["low"] == best[f"{name}_selected_lo"]
+        assert values[name]["probability"] == best[f"probability_{name}"]
+    text = text_of(finished.folder, best["candidate_id"], capsys)
+    assert text.startswith(f"{best['formula']} ({best['candidate_id']}) is shortlisted, place 1 of at most 5.\n")
+    assert f"It came from ionic_substitution as {best['origin']}, in partition " in text
+    assert f"it would fall out with a probability below {explained['needed']:.3f}" in text
+    assert "filter exclude_elements: none of the 2 excluded elements" in text
+
+
+def test_the_crystal_is_the_one_that_came_in(finished: ScreeningRun) -> None:
+    ranked = finished.ranked
+    story = story_of(finished.folder, ranked.ids[0])
+    structure = ranked.structure(0)
+    assert story["crystal"]["lengths"] == pytest.approx(structure.lattice.abc, abs=1e-4)
+    assert story["crystal"]["angles"] == pytest.approx(structure.lattice.angles, abs=0.01)
+    assert story["crystal"]["volume_per_atom"] == pytest.approx(structure.volume / len(structure), abs=1e-3)
+    assert story["crystal"]["space_group_number"] == ranked.table["space_group_number"][0].as_py()
+    assert story["crystal"]["sites"] == len(structure)
+
+
+def test_the_cut_of_the_ranking(finished: ScreeningRun, capsys: Capsys) -> None:
+    table = outcomes_of(finished.folder)
+    kept = set(finished.ranked.ids)
+    dropped = [name for name in ids_where(table, outcome="scored") if name not in kept]
+    stories = [story_of(finished.folder, name) for name in dropped[:20]]
+    below = [story for story in stories if story["outcome"]["reason"] == "below the 60 most probable"]
+    assert below
+    for story in below:
+        (stage,) = story["stages"]
+        assert not stage["kept"]
+        assert stage["probability"] <= stage["cut"] == pytest.approx(finished.ranked.column("probability")[-1])
+    text = text_of(finished.folder, below[0]["candidate_id"], capsys)
+    assert "was rejected (stage ranking): below the 60 most probable." in text
+    assert "it did not go on: of the 60 kept the least probable has " in text
+
+
+def test_a_repeated_candidate_tells_who_repeats_it(finished: ScreeningRun, capsys: Capsys) -> None:
+    table = outcomes_of(finished.folder)
+    name = ids_where(table, reason=DUPLICATE)[0]
+    story = story_of(finished.folder, name)
+    assert story["outcome"]["reason"] != DUPLICATE
+    assert len(story["came_from"]["repeated_by"]) == 1
+    assert story["came_from"]["sources"] == ["ionic_substitution"]
+    assert "It was given 2 times; these repeat it: " in text_of(finished.folder, name, capsys)
+
+
+def test_a_quarantined_candidate_has_its_code_explained(finished: ScreeningRun, capsys: Capsys) -> None:
+    name = ids_where(outcomes_of(finished.folder), reason="E-MODEL-ELEMENT")[0]
+    assert story_of(finished.folder, name)["outcome"]["meaning"].startswith("an element never occurred in the training")
+    assert "E-MODEL-ELEMENT: an element never occurred" in text_of(finished.folder, name, capsys)
+
+
+def test_asking_by_formula_prefix_or_in_other_words(finished: ScreeningRun, capsys: Capsys) -> None:
+    table = outcomes_of(finished.folder)
+    table = table.filter(pc.not_equal(table["reason"], DUPLICATE))
+    counts = Counter(table["formula"].to_pylist())
+    single = next(formula for formula, n in counts.items() if n == 1)
+    (name,) = ids_where(table, formula=single)
+    assert story_of(finished.folder, single)["candidate_id"] == name
+    assert story_of(finished.folder, name[:10])["candidate_id"] == name
+    several, number = counts.most_common(1)[0]
+    story = story_of(finished.folder, several)
+    assert {row["candidate_id"] for row in story["matches"]} == set(ids_where(table, formula=several))
+    text = text_of(finished.folder, several, capsys)
+    assert text.startswith(f"{number} candidates are meant")
+    for row in story["matches"]:
+        assert row["candidate_id"] in text
+    assert story_of(finished.folder, "F2H1Tl1") == story_of(finished.folder, "TlHF2")
+    with pytest.raises(RunError, match="short for an id"):
+        story_of(finished.folder, name[:5])
+    for unknown in ("xffffffffff", "LiUnobtainium", "not there", "Xe8F"):
+        with pytest.raises(RunError, match="no candidate"):
+            story_of(finished.folder, unknown)
+    with pytest.raises(RunError, match="no run in"):
+        story_of(finished.folder / "cif", "NaCl")
+
+
+def write(folder: Path, name: str, table: pa.Table) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / name)
+
+
+def outcome_table(batch: CandidateBatch, stage: str, probability: list[float | None], **changes: list[str]) -> pa.Table:
+    """A partition file in which every candidate is scored, but for what ``changes`` says."""
+    n = len(batch)
+    data: dict[str, Any] = {
+        "candidate_id": batch.ids, "formula": batch.formulas, "origin": [f"own-{i}" for i in range(n)],
+        "outcome": ["scored"] * n, "stage": [stage] * n, "reason": [""] * n, "detail": [""] * n,
+        "probability": pa.array(probability, pa.float32()),
+    }  # fmt: skip
+    return pa.table({**data, **changes})
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> tuple[Path, CandidateBatch]:
+    """A run of six candidates with three stages, cut off before the third; formulas carry traps for terminals."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    spec = campaign(
+        sources=[{"table": {"path": "candidates.csv"}}],
+        surrogates={"features": ["stoichiometry"], "keep": 4},
+        structure={"features": ["density"], "keep": 2},
+        potential={"name": "chgnet"},
+    )
+    (folder / "campaign.yaml").write_text(write_campaign(spec))
+    batch = CandidateBatch.from_formulas(["NaCl", "KCl", "RbCl", "CsCl", "LiCl", "TlCl"]).batch
+    batch = batch.with_columns(origin=[f"own-{i}" for i in range(6)])
+    write(folder, "candidates/part-00000.parquet", batch.to_arrow())
+    chances = [0.9, 0.8, 0.7, 0.6, 0.5, 0.5]
+    write(folder, "partitions/surrogates/part-00000.parquet", outcome_table(batch, "ranking", list(chances)))
+    best = batch.with_columns(probability=np.array(chances))
+    write(folder, "best/surrogates/part-00000.parquet", best.to_arrow())
+    second = best.take([0, 1, 2, 3])
+    reasons = ["", "", "", "E-FEATURE-CRYSTAL"]
+    outcomes = ["scored"] * 3 + ["quarantined"]
+    table = outcome_table(second, "structure", [0.2, 0.9, 0.4, None], outcome=outcomes, reason=reasons)
+    write(folder, "partitions/structure/part-00000.parquet", table)
+    rated = best.take([0, 1, 2]).with_columns(probability=np.array([0.2, 0.9, 0.4]))
+    write(folder, "best/structure/part-00000.parquet", rated.to_arrow())
+    return folder, batch
+
+
+def test_stages_one_after_the_other(staged: tuple[Path, CandidateBatch]) -> None:
+    folder, batch = staged
+    last = story_of(folder, "LiCl")
+    assert last["outcome"]["reason"] == "below the 4 most probable"
+    assert (last["stages"][0]["cut"], last["stages"][0]["kept"]) == (0.6, False)
+    quarantined = story_of(folder, "CsCl")
+    assert [stage["outcome"] for stage in quarantined["stages"]] == ["scored", "quarantined"]
+    assert quarantined["outcome"]["meaning"].startswith("the feature needs a crystal")
+    waiting = story_of(folder, "NaCl")  # nothing tells yet that all of the second stage are in
+    assert (waiting["outcome"]["outcome"], waiting["outcome"]["stage"]) == ("waiting", "structure")
+    relaxed = batch.take([1]).with_columns(probability=np.array([0.3]))
+    write(folder, "partitions/potential/part-00000.parquet", outcome_table(relaxed, "potential", [0.3]))
+    write(folder, "best/potential/part-00000.parquet", relaxed.to_arrow())
+    assert story_of(folder, "NaCl")["outcome"]["reason"] == "below the 2 most probable"
+    assert story_of(folder, "RbCl")["outcome"] == {
+        "outcome": "waiting", "stage": "potential", "reason": "its partition is not finished", "meaning": "",
+    }  # fmt: skip
+    first = story_of(folder, "KCl")
+    assert [stage["stage"] for stage in first["stages"]] == ["surrogates", "structure", "potential"]
+    assert first["outcome"]["outcome"] == "waiting"
+    assert story_of(folder, "own-1")["candidate_id"] == batch.ids[1]
+
+
+def test_equals_at_the_cut_go_by_id(staged: tuple[Path, CandidateBatch]) -> None:
+    folder, batch = staged
+    rows = RunRows(RunDirectory(folder))
+    low, high = sorted([batch.ids[4], batch.ids[5]])
+    assert rows.standing("surrogates", low, keep=5) == (True, 0.5)
+    assert rows.standing("surrogates", high, keep=5) == (False, 0.5)
+    assert rows.standing("surrogates", high, keep=6) == (True, None)
+
+
+def test_candidates_whose_partition_is_not_finished(staged: tuple[Path, CandidateBatch], capsys: Capsys) -> None:
+    folder, _ = staged
+    later = CandidateBatch.from_formulas(["MgO", "CaO"]).batch.with_columns(origin=["own-8", "own-9"])
+    write(folder, "candidates/part-00001.parquet", later.to_arrow())
+    refused = {
+        "row": [5],
+        "candidate_id": ["r" + 20 * "1"],
+        "formula": ["Fe0\x1b[31m\u202e"],
+        "code": ["E-FORMULA-AMOUNT"],
+    }
+    write(folder, "candidates/refused-part-00001.parquet", pa.table({**refused, "detail": [""]}))
+    assert story_of(folder, "MgO")["outcome"]["reason"] == "its partition is not finished"
+    assert story_of(folder, "own-9")["formula"] == "CaO"
+    text = text_of(folder, "r111111", capsys)
+    assert "E-FORMULA-AMOUNT: an amount is zero, too large or not a number" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert text.startswith("Fe0[31m (r1111")
+
+
+def test_an_equal_crystal_that_was_merged_away(finished: ScreeningRun, tmp_path: Path, capsys: Capsys) -> None:
+    """The most probable candidate once more, in a supercell of its own id: the story names what stands for both."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    first, structure = finished.ranked.ids[0], finished.ranked.structure(0)
+    structure.perturb(0.001, seed=1)
+    twin = CandidateBatch.from_structures([structure]).batch
+    name = twin.ids[0]
+    assert name != first
+    own = next(
+        path
+        for path in sorted((folder / "best/surrogates").glob("*"))
+        if first in pq.read_table(path)["candidate_id"].to_pylist()
+    )
+    for path, replaced in (
+        (own, True),
+        (folder / "partitions/surrogates" / own.name, False),
+        (folder / "candidates" / own.name, True),
+    ):
+        table = pq.read_table(path)
+        row = table.filter(pc.equal(table["candidate_id"], first))
+        row = row.set_column(0, "candidate_id", pa.array([name]))
+        if replaced:
+            cell = twin.to_arrow()
+            for column in ("lattice", "species", "frac_coords"):
+                row = row.set_column(row.schema.get_field_index(column), column, cell[column])
+        pq.write_table(pa.concat_tables([table, row]), path)
+    story = story_of(folder, name)
+    assert (story["outcome"]["stage"], story["outcome"]["reason"]) == ("ranking", EQUAL)
+    other = story_of(folder, first)
+    # Equal probabilities go by id: which of the two stands for both depends on it.
+    if story["equal_to"]["candidate_id"] != first:
+        assert other["outcome"]["reason"] == EQUAL
+    assert f"It is the same crystal as {story['equal_to']['candidate_id']}, which stands for both" in text_of(
+        folder, name, capsys
+    )
+
+
+@pytest.mark.parametrize("name", ["partitions/surrogates/part-00001.parquet", "explanations.json", "ranked.parquet"])
+def test_damaged_files_are_told(name: str, finished: ScreeningRun, tmp_path: Path, capsys: Capsys) -> None:
+    folder, best = tmp_path / "run", finished.ranked.ids[0]
+    shutil.copytree(finished.folder, folder)
+    (folder / name).write_bytes(b"PAR1 cut off")
+    assert any(told.startswith(f"E-RUN: {name} cannot be read") for told in story_of(folder, best)["problems"])
+    assert f"Damaged: E-RUN: {name} cannot be read" in text_of(folder, best, capsys)
+
+
+def test_a_candidate_that_may_be_in_a_damaged_file(staged: tuple[Path, CandidateBatch]) -> None:
+    folder, _ = staged
+    (folder / "partitions/surrogates/part-00000.parquet").write_bytes(b"")
+    with pytest.raises(RunError, match=r"no candidate 'NaCl' in .* \(1 files could not be read\)"):
+        story_of(folder, "NaCl")
+
+
+def test_the_command(finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
+    name = finished.ranked.ids[0]
+    for arguments, code in ((["--json"], 0), ([], 0)):
+        monkeypatch.setattr(sys, "argv", ["matloop", "why", str(finished.folder), name, *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert int(ended.value.code or 0) == code
+        told = capsys.readouterr().out
+        assert json.loads(told)["candidate_id"] == name if arguments else told.startswith(finished.ranked.formulas[0])
+    monkeypatch.setattr(sys, "argv", ["matloop", "why", str(finished.folder), "Xe9"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("matloop: E-RUN: no candidate 'Xe9' in ")

@@ -1,0 +1,207 @@
+"""Submitting a campaign to a batch queue: scripts that go on by themselves until the run is complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matloop.data.errors import RunError
+from matloop.data.run_store import write_text
+from matloop.screening.cluster_settings import WALLTIME, WORD
+from matloop.workflows.clusters.job_queues import environment
+from matloop.workflows.clusters.queue_systems import QueueSystem, queue_system
+from matloop.workflows.clusters.submission_scripts import PREPARE, RUN, SHARE, STEPS, SUBMIT
+from matloop.workflows.clusters.workers import WORKER_SETTINGS
+
+FOLDER = "submission"
+LONGEST_NOTICE = 120  # s
+LOCK_SECONDS = 300
+_RUN_NAME = r"[A-Za-z0-9._-]{1,80}"
+_SUBMIT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is submitted, and how.
+
+    Attributes:
+        system: slurm, pbs, lsf or sge.
+        campaign: A campaign file, or the name of a packaged one.
+        run: The run directory to be; its parent is on a file system that all nodes share.
+        workers: Worker processes.
+        array: Tasks of a job array that share the first stage; None for a single allocation.
+        nodes: Nodes of the allocation.
+        time: Wall-time of each job, as H:MM:SS.
+        partition: Queue or partition.
+        account: Account or project.
+        interface: Network interface between the nodes, where there are several.
+        most_submissions: How many jobs in a row may work on the run.
+        command: How matloop is called.
+        lock_seconds: How long a job waits for another process to leave the run.
+
+    Raises:
+        RunError: If these do not fit together, or could be taken for something else in a script.
+    """
+
+    system: str
+    campaign: str
+    run: Path
+    workers: int = 2
+    array: int | None = None
+    nodes: int = 1
+    time: str = "2:00:00"
+    partition: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    most_submissions: int = 10
+    command: tuple[str, ...] = (sys.executable, "-m", "matloop.workflows.cli")
+    lock_seconds: int = LOCK_SECONDS
+
+    def __post_init__(self) -> None:
+        queue_system(self.system)
+        if not re.fullmatch(_RUN_NAME, self.run.name) or self.run.name in (".", ".."):
+            raise RunError(
+                f"a run called {self.run.name[:90]!r}", "1 to 80 of A-Z a-z 0-9 . _ -", "choose another --output"
+            )
+        for name in ("partition", "account", "interface"):
+            value = getattr(self, name)
+            if value is not None and not re.fullmatch(WORD, value):
+                raise RunError(f"--{name} {value[:90]!r}", "letters, digits and . _ @ : + , - after a letter or digit")
+        if not re.fullmatch(WALLTIME, self.time) or self.seconds < 60:
+            raise RunError(f"--time {self.time[:40]!r}", "at least a minute, written H:MM:SS", "such as --time 2:00:00")
+        if self.array is not None and self.array < 2:
+            raise RunError(f"--array {self.array}", "two tasks or more", "leave --array out for a single allocation")
+        if self.nodes > 1 and (self.array is not None or self.system != "slurm" or self.interface is None):
+            raise RunError(
+                f"--nodes {self.nodes}", "several nodes under Slurm, without --array, with --interface NAME",
+                "--array spreads a run over nodes without a network between them",
+            )  # fmt: skip
+
+    @property
+    def seconds(self) -> int:
+        """Wall-time in seconds."""
+        hours, minutes, seconds = map(int, self.time.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+
+    @property
+    def folder(self) -> Path:
+        """Where the scripts, the job ids and the logs are."""
+        return self.run.resolve() / FOLDER
+
+
+def scripts_of(submission: Submission) -> dict[str, str]:
+    """The scripts by file name, in the order they are used."""
+    steps = f". {shlex.quote(str(submission.folder / 'steps.sh'))}\n"
+    start = "#!/usr/bin/env bash\n"
+    found = {"steps.sh": _steps(submission), "submit.sh": start + steps + SUBMIT}
+    if submission.array is not None:
+        found["prepare.sh"] = _job(submission, "prepare", submission.workers) + steps + PREPARE
+        found["share.sh"] = _job(submission, "share", 1, array=submission.array) + steps + SHARE
+    found["run.sh"] = _job(submission, "run", submission.workers) + steps + RUN
+    return found
+
+
+def submit(submission: Submission) -> list[str]:
+    """Write the scripts into the run directory and submit the first of them; returns steps with their job ids.
+
+    Raises:
+        RunError: If the run exists, or the queue refuses a job.
+    """
+    run, folder = submission.run, submission.folder
+    try:
+        if run.exists() and any(run.iterdir()):
+            raise RunError(
+                f"{run} is not empty", "a new or empty folder", "choose another --output, or: matloop resume RUN"
+            )
+        (folder / "logs").mkdir(parents=True)
+        for name, text in scripts_of(submission).items():
+            write_text(folder / name, text)
+    except OSError as error:
+        raise RunError(f"cannot create {folder}: {error.strerror}", "a folder you may write to") from error
+    try:
+        done = subprocess.run(
+            ["bash", str(folder / "submit.sh")], capture_output=True, text=True, timeout=_SUBMIT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunError(f"the queue does not answer: {error}", "", f"bash {folder / 'submit.sh'}") from error
+    if done.returncode:
+        reason = "; ".join(filter(None, map(str.strip, done.stderr.splitlines())))
+        raise RunError(
+            f"{submission.system} refused a job: {reason}",
+            "",
+            f"mend the scripts in {folder}, then: bash submit.sh there",
+        )
+    return (folder / "jobs.txt").read_text(encoding="utf-8").splitlines()
+
+
+def _job(submission: Submission, step: str, cores: int, *, array: int | None = None) -> str:
+    """The first lines of a batch script."""
+    system, several = queue_system(submission.system), submission.nodes > 1
+    notice = min(LONGEST_NOTICE, submission.seconds // 5)
+    values = {
+        "name": f"matloop-{submission.run.name}",
+        "log": step,  # relative: jobs are submitted from the folder of the logs
+        "time": submission.time,
+        "minutes": f"{-(-submission.seconds // 60)}",
+        "nodes": submission.nodes,
+        "tasks": submission.workers if several else 1,
+        "cores": 1 if several else cores,
+        "queue": submission.partition,
+        "account": submission.account,
+        "array": array,
+        "notice": notice,
+        "notice_minutes": -(-notice // 60),
+        "always": "",
+    }
+    spelled = {**system.directives, **({"log": system.array_log} if array else {})}
+    given = [(template, values[option]) for option, template in spelled.items() if values[option] is not None]
+    lines = [f"{system.prefix} {template.format(value)}\n" for template, value in given]
+    return "#!/usr/bin/env bash\n" + "".join(lines) + "\n"
+
+
+def _steps(submission: Submission) -> str:
+    """What the scripts share: the values of this submission, the commands of the queue, and functions."""
+    system = queue_system(submission.system)
+    values = {
+        "run": submission.run.resolve(),
+        "notes": submission.folder,
+        "folder": Path.cwd(),
+        "campaign": submission.campaign,
+        "python": sys.executable,
+        "workers": submission.workers,
+        "shares": submission.array or "",
+        "nodes": submission.nodes,
+        "interface": submission.interface or "",
+        "most": submission.most_submissions,
+        "lock_seconds": submission.lock_seconds,
+    }
+    lines = ["# Written by matloop submit; used by the scripts beside it."]
+    lines += [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
+    lines += [f"matloop=({shlex.join(submission.command)})", f"job=${{{system.job}-}}", f"task=${{{system.task}-}}", ""]
+    lines += _queue_functions(system)
+    if submission.nodes > 1:
+        lines += _exports(environment(WORKER_SETTINGS))
+    return "\n".join(lines) + STEPS
+
+
+def _queue_functions(system: QueueSystem) -> list[str]:
+    """Functions in bash that submit, take the job id from the answer, depend and cancel."""
+    cases = []
+    for name, template in system.dependencies.items():
+        words = " ".join(f'"{word}"' for word in template.format("$2").split())
+        cases.append(f"        {name}) options=({words}) ;;")
+    return [
+        "submit_script() {", f"    {system.submit}", "}", "",
+        "job_number() {", f"    echo {system.job_number}", "}", "",
+        "depend() {", '    case "$1" in', *cases, "    esac", "}", "",
+        "cancel() {", f'    {system.cancel} "$1"', "}",
+    ]  # fmt: skip
+
+
+def _exports(variables: Mapping[str, str]) -> list[str]:
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]

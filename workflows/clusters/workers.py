@@ -1,0 +1,203 @@
+"""Workers: on this machine, in the jobs of a batch queue, or at a Dask scheduler that runs already.
+
+Everything listens on the loopback only, unless an interface is named; then it speaks TLS, unless that is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from matloop.data.errors import RunError, WorkersLostError
+from matloop.screening.cluster_settings import QUEUED, ClusterSettings
+from matloop.workflows.clusters.job_queues import queued_workers, why_absent
+
+START_TIMEOUT = 120  # s
+CONNECT_TIMEOUT = 60  # s
+
+WORKER_SETTINGS: dict[str, Any] = {
+    "distributed.worker.daemon": False,
+    "distributed.scheduler.allowed-failures": 0,  # a task that killed its worker is not tried on the others
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.http.routes": [],
+    "distributed.scheduler.http.routes": [],
+    "distributed.comm.timeouts.connect": "60s",
+}
+"""Settings of Dask for schedulers and workers that are ours."""
+_LOCAL_SETTINGS = {
+    **WORKER_SETTINGS,
+    # Dask looks 15 s after a worker died, and gives it up for good if it has just died again. Ours always come back.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
+}
+
+
+@contextlib.contextmanager
+def workers_of(settings: ClusterSettings, count: int, *, folder: Path | None = None) -> Iterator[Any]:
+    """A Dask client of the workers a campaign asks for; at least one of them is there.
+
+    Args:
+        settings: Where the workers are.
+        count: How many there are on this machine, or at most in a batch queue; a running scheduler has its own.
+        folder: The run's folder, for what worker jobs must read and write; by default the working directory.
+
+    Raises:
+        WorkersLostError: If no worker arrives within ``settings.patience``; tells what the queue says.
+        RunError: If a scheduler cannot be started or reached as asked.
+    """
+    import dask
+    from distributed import Client
+
+    if settings.kind == "local":
+        with local_workers(count) as client:
+            yield client
+        return
+    with dask.config.set(WORKER_SETTINGS), contextlib.ExitStack() as stack:
+        if settings.kind in QUEUED:
+            cluster = stack.enter_context(
+                queued_workers(settings, count, folder=folder or Path.cwd(), dask_settings=WORKER_SETTINGS)
+            )
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+        else:
+            client = stack.enter_context(_existing(settings))
+        wait_for_a_worker(client, settings)
+        yield client
+
+
+def wait_for_a_worker(client: Any, settings: ClusterSettings) -> None:
+    """Wait until there is a worker.
+
+    Raises:
+        WorkersLostError: If there is none within ``settings.patience``, or the queue refuses their jobs.
+    """
+    end = time.monotonic() + settings.patience
+    queued = settings.kind in QUEUED
+    while not _number_of_workers(client):
+        late = time.monotonic() > end
+        if late or (queued and client.cluster.refusals):
+            waited = f" within {settings.patience:.0f} s" if late else ""
+            why = why_absent(settings, client.cluster) if queued else "the scheduler has none"
+            raise WorkersLostError(
+                f"no worker arrived{waited}: {why}", "at least one worker",
+                "mend the section 'cluster' of the campaign or wait for a less busy queue, then: matloop resume RUN",
+            )  # fmt: skip
+        time.sleep(0.5)
+
+
+def _number_of_workers(client: Any) -> int:
+    try:
+        return len(client.nthreads())
+    except OSError:  # the scheduler may come back
+        return 0
+
+
+def _existing(settings: ClusterSettings) -> Any:
+    """A client of a scheduler that runs already."""
+    from distributed import Client
+    from distributed.security import Security
+
+    address = settings.address or _left_address(Path(str(settings.scheduler_file)))
+    try:
+        settings.check_address(address)
+        named = {
+            "tls_ca_file": settings.ca_file, "tls_client_cert": settings.certificate, "tls_client_key": settings.key,
+        }  # fmt: skip
+        # What is not named comes from Dask's own configuration.
+        security = Security(
+            require_encryption=not settings.allow_insecure, **{name: path for name, path in named.items() if path}
+        )
+        if address.startswith("tls://") and security.get_connection_args("client")["ssl_context"] is None:
+            raise ValueError(
+                "there are no certificates; give 'ca_file', 'certificate' and 'key', or configure them in Dask"
+            )
+    except (ValueError, OSError) as error:
+        raise RunError(f"the scheduler is not used: {error}") from error
+    try:
+        return Client(address, security=security, set_as_default=False, timeout=min(CONNECT_TIMEOUT, settings.patience))
+    except OSError as error:  # of TLS too
+        raise WorkersLostError(
+            f"no scheduler answers at {address}: {error}", "a scheduler that runs and trusts our certificate"
+        ) from error
+
+
+def _left_address(path: Path) -> str:
+    """The address a scheduler has left in a file."""
+    try:
+        address = json.loads(path.read_text(encoding="utf-8"))["address"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} tells no address of a scheduler: {error}", "a file written by `dask scheduler`"
+        ) from error
+    return str(address)
+
+
+@contextlib.contextmanager
+def local_workers(count: int) -> Iterator[Any]:
+    """A Dask client of ``count`` single-threaded worker processes, without dashboard, bound to 127.0.0.1.
+
+    Raises:
+        RunError: If the workers do not start within two minutes.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    with dask.config.set(_LOCAL_SETTINGS):
+        try:
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                # The scheduler's HTTP server cannot be left out; it serves nothing, on a free port of the loopback.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,
+            )
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise WorkersLostError(f"no workers started: {error}", "free memory and loopback networking") from error
+        with cluster, Client(cluster, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=START_TIMEOUT)
+            client.run(_ignore_interrupts)
+            yield client
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the driver, which gets it too, ends the workers in good order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_bounded(
+    client: Any, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], *, in_flight: int
+) -> Iterator[Any]:
+    """Results of ``function(*call)`` for each call, in the order of the calls.
+
+    At most ``in_flight`` calls are submitted and not yet handed on, so that neither side piles up memory.
+
+    Raises:
+        RunError: If a worker process died under a call.
+    """
+    from collections import deque
+
+    from distributed import KilledWorker
+
+    def answer(future: Any) -> Any:
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise RunError(
+                f"a worker process died while it ran {function.__name__}", "a crash or lack of memory ends a worker"
+            ) from error
+
+    waiting: deque[Any] = deque()
+    for call in calls:
+        if len(waiting) >= in_flight:
+            yield answer(waiting.popleft())
+        waiting.append(client.submit(function, *call, pure=False))
+    while waiting:
+        yield answer(waiting.popleft())

@@ -1,0 +1,160 @@
+"""Whether matloop and what it needs are installed in versions that work."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from matloop.data.errors import MatloopError
+from matloop.workflows.inspecting.check import FAIL, OK, Check
+from matloop.workflows.wording import one_line
+
+_NATIVE = ("numpy", "numba", "pyarrow.parquet", "sklearn", "lightgbm", "spglib", "moyopy", "pymatgen.core")
+_EXTRAS = {"potentials": "campaigns with a potential", "hpc": "--cluster", "mp": "fetch materials-project"}
+_IMPORT_SECONDS = 120.0
+
+
+def check_python() -> Iterator[Check]:
+    """The version of Python, against what the package says it needs."""
+    found = f"{sys.version.split()[0]} at {sys.executable}"
+    try:
+        needed = importlib.metadata.metadata("matloop")["Requires-Python"] or ""
+        release = importlib.metadata.version("matloop")
+    except importlib.metadata.PackageNotFoundError:
+        yield Check("matloop", FAIL, "is not installed", "pip install matloop")
+        return
+    yield Check("matloop", OK, release)
+    fits = _fits(".".join(map(str, sys.version_info[:3])), needed)
+    yield Check("Python", OK, found) if fits else Check("Python", FAIL, found, f"install Python {needed}")
+
+
+def check_libraries() -> Iterator[Check]:
+    """Every library, against the versions the package asks for; those of extras may be missing."""
+    fitting = 0
+    for name, bounds, extra in _requirements():
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            if extra:
+                found = f"not installed; only {_EXTRAS[extra]} needs it"
+                yield Check(name, OK, f"{found}: pip install 'matloop[{extra}]'")
+            else:
+                yield Check(name, FAIL, "is missing", f"pip install '{name}{bounds}'")
+            continue
+        if _fits(version, bounds):
+            fitting += 1
+            continue
+        kind = "too new" if "<" in bounds and _fits(version, _without_upper(bounds)) else "too old"
+        yield Check(name, FAIL, f"{version} is {kind}, {bounds} is needed", f"pip install '{name}{bounds}'")
+    yield Check("libraries", OK, f"{fitting} have the versions that are asked for")
+
+
+def _requirements() -> Iterator[tuple[str, str, str]]:
+    """Name, version bounds and extra of every requirement that a user of the package may need."""
+    try:
+        written = importlib.metadata.requires("matloop") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for text in written:
+        requirement, _, marker = text.partition(";")
+        parts = re.fullmatch(r"\s*([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^)]*)\)?\s*", requirement)
+        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", marker)
+        if parts and (extra is None or extra[1] in _EXTRAS):
+            yield parts[1], parts[2].strip(), extra[1] if extra else ""
+
+
+def _fits(version: str, bounds: str) -> bool:
+    """Whether the release numbers of a version keep to bounds such as ``>=2.2.3,<3``; other kinds are not looked at."""
+    own = _release(version)
+    for bound in filter(None, (part.strip() for part in bounds.split(","))):
+        written = re.fullmatch(r"(>=|<)\s*([0-9.]+)", bound)
+        if written and (own >= _release(written[2])) is (written[1] == "<"):
+            return False
+    return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    written = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    numbers = tuple(map(int, written[0].split("."))) if written else ()
+    return numbers + (0,) * (4 - len(numbers))
+
+
+def _without_upper(bounds: str) -> str:
+    return ",".join(part for part in bounds.split(",") if "<" not in part)
+
+
+def check_native_code() -> Iterator[Check]:
+    """The compiled libraries, loaded in a process that may crash."""
+    code = "import importlib\n" + "".join(
+        f"importlib.import_module({name!r}); print({name!r}, flush=True)\n" for name in _NATIVE
+    )
+    loaded, error = _in_child(code, _IMPORT_SECONDS)
+    missing = [name for name in _NATIVE if name not in loaded.splitlines()]
+    if not missing:
+        yield Check("compiled libraries", OK, f"all {len(_NATIVE)} load, spglib and moyopy among them")
+    else:
+        package = missing[0].partition(".")[0]
+        advice = f"pip install --force-reinstall {package}; its build must suit this processor and system"
+        yield Check("compiled libraries", FAIL, f"{missing[0]} does not load: {error}", advice)
+
+
+def check_torch() -> Iterator[Check]:
+    """torch, if it is there: on the processor, which is where potentials are evaluated."""
+    try:
+        importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    code = "import torch; assert float((torch.ones(8, 8) @ torch.ones(8, 8)).sum()) == 512; print(torch.__version__)"
+    version, error = _in_child(code, _IMPORT_SECONDS)
+    if version:
+        yield Check("torch", OK, f"{version.strip()} computes on the processor")
+    else:
+        yield Check("torch", FAIL, f"does not work: {error}", "pip install --force-reinstall torch")
+
+
+def check_data() -> Iterator[Check]:
+    """The packaged data and the files of other packages, by their sha256."""
+    from matloop.data.generators.aflow_prototypes import LIBRARY
+    from matloop.data.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
+    from matloop.data.references import load_references
+    from matloop.data.transport import ARCHIVE
+    from matloop.models.chgnet_network import WEIGHTS
+
+    reads: dict[str, Callable[[], Any]] = {
+        "packaged crystals": lambda: read_verified(MATERIALS_FILE, MATERIALS_SHA256),
+        "reference energies": load_references,
+        "transport data": ARCHIVE.read,
+        "prototypes": LIBRARY.read,
+    }
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("chgnet")
+        reads["CHGNet weights"] = WEIGHTS.read
+    sound = []
+    for name, read in reads.items():
+        try:
+            read()
+            sound.append(name)
+        except MatloopError as error:
+            yield Check(name, FAIL, f"{error.code}: {error.got}", error.fix)
+    if sound:
+        yield Check("data files", OK, f"{', '.join(sound)}: sha256 as released")
+
+
+def _in_child(code: str, seconds: float) -> tuple[str, str]:
+    """What Python printed for ``code`` in a process of its own, and how it failed, in one line."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        printed: bytes = error.stdout or b""  # bytes even where text was asked for
+        return printed.decode(errors="replace"), f"nothing for {seconds:.0f} s"
+    if done.returncode < 0:
+        return done.stdout, f"the process was ended by signal {-done.returncode}"
+    lines = done.stderr.strip().splitlines()
+    return done.stdout, one_line(lines[-1]) if lines else f"exit code {done.returncode}"

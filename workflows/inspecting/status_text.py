@@ -1,0 +1,128 @@
+"""What ``matloop status`` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from matloop.data.run_store import RunDirectory
+from matloop.workflows.inspecting.status import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    LOST,
+    PREPARED,
+    RUNNING,
+    RunStatus,
+    StepStatus,
+    status_of,
+)  # fmt: skip
+from matloop.workflows.wording import memory_text, one_line, rate_text, reason_text, time_text
+
+_MOST_REASONS, _MOST_EVENTS = 4, 5
+_STALE_FIGURES = 30.0  # s
+_STATES = {
+    RUNNING: "running",
+    COMPLETE: "complete",
+    PREPARED: "prepared: candidates are written and surrogates trained, none is scored",
+    INTERRUPTED: "interrupted, can be resumed; nobody works on it",
+    FAILED: "stopped by an error, can be resumed",
+    LOST: "lost: the process that worked on it is gone and left no word; it can be resumed",
+}
+
+
+def print_status(folder: Path, *, as_json: bool = False) -> bool:
+    """Print the status of a run.
+
+    Returns:
+        Whether the run directory is sound.
+
+    Raises:
+        RunError: If there is no run in the folder.
+    """
+    status = status_of(folder)
+    if as_json:
+        print(status.to_json())
+        return not status.problems
+    console = Console(highlight=False)
+    lines = [f"{one_line(status.run)}: {_STATES[status.state]}"]
+    lines += [f"  {line}" for line in _processes(status)]
+    if status.step is not None and status.state != COMPLETE:
+        lines += [f"  {line}" for line in _step_lines(status.step, running=status.state == RUNNING)]
+    taken = f"{status.candidates:,} candidates taken in" + ("" if status.candidates_total is not None else " so far")
+    lines += [f"  {taken}, {status.models} surrogates trained"]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
+    if status.stages:
+        console.print(_stage_table(status))
+    for line in (*_event_lines(status), *_last_lines(status)):
+        console.print(Text(line), soft_wrap=True)
+    return not status.problems
+
+
+def _processes(status: RunStatus) -> list[str]:
+    told = []
+    for process in status.processes:
+        who = f"process {process.pid} on {one_line(process.host)}" if process.host else "an unknown process"
+        task = "" if process.lock == "lock.json" else f" ({one_line(process.lock)})"
+        since = f", since {_clock(process.started)}" if process.started else ""
+        age = f"last heartbeat {time_text(process.heartbeat_age_seconds)} ago"
+        told.append(f"{who}{task}{since}, {age}" + ("" if process.alive else ": gone"))
+    return told
+
+
+def _step_lines(step: StepStatus, *, running: bool) -> list[str]:
+    parts = [f"{one_line(step.name) or 'starting'}: {step.done:,} of {step.total:,}"]
+    parts += [f"{rate_text(step.rate)}/s"] * (running and step.rate > 0)
+    parts += [] if step.eta_seconds is None else [f"{time_text(step.eta_seconds)} left of this step"]
+    parts += [memory_text(step.driver_memory, step.worker_memory)]
+    old = not running or step.age_seconds > _STALE_FIGURES
+    told = [", ".join(parts) + (f" ({time_text(step.age_seconds)} ago)" if old else "")]
+    return told + [f"last word: {one_line(step.message)}"] * bool(step.message)
+
+
+def _stage_table(status: RunStatus) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "partitions", "rows", "most frequent outcomes"):
+        table.add_column(heading, justify="right" if heading in ("partitions", "rows") else "left")
+    for stage in status.stages:
+        total = "?" if stage.partitions_total is None else f"{stage.partitions_total:,}"
+        told = [
+            f"{one_line(reason_text(part, outcome, reason)) if reason else outcome} {n:,}"
+            for part, outcome, reason, n in stage.counts
+        ]
+        more = [f"and {len(told) - _MOST_REASONS} more"] if len(told) > _MOST_REASONS else []
+        cells = [one_line(stage.stage), f"{stage.partitions:,}/{total}", f"{stage.rows:,}"]
+        table.add_row(*map(Text, [*cells, "; ".join([*told[:_MOST_REASONS], *more])]))
+    return table
+
+
+def _event_lines(status: RunStatus) -> list[str]:
+    if not status.events:
+        return []
+    counts = Counter(one_line(str(event["what"])) for event in status.events)
+    told = ["Events: " + ", ".join(f"{what} {n} x" for what, n in counts.most_common())]
+    for event in status.events[-_MOST_EVENTS:]:
+        when = _clock(event["time"]) if isinstance(event["time"], int | float) else ""
+        told.append(f"  {when} {one_line(str(event['what']))}: {one_line(str(event['detail']))}")
+    return told
+
+
+def _last_lines(status: RunStatus) -> list[str]:
+    told = [f"Damaged: {one_line(problem)}" for problem in status.problems]
+    if status.outcomes:
+        outcomes = ", ".join(f"{one_line(name)} {rows:,}" for name, rows in sorted(status.outcomes.items()))
+        told.append(f"Every candidate accounted for: {outcomes}; together {sum(status.outcomes.values()):,}.")
+    if status.state == COMPLETE:
+        told.append(f"Report: {RunDirectory(Path(status.run)).report}")
+    if status.go_on:
+        told.append(f"Go on with: {status.go_on}")
+    return told
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")

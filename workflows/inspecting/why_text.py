@@ -1,0 +1,184 @@
+"""What ``matloop why`` prints: a candidate's story in sentences and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from matloop.data.errors import ROW_CODES
+from matloop.data.schema import PROPERTIES
+from matloop.workflows.inspecting.run_rows import WAITING
+from matloop.workflows.inspecting.why import Told, story_of
+from matloop.workflows.outcomes import QUARANTINED, SCORED, SHORTLISTED
+from matloop.workflows.wording import one_line
+
+_MOST_MATCHES, _MOST_REPEATS = 40, 5
+
+
+def print_why(folder: Path, text: str, *, as_json: bool = False) -> None:
+    """Print the story of a candidate, or which ones are meant.
+
+    Raises:
+        RunError: If there is no run in the folder, or no such candidate in the run.
+        CampaignError: If the campaign in the run directory cannot be read.
+    """
+    story = story_of(folder, text)
+    if as_json:
+        print(json.dumps(story, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    parts = _matches(story["matches"]) if "matches" in story else _story(story)
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+    for problem in story["problems"]:
+        console.print(Text(f"Damaged: {one_line(problem)}"), soft_wrap=True)
+
+
+def _matches(matches: list[Told]) -> Iterator[str | Table]:
+    yield f"{len(matches):,} candidates are meant; ask for one of them by its id:"
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "formula", "origin", "after the first stage"):
+        table.add_column(heading)
+    for row in matches[:_MOST_MATCHES]:
+        told = f"{row['outcome']} {row['reason']}"
+        table.add_row(*(Text(one_line(cell)) for cell in (row["candidate_id"], row["formula"], row["origin"], told)))
+    yield table
+    if len(matches) > _MOST_MATCHES:
+        yield f"and {len(matches) - _MOST_MATCHES:,} more"
+
+
+def _story(story: Told) -> Iterator[str | Table]:
+    yield _head(story)
+    yield from _origin(story["came_from"])
+    if story["crystal"]:
+        yield _cell(story["crystal"])
+    if any(stage["predictions"] for stage in story["stages"]):
+        yield ""
+        yield _predictions(story)
+        yield ""
+    for stage in story["stages"]:
+        yield from _stage(stage)
+    if story["equal_to"]:
+        equal = story["equal_to"]
+        yield f"It is the same crystal as {equal['candidate_id']}, which stands for both ({equal['probability']:.3f})."
+    yield from _ranking(story)
+
+
+def _head(story: Told) -> str:
+    outcome, name = story["outcome"], f"{one_line(story['formula'])} ({story['candidate_id']})"
+    stage, reason = one_line(outcome["stage"]), one_line(outcome["reason"])
+    if outcome["outcome"] == SHORTLISTED:
+        ranking = story["ranking"]
+        return f"{name} is shortlisted, place {ranking['place']} of at most {ranking['shortlist_size']}."
+    if outcome["outcome"] == WAITING:
+        return f"{name} has no outcome yet (stage {stage}): {_meaning(reason)}."
+    verb = "quarantined" if outcome["outcome"] == QUARANTINED else "rejected"
+    return f"{name} was {verb} (stage {stage}): {_meaning(reason)}."
+
+
+def _meaning(reason: str) -> str:
+    return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
+
+
+def _origin(came: Told) -> Iterator[str]:
+    sources = " or ".join(map(one_line, came["sources"]))
+    told = f"It came from {sources}" + (f" as {one_line(came['origin'])}" if came["origin"] else "")
+    yield f"{told}, in partition {came['partition']}."
+    if came["known"]:
+        yield "Its composition is that of a known compound."
+    repeats = came["repeated_by"]
+    if repeats:
+        shown = ", ".join(one_line(text) or "without a name" for text in repeats[:_MOST_REPEATS])
+        more = f" and {len(repeats) - _MOST_REPEATS:,} more" if len(repeats) > _MOST_REPEATS else ""
+        yield f"It was given {len(repeats) + 1:,} times; these repeat it: {shown}{more}."
+
+
+def _cell(crystal: Told) -> str:
+    lengths = ", ".join(f"{length:.3f}" for length in crystal["lengths"])
+    angles = ", ".join(f"{angle:.1f}" for angle in crystal["angles"])
+    group = crystal["space_group_number"]
+    symbol = ""
+    if group is not None and 1 <= group <= 230:
+        from moyopy import SpaceGroupType
+
+        symbol = f"space group {SpaceGroupType(group).hm_short.replace(' ', '')} ({group}), "
+    return (
+        f"Crystal: {symbol}{crystal['sites']} sites, axes {lengths} Å, angles {angles}°, "
+        f"{crystal['volume_per_atom']:.2f} Å3 per atom."
+    )
+
+
+def _predictions(story: Told) -> Table:
+    """Every stage's predictions; those of the shortlisted hold for what was picked."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "property", "prediction", "90 % interval", "P(target)"):
+        table.add_column(heading)
+    blocks = [(stage["stage"], stage["predictions"]) for stage in story["stages"]]
+    picked = (story["ranking"] or {}).get("predictions", [])
+    if story["outcome"]["outcome"] == SHORTLISTED and any(told["low"] is not None for told in picked):
+        blocks.append(("as picked", picked))
+    for stage, predictions in blocks:
+        for told in predictions:
+            unit = "" if told["unit"] == "1" else f" {told['unit']}"
+            interval = f"{_figure(told['low'])} to {_figure(told['high'])}{unit}" if told["low"] is not None else ""
+            cells = [stage, told["property"], f"{_figure(told['value'])}{unit}", interval, _figure(told["probability"])]
+            table.add_row(*(Text(one_line(cell)) for cell in cells))
+    return table
+
+
+def _stage(stage: Told) -> Iterator[str]:
+    name, told = one_line(stage["stage"]), []
+    if stage["outcome"] != SCORED:
+        told.append(f"ended here ({one_line(stage['part'])}): {_meaning(one_line(stage['reason']))}")
+    if stage["detail"]:
+        told.append(one_line(stage["detail"]))
+    if stage["probability"] is not None:
+        told.append(f"probability of all targets {stage['probability']:.3f}")
+    if stage["in_domain"] is not None:
+        told.append(
+            "inside the domain of all surrogates" if stage["in_domain"] else "outside the domain of a surrogate"
+        )
+    if "kept" in stage:
+        cut = stage["cut"]
+        if cut is None:
+            told.append(f"all scored went on, there was room for {stage['keep']:,}")
+        else:
+            verb = "it went on" if stage["kept"] else "it did not go on"
+            told.append(f"{verb}: of the {stage['keep']:,} kept the least probable has {cut:.3f}")
+    further = [f"{one_line(key).replace('_', ' ')} {_figure(value)}" for key, value in stage["further"].items()]
+    told += [", ".join(further)] * bool(further)
+    yield f"{name}: {'; '.join(told)}."
+
+
+def _ranking(story: Told) -> Iterator[str]:
+    ranking, standing = story["ranking"], story["standing"]
+    if ranking is None:
+        return
+    misses = ranking["expected_misses"]
+    expected = "" if misses is None else f"; down to here {misses:.0%} of the candidates are expected to be misses"
+    yield f"Ranked {ranking['rank']:,} of {ranking['of']:,} with probability {ranking['probability']:.3f}{expected}."
+    if standing is None or standing["needed"] is None:
+        return
+    if ranking["place"]:
+        yield f"Others unchanged, it would fall out with a probability below {standing['needed']:.3f}."
+    else:
+        yield f"To be shortlisted it would have needed a probability of {standing['needed']:.3f}."
+        return
+    for name, margin in (standing["margins"] or {}).items():
+        value = margin["value_at_cut"]
+        if value is not None:
+            unit = PROPERTIES[name].unit if name in PROPERTIES else "1"
+            yield f"  in {one_line(name)} alone: if it were {_figure(value)}" + (
+                "" if unit == "1" else f" {one_line(unit)}"
+            )
+    for passed in standing["filters"] or []:
+        yield f"  {one_line(passed['stage'])}: {one_line(passed['text']['en'])}"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""How a run is worked on: partitions, workers' answers, and what decides whether a result still fits."""

@@ -1,0 +1,282 @@
+"""The engine: partitions are worked on by any worker in any order, each is finished once, and none is lost.
+
+A partition is finished when its files have their final names and the manifest has its line. Going on after a kill means
+asking the manifest; nothing else is remembered. A partition whose worker died is worked on again with nothing beside
+it, and cut in halves until the rows that end their worker stand alone; only those are quarantined.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.errors import RunError
+from matloop.data.intake_file import read_intake
+from matloop.data.manifest import Manifest, sha256_of
+from matloop.data.run_store import RunDirectory, write_table
+from matloop.screening.ranking import ranking_order
+from matloop.workflows.outcomes import OutcomeCounts
+from matloop.workflows.progress import Progress
+from matloop.workflows.running.dispatch import PATIENCE, Answered, Call, Died, answers
+from matloop.workflows.stages import StageTables
+
+Work = Callable[[Intake], StageTables]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One partition of one stage; travels to a worker.
+
+    Attributes:
+        stage: Name of the stage.
+        index: Number of the partition, names its files.
+        key: Hash of all that decides the result.
+        work: What is done.
+        lost: What becomes of rows that end every worker.
+        given: Candidates, or the file that holds them.
+        rows: Number of rows, those that are no candidates included.
+    """
+
+    stage: str
+    index: int
+    key: str
+    work: Work
+    lost: Work
+    given: Intake | Path
+    rows: int
+
+    def intake(self) -> Intake:
+        """The candidates."""
+        return read_intake(self.given) if isinstance(self.given, Path) else self.given
+
+
+class Finished(NamedTuple):
+    """What a worker tells of a finished partition; everything else is in its files.
+
+    Attributes:
+        files: sha256 by path in the run directory.
+        counts: Rows by stage, outcome and reason.
+    """
+
+    files: dict[str, str]
+    counts: OutcomeCounts
+
+
+@dataclass
+class Engine:
+    """What every stage of a run needs.
+
+    Attributes:
+        client: Where the workers are reached.
+        run: The run directory.
+        manifest: What is finished.
+        watch: Told what happens.
+        in_flight: Most partitions handed out at a time.
+        earlier: Manifest of the run this one was forked from.
+        alive: Called before anything is written down; raises if the run was taken over by another process.
+        counts: Outcomes so far; changed as the run goes on.
+        patience: Seconds without any worker after which the run gives up.
+    """
+
+    client: Any
+    run: RunDirectory
+    manifest: Manifest
+    watch: Progress
+    in_flight: int
+    earlier: Manifest | None = None
+    alive: Callable[[], None] = lambda: None
+    counts: OutcomeCounts = field(default_factory=Counter)
+    patience: float = PATIENCE
+
+    def answers(
+        self, function: Callable[..., Any], calls: Iterable[Call], *, in_flight: int
+    ) -> Iterator[Answered[Call]]:
+        """See :func:`matloop.workflows.running.dispatch.answers`."""
+        return answers(self.client, function, calls, in_flight=in_flight, patience=self.patience)
+
+    def stage(self, label: str, total: int, jobs: Iterable[Job], keep: int) -> CandidateBatch:
+        """Send partitions through a stage, count outcomes, and return the ``keep`` most probable rows of all.
+
+        Raises:
+            RunError: If there is no partition.
+        """
+        done = sorted(self.finish(label, total, jobs))
+        if not done:
+            raise RunError("the sources gave no candidates", "at least one row", "look at the campaign's sources")
+        best: pa.Table | None = None
+        for stage, index in done:
+            table = pq.read_table(self.run.best_part(stage, index))
+            best = most_probable(table if best is None else joined([best, table]), keep)
+        return CandidateBatch.from_arrow(best)
+
+    def finish(self, label: str, total: int, jobs: Iterable[Job]) -> list[tuple[str, int]]:
+        """Finish all partitions that are not finished yet; returns stage and number of each."""
+        self.watch.start(label, total)
+        done: list[tuple[str, int]] = []
+        suspects: list[Job] = []
+        for job, answer in self._worked_on(self._unfinished(jobs, done)):
+            if isinstance(answer, Died):
+                suspects.append(job)
+                self.event("worker died", f"{job.stage}, partition {job.index}")
+            else:
+                self._record(job, answer, done)
+        for job in suspects:
+            self._record(job, self._isolated(job), done)
+        return done
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer of one worker to one call; a worker that dies is replaced, twice at most.
+
+        Raises:
+            RunError: If three workers died of it.
+        """
+        for _ in range(3):
+            (answered,) = self.answers(_call, [(function, arguments)], in_flight=1)
+            if not isinstance(answered.answer, Died):
+                return answered.answer
+            self.event("worker died", function.__name__)
+        raise RunError(f"three worker processes died while they ran {function.__name__}", "more memory for workers")
+
+    def event(self, what: str, detail: str) -> None:
+        """Write down what happened to the run itself."""
+        write_event(self.manifest, what, detail)
+
+    def reused(self, key: str) -> dict[str, Any] | None:
+        """The line of what was made from the same inputs, here or in the run this one was forked from.
+
+        Files of the earlier run are linked, or copied, under the same names.
+        """
+        own = self.manifest.with_key(key)
+        if own is not None and self.manifest.is_sound(own):
+            return own
+        if own is not None:
+            self.event("damaged", f"{', '.join(own['files'])}: made again")
+        line = None if self.earlier is None else self.earlier.with_key(key)
+        if line is None or self.earlier is None or not self.earlier.is_sound(line):
+            return None
+        self.link(line)
+        return line
+
+    def link(self, line: dict[str, Any]) -> None:
+        """Give this run the files that a line of the run it was forked from names."""
+        assert self.earlier is not None
+        for name in line["files"]:
+            _link(self.earlier.folder / name, self.run.folder / name)
+
+    def _unfinished(self, jobs: Iterable[Job], done: list[tuple[str, int]]) -> Iterator[Job]:
+        """Jobs still to be done; those that are finished are counted on the way."""
+        for job in jobs:
+            line = self.reused(job.key)
+            if line is None or (line["stage"], line["index"]) != (job.stage, job.index):
+                yield job
+                continue
+            if self.manifest.with_key(job.key) is not line:
+                self.manifest.append(**line)
+            self._count(job, Counter({tuple(key): n for *key, n in line["counts"]}), done)
+
+    def _worked_on(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Finished | Died]]:
+        folder = self.run.folder.resolve()
+        calls = ((folder, job) for job in jobs)
+        for answered in self.answers(perform, calls, in_flight=self.in_flight):
+            yield answered.call[1], answered.answer
+
+    def _record(self, job: Job, finished: Finished, done: list[tuple[str, int]]) -> None:
+        self.alive()
+        self.manifest.append(
+            "partition", stage=job.stage, index=job.index, key=job.key, rows=job.rows, files=finished.files,
+            counts=[[*reason, n] for reason, n in finished.counts.items()],
+        )  # fmt: skip
+        self._count(job, finished.counts, done)
+
+    def _count(self, job: Job, counts: OutcomeCounts, done: list[tuple[str, int]]) -> None:
+        done.append((job.stage, job.index))
+        self.counts.update(counts)
+        reasons = [(*reason, n) for reason, n in self.counts.items()]
+        self.watch.advance(job.rows, f"{job.stage}, partition {job.index}", reasons=reasons)
+
+    def _isolated(self, job: Job) -> Finished:
+        """Work on a partition piece by piece, nothing else beside it, until only rows that end their worker fail."""
+        intake = job.intake()
+        pieces, tables = [(0, len(intake.batch))], []
+        while pieces:
+            start, stop = pieces.pop()
+            part = Intake(intake.batch.take(range(start, stop)), intake.refused if start == 0 else [])
+            (answered,) = self.answers(_work_on, [(job.work, part)], in_flight=1)
+            if not isinstance(answered.answer, Died):
+                tables.append((start, answered.answer))
+            elif stop - start > 1:
+                middle = (start + stop) // 2
+                pieces += [(start, middle), (middle, stop)]
+                self.event("partition split", f"{job.stage}, partition {job.index}, rows {start} to {stop}")
+            else:
+                tables.append((start, job.lost(part)))
+                self.event("candidate quarantined", f"{intake.batch.ids[start]} ended its worker in {job.stage}")
+        parts = [made for _, made in sorted(tables, key=lambda piece: piece[0])]
+        best = joined([made.best for made in parts])
+        if "probability" in best.column_names:
+            best = most_probable(best, best.num_rows)
+        return written(self.run.folder, job, StageTables(joined([made.outcomes for made in parts]), best))
+
+
+def write_event(manifest: Manifest, what: str, detail: str) -> None:
+    """Write down what happened to a run itself, and when."""
+    manifest.append("event", what=what, detail=detail, time=round(time.time(), 1))
+
+
+def perform(call: tuple[Path, Job]) -> Finished:
+    """What a worker does with a partition: read it, work on it, write what came of it."""
+    folder, job = call
+    return written(folder, job, job.work(job.intake()))
+
+
+def written(folder: Path, job: Job, tables: StageTables) -> Finished:
+    """Write the tables of a partition, each whole or not at all."""
+    run = RunDirectory(folder)
+    files = {run.partition(job.stage, job.index): tables.outcomes, run.best_part(job.stage, job.index): tables.best}
+    for path, table in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(path, table)
+    return Finished({path.relative_to(folder).as_posix(): sha256_of(path) for path in files}, tables.counts)
+
+
+def most_probable(table: pa.Table, keep: int) -> pa.Table:
+    """The most probable rows, best first; equal probabilities are ordered by id."""
+    order = ranking_order(table["probability"].to_numpy(), table["candidate_id"].to_pylist())
+    return table.take(pa.array(order[:keep]))
+
+
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """Tables one below the other; a column that one of them lacks is null there."""
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _work_on(call: tuple[Work, Intake]) -> StageTables:
+    work, intake = call
+    return work(intake)
+
+
+def _call(call: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
+    function, arguments = call
+    return function(*arguments)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        draft = target.with_name(f".{target.name}.partial")
+        shutil.copyfile(source, draft)
+        draft.replace(target)

@@ -1,0 +1,90 @@
+"""The jobs of each stage: what a partition is given, what is done with it, the key of all that decides the result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.manifest import Manifest, key_of
+from matloop.screening.campaign import PotentialStage
+from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
+from matloop.workflows.potential_stage import evaluate_references, lost_references, relax_partition
+from matloop.workflows.running.candidate_parts import CandidatePart
+from matloop.workflows.running.engine import Job
+from matloop.workflows.running.run_identity import code_key
+from matloop.workflows.stages import ScoringTask, lost_partition, score_partition
+
+CRYSTAL_PARTITION_ROWS = 500
+RELAXATION_PARTITION_ROWS = 6
+"""Relaxations take seconds each: small partitions keep all workers busy to the end."""
+REFERENCE_PARTITION_ROWS = 20
+REFERENCES = "references"
+
+
+def scoring_jobs(task: ScoringTask, manifest: Manifest, parts: Iterable[CandidatePart]) -> Iterator[Job]:
+    """First stage: every candidate, from the files they were written to."""
+    work, lost = partial(score_partition, task), partial(lost_partition, task)
+    stage = _stage_key(task, manifest)
+    for part in parts:
+        yield Job(task.stage, part.index, key_of(stage=stage, given=part.key), work, lost, part.path, part.rows)
+
+
+def crystal_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch) -> Iterator[Job]:
+    """Second stage: the survivors again, by features of their crystals."""
+    work, lost = partial(score_partition, task), partial(lost_partition, task)
+    stage = _stage_key(task, manifest)
+    for index, part in enumerate(survivors.slices(CRYSTAL_PARTITION_ROWS)):
+        yield Job(task.stage, index, _key_given(stage, index, part), work, lost, Intake(part, []), len(part))
+
+
+def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch) -> Iterator[Job]:
+    """Third stage: the survivors relaxed, large crystals first: a long one that starts last delays the end."""
+    lost = partial(lost_partition, ScoringTask(task.campaign, task.folder, task.ranges, POTENTIAL_STAGE))
+    sizes = np.zeros(len(survivors)) if survivors.crystals is None else survivors.crystals.site_counts
+    ordered = survivors.take(np.argsort(-sizes, kind="stable"))
+    references = [line["key"] for line in manifest.partitions(REFERENCES).values()]
+    assert task.campaign.potential is not None
+    potential = task.campaign.potential.model_dump(mode="json")
+    stage = key_of(scored=_stage_key(task, manifest), potential=potential, references=references)
+    for index, part in enumerate(ordered.slices(RELAXATION_PARTITION_ROWS)):
+        key = _key_given(stage, index, part)
+        yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
+
+
+def reference_jobs(stage: PotentialStage, sources: Iterable[tuple[Any, bool]]) -> Iterator[Job]:
+    """Reference phases of sources, each with whether they are the packaged ones."""
+    settings = key_of(code=code_key(), potential=stage.model_dump(mode="json", exclude={"references"}))
+    index = 0
+    for source, packaged in sources:
+        for intake in source.intakes(REFERENCE_PARTITION_ROWS):
+            work = partial(evaluate_references, stage, packaged)
+            lost = partial(lost_references, packaged)
+            key = key_of(references=_key_given(settings, index, intake.batch), packaged=packaged)
+            yield Job(REFERENCES, index, key, work, lost, Intake(intake.batch, []), len(intake.batch))
+            index += 1
+
+
+def _stage_key(task: ScoringTask, manifest: Manifest) -> str:
+    """Of all that decides what a scoring stage makes of a candidate."""
+    campaign = task.campaign.model_dump(mode="json")
+    models = {line["property"]: line["files"] for line in manifest.of_kind("model") if line["stage"] == task.stage}
+    ranges = {name: list(map(repr, ends)) for name, ends in task.ranges.items()}  # infinities are no JSON
+    return key_of(
+        code=code_key(), stage=task.stage, settings=campaign[task.stage], filters=campaign["filters"],
+        explore=task.campaign.shortlist.explore, ranges=ranges, models=models,
+    )  # fmt: skip
+
+
+def _key_given(stage: str, index: int, part: CandidateBatch) -> str:
+    """With the number: the files of a fork have the names they had, and a part that moved would take another's."""
+    sink = pa.BufferOutputStream()
+    table = part.to_arrow().combine_chunks()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return key_of(stage=stage, index=index, given=hashlib.sha256(sink.getvalue()).hexdigest())

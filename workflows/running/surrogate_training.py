@@ -1,0 +1,79 @@
+"""Training the surrogates of a run, one call of a worker each; those that are trained are not trained again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from matloop.data.manifest import key_of, sha256_of
+from matloop.data.run_store import RunDirectory
+from matloop.screening.campaign import Campaign, Target
+from matloop.workflows.outcomes import FIRST_STAGE
+from matloop.workflows.running.dispatch import Died
+from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.run_identity import code_key
+from matloop.workflows.stages import Ranges, train_surrogate
+
+Wanted = tuple[Campaign, str, Target, Path]
+
+
+def train(engine: Engine, campaign: Campaign) -> Ranges:
+    """Train what is not trained yet; returns the wanted range of each target.
+
+    Ranges that hang on the training data are taken from the surrogates of the first stage.
+    """
+    folder = engine.run.folder.resolve()
+    wanted = [(campaign, stage, target, folder) for stage in campaign.scoring_stages for target in campaign.targets]
+    engine.watch.start("training surrogates", len(wanted))
+    missing = []
+    for one in wanted:
+        line = engine.reused(_key(one))
+        if line is None:
+            missing.append(one)
+            continue
+        if engine.manifest.with_key(line["key"]) is not line:
+            engine.manifest.append(**line)
+        engine.watch.advance(1, _told(one, _card(one)))
+    for answered in engine.answers(train_anew, missing, in_flight=max(len(missing), 1)):
+        one = answered.call
+        died = isinstance(answered.answer, Died)
+        files = engine.ask(train_anew, one) if died else answered.answer
+        engine.alive()
+        engine.manifest.append("model", stage=one[1], property=one[2].property, key=_key(one), files=files)
+        engine.watch.advance(1, _told(one, _card(one)))
+    first = {one[2].property: _card(one) for one in wanted if one[1] == FIRST_STAGE}
+    return {t.property: t.range(tuple(first[t.property]["best_of_training"])) for t in campaign.targets}
+
+
+def train_anew(wanted: Wanted) -> dict[str, str]:
+    """Train one surrogate in place of what an interrupted training may have left; returns sha256 by file."""
+    campaign, stage, target, folder = wanted
+    place = RunDirectory(folder).model(stage, target.property)
+    shutil.rmtree(place, ignore_errors=True)
+    train_surrogate(campaign, stage, target, folder)
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def _key(wanted: Wanted) -> str:
+    campaign, stage, target, _ = wanted
+    settings = campaign.scoring_stages[stage].model_dump(mode="json", exclude={"keep"})
+    # The range of a relative goal hangs on the rows of the first stage, and a classifier on the range.
+    first = campaign.surrogates.model_dump(mode="json", include={"features"})
+    return key_of(
+        what="surrogate", code=code_key(), seed=campaign.seed, stage=stage, settings=settings, first=first,
+        target=target.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+def _card(wanted: Wanted) -> dict[str, Any]:
+    _, stage, target, folder = wanted
+    card = RunDirectory(folder).model(stage, target.property) / "card.json"
+    return dict(json.loads(card.read_text(encoding="utf-8")))
+
+
+def _told(wanted: Wanted, card: dict[str, Any]) -> str:
+    scale = card["unit"] if card["transform"] == "identity" else "decades"
+    return f"{wanted[1]}, {card['property']}: grouped MAE {card['scores']['mae']:.3g} {scale}"

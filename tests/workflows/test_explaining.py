@@ -204,7 +204,9 @@ def test_the_cut_of_a_stage_is_the_least_probable_that_went_on(folder: Path, ran
     outcome = np.where(np.isfinite(chances), "scored", "rejected")
     for index, part in enumerate(np.array_split(order, 3)):
         columns = {"candidate_id": np.array(names)[part], "outcome": outcome[part], "probability": chances[part]}
-        RunDirectory(folder).write_partition("surrogates", index, pa.table(columns))
+        path = RunDirectory(folder).partition("surrogates", index)
+        path.parent.mkdir(exist_ok=True)
+        write_table(path, pa.table(columns))
     (folder / "partitions" / "surrogates" / "notes.txt").write_text("not a partition")
     told = explain_run(folder)
     for finalist in told["finalists"]:

@@ -208,6 +208,7 @@ class Engine:
         """Work on a partition piece by piece, nothing else beside it, until only rows that end their worker fail."""
         intake = job.intake()
         pieces, tables = [(0, len(intake.batch))], []
+        suspected: set[int] = set()
         while pieces:
             start, stop = pieces.pop()
             part = Intake(intake.batch.take(range(start, stop)), intake.refused if start == 0 else [])
@@ -218,6 +219,9 @@ class Engine:
                 middle = (start + stop) // 2
                 pieces += [(start, middle), (middle, stop)]
                 self.event("partition split", f"{job.stage}, partition {job.index}, rows {start} to {stop}")
+            elif start not in suspected:  # a worker may also die of something else: no row is lost for one death alone
+                suspected.add(start)
+                pieces.append((start, stop))
             else:
                 tables.append((start, job.lost(part)))
                 self.event("candidate quarantined", f"{intake.batch.ids[start]} ended its worker in {job.stage}")

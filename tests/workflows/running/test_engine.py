@@ -220,6 +220,23 @@ def test_r2_a_partition_whose_worker_dies_once_is_simply_done_again(mortals: Cli
     assert set(events(engine)) == {"worker died"}
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("deaths", "lost"), [(2, False), (3, True)])
+def test_r2_a_row_alone_has_a_second_chance(deaths: int, lost: bool, tmp_path: Path) -> None:
+    """A worker may be killed just when it has a single row: one death more must not cost the row."""
+    left = iter(range(deaths))
+
+    def die() -> None:
+        if next(left, None) is not None:
+            raise Poison
+
+    batch = candidates(FORMULAS[0])
+    engine = engine_in(tmp_path / "run")
+    engine.stage("scoring", 1, jobs(scoring(die, [FORMULAS[0]]), batch, [1]), 25)
+    assert (told(engine)[FORMULAS[0]] == LOST) is lost
+    assert events(engine)["candidate quarantined"] == lost
+
+
 def test_r4_a_row_that_asks_for_too_much_memory_is_quarantined(mortals: Client, tmp_path: Path) -> None:
     def eat() -> None:
         bytes(10**15)

@@ -224,7 +224,7 @@ class Engine:
                 pieces.append((start, stop))
             else:
                 tables.append((start, job.lost(part)))
-                self.event("candidate quarantined", f"{intake.batch.ids[start]} ended its worker in {job.stage}")
+                self.event("candidate quarantined", f"{', '.join(part.batch.ids)} ended its worker in {job.stage}")
         parts = [made for _, made in sorted(tables, key=lambda piece: piece[0])]
         best = joined([made.best for made in parts])
         if "probability" in best.column_names:

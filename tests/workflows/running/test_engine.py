@@ -363,6 +363,23 @@ def test_a_row_that_is_the_whole_of_the_first_partition(here: None, tmp_path: Pa
     assert len(nothing.column("probability")) == 0
 
 
+def test_a_partition_without_candidates_whose_worker_dies(here: None, tmp_path: Path) -> None:
+    """Rows that were refused belong to a partition too, and may be all there is."""
+    refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
+    deaths, batch = iter(range(9)), candidates(*FORMULAS[:3])
+
+    def score(intake: Intake) -> Any:
+        if not len(intake.batch):
+            next(deaths)
+            raise Poison
+        return scoring(fail)(intake)
+
+    engine = engine_in(tmp_path / "run")
+    engine.stage("s", 4, jobs(score, batch, [3, 0], refused), 25)
+    assert told(engine)["?"] == (QUARANTINED, "intake", "E-FORMULA-SYNTAX")
+    assert sum(engine.counts.values()) == 4
+
+
 def test_nothing_is_written_down_for_a_run_that_was_taken_over(here: None, tmp_path: Path) -> None:
     def lost() -> None:
         raise LockLostError("somebody took it")

@@ -13,7 +13,7 @@ from matloop.data.errors import DiskFullError, WorkersLostError
 
 PATIENCE = 120.0
 """Seconds without any worker after which a run gives up; worker processes that died come back within a few."""
-_LOOK = 0.5  # s
+_LOOK, _LONGEST_LOOK = 0.5, 5.0  # s
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Call = TypeVar("Call")
@@ -127,7 +127,8 @@ class _Watch:
             WorkersLostError: If the scheduler is gone, or no worker has been there for too long.
         """
         try:
-            some = self.client.status == "running" and self.client.nthreads()
+            ask = self.client.scheduler.ncores  # as client.nthreads() does, which waits a minute for a dead scheduler
+            some = self.client.status == "running" and self.client.sync(ask, callback_timeout=_LONGEST_LOOK)
         except OSError:
             some = False
         if self.client.status != "running":

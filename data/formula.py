@@ -7,7 +7,7 @@ repeats are factorised and a compiled loop fills element and amount arrays.
 from __future__ import annotations
 
 import functools
-import math
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -207,6 +207,7 @@ def _parse(text, bounds, lookup):  # type: ignore[no-untyped-def]
     return counts, elements, amounts, status
 
 
+_GROUPED = 1.65  # difference in electronegativity from which a repeated pair is not put in parentheses
 # Written with twice the reduced amounts, since the half does not occur.
 _WRITTEN_DOUBLE = {
     "LiO": "Li2O2", "NaO": "Na2O2", "KO": "K2O2", "RbO": "Rb2O2", "CsO": "Cs2O2", "HO": "H2O2",
@@ -227,45 +228,46 @@ def write_formulas(compositions: Compositions) -> list[str]:
     ['LiFePO4', 'Ca6P4NO24']
     """
     reduced, whole = compositions.reduced()
-    elements, offsets = compositions.elements.tobytes(), compositions.offsets.tolist()
-    whole_amounts = np.where(whole[compositions.rows], reduced.amounts, 0).astype(np.int64).tolist()
-    written = []
-    for i, is_whole in enumerate(whole.tolist()):
-        start, stop = offsets[i], offsets[i + 1]
-        order, grouped = _writing_order(elements[start:stop])
-        if is_whole:
-            text = _spell_whole(order, [whole_amounts[start + k] for k, _ in order], grouped)
-            written.append(_WRITTEN_DOUBLE.get(text, text))
-        else:
-            written.append("".join(symbol + _decimal(compositions.amounts[start + k]) for k, symbol in order))
+    ranks, electronegativity = _writing_order()
+    order = np.lexsort((ranks[compositions.elements], compositions.rows))
+    elements, whole_entry = compositions.elements[order], whole[compositions.rows]
+    amounts = np.where(whole_entry, reduced.amounts[order], compositions.amounts[order])
+    parts = [
+        SYMBOLS[z] + (_whole(amount) if is_whole else _decimal(amount))
+        for z, amount, is_whole in zip(elements.tolist(), amounts.tolist(), whole_entry.tolist(), strict=True)
+    ]
+    last = np.maximum(compositions.offsets[1:] - 1, 1)
+    pairs = whole & (compositions.lengths >= 3)
+    with np.errstate(invalid="ignore"):  # infinite ones have no difference and are no pair
+        pairs[pairs] = np.subtract(*(electronegativity[elements[last[pairs] - back]] for back in (0, 1))) < _GROUPED
+    factors = np.ones(len(whole), np.int64)
+    factors[pairs] = np.gcd(*(amounts[last[pairs] - back].astype(np.int64) for back in (0, 1)))
+    for row in np.flatnonzero(factors > 1).tolist():
+        k = int(last[row])
+        first, second = (SYMBOLS[elements[at]] + _whole(amounts[at] / factors[row]) for at in (k - 1, k))
+        parts[k - 1], parts[k] = f"({first}{second}", f"){factors[row]}"
+    written = ["".join(parts[start:stop]) for start, stop in itertools.pairwise(compositions.offsets.tolist())]
+    for row in np.flatnonzero(whole).tolist():
+        written[row] = _WRITTEN_DOUBLE.get(written[row], written[row])
     return written
 
 
 @functools.cache
-def _electronegativity() -> list[float]:
-    """Pauling electronegativity by atomic number; infinite where none is defined, so that such elements come last."""
+def _writing_order() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """By atomic number: rank in a formula, and the Pauling electronegativity that decides it, then the symbol.
+
+    The electronegativity is infinite where none is defined, so that such elements come last.
+    """
     values = element_table().columns(("pauling_electronegativity",))[:, 0]
-    return np.where(np.isnan(values), np.inf, values).tolist()
+    values = np.where(np.isnan(values), np.inf, values)
+    return np.argsort(np.lexsort((np.array(SYMBOLS[: len(values)]), values))), values
+
+
+def _whole(amount: float) -> str:
+    return "" if amount == 1 else str(int(amount))
 
 
 @functools.lru_cache(maxsize=100_000)
 def _decimal(amount: float) -> str:
     """Six significant digits, never with an exponent, which a formula cannot hold."""
     return np.format_float_positional(amount, precision=6, fractional=False, trim="-")
-
-
-def _writing_order(elements: bytes) -> tuple[tuple[tuple[int, str], ...], bool]:
-    """Positions and symbols in order of electronegativity, and whether the last two may form a group."""
-    electronegativity = _electronegativity()
-    keyed = sorted((electronegativity[z], SYMBOLS[z], k) for k, z in enumerate(elements))
-    grouped = len(keyed) >= 3 and keyed[-1][0] - keyed[-2][0] < 1.65
-    return tuple((k, symbol) for _, symbol, k in keyed), grouped
-
-
-def _spell_whole(order: tuple[tuple[int, str], ...], amounts: list[int], grouped: bool) -> str:
-    parts = [symbol if amount == 1 else f"{symbol}{amount}" for (_, symbol), amount in zip(order, amounts, strict=True)]
-    if grouped and (factor := math.gcd(amounts[-1], amounts[-2])) > 1:
-        pair = [(0, order[-2][1]), (1, order[-1][1])]
-        inner = _spell_whole(tuple(pair), [amounts[-2] // factor, amounts[-1] // factor], grouped=False)
-        parts[-2:] = [f"({inner}){factor}"]
-    return "".join(parts)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from matloop.data.batch import Intake
+
+Recipe = Callable[[], Intake]
+"""A batch that is still to be made; travels to whatever process makes it."""
 
 
 @runtime_checkable
@@ -28,4 +31,13 @@ class Source(Protocol):
         Every candidate has the columns ``origin`` (where it comes from, for people) and ``known`` (whether it is a
         compound already known).
         """
+        ...
+
+
+@runtime_checkable
+class Generator(Source, Protocol):
+    """A source that computes its candidates, so that any process can make any batch of them."""
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """What :meth:`intakes` streams, batch by batch, with the costly part still to be done."""
         ...

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 _NEIGHBOURS = 5
 _EXTRAPOLATED = 0.01  # importance of the features that may lie beyond the training rows
 _SHORTLIST = 16
-_CHUNK = 4096
+_CHUNK = 512  # so that the estimates of a chunk stay in cache
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,40 @@ def _mean_nearest(
     """Mean distance to the nearest points; where rows are the points, those of the row's own group do not count.
 
     A matrix product finds a few near points; its last digits depend on how many rows it is given, so their distances
-    are then summed row by row.
+    are then summed one by one.
     """
-    shortlist = min(_SHORTLIST, len(points))
-    squared_points = np.einsum("ij,ij->i", points, points)
+    squared, doubled = np.einsum("ij,ij->i", points, points), np.ascontiguousarray(-2 * points.T)
+    estimates = np.empty((min(_CHUNK, len(rows)), len(points)), np.float32)
     means = np.empty(len(rows))
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
-        estimate = squared_points - 2 * (chunk @ points.T)
+        estimate = np.matmul(chunk, doubled, out=estimates[: len(chunk)])
+        estimate += squared
         if groups is not None:
             estimate[groups[start : start + _CHUNK, None] == groups] = np.inf
-        near = np.argpartition(estimate, shortlist - 1, axis=1)[:, :shortlist]
-        squared = ((chunk[:, None] - points[near]) ** 2).sum(axis=2)
-        squared[np.isinf(np.take_along_axis(estimate, near, axis=1))] = np.inf
-        means[start : start + _CHUNK] = np.sqrt(np.sort(squared, axis=1)[:, :_NEIGHBOURS]).mean(axis=1)
+        _mean_of_nearest(estimate, chunk, points, means[start : start + _CHUNK])
     return means
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean_of_nearest(estimate, rows, points, means):  # type: ignore[no-untyped-def]
+    """Mean exact distance of each row to the nearest of the points whose estimate is smallest; infinite ones too."""
+    wanted, kept = min(_NEIGHBOURS, len(points)), min(_SHORTLIST, len(points))
+    near, nearest, squared = np.empty(kept, np.int64), np.empty(kept, np.float32), np.empty(kept)
+    for i in range(len(rows)):
+        held = 0
+        for j in range(len(points)):
+            if held == kept and not estimate[i, j] < nearest[kept - 1]:
+                continue
+            at = min(held, kept - 1)
+            held = at + 1
+            while at > 0 and nearest[at - 1] > estimate[i, j]:
+                near[at], nearest[at] = near[at - 1], nearest[at - 1]
+                at -= 1
+            near[at], nearest[at] = j, estimate[i, j]
+        for k in range(kept):
+            squared[k] = np.inf if np.isinf(nearest[k]) else 0.0
+            for column in range(rows.shape[1]):
+                squared[k] += (np.float64(rows[i, column]) - np.float64(points[near[k], column])) ** 2
+        squared.sort()
+        means[i] = np.sqrt(squared[:wanted]).mean()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numba
@@ -19,7 +19,8 @@ from matloop.data.batch import Intake
 from matloop.data.composition import Compositions
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import GeneratorError, unknown_name
-from matloop.data.generators.pools import composition_batch, element_pool, require_whole
+from matloop.data.generators.pools import composition_intake, element_pool, require_whole
+from matloop.data.source import Recipe
 
 MOST_STEPS = 1000
 _MOST_COUNTED = 2**62
@@ -134,9 +135,13 @@ class AlloyGrid:
 
         Sorted by the fraction of the lightest element, then of the next.
         """
+        return (recipe() for recipe in self.recipes(size))
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """The batches of :meth:`intakes`, still to be made."""
         names = ", ".join(SYMBOLS[z] for z in self.pool)
         for compositions in self.compositions(size):
-            yield Intake(composition_batch(compositions, origin=f"grid of {names} in steps of 1/{self.steps}"), [])
+            yield partial(composition_intake, compositions, f"grid of {names} in steps of 1/{self.steps}")
 
 
 def _fraction(what: str, value: float | str) -> Fraction:

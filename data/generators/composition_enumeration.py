@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from matloop.data.charge_balance import ORDER_TOLERANCE, element_roles, metal_ki
 from matloop.data.composition import Compositions
 from matloop.data.errors import GeneratorError
 from matloop.data.generators.neutral_search import search
-from matloop.data.generators.pools import composition_batch, element_pool, require_whole
+from matloop.data.generators.pools import composition_intake, element_pool, require_whole
+from matloop.data.source import Recipe
 
 MOST_ELEMENTS = 5
 MOST_ATOMS_PER_ELEMENT = 12
@@ -115,9 +116,12 @@ class CompositionEnumeration:
 
     def intakes(self, size: int) -> Iterator[Intake]:
         """Batches of at most ``size`` compositions with the columns ``origin`` and ``known``."""
+        return (recipe() for recipe in self.recipes(size))
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """The batches of :meth:`intakes`, still to be made."""
         origin = f"composition of a pool of {len(self.pool)} elements, at most {self.largest} atoms of each"
-        for compositions in self.compositions(size):
-            yield Intake(composition_batch(compositions, origin=origin), [])
+        return (partial(composition_intake, compositions, origin) for compositions in self.compositions(size))
 
     def _search(
         self, combination: NDArray[np.int64], position: NDArray[np.int64], elements: NDArray[np.int64], room: int

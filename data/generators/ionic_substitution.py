@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, lru_cache, partial
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -25,6 +25,7 @@ from matloop.data.errors import GeneratorError
 from matloop.data.known import known_composition_keys
 from matloop.data.materials import load_materials
 from matloop.data.oxidation import Ions, assign_ions, load_ions
+from matloop.data.source import Recipe
 
 _PART = 100_000
 
@@ -97,6 +98,10 @@ class IonicSubstitution:
             )
         self.limit, self.min_probability, self.max_sites = limit, min_probability, max_sites
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The settings alone: on its way to another process the plan would weigh too much."""
+        return {"limit": self.limit, "min_probability": self.min_probability, "max_sites": self.max_sites}
+
     @cached_property
     def parents(self) -> Parents:
         """The packaged crystals that are no further than 1 eV/atom above the hull and have an ionic assignment."""
@@ -142,13 +147,16 @@ class IonicSubstitution:
         Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability``,
         ``space_group_number`` (the parent's) and ``known``.
         """
-        ions = load_ions()
+        return (recipe() for recipe in self.recipes(size))
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """The batches of :meth:`intakes`, still to be made."""
         for start in range(0, self.count(), size):
             rows = np.arange(start, min(start + size, self.count()))
-            yield Intake(self._materialise(self.plan.take(rows), ions), [])
+            yield partial(self._made, self.plan.take(rows))
 
-    def _materialise(self, part: Plan, ions: Ions) -> CandidateBatch:
-        parents = self.parents
+    def _made(self, part: Plan) -> Intake:
+        parents, ions = self.parents, load_ions()
         family = parents.batch.crystals
         assert family is not None  # packaged crystals all have cells
         base = family.take(part.parents)
@@ -162,7 +170,7 @@ class IonicSubstitution:
             base.lattice * scale[:, None, None], base.offsets, ions.elements[part.ions][slots], base.frac_coords
         )
         parent_ids = parents.batch.table.column("material_id").take(part.parents)
-        return CandidateBatch.from_crystals(
+        batch = CandidateBatch.from_crystals(
             crystals,
             origin=_describe(part, parents, parent_ids.to_pylist(), ions),
             parent_id=parent_ids,
@@ -170,8 +178,10 @@ class IonicSubstitution:
             space_group_number=parents.batch.table.column("space_group_number").take(part.parents),
             known=part.known,
         )
+        return Intake(batch, [])
 
 
+@lru_cache(maxsize=2)
 def _parents(max_sites: int) -> Parents:
     materials = load_materials()
     crystals = materials.crystals

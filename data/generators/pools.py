@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.composition import Compositions, composition_keys
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
@@ -51,6 +51,11 @@ def require_whole(what: str, value: Any, *, least: int, most: int | None = None)
         allowed = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
         raise GeneratorError(f"{what}={value!r}", allowed)
     return value
+
+
+def composition_intake(compositions: Compositions, origin: str) -> Intake:
+    """What a generator of compositions streams: all of them are candidates."""
+    return Intake(composition_batch(compositions, origin=origin), [])
 
 
 def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]) -> CandidateBatch:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from matloop.data.generators.pools import element_pool, require_whole
 from matloop.data.identity import text_id
 from matloop.data.known import known_composition_keys
 from matloop.data.oxidation import assign_ions, load_ions
+from matloop.data.source import Recipe
 
 MOST_ASSIGNMENTS = 100_000_000  # of one prototype; beyond it the check of each takes minutes
 _ROLES = "ABCDE"
@@ -174,6 +175,10 @@ class PrototypeDecoration:
         Columns: ``origin`` (prototype and elements), ``prototype`` (AFLOW label), ``space_group_number`` (the
         prototype's) and ``known``. Crystals whose atoms would lie too close are refused.
         """
+        return (recipe() for recipe in self.recipes(size))
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """The batches of :meth:`intakes`, still to be made."""
         waiting: list[Decorations] = []
         held = 0
         for part in self.plan:
@@ -183,10 +188,10 @@ class PrototypeDecoration:
                 start, held = start + len(piece), held + len(piece)
                 waiting.append(Decorations(part.prototype, piece))
                 if held == size:
-                    yield _intake(waiting)
+                    yield partial(_intake, waiting)
                     waiting, held = [], 0
         if held:
-            yield _intake(waiting)
+            yield partial(_intake, waiting)
 
 
 def _names(prototype: Prototype) -> set[str]:

@@ -1,24 +1,33 @@
 """Candidates on their way into a run: taken from the sources once, freed of repeats, and kept in files.
 
 From then on a run needs its sources no more: it goes on from these files, whatever became of a folder or a database.
+What a source computes is made and written by the workers: one process could not keep many of them busy.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
 from matloop.data.batch import Intake, Refused
 from matloop.data.errors import RunChangedError
-from matloop.data.intake_file import write_intake
+from matloop.data.intake_file import read_intake, write_intake
 from matloop.data.manifest import Manifest, key_of, sha256_of
 from matloop.data.registry import SOURCES, lookup
+from matloop.data.run_store import RunDirectory
 from matloop.data.seen_ids import SeenIds
+from matloop.data.source import Generator, Recipe, Source
 from matloop.screening.campaign import Campaign, Entries
 from matloop.workflows.outcomes import DUPLICATE
+from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.run_identity import code_key, input_files
 
@@ -89,49 +98,138 @@ class CandidateParts:
         if parts is not None:
             yield from parts
             return
-        before = _written(manifest)
         index = rows = 0
         seen = SeenIds()
         for source in self._sources:
-            for intake in source.intakes(self.partition_rows):
-                line = _kept(engine, index, _without_repeats(intake, seen), before.get(index))
+            take = _made_by_workers if isinstance(source, Generator) else _read_here
+            for line in take(engine, source, self.partition_rows, first=index, seen=seen):
                 rows, index = rows + line["rows"], index + 1
                 yield _part(manifest, line)
         manifest.append("candidates_end", partitions=index, rows=rows, announced=self.announced, inputs=key)
 
 
+@dataclass(frozen=True)
+class Written:
+    """Candidates of one partition that are in their files.
+
+    Attributes:
+        index: Number of the partition.
+        ids: Of the candidates.
+        refused: Ids of the rows that are none.
+        files: sha256 by path in the run directory.
+    """
+
+    index: int
+    ids: list[str]
+    refused: list[str]
+    files: dict[str, str]
+
+
+def make(call: tuple[Path, int, Recipe]) -> Written:
+    """What a worker does with a partition of candidates that nobody has made yet."""
+    folder, index, recipe = call
+    return _written(RunDirectory(folder), index, recipe())
+
+
 def parts_taken_in(manifest: Manifest) -> list[CandidatePart] | None:
     """All candidates of a run; None if they are not all there, or a file is not what it was."""
-    lines = list(_written(manifest).values())
+    lines = list(_lines(manifest).values())
     if not manifest.of_kind("candidates_end") or not all(map(manifest.is_sound, lines)):
         return None
     return [_part(manifest, line) for line in lines]
 
 
-def _written(manifest: Manifest) -> dict[int, dict[str, Any]]:
+def _lines(manifest: Manifest) -> dict[int, dict[str, Any]]:
     """The line of each partition by its number; a file that was damaged and written again has several lines."""
     return {line["index"]: line for line in manifest.of_kind("candidates")}
 
 
-def _kept(engine: Engine, index: int, intake: Intake, before: dict[str, Any] | None) -> dict[str, Any]:
-    """The line of one partition of candidates, written now or before."""
-    content = key_of(ids=intake.batch.ids, refused=[row.candidate_id for row in intake.refused])
-    if before is not None and before["content"] != content:
+def _read_here(engine: Engine, source: Source, size: int, *, first: int, seen: SeenIds) -> Iterator[dict[str, Any]]:
+    """The line of each partition of a source that only this process can read, such as a folder."""
+    before = _lines(engine.manifest)
+    for index, intake in enumerate(source.intakes(size), first):
+        fresh = _without_repeats(intake, seen.add(intake.batch.ids))
+        _check_same(before.get(index), index, fresh.batch.ids, [row.candidate_id for row in fresh.refused])
+        if _is_sound(engine, before.get(index)):
+            yield before[index]
+        else:
+            yield _kept(engine, _written(engine.run, index, fresh))
+
+
+def _made_by_workers(
+    engine: Engine, source: Generator, size: int, *, first: int, seen: SeenIds
+) -> Iterator[dict[str, Any]]:
+    """The line of each partition of a source that any process can compute; in order, though they are made in any."""
+    before, ready, index = _lines(engine.manifest), dict[int, Written | None](), first
+
+    def to_make() -> Iterator[tuple[Path, int, Recipe]]:
+        for number, recipe in enumerate(source.recipes(size), first):
+            if _is_sound(engine, before.get(number)):
+                ready[number] = None
+            else:
+                yield engine.run.folder.resolve(), number, recipe
+
+    for answered in itertools.chain(engine.answers(make, to_make(), in_flight=engine.in_flight), [None]):
+        if answered is not None:
+            # Nothing foreign is read here, so what ended the worker was another task of it.
+            died = isinstance(answered.answer, Died)
+            ready[answered.call[1]] = make(answered.call) if died else answered.answer
+        while index in ready:
+            made = ready.pop(index)
+            if made is None:
+                seen.add(_ids_in(engine.run.candidate_part(index)))
+                yield before[index]
+            else:
+                yield _freed_of_repeats(engine, made, before.get(index), seen)
+            index += 1
+
+
+def _freed_of_repeats(engine: Engine, made: Written, before: dict[str, Any] | None, seen: SeenIds) -> dict[str, Any]:
+    """The line of a partition that was written before it was known which of its candidates had come already."""
+    new = seen.add(made.ids)
+    if not new.all():
+        intake = _without_repeats(read_intake(engine.run.candidate_part(made.index)), new)
+        made = _written(engine.run, made.index, intake)
+    _check_same(before, made.index, made.ids, made.refused)
+    return _kept(engine, made)
+
+
+def _written(run: RunDirectory, index: int, intake: Intake) -> Written:
+    paths = write_intake(run.candidate_part(index), intake)
+    files = {path.relative_to(run.folder).as_posix(): sha256_of(path) for path in paths}
+    return Written(index, intake.batch.ids, [row.candidate_id for row in intake.refused], files)
+
+
+def _kept(engine: Engine, made: Written) -> dict[str, Any]:
+    """The line of a partition, from now on in the manifest."""
+    engine.alive()
+    engine.manifest.append(
+        "candidates", index=made.index, rows=len(made.ids) + len(made.refused),
+        content=key_of(ids=made.ids, refused=made.refused), files=made.files,
+    )  # fmt: skip
+    return engine.manifest.lines[-1]
+
+
+def _check_same(before: dict[str, Any] | None, index: int, ids: list[str], refused: list[str]) -> None:
+    if before is not None and before["content"] != key_of(ids=ids, refused=refused):
         raise RunChangedError(
             f"the sources give other candidates than when the run began, first in partition {index}",
             "the same files and settings", "restore them, or start again with another --output",
         )  # fmt: skip
-    if before is not None:
-        if engine.manifest.is_sound(before):
-            return before
+
+
+def _is_sound(engine: Engine, before: dict[str, Any] | None) -> bool:
+    """Whether a partition was written before and is what it was."""
+    if before is None:
+        return False
+    if not engine.manifest.is_sound(before):
         engine.event("damaged", f"{', '.join(before['files'])}: taken in again")
-    files = write_intake(engine.run.candidate_part(index), intake)
-    engine.alive()
-    engine.manifest.append(
-        "candidates", index=index, rows=len(intake.batch) + len(intake.refused), content=content,
-        files={path.relative_to(engine.run.folder).as_posix(): sha256_of(path) for path in files},
-    )  # fmt: skip
-    return engine.manifest.lines[-1]
+        return False
+    return True
+
+
+def _ids_in(path: Path) -> list[str]:
+    return pq.read_table(path, columns=["candidate_id"])["candidate_id"].to_pylist()
 
 
 def _taken_over(engine: Engine, key: str) -> bool:
@@ -140,7 +238,7 @@ def _taken_over(engine: Engine, key: str) -> bool:
     ends = [] if earlier is None else [end for end in earlier.of_kind("candidates_end") if end["inputs"] == key]
     if earlier is None or not ends:
         return False
-    lines = _written(earlier).values()
+    lines = _lines(earlier).values()
     if not all(earlier.is_sound(line) for line in lines):
         return False
     for line in lines:
@@ -155,13 +253,11 @@ def _part(manifest: Manifest, line: dict[str, Any]) -> CandidatePart:
     return CandidatePart(line["index"], path, line["rows"], key_of(files=line["files"]))
 
 
-def _without_repeats(intake: Intake, seen: SeenIds) -> Intake:
+def _without_repeats(intake: Intake, new: NDArray[np.bool_]) -> Intake:
     """Candidates that came before are taken out and told among the refused."""
-    ids = intake.batch.ids
-    new = seen.add(ids)
     if new.all():
         return intake
-    formulas, origins = intake.batch.formulas, intake.batch.table["origin"].to_pylist()
+    ids, formulas, origins = intake.batch.ids, intake.batch.formulas, intake.batch.table["origin"].to_pylist()
     repeats = [
         Refused(row, ids[row], formulas[row], DUPLICATE, str(origins[row])) for row in (~new).nonzero()[0].tolist()
     ]

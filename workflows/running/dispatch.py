@@ -76,7 +76,7 @@ def answers(
             call, future = open_calls.pop(key)
             yield Answered(call, _answer(future, function))
     finally:
-        if open_calls:
+        if open_calls and client.status == "running":  # a caller may stop listening after the client was closed
             client.cancel([future for _, future in open_calls.values()], force=True)
 
 

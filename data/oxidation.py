@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import json
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numba
@@ -14,6 +17,7 @@ from matloop.data.composition import Compositions
 from matloop.data.elements import SYMBOLS, element_table
 
 MOST_ELEMENTS = 6
+_NEVER_OBSERVED = -5.0  # weight of pairs that are not in the table
 
 
 class Ions(NamedTuple):
@@ -44,12 +48,19 @@ class Ions(NamedTuple):
 
 @functools.cache
 def load_ions() -> Ions:
-    """The species table; reading it through pymatgen takes about a second."""
+    """The species table, read from pymatgen's file: its own reader takes seconds."""
     from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+    from pymatgen.core import Species
 
-    published = SubstitutionProbability()
-    species = sorted(published.species, key=lambda ion: (ion.element.Z, ion.oxi_state))
-    weights = np.exp([[published.get_lambda(one, other) for other in species] for one in species])
+    beside = Path(inspect.getfile(SubstitutionProbability)).parent
+    table = json.loads((beside / "data" / "lambda.json").read_text(encoding="utf-8"))
+    table = [row for row in table if "D1+" not in row]  # deuterium
+    ions = {name: Species.from_str(name) for row in table for name in row[:2]}
+    names = sorted(ions, key=lambda name: (ions[name].element.Z, ions[name].oxi_state))
+    species, number = [ions[name] for name in names], {name: row for row, name in enumerate(names)}
+    one, other = np.array([[number[name] for name in row[:2]] for row in table]).T
+    weights = np.full((len(species), len(species)), np.exp(_NEVER_OBSERVED))
+    weights[one, other] = weights[other, one] = np.exp([row[2] for row in table])
     marginal = weights.sum(axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pymatgen warns of every ion whose ionic radius it has to replace

@@ -81,8 +81,8 @@ def growth(sizes: tuple[int, ...]) -> None:
 def workers(size: int, repeats: int) -> None:
     """Time to score candidates with two workers and with one, and in plain loops over the same stages.
 
-    Two plain loops at once tell what the machine has for two processes that do not know of each other. Times are medians
-    of runs in turn.
+    Two plain loops at once tell what the machine has for two processes that do not know of each other. Times are
+    medians of runs in turn.
     """
     campaign, seconds = campaign_of(size), {kind: list[float]() for kind in ("loop", "two loops", "1", "2")}
     with tempfile.TemporaryDirectory() as folder:

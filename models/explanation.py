@@ -8,7 +8,7 @@ Contributions are Shapley values: with the base value they add up to the predict
 - ``boosted_trees``: path-dependent TreeSHAP as LightGBM computes it, averaged over the boosters; the base value is
   their expected prediction.
 - ``stack``: a weighted mean, so that the contributions of its families are weighted likewise; only where all families
-  that have weight are trees.
+  that have weight are trees. Features that a family is not shown get nothing of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.models.ensembles import BoostedTrees, Ensemble, ExtraTrees
+from matloop.models.part_reader import PartReader
 from matloop.models.prediction import Prediction
 from matloop.models.stack import Stack
 from matloop.models.surrogate import Surrogate
@@ -60,6 +61,8 @@ def contributions(
         return _of_boosters(ensemble, values)
     if isinstance(ensemble, Stack):
         return _of_stack(ensemble, values, background)
+    if isinstance(ensemble, PartReader):
+        return _of_part(ensemble, values, background)
     return None
 
 
@@ -200,6 +203,17 @@ def _of_stack(ensemble: Stack, values: NDArray[np.float64], background: NDArray[
         np.sum([weight * part.values for weight, part in weighted], axis=0),
         " and ".join(sorted({part.method for _, part in weighted})),
     )
+
+
+def _of_part(
+    ensemble: PartReader, values: NDArray[np.float64], background: NDArray[np.float64]
+) -> Contributions | None:
+    part = contributions(ensemble.reader, ensemble.part(values), ensemble.part(background))
+    if part is None:
+        return None
+    everywhere = np.zeros(values.shape)
+    everywhere[:, ensemble.shown] = part.values
+    return replace(part, values=everywhere)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -26,6 +26,9 @@ class PartReader:
         columns: Ranges of columns it is shown, see :func:`check_ranges`.
         settings: Settings of the family.
 
+    Attributes:
+        shown: Which columns it is shown, shape (k,); empty before it is fitted.
+
     Raises:
         ModelError: If the columns are no list of ranges.
     """
@@ -36,7 +39,7 @@ class PartReader:
         check_ranges(columns)
         self.parameters: dict[str, Any] = {"name": name, "columns": columns, "settings": dict(settings)}
         self._ensemble: Ensemble | None = None
-        self._shown = np.empty(0, bool)
+        self.shown = np.empty(0, bool)
 
     def fit(
         self,
@@ -50,31 +53,31 @@ class PartReader:
         Raises:
             ModelError: If the columns are not all there, or the family cannot be fitted.
         """
-        self._shown = _mask(self.parameters["columns"], values.shape[1])
+        self.shown = _mask(self.parameters["columns"], values.shape[1])
         ensemble: Ensemble = lookup("model", MODELS, self.parameters["name"])(**self.parameters["settings"])
-        self._ensemble = ensemble.fit(self._part(values), target, groups=groups)
+        self._ensemble = ensemble.fit(self.part(values), target, groups=groups)
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and spread of the family, each (n,), from features with all columns, (n, k)."""
-        ensemble = self._fitted()
-        if values.shape[1] != len(self._shown):
-            raise ModelError(f"{values.shape[1]} features", f"the {len(self._shown)} it was fitted on")
-        return ensemble.predict(self._part(values))
+        ensemble = self.reader
+        if values.shape[1] != len(self.shown):
+            raise ModelError(f"{values.shape[1]} features", f"the {len(self.shown)} it was fitted on")
+        return ensemble.predict(self.part(values))
 
     def importances(self) -> NDArray[np.float64]:
         """Those of the family, zero for columns it is not shown, shape (k,), sums to 1."""
-        inside = self._fitted().importances()
-        shares = np.zeros(len(self._shown))
-        shares[self._shown] = inside
+        inside = self.reader.importances()
+        shares = np.zeros(len(self.shown))
+        shares[self.shown] = inside
         return shares
 
     def save(self, folder: Path) -> None:
         """Write ``part_reader.json`` and the family into a folder of its own."""
-        ensemble, inside = self._fitted(), folder / "family"
+        ensemble, inside = self.reader, folder / "family"
         inside.mkdir()
         ensemble.save(inside)
-        content = {"parameters": self.parameters, "features": len(self._shown)}
+        content = {"parameters": self.parameters, "features": len(self.shown)}
         (folder / _FILE).write_text(json.dumps(content))
 
     @classmethod
@@ -82,14 +85,21 @@ class PartReader:
         """Read what :meth:`save` wrote."""
         content = json.loads((folder / _FILE).read_text())
         reader = cls(**content["parameters"])
-        reader._shown = _mask(reader.parameters["columns"], content["features"])
+        reader.shown = _mask(reader.parameters["columns"], content["features"])
         reader._ensemble = lookup("model", MODELS, reader.parameters["name"]).load(folder / "family")
         return reader
 
-    def _part(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.compress(self._shown, values, axis=1)
+    def part(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns that are shown of features with all columns, (n, k)."""
+        return np.compress(self.shown, values, axis=1)
 
-    def _fitted(self) -> Ensemble:
+    @property
+    def reader(self) -> Ensemble:
+        """The family that is shown them.
+
+        Raises:
+            ModelError: If it was never fitted.
+        """
         if self._ensemble is None:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
         return self._ensemble

@@ -30,15 +30,19 @@ class Pace:
         worker_memory: Of the largest worker, in bytes; 0 if there is none.
     """
 
-    def __init__(self, step: str = "", total: int = 0, *, done: int = 0) -> None:
-        self.step, self.total, self.done, self.note = step, total, done, ""
+    def __init__(self, step: str = "", total: int = 0) -> None:
+        self.step, self.total, self.done, self.note = step, total, 0, ""
         self.reasons: Sequence[Reason] = ()
         self.driver_memory = self.worker_memory = self._reported_memory = 0
-        self._samples = deque([(time.monotonic(), done)])
+        self._samples = deque([(time.monotonic(), 0)])
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason], worker_memory: int) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason], worker_memory: int, earlier: bool = False
+    ) -> None:
         """Take in what a progress is told."""
         self.done, self.note = self.done + units, note
+        if earlier:
+            self._samples = deque((then, done + units) for then, done in self._samples)
         self.reasons = reasons or self.reasons
         self._reported_memory = max(self._reported_memory, worker_memory)
         now = time.monotonic()

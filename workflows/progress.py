@@ -19,11 +19,13 @@ _LINE_REASONS, _BAR_REASONS = 3, 6
 class Progress(Protocol):
     """Told of each step of a run."""
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
-        """A step of ``total`` units begins, ``done`` of them finished by an earlier process; the one before is over."""
+    def start(self, step: str, total: int) -> None:
+        """A step of ``total`` units begins; the one before is over."""
         ...
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """So many units are done.
 
         Args:
@@ -31,6 +33,7 @@ class Progress(Protocol):
             note: What happened, for people.
             reasons: What became of all rows of the run so far; empty if that did not change.
             worker_memory: Of the largest worker, in bytes, where it is no process below this one.
+            earlier: Whether an earlier process had done them already: they are no sign of how fast it goes.
         """
         ...
 
@@ -42,10 +45,12 @@ class Progress(Protocol):
 class SilentProgress:
     """Says nothing; the default in Python."""
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         """Nothing."""
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -58,15 +63,17 @@ class Progresses:
     def __init__(self, *others: Progress) -> None:
         self._others = others
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         """Tell all of them."""
         for other in self._others:
-            other.start(step, total, done=done)
+            other.start(step, total)
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """Tell all of them."""
         for other in self._others:
-            other.advance(units, note, reasons=reasons, worker_memory=worker_memory)
+            other.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
 
     def close(self) -> None:
         """Close all of them."""
@@ -99,16 +106,18 @@ class BarProgress:
         self._live = Live(get_renderable=shown, console=console)
         self._live.start()
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         """Begin a new bar."""
         reasons = self._pace.reasons
-        self._pace = Pace(step, total, done=done)
+        self._pace = Pace(step, total)
         self._pace.reasons, self._measured = reasons, 0.0
-        self._task = self._bars.add_task(step, total=total, completed=done, figures="")
+        self._task = self._bars.add_task(step, total=total, figures="")
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """Move the bar on."""
-        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory)
+        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
         now = time.monotonic()
         if now - self._measured >= 1.0:
             self._measured = now
@@ -131,15 +140,17 @@ class LineProgress:
         self._interval, self._last = interval, 0.0
         self._pace = Pace()
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         """Begin a step."""
-        self._pace = Pace(step, total, done=done)
+        self._pace = Pace(step, total)
         self._last = time.monotonic()
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """Print a line if it is time, or the step is done."""
         pace = self._pace
-        pace.advance(units, note, reasons=reasons, worker_memory=worker_memory)
+        pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
         now = time.monotonic()
         if now - self._last >= self._interval or pace.done >= pace.total:
             self._last = now
@@ -165,16 +176,18 @@ class FileProgress:
         self._pace = Pace()
         self._finished = False
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         """Begin a step."""
         reasons = self._pace.reasons
-        self._pace, self._finished = Pace(step, total, done=done), False
+        self._pace, self._finished = Pace(step, total), False
         self._pace.reasons = reasons
         self._write("running", "")
 
-    def advance(self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0) -> None:
+    def advance(
+        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+    ) -> None:
         """Write if it is time."""
-        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory)
+        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
         if time.monotonic() - self._last >= self._interval:
             self._write("running", note)
 

@@ -7,12 +7,13 @@ from typing import Any
 import ase.db
 import pytest
 from ase.build import bulk
+from distributed.protocol.pickle import dumps, loads
 
 from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.errors import ROW_CODES
 from matloop.data.materials import load_materials
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.source import Source
+from matloop.data.source import Generator, Source
 from matloop.data.sources.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 
 
@@ -91,6 +92,18 @@ def test_stream_is_the_same_for_any_batch_size(source: Source, whole: Intake) ->
     assert all(len(part.batch) + len(part.refused) <= size for part in parts)
     assert [row for part in parts for row in rows_of(part.batch)] == rows_of(whole.batch)
     assert [r.code for part in parts for r in part.refused] == [r.code for r in whole.refused]
+
+
+def test_recipes_make_the_same_stream_in_any_process(source: Source, whole: Intake) -> None:
+    assert isinstance(source, Generator) == (".generators." in type(source).__module__)
+    if not isinstance(source, Generator):
+        return
+    size = max(source.count() // 4, 2)
+    sent = [dumps(recipe) for recipe in source.recipes(size)]
+    parts = [loads(recipe)() for recipe in sent[::-1]][::-1]
+    assert [row for part in parts for row in rows_of(part.batch)] == rows_of(whole.batch)
+    assert [r.code for part in parts for r in part.refused] == [r.code for r in whole.refused]
+    assert sum(map(len, sent)) < 1000 * source.count() + 20_000 * len(sent)  # a recipe is not the candidates
 
 
 def test_candidates_are_sound_and_say_where_they_come_from(whole: Intake) -> None:

@@ -104,10 +104,19 @@ def test_attention_reads_fractions_from_behind_the_columns_of_others() -> None:
     np.testing.assert_array_equal(np.stack(stack.predict(values[5:7])), np.stack(stack.predict(values))[:, 5:7])
 
 
-def test_trees_that_read_parts_get_no_contributions_of_wrong_columns() -> None:
-    trees = {"trees": 3, "columns": [[0, 2]]}
-    stack = Stack(families=[{"extra_trees": trees}, {"extra_trees": {**trees, "seed": 1}}], folds=2)
-    assert contributions(stack.fit(VALUES, TARGET), VALUES, VALUES) is None
+def test_contributions_of_trees_that_read_parts_are_those_of_their_columns() -> None:
+    families = [
+        {"extra_trees": {"trees": 9, "columns": [[0, 1]]}},
+        {"boosted_trees": {"boosters": 1, "columns": [[1, 4]]}},
+    ]
+    stack = Stack(families=families, folds=2).fit(VALUES, TARGET)
+    assert min(stack.weights.values()) > 0
+    parts = contributions(stack, VALUES[:20], VALUES)
+    assert parts is not None
+    np.testing.assert_allclose(parts.base + parts.values.sum(axis=1), stack.predict(VALUES[:20])[0], rtol=1e-6)
+    assert (np.abs(parts.values).max(axis=0) > 0).tolist() == [True] * 4 + [False] * (VALUES.shape[1] - 4)
+    process = Stack(families=["extra_trees", {"gaussian_process": {"columns": [[0, 2]]}}], folds=2).fit(VALUES, TARGET)
+    assert contributions(process, VALUES[:2], VALUES) is None
 
 
 def test_stack_is_at_most_one_percent_worse_than_its_best_family() -> None:

@@ -45,7 +45,7 @@ class Told:
         self.units: list[int] = []
         self.notes: list[str] = []
 
-    def start(self, step: str, total: int, *, done: int = 0) -> None:
+    def start(self, step: str, total: int) -> None:
         self.steps.append((step, total))
         self.units.append(0)
 

@@ -103,7 +103,8 @@ def test_lines_name_the_most_frequent_reasons_and_the_memory(
 
 
 def test_the_rate_is_that_of_the_last_minute_without_what_was_done_before(clock: Clock) -> None:
-    step = Pace("scoring", 100_000, done=60_000)
+    step = Pace("scoring", 100_000)
+    step.advance(60_000, "", reasons=(), worker_memory=0, earlier=True)
     assert (step.rate, step.eta_seconds) == (0, None)
     for second in range(1, 201):
         clock.now = 100.0 + second
@@ -145,7 +146,8 @@ def test_bars_show_step_count_figures_and_reasons() -> None:
     bars.advance(2, "[bold]no markup[/bold] MAE 0.1")
     bars._live.refresh()
     assert "[bold]no markup[/bold] MAE 0.1" in text.getvalue()
-    bars.start("[i]scoring[/i]", 3, done=1)
+    bars.start("[i]scoring[/i]", 3)
+    bars.advance(1, "scored 0", earlier=True)
     time.sleep(0.01)
     bars.advance(1, "scored 1", reasons=REASONS)
     bars.close()
@@ -199,8 +201,8 @@ def test_a_file_closed_early_says_interrupted_and_a_full_disk_stops_nothing(tmp_
 
 def test_several_are_told_the_same(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     several: Progress = Progresses(LineProgress(interval=0.0), FileProgress(tmp_path, interval=0.0))
-    several.start("scoring", 10, done=2)
-    several.advance(3, "a", reasons=REASONS, worker_memory=9)
+    several.start("scoring", 10)
+    several.advance(5, "a", reasons=REASONS, worker_memory=9)
     several.close()
     assert capsys.readouterr().out.startswith("scoring: 5/10")
     assert read(tmp_path)["done"] == 5

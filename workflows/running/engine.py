@@ -182,7 +182,7 @@ class Engine:
                 continue
             if self.manifest.with_key(job.key) is not line:
                 self.manifest.append(**line)
-            self._count(job, Counter({tuple(key): n for *key, n in line["counts"]}), done)
+            self._count(job, Counter({tuple(key): n for *key, n in line["counts"]}), done, earlier=True)
 
     def _worked_on(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Finished | Died]]:
         folder = self.run.folder.resolve()
@@ -198,11 +198,11 @@ class Engine:
         )  # fmt: skip
         self._count(job, finished.counts, done)
 
-    def _count(self, job: Job, counts: OutcomeCounts, done: list[tuple[str, int]]) -> None:
+    def _count(self, job: Job, counts: OutcomeCounts, done: list[tuple[str, int]], *, earlier: bool = False) -> None:
         done.append((job.stage, job.index))
         self.counts.update(counts)
         reasons = [(*reason, n) for reason, n in self.counts.items()]
-        self.watch.advance(job.rows, f"{job.stage}, partition {job.index}", reasons=reasons)
+        self.watch.advance(job.rows, f"{job.stage}, partition {job.index}", reasons=reasons, earlier=earlier)
 
     def _isolated(self, job: Job) -> Finished:
         """Work on a partition piece by piece, nothing else beside it, until only rows that end their worker fail."""

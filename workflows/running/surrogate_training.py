@@ -35,7 +35,7 @@ def train(engine: Engine, campaign: Campaign) -> Ranges:
             continue
         if engine.manifest.with_key(line["key"]) is not line:
             engine.manifest.append(**line)
-        engine.watch.advance(1, _told(one, _card(one)))
+        engine.watch.advance(1, _told(one, _card(one)), earlier=True)
     for answered in engine.answers(train_anew, missing, in_flight=max(len(missing), 1)):
         one = answered.call
         died = isinstance(answered.answer, Died)

@@ -56,7 +56,8 @@ def run(finished: ScreeningRun, tmp_path: Path) -> Path:
 
 def tell(folder: Path, state: str, message: str = "", **changes: Any) -> None:
     told = FileProgress(folder)
-    told.start("scoring candidates", 2300, done=500)
+    told.start("scoring candidates", 2300)
+    told.advance(500, "")
     told.finish(state, message)
     path = folder / "progress.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

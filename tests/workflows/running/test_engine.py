@@ -1,6 +1,5 @@
 """Partitions are finished once each, in any order; rows that end their worker are found and only they are lost."""
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -19,25 +18,19 @@ from matloop.data.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import LockLostError, RunError
 from matloop.data.intake_file import write_intake
 from matloop.data.manifest import Manifest, key_of
-from matloop.data.run_store import RunDirectory
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.outcomes import QUARANTINED, REJECTED, SCORED
-from matloop.workflows.progress import SilentProgress
 from matloop.workflows.running import engine as module
-from matloop.workflows.running.dispatch import Answered, Died
 from matloop.workflows.running.engine import Engine, Job
 from matloop.workflows.stages import ScoringTask, lost_partition
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
+from tests.workflows.running.engines import Poison, engine_in, inline
 
 LOST = (QUARANTINED, "features", "E-GUARD-CRASH")
 METALS = "Li Na K Rb Cs Be Mg Ca Sr Ba Al Ga In Sc Y La Ti Zr Hf V Nb Ta Cr Mo W Mn Fe Co Ni Cu Ag Zn".split()
 ANIONS = "O S Se Te F Cl Br I N P".split()
 FORMULAS = batch_of(*(f"{metal}{anion}{n}" for n in (1, 2) for anion in ANIONS for metal in METALS)).formulas
-
-
-class Poison(Exception):
-    """In place of the death of a worker, where work is done in this process."""
 
 
 def scoring(die: Callable[[], None], poison: Iterable[str] = (), log: Path | None = None) -> Callable[[Intake], Any]:
@@ -90,28 +83,6 @@ def fail() -> None:
     raise Poison
 
 
-def inline(seed: int = 0) -> Callable[..., Iterator[Answered[Any]]]:
-    """Work in this process; which of the open calls is answered next is left to chance."""
-
-    def answers(
-        client: object, function: Callable[..., Any], calls: Iterable[Any], *, in_flight: int, patience: float
-    ) -> Iterator[Answered[Any]]:
-        chance, waiting, open_calls = random.Random(seed), iter(calls), list[Any]()
-        while True:
-            while len(open_calls) < in_flight and (call := next(waiting, None)) is not None:
-                open_calls.append(call)
-            if not open_calls:
-                return
-            call = open_calls.pop(chance.randrange(len(open_calls)))
-            try:
-                answer = function(call)
-            except Poison:
-                answer = Died()
-            yield Answered(call, answer)
-
-    return answers
-
-
 @pytest.fixture
 def here() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -138,12 +109,6 @@ def jobs(
         start += size
     assert start == len(batch)
     return made
-
-
-def engine_in(folder: Path, client: Any = None, **changes: Any) -> Engine:
-    """An engine in a run directory that may be there already."""
-    run = RunDirectory(folder) if folder.exists() else RunDirectory.create(folder, "unused")
-    return Engine(client, run, Manifest(run.folder), SilentProgress(), **{"in_flight": 3, **changes})
 
 
 def told(engine: Engine) -> dict[str, tuple[str, str, str]]:

@@ -1,0 +1,44 @@
+"""Engines whose work is done in this process, and their workers' deaths with it."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from matloop.data.manifest import Manifest
+from matloop.data.run_store import RunDirectory
+from matloop.workflows.progress import SilentProgress
+from matloop.workflows.running.dispatch import Answered, Died
+from matloop.workflows.running.engine import Engine
+
+
+class Poison(Exception):
+    """In place of the death of a worker, where work is done in this process."""
+
+
+def inline(seed: int = 0) -> Callable[..., Iterator[Answered[Any]]]:
+    """Work in this process; which of the open calls is answered next is left to chance."""
+
+    def answers(
+        client: object, function: Callable[..., Any], calls: Iterable[Any], *, in_flight: int, patience: float
+    ) -> Iterator[Answered[Any]]:
+        chance, waiting, open_calls = random.Random(seed), iter(calls), list[Any]()
+        while True:
+            while len(open_calls) < in_flight and (call := next(waiting, None)) is not None:
+                open_calls.append(call)
+            if not open_calls:
+                return
+            call = open_calls.pop(chance.randrange(len(open_calls)))
+            try:
+                answer = function(call)
+            except Poison:
+                answer = Died()
+            yield Answered(call, answer)
+
+    return answers
+
+
+def engine_in(folder: Path, client: Any = None, **changes: Any) -> Engine:
+    """An engine in a run directory that may be there already."""
+    run = RunDirectory(folder) if folder.exists() else RunDirectory.create(folder, "unused")
+    return Engine(client, run, Manifest(run.folder), SilentProgress(), **{"in_flight": 3, **changes})

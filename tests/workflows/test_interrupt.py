@@ -30,22 +30,37 @@ SECONDS = 15.0
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    """A run that is training its surrogates, with its worker processes."""
+def starting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that is starting its worker processes."""
     (tmp_path / "long.yaml").write_text(CAMPAIGN)
     arguments = [COMMAND, "screen", "long.yaml", "--output", "run"]
     run = subprocess.Popen(
         arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        assert until(lambda: run.poll() is not None or len(workers_of(run)) == 2, 60)
-        time.sleep(1.5)  # into the training
-        assert run.poll() is None
-        yield run, psutil.Process(run.pid).children(recursive=True)
+        assert until(lambda: run.poll() is not None or len(workers_of(run)) > 0, 60, pause=0.01)
+        yield run
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
+
+
+@pytest.fixture
+def running(starting: subprocess.Popen[str]) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A run that is training its surrogates, with its worker processes."""
+    assert until(lambda: starting.poll() is not None or len(workers_of(starting)) == 2, 60)
+    time.sleep(1.5)  # into the training
+    assert starting.poll() is None
+    return starting, psutil.Process(starting.pid).children(recursive=True)
+
+
+def test_ctrl_c_before_the_workers_are_there(starting: subprocess.Popen[str]) -> None:
+    processes = psutil.Process(starting.pid).children(recursive=True)
+    os.killpg(starting.pid, signal.SIGINT)
+    _, err = starting.communicate(timeout=4 * SECONDS)
+    assert (starting.returncode, err) == (4, "matloop: interrupted; go on with: matloop resume run\n")
+    assert until(lambda: gone(processes), 5)
 
 
 def test_ctrl_c(running: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path) -> None:

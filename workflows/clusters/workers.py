@@ -9,8 +9,10 @@ import contextlib
 import json
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -146,30 +148,56 @@ def local_workers(count: int) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    with dask.config.set(_LOCAL_SETTINGS):
-        try:
-            cluster = LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                # The scheduler's HTTP server cannot be left out; it serves nothing, on a free port of the loopback.
-                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                memory_limit=None,
-                silence_logs=logging.CRITICAL,
-            )
-        except (OSError, TimeoutError, RuntimeError) as error:
-            raise WorkersLostError(f"no workers started: {error}", "free memory and loopback networking") from error
-        with cluster, Client(cluster, set_as_default=False) as client:
+    with dask.config.set(_LOCAL_SETTINGS), contextlib.ExitStack() as stack:
+        with interrupts_held_back():
+            try:
+                cluster = LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # The scheduler's HTTP server cannot be left out; it serves nothing, on a free port of the loopback.
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    memory_limit=None,
+                    silence_logs=logging.CRITICAL,
+                )
+            except (OSError, TimeoutError, RuntimeError) as error:
+                raise WorkersLostError(f"no workers started: {error}", "free memory and loopback networking") from error
+            stack.callback(_close, cluster)
+            client = Client(cluster, set_as_default=False)
+            stack.callback(_close, client)
             client.wait_for_workers(count, timeout=START_TIMEOUT)
-            client.run(_ignore_interrupts)
-            yield client
+        yield client
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the driver, which gets it too, ends the workers in good order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _close(one: Any) -> None:
+    with interrupts_held_back():
+        one.close()
+
+
+@contextlib.contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the end; what is begun meanwhile, threads and processes, never gets SIGINT.
+
+    Ctrl-C reaches every process of a terminal: the driver ends its workers in good order, and a worker interrupted in
+    the middle of its start, or a scheduler in the middle of its end, would leave pages of tracebacks.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are another's business
+        yield
+        return
+    resource_tracker.ensure_running()  # where it is started later, SIGINT is let through from then on
+    held: list[int] = []
+    before = {kind: signal.signal(kind, lambda kind, _: held.append(kind)) for kind in (signal.SIGINT, signal.SIGTERM)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is passed on
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def run_bounded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from matloop.featurizers.base import Features, no_codes
 
 _DALTON_PER_CUBIC_ANGSTROM = 1.66053906660  # g/cm3, CODATA 2018
 SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance matminer's global symmetry features use
+# moyo tells how it counts operations of cells that are not primitive; without a handler that goes to the terminal.
+logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 
 class Density:
@@ -106,19 +109,27 @@ def space_group_numbers(crystals: Crystals, *, tolerance: float = SYMMETRY_TOLER
         crystals: n crystals that passed the gate :meth:`Crystals.row_codes`.
         tolerance: Symmetry tolerance in Å.
     """
-    import moyopy
-
     numbers = np.full(len(crystals), np.nan)
     for i in range(len(crystals)):
         sites = slice(crystals.offsets[i], crystals.offsets[i + 1])
-        cell = moyopy.Cell(
-            crystals.lattice[i].tolist(), crystals.frac_coords[sites].tolist(), crystals.species[sites].tolist()
-        )
-        try:
-            numbers[i] = moyopy.MoyoDataset(cell, symprec=tolerance).number
-        except ValueError:  # too large a tolerance for the cell; the row is reported, the batch goes on
-            continue
+        found = symmetry_of(crystals.lattice[i], crystals.frac_coords[sites], crystals.species[sites], tolerance)
+        if found is not None:
+            numbers[i] = found.number
     return numbers
+
+
+def symmetry_of(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8], tolerance: float
+) -> Any:
+    """What moyo finds of one crystal (``moyopy.MoyoDataset``); None where the tolerance, in Å, is too large for it."""
+    import moyopy
+
+    try:
+        return moyopy.MoyoDataset(
+            moyopy.Cell(lattice.tolist(), frac_coords.tolist(), species.tolist()), symprec=tolerance
+        )
+    except ValueError:  # the row is reported, the batch goes on
+        return None
 
 
 def _crystals(batch: CandidateBatch) -> Crystals:

@@ -13,7 +13,7 @@ from matloop.data.batch import CandidateBatch, list_parts
 from matloop.data.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import Features, no_codes
-from matloop.featurizers.crystal import SYMMETRY_TOLERANCE
+from matloop.featurizers.crystal import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.featurizers.neighbours import distance_counts
 
 # As in matminer, whose ångström is the X-ray one of 1.00001495e-10 m; the Bohr radius is that of CODATA 2022.
@@ -143,15 +143,8 @@ def _orbits(batch: CandidateBatch, crystals: Crystals) -> tuple[NDArray[np.int64
 def _orbits_of(
     cell: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8]
 ) -> list[int] | None:
-    import moyopy
-
-    try:
-        found = moyopy.MoyoDataset(
-            moyopy.Cell(cell.tolist(), frac_coords.tolist(), species.tolist()), symprec=SYMMETRY_TOLERANCE
-        )
-    except ValueError:  # too large a tolerance for the cell; the row is reported, the batch goes on
-        return None
-    return list(found.orbits)
+    found = symmetry_of(cell, frac_coords, species, SYMMETRY_TOLERANCE)
+    return None if found is None else list(found.orbits)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -35,7 +35,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Generator(Source, Protocol):
+class GeneratingSource(Source, Protocol):
     """A source that computes its candidates, so that any process can make any batch of them."""
 
     def recipes(self, size: int) -> Iterator[Recipe]:

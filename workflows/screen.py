@@ -274,8 +274,9 @@ def engine_of(
 def _take_all_in(engine: Engine, candidates: CandidateParts) -> None:
     """Write all candidates, score none."""
     engine.watch.start("taking candidates in", candidates.announced)
-    for part in candidates:
-        engine.watch.advance(part.rows, f"partition {part.index}")
+    with contextlib.closing(iter(candidates)) as parts:
+        for part in parts:
+            engine.watch.advance(part.rows, f"partition {part.index}")
 
 
 def _score(engine: Engine, task: ScoringTask, candidates: CandidateParts) -> CandidateBatch:

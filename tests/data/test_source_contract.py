@@ -13,7 +13,7 @@ from matloop.data.batch import CandidateBatch, Intake
 from matloop.data.errors import ROW_CODES
 from matloop.data.materials import load_materials
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.source import Generator, Source
+from matloop.data.source import GeneratingSource, Source
 from matloop.data.sources.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 
 
@@ -95,8 +95,8 @@ def test_stream_is_the_same_for_any_batch_size(source: Source, whole: Intake) ->
 
 
 def test_recipes_make_the_same_stream_in_any_process(source: Source, whole: Intake) -> None:
-    assert isinstance(source, Generator) == (".generators." in type(source).__module__)
-    if not isinstance(source, Generator):
+    assert isinstance(source, GeneratingSource) == (".generators." in type(source).__module__)
+    if not isinstance(source, GeneratingSource):
         return
     size = max(source.count() // 4, 2)
     sent = [dumps(recipe) for recipe in source.recipes(size)]

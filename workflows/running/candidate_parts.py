@@ -7,7 +7,7 @@ What a source computes is made and written by the workers: one process could not
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from matloop.data.manifest import Manifest, key_of, sha256_of
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.run_store import RunDirectory
 from matloop.data.seen_ids import SeenIds
-from matloop.data.source import Generator, Recipe, Source
+from matloop.data.source import GeneratingSource, Recipe, Source
 from matloop.screening.campaign import Campaign, Entries
 from matloop.workflows.outcomes import DUPLICATE
 from matloop.workflows.running.dispatch import Died
@@ -78,7 +78,7 @@ class CandidateParts:
     def _sources(self) -> list[Any]:
         return sources_of(self.campaign.sources)
 
-    def __iter__(self) -> Iterator[CandidatePart]:
+    def __iter__(self) -> Generator[CandidatePart, None, None]:
         """Each partition once; those that are written already are not taken again.
 
         A run that was cut off while it took candidates in goes through its sources again up to where it was; so does
@@ -101,7 +101,7 @@ class CandidateParts:
         index = rows = 0
         seen = SeenIds()
         for source in self._sources:
-            take = _made_by_workers if isinstance(source, Generator) else _read_here
+            take = _made_by_workers if isinstance(source, GeneratingSource) else _read_here
             for line in take(engine, source, self.partition_rows, first=index, seen=seen):
                 rows, index = rows + line["rows"], index + 1
                 yield _part(manifest, line)
@@ -157,7 +157,7 @@ def _read_here(engine: Engine, source: Source, size: int, *, first: int, seen: S
 
 
 def _made_by_workers(
-    engine: Engine, source: Generator, size: int, *, first: int, seen: SeenIds
+    engine: Engine, source: GeneratingSource, size: int, *, first: int, seen: SeenIds
 ) -> Iterator[dict[str, Any]]:
     """The line of each partition of a source that any process can compute; in order, though they are made in any."""
     before, ready, index = _lines(engine.manifest), dict[int, Written | None](), first

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,12 +124,18 @@ class Engine:
         self.watch.start(label, total)
         done: list[tuple[str, int]] = []
         suspects: list[Job] = []
-        for job, answer in self._worked_on(self._unfinished(jobs, done)):
-            if isinstance(answer, Died):
-                suspects.append(job)
-                self.event("worker died", f"{job.stage}, partition {job.index}")
-            else:
-                self._record(job, answer, done)
+        worked_on = self._worked_on(self._unfinished(jobs, done))
+        try:
+            for job, answer in worked_on:
+                if isinstance(answer, Died):
+                    suspects.append(job)
+                    self.event("worker died", f"{job.stage}, partition {job.index}")
+                else:
+                    self._record(job, answer, done)
+        finally:  # what is open is dropped now, while workers can be told, and not whenever it is collected
+            for generator in (worked_on, jobs):
+                if isinstance(generator, Generator):
+                    generator.close()
         for job in suspects:
             self._record(job, self._isolated(job), done)
         return done

@@ -11,7 +11,7 @@ import pytest
 from matloop.data.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import RunChangedError
 from matloop.data.intake_file import read_intake
-from matloop.data.source import Generator, Recipe
+from matloop.data.source import GeneratingSource, Recipe
 from matloop.workflows.outcomes import DUPLICATE
 from matloop.workflows.running import candidate_parts, engine
 from matloop.workflows.running.candidate_parts import CandidateParts
@@ -84,8 +84,8 @@ def told(parts: list[Intake]) -> list[tuple[list[str], list[Refused]]]:
 def test_the_same_partitions_whoever_makes_them_in_whatever_order(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(Computed([]), Generator)
-    assert not isinstance(Listed([]), Generator)
+    assert isinstance(Computed([]), GeneratingSource)
+    assert not isinstance(Listed([]), GeneratingSource)
     halves = FORMULAS[:100], FORMULAS[100:]
     _, read = take_in(monkeypatch, tmp_path / "read", *map(Listed, halves))
     working, made = take_in(monkeypatch, tmp_path / "made", *map(Computed, halves), seed=seed)

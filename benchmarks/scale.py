@@ -74,10 +74,10 @@ def growth(sizes: tuple[int, ...]) -> None:
             f"  {driver:7.2f} GB  {worker:7.2f} GB",
             flush=True,
         )
-    rows, seconds = np.log(np.array(found)).T
     print("targets: 380,000 in at most 480 s, every process at most 2 GB, memory of the driver does not grow")
-    print(f"exponent of growth {np.polyfit(rows, seconds, 1)[0]:.2f} (target: at most 1.05)")
     if len(found) > 1:
+        rows, seconds = np.log(np.array(found)).T
+        print(f"exponent of growth {np.polyfit(rows, seconds, 1)[0]:.2f} (target: at most 1.05)")
         (small, before), (large, after) = found[0], found[-1]
         print(f"between the smallest and the largest: {(after - before) / (large - small) * 1e5:.1f} s per 100,000")
 

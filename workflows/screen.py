@@ -196,7 +196,6 @@ def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Prog
         ranked = _shortlist(engine, task, ranked, cut=cut)
         clock.lap("shortlist chosen")
         check_conservation(rows_in, engine.counts)
-        remove_drafts(run.folder)  # of workers that were killed while they wrote
         _hand_over(run, campaign, ranked)
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))

@@ -30,9 +30,15 @@ WORKER_SETTINGS: dict[str, Any] = {
     "distributed.worker.http.routes": [],
     "distributed.scheduler.http.routes": [],
     "distributed.comm.timeouts.connect": "60s",
-    # With Dask's own, workers give memory back after every array and get it anew for the next: scoring took a quarter
-    # longer.
-    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+        # With Dask's own threshold of 64 KiB, workers give memory back after every array and get it anew for the next:
+        # scoring took a quarter longer. These are the largest that glibc comes to by itself (mallopt(3)).
+        "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
+        "MALLOC_TRIM_THRESHOLD_": 64 * 2**20,
+    },
 }
 """Settings of Dask for schedulers and workers that are ours."""
 _LOCAL_SETTINGS = {

@@ -92,9 +92,9 @@ def load(wanted: tuple[Wanted, ...]) -> Compounds:
     return Compounds(features.take(rows), {name: values[rows] for name, values in truth.items()})
 
 
-def splits(count: int, compounds: int) -> Iterator[Split]:
-    """Random splits; of more than 1,087 compounds so many are drawn each time."""
-    for seed in range(count):
+def splits(count: int, compounds: int, *, first: int = 0) -> Iterator[Split]:
+    """Random splits, of seeds from ``first`` on; of more than 1,087 compounds so many are drawn each time."""
+    for seed in range(first, first + count):
         rows = np.random.default_rng(seed).permutation(compounds)[:COMPOUNDS]
         cut = round(len(rows) * TRAINING / COMPOUNDS)
         yield Split(seed, rows[:cut], rows[cut:])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +11,6 @@ from matloop.data.composition import Compositions
 from matloop.screening.chemistry import composition_distances
 
 _UNALIKE = 10.0  # steps on the Mendeleev-number axis: HfO2 is 0.7 from TiO2, NaCl is 31
-
-
-class Predictive(Protocol):
-    """What ranking needs of a prediction: probabilities, not point values."""
-
-    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
-        """Probability that each candidate's property lies in the range, nan where not predicted."""
-        ...
-
-
-def probability_of_all(
-    predictions: Mapping[str, Predictive], ranges: Mapping[str, tuple[float, float]]
-) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """Probability of meeting every target, and of each.
-
-    Targets are taken as independent given the candidate: the product of their probabilities.
-
-    Args:
-        predictions: By property.
-        ranges: Lower and upper end wanted, by property, in the property's unit.
-
-    Returns:
-        Joint probability, shape (n,), nan where any property was not predicted; and the factors by property.
-    """
-    each = {name: predictions[name].probability_between(*ends) for name, ends in ranges.items()}
-    return np.prod(list(each.values()), axis=0), each
 
 
 def ranking_order(probability: NDArray[np.float64], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,16 @@ from numpy.typing import NDArray
 from matloop.data.batch import CandidateBatch
 from matloop.data.materials import load_materials
 from matloop.data.schema import property_named
+from matloop.models.joint_probability import JointProbability
 from matloop.models.selection import AtLeast, Evidence, SelectedErrors, conformal_selection, selection_conditional
-from matloop.screening.ranking import probability_of_all
 from matloop.workflows.potential_stage import stability_of
-from matloop.workflows.stages import Ranges, ScoringTask, build_filters, features_of, surrogate_of
-
-_SHARED = 0.8
-"""Two targets are judged jointly where at least this share of the labelled rows of either has both labels."""
+from matloop.workflows.stages import (
+    ScoringTask,
+    build_filters,
+    features_of,
+    joint_probability_of,
+    surrogate_of,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Known:
         met: Whether the truth meets the target, by property: 1, 0, or nan where it is unknown, each (m,).
         stability: Of the targets that the potential judges, by property: rows, probability of meeting the target, and
             whether it is met.
+        joint: Of meeting all other targets.
     """
 
     score: NDArray[np.float64]
@@ -44,6 +49,7 @@ class Known:
     probability: Mapping[str, NDArray[np.float64]]
     met: Mapping[str, NDArray[np.float64]]
     stability: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]
+    joint: JointProbability
 
 
 def known_rows(task: ScoringTask) -> Known:
@@ -55,13 +61,14 @@ def known_rows(task: ScoringTask) -> Known:
     materials = load_materials()
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
-    score, each = probability_of_all(predictions, task.ranges)
+    score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
     for filter_ in build_filters(task.campaign):
         admitted &= filter_.judge(materials.with_columns(known=np.zeros(len(materials), bool))).keep
     if not task.campaign.shortlist.explore:
         admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
     truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
+    stability = _stability_rows(task)
     return Known(
         np.where(admitted, score, np.nan),
         {name: predictions[name].relative_error(truth[name]) for name in task.ranges},
@@ -70,7 +77,8 @@ def known_rows(task: ScoringTask) -> Known:
             name: np.where(np.isnan(truth[name]), np.nan, _inside(truth[name], *task.ranges[name]))
             for name in task.ranges
         },
-        _stability_rows(task),
+        stability,
+        joint_probability_of(task, without=stability),
     )
 
 
@@ -86,41 +94,42 @@ def _inside(values: NDArray[np.float64], lower: float, upper: float) -> NDArray[
     return np.asarray((values >= lower) & (values <= upper))
 
 
-def evidence_for(known: Known, ranked: CandidateBatch, ranges: Ranges, *, cut: float) -> list[Evidence]:
+def met_together(known: Known) -> list[dict[str, Any]]:
+    """How often targets are met together whose truth is known of the same crystals, as plain JSON values.
+
+    Each group has its ``targets``, the number of ``crystals``, how many were ``promised`` by the products of their
+    probabilities and how many ``met`` all, and the factor of the ``odds`` that follows from it.
+    """
+    return [
+        {
+            "targets": list(group.names), "crystals": group.rows, "promised": group.promised, "met": group.met,
+            "odds": group.odds,
+        }
+        for group in known.joint.groups
+        if len(group.names) > 1
+    ]  # fmt: skip
+
+
+def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Evidence]:
     """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
 
     Args:
         known: Packaged crystals predicted as new ones.
         ranked: Candidates that passed every stage.
-        ranges: Wanted range of each target.
         cut: The lowest score with which a candidate passed the last scoring stage; crystals below it do not count.
     """
     passed = known.score >= cut
     pieces = []
-    for group in _groups(known, [name for name in ranges if name not in known.stability]):
-        scores = np.prod([ranked.column(f"probability_{name}") for name in group], axis=0)
-        rows = passed & np.logical_and.reduce([np.isfinite(known.met[name]) for name in group])
-        probability = np.prod([known.probability[name] for name in group], axis=0)
-        met = np.logical_and.reduce([known.met[name] == 1 for name in group])
-        pieces.append(Evidence(probability[rows], met[rows], scores))
+    for group in known.joint.groups:
+        of_candidates = {name: ranked.column(f"probability_{name}") for name in group.names}
+        rows = passed & np.logical_and.reduce([np.isfinite(known.met[name]) for name in group.names])
+        met = np.logical_and.reduce([known.met[name] == 1 for name in group.names])
+        probability = JointProbability.of_group(group, known.probability)
+        pieces.append(Evidence(probability[rows], met[rows], JointProbability.of_group(group, of_candidates)))
     for name, (rows, probability, met) in sorted(known.stability.items()):
         counted = passed[rows]
         pieces.append(Evidence(probability[counted], met[counted], ranked.column(f"probability_{name}")))
     return pieces
-
-
-def _groups(known: Known, names: Sequence[str]) -> list[list[str]]:
-    groups: list[list[str]] = []
-    for name in names:
-        rows = np.isfinite(known.met[name])
-        for group in groups:
-            others = np.isfinite(known.met[group[0]])
-            if (rows & others).sum() >= _SHARED * max(rows.sum(), others.sum()):
-                group.append(name)
-                break
-        else:
-            groups.append([name])
-    return groups
 
 
 def expected_misses(evidence: Sequence[Evidence]) -> NDArray[np.float64]:

@@ -27,13 +27,14 @@ from matloop.models.explanation import (
     nearest_training,
     value_at_probability,
 )  # fmt: skip
+from matloop.models.joint_probability import JointProbability
 from matloop.models.prediction import Prediction, backward
 from matloop.models.surrogate import Surrogate
 from matloop.screening.campaign_file import read_campaign
 from matloop.screening.chemistry import composition_distances
 from matloop.screening.explanation import filter_margins, grouped_contributions, probability_to_be_chosen
 from matloop.workflows.outcomes import SCORED, filter_stages
-from matloop.workflows.stages import ScoringTask, build_filters, features_of, surrogate_of
+from matloop.workflows.stages import ScoringTask, build_filters, features_of, joint_probability_of, surrogate_of
 from matloop.workflows.swap_effects import one_row, swap_effects
 
 MOST_FINALISTS = 30
@@ -100,6 +101,12 @@ class _RunView:
         task = ScoringTask(campaign, run.folder.resolve(), ranges, stage)
         surrogates = {name: surrogate_of(task, name) for name in ranges}
         return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)))
+
+    @functools.cached_property
+    def joint(self) -> JointProbability:
+        """What the ranking takes the probabilities of all targets together from."""
+        by_potential = [name for name in self.surrogates if self.judged_by(name) == "potential"]
+        return joint_probability_of(self.task, without=by_potential)
 
     @functools.cached_property
     def eligible(self) -> CandidateBatch:
@@ -220,15 +227,14 @@ def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = N
     known = "expected_misses" in table.column_names
     misses = float(table["expected_misses"][row].as_py()) if known else None
     margins: dict[str, Any] = {}
+    present = {name: float(table[f"probability_{name}"][row].as_py()) for name in view.task.ranges}
     for name, ends in view.task.ranges.items():
-        present = float(table[f"probability_{name}"][row].as_py())
-        others = probability / present if present > 0 else 0.0
-        at_cut = needed / others if others > 0 else float("inf")
+        # Without a probability at the cut, no value of this target alone would do.
+        at_cut = view.joint.needed(present, name, wanted=needed) if np.isfinite(needed) else None
         value = None
-        if own is not None and view.judged_by(name) == "surrogate" and 0 < at_cut < 1:
+        if own is not None and view.judged_by(name) == "surrogate" and at_cut is not None and 0 < at_cut < 1:
             value = value_at_probability(own[name], 0, ends=ends, probability=at_cut)
-        # Above 1 no value of this target alone would do.
-        margins[name] = {"probability": present, "at_cut": at_cut if at_cut <= 1 else None, "value_at_cut": value}
+        margins[name] = {"probability": present[name], "at_cut": at_cut, "value_at_cut": value}
     return {
         "candidate_id": view.ranked.ids[row],
         "formula": view.ranked.formulas[row],

@@ -23,7 +23,15 @@ from matloop.models.relaxation import Outcome, RelaxationLimits
 from matloop.models.stability import Stability
 from matloop.screening.campaign import PotentialStage
 from matloop.workflows.outcomes import QUARANTINED, REJECTED, Outcomes
-from matloop.workflows.stages import ScoringTask, StageTables, best_rows, features_of, judge, predict
+from matloop.workflows.stages import (
+    ScoringTask,
+    StageTables,
+    best_rows,
+    features_of,
+    joint_probability_of,
+    judge,
+    predict,
+)
 
 STAGE = "potential"
 EXPLODED = "exploded in relaxation"
@@ -62,7 +70,8 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     survivors = relaxed.take(rows)
     stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
     predictions = {**predict(task, features_of(task, survivors)), **stability}
-    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome)
+    joint = joint_probability_of(task, without=stability)
+    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome, joint)
     columns["probability_before_relaxing"] = survivors.column("probability")
     columns |= _hull_columns(distances)
     told = {

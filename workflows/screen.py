@@ -23,7 +23,15 @@ from matloop.screening.campaign_file import write_campaign
 from matloop.screening.cluster_settings import LOCAL, ClusterSettings, cluster_chosen
 from matloop.screening.report.page import write_report
 from matloop.screening.shortlist import write_shortlist
-from matloop.workflows.claims import evidence_for, expected_misses, known_rows, selected_errors, selected_intervals
+from matloop.workflows.claims import (
+    Known,
+    evidence_for,
+    expected_misses,
+    known_rows,
+    met_together,
+    selected_errors,
+    selected_intervals,
+)  # fmt: skip
 from matloop.workflows.clusters.workers import workers_of
 from matloop.workflows.explaining import explain_run
 from matloop.workflows.outcomes import OutcomeCounts, check_conservation, settle
@@ -193,13 +201,15 @@ def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Prog
         if campaign.potential is not None:
             ranked = _relax(engine, task, ranked)
             clock.lap("candidates relaxed")
-        ranked = _shortlist(engine, task, ranked, cut=cut)
+        known = engine.ask(known_rows, task)
+        ranked = _shortlist(engine, task, ranked, known, cut=cut)
         clock.lap("shortlist chosen")
         check_conservation(rows_in, engine.counts)
         _hand_over(run, campaign, ranked)
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(campaign, ranges, engine.counts, rows_in=rows_in)
+        summary["met_together"] = met_together(known)
         summary |= {"seconds": clock.laps, "sessions": sessions, "workers": settings.workers}
         write_json(run.summary, summary)
         explain_run(run.folder)
@@ -319,10 +329,11 @@ def _below(task: ScoringTask) -> str:
     return f"below the {task.settings.keep:,} most probable"
 
 
-def _shortlist(engine: Engine, task: ScoringTask, ranked: CandidateBatch, *, cut: float) -> CandidateBatch:
+def _shortlist(
+    engine: Engine, task: ScoringTask, ranked: CandidateBatch, known: Known, *, cut: float
+) -> CandidateBatch:
     """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked."""
-    known = engine.ask(known_rows, task)
-    shares = expected_misses(evidence_for(known, ranked, task.ranges, cut=cut))
+    shares = expected_misses(evidence_for(known, ranked, cut=cut))
     ranked = choose(ranked.with_columns(expected_misses=shares), task.campaign, engine.counts)
     picked = ranked.column("shortlisted") > 0
     if not picked.any():

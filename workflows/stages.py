@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +22,12 @@ from matloop.data.run_store import RunDirectory
 from matloop.data.schema import property_named
 from matloop.featurizers.base import FeatureSet
 from matloop.models.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.joint_probability import JointProbability
 from matloop.models.prediction import Prediction, forward
 from matloop.models.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters import Filter
-from matloop.screening.ranking import probability_of_all, ranking_order
+from matloop.screening.ranking import ranking_order
 from matloop.screening.registry import FILTERS
 from matloop.workflows.outcomes import (
     FIRST_STAGE,
@@ -182,7 +183,7 @@ def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
     sound = np.flatnonzero(features.codes == "")
     rows = rows[sound]
     predictions = predict(task, features.take(sound))
-    columns = judge(task, rows, predictions, outcome)
+    columns = judge(task, rows, predictions, outcome, joint_probability_of(task))
     table = outcome.table(batch, rows, columns, intake.refused)
     return StageTables(table, best_rows(batch, rows, columns, outcome, keep=task.settings.keep))
 
@@ -221,8 +222,23 @@ def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
     return _surrogate(RunDirectory(task.folder).model(task.stage, name))
 
 
+def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) -> JointProbability:
+    """How the targets that surrogates of the task's stage judge are met together, worked out once per worker.
+
+    Args:
+        task: Names the stage and the ranges.
+        without: Targets that something else judges; they are independent of the others.
+    """
+    ranges = tuple((name, ends) for name, ends in task.ranges.items() if name not in without)
+    return _joint_probability(task.folder, task.stage, ranges)
+
+
 def judge(
-    task: ScoringTask, rows: NDArray[np.int64], predictions: Mapping[str, Any], outcome: Outcomes
+    task: ScoringTask,
+    rows: NDArray[np.int64],
+    predictions: Mapping[str, Any],
+    outcome: Outcomes,
+    joint: JointProbability,
 ) -> dict[str, NDArray[Any]]:
     """Settle the rows without prediction and those outside a domain, and rate the others.
 
@@ -231,6 +247,7 @@ def judge(
         rows: The rows that ``predictions`` are of.
         predictions: By property.
         outcome: Told of the rows that end here.
+        joint: Of meeting all targets.
 
     Returns:
         Columns for ``rows``: ``probability`` of meeting all targets, ``in_domain``, and for each property its
@@ -241,7 +258,7 @@ def judge(
     in_domain = np.logical_and.reduce([p.in_domain for p in predictions.values()])
     outside = (codes == "") & ~in_domain & (not task.campaign.shortlist.explore)
     outcome.set(rows[outside], REJECTED, outcome.part("domain"), OUTSIDE)
-    probability, each = probability_of_all(predictions, task.ranges)
+    probability, each = joint.probabilities(predictions, task.ranges)
     columns = {"probability": probability, "in_domain": in_domain}
     for name, prediction in predictions.items():
         known = property_named(name)
@@ -272,3 +289,11 @@ def _feature_set(stage: str) -> FeatureSet:
 @functools.lru_cache(maxsize=20)
 def _surrogate(folder: Path) -> Surrogate:
     return Surrogate.load(folder)
+
+
+@functools.lru_cache(maxsize=4)
+def _joint_probability(
+    folder: Path, stage: str, ranges: tuple[tuple[str, tuple[float, float]], ...]
+) -> JointProbability:
+    surrogates = {name: _surrogate(RunDirectory(folder).model(stage, name)) for name, _ in ranges}
+    return JointProbability.fit(surrogates, dict(ranges))

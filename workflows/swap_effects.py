@@ -11,8 +11,7 @@ from matloop.data.batch import CandidateBatch
 from matloop.models.prediction import Prediction
 from matloop.models.surrogate import Surrogate
 from matloop.screening.element_swaps import Swap, single_swaps
-from matloop.screening.ranking import probability_of_all
-from matloop.workflows.stages import ScoringTask, build_filters, features_of
+from matloop.workflows.stages import ScoringTask, build_filters, features_of, joint_probability_of
 
 
 def swap_effects(
@@ -45,7 +44,8 @@ def swap_effects(
     proposable = np.logical_and.reduce([prediction.codes == "" for prediction in after.values()])
     if not task.campaign.shortlist.explore:
         proposable &= np.logical_and.reduce([prediction.in_domain for prediction in after.values()])
-    chances = probability_of_all(before, task.ranges), probability_of_all(after, task.ranges)
+    joint = joint_probability_of(task)
+    chances = joint.probabilities(before, task.ranges), joint.probabilities(after, task.ranges)
     for name in task.ranges:
         gain = np.where(proposable, chances[1][1][name] - chances[0][1][name][0], -np.inf)
         pick = int(gain.argmax())

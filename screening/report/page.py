@@ -18,7 +18,7 @@ from matloop.screening.report.figures import coverage_figure, distribution_figur
 from matloop.screening.report.files import RunFiles, numbers, read_run
 from matloop.screening.report.sources import sources_of
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
-from matloop.screening.report.tables import LAPS, ranked_table, run_funnel, run_headline, target_words
+from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
 from matloop.screening.report.text import OUTCOMES, finalize, number, percent
 
 _HERE = Path(__file__).parent
@@ -55,6 +55,7 @@ def render_report(run: RunFiles) -> str:
         title=run.campaign.title or run.campaign.name,
         headline=run_headline(run),
         targets=target_words(run),
+        met_together=met_together(run),
         expected_hits=float(np.nansum(numbers(run.shortlisted, "probability"))),
         strips=drawn,
         cards=chosen,

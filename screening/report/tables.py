@@ -105,6 +105,25 @@ def target_words(run: RunFiles) -> list[TargetWords]:
     return found
 
 
+def met_together(run: RunFiles) -> list[Words]:
+    """Of targets whose truth is known of the same crystals: how often they are met together, and what follows."""
+    found = []
+    for group in run.summary.get("met_together", []):
+        en, zh = zip(*(property_words(name) for name in group["targets"]), strict=True)
+        rows, met = f"{group['crystals']:,}", f"{group['met']:,}"
+        promised, odds = f"{group['promised']:,.0f}", f"{group['odds']:.2g}"
+        found.append(
+            Words(
+                f"Of {rows} packaged crystals with known {', '.join(en[:-1])} and {en[-1]}, {met} meet these targets "
+                f"together, where the products of their probabilities promise {promised}: "
+                f"the odds of meeting them together are multiplied by {odds}.",
+                f"在{'、'.join(zh[:-1])}和{zh[-1]}均已知的 {rows} 个内置晶体中，同时满足这些目标的有 {met} 个，"
+                f"而各项概率之积预计为 {promised} 个：因此同时达标的几率（odds）乘以 {odds}。",
+            )
+        )
+    return found
+
+
 class Reason(NamedTuple):
     """Why some candidates went."""
 

@@ -4,46 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.composition import composition_keys
-from matloop.screening.ranking import diverse_choice, probability_of_all, ranking_order
+from matloop.screening.ranking import diverse_choice, ranking_order
 from tests.strategies import batch_of, formula_of, whole_compositions
 
 NAN, INF = float("nan"), float("inf")
 chances = st.floats(0, 1)
 scores = chances | st.sampled_from([NAN, INF, -INF, 0.0, 0.5, 1.0])
-
-
-class Fixed:
-    """A prediction that gives one probability per candidate, and remembers what it was asked."""
-
-    def __init__(self, *probabilities: float) -> None:
-        self.probabilities, self.asked = np.array(probabilities), []
-
-    def probability_between(self, lower: float, upper: float) -> np.ndarray:
-        self.asked.append((lower, upper))
-        return self.probabilities
-
-
-def test_probability_of_all_is_the_product() -> None:
-    predictions = {"a": Fixed(0.5, 0.0, 1.0, NAN, 0.2), "b": Fixed(0.5, 1.0, 1.0, 1.0, NAN)}
-    joint, each = probability_of_all(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
-    np.testing.assert_array_equal(joint, [0.25, 0.0, 1.0, NAN, NAN])
-    assert list(each) == ["a", "b"]
-    np.testing.assert_array_equal(each["b"], predictions["b"].probabilities)
-    assert predictions["a"].asked == [(1.0, INF)]
-    assert predictions["b"].asked == [(0.0, 2.0)]
-
-
-def test_probability_of_one_target() -> None:
-    joint, _ = probability_of_all({"a": Fixed(0.1, 0.9), "unused": Fixed(0.0, 0.0)}, {"a": (0.0, 1.0)})
-    assert joint.tolist() == [0.1, 0.9]
-
-
-@given(st.lists(st.lists(chances, min_size=3, max_size=3), min_size=1, max_size=5))
-def test_all_targets_are_never_likelier_than_any(columns: list[list[float]]) -> None:
-    predictions = {str(at): Fixed(*column) for at, column in enumerate(columns)}
-    joint, each = probability_of_all(predictions, dict.fromkeys(predictions, (0.0, 1.0)))
-    assert joint.shape == (3,)
-    assert (joint <= np.min(list(each.values()), axis=0)).all()
 
 
 def test_best_first_and_equals_by_id() -> None:

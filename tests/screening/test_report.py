@@ -185,3 +185,18 @@ def test_cif_download_is_the_cif(html: str) -> None:
     content = base64.b64decode(links[0]["href"].partition("base64,")[2]).decode()
     assert content.startswith("# generated using pymatgen\ndata_")
     assert links[0]["download"].startswith("01_")
+
+
+def test_what_is_met_together_is_told_in_both_languages(tmp_path: Path) -> None:
+    html = make_run(tmp_path / "run", "band_gap", "refractive_index", "energy_above_hull")
+    assert "as if errors of different properties were independent" in Page(html).text
+    run = RunDirectory(tmp_path / "run")
+    summary = json.loads(run.summary.read_text("utf-8"))
+    group = {"targets": ["band_gap", "refractive_index"], "crystals": 1056, "promised": 40.1, "met": 17, "odds": 0.38}
+    write_json(run.summary, {**summary, "met_together": [group]})
+    write_report(run.folder)
+    text = " ".join(Page(run.report.read_text("utf-8")).text.split())
+    assert "Of 1,056 packaged crystals with known band gap and refractive index, 17 meet these targets" in text
+    assert "promise 40: the odds of meeting them together are multiplied by 0.38." in text
+    assert "在带隙和折射率均已知的 1,056 个内置晶体中，同时满足这些目标的有 17 个" in text
+    assert "were independent" not in text

@@ -16,7 +16,6 @@ from matloop.data.run_store import RunDirectory
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogate import Surrogate
 from matloop.screening.campaign import Campaign, Entries
-from matloop.screening.ranking import probability_of_all
 from matloop.workflows import stages
 from matloop.workflows.claims import known_rows
 from matloop.workflows.cli import main
@@ -24,6 +23,7 @@ from matloop.workflows.stages import (
     ScoringTask,
     build_feature_set,
     features_of,
+    joint_probability_of,
     score_partition,
     surrogate_of,
     train_surrogate,
@@ -180,9 +180,30 @@ def test_known_crystals_get_probabilities_of_classifiers_that_never_saw_them(sco
 def test_one_candidate_keeps_its_probability(scored: Scored) -> None:
     features = features_of(scored.task, scored.children.take(range(20)))
     whole = {name: surrogate_of(scored.task, name).predict(features) for name in scored.ranges}
-    chances, _ = probability_of_all(whole, scored.ranges)
-    alone, _ = probability_of_all({name: one_row(each, 7) for name, each in whole.items()}, scored.ranges)
+    joint = joint_probability_of(scored.task)
+    chances, _ = joint.probabilities(whole, scored.ranges)
+    alone, _ = joint.probabilities({name: one_row(each, 7) for name, each in whole.items()}, scored.ranges)
     assert alone.tolist() == [chances[7]]
+
+
+def test_targets_known_of_the_same_crystals_are_met_together_as_often_as_promised(tmp_path: Path) -> None:
+    gap: dict[str, Any] = {"property": "band_gap", "goal": "at_least", "value": 2.5, "unit": "eV"}
+    campaign = cheap(targets=[INDEX, gap, PIEZO])
+    best = train(campaign, tmp_path / "run")["surrogates", "piezoelectric_modulus"]["best_of_training"]
+    ranges = {target.property: target.range(tuple(best)) for target in campaign.targets}
+    task = ScoringTask(campaign, tmp_path / "run", ranges)
+    together, alone = joint_probability_of(task).groups
+    assert together.names == ("refractive_index", "band_gap")
+    assert together.met < together.promised  # what refracts more than predicted has a narrower gap than predicted
+    assert together.odds < 1 == alone.odds
+    assert joint_probability_of(task, without=["band_gap"]).groups[0].odds == 1
+    (intake,) = IonicSubstitution(limit=300, min_probability=1e-3, max_sites=10).intakes(300)
+    table = score_partition(task, intake).outcomes
+    chance = {name: table[f"probability_{name}"].to_numpy() for name in ranges}
+    product = chance["refractive_index"] * chance["band_gap"]
+    both = together.odds * product / (1 - product + together.odds * product)
+    expected = both * chance["piezoelectric_modulus"]
+    np.testing.assert_allclose(table["probability"].to_numpy(), expected, rtol=1e-5)
 
 
 class Partly:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from matloop.data.batch import CandidateBatch
 from matloop.data.materials import load_materials
+from matloop.models.joint_probability import Group, JointProbability
 from matloop.models.selection import Evidence, conformal_selection
 from matloop.workflows.claims import Known, evidence_for, expected_misses, known_rows, selected_errors
 from matloop.workflows.screen import ScreeningRun
@@ -94,11 +95,12 @@ def test_targets_known_together_are_judged_together() -> None:
     others = np.r_[np.full(80, np.nan), np.ones(20)]
     half = np.full(100, 0.5)
     met = {"refractive_index": labels, "band_gap": labels, "bulk_modulus_vrh": others}
-    known = Known(half, {}, dict.fromkeys(met, half), met, {})
+    joint = JointProbability((Group(("refractive_index", "band_gap"), 0.5), Group(("bulk_modulus_vrh",))))
+    known = Known(half, {}, dict.fromkeys(met, half), met, {}, joint)
     columns = {f"probability_{name}": np.array([0.4, 0.3, 0.2, 0.1]) for name in met}
-    ranges = dict.fromkeys(met, (0.0, 1.0))
-    together, alone = evidence_for(known, ranked_batch(**columns), ranges, cut=0.0)
-    assert together.scores.tolist() == pytest.approx([0.16, 0.09, 0.04, 0.01])
+    together, alone = evidence_for(known, ranked_batch(**columns), cut=0.0)
+    assert together.scores.tolist() == pytest.approx([0.08 / 0.92, 0.045 / 0.955, 0.02 / 0.98, 0.005 / 0.995])
+    assert together.calibration_scores.tolist() == pytest.approx([0.125 / 0.875] * 80)
     assert len(together.met) == 80
     assert together.met.sum() == 40
     assert len(alone.met) == 20
@@ -107,8 +109,9 @@ def test_targets_known_together_are_judged_together() -> None:
 def test_crystals_below_the_cut_or_outside_do_not_count() -> None:
     score = np.r_[np.linspace(0, 1, 99), np.nan]
     met = {"band_gap": np.ones(100)}
-    known = Known(score, {}, {"band_gap": score}, met, {"energy_above_hull": (np.arange(100), score, score > 0.5)})
+    stability = {"energy_above_hull": (np.arange(100), score, score > 0.5)}
+    known = Known(score, {}, {"band_gap": score}, met, stability, JointProbability((Group(("band_gap",)),)))
     ranked = ranked_batch(probability_band_gap=np.full(4, 0.9), probability_energy_above_hull=np.full(4, 0.01))
-    pieces = evidence_for(known, ranked, {"band_gap": (0.0, 1.0), "energy_above_hull": (0.0, 0.05)}, cut=0.5)
+    pieces = evidence_for(known, ranked, cut=0.5)
     assert [len(piece.met) for piece in pieces] == [(score >= 0.5).sum()] * 2
     assert all((piece.calibration_scores >= 0.5).all() for piece in pieces)

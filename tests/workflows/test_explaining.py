@@ -14,11 +14,12 @@ from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.materials import load_materials
 from matloop.data.run_store import RunDirectory, write_json, write_table, write_text
+from matloop.models.joint_probability import JointProbability
 from matloop.models.surrogate import Surrogate
 from matloop.screening.campaign import Campaign
 from matloop.screening.campaign_file import write_campaign
 from matloop.screening.element_swaps import single_swaps
-from matloop.screening.ranking import diverse_choice, probability_of_all, ranking_order
+from matloop.screening.ranking import diverse_choice, ranking_order
 from matloop.screening.report.files import read_run
 from matloop.screening.report.page import render_report
 from matloop.workflows.explaining import explain_run
@@ -59,7 +60,7 @@ def make_planted_run(folder: Path) -> None:
     features = features_of(batch)
     sound = np.flatnonzero(features.codes == "")
     batch, features = batch.take(sound), features.take(sound)
-    predictions, columns = {}, {}
+    surrogates, predictions, columns = {}, {}, {}
     for target in campaign.targets:
         name = target.property
         planted = training.values[:, training.names.index(NAMES[name])]
@@ -70,10 +71,11 @@ def make_planted_run(folder: Path) -> None:
             name, training, truth, groups, family=family, parameters=parameters, ids=materials.ids
         )  # fmt: skip
         surrogate.save(run.model("surrogates", name))
+        surrogates[name] = surrogate
         predictions[name] = surrogate.predict(features)
         columns |= {f"{name}_pred": predictions[name].mean, f"{name}_lo": predictions[name].interval()[0]}
         columns |= {f"{name}_hi": predictions[name].interval()[1]}
-    chance, each = probability_of_all(predictions, RANGES)
+    chance, each = JointProbability.fit(surrogates, RANGES).probabilities(predictions, RANGES)
     columns |= {f"probability_{name}": values for name, values in each.items()}
     order = ranking_order(chance, batch.ids)[:60]
     ranked = batch.with_columns(probability=chance, **columns).take(order)
@@ -190,10 +192,24 @@ def test_a_finalist_falls_out_below_the_stated_probability_and_a_near_miss_gets_
             trial[row] = one["needed"] * factor
             picks = diverse_choice(trial, ranked.compositions, size=3, diversity=0.5)
             assert (row in picks) is (factor > 1)
-        for margin in one["margins"].values():
-            if margin["at_cut"] is not None:
-                assert margin["at_cut"] / margin["probability"] == pytest.approx(one["needed"] / one["probability"])
     assert all(one["place"] == 0 and one["needed"] >= one["probability"] for one in told["near_misses"])
+
+
+def test_with_the_probability_at_the_cut_all_targets_are_met_as_the_cut_needs(
+    folder: Path, told: dict[str, Any], ranked: CandidateBatch
+) -> None:
+    surrogates = {name: Surrogate.load(RunDirectory(folder).model("surrogates", name)) for name in RANGES}
+    joint = JointProbability.fit(surrogates, RANGES)
+    checked = 0
+    for one in [*told["finalists"], *told["near_misses"]]:
+        each = {name: np.array([margin["probability"]]) for name, margin in one["margins"].items()}
+        assert joint.of_all(each)[0] == pytest.approx(one["probability"])
+        for name, margin in one["margins"].items():
+            if margin["at_cut"] is not None:
+                checked += 1
+                found = joint.of_all({**each, name: np.array([margin["at_cut"]])})
+                assert found[0] == pytest.approx(one["needed"])
+    assert checked
 
 
 def test_the_cut_of_a_stage_is_the_least_probable_that_went_on(folder: Path, ranked: CandidateBatch) -> None:

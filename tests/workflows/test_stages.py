@@ -15,6 +15,7 @@ from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.run_store import RunDirectory
 from matloop.models.conformal import Calibration
+from matloop.models.joint_probability import JointProbability
 from matloop.models.prediction import Prediction
 from matloop.screening.campaign import Campaign, Entry
 from matloop.screening.ranking import ranking_order
@@ -183,6 +184,7 @@ class Broken:
 
 def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_surrogate", lambda folder: Broken(np.nan, 2.5, np.nan, 2.4))
+    monkeypatch.setattr(module, "joint_probability_of", lambda task: JointProbability())
     batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
     result = score_partition(task, Intake(batch, []))
     assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]

@@ -1,15 +1,14 @@
-"""The probability of meeting several targets at once, so that as many candidates meet them as it promises.
+"""The probability of meeting several targets at once, so that about as many candidates meet them as it promises.
 
 Single probabilities may each be right and their product wrong: where the refractive index is underestimated the band
 gap tends to be overestimated, so that fewer crystals meet both than the product says, while the errors of bulk and
 shear modulus have one sign. Where the truth of several targets is known of the same crystals, the odds of meeting them
 all are therefore multiplied by the factor with which these crystals, predicted out of fold, are promised to meet them
-as often as they do: a recalibration in the large (Cox, Biometrika 45, 562 (1958); Steyerberg, Clinical Prediction
-Models, 2nd ed., 2019, chapter 15). The order of candidates by the product stays as it is.
+as often as they do: a recalibration in the large (Cox, Biometrika 45, 562 (1958)).
 
 What comes out may be less than the single probabilities seem to allow (0.6 and 0.9 make at least 0.5): each of them is
 right among all candidates of which the same is predicted, but not among those of which something rare is predicted of
-the other targets too. That is also why no copula of the errors does as well.
+the other targets too. It is never more than the least of them.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ from matloop.models.surrogate import Surrogate
 SHARED = 0.8
 """Targets are judged together where at least this share of the labelled crystals of either has both labels."""
 _WIDTH = 2.0  # of the prior of the logarithm: factors from 1/50 to 50
-_FARTHEST = 30.0  # logarithm of a factor that is never reached
+_SUREST = 1e-9
+_FARTHEST = 60.0  # logarithm of a factor that is never reached
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -72,9 +72,9 @@ class JointProbability:
 
     @classmethod
     def fit(cls, surrogates: Mapping[str, Surrogate], ranges: Ranges) -> Self:
-        """Learn from the out-of-fold predictions of the crystals that the surrogates of a group have all learnt from.
+        """Learn from the out-of-fold predictions of all crystals that the surrogates of a group have learnt from.
 
-        The factor has a log-normal prior: few crystals, or none that meets all targets, move it little.
+        A log-normal prior keeps the factor finite where few crystals meet all targets, or none.
 
         Args:
             surrogates: By property; one trained without ids is independent of all others.
@@ -176,8 +176,10 @@ def _fitted(names: tuple[str, ...], told: Sequence[_Told]) -> Group:
     chance = np.prod([one.chance[row] for one, row in zip(told, rows, strict=True)], axis=0)
     met = int(np.logical_and.reduce([one.met[row] for one, row in zip(told, rows, strict=True)]).sum())
 
+    unsure = np.clip(chance, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
+
     def slope(shift: float) -> float:
         """Of the logarithm of the posterior density."""
-        return float(met - _with_odds(chance, np.exp(shift)).sum() - shift / _WIDTH**2)
+        return float(met - _with_odds(unsure, np.exp(shift)).sum() - shift / _WIDTH**2)
 
     return Group(names, float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST))), len(common), float(chance.sum()), met)

@@ -105,22 +105,33 @@ def target_words(run: RunFiles) -> list[TargetWords]:
     return found
 
 
-def met_together(run: RunFiles) -> list[Words]:
-    """Of targets whose truth is known of the same crystals: how often they are met together, and what follows."""
+class MetTogether(NamedTuple):
+    """Targets whose truth is known of the same crystals.
+
+    Attributes:
+        words: How often they are met together, and what follows.
+        lowered: Whether the probability of meeting them together is less than the product.
+    """
+
+    words: Words
+    lowered: bool
+
+
+def met_together(run: RunFiles) -> list[MetTogether]:
+    """Groups of targets whose truth is known of the same crystals."""
     found = []
     for group in run.summary.get("met_together", []):
         en, zh = zip(*(property_words(name) for name in group["targets"]), strict=True)
-        rows, met = f"{group['crystals']:,}", f"{group['met']:,}"
-        promised, odds = f"{group['promised']:,.0f}", f"{group['odds']:.2g}"
-        found.append(
-            Words(
-                f"Of {rows} packaged crystals with known {', '.join(en[:-1])} and {en[-1]}, {met} meet these targets "
-                f"together, where the products of their probabilities promise {promised}: "
-                f"the odds of meeting them together are multiplied by {odds}.",
-                f"在{'、'.join(zh[:-1])}和{zh[-1]}均已知的 {rows} 个内置晶体中，同时满足这些目标的有 {met} 个，"
-                f"而各项概率之积预计为 {promised} 个：因此同时达标的几率（odds）乘以 {odds}。",
-            )
+        rows, met, promised = f"{group['crystals']:,}", f"{group['met']:,}", group["promised"]
+        promised, odds = f"{promised:,.0f}" if promised >= 10 else f"{promised:.1f}", f"{group['odds']:.2g}"
+        words = Words(
+            f"Of {rows} packaged crystals with known {', '.join(en[:-1])} and {en[-1]}, {met} meet these targets "
+            f"together, where the products of their probabilities promise {promised}: "
+            f"the odds p / (1 − p) of meeting them together are multiplied by {odds}.",
+            f"在{'、'.join(zh[:-1])}和{zh[-1]}均已知的 {rows} 个内置晶体中，同时满足这些目标的有 {met} 个，"
+            f"而各项概率之积预计为 {promised} 个：因此同时达标的发生比（odds，即 p/(1−p)）乘以 {odds}。",
         )
+        found.append(MetTogether(words, group["odds"] < 1))
     return found
 
 

@@ -197,6 +197,12 @@ def test_what_is_met_together_is_told_in_both_languages(tmp_path: Path) -> None:
     write_report(run.folder)
     text = " ".join(Page(run.report.read_text("utf-8")).text.split())
     assert "Of 1,056 packaged crystals with known band gap and refractive index, 17 meet these targets" in text
-    assert "promise 40: the odds of meeting them together are multiplied by 0.38." in text
+    assert "promise 40: the odds p / (1 − p) of meeting them together are multiplied by 0.38." in text
     assert "在带隙和折射率均已知的 1,056 个内置晶体中，同时满足这些目标的有 17 个" in text
     assert "were independent" not in text
+    assert "less than the single probabilities seem to allow" in text
+    write_json(run.summary, {**summary, "met_together": [{**group, "promised": 0.31, "odds": 2.6}]})
+    write_report(run.folder)
+    text = " ".join(Page(run.report.read_text("utf-8")).text.split())
+    assert "promise 0.3: " in text
+    assert "seem to allow" not in text

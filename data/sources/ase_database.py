@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,8 @@ class AseDatabase:
         select: Which rows, in ASE's language, such as ``"Ti,O>2,natoms<20,band_gap>1"``.
 
     Raises:
-        InputFileError: If there is no such file or the selection cannot be read. Later, if the file is no ASE database,
-            is damaged or locked.
+        InputFileError: If there is no such file, it is no ASE database, damaged or locked, or the selection cannot be
+            read.
     """
 
     name = "ase_database"
@@ -47,6 +46,7 @@ class AseDatabase:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no ASE database"
             raise InputFileError(got, "a .db or .json file of ASE, its path relative to the working folder")
         self.select, self._conditions = select, conditions(select)
+        self._file = self._opened()
 
     def count(self) -> int:
         """Number of selected rows."""
@@ -59,8 +59,7 @@ class AseDatabase:
             some = ids[start : start + size]
             yield self._intake(some, list(self._file.rows(some)))
 
-    @cached_property
-    def _file(self) -> AseFile:
+    def _opened(self) -> AseFile:
         file = _FILES[self.path.suffix.lower()](self.path, self._conditions)
         if len(file.keys) > MOST_COLUMNS:
             raise InputFileError(f"{self.path.name} has more than {MOST_COLUMNS:,} keys with numbers", "fewer keys")

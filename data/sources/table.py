@@ -57,7 +57,7 @@ class FormulaTable:
         id_column: Column with the user's own ids, shown as the candidates' origin.
 
     Raises:
-        InputFileError: If there is no such file. Later, if it cannot be read or lacks a column.
+        InputFileError: If there is no such file, or it cannot be opened or lacks a column. Later, if it is damaged.
     """
 
     name = "table"
@@ -68,6 +68,7 @@ class FormulaTable:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no table that can be read"
             raise InputFileError(got, "a .csv, .xlsx or .parquet file, its path relative to the working folder")
         self.formula_column, self.id_column = formula_column, id_column
+        self._file = self._opened()
 
     def count(self) -> int:
         """Number of rows of the file; reads a CSV or XLSX file once, and of a Parquet file only the end."""
@@ -95,8 +96,7 @@ class FormulaTable:
     def _text_columns(self) -> list[str]:
         return list(dict.fromkeys([self.formula_column, self.id_column or self.formula_column]))
 
-    @cached_property
-    def _file(self) -> TableFile:
+    def _opened(self) -> TableFile:
         try:
             file = _FILES[self.path.suffix.lower()](self.path)
         except _BROKEN as error:

@@ -113,6 +113,14 @@ def test_meaning_is_checked_with_the_line(
     assert message in problem.message
 
 
+def test_a_table_without_the_column_is_found_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("name,gap\nNaCl,8.5\n", encoding="utf-8")
+    table = f"table: {{path: '{tmp_path / 't.csv'}'}}"
+    (problem,) = problems_of(tmp_path, "ionic_substitution: {limit: 1000, min_probability: 1e-3}", table)
+    assert (problem.line, problem.where) == (3, "sources.0")
+    assert "no column 'formula'. Allowed: its columns: 'name', 'gap'" in problem.message
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

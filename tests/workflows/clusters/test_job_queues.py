@@ -1,6 +1,9 @@
 """Workers in jobs of a batch queue, as far as that can be told without one; tests/slurm has the rest."""
 
+import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +25,18 @@ def script_of(settings: ClusterSettings, folder: Path) -> str:
     del options["scheduler_options"]
     job_class = getattr(dask_jobqueue, job_queues._CLASSES[settings.kind]).job_cls
     return job_class("tls://10.0.0.1:1", name="w", protocol="tls://", **options).job_script()
+
+
+def test_a_worker_in_a_job_reads_the_settings_of_a_local_one() -> None:
+    program = (
+        "import dask.config, distributed, json, sys; print(json.dumps([dask.config.get(k) for k in sys.argv[1:]]))"
+    )
+    environment = {**os.environ, **job_queues.environment(WORKER_SETTINGS)}
+    call = [sys.executable, "-c", program, *WORKER_SETTINGS]
+    told = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
+    for (key, wanted), read in zip(WORKER_SETTINGS.items(), json.loads(told.stdout), strict=True):
+        # What Dask itself sets for the processes of workers stays beside it.
+        assert ({**read, **wanted} == read) if isinstance(wanted, dict) else (read == wanted), key
 
 
 WALLTIMES = {"slurm": "-t 2:00:00", "pbs": "walltime=2:00:00", "lsf": "-W 2:00", "sge": "h_rt=2:00:00"}

@@ -35,10 +35,10 @@ from sklearn.model_selection import KFold  # noqa: E402
 from matloop.data.composition import composition_keys  # noqa: E402
 from matloop.data.feature_matrix import FeatureMatrix  # noqa: E402
 from matloop.data.materials import load_materials  # noqa: E402
-from matloop.data.schema import property_named  # noqa: E402
+from matloop.data.schema import Transform, property_named  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
 from matloop.models.conformal import Calibration  # noqa: E402
-from matloop.models.prediction import Prediction, Transform  # noqa: E402
+from matloop.models.prediction import Prediction  # noqa: E402
 from matloop.models.selection import Best, Evidence, conformal_selection, selection_conditional  # noqa: E402
 from matloop.models.surrogate import Surrogate  # noqa: E402
 

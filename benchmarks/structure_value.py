@@ -29,9 +29,9 @@ from matloop.data.composition import composition_keys  # noqa: E402
 from matloop.data.errors import PotentialError  # noqa: E402
 from matloop.data.materials import load_materials  # noqa: E402
 from matloop.data.registry import lookup  # noqa: E402
-from matloop.data.schema import property_named  # noqa: E402
+from matloop.data.schema import Transform, property_named  # noqa: E402
 from matloop.featurizers.base import Features, featurize_checked  # noqa: E402
-from matloop.models.prediction import Transform, forward  # noqa: E402
+from matloop.models.prediction import forward  # noqa: E402
 from matloop.models.registry import MODELS  # noqa: E402
 from matloop.models.training import grouped_folds  # noqa: E402
 from matloop.workflows.potential_features import CAMPAIGN_FEATURIZERS  # noqa: E402

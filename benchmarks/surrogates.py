@@ -25,9 +25,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 from matloop.data.composition import composition_keys
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.materials import load_materials
-from matloop.data.schema import property_named
+from matloop.data.schema import Transform, property_named
 from matloop.featurizers.registry import feature_set
-from matloop.models.prediction import Transform, forward
+from matloop.models.prediction import forward
 from matloop.models.surrogate import Surrogate
 from matloop.models.training import grouped_folds
 

@@ -8,6 +8,7 @@ from typing import Literal
 from matloop.data.errors import unknown_name
 
 Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi"]
+Transform = Literal["identity", "log10"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Property:
         description: What the number is and how it is obtained.
         lower: Smallest physically possible value; predictions are clipped there.
         upper: Largest plausible value; a larger input is held back as a likely unit mistake.
+        transform: Scale on which surrogates learn it unless a campaign says otherwise: the logarithm of what is
+            positive and spread over decades, or has a long tail.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Property:
     description: str
     lower: float
     upper: float
+    transform: Transform = "identity"
 
     def column(self, suffix: Suffix) -> str:
         """Column name of this property from one provenance.
@@ -64,15 +68,15 @@ _ALL = (
     Property(
         "refractive_index", "n", "1", "refractive index", "折射率",
         "Static refractive index, square root of the mean eigenvalue of the electronic dielectric tensor (DFPT, PBE).",
-        1.0, 50.0,
+        1.0, 50.0, "log10",
     ),
     Property(
         "bulk_modulus_vrh", "K", "GPa", "bulk modulus", "体积模量",
-        "Voigt-Reuss-Hill average bulk modulus (PBE).", 0.0, 1000.0,
+        "Voigt-Reuss-Hill average bulk modulus (PBE).", 0.0, 1000.0, "log10",
     ),
     Property(
         "shear_modulus_vrh", "G", "GPa", "shear modulus", "剪切模量",
-        "Voigt-Reuss-Hill average shear modulus (PBE).", 0.0, 1000.0,
+        "Voigt-Reuss-Hill average shear modulus (PBE).", 0.0, 1000.0, "log10",
     ),
     Property(
         "piezoelectric_modulus", "e_max", "C/m2", "piezoelectric modulus", "压电模量",

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from matloop.data.errors import MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
-from matloop.models.prediction import Transform, forward
+from matloop.data.schema import Transform
+from matloop.models.prediction import forward
 from matloop.models.registry import MODELS
 from matloop.models.surrogate import Surrogate
 from matloop.models.training import FOLDS, SMALLEST_TRAINING_SET, grouped_folds

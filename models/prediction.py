@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.data.schema import Transform
 from matloop.models.conformal import Calibration
-
-Transform = Literal["identity", "log10"]
 
 
 def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:

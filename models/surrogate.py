@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from matloop.data.errors import FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
-from matloop.data.schema import property_named
+from matloop.data.schema import Transform, property_named
 from matloop.models.array_ensemble import read_arrays
 from matloop.models.classification import RangeClassifier
 from matloop.models.conformal import Calibration
@@ -27,7 +27,7 @@ from matloop.models.difficulty import Difficulty
 from matloop.models.domain import Domain
 from matloop.models.ensembles import Ensemble
 from matloop.models.held_out import Rows, held_out_scores
-from matloop.models.prediction import Prediction, Transform, backward, forward
+from matloop.models.prediction import Prediction, backward, forward
 from matloop.models.registry import MODELS
 from matloop.models.training import data_hash, expected_shrinkage, out_of_fold, scores
 

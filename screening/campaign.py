@@ -17,7 +17,7 @@ from pydantic import (
 
 from matloop.data.durations import read_duration, write_duration
 from matloop.data.errors import CampaignError, UnitError
-from matloop.data.schema import property_named
+from matloop.data.schema import Transform, property_named
 from matloop.data.units import convert
 from matloop.screening.cluster_settings import LOCAL, Cluster
 
@@ -109,7 +109,9 @@ class Target(_Frozen):
     family: Families | None = Field(
         None, description="Ensemble family, or a list to choose among; the stage's where left out."
     )
-    transform: Literal["identity", "log10"] = Field("identity", description="Scale the surrogate works on.")
+    transform: Transform | None = Field(
+        None, description="Scale the surrogate works on; the property's own where left out."
+    )
     probability: Literal["distribution", "classifier"] = Field(
         "distribution",
         description="What tells the probability of meeting the target: the predictive distribution of the value, or a "
@@ -126,6 +128,14 @@ class Target(_Frozen):
         elif self.goal in ("at_least", "at_most") and self.value is None:
             raise ValueError(f"goal '{self.goal}' needs a 'value'")
         return self
+
+    def scale(self) -> Transform:
+        """Scale the surrogate works on.
+
+        Raises:
+            UnknownNameError: For an unknown property.
+        """
+        return self.transform or property_named(self.property).transform
 
     def is_relative(self) -> bool:
         """Whether the range hangs on the training data."""

@@ -134,7 +134,7 @@ def _fitted(
     families = campaign.families(stage, target)
     if len(families) == 1:
         return Surrogate.fit(
-            target.property, features, values, groups, family=families[0], transform=target.transform,
+            target.property, features, values, groups, family=families[0], transform=target.scale(),
             parameters={"seed": campaign.seed}, ids=ids,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
@@ -142,7 +142,7 @@ def _fitted(
     budget = Budget(seconds=seconds, fits=fits, rows=rows)
     return fit_chosen(
         target.property, [Candidate(family) for family in families], {"": features}, target=values, groups=groups,
-        budget=budget, transform=target.transform, ids=ids, seed=campaign.seed,
+        budget=budget, transform=target.scale(), ids=ids, seed=campaign.seed,
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def _best_of_first_stage(
         return low, high
     values = batch.column(property_named(target.property).column("dft"))
     first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(batch)
-    return best_of_training(values[usable_rows(first, forward(values, target.transform))])
+    return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
 
 
 def score_partition(task: ScoringTask, intake: Intake) -> StageTables:

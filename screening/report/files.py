@@ -82,7 +82,7 @@ class RunFiles:
 
     def on_log_scale(self, name: str) -> bool:
         """Whether the surrogate of a property works on its logarithm."""
-        return any(target.property == name and target.transform == "log10" for target in self.campaign.targets)
+        return any(target.property == name and target.scale() == "log10" for target in self.campaign.targets)
 
 
 def numbers(batch: CandidateBatch, name: str) -> NDArray[np.float64]:

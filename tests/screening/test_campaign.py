@@ -36,12 +36,28 @@ def target(**changes: Any) -> Target:
     return Target(**{"property": "band_gap", "goal": "maximize", "unit": "eV", **changes})
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "written", "scale"),
+    [
+        ("band_gap", "eV", {}, "identity"),
+        ("bulk_modulus_vrh", "GPa", {}, "log10"),
+        ("refractive_index", "1", {}, "log10"),
+        ("refractive_index", "1", {"transform": "identity"}, "identity"),
+        ("band_gap", "eV", {"transform": "log10"}, "log10"),
+    ],
+)
+def test_surrogates_work_on_the_scale_of_the_property_unless_told_otherwise(
+    name: str, unit: str, written: dict[str, Any], scale: str
+) -> None:
+    assert Target(property=name, goal="at_least", value=2, unit=unit, **written).scale() == scale
+
+
 def test_what_is_left_out_has_a_default() -> None:
     campaign = Campaign.model_validate(SMALLEST)
     assert (campaign.seed, campaign.title, campaign.filters) == (0, "", ())
     assert campaign.surrogates.family == "extra_trees"
     assert (campaign.shortlist.diversity, campaign.shortlist.explore) == (0.5, False)
-    assert (campaign.targets[0].transform, campaign.targets[0].family) == ("identity", None)
+    assert (campaign.targets[0].transform, campaign.targets[0].family) == (None, None)
     assert campaign.targets[0].probability == "distribution"
     assert campaign.surrogates.budget is None
 

@@ -23,13 +23,12 @@ from matloop.data.errors import InputFileError, unknown_name
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.materials import MATERIALS_SHA256, load_materials
 from matloop.data.registry import lookup
-from matloop.data.schema import Property, property_named
+from matloop.data.schema import Property, Transform, property_named
 from matloop.data.sources.carried import PROPERTY_COLUMNS, carried_name
 from matloop.data.sources.table import FormulaTable
 from matloop.data.transport import ARCHIVE, load_transport
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
-from matloop.models.prediction import Transform
 from matloop.models.registry import MODELS
 from matloop.models.surrogate import Surrogate
 from matloop.screening.report.text import with_unit

@@ -23,11 +23,12 @@ from matloop.data.composition import composition_keys
 from matloop.data.errors import InputFileError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.registry import lookup
+from matloop.data.schema import Transform
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
 from matloop.models.classification import Classifier, calibration_error
 from matloop.models.ensembles import Ensemble
-from matloop.models.prediction import Transform, backward, forward
+from matloop.models.prediction import backward, forward
 from matloop.models.registry import MODELS
 from matloop.models.surrogate import Surrogate
 from matloop.models.training import out_of_fold

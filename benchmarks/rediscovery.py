@@ -10,6 +10,7 @@ from machine import describe
 from surrogates import load_task
 
 from matloop.data.materials import load_materials
+from matloop.data.schema import property_named
 from matloop.models.surrogate import Surrogate
 
 COMPOUNDS = ("TiO2", "ZrO2", "HfO2", "Si3N4", "La2SO2", "GaN", "ZnS")
@@ -30,13 +31,15 @@ def main() -> None:
     )
     inside: dict[str, list[bool]] = {name: [] for name in held_out}
     for property_name in PROPERTIES:
-        task = load_task(property_name, "identity")
+        transform = property_named(property_name).transform
+        task = load_task(property_name, transform)
         rows = np.flatnonzero(np.isfinite(materials.column(f"{property_name}_dft")))
         names = formulas[rows]
         training, test = ~np.isin(names, list(held_out)), np.isin(names, list(held_out))
         model = Surrogate.fit(
-            property_name, task.features.take(np.flatnonzero(training)), task.target[training], task.groups[training]
-        )
+            property_name, task.features.take(np.flatnonzero(training)), task.target[training], task.groups[training],
+            transform=transform,
+        )  # fmt: skip
         prediction = model.predict(task.features.take(np.flatnonzero(test)))
         low, high = prediction.interval(0.9)
         for k, row in enumerate(np.flatnonzero(test)):

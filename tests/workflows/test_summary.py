@@ -109,7 +109,7 @@ def test_feature_sets_and_families_are_all_listed(shown: Shown) -> None:
 def test_scores_of_a_run(finished: ScreeningRun, shown: Shown) -> None:
     text = shown(print_scores, finished.folder)
     assert "piezoelectric_modulus (C/m2) │ extra_trees │ 941 │" in text
-    assert "refractive_index (1) │ extra_trees │" in text
+    assert "log10 refractive_index │ extra_trees │" in text
     assert "folds grouped by reduced formula" in text
 
 

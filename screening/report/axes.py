@@ -12,7 +12,8 @@ from matloop.data.schema import PROPERTIES
 from matloop.screening.report.files import RunFiles, numbers
 
 DENSITY_BINS = 60
-_DECADES_WITH_FEW_TICKS = 2.5  # up to here ticks stand at 1, 2 and 5, beyond at powers of ten only
+_PLOTLY_TICKS = ((1.0, "D1"), (2.5, "D2"), (math.inf, 1))
+"""Decades up to which ticks stand at all digits, at 1, 2 and 5, and at powers of ten only."""
 
 
 class Axis(NamedTuple):
@@ -47,7 +48,8 @@ class Axis(NamedTuple):
                 m * 10.0**power for power in powers for m in (1, 2, 5) if self.low <= m * 10.0**power <= self.high
             ]
             decades = [tick for tick in all_ticks if math.log10(tick).is_integer()]
-            return decades if len(decades) >= 3 else all_ticks
+            if len(all_ticks) >= 3:
+                return decades if len(decades) >= 3 else all_ticks
         rough = (self.high - self.low) / 4
         unit = 10.0 ** math.floor(math.log10(rough))
         step = min((1, 2, 2.5, 5, 10), key=lambda m: abs(m * unit - rough)) * unit
@@ -59,7 +61,8 @@ class Axis(NamedTuple):
         if not self.log:
             return {"type": "linear", "range": [self.low, self.high]}
         ends = [math.log10(self.low), math.log10(self.high)]
-        return {"type": "log", "range": ends, "dtick": 1 if ends[1] - ends[0] > _DECADES_WITH_FEW_TICKS else "D2"}
+        spacing = next(spacing for decades, spacing in _PLOTLY_TICKS if ends[1] - ends[0] <= decades)
+        return {"type": "log", "range": ends, "dtick": spacing}
 
 
 def property_axis(run: RunFiles, name: str) -> Axis:

@@ -80,12 +80,14 @@ def test_drawing_stays_in_its_field_and_large_cells_are_not_drawn() -> None:
         (-1000, 900, False),
         (3.0, 400.0, True),
         (20, 80, True),
+        (1.5, 4.8, True),
+        (2.05, 2.4, True),
         (1e-5, 90, True),
     ],
 )
 def test_axis_has_some_round_ticks_within(low: float, high: float, log: bool) -> None:
     axis = Axis(low, high, log)
-    assert 2 <= len(axis.ticks()) <= 8
+    assert 3 <= len(axis.ticks()) <= 8
     assert all(0 <= axis.scaled(tick) <= 1 for tick in axis.ticks())
     assert (axis.position(low), axis.position(high), axis.position(10 * high)) == (0, 1, 1)
     values = np.random.default_rng(0).uniform(low, high, 500)

@@ -41,7 +41,7 @@ class Axis(NamedTuple):
         return np.log10(safe / self.low) / math.log10(self.high / self.low)
 
     def ticks(self) -> list[float]:
-        """Three to six round values within."""
+        """Some round values within, on a logarithmic axis too short for 1, 2 and 5 those of a linear one."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             all_ticks = [

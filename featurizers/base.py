@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.data.feature_matrix import FeatureMatrix

@@ -16,10 +16,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.charge_balance import charge_balance, element_roles
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.chemistry.charge_balance import charge_balance, element_roles
+from matloop.data.chemistry.oxidation_states import LIKE_ANIONS, METAL_FORMERS, METALS, OXIDATION_STATES
 from matloop.data.elements import element_table
-from matloop.data.oxidation_states import LIKE_ANIONS, METAL_FORMERS, METALS, OXIDATION_STATES
 from matloop.featurizers.base import Features, no_codes
 
 _MOST_WAYS = 1000  # beyond, more ways to balance the charges say nothing more
@@ -37,8 +37,8 @@ _SPLIT_FEATURES = (
 class ChargeBalanceFeatures:
     """Whether charges can cancel, and where the electrons go: 20 columns.
 
-    Four come from :func:`matloop.data.charge_balance.charge_balance`: whether there is a neutral assignment of
-    oxidation states, log10(1 + number of them, at most 1000), the smallest imbalance per atom, and whether the
+    Four come from :func:`matloop.data.chemistry.charge_balance.charge_balance`: whether there is a neutral assignment
+    of oxidation states, log10(1 + number of them, at most 1000), the smallest imbalance per atom, and whether the
     composition is one of metals. One is the parity of the electrons of the reduced formula (1 odd, 0 even, 0.5 where
     amounts are not whole): an odd number leaves a band half filled or a moment, unless the cell holds two formulas.
 

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.composition import Compositions
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.featurizers.base import Features, no_codes
 

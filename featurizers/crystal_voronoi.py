@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.featurizers.base import Features
 from matloop.featurizers.crystal_local import SITE_QUANTITIES, SITE_STATISTICS, atom_tables, features_in_parts
 from matloop.featurizers.local_kernels import over_sites, site_statistics
@@ -31,7 +31,7 @@ class CrystalVoronoi:
 
     Faces need no radii and no cutoff, but cells also touch across bonds. In place of ``crystal_local`` these columns
     give extra trees errors about 1 % larger for the refractive index and the shear modulus; beside it, 1 % smaller
-    ones for the refractive index and 1 % larger ones for the shear modulus (``benchmarks/structure_value.py
+    ones for the refractive index and 1 % larger ones for the shear modulus (``benchmarks/featurizers/structure_value.py
     --definitions``). They take five times longer. They are here for what cells alone
     can tell, and to compare with published work.
 

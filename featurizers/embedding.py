@@ -8,15 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import Features, no_codes
 
 
 @runtime_checkable
 class EmbeddingPotential(Protocol):
-    """What the embedding needs of a potential; those of :mod:`matloop.models.potentials` have it.
+    """What the embedding needs of a potential; those of :mod:`matloop.models.potentials.contract` have it.
 
     Attributes:
         name: Name in the registry.
@@ -66,7 +66,7 @@ class CrystalEmbedding:
             raise BatchError(
                 f"crystal_embedding of {potential!r}",
                 "a potential with row_codes and embeddings",
-                "name the potential in a campaign, or make it with matloop.models.potentials.potential_named",
+                "name the potential in a campaign, or make it with matloop.models.potentials.contract.potential_named",
             )
         self._potential = potential
         self.parameters: Mapping[str, Any] = {

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.crystals import Crystals
 
 _TOLERANCE = 1e-8  # Å; a pair at the cutoff itself counts, whatever the rounding of its distance (as in pymatgen)
 
@@ -16,8 +16,9 @@ _TOLERANCE = 1e-8  # Å; a pair at the cutoff itself counts, whatever the roundi
 class NeighbourList(NamedTuple):
     """Neighbours of each site in compressed sparse rows.
 
-    Sites are numbered through the whole batch, as in the flat arrays of :class:`~matloop.data.crystals.Crystals`. Each
-    pair stands twice, once from either end. The neighbours of a site are ordered by their site, then by image.
+    Sites are numbered through the whole batch, as in the flat arrays of
+    :class:`~matloop.data.candidates.crystals.Crystals`. Each pair stands twice, once from either end. The neighbours of
+    a site are ordered by their site, then by image.
 
     Attributes:
         offsets: Shape (sites + 1,); neighbours of site ``s`` lie at ``offsets[s]:offsets[s + 1]``.

@@ -19,11 +19,11 @@ FEATURIZERS: Mapping[str, str] = {
     "property_density": "matloop.featurizers.property_density:PropertyDensity",
     "crystal_local": "matloop.featurizers.crystal_local:CrystalLocal",
     "crystal_voronoi": "matloop.featurizers.crystal_voronoi:CrystalVoronoi",
-    "structural_complexity": "matloop.featurizers.matminer_structure:StructuralComplexity",
-    "radial_distribution": "matloop.featurizers.matminer_structure:RadialDistribution",
-    "sine_coulomb_eigenvalues": "matloop.featurizers.matminer_structure:SineCoulombEigenvalues",
-    "matminer": "matloop.featurizers.matminer_adapter:MatminerFeaturizer",
-    "guarded": "matloop.featurizers.guarded:GuardedFeaturizer",
+    "structural_complexity": "matloop.featurizers.matminer.structure_sets:StructuralComplexity",
+    "radial_distribution": "matloop.featurizers.matminer.structure_sets:RadialDistribution",
+    "sine_coulomb_eigenvalues": "matloop.featurizers.matminer.structure_sets:SineCoulombEigenvalues",
+    "matminer": "matloop.featurizers.matminer.adapter:MatminerFeaturizer",
+    "guarded": "matloop.featurizers.guard.guarded:GuardedFeaturizer",
 }
 
 

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.composition import gather_rows
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.compositions import gather_rows
+from matloop.data.candidates.crystals import Crystals
 from matloop.featurizers.neighbours import NeighbourList, neighbour_list
 
 _FIRST_CUTOFF = 2.6  # cube roots of the volume per atom; closes all cells of all but 3 in 1,000 packaged crystals

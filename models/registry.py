@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MODELS: Mapping[str, str] = {
-    "extra_trees": "matloop.models.ensembles:ExtraTrees",
-    "boosted_trees": "matloop.models.ensembles:BoostedTrees",
-    "gaussian_process": "matloop.models.gaussian_process:GaussianProcess",
-    "deep_ensemble": "matloop.models.deep_ensemble:DeepEnsemble",
-    "element_attention": "matloop.models.element_attention:ElementAttention",
-    "stack": "matloop.models.stack:Stack",
+    "extra_trees": "matloop.models.families.ensembles:ExtraTrees",
+    "boosted_trees": "matloop.models.families.ensembles:BoostedTrees",
+    "gaussian_process": "matloop.models.families.gaussian_process:GaussianProcess",
+    "deep_ensemble": "matloop.models.families.deep_ensemble:DeepEnsemble",
+    "element_attention": "matloop.models.families.element_attention:ElementAttention",
+    "stack": "matloop.models.families.stack:Stack",
 }
 
 POTENTIALS: Mapping[str, str] = {
-    "chgnet": "matloop.models.chgnet_potential:CHGNetPotential",
+    "chgnet": "matloop.models.potentials.chgnet:CHGNetPotential",
 }
 """Interatomic potentials by name."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parent / "models" / "potentials"
 
 
 def install_plugin(folder: Path, patch: pytest.MonkeyPatch, *, group: str, name: str, source: str) -> None:
@@ -15,7 +15,7 @@ def install_plugin(folder: Path, patch: pytest.MonkeyPatch, *, group: str, name:
         patch: Undoes the change of path.
         group: Such as ``matloop.featurizers``.
         name: Of the entry point; the module is called ``plugin_<name>``.
-        source: Of the module; it may import the modules in ``tests/models`` by their bare names.
+        source: Of the module; it may import the modules in ``tests/models/potentials`` by their bare names.
     """
     (folder / f"plugin_{name}.py").write_text(source, "utf-8")
     facts = folder / f"plugin_{name}-1.0.dist-info"

@@ -68,7 +68,7 @@ def test_folder_keeps_to_its_layer(folder: str) -> None:
         ("data", "from ..models import conformal"),
         ("data", "from ...models import conformal"),
         ("models", "from matloop.featurizers.base import Featurizer"),
-        ("screening", "import matloop.data.batch, matloop.models.registry"),
+        ("screening", "import matloop.data.candidates.batch, matloop.models.registry"),
         ("screening", "import matloop"),
         ("workflows", "import data"),
         ("workflows", "from data.batch import CandidateBatch"),
@@ -85,7 +85,7 @@ def test_forbidden_import_is_seen(folder: str, source: str) -> None:
     ("folder", "source"),
     [
         ("data", "from . import schema\nfrom .schema import Property"),
-        ("models", "import matloop.data.schema\nfrom matloop.models import registry"),
+        ("models", "import matloop.data.properties.catalogue\nfrom matloop.models import registry"),
         ("featurizers", "from matloop import data\nimport database"),
         ("workflows", "import dask\nfrom matloop.screening.rank import top\nimport matloop.models.registry"),
     ],

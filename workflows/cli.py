@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from matloop.data.durations import read_duration
 from matloop.data.errors import MatloopError
+from matloop.data.properties.durations import read_duration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,9 +53,9 @@ def screen(
     prepare_only: PrepareOnly = False,
 ) -> None:
     """Run a campaign and print its shortlist."""
-    from matloop.workflows.run_command import run_and_print
+    from matloop.workflows.commands.run import run_and_print
+    from matloop.workflows.inspecting.validation import checked_campaign
     from matloop.workflows.screen import screen as run_screen
-    from matloop.workflows.validation import checked_campaign
 
     chosen = checked_campaign(campaign)
     if budget is not None:
@@ -79,7 +79,7 @@ def resume(
 ) -> None:
     """Go on with a run that was cut off; the result is that of an unbroken run."""
     from matloop.workflows import resume as runs
-    from matloop.workflows.run_command import run_and_print
+    from matloop.workflows.commands.run import run_and_print
 
     if fork is not None and share is not None:
         raise typer.BadParameter("--fork starts a new run, --share works on this one")
@@ -112,7 +112,7 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the scripts; submit nothing.")] = False,
 ) -> None:
     """Hand a campaign to a batch queue; jobs that reach their wall-time go on in the next one."""
-    from matloop.workflows.clusters.submit_command import submit_and_print
+    from matloop.workflows.commands.submit import submit_and_print
 
     submit_and_print(
         campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
@@ -125,8 +125,8 @@ def validate(
     campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one.")],
 ) -> None:
     """Check a campaign without running it; reports every problem with its line."""
-    from matloop.workflows.validation import campaign_path
-    from matloop.workflows.validation import validate as find_problems
+    from matloop.workflows.inspecting.validation import campaign_path
+    from matloop.workflows.inspecting.validation import validate as find_problems
 
     path = campaign_path(campaign)
     _, problems = find_problems(path)
@@ -143,7 +143,7 @@ def datasets(
     name: Annotated[str | None, typer.Argument(help="materials or transport: list its columns with units.")] = None,
 ) -> None:
     """List the packaged data."""
-    from matloop.workflows.summary import print_dataset, print_datasets
+    from matloop.workflows.commands.printed import print_dataset, print_datasets
 
     if name is None:
         print_datasets()
@@ -160,7 +160,7 @@ def features(
     output: Annotated[Path | None, typer.Option(help="Parquet file for the features.")] = None,
 ) -> None:
     """List the feature sets, or compute features of a table of formulas."""
-    from matloop.workflows.summary import print_features, write_features
+    from matloop.workflows.commands.printed import print_features, write_features
 
     if names and table and output:
         print(write_features(names, table, output))
@@ -175,7 +175,7 @@ def models(
     run: Annotated[Path | None, typer.Argument(help="A run directory: show what its surrogates are worth.")] = None,
 ) -> None:
     """List the model families, or the scores of a run's surrogates."""
-    from matloop.workflows.summary import print_families, print_scores
+    from matloop.workflows.commands.printed import print_families, print_scores
 
     if run is None:
         print_families()
@@ -235,8 +235,8 @@ def fetch_optimade(
     disorder: Disorder = "reject",
 ) -> None:
     """Structures of any provider that speaks OPTIMADE."""
-    from matloop.data.sources.optimade import Optimade
-    from matloop.workflows.fetch import fetch_and_print
+    from matloop.data.providers.optimade import Optimade
+    from matloop.workflows.commands.fetch import fetch_and_print
 
     fetch_and_print(Optimade(base_url, filter_, disorder=disorder), output)
 
@@ -253,8 +253,8 @@ def fetch_materials_project(
     endpoint: Annotated[str | None, typer.Option(help="Another address of the service.")] = None,
 ) -> None:
     """Crystals and properties of the Materials Project; the key is read from MP_API_KEY."""
-    from matloop.data.sources.materials_project import API, MaterialsProject, read_window
-    from matloop.workflows.fetch import fetch_and_print
+    from matloop.data.providers.materials_project import API, MaterialsProject, read_window
+    from matloop.workflows.commands.fetch import fetch_and_print
 
     provider = MaterialsProject(
         thermo_type=thermo_type,
@@ -284,9 +284,9 @@ def bench_matbench(
     """A task of Matbench 0.1 by its own protocol, beside the published scores."""
     from rich.console import Console
 
-    from matloop.workflows.benchmarks.matbench import FAMILIES, run_matbench
-    from matloop.workflows.benchmarks.matbench_report import new_folder, print_matbench, write_matbench
-    from matloop.workflows.benchmarks.matbench_tasks import task_named
+    from matloop.workflows.bench.matbench import FAMILIES, run_matbench
+    from matloop.workflows.bench.matbench_report import new_folder, print_matbench, write_matbench
+    from matloop.workflows.bench.matbench_tasks import task_named
 
     folder = new_folder(output, task_named(task).name)
     run = run_matbench(task, file, families=family or FAMILIES, seed=seed, workers=workers)
@@ -331,11 +331,11 @@ def bench_discovery(
     """Replay on labelled data: does the shortlist find the best, and how much sooner than drawing at random?"""
     from rich.console import Console
 
-    from matloop.workflows.benchmarks.discovery import run_discovery
-    from matloop.workflows.benchmarks.discovery_report import print_discovery, write_discovery
-    from matloop.workflows.benchmarks.discovery_settings import DiscoverySettings, share_named
-    from matloop.workflows.benchmarks.labelled import model_choice, read_labelled
-    from matloop.workflows.benchmarks.matbench_report import new_folder
+    from matloop.workflows.bench.discovery import run_discovery
+    from matloop.workflows.bench.discovery_report import print_discovery, write_discovery
+    from matloop.workflows.bench.discovery_settings import DiscoverySettings, share_named
+    from matloop.workflows.bench.labelled import model_choice, read_labelled
+    from matloop.workflows.bench.matbench_report import new_folder
 
     settings = DiscoverySettings(
         direction, share_named(top), seeds, share_named(labelled), shortlist, max_false_discovery, batch, rounds,
@@ -368,11 +368,11 @@ def bench_calibration(
     """Test on labelled data whether intervals hold: overall, among the best, far from the training data."""
     from rich.console import Console
 
-    from matloop.workflows.benchmarks.calibration import CalibrationSettings, run_calibration
-    from matloop.workflows.benchmarks.calibration_report import print_calibration, write_calibration
-    from matloop.workflows.benchmarks.discovery_settings import share_named
-    from matloop.workflows.benchmarks.labelled import model_choice, read_labelled
-    from matloop.workflows.benchmarks.matbench_report import new_folder
+    from matloop.workflows.bench.calibration import CalibrationSettings, run_calibration
+    from matloop.workflows.bench.calibration_report import print_calibration, write_calibration
+    from matloop.workflows.bench.discovery_settings import share_named
+    from matloop.workflows.bench.labelled import model_choice, read_labelled
+    from matloop.workflows.bench.matbench_report import new_folder
 
     settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
     rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)

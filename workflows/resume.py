@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunChangedError, RunError
-from matloop.data.manifest import Manifest
-from matloop.data.run_lock import LOCK_NAME, RunLock, lock_states
-from matloop.data.run_store import RunDirectory, remove_drafts
-from matloop.screening.campaign import Campaign
-from matloop.screening.campaign_file import read_campaign
-from matloop.screening.cluster_settings import cluster_chosen
-from matloop.workflows.progress import Progress, SilentProgress
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.lock import LOCK_NAME, RunLock, lock_states
+from matloop.data.runs.manifest import Manifest
+from matloop.data.whole_files import remove_drafts
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
+from matloop.workflows.running.identity import differences, identity_of, told
 from matloop.workflows.running.partition_jobs import scoring_jobs
-from matloop.workflows.running.run_identity import differences, identity_of, told
+from matloop.workflows.running.progress import Progress, SilentProgress
+from matloop.workflows.running.session import Settings, engine_of, interruptible, watched
 from matloop.workflows.running.surrogate_training import train
-from matloop.workflows.screen import ScreeningRun, Settings, begin, engine_of, go_on, interruptible, watched
-from matloop.workflows.stages import ScoringTask
+from matloop.workflows.screen import ScreeningRun, begin, go_on
+from matloop.workflows.stages.scoring import ScoringTask
 
 
 def resume(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.errors import LockLostError
-from matloop.data.manifest import Manifest
-from matloop.data.materials import EmbeddedCrystals
-from matloop.data.run_lock import RunLock
-from matloop.data.run_store import RunDirectory, remove_drafts, write_json, write_table, write_text
-from matloop.screening.campaign import Campaign, PotentialStage
-from matloop.screening.campaign_file import write_campaign
-from matloop.screening.cluster_settings import LOCAL, ClusterSettings, cluster_chosen
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.lock import RunLock
+from matloop.data.sources.embedded import EmbeddedCrystals
+from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
+from matloop.screening.campaign.campaign import Campaign, PotentialStage
+from matloop.screening.campaign.campaign_file import write_campaign
+from matloop.screening.campaign.cluster_settings import cluster_chosen
+from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.report.page import write_report
-from matloop.screening.shortlist import write_shortlist
-from matloop.workflows.claims import (
+from matloop.workflows.deciding.explanations import explain_run
+from matloop.workflows.deciding.selection_evidence import (
     Known,
     evidence_for,
     expected_misses,
@@ -32,24 +31,27 @@ from matloop.workflows.claims import (
     selected_errors,
     selected_intervals,
 )  # fmt: skip
-from matloop.workflows.clusters.workers import workers_of
-from matloop.workflows.explaining import explain_run
-from matloop.workflows.outcomes import OutcomeCounts, check_conservation, settle
-from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
-from matloop.workflows.potential_stage import references_are_packaged
-from matloop.workflows.progress import FileProgress, Progress, Progresses
+from matloop.workflows.deciding.shortlisting import choose, distinct, novelty
+from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
-from matloop.workflows.running.dispatch import FULL, PATIENCE, disk_full
 from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.identity import identity_of
 from matloop.workflows.running.partition_jobs import crystal_jobs, reference_jobs, relaxation_jobs, scoring_jobs
-from matloop.workflows.running.run_identity import identity_of
-from matloop.workflows.running.run_summary import Clock, summary_of
+from matloop.workflows.running.progress import Progress
+from matloop.workflows.running.session import (
+    PARTITION_ROWS,
+    Settings,
+    engine_of,
+    interruptible,
+    watched,
+)
+from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import train
-from matloop.workflows.shortlisting import choose, distinct, novelty
-from matloop.workflows.stages import ScoringTask
-from matloop.workflows.validation import checked_campaign
+from matloop.workflows.stages.outcomes import OutcomeCounts, check_conservation, settle
+from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
+from matloop.workflows.stages.potential import references_are_packaged
+from matloop.workflows.stages.scoring import ScoringTask
 
-PARTITION_ROWS = 10_000
 REFERENCE_INTAKE_ROWS = 10_000
 
 
@@ -89,27 +91,6 @@ def screen(
     return begin(chosen, output, settings, progress=progress)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a run is worked on; no result depends on any of it.
-
-    Attributes:
-        workers: Worker processes.
-        cluster: Where they are.
-        partition_rows: Candidates in a partition of the first stage.
-        prepare_only: Whether to stop before candidates are scored.
-        alive: Raises if another process took the run over.
-        earlier: The run this one was forked from.
-    """
-
-    workers: int
-    cluster: ClusterSettings = LOCAL
-    partition_rows: int = PARTITION_ROWS
-    prepare_only: bool = False
-    alive: Callable[[], None] = lambda: None
-    earlier: Manifest | None = None
-
-
 def begin(
     campaign: Campaign, output: str | Path | None, settings: Settings, *, progress: Progress | None = None
 ) -> ScreeningRun:
@@ -124,58 +105,6 @@ def begin(
         write_text(run.folder / "campaign.yaml", write_campaign(campaign))
         write_json(run.identity, identity_of(campaign, settings.partition_rows))
         return go_on(run, campaign, replace(settings, alive=lock.check), watch)
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """When a run was stopped from outside; it can be resumed.
-
-    Attributes:
-        folder: The run directory.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder))
-        self.folder = folder
-
-
-@contextlib.contextmanager
-def watched(run: RunDirectory, progress: Progress | None) -> Iterator[Progress]:
-    """Tell ``progress`` and the file that ``matloop status`` reads how the run goes, and how it ended.
-
-    Raises:
-        RunInterrupted: In place of a plain interrupt.
-    """
-    kept = FileProgress(run.folder)
-    try:
-        with interruptible(run):
-            yield Progresses(kept, progress) if progress else kept
-    except RunInterrupted:
-        kept.finish("interrupted", "stopped from outside")
-        raise
-    except LockLostError:  # the file belongs to whoever works on the run now
-        raise
-    except Exception as error:
-        kept.finish("failed", str(error))
-        raise
-    kept.finish("complete" if run.is_complete else "prepared")
-
-
-@contextlib.contextmanager
-def interruptible(run: RunDirectory) -> Iterator[None]:
-    """Name the run in what stops it from outside.
-
-    Raises:
-        RunInterrupted: In place of a plain interrupt.
-        DiskFullError: In place of the plain error.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise RunInterrupted(run.folder) from None
-    except OSError as error:
-        if error.errno in FULL:
-            raise disk_full(error) from error
-        raise
 
 
 def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Progress) -> ScreeningRun:
@@ -264,20 +193,6 @@ class ScreeningRun:
         import json
 
         return json.loads(RunDirectory(self.folder).summary.read_text(encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def engine_of(
-    run: RunDirectory, settings: Settings, watch: Progress, *, manifest: str = "manifest.jsonl"
-) -> Iterator[Engine]:
-    """An engine with its workers."""
-    kept = Manifest(run.folder, name=manifest)
-    with workers_of(settings.cluster, settings.workers, folder=run.folder) as client:
-        yield Engine(
-            client, run, kept, watch, in_flight=2 * max(settings.workers, len(client.nthreads())),
-            earlier=settings.earlier, alive=settings.alive,
-            patience=PATIENCE if settings.cluster.kind == "local" else settings.cluster.patience,
-        )  # fmt: skip
 
 
 def _take_all_in(engine: Engine, candidates: CandidateParts) -> None:

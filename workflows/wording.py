@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matloop.data.errors import ROW_CODES
-from matloop.screening.report.text import plain
+from matloop.screening.language.text import plain
 
 
 def one_line(text: str) -> str:

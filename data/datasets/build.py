@@ -28,8 +28,8 @@ from build_checks import Checks, check_cells, check_file, check_sets, check_tens
 from build_sources import DIELECTRIC, ELASTIC, FLLA, PIEZO, SETS, SYMPREC, Cell, Row, read_cell, read_sets
 from numpy.typing import NDArray
 
-from matloop.data.batch import crystals_from_columns
-from matloop.data.identity import crystal_ids
+from matloop.data.candidates.batch import crystals_from_columns
+from matloop.data.candidates.identity import crystal_ids
 
 OUTPUT = Path(__file__).with_name("materials.parquet")
 SDIST_SHA256 = "3faf9e83464f3d48f68a759bf476ad24da4c8c3e950c8f340cb917d3bb906400"
@@ -72,7 +72,7 @@ _VOIGT = "(xx, yy, zz, yz, xz, xy)"
 _IEEE = "in IEEE axes, which need not be those of `lattice`"
 _OWN = "in the axes of `lattice`"
 COLUMNS = (
-    Column("candidate_id", pa.string(), "1", "Content hash of the crystal (matloop.data.identity)."),
+    Column("candidate_id", pa.string(), "1", "Content hash of the crystal (matloop.data.candidates.identity)."),
     Column("material_id", pa.string(), "1", "Materials Project identifier."),
     Column("formula", pa.string(), "1", "Reduced formula as pymatgen writes it."),
     Column("lattice", pa.list_(F64, 9), "Å", "Cell row vectors a, b, c. The cell of the first set that holds the "

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matloop.data.elements import SYMBOLS
-from matloop.data.materials import MATERIALS_SHA256, load_materials
+from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.registry import lookup
 
 OUTPUT = Path(__file__).with_name("chgnet_references.parquet")
 # By name: nothing below data/ imports another folder.
-POTENTIAL = {"chgnet": "matloop.models.chgnet_potential:CHGNetPotential"}
+POTENTIAL = {"chgnet": "matloop.models.potentials.chgnet:CHGNetPotential"}
 
 
 def build() -> None:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.identity import crystal_ids
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import DatasetError
-from matloop.data.identity import crystal_ids
-from matloop.data.package_file import PackageFile
+from matloop.data.packaged.package_file import PackageFile
 
 LIBRARY = PackageFile(
     package="pymatgen",

@@ -15,12 +15,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import Intake
-from matloop.data.composition import Compositions
+from matloop.data.candidates.batch import Intake
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import GeneratorError, unknown_name
 from matloop.data.generators.pools import composition_intake, element_pool, require_whole
-from matloop.data.source import Recipe
+from matloop.data.sources.contract import Recipe
 
 MOST_STEPS = 1000
 _MOST_COUNTED = 2**62

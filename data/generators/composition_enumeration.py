@@ -1,8 +1,8 @@
 """Every charge-neutral composition of a pool of elements.
 
-A composition is kept when :mod:`matloop.data.charge_balance` finds it neutral: the rule of Davies et al., Chem 1, 617
-(2016), widened for mixed valence and for bonds between like anions. Alloys and metallic compounds, to which no charges
-apply, are made only when asked for.
+A composition is kept when :mod:`matloop.data.chemistry.charge_balance` finds it neutral: the rule of Davies et al.,
+Chem 1, 617 (2016), widened for mixed valence and for bonds between like anions. Alloys and metallic compounds, to which
+no charges apply, are made only when asked for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import Intake
-from matloop.data.charge_balance import ORDER_TOLERANCE, element_roles, metal_kinds
-from matloop.data.composition import Compositions
+from matloop.data.candidates.batch import Intake
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.chemistry.charge_balance import ORDER_TOLERANCE, element_roles, metal_kinds
 from matloop.data.errors import GeneratorError
 from matloop.data.generators.neutral_search import search
 from matloop.data.generators.pools import composition_intake, element_pool, require_whole
-from matloop.data.source import Recipe
+from matloop.data.sources.contract import Recipe
 
 MOST_ELEMENTS = 5
 MOST_ATOMS_PER_ELEMENT = 12

@@ -4,7 +4,7 @@ Every species of a parent crystal may be replaced by another one; the probabilit
 sites' species of the published conditional probabilities (Hautier et al., Inorg. Chem. 50, 656 (2011), equation 6).
 Children are charge-neutral by construction. The cell is scaled by the cube of the ratio of the mean cation plus the
 mean anion radius (Shannon); over isostructural pairs of the packaged crystals this halves to thirds the error in volume
-of the unscaled cell (``benchmarks/substitution.py``).
+of the unscaled cell (``benchmarks/data/substitution.py``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch, Intake
-from matloop.data.composition import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.compositions import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
-from matloop.data.known import known_composition_keys
-from matloop.data.materials import load_materials
-from matloop.data.oxidation import Ions, assign_ions, load_ions
-from matloop.data.source import Recipe
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.packaged.materials import load_materials
+from matloop.data.sources.contract import Recipe
 
 _PART = 100_000
 

@@ -3,8 +3,8 @@
 The total charges that some of the elements can carry together are one set of whole numbers, kept as bits of a few
 machine words; adding an element shifts the set by each charge its atoms may have. The elements of a combination are cut
 into two halves, and the sets of each half are made once for all its amounts; a composition can be neutral when the set
-of one half and the negated set of the other share a number. This is the rule of :mod:`matloop.data.charge_balance`,
-asked only whether, not in how many ways.
+of one half and the negated set of the other share a number. This is the rule of
+:mod:`matloop.data.chemistry.charge_balance`, asked only whether, not in how many ways.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch, Intake
-from matloop.data.composition import Compositions, composition_keys
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.formula import write_formulas
+from matloop.data.candidates.identity import composition_ids
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
-from matloop.data.formula import write_formulas
-from matloop.data.identity import composition_ids
-from matloop.data.known import known_composition_keys
+from matloop.data.packaged.known_compositions import known_composition_keys
 
 
 def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:

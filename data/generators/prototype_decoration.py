@@ -4,7 +4,7 @@ The cell keeps its shape and is scaled to the volume of the new elements. Where 
 both have an ionic assignment, the length scales as in ionic substitution, by the mean cation plus the mean anion
 radius; elsewhere the volume scales by the sum of the elements' own volumes per atom (Zen's law). Over isostructural
 pairs of the packaged crystals this leaves a median error of 6.5 % in volume, instead of 17 %
-(``benchmarks/generators.py``).
+(``benchmarks/data/generators.py``).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
-from matloop.data.charge_balance import charge_balance
-from matloop.data.composition import Compositions, composition_keys
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.formula import write_formulas
+from matloop.data.candidates.identity import text_id
+from matloop.data.chemistry.charge_balance import charge_balance
+from matloop.data.chemistry.ions import assign_ions, load_ions
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.errors import GeneratorError, unknown_name
-from matloop.data.formula import write_formulas
 from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import element_pool, require_whole
-from matloop.data.identity import text_id
-from matloop.data.known import known_composition_keys
-from matloop.data.oxidation import assign_ions, load_ions
-from matloop.data.source import Recipe
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.sources.contract import Recipe
 
 MOST_ASSIGNMENTS = 100_000_000  # of one prototype; beyond it the check of each takes minutes
 _ROLES = "ABCDE"
@@ -64,7 +64,7 @@ class PrototypeDecoration:
         most_elements: Largest number of roles, at most 5.
         max_sites: Largest cell.
         charge_neutral: Whether only compositions are made that the usual oxidation states can neutralise
-            (:mod:`matloop.data.charge_balance`).
+            (:mod:`matloop.data.chemistry.charge_balance`).
         limit: Most crystals, the first ones; all where it is None.
 
     Raises:

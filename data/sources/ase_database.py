@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
-from matloop.data.composition import composition_keys
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
-from matloop.data.identity import text_id
-from matloop.data.known import known_composition_keys
-from matloop.data.sources.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
-from matloop.data.sources.carried import MOST_COLUMNS, carried_name
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.carried import MOST_COLUMNS, carried_name
+from matloop.data.readers.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
 
 _FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".json": JsonFile}
 
@@ -23,11 +23,12 @@ class AseDatabase:
     """Crystals of an ASE database, in the order of their ids.
 
     A row that is not periodic in all three directions is refused under ``E-STRUCT-NOCELL``; every other passes the gate
-    of all crystals (:meth:`matloop.data.crystals.Crystals.row_codes`).
+    of all crystals (:meth:`matloop.data.candidates.crystals.Crystals.row_codes`).
 
     Keys whose values are numbers travel with the candidates as float64, null where a row lacks them. A key is named
-    ``ase_`` and its name; a property column that :mod:`matloop.data.schema` defines, such as ``band_gap_dft``, keeps
-    its name and must be in the unit defined there. Keys with text, energies, forces and ``data`` stay behind.
+    ``ase_`` and its name; a property column that :mod:`matloop.data.properties.catalogue` defines, such as
+    ``band_gap_dft``, keeps its name and must be in the unit defined there. Keys with text, energies, forces and
+    ``data`` stay behind.
 
     Args:
         path: A ``.db`` (SQLite) or ``.json`` file.

@@ -27,11 +27,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matloop.data.batch import CandidateBatch, Intake, Refused, crystals_from_columns
-from matloop.data.composition import Compositions
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused, crystals_from_columns
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
-from matloop.data.identity import text_id
-from matloop.data.schema import PROPERTIES
+from matloop.data.properties.catalogue import PROPERTIES
 
 PROVENANCE = b"matloop_snapshot"
 """Key of the provenance, as JSON, in the metadata of the file."""

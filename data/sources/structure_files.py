@@ -15,20 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from matloop.data.array_message import Message, unpack
-from matloop.data.batch import CandidateBatch, Intake, Refused
-from matloop.data.composition import composition_keys
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
-from matloop.data.guarded import Failure, GuardedWorker
-from matloop.data.identity import text_id
-from matloop.data.known import known_composition_keys
-from matloop.data.sources.archives import SourceFile, is_archive, read_archive, read_file
-from matloop.data.sources.disorder import POLICIES
-from matloop.data.sources.structure_split import TextRow, Unreadable, split_rows
-from matloop.data.sources.structure_text import request
+from matloop.data.guard.guarded import Failure, GuardedWorker
+from matloop.data.guard.messages import Message, unpack
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
+from matloop.data.readers.disorder import POLICIES
+from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
+from matloop.data.readers.structure_text import request
 
-READER = "matloop.data.sources.structure_text:read_row"
+READER = "matloop.data.readers.structure_text:read_row"
 _WARM_UP = TextRow(
     "cif",
     "",

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
-from matloop.data.composition import composition_keys
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
-from matloop.data.identity import text_id
-from matloop.data.known import known_composition_keys
-from matloop.data.sources.carried import MOST_COLUMNS, PROPERTY_COLUMNS, carried_name
-from matloop.data.sources.spreadsheet import Spreadsheet
-from matloop.data.sources.table_files import CsvFile, ParquetFile, Rows, TableFile
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.carried import MOST_COLUMNS, PROPERTY_COLUMNS, carried_name
+from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
+from matloop.data.readers.xlsx import Spreadsheet
 
 _FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
     ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
@@ -48,8 +48,9 @@ class FormulaTable:
 
     A column travels with the candidates as float64 if every filled cell of it is a plain number. It is named
     ``table_`` and its name in the file, so that it never poses as something computed here; a property column that
-    :mod:`matloop.data.schema` defines, such as ``band_gap_exp``, keeps its name, must be in the unit defined there, and
-    a cell of it that is no number refuses the row. Columns of text stay in the file, where the id finds them.
+    :mod:`matloop.data.properties.catalogue` defines, such as ``band_gap_exp``, keeps its name, must be in the unit
+    defined there, and a cell of it that is no number refuses the row. Columns of text stay in the file, where the id
+    finds them.
 
     Args:
         path: A ``.csv`` (UTF-8), ``.xlsx`` (its first sheet) or ``.parquet`` file, column names in the first row.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.schema import PROPERTIES
-from matloop.screening.report.files import RunFiles, numbers
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.runs.report_files import RunFiles, numbers
 
 DENSITY_BINS = 60
 _PLOTLY_TICKS = ((1.0, "D1"), (2.5, "D2"), (math.inf, 1))

@@ -8,16 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.schema import PROPERTIES
-from matloop.screening.chemistry import KnownCompound, nearest_known
-from matloop.screening.report.axes import Axis, density, property_axis
-from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
-from matloop.screening.report.explanations import ExplanationWords, explanation_words
-from matloop.screening.report.files import RunFiles, numbers, texts
-from matloop.screening.report.novelty import NoveltyWords, novelty_words
-from matloop.screening.report.stability import Relaxation, relaxations
-from matloop.screening.report.text import (
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.language.text import (
     Words,
     formula_markup,
     number,
@@ -28,6 +21,13 @@ from matloop.screening.report.text import (
     unit_text,
     with_unit,
 )  # fmt: skip
+from matloop.screening.ranking.composition_distance import KnownCompound, nearest_known
+from matloop.screening.report.axes import Axis, density, property_axis
+from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
+from matloop.screening.report.explanations import ExplanationWords, explanation_words
+from matloop.screening.report.novelty import NoveltyWords, novelty_words
+from matloop.screening.report.stability import Relaxation, relaxations
+from matloop.screening.runs.report_files import RunFiles, numbers, texts
 
 MOST_CARDS = 30
 _NEIGHBOURS = 5

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import SYMBOLS
 
 MOST_SITES = 200  # of a cell that is drawn

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from matloop.data.schema import PROPERTIES
-from matloop.screening.report.text import (
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.language.text import (
     Words,
     _ion,
     formula_markup,

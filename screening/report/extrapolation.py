@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matloop.screening.report.text import Words, number, percent, with_unit
+from matloop.screening.language.text import Words, number, percent, with_unit
 
 _WORST = 3
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.materials import load_materials
-from matloop.data.schema import PROPERTIES
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
-from matloop.screening.report.files import HeldOut, RunFiles, numbers
-from matloop.screening.report.text import Words, axis_words, formula_markup, property_words, unit_text
+from matloop.screening.runs.report_files import HeldOut, RunFiles, numbers
 
 # Okabe and Ito's palette, told apart by colour-blind readers: jfly.uni-koeln.de/color.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a9099"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from matloop.screening.report.text import Words, formula_markup
+from matloop.screening.language.text import Words, formula_markup
 
 _LABELS = {
     "known": Words("known crystal", "已知晶体"),

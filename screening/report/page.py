@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from matloop.data.run_store import RunDirectory, write_text
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.whole_files import write_text
+from matloop.screening.language.text import OUTCOMES, finalize, number, percent
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
-from matloop.screening.report.files import RunFiles, numbers, read_run
 from matloop.screening.report.sources import sources_of
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
-from matloop.screening.report.text import OUTCOMES, finalize, number, percent
+from matloop.screening.runs.report_files import RunFiles, numbers, read_run
 
 _HERE = Path(__file__).parent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from matloop.data.materials import load_materials
-from matloop.screening.campaign import Campaign
-from matloop.screening.report.text import Words, property_words
+from matloop.data.packaged.materials import load_materials
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.language.text import Words, property_words
 
 _MATERIALS_PROJECT = "Materials Project data, CC BY 4.0"
 

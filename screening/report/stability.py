@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from matloop.data.batch import CandidateBatch
-from matloop.screening.report.files import numbers, texts
-from matloop.screening.report.text import Words, formula_markup, number, percent, plain
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.screening.language.text import Words, formula_markup, number, percent, plain
+from matloop.screening.runs.report_files import numbers, texts
 
 _OUTCOMES = {
     "converged": Words("converged", "已收敛"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from matloop.data.schema import PROPERTIES
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_unit
 from matloop.screening.report.extrapolation import extrapolation_scores
-from matloop.screening.report.files import RunFiles
-from matloop.screening.report.text import Words, number, percent, property_words, unit_text, with_unit
+from matloop.screening.runs.report_files import RunFiles
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
 _COVERAGE_SLACK = 0.02

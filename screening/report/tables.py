@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from matloop.data.schema import PROPERTIES
-from matloop.screening.report.files import RunFiles, numbers, texts
-from matloop.screening.report.text import (
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.screening.language.text import (
     OUTCOMES,
     Words,
     formula_markup,
@@ -23,6 +22,7 @@ from matloop.screening.report.text import (
     stage_words,
     unit_text,
 )  # fmt: skip
+from matloop.screening.runs.report_files import RunFiles, numbers, texts
 
 _MOST_ROWS = 1000
 _REASONS_SHOWN = 6

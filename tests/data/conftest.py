@@ -2,8 +2,8 @@
 
 import pytest
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.materials import load_materials
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.materials import load_materials
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.duplicates import crystal_groups
-from matloop.data.materials import load_materials
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.comparison.equal_crystals import crystal_groups
+from matloop.data.packaged.materials import load_materials
 
 
 @settings(max_examples=15)

@@ -10,13 +10,13 @@ import psutil
 import pytest
 from ase import Atoms
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import ROW_CODES
-from matloop.data.materials import load_materials
-from matloop.data.shared_workers import close_shared_workers
-from matloop.featurizers.guarded import GuardedFeaturizer
-from matloop.featurizers.matminer_adapter import MatminerFeaturizer
+from matloop.data.guard.shared_workers import close_shared_workers
+from matloop.data.packaged.materials import load_materials
+from matloop.featurizers.guard.guarded import GuardedFeaturizer
+from matloop.featurizers.matminer.adapter import MatminerFeaturizer
 from matloop.featurizers.registry import feature_set
 from matloop.workflows.clusters.workers import local_workers
 from tests.plugins import ENDINGS, FAULTS, install_plugin

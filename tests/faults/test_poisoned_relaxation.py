@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import ROW_CODES
-from matloop.data.shared_workers import close_shared_workers
-from matloop.models.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
-from matloop.models.potential_contract import example_crystals
-from matloop.models.relaxation import Outcome, RelaxationLimits, relax
-from tests.models.pair_potential import PairPotential
+from matloop.data.guard.shared_workers import close_shared_workers
+from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
+from matloop.models.potentials.relaxation import Outcome, RelaxationLimits, relax
+from matloop.models.potentials.validation import example_crystals
+from tests.models.potentials.pair_potential import PairPotential
 from tests.plugins import ENDINGS, FAULTS, install_plugin
 
 POISON = f"""

@@ -17,12 +17,12 @@ import pytest
 from matloop.data.errors import InputFileError
 from matloop.data.sources import structure_files
 from matloop.data.sources.structure_files import StructureFiles
-from tests.data.sources.structure_texts import CIF, POSCAR, cif_of
+from tests.data.readers.structure_texts import CIF, POSCAR, cif_of
 
 # A reader with a fault for every name it finds in a file, in place of what a native library might do.
 HOSTILE_READER = """
 import os, time
-from matloop.data.sources.structure_text import read_row as real
+from matloop.data.readers.structure_text import read_row as real
 def read_row(message):
     if b"please-exit" in message: os._exit(7)
     if b"please-hang" in message:

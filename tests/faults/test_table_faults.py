@@ -14,9 +14,9 @@ import pytest
 from pymatgen.core import Composition
 
 from matloop.data.errors import InputFileError
-from matloop.data.run_store import write_csv
-from matloop.data.sources import spreadsheet
+from matloop.data.readers import xlsx as spreadsheet
 from matloop.data.sources.table import FormulaTable
+from matloop.data.whole_files import write_csv
 
 KINDS = ("csv", "xlsx", "parquet")
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element
 
-from matloop.data import oxidation_states
-from matloop.data.batch import CandidateBatch
-from matloop.data.charge_balance import charge_balance
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.chemistry import oxidation_states
+from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.featurizers import charge_balance as module
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.charge_balance import ChargeBalanceFeatures, outer_electrons

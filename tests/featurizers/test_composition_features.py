@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matminer.featurizers import composition as matminer
 from pymatgen.core import Composition
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.featurizers.composition import ElementFraction, Magpie, Stoichiometry, ValenceOrbital
 from tests.strategies import batch_of, formula_of, whole_compositions
 

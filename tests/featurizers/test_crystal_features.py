@@ -3,8 +3,8 @@ import pytest
 from matminer.featurizers.structure import DensityFeatures, GlobalSymmetryFeatures
 from pymatgen.core import Lattice, Structure
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.crystal import CRYSTAL_SYSTEMS, Density, Symmetry, crystal_systems, space_group_numbers

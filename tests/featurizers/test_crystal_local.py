@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 from scipy.special import sph_harm_y
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import Featurizer, featurize_checked

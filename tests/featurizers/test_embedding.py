@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.composition import Stoichiometry
 from matloop.featurizers.embedding import CrystalEmbedding, EmbeddingPotential
-from matloop.models.potentials import potential_named
-from tests.models.pair_potential import PairPotential
+from matloop.models.potentials.contract import potential_named
+from tests.models.potentials.pair_potential import PairPotential
 from tests.strategies import batch_of, rotations, sound_crystals, unimodular
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import element_table
 from matloop.data.errors import ROW_CODES, BatchError, UnknownNameError
 from matloop.featurizers import base
@@ -17,7 +17,7 @@ from matloop.featurizers.base import Features, FeatureSet, Featurizer, featurize
 from matloop.featurizers.composition import Magpie, Stoichiometry
 from matloop.featurizers.embedding import CrystalEmbedding
 from matloop.featurizers.registry import FEATURIZERS, feature_set
-from tests.models.pair_potential import PairPotential
+from tests.models.potentials.pair_potential import PairPotential
 from tests.strategies import batch_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No Pauling electronegativity")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import SYMBOLS
 from matloop.featurizers.neighbours import NeighbourList, distance_counts, neighbour_list
 from tests.strategies import sound_crystals, unimodular
@@ -146,5 +146,5 @@ def test_kernels_call_only_kernels_of_their_own_file(path: Path) -> None:
 
 def test_call_of_a_foreign_kernel_is_seen() -> None:
     kernel = "@numba.njit(cache=True)\ndef f(x):\n    return image_range(x, 1)"
-    source = f"from matloop.data.crystals import image_range\n{kernel}"
+    source = f"from matloop.data.candidates.crystals import image_range\n{kernel}"
     assert imported_kernels(source) == ["image_range"]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pymatgen.analysis.local_env import VoronoiNN
 from pymatgen.core import Lattice, Structure
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.crystals import Crystals
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
 from matloop.featurizers.crystal_voronoi import CrystalVoronoi
 from matloop.featurizers.voronoi import VoronoiCells, voronoi_cells
 from tests.strategies import sound_crystals

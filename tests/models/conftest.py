@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.materials import load_materials
+from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
-from matloop.models.surrogate import Surrogate
+from matloop.models.surrogates.surrogate import Surrogate
 
 FAST = {"trees": 60}
 

@@ -10,7 +10,7 @@ import pytest
 from distributed import Client
 
 from matloop.data.errors import WorkersLostError
-from matloop.screening.cluster_settings import ClusterSettings
+from matloop.screening.campaign.cluster_settings import ClusterSettings
 from matloop.workflows.clusters.submission import scripts_of
 from matloop.workflows.clusters.workers import workers_of
 from tests.slurm.conftest import Submitted, until
@@ -106,7 +106,7 @@ def test_jobs_that_the_queue_refuses(folder: Path) -> None:
 DRIVER = """\
 import sys
 from pathlib import Path
-from matloop.screening.cluster_settings import ClusterSettings, cluster_chosen
+from matloop.screening.campaign.cluster_settings import ClusterSettings, cluster_chosen
 from matloop.workflows.clusters.workers import workers_of
 
 def where():

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from distributed import Client
 
-from matloop.data.run_store import RunDirectory
-from matloop.screening.campaign import Campaign
+from matloop.data.runs.directory import RunDirectory
+from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows import screen as screen_module
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.screen import ScreeningRun, screen

@@ -16,15 +16,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from matloop.data.errors import DiskFullError, LockedError, RunChangedError, RunError
-from matloop.data.manifest import Manifest
-from matloop.data.run_lock import RunLock
-from matloop.data.run_store import RunDirectory
-from matloop.screening.campaign_file import read_campaign
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.lock import RunLock
+from matloop.data.runs.manifest import Manifest
+from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.workflows import screen as screen_module
-from matloop.workflows.progress import SilentProgress
 from matloop.workflows.resume import fork, read_share, resume, score_share
-from matloop.workflows.running import run_identity
-from matloop.workflows.screen import RunInterrupted, ScreeningRun, screen
+from matloop.workflows.running import identity as run_identity
+from matloop.workflows.running.progress import SilentProgress
+from matloop.workflows.running.session import RunInterrupted
+from matloop.workflows.screen import ScreeningRun, screen
 from tests.workflows.conftest import SMALL, campaign, files_of, results_of
 
 OF_THE_END = (

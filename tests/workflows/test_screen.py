@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matloop.data.candidates.identity import crystal_ids
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import RunError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
-from matloop.data.identity import crystal_ids
-from matloop.data.run_store import RunDirectory
-from matloop.screening.campaign_file import read_campaign
-from matloop.workflows.outcomes import DUPLICATE, SCORED
+from matloop.data.runs.directory import RunDirectory
+from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages.outcomes import DUPLICATE, SCORED
 from tests.workflows.conftest import Told, campaign, files_of
 
 ROWS, REPEATS, KEEP, SIZE = 2000, 300, 60, 5

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.errors import RunError
-from matloop.data.materials import EmbeddedCrystals
-from matloop.data.run_store import RunDirectory
-from matloop.workflows.outcomes import DUPLICATE
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages.outcomes import DUPLICATE
 from tests.workflows.conftest import SMALL, campaign, files_of, results_of
 
 PIEZO = SMALL["targets"][0]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunError
-from matloop.screening.cluster_settings import ClusterSettings
+from matloop.screening.campaign.cluster_settings import ClusterSettings
 from matloop.workflows.clusters.certificates import security_from, write_certificates
 from matloop.workflows.clusters.queue_systems import states_of
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matloop.data.errors import RunError
-from matloop.data.run_store import write_text
-from matloop.screening.cluster_settings import WALLTIME, WORD
+from matloop.data.whole_files import write_text
+from matloop.screening.campaign.cluster_settings import WALLTIME, WORD
 from matloop.workflows.clusters.job_queues import environment
 from matloop.workflows.clusters.queue_systems import QueueSystem, queue_system
 from matloop.workflows.clusters.submission_scripts import PREPARE, RUN, SHARE, STEPS, SUBMIT

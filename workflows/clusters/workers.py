@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunError, WorkersLostError
-from matloop.screening.cluster_settings import QUEUED, ClusterSettings
+from matloop.screening.campaign.cluster_settings import QUEUED, ClusterSettings
 from matloop.workflows.clusters.job_queues import queued_workers, why_absent
 
 START_TIMEOUT = 120  # s

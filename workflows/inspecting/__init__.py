@@ -1,1 +1,1 @@
-"""Looking at a run, at one of its candidates, and at the machine."""
+"""Looking at a campaign, a run, one of its candidates, and the machine."""

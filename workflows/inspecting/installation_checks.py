@@ -120,10 +120,10 @@ def check_torch() -> Iterator[Check]:
 def check_data() -> Iterator[Check]:
     """The packaged data and the files of other packages, by their sha256."""
     from matloop.data.generators.aflow_prototypes import LIBRARY
-    from matloop.data.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
-    from matloop.data.references import load_references
-    from matloop.data.transport import ARCHIVE
-    from matloop.models.chgnet_network import WEIGHTS
+    from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
+    from matloop.data.packaged.reference_energies import load_references
+    from matloop.data.packaged.transport import ARCHIVE
+    from matloop.models.potentials.chgnet_network import WEIGHTS
 
     reads: dict[str, Callable[[], Any]] = {
         "packaged crystals": lambda: read_verified(MATERIALS_FILE, MATERIALS_SHA256),

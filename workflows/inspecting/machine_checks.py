@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matloop.data.errors import MatloopError
-from matloop.data.run_lock import RunLock
-from matloop.data.run_store import write_text
+from matloop.data.runs.lock import RunLock
+from matloop.data.whole_files import write_text
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
-from matloop.workflows.inspecting.machine import usable_cores, usable_memory
+from matloop.workflows.inspecting.machine_limits import usable_cores, usable_memory
 from matloop.workflows.wording import one_line
 
 _GB = 1e9

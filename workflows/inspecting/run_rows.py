@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import RunError
-from matloop.data.run_store import RunDirectory
-from matloop.workflows.outcomes import FIRST_STAGE, SCORED
+from matloop.data.runs.directory import RunDirectory
+from matloop.workflows.stages.outcomes import FIRST_STAGE, SCORED
 
 WAITING = "waiting"
 """In place of an outcome: the candidate is written down, its partition is not finished."""

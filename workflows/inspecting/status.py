@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunError
-from matloop.data.manifest import Manifest
-from matloop.data.run_lock import LockState, lock_states
-from matloop.data.run_store import RunDirectory
-from matloop.workflows.outcomes import FIRST_STAGE
-from matloop.workflows.progress import PROGRESS_NAME
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.lock import LockState, lock_states
+from matloop.data.runs.manifest import Manifest
+from matloop.workflows.running.progress import PROGRESS_NAME
+from matloop.workflows.stages.outcomes import FIRST_STAGE
 
 RUNNING, COMPLETE, PREPARED = "running", "complete", "prepared"
 INTERRUPTED, FAILED, LOST = "interrupted", "failed", "lost"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matloop.data.run_store import RunDirectory
+from matloop.data.runs.directory import RunDirectory
 from matloop.workflows.inspecting.status import (
     COMPLETE,
     FAILED,

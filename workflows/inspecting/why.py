@@ -13,18 +13,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.duplicates import crystal_groups
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.errors import ROW_CODES, RunError
-from matloop.data.manifest import Manifest
-from matloop.data.run_store import RunDirectory
-from matloop.data.schema import PROPERTIES
-from matloop.screening.campaign import Campaign
-from matloop.screening.campaign_file import read_campaign
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.workflows.deciding.shortlisting import EQUAL, MOST_COMPARED
 from matloop.workflows.inspecting.run_rows import WAITING, Row, RunRows
-from matloop.workflows.outcomes import DUPLICATE, FIRST_STAGE, REJECTED, SCORED, SHORTLISTED
-from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
-from matloop.workflows.shortlisting import EQUAL, MOST_COMPARED
+from matloop.workflows.stages.outcomes import DUPLICATE, FIRST_STAGE, REJECTED, SCORED, SHORTLISTED
+from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 
 _FURTHER = ("hull_distance", "hull_products", "hull_reference_phases", "probability_before_relaxing")
 

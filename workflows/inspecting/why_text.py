@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from matloop.data.errors import ROW_CODES
-from matloop.data.schema import PROPERTIES
+from matloop.data.properties.catalogue import PROPERTIES
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
-from matloop.workflows.outcomes import QUARANTINED, SCORED, SHORTLISTED
+from matloop.workflows.stages.outcomes import QUARANTINED, SCORED, SHORTLISTED
 from matloop.workflows.wording import one_line
 
 _MOST_MATCHES, _MOST_REPEATS = 40, 5

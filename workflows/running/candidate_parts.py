@@ -19,19 +19,19 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.batch import Intake, Refused
+from matloop.data.candidates.batch import Intake, Refused
+from matloop.data.candidates.seen_ids import SeenIds
 from matloop.data.errors import RunChangedError
-from matloop.data.intake_file import read_intake, write_intake
-from matloop.data.manifest import Manifest, key_of, sha256_of
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.run_store import RunDirectory
-from matloop.data.seen_ids import SeenIds
-from matloop.data.source import GeneratingSource, Recipe, Source
-from matloop.screening.campaign import Campaign, Entries
-from matloop.workflows.outcomes import DUPLICATE
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.intake_files import read_intake, write_intake
+from matloop.data.runs.manifest import Manifest, key_of, sha256_of
+from matloop.data.sources.contract import GeneratingSource, Recipe, Source
+from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
-from matloop.workflows.running.run_identity import code_key, input_files
+from matloop.workflows.running.identity import code_key, input_files
+from matloop.workflows.stages.outcomes import DUPLICATE
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,17 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import RunError
-from matloop.data.intake_file import read_intake
-from matloop.data.manifest import Manifest, sha256_of
-from matloop.data.run_store import RunDirectory, write_table
-from matloop.screening.ranking import ranking_order
-from matloop.workflows.outcomes import OutcomeCounts
-from matloop.workflows.progress import Progress
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.intake_files import read_intake
+from matloop.data.runs.manifest import Manifest, sha256_of
+from matloop.data.whole_files import write_table
+from matloop.screening.ranking.ranking import ranking_order
 from matloop.workflows.running.dispatch import PATIENCE, Answered, Call, Died, answers
-from matloop.workflows.stages import StageTables
+from matloop.workflows.running.progress import Progress
+from matloop.workflows.stages.outcomes import OutcomeCounts
+from matloop.workflows.stages.scoring import StageTables
 
 Work = Callable[[Intake], StageTables]
 

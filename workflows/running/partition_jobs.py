@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from matloop.data.batch import CandidateBatch, Intake
-from matloop.data.manifest import Manifest, key_of
-from matloop.screening.campaign import PotentialStage
-from matloop.workflows.potential_stage import STAGE as POTENTIAL_STAGE
-from matloop.workflows.potential_stage import evaluate_references, lost_references, relax_partition
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.runs.manifest import Manifest, key_of
+from matloop.screening.campaign.campaign import PotentialStage
 from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.engine import Job
-from matloop.workflows.running.run_identity import code_key
-from matloop.workflows.stages import ScoringTask, lost_partition, score_partition
+from matloop.workflows.running.identity import code_key
+from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
+from matloop.workflows.stages.potential import evaluate_references, lost_references, relax_partition
+from matloop.workflows.stages.scoring import ScoringTask, lost_partition, score_partition
 
 CRYSTAL_PARTITION_ROWS = 500
 RELAXATION_PARTITION_ROWS = 6

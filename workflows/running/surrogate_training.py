@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from matloop.data.manifest import key_of, sha256_of
-from matloop.data.run_store import RunDirectory
-from matloop.screening.campaign import Campaign, Target
-from matloop.workflows.outcomes import FIRST_STAGE
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import key_of, sha256_of
+from matloop.screening.campaign.campaign import Campaign, Target
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
-from matloop.workflows.running.run_identity import code_key
-from matloop.workflows.stages import Ranges, train_surrogate
+from matloop.workflows.running.identity import code_key
+from matloop.workflows.stages.outcomes import FIRST_STAGE
+from matloop.workflows.stages.scoring import Ranges, train_surrogate
 
 Wanted = tuple[Campaign, str, Target, Path]
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.charge_balance import charge_balance
-from matloop.data.composition import composition_keys
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.chemistry.charge_balance import charge_balance
+from matloop.data.chemistry.oxidation_states import LIKE_ANIONS, OXIDATION_STATES
 from matloop.data.errors import GeneratorError, UnknownNameError
 from matloop.data.generators.composition_enumeration import CompositionEnumeration
 from matloop.data.generators.pools import element_pool
-from matloop.data.oxidation_states import LIKE_ANIONS, OXIDATION_STATES
 from tests.strategies import batch_of, formula_of
 
 CHARGED = sorted(OXIDATION_STATES)

@@ -9,15 +9,15 @@ import pytest
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 from pymatgen.core import Composition, Species
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.composition import gather_rows
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import gather_rows
+from matloop.data.chemistry.ions import load_ions
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import GeneratorError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
-from matloop.data.oxidation import load_ions
+from matloop.data.packaged.transport import load_transport
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.source import Source
-from matloop.data.transport import load_transport
+from matloop.data.sources.contract import Source
 
 SETTINGS = {"max_sites": 6, "min_probability": 1e-4, "limit": 50_000}
 

@@ -5,11 +5,11 @@ import pytest
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionPredictor
 from pymatgen.core import Species
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.composition import gather_rows
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import gather_rows
+from matloop.data.chemistry.ions import load_ions
 from matloop.data.elements import SYMBOLS
 from matloop.data.generators.ionic_substitution import IonicSubstitution, Parents
-from matloop.data.oxidation import load_ions
 
 
 def of_parent(formula: str, space_group: int, min_probability: float) -> IonicSubstitution:

@@ -10,9 +10,9 @@ import pytest
 from pymatgen.core import Composition, Element, Lattice, Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.charge_balance import charge_balance
-from matloop.data.composition import Compositions
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.errors import DatasetError, GeneratorError, UnknownNameError
 from matloop.data.generators import aflow_prototypes
 from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes, read_prototype

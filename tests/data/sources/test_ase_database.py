@@ -13,12 +13,12 @@ from ase.build import bulk, graphene, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 
-from matloop.data.batch import CandidateBatch, Intake
+from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import InputFileError
+from matloop.data.readers import ase_files
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.source import Source
-from matloop.data.sources import ase_files
 from matloop.data.sources.ase_database import AseDatabase
+from matloop.data.sources.contract import Source
 
 
 def salts() -> list[tuple[Atoms, dict[str, Any]]]:

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, SnapshotError
-from matloop.data.materials import load_materials
+from matloop.data.packaged.materials import load_materials
+from matloop.data.providers.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 from matloop.data.sources.snapshot import PROVENANCE, ContentHash, Snapshot, with_provenance
-from matloop.data.sources.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 
 ROWS = 60
 DATABASE = Database("A provider", "https://example.org/v1", "2025.1", "CC-BY-4.0", "GGA_GGA+U")

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ROW_CODES, InputFileError, UnknownNameError
-from matloop.data.sources import archives
+from matloop.data.readers import archives
 from matloop.data.sources.structure_files import StructureFiles
-from tests.data.sources.structure_texts import CIF, POSCAR, cif_of
+from tests.data.readers.structure_texts import CIF, POSCAR, cif_of
 
 XYZ = '2\nLattice="4.1 0 0 0 4.1 0 0 0 4.1"\nCs 0 0 0\nCl 2.05 2.05 2.05\n'
 MIXED = cif_of("Fe1 0 0 0 0.5\nO1 .5 .5 .5 1\n")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matloop.data.batch import Intake, Refused
+from matloop.data.candidates.batch import Intake, Refused
+from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
-from matloop.data.identity import text_id
+from matloop.data.readers import table_files
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.source import Source
-from matloop.data.sources import table_files
+from matloop.data.sources.contract import Source
 from matloop.data.sources.table import FormulaTable
 
 TRAPS = [

@@ -13,7 +13,7 @@ import dask_jobqueue
 import pytest
 
 from matloop.data.errors import RunError, WorkersLostError
-from matloop.screening.cluster_settings import QUEUED, ClusterSettings
+from matloop.screening.campaign.cluster_settings import QUEUED, ClusterSettings
 from matloop.workflows.clusters import job_queues
 from matloop.workflows.clusters.queue_systems import QUEUE_SYSTEMS, states_of
 from matloop.workflows.clusters.workers import WORKER_SETTINGS, workers_of

@@ -11,8 +11,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from matloop.data.errors import RunError, UnknownNameError, WorkersLostError
-from matloop.data.units import canonical_unit
-from matloop.screening.cluster_settings import ClusterSettings
+from matloop.data.properties.units import canonical_unit
+from matloop.screening.campaign.cluster_settings import ClusterSettings
 from matloop.workflows.clusters.certificates import security_from, write_certificates
 from matloop.workflows.clusters.workers import local_workers, run_bounded, workers_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from matloop.data import materials
 from matloop.data.errors import RunError
+from matloop.data.packaged import materials
 from matloop.workflows.cli import main
 from matloop.workflows.clusters import workers as clusters
 from matloop.workflows.inspecting import doctor as module

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from matloop.data.errors import RunError
-from matloop.data.manifest import Manifest
-from matloop.data.run_lock import RunLock
+from matloop.data.runs.lock import RunLock
+from matloop.data.runs.manifest import Manifest
 from matloop.workflows.inspecting.status import status_of
 from matloop.workflows.inspecting.status_text import print_status
-from matloop.workflows.progress import FileProgress
+from matloop.workflows.running.progress import FileProgress
 from matloop.workflows.screen import ScreeningRun
 
 COMMAND = Path(sys.executable).with_name("matloop")
@@ -36,7 +36,7 @@ shortlist:
 LOCK = """
 import sys, time
 from pathlib import Path
-from matloop.data.run_lock import RunLock
+from matloop.data.runs.lock import RunLock
 with RunLock(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)

@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from matloop.data.batch import CandidateBatch
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import RunError
-from matloop.data.run_store import RunDirectory
-from matloop.screening.campaign_file import read_campaign, write_campaign
+from matloop.data.runs.directory import RunDirectory
+from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
 from matloop.workflows.cli import main
+from matloop.workflows.deciding.shortlisting import EQUAL
 from matloop.workflows.inspecting import why
 from matloop.workflows.inspecting.run_rows import RunRows
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.inspecting.why_text import print_why
-from matloop.workflows.outcomes import DUPLICATE
 from matloop.workflows.screen import ScreeningRun
-from matloop.workflows.shortlisting import EQUAL
+from matloop.workflows.stages.outcomes import DUPLICATE
 from tests.workflows.conftest import campaign
 
 Capsys = pytest.CaptureFixture[str]

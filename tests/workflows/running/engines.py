@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from matloop.data.manifest import Manifest
-from matloop.data.run_store import RunDirectory
-from matloop.workflows.progress import SilentProgress
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
 from matloop.workflows.running.dispatch import Answered, Died
 from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.progress import SilentProgress
 
 
 class Poison(Exception):

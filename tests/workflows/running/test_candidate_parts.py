@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import RunChangedError
-from matloop.data.intake_file import read_intake
-from matloop.data.source import GeneratingSource, Recipe
-from matloop.workflows.outcomes import DUPLICATE
+from matloop.data.runs.intake_files import read_intake
+from matloop.data.sources.contract import GeneratingSource, Recipe
 from matloop.workflows.running import candidate_parts, engine
 from matloop.workflows.running.candidate_parts import CandidateParts
 from matloop.workflows.running.engine import Engine
+from matloop.workflows.stages.outcomes import DUPLICATE
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
 from tests.workflows.running.engines import Poison, engine_in, inline

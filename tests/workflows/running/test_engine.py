@@ -14,15 +14,15 @@ from distributed import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matloop.data.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import LockLostError, RunError
-from matloop.data.intake_file import write_intake
-from matloop.data.manifest import Manifest, key_of
+from matloop.data.runs.intake_files import write_intake
+from matloop.data.runs.manifest import Manifest, key_of
 from matloop.workflows.clusters.workers import local_workers
-from matloop.workflows.outcomes import QUARANTINED, REJECTED, SCORED
 from matloop.workflows.running import engine as module
 from matloop.workflows.running.engine import Engine, Job
-from matloop.workflows.stages import ScoringTask, lost_partition
+from matloop.workflows.stages.outcomes import QUARANTINED, REJECTED, SCORED
+from matloop.workflows.stages.scoring import ScoringTask, lost_partition
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
 from tests.workflows.running.engines import Poison, engine_in, inline
@@ -48,8 +48,8 @@ def scoring(die: Callable[[], None], poison: Iterable[str] = (), log: Path | Non
 
         import numpy as np
 
-        from matloop.workflows.outcomes import Outcomes
-        from matloop.workflows.stages import StageTables, best_rows
+        from matloop.workflows.stages.outcomes import Outcomes
+        from matloop.workflows.stages.scoring import StageTables, best_rows
 
         batch = intake.batch
         if log is not None:

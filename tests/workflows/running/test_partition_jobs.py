@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matloop.data.batch import CandidateBatch
-from matloop.data.manifest import Manifest
-from matloop.data.materials import load_materials
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.materials import load_materials
+from matloop.data.runs.manifest import Manifest
 from matloop.workflows.running import partition_jobs as module
 from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.partition_jobs import crystal_jobs, relaxation_jobs, scoring_jobs
-from matloop.workflows.stages import ScoringTask
+from matloop.workflows.stages.scoring import ScoringTask
 from tests.workflows.conftest import SMALL, campaign
 
 STRUCTURE = {"structure": {"features": ["density"], "keep": 20}}

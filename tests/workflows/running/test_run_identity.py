@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from matloop.screening.campaign import Campaign
-from matloop.workflows.running import run_identity as module
-from matloop.workflows.running.run_identity import code_files, code_key, differences, identity_of, input_files, told
+from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows.running import identity as module
+from matloop.workflows.running.identity import code_files, code_key, differences, identity_of, input_files, told
 from tests.workflows.conftest import SMALL, campaign
 
 

@@ -1,0 +1,74 @@
+"""The default campaign as a user runs it: wall time, and peak memory of every process.
+
+``python benchmarks/workflows/campaign.py``
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from matloop.workflows.bench.hardware import describe
+
+
+class Measured(NamedTuple):
+    """One run of a campaign."""
+
+    seconds: float
+    rows: int
+    peaks: dict[str, float]
+    output: str
+
+
+def run_campaign(campaign: str = "optical_window", *, workers: int = 2) -> Measured:
+    """Run ``matloop screen`` in a fresh process, sampling the memory of it and all its children."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "matloop.workflows.cli", "screen", campaign]
+        command += ["--output", str(Path(folder) / "run"), "--workers", str(workers)]
+        start = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+            peaks: dict[str, float] = {}
+            while process.poll() is None:
+                _sample(psutil.Process(process.pid), peaks)
+                time.sleep(0.1)
+            seconds = time.perf_counter() - start
+            output = process.stdout.read() if process.stdout else ""
+        if process.returncode:
+            raise SystemExit(f"the campaign failed with exit code {process.returncode}")
+        import json
+
+        rows = json.loads((Path(folder) / "run" / "run.json").read_text())["rows_in"]
+    return Measured(seconds, rows, peaks, output)
+
+
+def _sample(root: psutil.Process, peaks: dict[str, float]) -> None:
+    try:
+        processes = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return
+    for process in processes:
+        try:
+            name = f"{'driver' if process.pid == root.pid else 'child'} {process.pid}"
+            peaks[name] = max(peaks.get(name, 0.0), process.memory_info().rss / 1e9)
+        except psutil.Error:
+            continue
+
+
+def main() -> None:
+    """Print the campaign's own output and what it took."""
+    print(describe("dask", "scikit-learn", "torch"))
+    measured = run_campaign()
+    print(measured.output)
+    print(f"wall time {measured.seconds:.1f} s on 2 workers: {measured.rows:,} candidates, 60 relaxed (target: 240 s)")
+    for name, peak in sorted(measured.peaks.items(), key=lambda item: -item[1])[:4]:
+        print(f"peak memory {name}: {peak:.2f} GB (target: at most 1.5 GB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""CandidateBatch: some thousand candidates as one Arrow table and flat arrays, the unit every stage takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.formula import parse_formulas, write_formulas
+from matloop.data.candidates.identity import composition_ids, crystal_ids, text_id
+from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
+from matloop.data.errors import BatchError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+_ARRAY_COLUMNS = ("elements", "amounts", "lattice", "species", "frac_coords")
+
+
+class Refused(NamedTuple):
+    """An input row that is no candidate: it is counted and reported under its row code, never dropped.
+
+    Attributes:
+        row: Which row of the input it was.
+        candidate_id: Hash of what the row said.
+        formula: Formula, or the text that should have been one.
+        code: Row code.
+        detail: What more is known.
+    """
+
+    row: int
+    candidate_id: str
+    formula: str
+    code: str
+    detail: str = ""
+
+
+class Intake(NamedTuple):
+    """What a source hands over.
+
+    Attributes:
+        batch: The candidates.
+        refused: The rows it could not read; candidates are the other rows, in order.
+    """
+
+    batch: CandidateBatch
+    refused: list[Refused]
+
+
+@dataclass(frozen=True)
+class CandidateBatch:
+    """``n`` candidates.
+
+    Attributes:
+        table: One row per candidate; ``candidate_id`` and ``formula`` (reduced) always, then any typed columns.
+        compositions: Elements and amounts.
+        crystals: Cells and sites, or None where only compositions are known. In a batch that mixes both, a candidate
+            without a crystal has no sites and a cell of zeros.
+    """
+
+    table: pa.Table
+    compositions: Compositions
+    crystals: Crystals | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {"table": self.table.num_rows, "compositions": len(self.compositions)}
+        if self.crystals is not None:
+            sizes["crystals"] = len(self.crystals)
+        if len(set(sizes.values())) != 1:
+            raise BatchError(f"parts of different length: {sizes}", "the same number of rows in every part")
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """Candidate ids, in row order."""
+        return self.table.column("candidate_id").to_pylist()
+
+    @property
+    def formulas(self) -> list[str]:
+        """Reduced formulas, in row order."""
+        return self.table.column("formula").to_pylist()
+
+    @property
+    def has_crystal(self) -> NDArray[np.bool_]:
+        """Which candidates have cells and sites, shape (n,)."""
+        return np.zeros(len(self), bool) if self.crystals is None else self.crystals.site_counts > 0
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A typed column as an array; nulls of a numeric column become nan."""
+        return self.table.column(name).to_numpy()
+
+    def with_columns(self, **columns: Any) -> CandidateBatch:
+        """A batch with further (or replaced) typed columns, each of length n."""
+        table = self.table
+        for name, values in columns.items():
+            array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+            if len(array) != len(self):
+                raise BatchError(f"column '{name}' with {len(array)} values", f"{len(self)}, one per candidate")
+            at = table.schema.get_field_index(name)
+            table = table.append_column(name, array) if at < 0 else table.set_column(at, name, array)
+        return replace(self, table=table)
+
+    def without_columns(self, *names: str) -> CandidateBatch:
+        """A batch that lacks these typed columns."""
+        return replace(self, table=self.table.drop_columns(list(names)))
+
+    def take(self, indices: NDArray[np.integer] | Sequence[int]) -> CandidateBatch:
+        """The candidates at ``indices``, in that order."""
+        rows = np.asarray(indices, np.int64)
+        crystals = None if self.crystals is None else self.crystals.take(rows)
+        return CandidateBatch(self.table.take(pa.array(rows)), self.compositions.take(rows), crystals)
+
+    def slices(self, size: int) -> Iterable[CandidateBatch]:
+        """Consecutive batches of at most ``size`` candidates."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))
+
+    @classmethod
+    def from_formulas(cls, formulas: Sequence[str | None]) -> Intake:
+        """Candidates known by composition alone.
+
+        Args:
+            formulas: Formulas as text.
+
+        Returns:
+            One candidate per readable formula, in order, and the rest as refused rows.
+
+        >>> intake = CandidateBatch.from_formulas(["SiO2", "Fe0"])
+        >>> intake.batch.formulas, intake.refused[0].code
+        (['SiO2'], 'E-FORMULA-AMOUNT')
+        """
+        compositions, codes = parse_formulas(formulas)
+        good = np.flatnonzero(codes == "")
+        compositions = compositions.take(good)
+        table = _identity_table(composition_ids(compositions), compositions)
+        refused = [
+            Refused(row, text_id(formulas[row] or ""), _storable(formulas[row] or ""), str(codes[row]))
+            for row in np.flatnonzero(codes != "").tolist()
+        ]
+        return Intake(cls(table, compositions), refused)
+
+    @classmethod
+    def from_crystals(cls, crystals: Crystals, **columns: Any) -> CandidateBatch:
+        """Candidates from crystal arrays that passed :meth:`Crystals.row_codes`.
+
+        Args:
+            crystals: n crystals.
+            columns: Further typed columns, each of length n.
+        """
+        compositions = crystals.compositions()
+        table = _identity_table(crystal_ids(crystals), compositions)
+        return cls(table, compositions, crystals).with_columns(**columns)
+
+    @classmethod
+    def from_structures(cls, structures: Sequence[Structure]) -> Intake:
+        """Candidates from pymatgen structures; disordered and unsound ones are refused with a row code."""
+        ordered = [row for row, structure in enumerate(structures) if structure.is_ordered]
+        disordered = [
+            Refused(row, text_id(str(s.composition)), s.composition.reduced_formula, "E-STRUCT-DISORDER")
+            for row, s in enumerate(structures)
+            if not s.is_ordered
+        ]
+        batch, unsound = cls._from_cells(
+            [structures[row].lattice.matrix for row in ordered],
+            [_numbers([ATOMIC_NUMBERS.get(s.specie.symbol, 0) for s in structures[row]]) for row in ordered],
+            [structures[row].frac_coords.reshape(-1, 3) for row in ordered],
+        )
+        return Intake(batch, disordered + [refused._replace(row=ordered[refused.row]) for refused in unsound])
+
+    @classmethod
+    def from_atoms(cls, atoms: Sequence[Atoms]) -> Intake:
+        """Candidates from periodic ASE atoms; unsound ones are refused with a row code."""
+        return cls._from_cells(
+            [np.asarray(image.cell) for image in atoms],
+            [_numbers(image.numbers) for image in atoms],
+            [_fractional(image) for image in atoms],
+        )
+
+    @classmethod
+    def _from_cells(
+        cls,
+        cells: list[NDArray[np.float64]],
+        species: list[NDArray[np.uint8]],
+        frac_coords: list[NDArray[np.float64]],
+    ) -> Intake:
+        offsets = np.concatenate([[0], np.cumsum([len(sites) for sites in species])]).astype(np.int64)
+        crystals = Crystals(
+            np.array(cells, np.float64).reshape(-1, 3, 3),
+            offsets,
+            np.concatenate([*species, np.empty(0, np.uint8)]).astype(np.uint8),
+            np.concatenate([*frac_coords, np.empty((0, 3))]).astype(np.float64),
+        )
+        codes = crystals.row_codes()
+        bad = np.flatnonzero(codes != "")
+        names = write_formulas(crystals.take(bad).compositions()) if len(bad) else []
+        refused = [
+            Refused(int(row), text_id(crystals.lattice[row].tobytes().hex() + name), name, str(codes[row]))
+            for row, name in zip(bad, names, strict=True)
+        ]
+        return Intake(cls.from_crystals(crystals.take(np.flatnonzero(codes == ""))), refused)
+
+    def structure(self, row: int) -> Structure:
+        """One crystal as a pymatgen structure.
+
+        Raises:
+            BatchError: If the batch has no crystals.
+        """
+        from pymatgen.core import Lattice, Structure
+
+        cell, numbers, frac_coords = self._cell(row)
+        return Structure(Lattice(cell), [SYMBOLS[z] for z in numbers], frac_coords)
+
+    def atoms(self, row: int) -> Atoms:
+        """One crystal as ASE atoms.
+
+        Raises:
+            BatchError: If the batch has no crystals.
+        """
+        from ase import Atoms
+
+        cell, numbers, frac_coords = self._cell(row)
+        return Atoms(numbers=numbers, scaled_positions=frac_coords, cell=cell, pbc=True)
+
+    def _cell(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
+        if self.crystals is None or self.crystals.site_counts[row] == 0:
+            raise BatchError("a candidate without crystal", "one with cell and sites")
+        sites = slice(self.crystals.offsets[row], self.crystals.offsets[row + 1])
+        return self.crystals.lattice[row], self.crystals.species[sites], self.crystals.frac_coords[sites]
+
+    def to_arrow(self) -> pa.Table:
+        """Everything in one Arrow table; the arrays become list columns."""
+        columns = {
+            "elements": _list_array(self.compositions.offsets, self.compositions.elements),
+            "amounts": _list_array(self.compositions.offsets, self.compositions.amounts),
+        }
+        if self.crystals is not None:
+            flat = pa.array(self.crystals.lattice.reshape(-1))
+            columns["lattice"] = pa.FixedSizeListArray.from_arrays(flat, 9)
+            columns["species"] = _list_array(self.crystals.offsets, self.crystals.species)
+            columns["frac_coords"] = _list_array(3 * self.crystals.offsets, self.crystals.frac_coords.reshape(-1))
+        table = self.table
+        for name, array in columns.items():
+            table = table.append_column(name, array)
+        return table
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> CandidateBatch:
+        """The batch that :meth:`to_arrow` wrote."""
+        arrays = {name: table.column(name).combine_chunks() for name in _ARRAY_COLUMNS if name in table.column_names}
+        offsets, elements = list_parts(arrays["elements"])
+        compositions = Compositions(offsets, elements, list_parts(arrays["amounts"])[1])
+        crystals = crystals_from_columns(arrays) if "lattice" in arrays else None
+        return cls(table.drop_columns(list(arrays)), compositions, crystals)
+
+    def write_parquet(self, path: Path) -> None:
+        """Write to one Parquet file."""
+        pq.write_table(self.to_arrow(), path, compression="zstd")
+
+    @classmethod
+    def read_parquet(cls, path: Path) -> CandidateBatch:
+        """Read what :meth:`write_parquet` wrote."""
+        return cls.from_arrow(pq.read_table(path))
+
+
+def crystals_from_columns(arrays: dict[str, pa.Array]) -> Crystals:
+    """Crystals from the Arrow columns ``lattice``, ``species`` and ``frac_coords``; null is a crystal without sites."""
+    offsets, species = list_parts(arrays["species"])
+    known = arrays["lattice"].is_valid().to_numpy(zero_copy_only=False)
+    lattice = np.zeros((len(known), 9))
+    lattice[known] = arrays["lattice"].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
+    frac_coords = list_parts(arrays["frac_coords"])[1].astype(np.float64)
+    return Crystals(lattice.reshape(-1, 3, 3), offsets, species, frac_coords.reshape(-1, 3))
+
+
+def list_parts(array: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Offsets from zero and flat values of an Arrow list column; a null counts as an empty list."""
+    offsets = array.offsets.to_numpy().astype(np.int64)
+    return offsets - offsets[0], array.flatten().to_numpy(zero_copy_only=False)
+
+
+def _list_array(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+
+
+def _storable(text: str) -> str:
+    """Text without lone surrogates, which Arrow refuses to hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _identity_table(ids: list[str], compositions: Compositions) -> pa.Table:
+    """The two columns every batch has, as text even where there are no rows to infer it from."""
+    return pa.table(
+        {"candidate_id": pa.array(ids, pa.string()), "formula": pa.array(write_formulas(compositions), pa.string())}
+    )
+
+
+def _numbers(numbers: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Atomic numbers, 0 for dummy atoms and whatever else is no element, so that the gate sees and codes it."""
+    array = np.asarray(numbers, np.int64)
+    return np.where((array > 0) & (array < len(SYMBOLS)), array, 0).astype(np.uint8)
+
+
+def _fractional(image: Atoms) -> NDArray[np.float64]:
+    """Fractional coordinates, nan where the cell is singular or not finite, so that the gate sees and codes it."""
+    cell = np.asarray(image.cell)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 1e-12:
+            return np.full((len(image), 3), np.nan)
+        return np.asarray(image.cell.scaled_positions(image.positions))

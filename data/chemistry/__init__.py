@@ -1,0 +1,1 @@
+"""Ions, oxidation states and charge balance of compositions."""

@@ -1,0 +1,1 @@
+"""Which crystals are equal, and how alike two of them are."""

@@ -1,0 +1,1 @@
+"""Data that come with matloop or with the packages it installs."""

@@ -1,0 +1,1 @@
+"""Databases on the network, asked politely, and the snapshots that keep their answers."""

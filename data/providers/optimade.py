@@ -1,0 +1,218 @@
+"""Structures of any provider that speaks OPTIMADE (version 1, https://doi.org/10.1039/D4DD00039K).
+
+Only plain JSON is read, by the reader of structure files. Links are followed on the provider's own host alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+
+from matloop.data.candidates.identity import text_id
+from matloop.data.errors import ProviderError, unknown_name
+from matloop.data.providers.polite_session import Patience, PoliteSession, plain_line
+from matloop.data.providers.snapshot_writer import Database, Page, entry_row, refused_row
+from matloop.data.readers.disorder import POLICIES
+
+_STRUCTURE_FIELDS = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "dimension_types")
+RESPONSE_FIELDS = ("chemical_formula_reduced", *_STRUCTURE_FIELDS, "structure_features")
+"""All that is asked for of an entry, besides its id."""
+
+PAGE_SIZE = 100
+_LONGEST_FILTER = 4000  # characters; many servers refuse addresses of more than 8 kB
+_UNREADABLE_FEATURES = {
+    "implicit_atoms": ("E-STRUCT-FORMULA", "atoms without coordinates"),
+    "assemblies": ("E-STRUCT-DISORDER", "sites that are occupied together or not at all"),
+}
+
+
+class Optimade:
+    """The structures of one filter, page by page. Nothing is asked of the network before :meth:`connect`.
+
+    Args:
+        base_url: Address of the provider, with or without ``/v1``.
+        filter: Filter in the OPTIMADE language, such as ``elements HAS ALL "Ti","O" AND nelements=2``.
+        disorder: What becomes of shared or partly filled sites.
+        page_size: Entries asked for at once; the provider may send fewer.
+        patience: How long to put up with a busy server.
+
+    Raises:
+        ProviderError: If the filter is too long or the address none.
+        UnknownNameError: For an unknown way to treat disorder.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        filter: str = "",
+        *,
+        disorder: str = "reject",
+        page_size: int = PAGE_SIZE,
+        patience: Patience | None = None,
+    ) -> None:
+        if len(filter) > _LONGEST_FILTER:
+            raise ProviderError(f"a filter of {len(filter):,} characters", f"at most {_LONGEST_FILTER:,}")
+        if disorder not in POLICIES:
+            raise unknown_name("way to treat disorder", disorder, POLICIES)
+        self.base_url, self.filter, self.disorder = base_url.rstrip("/"), filter.strip(), disorder
+        self._page_size, self._patience = page_size, patience or Patience()
+        self._session = PoliteSession(self.base_url, patience=self._patience)
+        self._versioned = ""
+        self._prefix = ""
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """What is asked, as plain data."""
+        fixed = {"provider": "optimade", "base_url": self.base_url, "fields": list(RESPONSE_FIELDS)}
+        return {**fixed, "filter": self.filter, "disorder": self.disorder}
+
+    @property
+    def properties(self) -> dict[str, dict[str, str]]:
+        """No columns: the standard names no property, and what a provider's own mean is not known."""
+        return {}
+
+    def connect(self, notify: Any) -> None:
+        """Find out which address serves version 1.
+
+        Raises:
+            ProviderError: If none does.
+        """
+        self._session.notify = notify
+        if not self._versioned:
+            self._versioned = self._negotiate()
+
+    def describe(self) -> Database:
+        """The database as it stands now."""
+        self.connect(self._session.notify)
+        answer = self._session.read_json(self._versioned + "/info")
+        data = answer.get("data")
+        attributes = data.get("attributes") if isinstance(data, dict) else None
+        if not isinstance(attributes, dict) or not str(attributes.get("api_version", "")).lstrip("v").startswith("1."):
+            raise ProviderError(f"{self._versioned}/info does not describe an OPTIMADE service", "OPTIMADE version 1")
+        meta = _object(answer.get("meta"))
+        provider = _object(meta.get("provider"))
+        self._prefix = _identifier(provider.get("prefix"))
+        return Database(
+            provider=plain_line(str(provider.get("name") or urlsplit(self.base_url).hostname), 120),
+            base_url=self._versioned,
+            version=_version(meta),
+            licence=_licence(attributes),
+        )
+
+    def pages(self, next_page: str) -> Iterator[Page]:
+        """The pages from the address ``next_page`` (empty for the first) on.
+
+        Raises:
+            ProviderError: If the server refuses, stays busy, leads elsewhere or in a circle, or stops half way.
+        """
+        if not self._prefix:
+            self.describe()
+        url, visited = next_page or self._first_page(), set[str]()
+        while True:
+            visited.add(url)
+            answer = self._session.read_json(url)
+            meta, entries = _object(answer.get("meta")), answer.get("data")
+            if not isinstance(entries, list):
+                raise ProviderError(f"{self.base_url} sent a page without a list of entries", "OPTIMADE version 1")
+            following = self._link(answer, url)
+            if following is None and meta.get("more_data_available") is True:
+                raise ProviderError(
+                    f"{self.base_url} has more entries but no link to them",
+                    "a link to the next page",
+                    "tell the provider",
+                )
+            if following in visited:
+                raise ProviderError(f"the pages of {self.base_url} lead in a circle", "", "tell the provider")
+            total = meta.get("data_returned")
+            rows = [self._row(entry) for entry in entries]
+            yield Page(rows, following, _version(meta), total if isinstance(total, int) else None)
+            if following is None:
+                return
+            self._pause(meta)
+            url = following
+
+    def _negotiate(self) -> str:
+        """The base URL with its version, from the address itself or from ``/versions``."""
+        if found := re.search(r"/v(\d+)(\.\d+){0,2}$", self.base_url):
+            if found[1] != "1":
+                raise ProviderError(f"OPTIMADE version {found[1]}", "version 1", "use the address that ends in /v1")
+            return self.base_url
+        try:
+            answer = self._session.get(self._session.own_url(self.base_url + "/versions"))
+        except ProviderError as error:
+            if " answered 404" not in error.got:
+                raise
+            return self.base_url + "/v1"  # some providers leave the list out
+        lines = answer.content.decode("utf-8", "replace").split()
+        if "1" not in lines[1:]:
+            served = plain_line(", ".join(lines[1:]), 60) or "nothing that can be read"
+            raise ProviderError(f"{self.base_url} serves the versions: {served}", "version 1", "check the base URL")
+        return self.base_url + "/v1"
+
+    def _first_page(self) -> str:
+        wanted = {"response_fields": ",".join(RESPONSE_FIELDS), "page_limit": str(self._page_size)}
+        if self.filter:
+            wanted["filter"] = self.filter
+        parts = urlsplit(self._versioned + "/structures")
+        return urlunsplit(parts._replace(query=urlencode(wanted)))
+
+    def _link(self, answer: Mapping[str, Any], url: str) -> str | None:
+        """The address of the next page, on the same host."""
+        link = _object(answer.get("links")).get("next")
+        href = link.get("href") if isinstance(link, dict) else link
+        if href is None or href == "":
+            return None
+        if not isinstance(href, str):
+            raise ProviderError(f"{self.base_url} sent a link that is no address", "a text or an object with href")
+        return self._session.own_url(urljoin(url, href))
+
+    def _pause(self, meta: Mapping[str, Any]) -> None:
+        """Leave as much time between two questions as the provider asks for."""
+        delay = meta.get("request_delay")
+        if isinstance(delay, int | float) and delay > 0:
+            time.sleep(min(float(delay), self._patience.longest_wait))
+
+    def _row(self, entry: Any) -> dict[str, Any]:
+        found = _object(entry)
+        attributes = _object(found.get("attributes"))
+        name = found.get("id")
+        if not isinstance(name, str | int) or not attributes:
+            shown = f"{self._prefix}/? {text_id(json.dumps(entry))}"
+            return refused_row(shown, "E-FILE-FORMAT", "an entry without an id or attributes")
+        entry_id = f"{self._prefix}/{name}"
+        formula = str(attributes.get("chemical_formula_reduced") or "")
+        features = attributes.get("structure_features")
+        for feature, (code, detail) in _UNREADABLE_FEATURES.items():
+            if isinstance(features, list) and feature in features:
+                return refused_row(entry_id, code, detail, formula=formula)
+        structure = {key: attributes.get(key) for key in _STRUCTURE_FIELDS}
+        return entry_row(entry_id, structure, formula=formula, disorder=self.disorder, properties={})
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _identifier(value: Any) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,30}", value) else "optimade"
+
+
+def _version(meta: Mapping[str, Any]) -> str:
+    """Version of the data, where the provider states it; else that of its software."""
+    database, software = _object(meta.get("database")), _object(meta.get("implementation"))
+    if database.get("version"):
+        return plain_line(str(database["version"]), 60)
+    return plain_line(f"not stated; software {software.get('name') or ''} {software.get('version') or ''}", 120).strip()
+
+
+def _licence(attributes: Mapping[str, Any]) -> str:
+    """SPDX names, or the address of a text."""
+    named = attributes.get("available_licenses")
+    link = attributes.get("license")
+    address = link.get("href") if isinstance(link, dict) else link
+    words = [str(word) for word in named] if isinstance(named, list) else []
+    return plain_line(", ".join([*words, *([str(address)] if address else [])]), 300)

@@ -1,0 +1,269 @@
+"""Writing a snapshot page by page, so that a fetch that is cut off goes on where it stopped.
+
+Pages lie in the folder ``NAME.parts`` next to the target. Each is one Parquet file that holds, in its metadata, where
+the next page is to be had, so that rows and state can never disagree. Every file gets its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matloop.data.errors import SnapshotError
+from matloop.data.guard.messages import unpack
+from matloop.data.properties.catalogue import property_named
+from matloop.data.providers.polite_session import plain_line
+from matloop.data.readers.structure_split import TextRow
+from matloop.data.readers.structure_text import read_row, request
+from matloop.data.sources.snapshot import ENTRY_COLUMNS, ContentHash, with_provenance
+from matloop.data.whole_files import write_json, write_table, write_whole
+
+_STATE = b"matloop_page"
+_ROWS_PER_GROUP = 5000
+REPEATED = "repeated entries left out"
+
+
+@dataclass(frozen=True)
+class Database:
+    """What was asked, as it will stand in the snapshot.
+
+    Attributes:
+        provider: Name of the database.
+        base_url: Its address.
+        version: Version of the data, or what comes closest to it.
+        licence: Licence of the data, empty if the provider states none.
+        thermo_type: Scheme of the energies, empty if there are none.
+    """
+
+    provider: str
+    base_url: str
+    version: str
+    licence: str = ""
+    thermo_type: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of a database.
+
+    Attributes:
+        rows: Entries, by the names of :data:`~matloop.data.sources.snapshot.ENTRY_COLUMNS` and of properties.
+        next_page: Where the next page is to be had; None after the last.
+        version: Version of the data.
+        total: Entries of the whole answer, where the database says so.
+        notes: What was left out, and how often.
+    """
+
+    rows: list[dict[str, Any]]
+    next_page: str | None
+    version: str
+    total: int | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, properties: Mapping[str, Any]) -> Any:
+    """One entry of a database as a row: read by the reader of structure files, which never raises.
+
+    Args:
+        entry_id: The provider's id.
+        structure: A pymatgen or OPTIMADE structure as plain JSON data.
+        formula: Formula the provider states, shown where the structure gives none.
+        disorder: What becomes of shared or partly filled sites, see :mod:`matloop.data.readers.disorder`.
+        properties: Further columns.
+    """
+    message = unpack(read_row(request(TextRow("json", "", json.dumps(structure)), disorder)))
+    code, detail, found = (str(message.values[key]) for key in ("code", "detail", "formula"))
+    row = {"entry_id": plain_line(entry_id, 120), "formula": found or plain_line(formula, 120), "code": code}
+    row["detail"] = plain_line(detail)
+    arrays = {name: array.reshape(-1) for name, array in message.arrays.items()}
+    return {**row, "lattice": None, "species": None, "frac_coords": None, **arrays, **properties}
+
+
+def refused_row(entry_id: str, code: str, detail: str, *, formula: str = "") -> dict[str, Any]:
+    """A row for an entry that is no candidate."""
+    words = {"entry_id": plain_line(entry_id, 120), "formula": plain_line(formula, 120), "code": code}
+    return {**words, "detail": plain_line(detail)}
+
+
+def plausible(property_name: str, value: Any) -> float | None:
+    """A number within the physical bounds of a property, else None.
+
+    >>> plausible("bulk_modulus_vrh", 160), plausible("bulk_modulus_vrh", -9e5)
+    (160.0, None)
+    """
+    known = property_named(property_name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value) if known.lower <= value <= known.upper else None
+
+
+class SnapshotDraft:
+    """The pages of a snapshot that is not finished.
+
+    Args:
+        target: Where the snapshot will be.
+        query: What is asked, as plain data; decides whether pages found in the folder belong to the same fetch.
+        properties: Property column -> its metadata (``unit``, ``method``).
+
+    Raises:
+        SnapshotError: If the folder holds pages of another query.
+    """
+
+    def __init__(self, target: Path, query: Mapping[str, Any], *, properties: Mapping[str, Mapping[str, str]]) -> None:
+        self.target, self.query = target, dict(query)
+        self.folder = target.with_name(target.name + ".parts")
+        fields = [pa.field(name, pa.float64(), metadata=dict(about)) for name, about in properties.items()]
+        self.schema = pa.schema([*ENTRY_COLUMNS, *fields])
+        self.notes: Counter[str] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.rows = 0
+        self._pages: list[Path] = []
+        self._seen: set[str] = set()
+        self._state: dict[str, Any] = {"next_page": "", "version": ""}
+        self._open()
+
+    @property
+    def next_page(self) -> str | None:
+        """Where to go on: empty at the start, None if all pages are there."""
+        return self._state["next_page"]
+
+    def add(self, page: Page) -> None:
+        """Keep a page.
+
+        Raises:
+            SnapshotError: If the database has another version than on the pages before, or there is no place to write.
+        """
+        if self._pages and page.version != self._state["version"]:
+            raise SnapshotError(
+                f"the database was '{self._state['version']}' when the fetch began and is '{page.version}' now",
+                "pages of one version",
+                f"remove {self.folder} and fetch again",
+            )
+        fresh, notes = [], Counter(page.notes)
+        for row in page.rows:
+            if row["entry_id"] in self._seen:
+                notes[REPEATED] += 1
+            else:
+                self._seen.add(row["entry_id"])
+                fresh.append(row)
+        state = {"next_page": page.next_page, "version": page.version, "notes": dict(notes)}
+        table = pa.Table.from_pylist(fresh, schema=self.schema)
+        if not self._pages:
+            self._make_folder()
+        path = self._page(len(self._pages))
+        write_table(path, table.replace_schema_metadata({_STATE: json.dumps(state).encode()}))
+        self._keep(path, table, state)
+
+    def finish(self, database: Database) -> dict[str, Any]:
+        """Write the snapshot, remove the pages and return its provenance.
+
+        Raises:
+            SnapshotError: If pages are missing or gave no row.
+        """
+        if self.next_page is not None:
+            raise SnapshotError(f"{self.folder} lacks pages", "all pages of the answer", "go on with the fetch")
+        if not self.rows:
+            raise SnapshotError("the database has no entry that fits the query", "at least one", "widen the query")
+        content = ContentHash()
+        for table in self._tables():
+            content.update(table)
+        provenance = {
+            **asdict(database),
+            "version": self._state["version"],
+            "query": self.query,
+            "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "rows": self.rows,
+            "refused": dict(sorted(self.codes.items())),
+            "notes": dict(sorted(self.notes.items())),
+            "matloop": version("matloop"),
+            "sha256": content.hexdigest(),
+        }
+        write_whole(self.target, lambda draft: self._write(draft, provenance))
+        for path in [*self._pages, self._query_file]:
+            path.unlink()
+        self.folder.rmdir()
+        return provenance
+
+    @property
+    def _query_file(self) -> Path:
+        return self.folder / "query.json"
+
+    def _open(self) -> None:
+        """Take up what lies in the folder."""
+        if not self._page(0).exists():
+            return
+        try:
+            same = json.loads(self._query_file.read_text("utf-8")) == self.query
+        except (OSError, ValueError):
+            same = False
+        if not same:
+            raise SnapshotError(
+                f"{self.folder} holds pages of another query",
+                "the query they were fetched with",
+                "repeat that query, choose another --output, or remove the folder",
+            )
+        for number in itertools.count():
+            if not self._page(number).exists() or not self._take_up(self._page(number)):
+                break
+        for path in self.folder.iterdir():  # what a crash of the machine left behind
+            if path not in (*self._pages, self._query_file) and path.name.startswith(("page-", ".page-", ".query")):
+                path.unlink()
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self._query_file, self.query)
+        except OSError as error:
+            raise SnapshotError(f"cannot use {self.folder}: {error.strerror}", "a folder you may write to") from error
+
+    def _page(self, number: int) -> Path:
+        return self.folder / f"page-{number:06d}.parquet"
+
+    def _take_up(self, path: Path) -> bool:
+        try:
+            table = pq.read_table(path)
+            state = json.loads(table.schema.metadata[_STATE])
+            self._keep(path, table.select(self.schema.names), state)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+            return False  # fetched again
+        self._seen.update(table["entry_id"].to_pylist())
+        return True
+
+    def _keep(self, path: Path, table: pa.Table, state: dict[str, Any]) -> None:
+        self.codes.update(code for code in table["code"].to_pylist() if code)
+        self.notes.update(state["notes"])
+        self.rows += table.num_rows
+        self._pages.append(path)
+        self._state = state
+
+    def _tables(self) -> Iterator[pa.Table]:
+        return (pq.read_table(path).select(self.schema.names).cast(self.schema) for path in self._pages)
+
+    def _write(self, draft: Path, provenance: Mapping[str, Any]) -> None:
+        schema = with_provenance(self.schema, provenance)
+        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+            for group in _groups(self._tables()):
+                writer.write_table(group.cast(schema), row_group_size=_ROWS_PER_GROUP)
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables joined until they make a row group: pages of twenty rows would pack badly."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(part.num_rows for part in waiting) >= _ROWS_PER_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -1,0 +1,367 @@
+"""ASE databases as files: which rows a selection names, and what those rows store, as plain numbers.
+
+ASE says what a selection means (it parses the text and writes the SQL), but it neither opens the file, which it would
+alter (missing tables are made), nor decodes it. ASE's JSON decoder calls no function of the file's choosing, as the
+kinds of objects it makes are a closed list; but it allocates arrays of whatever shape a text states. So JSON is decoded
+to plain values here, and ``data``, in which anything may hide, is never looked at, nor are constraints and calculators.
+
+No child process stands guard as for structure files, because no parser of a format is at work: a row is arrays of known
+width whose lengths are compared before they become numbers, and the gate of all crystals comes before native code.
+SQLite is built to meet damaged files. It gets this one read-only, as plain tables (a view may hide an endless query),
+without trust in functions the file names, and under a limit of time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.errors import InputFileError
+from matloop.data.properties.carried import MOST_COLUMNS
+
+LOCK_SECONDS = 10.0  # how long a writer is waited for
+QUERY_SECONDS = 600.0
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock
+MAX_JSON_BYTES = 200_000_000  # held in memory as a whole
+_MAX_PAIRS = 1_000_000  # characters of the key-value pairs of one row
+_VERSIONS = range(6, 10)
+_AT_ONCE = 500  # rows per query
+_BREAKS = (ValueError, LookupError, TypeError, AssertionError, AttributeError, ArithmeticError, RecursionError)
+
+Conditions = tuple[list[str], list[tuple[Any, str, Any]]]
+
+
+class Damaged(Exception):
+    """When a row gives no crystal.
+
+    Args:
+        code: Row code.
+        detail: What more is known.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code, self.detail = code, detail
+
+
+class StoredRow(NamedTuple):
+    """What one row stores.
+
+    Attributes:
+        numbers: Atomic numbers, shape (sites,).
+        positions: Cartesian, Å, shape (sites, 3).
+        cell: Row vectors, Å, shape (3, 3).
+        pairs: The user's keys and numbers.
+    """
+
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pairs: dict[str, float]
+
+
+class AseFile(Protocol):
+    """A database file.
+
+    Attributes:
+        ids: Ids of the selected rows, ascending.
+        keys: Keys whose values are numbers wherever they occur, sorted.
+    """
+
+    ids: list[int]
+    keys: list[str]
+
+    def rows(self, ids: Sequence[int]) -> Iterator[StoredRow | Damaged]:
+        """What each of these rows stores, or why it cannot be used."""
+        ...
+
+
+def conditions(select: str | None) -> Conditions:
+    """A selection in ASE's language, parsed.
+
+    Args:
+        select: Such as ``"Ti>1,O,band_gap<2"``; see ``ase db --help``.
+
+    Raises:
+        InputFileError: If it cannot be read, or speaks of a row's age, which differs from day to day.
+
+    >>> conditions("O,natoms<5")
+    ([], [(8, '>', 0), ('natoms', '<', 5)])
+    """
+    from ase.db.core import parse_selection
+
+    allowed = "a selection of ASE, such as 'Ti,O>2,natoms<20,band_gap>1'"
+    try:
+        keys, comparisons = parse_selection(select)
+    except _BREAKS as error:
+        raise InputFileError(f"select: '{select}' ({error})"[:300], allowed) from error
+    if re.search(r"\bage\b", select or ""):
+        raise InputFileError("select: 'age' gives other rows on other days", f"{allowed}, or ctime")
+    return keys, comparisons
+
+
+class SqliteFile:
+    """A database in SQLite.
+
+    Args:
+        path: The file; it is opened for reading only.
+        selection: What :func:`conditions` gave.
+
+    Raises:
+        InputFileError: If it is no such database, damaged, or locked.
+    """
+
+    def __init__(self, path: Path, selection: Conditions) -> None:
+        self.path = path
+        with self._open() as connection:
+            self._check_tables(connection)
+            sql, values = _statement(selection)
+            self.ids = [row_id for (row_id,) in connection.execute(sql, values)]
+            if not all(isinstance(row_id, int) for row_id in self.ids):
+                raise InputFileError(f"{path.name} has a row without a number as id", "an ASE database")
+            self.keys = sorted(
+                str(key)
+                for (key,) in connection.execute(
+                    "SELECT DISTINCT key FROM number_key_values WHERE length(key) < 200 AND typeof(key) = 'text' "
+                    "AND key NOT IN (SELECT key FROM text_key_values WHERE key IS NOT NULL) LIMIT ?",
+                    (MOST_COLUMNS + 1,),
+                )
+            )
+
+    def rows(self, ids: Sequence[int]) -> Iterator[StoredRow | Damaged]:
+        """What each of these rows stores, or why it cannot be used."""
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            # What is too long for a crystal that may be one is not taken into memory.
+            sql = (
+                "SELECT id, CASE WHEN length(numbers) <= ? THEN numbers END, "
+                "CASE WHEN length(positions) <= ? THEN positions END, "
+                "CASE WHEN length(cell) <= 72 THEN cell END, pbc, natoms, "
+                "CASE WHEN length(key_value_pairs) <= ? THEN key_value_pairs END "
+                f"FROM systems WHERE id IN ({','.join('?' * len(some))})"
+            )
+            with self._open() as connection:
+                limits = (4 * MAX_SITES, 24 * MAX_SITES, _MAX_PAIRS)
+                found = {values[0]: values for values in connection.execute(sql, (*limits, *some))}
+            for row_id in some:
+                try:
+                    yield _stored_blobs(found.get(row_id))
+                except Damaged as damage:
+                    yield damage
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        deadline = time.monotonic() + QUERY_SECONDS
+        try:
+            address = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+            connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        try:
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+            raise self._unusable(error) from error
+        finally:
+            connection.close()
+
+    def _unusable(self, error: Exception) -> InputFileError:
+        fix = "let the program that writes to it finish" if "locked" in str(error) else ""
+        return InputFileError(f"{self.path.name}: {error}"[:300], "a sound ASE database of SQLite (.db)", fix)
+
+    def _check_tables(self, connection: sqlite3.Connection) -> None:
+        tables = ("systems", "species", "keys", "text_key_values", "number_key_values", "information")
+        plain = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND sql NOT LIKE '%GENERATED%' "
+            "AND sql NOT LIKE '% AS (%'"
+        )
+        missing = sorted(set(tables) - {name for (name,) in plain})
+        if missing:
+            raise InputFileError(f"{self.path.name} has no table '{missing[0]}'", "an ASE database of SQLite (.db)")
+        version = connection.execute("SELECT value FROM information WHERE name = 'version' LIMIT 1").fetchone()
+        if version is None or str(version[0]) not in map(str, _VERSIONS):
+            raise InputFileError(
+                f"{self.path.name} has the database version {version and version[0]}",
+                f"{_VERSIONS[0]} to {_VERSIONS[-1]}",
+                "convert it with 'ase db old.db --insert-into new.db'",
+            )
+
+
+def _statement(selection: Conditions) -> tuple[str, list[Any]]:
+    from ase.db.sqlite import SQLite3Database
+
+    writer = SQLite3Database(None)
+    writer.version = _VERSIONS[-1]
+    try:
+        sql, values = writer.create_select_statement(*selection, what="systems.id")
+    except _BREAKS as error:
+        raise InputFileError(f"select: {error}"[:300], "comparisons that ASE knows") from error
+    return f"{sql}\nORDER BY systems.id", values
+
+
+def _stored_blobs(values: Sequence[Any] | None) -> StoredRow:
+    if values is None:
+        raise Damaged("E-FILE-CHANGED", "the row is gone")
+    _, numbers, positions, cell, pbc, natoms, pairs = values
+    if numbers is None and isinstance(natoms, int) and natoms > MAX_SITES:
+        raise Damaged("E-STRUCT-SIZE", f"{natoms:,} atoms")
+    if not isinstance(pbc, int) or pbc & 7 != 7:
+        raise Damaged("E-STRUCT-NOCELL", f"periodic: {pbc}" if not isinstance(pbc, int) else _periodic(pbc))
+    blobs = [numbers, positions, cell]
+    if not all(isinstance(blob, bytes) for blob in blobs) or len(numbers) % 4 or len(cell) != 72:
+        raise Damaged("E-FILE-SYNTAX", "arrays of atoms that are missing or of the wrong length")
+    if len(positions) != 6 * len(numbers):
+        raise Damaged("E-FILE-SYNTAX", f"{len(numbers) // 4} atoms, positions of {len(positions) // 24}")
+    return StoredRow(
+        np.frombuffer(numbers, "<i4").astype(np.int64),
+        np.frombuffer(positions, "<f8").reshape(-1, 3),
+        np.frombuffer(cell, "<f8").reshape(3, 3),
+        _pairs(_json(pairs)),
+    )
+
+
+def _periodic(bits: int) -> str:
+    return "periodic: " + "".join("FT"[bits >> axis & 1] for axis in range(3))
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except _BREAKS as error:
+        raise Damaged("E-FILE-SYNTAX", f"key-value pairs: {error}"[:200]) from error
+
+
+def _pairs(found: Any) -> dict[str, float]:
+    if not isinstance(found, dict):
+        raise Damaged("E-FILE-SYNTAX", "key-value pairs that are missing or too long")
+    numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
+    # An integer may have any number of digits; isfinite would overflow on it.
+    return {key: float(value) for key, value in numbers.items() if abs(value) < 1e300}
+
+
+class JsonFile:
+    """A database in JSON, read as a whole.
+
+    Args:
+        path: The file.
+        selection: What :func:`conditions` gave.
+
+    Raises:
+        InputFileError: If it is no such database or too large.
+    """
+
+    def __init__(self, path: Path, selection: Conditions) -> None:
+        self.path, self._selection = path, selection
+        self.ids = self._selected_ids()
+        kinds: dict[str, bool] = {}
+        for row in self._content.values():
+            pairs = row.get("key_value_pairs")
+            for key, value in pairs.items() if isinstance(pairs, dict) else ():
+                kinds[key] = kinds.get(key, True) and isinstance(value, int | float)
+        self.keys = sorted(key for key, is_number in kinds.items() if is_number)
+
+    def rows(self, ids: Sequence[int]) -> Iterator[StoredRow | Damaged]:
+        """What each of these rows stores, or why it cannot be used."""
+        for row_id in ids:
+            try:
+                yield _stored_values(self._content[row_id])
+            except Damaged as damage:
+                yield damage
+
+    @cached_property
+    def _content(self) -> dict[int, dict[str, Any]]:
+        """Rows by id."""
+        allowed = "an ASE database of JSON, in UTF-8"
+        try:
+            if self.path.stat().st_size > MAX_JSON_BYTES:
+                fix = "convert it with 'ase db file.json --insert-into file.db'"
+                raise InputFileError(f"{self.path.name} is larger than {MAX_JSON_BYTES:,} bytes", "an SQLite file", fix)
+            content = json.loads(self.path.read_bytes())
+            ids = _flat(content.get("ids", [1]))
+            rows = {int(row_id): content[str(int(row_id))] for row_id in sorted(ids)}
+            if len(rows) != len(ids) or not all(isinstance(row, dict) for row in rows.values()):
+                raise ValueError("two rows of one id, or one that is no row")
+        except (OSError, MemoryError, *_BREAKS) as error:
+            raise InputFileError(f"{self.path.name}: {type(error).__name__} {error}"[:300], allowed) from error
+        return rows
+
+    def _selected_ids(self) -> list[int]:
+        """Ids that ASE selects among the rows, which it is shown as plain values."""
+        if not any(self._selection):
+            return list(self._content)
+        from ase.db.jsondb import JSONDatabase
+
+        shown = {row_id: _shown_to_ase(row) for row_id, row in self._content.items()}
+
+        class Shown(JSONDatabase):
+            def _read_json(self) -> tuple[dict[int, Any], list[int], int]:
+                return shown, list(shown), 0
+
+        try:
+            return [row.id for row in Shown(None)._select(*self._selection)]
+        except _BREAKS as error:
+            raise InputFileError(f"select: {error}"[:300], "comparisons that fit the values of the rows") from error
+
+
+def _shown_to_ase(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Row with what a selection may speak of; keys that would stand in the way of ASE's own names are left out."""
+    from ase.db.core import reserved_keys
+    from ase.db.row import AtomsRow
+
+    scalars = ("unique_id", "ctime", "mtime", "user", "calculator", "energy", "free_energy", "magmom")
+    shown = {key: row[key] for key in scalars if isinstance(row.get(key), str | int | float)}
+    pairs = row.get("key_value_pairs")
+    plain = {
+        key: value
+        for key, value in (pairs if isinstance(pairs, dict) else {}).items()
+        if isinstance(value, str | int | float) and key not in reserved_keys and not hasattr(AtomsRow, key)
+    }
+    try:
+        stored = _stored_values({**row, "pbc": [True] * 3})
+        atoms = {"numbers": stored.numbers, "positions": stored.positions, "cell": stored.cell}
+    except Damaged:
+        atoms = {"numbers": np.zeros(0, int), "positions": np.zeros((0, 3))}
+    periodic = [flag is True or flag == 1 for flag in _flat(row.get("pbc"))]
+    pbc = periodic if len(periodic) == 3 else [False] * 3
+    return {**shown, **atoms, "pbc": pbc, "key_value_pairs": plain}
+
+
+def _stored_values(row: Mapping[str, Any]) -> StoredRow:
+    try:
+        numbers, periodic = _flat(row.get("numbers")), [bool(flag) for flag in _flat(row.get("pbc"))]
+        if len(numbers) > MAX_SITES:
+            raise Damaged("E-STRUCT-SIZE", f"{len(numbers):,} atoms")
+        if periodic != [True] * 3:
+            raise Damaged("E-STRUCT-NOCELL", "periodic: " + "".join("FT"[flag] for flag in periodic[:3]))
+        species = np.array(numbers, np.int64).reshape(-1)
+        positions = np.array(_flat(row.get("positions")), np.float64).reshape(len(species), 3)
+        cell = np.array(_flat(row.get("cell")), np.float64).reshape(3, 3)
+    except _BREAKS as error:
+        raise Damaged("E-FILE-SYNTAX", f"arrays of atoms: {error}"[:200]) from error
+    return StoredRow(species, positions, cell, _pairs(row.get("key_value_pairs", {})))
+
+
+def _flat(value: Any) -> list[Any]:
+    """The values of an array in any of the ways ASE has written one, without its shape."""
+    if isinstance(value, dict):
+        value = value.get("__ndarray__", value.get("array"))
+        value = value[2] if isinstance(value, list) and len(value) == 3 and isinstance(value[1], str) else value
+        if isinstance(value, dict):  # a cell wraps its array
+            return _flat(value)
+    if not isinstance(value, list):
+        return []
+    return [entry for part in value for entry in (part if isinstance(part, list) else [part])]

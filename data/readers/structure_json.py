@@ -1,0 +1,143 @@
+"""Crystals from JSON of pymatgen and of OPTIMADE, read as plain data: no name in a file is ever imported."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.readers.parsed import ParsedCell, symbol_of
+from matloop.data.readers.structure_split import Unreadable
+
+
+def read_json(data: Any) -> ParsedCell:
+    """The crystal of one JSON value.
+
+    Args:
+        data: A pymatgen structure as a dictionary, or an OPTIMADE entry of type structures.
+
+    Raises:
+        Unreadable: If it is neither.
+    """
+    if isinstance(data, dict) and isinstance(data.get("data"), dict):
+        data = data["data"]  # an OPTIMADE response with a single entry
+    if isinstance(data, dict) and isinstance(data.get("attributes"), dict):
+        data = data["attributes"]
+    if isinstance(data, dict) and isinstance(data.get("structure"), dict):
+        data = data["structure"]  # records of the Materials Project
+    if not isinstance(data, dict):
+        raise Unreadable("E-FILE-FORMAT", "JSON that is neither a pymatgen structure nor an OPTIMADE entry")
+    if "lattice_vectors" in data or "cartesian_site_positions" in data:
+        return _read_optimade(data)
+    if "sites" in data:
+        return _read_pymatgen(data)
+    raise Unreadable("E-FILE-FORMAT", "JSON that is neither a pymatgen structure nor an OPTIMADE entry")
+
+
+def _read_pymatgen(data: dict[str, Any]) -> ParsedCell:
+    lattice = data.get("lattice")
+    if not isinstance(lattice, dict):
+        raise Unreadable("E-STRUCT-NOCELL")
+    if not all(lattice.get("pbc") or [True]):
+        raise Unreadable("E-STRUCT-NOCELL", "not periodic in three directions")
+    sites = _list(data["sites"], "sites")
+    frac, occupancies = [], []
+    for site in sites:
+        if not isinstance(site, dict):
+            raise Unreadable("E-FILE-SYNTAX", "a site that is no object")
+        frac.append(_triple(site.get("abc")))
+        shares: dict[str, float] = {}
+        for species in _list(site.get("species"), "species"):
+            if not isinstance(species, dict):
+                raise Unreadable("E-FILE-SYNTAX", "a species that is no object")
+            symbol = symbol_of(_text(species.get("element")))
+            shares[symbol] = shares.get(symbol, 0.0) + _number(species.get("occu", 1.0))
+        occupancies.append(shares)
+    cell = np.array([_triple(row) for row in _list(lattice.get("matrix"), "lattice.matrix")])
+    return _checked(cell, np.array(frac).reshape(-1, 3), occupancies)
+
+
+def _read_optimade(data: dict[str, Any]) -> ParsedCell:
+    vectors = data.get("lattice_vectors")
+    if not vectors:
+        raise Unreadable("E-STRUCT-NOCELL")
+    cell = np.array([_triple(row) for row in _list(vectors, "lattice_vectors")])
+    periodic = data.get("dimension_types")
+    if isinstance(periodic, list) and any(kind != 1 for kind in periodic):
+        raise Unreadable("E-STRUCT-NOCELL", "not periodic in three directions")
+    places = _list(data.get("cartesian_site_positions"), "cartesian_site_positions")
+    names = _list(data.get("species_at_sites"), "species_at_sites")
+    if len(names) != len(places):
+        raise Unreadable("E-FILE-SYNTAX", f"{len(places)} positions and {len(names)} species")
+    shares = _optimade_species(data.get("species"))
+    occupancies = []
+    for name in names:
+        word = _text(name)
+        occupancies.append(shares[word] if word in shares else {symbol_of(word): 1.0})
+    cartesian = np.array([_triple(place) for place in places]).reshape(-1, 3)
+    if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-12:
+        raise Unreadable("E-STRUCT-CELL", "the cell vectors lie in a plane")
+    return _checked(cell, np.linalg.solve(cell.T, cartesian.T).T, occupancies)
+
+
+def _optimade_species(species: Any) -> dict[str, dict[str, float]]:
+    """Occupancies by name of the species; a vacancy fills nothing."""
+    shares: dict[str, dict[str, float]] = {}
+    for entry in _list(species or [], "species"):
+        if not isinstance(entry, dict):
+            raise Unreadable("E-FILE-SYNTAX", "a species that is no object")
+        symbols = _list(entry.get("chemical_symbols"), "chemical_symbols")
+        concentrations = _list(entry.get("concentration", [1.0] * len(symbols)), "concentration")
+        if len(symbols) != len(concentrations):
+            raise Unreadable("E-FILE-SYNTAX", "as many concentrations as symbols are needed")
+        if any(_number(count) > 0 for count in _list(entry.get("nattached") or [], "nattached")):
+            raise Unreadable("E-STRUCT-FORMULA", "attached atoms without coordinates")
+        share: dict[str, float] = {}
+        for symbol, concentration in zip(symbols, concentrations, strict=True):
+            if symbol != "vacancy":
+                known = symbol_of(_text(symbol))
+                share[known] = share.get(known, 0.0) + _number(concentration)
+        shares[_text(entry.get("name"))] = share
+    return shares
+
+
+def _checked(cell: Any, frac: Any, occupancies: list[dict[str, float]]) -> ParsedCell:
+    """A cell of three vectors and sites filled with at most one atom; empty sites are left out."""
+    if cell.shape != (3, 3):
+        raise Unreadable("E-FILE-SYNTAX", f"a lattice of shape {cell.shape}")
+    for site in occupancies:
+        if any(share < 0 for share in site.values()) or sum(site.values()) > 1.02:
+            raise Unreadable("E-STRUCT-OCCUPANCY", str(site)[:100])
+    filled = [row for row, site in enumerate(occupancies) if sum(site.values()) > 0]
+    sites = [{symbol: share for symbol, share in occupancies[row].items() if share > 0} for row in filled]
+    return ParsedCell(cell, frac[filled], sites)
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise Unreadable("E-FILE-SYNTAX", f"{name} is no list")
+    if len(value) > MAX_SITES:
+        raise Unreadable("E-STRUCT-SIZE", f"{len(value):,} entries in {name}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Unreadable("E-FILE-SYNTAX", f"{str(value)[:40]} is no name")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
+        raise Unreadable("E-FILE-SYNTAX", f"{str(value)[:40]} is no number")
+    if not math.isfinite(value):
+        raise Unreadable("E-STRUCT-NONFINITE")
+    return float(value)
+
+
+def _triple(value: Any) -> list[float]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise Unreadable("E-FILE-SYNTAX", "a vector that has not three numbers")
+    return [_number(component) for component in value]

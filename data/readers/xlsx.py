@@ -1,0 +1,222 @@
+"""XLSX files as rows of text, after a look at the package that keeps hostile ones from the library that reads them.
+
+An XLSX file is a zip of XML. Before openpyxl sees it: the number, size and packing of the members are bounded, no XML
+part may declare a document type (entities that unfold to gigabytes need one), nest deeply, or number its rows and
+columns beyond those of a sheet. What a member states as its size is what is read of it at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+from xml.parsers import expat
+
+import pyarrow as pa
+
+from matloop.data.errors import InputFileError
+from matloop.data.readers.archives import MAX_RATIO, check_zip_directory
+from matloop.data.readers.table_files import Rows, named_columns
+
+MAX_MEMBERS = 2_000
+MAX_UNPACKED_BYTES = 1_000_000_000  # a full sheet of 20 columns
+MAX_PART_BYTES = 200_000_000  # a member that is no sheet, such as the shared strings, is held in memory
+_FREE_BYTES = 5_000_000  # the ratio is looked at from here on
+_MOST_ROWS, _MOST_COLUMNS, _DEEPEST = 1_048_576, 16_384, 100
+_BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks, half of a wide character, blanks
+_CHUNK = 1 << 16
+_CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
+_ROWS_AT_ONCE = 4_096
+
+
+class Spreadsheet:
+    """The first sheet of an XLSX file; column names in its first row that is not empty.
+
+    A cell with a formula of the spreadsheet counts as the value it had when the file was last saved, and as empty if it
+    was never calculated; no formula is ever evaluated. An empty row is no row. Of merged cells the first one holds the
+    value. Cells beyond the last column name belong to no column.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputFileError: If the file is no XLSX file, exceeds its limits or has no sheet with column names.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        check_package(path)
+        self._header = [_cell_text(value) for value in next(self._sheet_rows(None), ())]
+        self.types = dict.fromkeys(named_columns(self._header, path.name), pa.string())
+
+    def rows(self, names: Sequence[str]) -> Iterator[Rows]:
+        """The columns ``names`` of all rows as text; a formula that is not stored as text gets a code.
+
+        Args:
+            names: Column names, that of the formulas first.
+        """
+        places = [self._header.index(name) for name in names]
+        rows = self._sheet_rows(len(self._header))
+        next(rows, None)
+        block: list[tuple[Any, ...]] = []
+        for row in rows:
+            block.append(tuple(row[place] for place in places))
+            if len(block) == _ROWS_AT_ONCE:
+                yield _as_rows(names, block)
+                block = []
+        yield _as_rows(names, block)
+
+    def _sheet_rows(self, width: int | None) -> Iterator[tuple[Any, ...]]:
+        """Cell values of the rows that are not empty, the first ``width`` of each or as many as it has."""
+        import openpyxl
+
+        with _quietly():
+            book = openpyxl.load_workbook(self.path, read_only=True, data_only=True, keep_links=False)
+        try:
+            if not book.worksheets:
+                raise InputFileError(f"{self.path.name} has no sheet", "a sheet with a table")
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of them need not be true
+            rows = sheet.iter_rows(max_col=width, values_only=True)
+            while True:
+                with _quietly():
+                    some = list(itertools.islice(rows, _ROWS_AT_ONCE if width else 1))
+                if not some:
+                    return
+                yield from (row for row in some if any(value is not None for value in row))
+        finally:
+            book.close()
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without openpyxl's warnings about styles and extensions, which say nothing about values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _as_rows(names: Sequence[str], block: list[tuple[Any, ...]]) -> Rows:
+    columns = list(zip(*block, strict=True)) or [()] * len(names)
+    texts = [pa.array([_cell_text(value) for value in column], pa.string()) for column in columns]
+    is_text = [value is None or isinstance(value, str) for value in columns[0]]
+    codes = [None if sound else "E-TABLE-CELL" for sound in is_text]
+    details = [None if sound else f"{type(v).__name__} {v}" for sound, v in zip(is_text, columns[0], strict=True)]
+    return Rows(pa.table(texts, list(names)), pa.array(codes, pa.string()), pa.array(details, pa.string()))
+
+
+def _cell_text(value: Any) -> str:
+    """What a cell says, numbers with all their digits.
+
+    >>> [_cell_text(value) for value in (None, "007", 7, 7.0, 0.1, True)]
+    ['', '007', '7', '7', '0.1', 'TRUE']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return value.isoformat()
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def check_package(path: Path) -> None:
+    """Refuse an XLSX file that could harm whoever unpacks or parses it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputFileError: With what is wrong.
+        zipfile.BadZipFile: If it is no zip.
+    """
+    check_zip_directory(path)
+    with zipfile.ZipFile(path) as package:
+        members = package.infolist()
+        total = sum(member.file_size for member in members)
+        if len(members) > MAX_MEMBERS or len({member.filename for member in members}) != len(members):
+            raise _refused(path, f"{len(members):,} members, or two of one name", f"{MAX_MEMBERS:,} different ones")
+        if total > MAX_UNPACKED_BYTES or total > max(_FREE_BYTES, MAX_RATIO * path.stat().st_size):
+            allowed = f"{MAX_UNPACKED_BYTES:,} bytes and {MAX_RATIO:g}-fold packing"
+            raise _refused(path, f"{total:,} bytes unpacked", allowed)
+        for member in members:
+            is_sheet = "worksheets/" in member.filename
+            if not is_sheet and member.file_size > MAX_PART_BYTES:
+                raise _refused(path, f"{member.file_size:,} bytes in one part", f"{MAX_PART_BYTES:,} bytes")
+            with package.open(member) as stream:
+                _check_part(path, stream)
+
+
+def _check_part(path: Path, stream: IO[bytes]) -> None:
+    """Check a member if a parser could take it for XML, whatever its name: that of a sheet may be any."""
+    check: _XmlCheck | None = None
+    while chunk := stream.read(_CHUNK):
+        if check is None and (begin := chunk.lstrip(_BEFORE_XML)):
+            if not begin.startswith(b"<"):
+                return
+            check = _XmlCheck(path)
+        if check is not None:
+            check.feed(chunk)
+    if check is not None:
+        check.feed(b"", is_last=True)
+
+
+def _refused(path: Path, got: str, allowed: str) -> InputFileError:
+    return InputFileError(f"{path.name} has {got}", allowed, "save the table as CSV UTF-8")
+
+
+class _XmlCheck:
+    """One pass over an XML part that holds none of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._depth = self._row = 0
+        self._parser = expat.ParserCreate()
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+
+    def feed(self, chunk: bytes, *, is_last: bool = False) -> None:
+        try:
+            self._parser.Parse(chunk, is_last)
+        except expat.ExpatError as error:
+            raise _refused(self._path, f"a broken XML part: {error}", "an XLSX file that is whole") from error
+
+    def _doctype(self, *_: Any) -> None:
+        raise _refused(self._path, "a part that declares a document type", "XML without DOCTYPE and entities")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _refused(self._path, f"elements nested more than {_DEEPEST} deep", "the parts of a spreadsheet")
+        kind = name.rpartition(":")[2]
+        place = attributes.get("r", "")
+        if kind == "row":
+            # Rows out of order would be left out by the reader, and numbers far apart filled with empty rows.
+            number = int(place) if place.isascii() and place.isdecimal() and len(place) < 9 else 0
+            number = number if place else self._row + 1
+            if not self._row < number <= _MOST_ROWS:
+                raise _refused(self._path, f"a row numbered '{place[:20]}'", f"ascending numbers to {_MOST_ROWS:,}")
+            self._row = number
+        elif kind == "c" and place:
+            match = _CELL_NAME.fullmatch(place)
+            if match is None or _column_number(match[1]) > _MOST_COLUMNS:
+                raise _refused(self._path, f"a cell named '{place[:20]}'", "cells A1 to XFD1048576")
+
+    def _end(self, _: str) -> None:
+        self._depth -= 1
+
+
+def _column_number(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - 64
+    return number

@@ -1,0 +1,122 @@
+"""Run directories: what a run writes, and where.
+
+::
+
+    campaign.yaml          the campaign as resolved
+    identity.json          what decides the result: campaign, code, versions, input files; a resume compares them
+    manifest.jsonl         what is finished, with sha256 and counts (see matloop.data.runs.manifest)
+    lock.json              who works on the run, while somebody does
+    progress.json          how far the run is
+    candidates/            one Parquet file per partition: what the sources gave
+    models/STAGE/PROPERTY/ one surrogate each, with its card
+    partitions/STAGE/      one Parquet file per partition: the outcome of every row
+    best/STAGE/            one Parquet file per partition: its most probable rows, which may go on
+    references.parquet     energies of further reference phases, where the run evaluated any
+    run.json               versions, seed, counts, funnel, timings; it is there once the run is complete
+    ranked.parquet         the ranked candidates with cells, predictions and probabilities
+    novelty.json           what is known that equals or resembles each shortlisted candidate
+    explanations.json      why each of them is predicted so, what would help it and what would put it out
+    shortlist.csv, cif/    what is handed to a lab
+    report.html            the same for reading
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from matloop.data.errors import RunError
+
+# What a start leaves that was cut off before the run began.
+_OF_A_START = re.compile(
+    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|progress)\..*\.partial|\.clock-.*"
+)
+
+
+class RunDirectory:
+    """Paths and whole-file writes of one run.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path | None, name: str) -> RunDirectory:
+        """A new run directory.
+
+        Args:
+            folder: Where to put it; must be empty or not exist. By default ``runs/NAME-DATE-TIME``. The scripts of a
+                submission may be there, and what is left of a start that was cut off before the run began.
+            name: Campaign name for the default.
+
+        Raises:
+            RunError: If the folder holds something already or cannot be made.
+        """
+        if folder is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+            choices = [Path("runs") / f"{name}-{stamp}{suffix}" for suffix in ("", *(f"-{i}" for i in range(2, 100)))]
+            folder = next(choice for choice in choices if not choice.exists())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            run = cls(folder)
+            parts = (run.candidates, run.models, run.partitions, run.best, run.cif)
+            if not _is_free(folder, parts):
+                raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
+            for part in parts:
+                part.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot create {folder}: {error.strerror}", "a folder you may write to") from error
+        return run
+
+    candidates = property(lambda self: self.folder / "candidates")
+    models = property(lambda self: self.folder / "models")
+    partitions = property(lambda self: self.folder / "partitions")
+    best = property(lambda self: self.folder / "best")
+    cif = property(lambda self: self.folder / "cif")
+    identity = property(lambda self: self.folder / "identity.json")
+    ranked = property(lambda self: self.folder / "ranked.parquet")
+    summary = property(lambda self: self.folder / "run.json")
+    report = property(lambda self: self.folder / "report.html")
+    shortlist = property(lambda self: self.folder / "shortlist.csv")
+    references = property(lambda self: self.folder / "references.parquet")
+    novelty = property(lambda self: self.folder / "novelty.json")
+    explanations = property(lambda self: self.folder / "explanations.json")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run came to its end; the report is the last file it writes."""
+        return self.summary.is_file() and self.report.is_file()
+
+    def model(self, stage: str, name: str) -> Path:
+        """Folder of the surrogate of one property in one stage."""
+        return Path(self.models / stage / name)
+
+    def candidate_part(self, index: int) -> Path:
+        """File of the candidates of one partition."""
+        return Path(self.candidates / part_name(index))
+
+    def partition(self, stage: str, index: int) -> Path:
+        """File of the outcomes of one partition of a stage."""
+        return Path(self.partitions / stage / part_name(index))
+
+    def best_part(self, stage: str, index: int) -> Path:
+        """File of the rows of one partition that may go on to the next stage."""
+        return Path(self.best / stage / part_name(index))
+
+
+def _is_free(folder: Path, parts: Iterable[Path]) -> bool:
+    """Whether a run may begin in a folder."""
+    found = {path for path in folder.iterdir() if path.name != "submission"}
+    if found >= set(parts) and not any(any(part.iterdir()) for part in parts):
+        found = {path for path in found - set(parts) if not _OF_A_START.fullmatch(path.name)}
+    return not found
+
+
+def part_name(index: int) -> str:
+    """File name of a partition."""
+    return f"part-{index:05d}.parquet"

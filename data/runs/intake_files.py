@@ -1,0 +1,42 @@
+"""What a source handed over, kept as files: the candidates, and beside them the rows that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.whole_files import write_table
+
+_REFUSED = pa.schema(
+    [("row", pa.int64())] + [(name, pa.string()) for name in ("candidate_id", "formula", "code", "detail")]
+)
+
+
+def write_intake(path: Path, intake: Intake) -> list[Path]:
+    """Write the candidates to ``path``, and the refused rows, if any, beside it.
+
+    Returns:
+        The files.
+    """
+    beside = refused_path(path)
+    beside.unlink(missing_ok=True)
+    if intake.refused:
+        columns = zip(*intake.refused, strict=True)
+        write_table(beside, pa.table(dict(zip(_REFUSED.names, map(list, columns), strict=True)), schema=_REFUSED))
+    write_table(path, intake.batch.to_arrow())
+    return [path, beside] if intake.refused else [path]
+
+
+def read_intake(path: Path) -> Intake:
+    """What :func:`write_intake` wrote."""
+    beside = refused_path(path)
+    rows = pq.read_table(beside).to_pylist() if beside.is_file() else []
+    return Intake(CandidateBatch.read_parquet(path), [Refused(**row) for row in rows])
+
+
+def refused_path(path: Path) -> Path:
+    """Where the refused rows of a file of candidates are kept."""
+    return path.with_name(f"refused-{path.name}")

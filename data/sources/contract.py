@@ -1,0 +1,43 @@
+"""What every source of candidates is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
+
+from matloop.data.candidates.batch import Intake
+
+Recipe = Callable[[], Intake]
+"""A batch that is still to be made; travels to whatever process makes it."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Candidates as a stream of batches.
+
+    Attributes:
+        name: Name in the registry.
+    """
+
+    name: str
+
+    def count(self) -> int:
+        """Exact number of rows that :meth:`intakes` streams, candidates and refused rows together."""
+        ...
+
+    def intakes(self, size: int) -> Iterator[Intake]:
+        """Batches of at most ``size`` candidates with the rows refused on the way; the same stream every time.
+
+        Every candidate has the columns ``origin`` (where it comes from, for people) and ``known`` (whether it is a
+        compound already known).
+        """
+        ...
+
+
+@runtime_checkable
+class GeneratingSource(Source, Protocol):
+    """A source that computes its candidates, so that any process can make any batch of them."""
+
+    def recipes(self, size: int) -> Iterator[Recipe]:
+        """What :meth:`intakes` streams, batch by batch, with the costly part still to be done."""
+        ...

@@ -1,0 +1,100 @@
+"""The other side of :mod:`matloop.featurizers.guard.guarded`: featurizes candidates in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.errors import MatloopError
+from matloop.data.guard.messages import pack, unpack
+from matloop.data.registry import lookup
+from matloop.featurizers.base import Featurizer, featurize_checked
+from matloop.featurizers.registry import FEATURIZERS
+
+_TABLE = {**FEATURIZERS, "matminer": "matloop.featurizers.matminer.rows:MatminerRows"}
+del _TABLE["guarded"]  # one guard is enough
+
+
+def batch_message(batch: CandidateBatch, made_of: str) -> bytes:
+    """Candidates as a message to :func:`answer`.
+
+    Args:
+        batch: Candidates; columns beside identity, composition and crystal are left out.
+        made_of: Name and options of the featurizer, as JSON.
+    """
+    compositions, crystals = batch.compositions, batch.crystals
+    arrays: dict[str, Any] = {
+        "element_offsets": compositions.offsets, "elements": compositions.elements, "amounts": compositions.amounts
+    }  # fmt: skip
+    if crystals is not None:
+        arrays |= {
+            "lattice": crystals.lattice, "offsets": crystals.offsets, "species": crystals.species,
+            "frac_coords": crystals.frac_coords,
+        }  # fmt: skip
+    return pack({"made_of": made_of, "candidate_id": batch.ids, "formula": batch.formulas}, arrays)
+
+
+def answer(message: bytes) -> bytes:
+    """Features of the candidates in a message, or, where it holds none, what the featurizer is.
+
+    Raises:
+        MemoryError: If there is not enough memory; any other exception of the featurizer is part of the answer.
+    """
+    values, arrays = unpack(message)
+    featurizer = values["made_of"]
+    if "formula" not in values:
+        return _description(featurizer)
+    try:
+        features = featurize_checked(_featurizer(featurizer), _candidates(values, arrays))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a featurizer may raise anything for a strange material
+        return pack({"error": f"{type(error).__name__}: {error}"[:500]})
+    details = {str(row): detail for row, detail in features.details.items()}
+    return pack({"codes": features.codes.tolist(), "details": details}, {"features": features.values})
+
+
+def _description(made_of: str) -> bytes:
+    try:
+        featurizer = _featurizer(made_of)
+    except MatloopError as error:
+        return pack({"error": [error.code, error.got, error.allowed, error.fix]})
+    with contextlib.suppress(Exception):  # some featurizers cannot do salt
+        featurize_checked(featurizer, _salt())  # what is imported or compiled when first used is ready in every child
+    return pack(
+        {
+            "version": featurizer.version,
+            "feature_names": list(featurizer.feature_names),
+            "needs_crystal": bool(featurizer.needs_crystal),
+            "parameters": dict(featurizer.parameters),
+        }
+    )
+
+
+def _salt() -> CandidateBatch:
+    cell = 2.82 * (np.ones((1, 3, 3)) - np.eye(3))
+    sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+    return CandidateBatch.from_crystals(Crystals(cell, np.array([0, 2]), np.array([11, 17], np.uint8), sites))
+
+
+@functools.lru_cache
+def _featurizer(made_of: str) -> Featurizer:
+    name, options = json.loads(made_of)
+    return lookup("featurizer", _TABLE, name)(**options)
+
+
+def _candidates(values: dict[str, Any], arrays: dict[str, Any]) -> CandidateBatch:
+    table = pa.table({name: pa.array(values[name], pa.string()) for name in ("candidate_id", "formula")})
+    compositions = Compositions(*(arrays[name] for name in ("element_offsets", "elements", "amounts")))
+    if "lattice" not in arrays:
+        return CandidateBatch(table, compositions)
+    crystals = Crystals(*(arrays[name] for name in ("lattice", "offsets", "species", "frac_coords")))
+    return CandidateBatch(table, compositions, crystals)

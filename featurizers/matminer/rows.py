@@ -1,0 +1,90 @@
+"""matminer featurizers of compositions or structures, row by row in this process; for the guard's child only."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import matminer
+import numpy as np
+from matminer.featurizers import composition, structure
+from matminer.featurizers.base import BaseFeaturizer
+from pymatgen.core import Composition
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import FeaturizerError, unknown_name
+from matloop.featurizers.base import Features, no_codes
+
+
+def _classes(module: Any) -> dict[str, Any]:
+    """Featurizers that a package of matminer offers, by class name."""
+    return {
+        name: kind
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, BaseFeaturizer) and kind.__module__.startswith(f"{module.__name__}.")
+    }
+
+
+class MatminerRows:
+    """One matminer featurizer.
+
+    Args:
+        featurizer: Class name in ``matminer.featurizers.composition`` or ``.structure``.
+        preset: Name handed to the class's ``from_preset``.
+        options: Keyword arguments of the class (or of ``from_preset``).
+
+    Raises:
+        UnknownNameError: If matminer has no such featurizer.
+        FeaturizerError: If the class refuses the preset or options, or needs fitting first.
+    """
+
+    name = "matminer"
+    version = matminer.__version__
+
+    def __init__(self, featurizer: str, *, preset: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        self.parameters: Mapping[str, Any] = {
+            "featurizer": featurizer, "preset": preset, "options": dict(options or {})
+        }  # fmt: skip
+        of_structures = _classes(structure)
+        known = {**_classes(composition), **of_structures}
+        if featurizer not in known:
+            raise unknown_name("matminer featurizer", featurizer, known)
+        self.needs_crystal = featurizer in of_structures
+        factory = known[featurizer] if preset is None else getattr(known[featurizer], "from_preset", None)
+        try:
+            if factory is None:
+                raise TypeError("it has no presets")
+            self._featurizer = factory(**(options or {})) if preset is None else factory(preset, **(options or {}))
+            self._featurizer.set_n_jobs(1)  # one level of processes only
+            self.feature_names = tuple(f"{featurizer} {label}" for label in self._featurizer.feature_labels())
+        except Exception as error:  # whatever a foreign constructor raises, the user gets one message
+            raise FeaturizerError(
+                f"matminer's {featurizer} refused preset={preset!r}, options={dict(options or {})!r}: {error}",
+                "a preset and options that its documentation lists, and a class that needs no fitting",
+            ) from error
+
+    def featurize(self, batch: CandidateBatch) -> Features:
+        """Features of each candidate, shape (n, number of labels); any exception of matminer leaves nan and a code.
+
+        Raises:
+            MemoryError: If there is not enough memory.
+        """
+        values = np.full((len(batch), len(self.feature_names)), np.nan)
+        codes, details = no_codes(len(batch)), {}
+        for row in range(len(batch)):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # one line per row would drown the run's own messages
+                    values[row] = self._featurizer.featurize(self._material(batch, row))
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001  # foreign code may raise anything for a strange material
+                details[row] = f"{type(error).__name__}: {error}"[:500]
+            if not np.isfinite(values[row]).all():
+                codes[row] = "E-FEATURE-FAILED"
+        return Features(values, codes, details)
+
+    def _material(self, batch: CandidateBatch, row: int) -> Any:
+        return batch.structure(row) if self.needs_crystal else Composition(batch.formulas[row])

@@ -1,0 +1,141 @@
+"""A family that reads some of the columns, so that families that need different ones share a matrix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+from matloop.data.registry import lookup
+from matloop.models.families.ensembles import Ensemble
+from matloop.models.registry import MODELS
+
+_FILE = "part_reader.json"
+
+
+class PartReader:
+    """An ensemble shown part of the columns, in the order of the features.
+
+    Args:
+        name: Registered family.
+        columns: Ranges of columns it is shown, see :func:`check_ranges`.
+        settings: Settings of the family.
+
+    Attributes:
+        shown: Which columns it is shown, shape (k,); empty before it is fitted.
+
+    Raises:
+        ModelError: If the columns are no list of ranges.
+    """
+
+    family: ClassVar[str] = "part_reader"
+
+    def __init__(self, name: str, *, columns: list[list[int | None]], settings: Mapping[str, Any]) -> None:
+        check_ranges(columns)
+        self.parameters: dict[str, Any] = {"name": name, "columns": columns, "settings": dict(settings)}
+        self._ensemble: Ensemble | None = None
+        self.shown = np.empty(0, bool)
+
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Fit on the columns it is shown of features (n, k), and targets (n,).
+
+        Raises:
+            ModelError: If the columns are not all there, or the family cannot be fitted.
+        """
+        self.shown = _mask(self.parameters["columns"], values.shape[1])
+        ensemble: Ensemble = lookup("model", MODELS, self.parameters["name"])(**self.parameters["settings"])
+        self._ensemble = ensemble.fit(self.part(values), target, groups=groups)
+        return self
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and spread of the family, each (n,), from features with all columns, (n, k)."""
+        ensemble = self.reader
+        if values.shape[1] != len(self.shown):
+            raise ModelError(f"{values.shape[1]} features", f"the {len(self.shown)} it was fitted on")
+        return ensemble.predict(self.part(values))
+
+    def importances(self) -> NDArray[np.float64]:
+        """Those of the family, zero for columns it is not shown, shape (k,), sums to 1."""
+        inside = self.reader.importances()
+        shares = np.zeros(len(self.shown))
+        shares[self.shown] = inside
+        return shares
+
+    def save(self, folder: Path) -> None:
+        """Write ``part_reader.json`` and the family into a folder of its own."""
+        ensemble, inside = self.reader, folder / "family"
+        inside.mkdir()
+        ensemble.save(inside)
+        content = {"parameters": self.parameters, "features": len(self.shown)}
+        (folder / _FILE).write_text(json.dumps(content))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        content = json.loads((folder / _FILE).read_text())
+        reader = cls(**content["parameters"])
+        reader.shown = _mask(reader.parameters["columns"], content["features"])
+        reader._ensemble = lookup("model", MODELS, reader.parameters["name"]).load(folder / "family")
+        return reader
+
+    def part(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns that are shown of features with all columns, (n, k)."""
+        return np.compress(self.shown, values, axis=1)
+
+    @property
+    def reader(self) -> Ensemble:
+        """The family that is shown them.
+
+        Raises:
+            ModelError: If it was never fitted.
+        """
+        if self._ensemble is None:
+            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
+        return self._ensemble
+
+
+def check_ranges(columns: Any) -> None:
+    """Refuse what is no list of ranges ``[first, one after the last]`` of columns, counted from 0, None for the end.
+
+    Raises:
+        ModelError: With an example of such a list.
+
+    >>> check_ranges([[0, 118], [250, None]])
+    """
+    if not (isinstance(columns, list) and columns and all(_is_range(pair) for pair in columns)):
+        raise ModelError(
+            f"columns {columns!s:.80}", "a list of ranges [first, one after the last]",
+            "write [[0, 118], [250, null]] for the first 118 columns and those from the 251st on",
+        )  # fmt: skip
+
+
+def _is_range(pair: Any) -> bool:
+    if not (isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair if end is not None)):
+        return False
+    first, end = pair
+    return first is not None and first >= 0 and (end is None or first < end)
+
+
+def _mask(columns: list[list[int | None]], width: int) -> NDArray[np.bool_]:
+    """Which of ``width`` columns lie in the ranges, shape (width,).
+
+    >>> _mask([[0, 2], [4, None]], 5)
+    array([ True,  True, False, False,  True])
+    """
+    shown = np.zeros(width, bool)
+    for first, end in columns:
+        if not shown[first:end].size or (end or 0) > width:
+            raise ModelError(f"columns {[first, end]} of {width} features", f"ranges within 0 to {width}")
+        shown[first:end] = True
+    return shown

@@ -1,0 +1,190 @@
+"""A weighted mean of several families, with weights from predictions of rows their members had not seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+from matloop.data.registry import lookup
+from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.part_reader import PartReader, check_ranges
+from matloop.models.grouped_folds import grouped_folds
+from matloop.models.registry import MODELS
+
+_FILE = "stack.json"
+_FEWEST_GROUPS = 10
+_FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # those that need no torch
+_COLUMNS = "columns"
+_LEAST_WEIGHT = 1e-6  # less is rounding, and no reason to keep a family
+
+
+class Stack:
+    """Families stacked with weights from their out-of-fold predictions (Breiman, Mach. Learn. 24, 49 (1996)).
+
+    Every family predicts each training row from rows of other formulas. The weights, none negative and 1 together, are
+    those of the least mean absolute error of these predictions: no family alone has less. Least squares would serve a
+    few rows with large errors and let the others pay for it.
+
+    The spread is that of the mixture: each family's spread, scaled to the size of its errors, and how far the families'
+    means lie apart. Fitting costs one fit of each family for every fold and one more; families of weight zero are not
+    kept.
+
+    Args:
+        families: Registered families, by default those that need no torch; one with settings of its own is a mapping of
+            its name to them. Beside its own settings each may have ``columns``, the part of the features it reads: a
+            list of ranges ``[first, one after the last]``, ``None`` for the end, all where left out. It is shown
+            these columns in the order of the features.
+        folds: Number of folds, split between formulas.
+        seed: Seed of the folds, and of every family that was given none.
+    """
+
+    family: ClassVar[str] = "stack"
+
+    def __init__(
+        self,
+        *,
+        families: Sequence[str | Mapping[str, Mapping[str, Any]]] = _FAMILIES,
+        folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        named = [(entry, {}) if isinstance(entry, str) else next(iter(entry.items())) for entry in families]
+        if len(named) < 2 or folds < 2:
+            raise ModelError(f"a stack of {len(named)} families with {folds} folds", "at least 2 of either")
+        if any(name == self.family for name, _ in named):
+            raise ModelError("a stack inside a stack", "families that are none", "name its families instead")
+        for _, settings in named:
+            if _COLUMNS in settings:
+                check_ranges(settings[_COLUMNS])
+        self._members = [(name, {"seed": seed, **settings}) for name, settings in named]
+        self.parameters: dict[str, Any] = {
+            "families": [{name: settings} if settings else name for name, settings in named], "folds": folds,
+            "seed": seed,
+        }  # fmt: skip
+        self._fitted: list[Ensemble] = []
+        self._weights, self._scales, self._errors = np.empty(0), np.empty(0), np.empty(0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each family; those of weight zero included."""
+        names = [name for name, _ in self._members]
+        return {name: float(weight) for name, weight in zip(names, self._weights, strict=True)}
+
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Weigh and fit on features (n, k) and targets (n,); all finite.
+
+        Raises:
+            ModelError: If there are fewer than ten groups, a family cannot be fitted, or the columns it is to read are
+                not all there.
+        """
+        groups = np.arange(len(target)) if groups is None else groups
+        if len(np.unique(groups)) < _FEWEST_GROUPS:
+            raise ModelError(f"{len(np.unique(groups))} formulas to weigh families on", f"at least {_FEWEST_GROUPS}")
+        folds = list(grouped_folds(groups, folds=self.parameters["folds"], seed=self.parameters["seed"]))
+        means, spreads = np.empty((2, len(target), len(self._members)))
+        for column, member in enumerate(self._members):
+            for train, held in folds:
+                ensemble = _make(member).fit(values[train], target[train], groups=groups[train])
+                means[held, column], spreads[held, column] = ensemble.predict(values[held])
+        errors = means - target[:, None]
+        self._weights, self._errors = _least_absolute(errors), np.abs(errors).mean(axis=0)
+        self._scales = np.sqrt((errors**2).mean(axis=0) / np.maximum((spreads**2).mean(axis=0), 1e-300))
+        self._fitted = [_make(self._members[m]).fit(values, target, groups=groups) for m in self._used()]
+        return self
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weighted mean, and standard deviation of the mixture, each (n,)."""
+        self._check_fitted()
+        used = self._used()
+        means, spreads = np.stack([member.predict(values) for member in self._fitted], axis=1)
+        weights, scales = self._weights[used, None], self._scales[used, None]
+        mean = (weights * means).sum(axis=0)
+        variance = (weights * ((scales * spreads) ** 2 + (means - mean) ** 2)).sum(axis=0)
+        return mean, np.sqrt(variance)
+
+    def importances(self) -> NDArray[np.float64]:
+        """Weighted importances of the families, shape (k,), sums to 1."""
+        self._check_fitted()
+        shares = np.stack([member.importances() for member in self._fitted])
+        return self._weights[self._used()] @ shares
+
+    def save(self, folder: Path) -> None:
+        """Write ``stack.json`` and a folder for each family of weight above zero."""
+        self._check_fitted()
+        for number, member in zip(self._used(), self._fitted, strict=True):
+            inside = folder / f"member_{number}"
+            inside.mkdir()
+            member.save(inside)
+        facts = {"weights": self._weights, "scales": self._scales, "errors": self._errors}
+        content = {"parameters": self.parameters, **{name: array.tolist() for name, array in facts.items()}}
+        (folder / _FILE).write_text(json.dumps(content))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ModelError: If weights and families do not fit together.
+        """
+        content = json.loads((folder / _FILE).read_text())
+        stack = cls(**content["parameters"])
+        stack._weights, stack._scales, stack._errors = (np.array(content[n]) for n in ("weights", "scales", "errors"))
+        count = len(stack._members)
+        if any(array.shape != (count,) for array in (stack._weights, stack._scales, stack._errors)):
+            raise ModelError(f"{_FILE} does not give a weight for each family", "the file that save() wrote")
+        for number in stack._used():
+            name, settings = stack._members[number]
+            kind = PartReader if _COLUMNS in settings else lookup("model", MODELS, name)
+            stack._fitted.append(kind.load(folder / f"member_{number}"))
+        return stack
+
+    def _used(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self._weights > 0)
+
+    def _check_fitted(self) -> None:
+        if not self._fitted:
+            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
+
+
+def _make(member: tuple[str, Mapping[str, Any]]) -> Ensemble:
+    """An unfitted family that reads all columns, or those of its setting."""
+    name, settings = member
+    if _COLUMNS not in settings:
+        return lookup("model", MODELS, name)(**settings)
+    own = {key: value for key, value in settings.items() if key != _COLUMNS}
+    return PartReader(name, columns=settings[_COLUMNS], settings=own)
+
+
+def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the columns of errors (n, f) whose weighted sum is least in the mean of absolute values, shape (f,).
+
+    None is negative, and they are 1 together. The linear program is solved in its dual form, one condition for each
+    family: find multipliers of the rows, each from -1 to 1, that make the least of the columns' weighted sums as large
+    as they can. What its conditions cost are the weights.
+
+    >>> errors = np.array([[1.0, -1.0], [2.0, -2.0], [-3.0, 1.0]])
+    >>> _least_absolute(errors).round(6)
+    array([0.5, 0.5])
+    """
+    from scipy.optimize import linprog
+
+    rows, families = errors.shape
+    scaled = errors / max(np.abs(errors).mean(), 1e-300)
+    program = linprog(
+        np.append(np.zeros(rows), -1.0),  # largest level ...
+        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... that no sum is below
+        bounds=[(-1.0, 1.0)] * rows + [(None, None)], method="highs-ds",
+    )  # fmt: skip
+    weights = np.where(-program.ineqlin.marginals > _LEAST_WEIGHT, -program.ineqlin.marginals, 0.0)
+    return weights / weights.sum()

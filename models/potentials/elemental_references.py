@@ -1,0 +1,127 @@
+"""Energies of the pure elements, against which formation energies are counted.
+
+A formation energy compares a compound with its elements, so an error in the elements enters every compound. A potential
+is often worst for the elements, and data sets lack some of them: energies of the elements fitted to known formation
+energies are then better than those of elemental crystals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.elements import SYMBOLS
+from matloop.data.errors import BatchError
+from matloop.data.packaged.materials import load_materials
+from matloop.models.potentials.hull import PhaseEnergies, packaged_references
+
+FEWEST_PHASES = 3
+"""Phases an element must occur in for its energy to be fitted."""
+
+
+@dataclass(frozen=True)
+class ElementalReferences:
+    """Energies of the pure elements on the scale of one source.
+
+    Attributes:
+        source: Source of the energies they go with.
+        kind: How they were obtained; becomes part of the name of the formation energies' source.
+        energies: eV/atom by atomic number, nan where there is none, shape (119,).
+    """
+
+    source: str
+    kind: str
+    energies: NDArray[np.float64]
+
+    @classmethod
+    def of_crystals(cls, phases: PhaseEnergies) -> ElementalReferences:
+        """The lowest energy among the elemental crystals in ``phases``."""
+        energies = np.full(len(SYMBOLS), np.nan)
+        single = np.flatnonzero((phases.compositions.lengths == 1) & np.isfinite(phases.energies))
+        elements = phases.compositions.elements[phases.compositions.offsets[single]]
+        np.fmin.at(energies, elements, phases.energies[single])
+        return cls(phases.source, "elements as crystals", energies)
+
+    @classmethod
+    def fitted(cls, phases: PhaseEnergies, formation_energies: NDArray[np.float64]) -> ElementalReferences:
+        """Energies that make formation energies fit known ones best, by least absolute deviation.
+
+        The sum over elements of fraction times energy is fitted to energy minus formation energy; deviations are
+        weighted down repeatedly (iterative reweighting), so that single outliers do not pull an element.
+
+        Args:
+            phases: Phases with energies from one source.
+            formation_energies: Known formation energies in eV/atom, all from one source of their own, nan where
+                unknown, shape (n,).
+
+        Raises:
+            BatchError: If no phase has both energies.
+        """
+        difference = phases.energies - formation_energies
+        rows = np.flatnonzero(np.isfinite(difference))
+        if not len(rows):
+            raise BatchError("no phase with both energies", "some phases with a known formation energy")
+        fractions = _dense(phases.compositions.take(rows))
+        fitted = np.flatnonzero((fractions > 0).sum(axis=0) >= FEWEST_PHASES)
+        # A phase with an element that is not fitted says nothing about the others.
+        covered = np.isclose(fractions[:, fitted].sum(axis=1), 1)
+        matrix, target = fractions[covered][:, fitted], difference[rows][covered]
+        weights = np.ones(len(target))
+        for _ in range(30):
+            solution = np.linalg.lstsq(matrix * weights[:, None], target * weights, rcond=None)[0]
+            weights = 1 / np.sqrt(np.maximum(np.abs(target - matrix @ solution), 0.02))
+        energies = np.full(len(SYMBOLS), np.nan)
+        seen = (matrix > 0).any(axis=0)
+        energies[fitted[seen]] = solution[seen]
+        return cls(phases.source, "elements fitted", energies)
+
+    @property
+    def missing(self) -> list[str]:
+        """Symbols of the elements up to plutonium that have no energy."""
+        return [SYMBOLS[z] for z in range(1, 95) if np.isnan(self.energies[z])]
+
+    def formation_energies(self, phases: PhaseEnergies) -> PhaseEnergies:
+        """The same phases with formation energies.
+
+        Args:
+            phases: Energies from the source these references go with.
+
+        Returns:
+            Formation energies in eV/atom, nan for phases with an element that has no reference; their source names the
+            potential and the kind of references.
+
+        Raises:
+            EnergySourceError: If the energies come from another source.
+        """
+        phases.require_source(self.source)
+        compositions = phases.compositions
+        parts = compositions.fractions * self.energies[compositions.elements]
+        energies = phases.energies - np.bincount(compositions.rows, parts, len(compositions))
+        return replace(phases, source=f"{self.source}, formation, {self.kind}", energies=energies)
+
+    def elements(self) -> PhaseEnergies:
+        """The elements themselves, at a formation energy of zero, to complete the references of a hull."""
+        known = np.flatnonzero(np.isfinite(self.energies))
+        count = len(known)
+        compositions = Compositions(np.arange(count + 1), known.astype(np.uint8), np.ones(count))
+        ids = [f"element {SYMBOLS[z]}" for z in known]
+        return PhaseEnergies(f"{self.source}, formation, {self.kind}", compositions, np.zeros(count), ids)
+
+
+def packaged_elements() -> ElementalReferences:
+    """CHGNet's elements, fitted to the packaged formation energies of 2015.
+
+    Raises:
+        DatasetError: If a packaged file is not the one that was released.
+    """
+    known = load_materials().column("formation_energy_per_atom_dft")
+    return ElementalReferences.fitted(packaged_references(), known)
+
+
+def _dense(compositions: Compositions) -> NDArray[np.float64]:
+    dense = np.zeros((len(compositions), len(SYMBOLS)))
+    dense[compositions.rows, compositions.elements] = compositions.fractions
+    return dense

@@ -1,0 +1,1 @@
+"""Surrogates: one property's model with calibrated uncertainty and applicability domain."""

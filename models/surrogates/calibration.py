@@ -1,0 +1,144 @@
+"""Conformal calibration: turns an ensemble's mean and spread into a predictive distribution that holds what it says.
+
+Out-of-fold residuals are divided by the spread (plus a floor), and their empirical distribution, scaled back by each
+candidate's own spread, is its predictive distribution: a normalised split conformal predictive system (Vovk et al.,
+Neurocomputing 397, 292 (2020); normalisation after Papadopoulos et al., Neural Networks 24, 842 (2011)).
+
+Far from the training data a spread says too little, so residuals are kept apart by distance: each candidate takes those
+of its own bin (Mondrian conformal prediction; Boström, Johansson and Löfström, PMLR 152, 24 (2021)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FLOORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # in units of the median spread
+_NEARER = (0.5, 0.8, 0.95)  # shares of the calibration rows that bins end at; the last is the limit of the domain
+_SMALLEST_BIN = 100  # fewer residuals say too little about the ends of a 90 % interval
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What out-of-fold residuals taught.
+
+    Attributes:
+        floor: Added to every spread; keeps a candidate on which all trees agree from an interval of width zero.
+        residuals: Residuals (truth minus mean) over (spread + floor), shape (m,): bin after bin from near to far, each
+            ascending.
+        edges: Distances at which one bin ends and the next begins, ascending, shape (b - 1,); none for a single bin.
+        sizes: Number of residuals in each bin, shape (b,).
+    """
+
+    floor: float
+    residuals: NDArray[np.float64]
+    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def fit(
+        cls,
+        target: NDArray[np.float64],
+        mean: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        distance: NDArray[np.float64] | None = None,
+        *,
+        shrinkage: float = 1.0,
+    ) -> Calibration:
+        """Learn from out-of-fold predictions, all of shape (m,).
+
+        The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose
+        width is the spread plus the floor. With distances to the training data, residuals are binned by them: the
+        nearer half, up to four fifths, up to the limit of the domain, beyond; fewer where a bin would hold
+        less than 100 rows. ``shrinkage`` is the size of the errors to come relative to these
+        (:func:`matloop.models.surrogates.training.expected_shrinkage`).
+        """
+        error = np.abs(target - mean)
+        typical = float(np.median(spread)) or float(error.mean()) or 1.0
+
+        def misfit(floor: float) -> float:
+            scale = spread + floor
+            return float(np.log(scale).mean() + np.log((error / scale).mean() + 1e-300))
+
+        floor = min((typical * share for share in _FLOORS), key=misfit)
+        residuals = shrinkage * (target - mean) / (spread + floor)
+        if distance is None:
+            return cls(floor, np.sort(residuals))
+        edges = _edges(distance)
+        bins = np.searchsorted(edges, distance)
+        sizes = np.bincount(bins, minlength=len(edges) + 1)
+        return cls(floor, residuals[np.lexsort((residuals, bins))], edges, sizes)
+
+    def bins(self, distance: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Bin of each distance to the training data, 0 is the nearest."""
+        return np.searchsorted(self.edges, distance)
+
+    def quantile(self, probability: float) -> NDArray[np.float64]:
+        """Standardised residual at a probability in each bin, shape (b,), corrected for finite samples.
+
+        The correction is that of split conformal prediction: ranks are counted out of m + 1 and rounded outwards.
+
+        >>> Calibration(0.1, np.arange(-9.0, 10.0)).quantile(0.95)
+        array([9.])
+        """
+        return np.array([tail_value(residuals, probability) for residuals in self._by_bin()])
+
+    def cumulative(self, standardised: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
+        """Probability that a residual is at most so large; continuous, and never quite 0 or 1.
+
+        Args:
+            standardised: Shape (n,).
+            bins: Of each, shape (n,) or one for all.
+        """
+        bins = np.broadcast_to(bins, standardised.shape)
+        probability = np.full(standardised.shape, np.nan)
+        for number, residuals in enumerate(self._by_bin()):
+            rows = bins == number
+            probability[rows] = _cumulative(residuals, standardised[rows])
+        return probability
+
+    def _by_bin(self) -> list[NDArray[np.float64]]:
+        return np.split(self.residuals, np.cumsum(self.sizes)[:-1]) if len(self.edges) else [self.residuals]
+
+
+def tail_value(residuals: NDArray[np.float64], probability: float) -> float:
+    """Of m ascending residuals the one that a fresh one lies within with at least this probability.
+
+    Ranks are counted out of m + 1 and rounded outwards, for probabilities below one half towards minus infinity. Where
+    m is too small for the probability, the outermost residual is the answer, and it promises less.
+
+    >>> tail_value(np.arange(-9.0, 10.0), 0.05)
+    -9.0
+    """
+    m = len(residuals)
+    upper = probability >= 0.5
+    tail = 1 - probability if upper else probability
+    rank = int(np.floor(tail * (m + 1) + 1e-9))  # residuals left outside, counted from the tail's end
+    rank = min(max(rank, 1), m)
+    return float(residuals[m - rank] if upper else residuals[rank - 1])
+
+
+def _edges(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    edges, farther = [], 0
+    for share in reversed(_NEARER):
+        edge = np.quantile(distance, share)
+        beyond = int((distance > edge).sum())
+        if beyond - farther >= _SMALLEST_BIN and len(distance) - beyond >= _SMALLEST_BIN:
+            edges.append(edge)
+            farther = beyond
+    return np.array(edges[::-1])
+
+
+def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+    m = len(residuals)
+    steps = np.arange(1, m + 1) / (m + 1)
+    inside = np.interp(standardised, residuals, steps)
+    # Beyond the residuals seen, fall off hyperbolically: ranking needs order there, coverage is not affected.
+    below = residuals[0] - standardised
+    above = standardised - residuals[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = np.where(below > 0, steps[0] / (1 + below), inside)
+        inside = np.where(above > 0, 1 - (1 - steps[-1]) / (1 + above), inside)
+    return np.where(np.isfinite(standardised) | np.isinf(standardised), inside, np.nan)

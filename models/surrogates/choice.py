@@ -1,0 +1,355 @@
+"""Choosing family and feature set within a budget, by nested cross-validation with folds grouped by formula.
+
+The choice is made on rows that do not report its score. In each of five outer folds the candidates are compared by
+inner folds of the other rows, and the best of them predicts the fold: the error of these predictions is that of the
+whole procedure, choosing included. The winner is the candidate that predicts all folds best; its own error flatters it
+a little, since it was picked for it, and stands in the record as what it was chosen by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import MatloopError, ModelError
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.properties.catalogue import Transform
+from matloop.data.registry import lookup
+from matloop.models.grouped_folds import FOLDS, grouped_folds
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.prediction import forward
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
+
+_INNER_FOLDS = 3
+_FITTING = 0.75
+"""Time of fitting a surrogate of a candidate against that of trying it, at most: on 1,056 rows 0.4 for a Gaussian
+process, 0.6 for extra trees and 0.7 for boosted ones."""
+ROWS_WITHIN_TIME = 1500
+"""Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
+_TRIED, _UNTRIED = "tried", "out of budget"
+_COST = {
+    "extra_trees": 1, "gaussian_process": 1, "boosted_trees": 3, "deep_ensemble": 4, "element_attention": 12,
+    "stack": 30,
+}  # fmt: skip
+"""Time of a fit against that of extra trees, roughly; a fixed order is the same everywhere, a measured one is not."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may be chosen.
+
+    Attributes:
+        family: Registered family.
+        features: Name of a feature set; empty where there is but one.
+        parameters: Settings of the family.
+    """
+
+    family: str
+    features: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        settings = f" {dict(self.parameters)}" if self.parameters else ""
+        return f"{self.family}{settings}" + (f" on {self.features}" if self.features else "")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop trying; the cheapest candidate is always tried.
+
+    A candidate is given up as soon as fitting the slowest of those tried would no longer fit in, should it win.
+
+    Which candidates fit into ``seconds`` depends on the machine. With ``candidates`` alone the choice is the same on
+    every run.
+
+    Attributes:
+        seconds: Time for trying candidates and fitting the winner.
+        candidates: Most candidates tried.
+        fits: How often the winner is to be fitted: twice where a classifier is grown beside it.
+        rows: Most rows to compare candidates on, drawn by whole formulas; the winner is fitted to all of them.
+    """
+
+    seconds: float | None = None
+    candidates: int | None = None
+    fits: int = 1
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if any(limit is not None and not limit > 0 for limit in (self.seconds, self.candidates, self.rows)):
+            raise ModelError(f"a budget of {self}", "limits above zero, or none")
+
+    def __str__(self) -> str:
+        limits = [f"{self.seconds:g} s"] if self.seconds is not None else []
+        limits += [f"{self.candidates} candidates"] if self.candidates is not None else []
+        return " and ".join(limits) or "any size"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a candidate.
+
+    Attributes:
+        candidate: Which.
+        outcome: ``tried``, ``out of budget``, or why it could not be fitted.
+        mae: Mean absolute error over the outer folds, on the scale of the target; nan where not tried to the end.
+        seconds: Time spent on it.
+    """
+
+    candidate: Candidate
+    outcome: str
+    mae: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner and how it was found.
+
+    Attributes:
+        winner: Candidate with the least error over the outer folds.
+        reason: Why, in a sentence or two.
+        nested_mae: Error of the whole procedure on rows that took no part in choosing.
+        trials: All candidates, in the order they were tried.
+        budget: As given.
+        rows: Number of rows it is based on.
+    """
+
+    winner: Candidate
+    reason: str
+    nested_mae: float
+    trials: tuple[Trial, ...]
+    budget: Budget
+    rows: int
+
+    def card(self) -> dict[str, Any]:
+        """For the card of the model that is fitted to the winner; plain JSON values."""
+        return {
+            "winner": str(self.winner), "reason": self.reason, "nested_mae": self.nested_mae, "rows": self.rows,
+            "budget": {"seconds": self.budget.seconds, "candidates": self.budget.candidates},
+            "split": f"{FOLDS} folds grouped by reduced formula, {_INNER_FOLDS} inside each to choose by",
+            "tried": [
+                {
+                    "candidate": str(trial.candidate), "family": trial.candidate.family, "outcome": trial.outcome,
+                    "mae": trial.mae if np.isfinite(trial.mae) else None, "seconds": round(trial.seconds, 2),
+                }
+                for trial in self.trials
+            ],
+        }  # fmt: skip
+
+
+class _OutOfBudget(Exception):
+    """When the budget ends before a candidate, or in the middle of it."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to choose by: features of each set, targets and groups."""
+
+    features: Mapping[str, NDArray[np.float64]]
+    target: NDArray[np.float64]
+    groups: NDArray[np.integer]
+    seed: int
+
+    def predicted(
+        self, candidate: Candidate, train: NDArray[np.int64], held: NDArray[np.int64], deadline: float
+    ) -> NDArray[np.float64]:
+        """Mean for the held-out rows from the training rows."""
+        if time.perf_counter() > deadline:
+            raise _OutOfBudget
+        values = self.features[candidate.features]
+        ensemble = lookup("model", MODELS, candidate.family)(**{"seed": self.seed, **candidate.parameters})
+        ensemble.fit(values[train], self.target[train], groups=self.groups[train])
+        return ensemble.predict(values[held])[0]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Predictions of one candidate: of all rows by the outer folds, and the error inside each of them."""
+
+    mean: NDArray[np.float64]
+    inner_errors: NDArray[np.float64]
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    features: Mapping[str, FeatureMatrix],
+    *,
+    target: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    budget: Budget,
+    seed: int = 0,
+) -> Choice:
+    """Try candidates, cheapest first, until the budget is used.
+
+    Each costs fifteen fits inside the outer folds and five on them. Rows are those with a target and finite features in
+    every feature set, so that all candidates are compared on the same ones. A candidate that refuses them (a family
+    that is not installed, say) is recorded with its reason and passed over.
+
+    Args:
+        candidates: What to try.
+        features: Feature sets by name, each of m rows.
+        target: On the scale the model is to work on, nan where unknown, shape (m,).
+        groups: Reduced-formula group of each row, shape (m,); no fold separates a group.
+        budget: When to stop.
+        seed: Of folds and families.
+
+    Raises:
+        UnknownNameError: For an unknown family.
+        ModelError: If there is no candidate, one names a feature set that is not there, rows are too few, or every
+            candidate refuses them.
+    """
+    ordered = _cheapest_first(candidates, features)
+    sound = np.logical_and.reduce([matrix.codes == "" for matrix in features.values()])
+    used = np.flatnonzero(np.isfinite(target) & sound)
+    if len(used) < SMALLEST_TRAINING_SET or len(np.unique(groups[used])) < 2 * FOLDS:
+        raise ModelError(
+            f"{len(used)} rows of {len(np.unique(groups[used]))} formulas to choose by",
+            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
+            "add labelled rows",
+        )
+    known = len(used)
+    if budget.rows is not None:
+        used = _drawn(used, groups, budget.rows, seed)
+    values = {name: matrix.values[used] for name, matrix in features.items()}
+    rows = _Rows(values, target[used], groups[used], seed)
+    trials, tried = _try_all(ordered, rows, budget)
+    if not tried:
+        refused = "; ".join(f"{trial.candidate}: {trial.outcome}" for trial in trials)
+        raise ModelError(f"no candidate can be fitted: {refused}", "at least one that can")
+    finished = [trial for trial in trials if trial.outcome == _TRIED]
+    order = sorted(range(len(finished)), key=lambda number: finished[number].mae)
+    inner = np.array([one.inner_errors for one in tried])
+    nested = _nested_error(tried, inner, rows)
+    reason = _reason([finished[number] for number in order], int((inner.argmin(axis=0) == order[0]).sum()))
+    if left := [trial for trial in trials if trial.outcome == _UNTRIED]:
+        reason += f" {len(left)} of {len(trials)} candidates did not fit into the budget of {budget}."
+    if len(used) < known:
+        reason += f" Compared on {len(used):,} of {known:,} rows."
+    return Choice(finished[order[0]].candidate, reason, nested, tuple(trials), budget, len(used))
+
+
+def fit_chosen(
+    property_name: str,
+    candidates: Sequence[Candidate],
+    features: Mapping[str, FeatureMatrix],
+    *,
+    target: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    budget: Budget,
+    transform: Transform = "identity",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Surrogate:
+    """Choose, fit a surrogate to the winner, and put the record of the choice on its card under ``choice``.
+
+    The scores on the card are out-of-fold scores of the winner, for which it was picked; ``nested_mae`` in the record
+    is not flattered by that.
+
+    Args:
+        property_name: What is predicted.
+        candidates: See :func:`choose`.
+        features: Feature sets by name, each of m rows.
+        target: In the property's unit, nan where unknown, shape (m,).
+        groups: Reduced-formula group of each row, shape (m,).
+        budget: When to stop trying.
+        transform: Scale of the model.
+        ids: ``candidate_id`` of each row, shape (m,).
+        seed: Of folds and families.
+
+    Raises:
+        UnknownNameError: For an unknown property or family.
+        ModelError: As :func:`choose`.
+    """
+    scaled = forward(np.asarray(target, float), transform)
+    choice = choose(candidates, features, target=scaled, groups=groups, budget=budget, seed=seed)
+    winner = choice.winner
+    surrogate = Surrogate.fit(
+        property_name, features[winner.features], target, groups, family=winner.family, transform=transform,
+        parameters={"seed": seed, **winner.parameters}, ids=ids,
+    )  # fmt: skip
+    return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
+
+
+def _drawn(rows: NDArray[np.int64], groups: NDArray[np.integer], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of the rows, whole groups of them drawn at random, but no fewer than a choice needs."""
+    _, number = np.unique(groups[rows], return_inverse=True)
+    place = np.random.default_rng(seed).permutation(number.max() + 1)[number]
+    upto = np.cumsum(np.bincount(place))[place]
+    return rows[(upto <= max(most, SMALLEST_TRAINING_SET)) | (place < 2 * FOLDS)]
+
+
+def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, FeatureMatrix]) -> list[Candidate]:
+    if not candidates:
+        raise ModelError("no candidates to choose from", "at least one")
+    for candidate in candidates:
+        lookup("model", MODELS, candidate.family)
+        if candidate.features not in features:
+            raise ModelError(f"feature set {candidate.features!r} of {candidate}", ", ".join(sorted(features)))
+    dearest = max(_COST.values())
+
+    def cost(candidate: Candidate) -> tuple[int, int]:
+        return _COST.get(candidate.family, dearest), len(features[candidate.features].names)
+
+    return sorted(candidates, key=cost)
+
+
+def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple[list[Trial], list[_Tried]]:
+    """What came of each candidate, and the predictions of those tried to the end."""
+    start = time.perf_counter()
+    end = np.inf if budget.seconds is None else start + budget.seconds
+    fitting, slowest = _FITTING * budget.fits, 0.0
+    trials: list[Trial] = []
+    tried: list[_Tried] = []
+    for candidate in ordered:
+        began = time.perf_counter()
+        deadline = min(began + (end - began) / (1 + fitting), end - fitting * slowest) if tried else np.inf
+        outcome, mae = _TRIED, np.nan
+        try:
+            if tried and budget.candidates is not None and len(tried) >= budget.candidates:
+                raise _OutOfBudget
+            one = _try(candidate, rows, deadline)
+        except _OutOfBudget:
+            outcome = _UNTRIED
+        except MatloopError as error:
+            outcome = str(error)
+        else:
+            tried.append(one)
+            mae = float(np.abs(one.mean - rows.target).mean())
+            slowest = max(slowest, time.perf_counter() - began)
+        trials.append(Trial(candidate, outcome, mae, time.perf_counter() - began))
+    return trials, tried
+
+
+def _try(candidate: Candidate, rows: _Rows, deadline: float) -> _Tried:
+    mean, inner_errors = np.empty(len(rows.target)), np.empty(FOLDS)
+    for fold, (train, held) in enumerate(grouped_folds(rows.groups, seed=rows.seed)):
+        mean[held] = rows.predicted(candidate, train, held, deadline)
+        misses = np.empty(len(train))
+        for inner, out in grouped_folds(rows.groups[train], folds=_INNER_FOLDS, seed=rows.seed):
+            misses[out] = rows.predicted(candidate, train[inner], train[out], deadline) - rows.target[train[out]]
+        inner_errors[fold] = np.abs(misses).mean()
+    return _Tried(mean, inner_errors)
+
+
+def _nested_error(tried: Sequence[_Tried], inner: NDArray[np.float64], rows: _Rows) -> float:
+    """Mean absolute error where each outer fold is predicted by the candidate its other rows prefer."""
+    mean = np.empty(len(rows.target))
+    for fold, (_, held) in enumerate(grouped_folds(rows.groups, seed=rows.seed)):
+        mean[held] = tried[int(inner[:, fold].argmin())].mean[held]
+    return float(np.abs(mean - rows.target).mean())
+
+
+def _reason(best_first: Sequence[Trial], times_chosen: int) -> str:
+    winner, *others = best_first
+    if not others:
+        return f"{winner.candidate} was the only candidate tried."
+    return (
+        f"{winner.candidate} had the least mean absolute error over {FOLDS} folds, {winner.mae:.4g} against"
+        f" {others[0].mae:.4g} of {others[0].candidate}, and was chosen inside {times_chosen} of them."
+    )

@@ -1,0 +1,260 @@
+"""Scores of extrapolation: what a model is worth for a chemistry that was left out of its training altogether.
+
+Grouped folds leave a formula's neighbours in training: the score asks how well a model fills gaps. These two leave
+whole regions out. Leave-one-cluster-out cross-validation (Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018),
+doi:10.1039/C8ME00012C) takes out one cluster of the features at a time, leave-one-element-out all compounds of an
+element.
+
+A score of this kind takes dozens of fits. The ensembles for it are therefore smaller than the model, and rare elements
+share a fit: what is left out at once holds at most a fifth of the rows, as a fold does. The prediction of a row never
+rests on a row of its element; the rows of a few other elements may be missing besides, so the score errs on the high
+side. ``benchmarks/models/domain.py`` compares it with one full ensemble for each element.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.elements import SYMBOLS
+from matloop.data.registry import lookup
+from matloop.models.families.ensembles import Ensemble
+from matloop.models.grouped_folds import FOLDS, grouped_folds
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.domain import Domain
+
+FEWEST_FORMULAS = 10  # of an element that is left out
+CLUSTERS, CLUSTER_SEED = 10, 0
+_SMALL: Mapping[str, Mapping[str, int]] = {"extra_trees": {"trees": 10}, "boosted_trees": {"boosters": 1}}
+_STAND_IN = "extra_trees"  # for families whose fits are not cheap
+_FEWEST_TRAINED = 20  # rows that have to be left to learn from
+_LARGEST_SHARE = 1 / FOLDS  # of the rows, that elements left out together may hold
+_WORST = 5
+
+
+class Rows(NamedTuple):
+    """What a model is trained on.
+
+    Attributes:
+        values: Features, shape (m, k).
+        target: On the scale of the model, shape (m,).
+        groups: Formula group of each row, shape (m,).
+        elements: Which elements each row contains, shape (m, 119).
+    """
+
+    values: NDArray[np.float64]
+    target: NDArray[np.float64]
+    groups: NDArray[np.integer]
+    elements: NDArray[np.bool_]
+
+
+class SmallEnsemble(NamedTuple):
+    """The ensemble that the scores are made with.
+
+    Attributes:
+        family: Registered family.
+        parameters: Its settings.
+        stands_in_for: Family of the model where that is another one.
+    """
+
+    family: str
+    parameters: dict[str, Any]
+    stands_in_for: str | None
+
+    def make(self) -> Ensemble:
+        """An unfitted ensemble."""
+        return lookup("model", MODELS, self.family)(**self.parameters)
+
+
+class ElementErrors(NamedTuple):
+    """Errors for the rows of one element, predicted by an ensemble that saw none of them.
+
+    Attributes:
+        symbol: The element.
+        error: Absolute error of each row, on the scale of the model.
+        inside: Whether each row lies in the domain that the element's absence leaves.
+    """
+
+    symbol: str
+    error: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+
+
+def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
+    """A cheaper relative of a model: ten extra trees, one booster; ten extra trees for every other family.
+
+    >>> small_ensemble("extra_trees", {"trees": 200, "seed": 3}).parameters
+    {'trees': 10, 'seed': 3}
+    """
+    if family not in _SMALL:
+        return SmallEnsemble(_STAND_IN, {"seed": parameters.get("seed", 0), **_SMALL[_STAND_IN]}, family)
+    fewer = {name: min(count, parameters.get(name, count)) for name, count in _SMALL[family].items()}
+    return SmallEnsemble(family, {**parameters, **fewer}, None)
+
+
+def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Both scores for a card, and the ensemble they were made with; plain JSON values, the same at every run.
+
+    Inside and outside are told by the domain of the model with the left-out rows taken away, at its own limit.
+
+    Args:
+        rows: What the model was trained on.
+        domain: Of the model.
+        family: Of the model.
+        parameters: Of the model.
+
+    Returns:
+        ``leave_one_cluster_out``, ``leave_one_element_out`` and ``held_out_ensemble``, the last with its error on
+        grouped folds: the difference to that of the model is what its smaller size costs.
+    """
+    small = small_ensemble(family, parameters)
+    sets = element_sets(rows.elements, rows.groups)
+    remaining = functools.partial(_remaining, domain, rows.values)
+    errors = list(leave_elements_out(rows, sets, make=small.make, domain_of=remaining))
+    return {
+        "leave_one_cluster_out": _cluster_score(rows, clusters(domain), small),
+        "leave_one_element_out": {**element_score(errors), "fits": len(sets)},
+        "held_out_ensemble": {**small._asdict(), "grouped_mae": _grouped_error(rows, small)},
+    }
+
+
+def element_sets(elements: NDArray[np.bool_], groups: NDArray[np.integer]) -> list[list[int]]:
+    """Atomic numbers of the elements that are left out together, the commonest first.
+
+    Each element that at least ten formulas hold is in one set. An element joins the first set that with it holds no
+    more than a fifth of the rows; one that alone holds more has a set to itself. Elements without which fewer than
+    twenty rows are left are in none.
+
+    Args:
+        elements: Which elements each row contains, shape (m, 119).
+        groups: Formula group of each row, shape (m,).
+
+    >>> oxygen_in_half = np.zeros((40, 119), bool)
+    >>> oxygen_in_half[:20, 8] = oxygen_in_half[20:30, 3] = oxygen_in_half[30:, 11] = True
+    >>> element_sets(oxygen_in_half, np.arange(40))
+    [[8], [3], [11]]
+    """
+    _, first = np.unique(groups, return_index=True)
+    count = elements.sum(axis=0)
+    wanted = (elements[first].sum(axis=0) >= FEWEST_FORMULAS) & (len(elements) - count >= _FEWEST_TRAINED)
+    sets: list[list[int]] = []
+    held: list[NDArray[np.bool_]] = []
+    for number in sorted(np.flatnonzero(wanted).tolist(), key=lambda number: -count[number]):
+        together = (rows | elements[:, number] for rows in held)
+        place = next((k for k, rows in enumerate(together) if rows.mean() <= _LARGEST_SHARE), len(sets))
+        if place == len(sets):
+            sets.append([])
+            held.append(np.zeros(len(elements), bool))
+        sets[place].append(number)
+        held[place] |= elements[:, number]
+    return sets
+
+
+def leave_elements_out(
+    rows: Rows,
+    sets: list[list[int]],
+    *,
+    make: Callable[[], Ensemble],
+    domain_of: Callable[[NDArray[np.int64], Ensemble], Domain],
+) -> Iterator[ElementErrors]:
+    """Errors for each element of each set, from one ensemble a set.
+
+    Args:
+        rows: All rows.
+        sets: Atomic numbers that are left out together.
+        make: Makes an unfitted ensemble.
+        domain_of: Domain of the rows at some places, given the ensemble that was fitted to them.
+    """
+    for numbers in sets:
+        train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
+        ensemble = make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        domain = domain_of(train, ensemble)
+        for number in numbers:
+            held = np.flatnonzero(rows.elements[:, number])
+            values = rows.values[held]
+            error = np.abs(ensemble.predict(values)[0] - rows.target[held])
+            yield ElementErrors(SYMBOLS[number], error, domain.contains(values, domain.distances(values)))
+
+
+def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
+    """Error over all rows of all elements, how it differs inside and outside the domain, and the worst elements.
+
+    Figures that there are no rows for are None. A row counts once for each of its elements.
+    """
+    error = np.concatenate([one.error for one in errors] or [np.empty(0)])
+    inside = np.concatenate([one.inside for one in errors] or [np.empty(0, bool)])
+    within, beyond = _mean(error[inside]), _mean(error[~inside])
+    worst = sorted(errors, key=lambda one: -one.error.mean())[:_WORST]
+    return {
+        "mae": _mean(error),
+        "folds": len(errors),
+        "rows": len(error),
+        "mae_inside": within,
+        "mae_outside": beyond,
+        "outside_over_inside": beyond / within if within and beyond is not None else None,
+        "share_outside": _mean(~inside),
+        "worst": [
+            {"element": one.symbol, "rows": len(one.error), "mae": float(one.error.mean())} for one in worst
+        ],
+    }  # fmt: skip
+
+
+def clusters(domain: Domain) -> NDArray[np.int64]:
+    """Cluster of each training row, shape (m,): k-means in the weighted features of the domain, at most ten."""
+    from sklearn.cluster import KMeans
+
+    points = domain.points.astype(float)
+    count = min(CLUSTERS, len(np.unique(points, axis=0)))
+    found = KMeans(count, n_init=3, random_state=CLUSTER_SEED).fit(points)
+    return found.labels_.astype(np.int64)
+
+
+def _cluster_score(rows: Rows, labels: NDArray[np.int64], small: SmallEnsemble) -> dict[str, Any]:
+    """Each cluster predicted without any row of the formulas in it."""
+    found: list[tuple[NDArray[np.float64], list[str]]] = []
+    for label in range(labels.max() + 1):
+        held = np.flatnonzero(labels == label)
+        train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
+        if len(train) < _FEWEST_TRAINED:
+            continue
+        ensemble = small.make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        error = np.abs(ensemble.predict(rows.values[held])[0] - rows.target[held])
+        found.append((error, _marks(rows.elements, held)))
+    error = np.concatenate([one for one, _ in found] or [np.empty(0)])
+    worst = sorted(found, key=lambda one: -one[0].mean())[:_WORST]
+    return {
+        "mae": _mean(error),
+        "folds": len(found),
+        "rows": len(error),
+        "clusters": f"k-means, at most {CLUSTERS}, seed {CLUSTER_SEED}, in the weighted features of the domain",
+        "worst": [{"elements": marks, "rows": len(one), "mae": float(one.mean())} for one, marks in worst],
+    }
+
+
+def _marks(elements: NDArray[np.bool_], held: NDArray[np.int64]) -> list[str]:
+    """The three elements that are most over-represented among some rows."""
+    excess = elements[held].mean(axis=0) - elements.mean(axis=0)
+    return [SYMBOLS[number] for number in np.argsort(-excess, kind="stable")[:3] if excess[number] > 0]
+
+
+def _remaining(domain: Domain, values: NDArray[np.float64], train: NDArray[np.int64], _: Ensemble) -> Domain:
+    """The domain with some of its training rows, at the same limit and in the same features."""
+    ranges = np.stack([values[train].min(axis=0), values[train].max(axis=0)])
+    return replace(domain, points=domain.points[train], own=domain.own[train], ranges=ranges)
+
+
+def _grouped_error(rows: Rows, small: SmallEnsemble) -> float:
+    error = np.empty(len(rows.target))
+    for train, held in grouped_folds(rows.groups):
+        ensemble = small.make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        error[held] = np.abs(ensemble.predict(rows.values[held])[0] - rows.target[held])
+    return float(error.mean())
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None

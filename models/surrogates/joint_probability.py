@@ -1,0 +1,185 @@
+"""The probability of meeting several targets at once, so that about as many candidates meet them as it promises.
+
+Single probabilities may each be right and their product wrong: where the refractive index is underestimated the band
+gap tends to be overestimated, so that fewer crystals meet both than the product says, while the errors of bulk and
+shear modulus have one sign. Where the truth of several targets is known of the same crystals, the odds of meeting them
+all are therefore multiplied by the factor with which these crystals, predicted out of fold, are promised to meet them
+as often as they do: a recalibration in the large (Cox, Biometrika 45, 562 (1958)).
+
+What comes out may be less than the single probabilities seem to allow (0.6 and 0.9 make at least 0.5): each of them is
+right among all candidates of which the same is predicted, but not among those of which something rare is predicted of
+the other targets too. It is never more than the least of them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from matloop.models.surrogates.prediction import backward
+from matloop.models.surrogates.surrogate import Surrogate
+
+SHARED = 0.8
+"""Targets are judged together where at least this share of the labelled crystals of either has both labels."""
+_WIDTH = 2.0  # of the prior of the logarithm: factors from 1/50 to 50
+_SUREST = 1e-9
+_FARTHEST = 60.0  # logarithm of a factor that is never reached
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+class Predictive(Protocol):
+    """What is needed of the prediction of one property for n candidates."""
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Probability of lying in a range, shape (n,), nan where not predicted."""
+        ...
+
+
+class Group(NamedTuple):
+    """Targets whose truth is known of the same crystals.
+
+    Attributes:
+        names: The properties.
+        odds: By what the odds of meeting all of them are multiplied; 1 for a single one.
+        rows: Crystals of which the truth of all is known.
+        promised: Sum of the products of their out-of-fold probabilities.
+        met: How many meet all.
+    """
+
+    names: tuple[str, ...]
+    odds: float = 1.0
+    rows: int = 0
+    promised: float = 0.0
+    met: int = 0
+
+
+@dataclass(frozen=True)
+class JointProbability:
+    """Probability of meeting all targets from those of meeting each.
+
+    Attributes:
+        groups: The targets; those of different groups are taken as independent given the candidate.
+    """
+
+    groups: tuple[Group, ...] = ()
+
+    @classmethod
+    def fit(cls, surrogates: Mapping[str, Surrogate], ranges: Ranges) -> Self:
+        """Learn from the out-of-fold predictions of all crystals that the surrogates of a group have learnt from.
+
+        A log-normal prior keeps the factor finite where few crystals meet all targets, or none.
+
+        Args:
+            surrogates: By property; one trained without ids is independent of all others.
+            ranges: Lower and upper end wanted, by property, in the property's unit.
+        """
+        told = {name: _told(surrogate, ranges[name]) for name, surrogate in surrogates.items()}
+        return cls(tuple(_fitted(names, [told[name] for name in names]) for names in _groups(told)))
+
+    def of_all(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Probability of meeting all targets, shape (n,), nan where one is not known.
+
+        Args:
+            each: Probability of meeting each target, by property, each (n,); those of no group are independent.
+        """
+        factors = [self.of_group(group, each) for group in self.groups]
+        grouped = {name for group in self.groups for name in group.names}
+        factors += [chance for name, chance in each.items() if name not in grouped]
+        return np.asarray(functools.reduce(np.multiply, factors))
+
+    @staticmethod
+    def of_group(group: Group, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Probability of meeting all targets of one group, shape (n,); never above that of any one of them."""
+        chances = [each[name] for name in group.names]
+        return np.minimum(_with_odds(np.prod(chances, axis=0), group.odds), np.min(chances, axis=0))
+
+    def probabilities(
+        self, predictions: Mapping[str, Predictive], ranges: Ranges
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        """Probability of meeting every target, and of each.
+
+        Args:
+            predictions: By property.
+            ranges: Lower and upper end wanted, by property, in the property's unit.
+
+        Returns:
+            Of all, shape (n,), nan where any property was not predicted; and of each by property.
+        """
+        each = {name: predictions[name].probability_between(*ends) for name, ends in ranges.items()}
+        return self.of_all(each), each
+
+    def needed(self, each: Mapping[str, float], name: str, *, wanted: float) -> float | None:
+        """Probability of meeting one target at which that of meeting all is ``wanted``, the others unchanged.
+
+        Returns:
+            None where even certainty would not do.
+        """
+
+        def lacking(chance: float) -> float:
+            changed = {**each, name: chance}
+            return float(self.of_all({key: np.array([value]) for key, value in changed.items()})[0]) - wanted
+
+        if not lacking(1.0) >= 0:
+            return None
+        return float(brentq(lacking, 0.0, 1.0, xtol=1e-12)) if wanted > 0 else 0.0
+
+
+def _with_odds(chance: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """The probability whose odds are ``factor`` times those of ``chance``."""
+    return chance * factor / (1 - chance + chance * factor)
+
+
+class _Told(NamedTuple):
+    """Of the labelled crystals of one target: ids in ascending order, chance to meet it and whether they do."""
+
+    ids: NDArray[np.str_]
+    chance: NDArray[np.float64]
+    met: NDArray[np.bool_]
+
+
+def _told(surrogate: Surrogate, wanted: tuple[float, float]) -> _Told:
+    oof = surrogate.training
+    ids, rows = np.unique(oof.ids, return_index=True)
+    if "" in ids:
+        ids, rows = ids[:0], rows[:0]
+    truth = backward(oof.target[rows], surrogate.transform)
+    chance = surrogate.out_of_fold_prediction().take(rows).probability_between(*wanted)
+    return _Told(ids, chance, (truth >= wanted[0]) & (truth <= wanted[1]))
+
+
+def _groups(told: Mapping[str, _Told]) -> list[tuple[str, ...]]:
+    groups: list[tuple[str, ...]] = []
+    for name, one in told.items():
+        for at, group in enumerate(groups):
+            first = told[group[0]]
+            common = np.intersect1d(one.ids, first.ids, assume_unique=True)
+            if len(common) and len(common) >= SHARED * max(len(one.ids), len(first.ids)):
+                groups[at] = (*group, name)
+                break
+        else:
+            groups.append((name,))
+    return groups
+
+
+def _fitted(names: tuple[str, ...], told: Sequence[_Told]) -> Group:
+    common = functools.reduce(functools.partial(np.intersect1d, assume_unique=True), [one.ids for one in told])
+    if len(names) == 1 or not len(common):
+        return Group(names)
+    rows = [np.searchsorted(one.ids, common) for one in told]
+    chance = np.prod([one.chance[row] for one, row in zip(told, rows, strict=True)], axis=0)
+    met = int(np.logical_and.reduce([one.met[row] for one, row in zip(told, rows, strict=True)]).sum())
+
+    unsure = np.clip(chance, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
+
+    def slope(shift: float) -> float:
+        """Of the logarithm of the posterior density."""
+        return float(met - _with_odds(unsure, np.exp(shift)).sum() - shift / _WIDTH**2)
+
+    return Group(names, float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST))), len(common), float(chance.sum()), met)

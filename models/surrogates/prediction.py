@@ -1,0 +1,128 @@
+"""Prediction: what a surrogate says of candidates, with the full predictive distribution behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+from matloop.data.properties.catalogue import Transform
+from matloop.models.surrogates.calibration import Calibration
+
+
+def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
+    """Property to model scale; minus infinity for what log10 is not defined for."""
+    if transform == "identity":
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(values), -np.inf)
+
+
+def backward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
+    """Model scale to property."""
+    return values if transform == "identity" else np.power(10.0, values)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions for n candidates; every number is nan where ``codes`` says why there is none.
+
+    Attributes:
+        centre: Ensemble mean on the model scale, shape (n,).
+        scale: Width of the predictive distribution on the model scale, shape (n,).
+        in_domain: Whether the candidate is close to the training data, shape (n,); False where not predicted.
+        codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
+        calibration: Distribution of standardised residuals.
+        transform: How the model scale came from the property.
+        bounds: Physically possible values; mean and interval are clipped to them.
+        bins: Bin of the calibration each candidate belongs to, shape (n,), or one for all.
+        met: Probability of lying in ``wanted`` by a classifier, shape (n,); None where there is no classifier.
+        wanted: Range the classifier was trained for, in the property's unit.
+    """
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    in_domain: NDArray[np.bool_]
+    codes: NDArray[np.str_]
+    calibration: Calibration
+    transform: Transform
+    bounds: tuple[float, float]
+    bins: NDArray[np.int64] | int = 0
+    met: NDArray[np.float64] | None = None
+    wanted: tuple[float, float] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Prediction:
+        """The predictions of some of the candidates."""
+        return replace(
+            self, centre=self.centre[rows], scale=self.scale[rows], in_domain=self.in_domain[rows],
+            codes=self.codes[rows], bins=self.bins if isinstance(self.bins, int) else self.bins[rows],
+            met=None if self.met is None else self.met[rows],
+        )  # fmt: skip
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Predicted value in the property's unit, shape (n,)."""
+        return self._value(self.centre)
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """Half the width of the central 68.3 % interval in the property's unit, shape (n,)."""
+        return (self.quantile(0.8413) - self.quantile(0.1587)) / 2
+
+    def quantile(self, probability: float) -> NDArray[np.float64]:
+        """Quantile of each predictive distribution in the property's unit, shape (n,)."""
+        return self._value(self.centre + self.scale * self.calibration.quantile(probability)[self.bins])
+
+    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def relative_error(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Truth minus prediction over half the width of the 90 % interval, both on the model scale, shape (n,).
+
+        Args:
+            target: True values in the property's unit, shape (n,).
+        """
+        return (forward(np.asarray(target, float), self.transform) - self.centre) / self._half_width
+
+    def interval_of_errors(self, lower: float, upper: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends of the interval in which :meth:`relative_error` lies between two values, each (n,)."""
+        return self._value(self.centre + lower * self._half_width), self._value(self.centre + upper * self._half_width)
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
+
+        By the classifier where there is one. What the distribution holds beyond a physical bound counts as lying on it,
+        as in :meth:`quantile`.
+
+        Raises:
+            ModelError: If the classifier was trained for another range.
+        """
+        if self.met is not None:
+            if (lower, upper) != self.wanted:
+                raise ModelError(
+                    f"a probability of lying in [{lower:g}, {upper:g}]", f"{self.wanted}, which the classifier knows",
+                    "train it for that range",
+                )  # fmt: skip
+            return self.met
+        least, most = self.bounds
+        if upper < least or lower > most:
+            return np.where(np.isnan(self.centre), np.nan, 0.0)
+        return self._cumulative(np.inf if upper >= most else upper) - self._cumulative(
+            -np.inf if lower <= least else lower
+        )
+
+    @property
+    def _half_width(self) -> NDArray[np.float64]:
+        return self.scale * ((self.calibration.quantile(0.95) - self.calibration.quantile(0.05)) / 2)[self.bins]
+
+    def _value(self, model_scale: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip(backward(model_scale, self.transform), *self.bounds)
+
+    def _cumulative(self, threshold: float) -> NDArray[np.float64]:
+        if np.isinf(threshold):
+            return np.where(np.isnan(self.centre), np.nan, float(threshold > 0))
+        on_scale = forward(np.array([threshold]), self.transform)[0]
+        return self.calibration.cumulative((on_scale - self.centre) / self.scale, self.bins)

@@ -1,0 +1,357 @@
+"""Surrogate: one property's model with calibrated uncertainty, applicability domain and card."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matloop.data.errors import FingerprintError, MatloopError, ModelError
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.registry import lookup
+from matloop.models.families.array_ensemble import read_arrays
+from matloop.models.families.ensembles import Ensemble
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.classification import RangeClassifier
+from matloop.models.surrogates.difficulty import Difficulty
+from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.held_out import Rows, held_out_scores
+from matloop.models.surrogates.prediction import Prediction, backward, forward
+from matloop.models.surrogates.training import data_hash, expected_shrinkage, out_of_fold, scores
+
+_GOLDEN_ROWS = 5
+_PINNED = ("numpy", "scikit-learn", "lightgbm")
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Out-of-fold predictions of the training rows, for plots and for calibration on a selection.
+
+    Attributes:
+        target: Truth on the model scale, shape (m,).
+        mean: Prediction by an ensemble that saw no row of the formula, model scale, shape (m,).
+        spread: Its spread adjusted for difficulty, model scale, shape (m,).
+        ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
+    """
+
+    target: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    ids: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A trained model of one property.
+
+    Attributes:
+        property_name: Property in :data:`matloop.data.properties.catalogue.PROPERTIES`.
+        transform: Scale the ensemble works on.
+        ensemble: Grown on all training rows.
+        difficulty: Where its predictions are hard.
+        calibration: From grouped out-of-fold residuals.
+        domain: From the training features.
+        elements: Elements that occur in the training data, shape (119,).
+        training: Out-of-fold predictions.
+        card: What the model is, what it was trained on and what it is worth; plain JSON values.
+        classifier: Of lying in a wanted range, where probabilities are to come from one.
+    """
+
+    property_name: str
+    transform: Transform
+    ensemble: Ensemble
+    difficulty: Difficulty
+    calibration: Calibration
+    domain: Domain
+    elements: NDArray[np.bool_]
+    training: OutOfFold
+    card: Mapping[str, Any]
+    classifier: RangeClassifier | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        property_name: str,
+        features: FeatureMatrix,
+        target: NDArray[np.float64],
+        groups: NDArray[np.integer],
+        *,
+        family: str = "extra_trees",
+        transform: Transform = "identity",
+        parameters: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> Surrogate:
+        """Train on all rows that have a target and finite features.
+
+        Args:
+            property_name: What is predicted.
+            features: Features of m rows.
+            target: Values in the property's unit, nan where unknown, shape (m,).
+            groups: Reduced-formula group of each row, shape (m,); splits never separate a group.
+            family: Registered ensemble.
+            transform: ``log10`` for positive quantities that span decades.
+            parameters: Settings of the ensemble.
+            ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
+
+        Raises:
+            UnknownNameError: For an unknown property or family.
+            ModelError: If too few rows are left.
+        """
+        bounds = property_named(property_name)
+        make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
+        scaled = forward(np.asarray(target, float), transform)
+        used = usable_rows(features, scaled)
+        values, truth, group = features.values[used], scaled[used], groups[used]
+        mean, plain_spread = out_of_fold(make, values, truth, group)
+        spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
+        ensemble = make().fit(values, truth, groups=group)
+        domain = Domain.fit(values, ensemble.importances(), group)
+        shrinkage = expected_shrinkage(make, values, truth, group, mean=mean)
+        calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
+        rows = Rows(values, truth, group, features.elements[used])
+        labelled = int(np.isfinite(target).sum())
+        card = {
+            "property": property_name,
+            "unit": bounds.unit,
+            "transform": transform,
+            "family": family,
+            "parameters": dict(ensemble.parameters),
+            "feature_fingerprint": features.fingerprint,
+            "feature_names": list(features.names),
+            "rows_trained": len(used),
+            "rows_left_out": labelled - len(used),
+            "formulas": len(np.unique(group)),
+            "best_of_training": list(best_of_training(np.asarray(target)[used])),
+            "split": "5 folds grouped by reduced formula",
+            "scores": {
+                **scores(truth, mean, spread, group, domain.own),
+                **held_out_scores(rows, domain, family=family, parameters=ensemble.parameters),
+            },
+            "residual_shrinkage": shrinkage,
+            "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
+            "data_sha256": data_hash(values, truth),
+            "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
+            "licence": "Apache-2.0; trained on Materials Project data, CC BY 4.0",
+        }
+        return cls(
+            property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
+            np.any(features.elements[used], axis=0),
+            OutOfFold(truth, mean, spread, np.full(len(used), "") if ids is None else np.array(ids, str)[used]), card,
+        )  # fmt: skip
+
+    def with_classifier(
+        self,
+        features: FeatureMatrix,
+        target: NDArray[np.float64],
+        groups: NDArray[np.integer],
+        *,
+        wanted: tuple[float, float],
+    ) -> Self:
+        """The same surrogate with probabilities of lying in a range by a classifier of its family and settings.
+
+        Args:
+            features: Those it was fitted on.
+            target: Likewise.
+            groups: Likewise.
+            wanted: Lower and upper end of the range, in the property's unit, infinite where open.
+
+        Raises:
+            ModelError: If these are not the rows it was fitted on, or nearly all formulas lie inside the range, or
+                outside.
+        """
+        scaled = forward(np.asarray(target, float), self.transform)
+        used = usable_rows(features, scaled)
+        if features.fingerprint != self.card["feature_fingerprint"] or len(used) != self.card["rows_trained"]:
+            raise ModelError(f"{len(used)} rows for a classifier", "the rows the surrogate was fitted on")
+        make = functools.partial(lookup("model", MODELS, self.card["family"]), **self.card["parameters"])
+        classifier = RangeClassifier.fit(
+            make, features.values[used], np.asarray(target, float)[used], groups[used], wanted=wanted
+        )
+        return replace(self, classifier=classifier, card={**self.card, "probability": classifier.card})
+
+    def predict(self, features: FeatureMatrix) -> Prediction:
+        """Predict n candidates.
+
+        A row with a non-finite feature keeps its code and gets no number. A row with an element the training data
+        never had gets ``E-MODEL-ELEMENT`` and no number.
+
+        Raises:
+            FingerprintError: If the features come from another feature set.
+        """
+        if features.fingerprint != self.card["feature_fingerprint"]:
+            raise FingerprintError(
+                f"features with fingerprint {features.fingerprint}",
+                f"{self.card['feature_fingerprint']}, which the {self.property_name} model was trained on",
+                "use the same feature sets and versions, or train again",
+            )
+        unseen = (features.elements & ~self.elements).any(axis=1)
+        finite = np.isfinite(features.values).all(axis=1)
+        codes = np.where(unseen & (features.codes == ""), "E-MODEL-ELEMENT", features.codes)
+        codes = np.where(~finite & (codes == ""), "E-FEATURE-NONFINITE", codes)
+        good = np.flatnonzero(codes == "")
+        centre, scale = np.full(len(features), np.nan), np.full(len(features), np.nan)
+        in_domain, bins = np.zeros(len(features), bool), np.zeros(len(features), np.int64)
+        if len(good):
+            values = features.values[good]
+            centre[good], scale[good] = self._centre_and_scale(values)
+            distances = self.domain.distances(values)
+            in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
+        known = property_named(self.property_name)
+        bounds = (known.lower, known.upper)
+        prediction = Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
+        return prediction if self.classifier is None else self.classifier.judge(prediction, features.values)
+
+    def predict_as_new(self, features: FeatureMatrix, ids: Sequence[str]) -> Prediction:
+        """Predict n candidates, those the model was trained on by ensembles that never saw their formula.
+
+        Selections are calibrated on rows predicted like this: a ranking by several targets can so be repeated for the
+        training rows of each, with an honest prediction of every target.
+
+        Args:
+            features: Features of n rows.
+            ids: ``candidate_id`` of each row, shape (n,).
+
+        Raises:
+            FingerprintError: If the features come from another feature set.
+            ModelError: If the model was trained without ids.
+        """
+        oof = self.training
+        if (oof.ids == "").any():
+            raise ModelError(
+                f"a {self.property_name} model whose training rows have no ids", "a model trained with ids",
+                "pass ids to Surrogate.fit",
+            )  # fmt: skip
+        plain = self.predict(features)
+        order = np.argsort(oof.ids, kind="stable")
+        asked = np.array(ids, str)
+        near = order[np.minimum(np.searchsorted(oof.ids[order], asked), len(order) - 1)]
+        trained = (oof.ids[near] == asked) & (plain.codes == "")
+        new = replace(
+            plain,
+            centre=np.where(trained, oof.mean[near], plain.centre),
+            scale=np.where(trained, oof.spread[near] + self.calibration.floor, plain.scale),
+            in_domain=np.where(trained, self.domain.own[near] <= self.domain.limit, plain.in_domain),
+            bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
+        )
+        if self.classifier is None or plain.met is None:
+            return new
+        return self.classifier.said(new, np.where(trained, self.classifier.out_of_fold[near], plain.met))
+
+    def out_of_fold_prediction(self) -> Prediction:
+        """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
+        known, oof, own = property_named(self.property_name), self.training, self.domain.own
+        prediction = Prediction(
+            oof.mean, oof.spread + self.calibration.floor, own <= self.domain.limit, np.full(len(oof.mean), ""),
+            self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
+        )  # fmt: skip
+        classifier = self.classifier
+        return prediction if classifier is None else classifier.said(prediction, classifier.out_of_fold)
+
+    def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        centre, spread = self.ensemble.predict(values)
+        return centre, self.difficulty.adjust(values, centre, spread) + self.calibration.floor
+
+    def save(self, folder: Path) -> None:
+        """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""
+        folder.mkdir(parents=True)
+        self.ensemble.save(folder)
+        self.difficulty.save(folder / "difficulty")
+        golden = self.domain.points[:_GOLDEN_ROWS] / np.where(self.domain.weight > 0, self.domain.weight, np.inf)
+        golden_values = (golden + self.domain.centre).astype(float)
+        card = json.dumps(self.card, indent=1, ensure_ascii=False)
+        np.savez_compressed(
+            folder / "surrogate.npz",
+            softening=self.difficulty.softening, floor=self.calibration.floor,
+            residuals=self.calibration.residuals, elements=self.elements,
+            calibration_edges=self.calibration.edges, calibration_sizes=self.calibration.sizes,
+            domain_centre=self.domain.centre, domain_weight=self.domain.weight, domain_points=self.domain.points,
+            domain_limit=self.domain.limit, domain_own=self.domain.own, domain_ranges=self.domain.ranges,
+            domain_importances=self.domain.importances, golden_values=golden_values,
+            golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
+        )  # fmt: skip
+        if self.classifier is not None:
+            self.classifier.save(folder / "classifier")
+        pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
+        (folder / "card.json").write_text(card, encoding="utf-8")
+
+    def _out_of_fold_table(self) -> pa.Table:
+        """Ids, target, mean and 90 % interval in the property's unit, and the spread on the model scale."""
+        oof, bins = self.training, self.calibration.bins(self.domain.own)
+        scale = oof.spread + self.calibration.floor
+        ends = [oof.mean + scale * self.calibration.quantile(probability)[bins] for probability in (0.05, 0.95)]
+        columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
+        own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
+        return pa.table({"candidate_id": pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote and repeat a few of its predictions.
+
+        Raises:
+            ModelError: If the folder is no model, its card was changed, or the predictions come out differently here.
+        """
+        try:
+            text = (folder / "card.json").read_text(encoding="utf-8")
+            card = json.loads(text)
+            a = read_arrays(folder / "surrogate.npz")
+            if a["card_sha256"].item() != _text_hash(text):
+                raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
+            table = pq.read_table(folder / "out_of_fold.parquet")
+            family = lookup("model", MODELS, card["family"])
+            classified = card.get("probability")
+            model = cls(
+                card["property"], card["transform"], family.load(folder),
+                Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
+                Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
+                Domain(
+                    a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"]),
+                    a["domain_own"], a["domain_ranges"], a["domain_importances"],
+                ),
+                a["elements"], _out_of_fold(table, card["transform"]), card,
+                RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
+            )  # fmt: skip
+            repeated = model._centre_and_scale(a["golden_values"])
+        except MatloopError:
+            raise
+        except Exception as error:  # whatever a damaged file makes a reader raise, the user gets one message
+            raise ModelError(f"no readable model in {folder.name}: {error}", "a folder that save() wrote") from error
+        if not np.allclose(repeated, a["golden"], rtol=1e-6, atol=1e-9):
+            raise ModelError(
+                f"the {model.property_name} model predicts other numbers here than where it was trained",
+                f"the versions on its card: {card['versions']}",
+                "install those versions or train again",
+            )
+        return model
+
+
+def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows that a surrogate is trained on: those with features and a finite target on the model scale (m,)."""
+    return np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
+
+
+def best_of_training(target: NDArray[np.float64]) -> tuple[float, float]:
+    """5th and 95th percentile of training targets (m,), which the targets of a campaign may count from."""
+    low, high = np.quantile(target, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
+    target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
+    ids = np.array(table["candidate_id"].to_pylist(), str)
+    return OutOfFold(target, mean, table["spread"].to_numpy(), ids)

@@ -1,0 +1,138 @@
+"""Training: grouped out-of-fold predictions, calibration on them, and the scores that go on a model's card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError
+from matloop.models.families.ensembles import Ensemble
+from matloop.models.grouped_folds import FOLDS, grouped_folds
+from matloop.models.surrogates.calibration import Calibration
+
+COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_FEWER_FOLDS = 2  # for a second point of the learning curve
+_STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
+SMALLEST_TRAINING_SET = 40  # fewer rows leave too few residuals for a 90 % interval in each fold
+
+
+def out_of_fold(
+    make: Callable[[], Ensemble],
+    values: NDArray[np.float64],
+    target: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    *,
+    folds: int = FOLDS,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread for each row from an ensemble that saw no row of its group, each (m,).
+
+    Args:
+        make: Makes an unfitted ensemble.
+        values: Features, shape (m, k).
+        target: What to learn, shape (m,).
+        groups: Formula group of each row, shape (m,).
+        folds: Number of folds.
+
+    Raises:
+        ModelError: If there are too few rows or groups.
+    """
+    if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
+        raise ModelError(
+            f"{len(target)} training rows of {len(np.unique(groups))} formulas",
+            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
+            "add labelled rows or drop the target",
+        )
+    mean, spread = np.empty(len(target)), np.empty(len(target))
+    for train, held_out in grouped_folds(groups, folds=folds):
+        ensemble = make().fit(values[train], target[train], groups=groups[train])
+        mean[held_out], spread[held_out] = ensemble.predict(values[held_out])
+    return mean, spread
+
+
+def expected_shrinkage(
+    make: Callable[[], Ensemble],
+    values: NDArray[np.float64],
+    target: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    *,
+    mean: NDArray[np.float64],
+) -> float:
+    """How much smaller the errors of a model of all rows are expected to be than those of its five folds.
+
+    Errors fall with a power of the number of rows (Cortes et al., Adv. Neural Inf. Process. Syst. 6, 327 (1993)). The
+    power is read off ensembles of half the rows and of four fifths, and carried on to all rows.
+
+    Args:
+        make: Makes an unfitted ensemble.
+        values: Features, shape (m, k).
+        target: What to learn, shape (m,).
+        groups: Formula group of each row, shape (m,).
+        mean: What :func:`out_of_fold` predicts for the rows, shape (m,).
+
+    Returns:
+        Factor, at most 1 and at least the square root of four fifths.
+    """
+    of_half, _ = out_of_fold(make, values, target, groups, folds=_FEWER_FOLDS)
+    return _on_learning_curve(float(np.abs(of_half - target).mean()), float(np.abs(mean - target).mean()))
+
+
+def _on_learning_curve(error_of_half: float, error: float) -> float:
+    """Error with all rows over that with four fifths, from errors with half of the rows and with four fifths.
+
+    >>> round(_on_learning_curve((0.8 / 0.5) ** 0.25, 1.0), 6) == round(0.8**0.25, 6)
+    True
+    """
+    if not min(error_of_half, error) > 0:
+        return 1.0
+    half, most = 1 - 1 / _FEWER_FOLDS, 1 - 1 / FOLDS
+    exponent = np.log(error_of_half / error) / np.log(most / half)
+    return float(most ** np.clip(exponent, 0.0, _STEEPEST))
+
+
+def scores(
+    target: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    distance: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
+    """Grouped error and interval quality of out-of-fold predictions on the model scale; arrays of shape (m,).
+
+    Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds, binned by the
+    distance to the training data where it is given. Both are of ensembles of four fifths of the rows, so nothing is
+    shrunk here.
+    """
+    from scipy.stats import spearmanr
+
+    error = np.abs(target - mean)
+    apart = np.zeros(len(target)) if distance is None else distance
+    position, width = np.empty(len(target)), np.empty(len(target))
+    for train, held_out in grouped_folds(groups):
+        calibration = Calibration.fit(
+            target[train], mean[train], spread[train], None if distance is None else apart[train]
+        )
+        scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
+        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
+        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
+    central = 2 * np.abs(position - 0.5)  # smallest central interval that holds the truth
+    return {
+        "mae": float(error.mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "r2": float(1 - (error**2).sum() / ((target - target.mean()) ** 2).sum()),
+        "mae_of_mean": float(np.abs(target - target.mean()).mean()),
+        "coverage_90": float((central <= 0.9).mean()),
+        "coverage_curve": [[level, float((central <= level).mean())] for level in COVERAGE_LEVELS],
+        "width_90": float(width.mean()),
+        "width_error_rank_correlation": float(spearmanr(width, error).statistic),
+    }
+
+
+def data_hash(values: NDArray[np.float64], target: NDArray[np.float64]) -> str:
+    """sha256 of the training features and targets."""
+    digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
+    digest.update(np.ascontiguousarray(target).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""A campaign and the file it is written in."""

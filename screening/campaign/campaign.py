@@ -1,0 +1,280 @@
+"""A campaign: where candidates come from, which are filtered out, what is wanted and how the shortlist is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)  # fmt: skip
+
+from matloop.data.errors import CampaignError, UnitError
+from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.properties.durations import read_duration, write_duration
+from matloop.data.properties.units import convert
+from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
+
+Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
+
+FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
+"""What a budget chooses among where the campaign names one family or none: those that need no torch, cheapest first."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Entry(_Frozen):
+    """A registered thing by name, with its options.
+
+    In a campaign it is written as the bare name, as ``name: {option: value}``, or as ``name: value`` where the thing
+    takes one unnamed argument.
+    """
+
+    name: str = Field(description="Name in the registry.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments.")
+    argument: list[Any] | str | int | float | None = Field(None, description="The one unnamed argument, if any.")
+
+    def make(self, factory: Callable[..., Any]) -> Any:
+        """Call the registered factory with the options."""
+        return factory(**self.options) if self.argument is None else factory(self.argument, **self.options)
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        if self.argument is not None:
+            return {self.name: self.argument}
+        return {self.name: self.options} if self.options else self.name
+
+
+def _read_entry(written: Any) -> Any:
+    if isinstance(written, str):
+        return {"name": written}
+    if isinstance(written, Mapping) and len(written) == 1:
+        ((name, options),) = written.items()
+        if isinstance(options, Mapping):
+            return {"name": name, "options": dict(options)}
+        return {"name": name, "argument": options}
+    if isinstance(written, Entry):
+        return written
+    raise ValueError("write a name, or one name with its options: 'name: {option: value}'")
+
+
+Entries = tuple[Annotated[Entry, BeforeValidator(_read_entry)], ...]
+
+
+def _read_families(written: Any) -> Any:
+    if isinstance(written, str):
+        return written
+    names = list(written) if isinstance(written, list | tuple) else []
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError("write one family, or a list of different families to choose among")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+Families = Annotated[str | tuple[str, ...], BeforeValidator(_read_families)]
+"""One ensemble family by name, or several to choose among."""
+
+
+def _read_duration(written: Any) -> int:
+    try:
+        return read_duration(written if isinstance(written, str) else str(written))
+    except UnitError as error:
+        raise ValueError(str(error)) from error
+
+
+Duration = Annotated[int, BeforeValidator(_read_duration), PlainSerializer(write_duration, return_type=str)]
+"""Whole seconds; written with its unit."""
+
+
+class Target(_Frozen):
+    """What is wanted of one property.
+
+    ``maximize`` and ``minimize`` ask to beat a reference: ``value``, or where it is left out the best 5 % of the
+    training data. So every target is a range, and candidates rank by the probability of lying in all of them.
+    """
+
+    property: str = Field(description="Name of the property.")
+    goal: Goal = Field(description="What is wanted of it.")
+    unit: str = Field(description="Unit of the numbers below; always required.")
+    value: float | None = Field(None, description="Threshold, in `unit`.")
+    lower: float | None = Field(None, description="Lower end of a window, in `unit`.")
+    upper: float | None = Field(None, description="Upper end of a window, in `unit`.")
+    family: Families | None = Field(
+        None, description="Ensemble family, or a list to choose among; the stage's where left out."
+    )
+    transform: Transform | None = Field(
+        None, description="Scale the surrogate works on; the property's own where left out."
+    )
+    probability: Literal["distribution", "classifier"] = Field(
+        "distribution",
+        description="What tells the probability of meeting the target: the predictive distribution of the value, or a "
+        "calibrated classifier of lying in the range.",
+    )
+
+    @model_validator(mode="after")
+    def _numbers_fit_goal(self) -> Self:
+        if self.goal == "window":
+            if self.lower is None or self.upper is None or self.value is not None or self.lower >= self.upper:
+                raise ValueError("goal 'window' takes 'lower' and 'upper' (lower < upper) and no 'value'")
+        elif self.lower is not None or self.upper is not None:
+            raise ValueError(f"goal '{self.goal}' takes 'value', not 'lower' or 'upper'")
+        elif self.goal in ("at_least", "at_most") and self.value is None:
+            raise ValueError(f"goal '{self.goal}' needs a 'value'")
+        return self
+
+    def scale(self) -> Transform:
+        """Scale the surrogate works on.
+
+        Raises:
+            UnknownNameError: For an unknown property.
+        """
+        return self.transform or property_named(self.property).transform
+
+    def is_relative(self) -> bool:
+        """Whether the range hangs on the training data."""
+        return self.goal in ("maximize", "minimize") and self.value is None
+
+    def range(self, best_of_training: tuple[float, float]) -> tuple[float, float]:
+        """Lower and upper end in the property's own unit, infinite where open.
+
+        Args:
+            best_of_training: 5th and 95th percentile of the training data, in the property's unit.
+
+        Raises:
+            UnknownNameError: For an unknown property or unit.
+            UnitError: If the unit measures something else.
+        """
+        own = property_named(self.property).unit
+        convert(0.0, self.unit, own)  # a unit of something else is refused even where no number needs it
+        low, high = float("-inf"), float("inf")
+        if self.goal == "window":
+            return tuple(convert(end, self.unit, own) for end in (self.lower, self.upper))  # type: ignore[arg-type,return-value]
+        if self.goal in ("at_least", "maximize"):
+            low = best_of_training[1] if self.value is None else convert(self.value, self.unit, own)
+        else:
+            high = best_of_training[0] if self.value is None else convert(self.value, self.unit, own)
+        return low, high
+
+
+class SurrogateStage(_Frozen):
+    """Score every candidate with one surrogate per target, and keep the most probable ones."""
+
+    features: Entries = Field(min_length=1, description="Featurizers, side by side.")
+    family: Families = Field(
+        "extra_trees", description="Ensemble family of the surrogates, or a list to choose among for each target."
+    )
+    budget: Duration | None = Field(
+        None,
+        description="Time to choose families and fit those chosen, for all targets of the stage, in seconds; written "
+        "with its unit: 90s, 5m or 1h. Without it every family listed is tried, on all rows instead of 1,500.",
+    )
+    keep: int = Field(gt=0, le=100_000, description="How many candidates go on to the next stage, or are ranked.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_chooses(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and written.get("budget") is not None and "family" not in written:
+            return {**written, "family": list(FAMILIES_TO_CHOOSE_FROM)}
+        return written
+
+
+class PotentialStage(_Frozen):
+    """Relax every candidate that is left with an interatomic potential, and judge its stability by the energy."""
+
+    name: str = Field("chgnet", description="Potential.")
+    steps: int = Field(150, gt=0, le=10_000, description="Most steps of a relaxation.")
+    largest_force: float = Field(0.1, gt=0, le=1, description="A relaxation ends below this force, in eV/Å.")
+    seconds: float = Field(300, gt=0, le=86_400, description="Most time for one crystal, in seconds.")
+    references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
+
+
+class Shortlist(_Frozen):
+    """How the ranked candidates become a shortlist."""
+
+    size: int = Field(gt=0, le=1000, description="How many candidates are handed on.")
+    diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 wants unlike chemistry.")
+    explore: bool = Field(False, description="Whether candidates outside a surrogate's domain may be ranked.")
+    max_false_discovery: float | None = Field(
+        None, gt=0, lt=1, description="Only candidates of the largest set with at most this expected share of misses."
+    )
+
+
+class Campaign(_Frozen):
+    """Everything that determines a run's result."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Used in folder names.")
+    title: str = Field("", max_length=300, description="One line for people.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
+    sources: Entries = Field(min_length=1, description="Where candidates come from.")
+    filters: Entries = Field((), description="Hard filters, applied in this order.")
+    targets: tuple[Target, ...] = Field(min_length=1, max_length=10, description="What is wanted.")
+    surrogates: SurrogateStage = Field(description="First stage: every candidate is scored.")
+    structure: SurrogateStage | None = Field(None, description="Second stage: survivors are scored by their crystal.")
+    potential: PotentialStage | None = Field(None, description="Third stage: survivors are relaxed.")
+    shortlist: Shortlist = Field(description="The final choice.")
+    cluster: Cluster = Field(LOCAL, description="Where the workers are; no result depends on it.")
+
+    @property
+    def scoring_stages(self) -> dict[str, SurrogateStage]:
+        """The stages that score with surrogates, by name, in their order."""
+        stages = {"surrogates": self.surrogates, "structure": self.structure}
+        return {name: stage for name, stage in stages.items() if stage is not None}
+
+    @property
+    def ranked(self) -> int:
+        """How many candidates are left when the shortlist is chosen."""
+        return list(self.scoring_stages.values())[-1].keep
+
+    def families(self, stage: str, target: Target) -> tuple[str, ...]:
+        """Families to choose among for the surrogate of a target in a scoring stage; one where there is no choice."""
+        written = target.family or self.scoring_stages[stage].family
+        return (written,) if isinstance(written, str) else written
+
+    def seconds_for(self, stage: str) -> float | None:
+        """Time in which each surrogate of a stage that is chosen is to be ready, None where there is no limit.
+
+        The budget of the stage is divided evenly among the targets that have a choice of families.
+        """
+        budget = self.scoring_stages[stage].budget
+        choices = sum(len(self.families(stage, target)) > 1 for target in self.targets)
+        return None if budget is None else budget / max(choices, 1)
+
+    def with_budget(self, seconds: int) -> Self:
+        """The campaign with families chosen within one budget for all its stages, divided evenly among them.
+
+        A stage of one family chooses among that one and :data:`FAMILIES_TO_CHOOSE_FROM`; a target that names one family
+        keeps it.
+
+        Args:
+            seconds: For all surrogates together; in place of what the stages had.
+
+        Raises:
+            CampaignError: If every target names its one family.
+        """
+        if all(isinstance(target.family, str) for target in self.targets):
+            raise CampaignError(
+                "a budget for a campaign whose targets each name one family", "a target with a choice",
+                "leave 'family' of a target out or write a list",
+            )  # fmt: skip
+        share = max(seconds // len(self.scoring_stages), 1)
+        changed = {}
+        for name, stage in self.scoring_stages.items():
+            written = stage.family
+            if isinstance(written, str):
+                written = tuple(dict.fromkeys((written, *FAMILIES_TO_CHOOSE_FROM)))
+            changed[name] = stage.model_copy(update={"family": written, "budget": share})
+        return self.model_copy(update=changed)
+
+    @model_validator(mode="after")
+    def _one_target_per_property(self) -> Self:
+        names = [target.property for target in self.targets]
+        if len(set(names)) != len(names):
+            raise ValueError("two targets for one property; write one with goal 'window'")
+        return self

@@ -1,0 +1,203 @@
+"""Reading a campaign file: YAML 1.2 as plain data, with the line of every problem."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.tokens import (
+    AliasToken,
+    AnchorToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    DirectiveToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+)
+
+from matloop.data.errors import CampaignError
+from matloop.screening.campaign.campaign import Campaign
+
+_LARGEST_FILE = 200_000  # bytes
+_DEEPEST = 20
+_MOST_TOKENS = 50_000
+_OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+
+Location = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a campaign.
+
+    Attributes:
+        line: Line in the file, counted from 1; 0 where the file as a whole is meant.
+        where: Path to the entry, for example ``targets.0.unit``.
+        message: What was got, what is allowed, how to mend it.
+    """
+
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        places = [f"line {self.line}"] * (self.line > 0) + [self.where] * bool(self.where)
+        return f"{', '.join(places)}: {self.message}" if places else self.message
+
+
+class CampaignText(NamedTuple):
+    """A campaign as read, with what is wrong with it; ``campaign`` is None where problems forbid one."""
+
+    campaign: Campaign | None
+    problems: list[Problem]
+    lines: dict[Location, int]
+
+    def line_of(self, location: Location) -> int:
+        """Line of an entry, or of the nearest enclosing one."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 0)
+
+
+def read_campaign(path: Path) -> Campaign:
+    """The campaign in a file.
+
+    Raises:
+        CampaignError: Listing every problem with its line.
+    """
+    text = inspect_campaign(path)
+    if text.campaign is None:
+        raise campaign_error(path, text.problems)
+    return text.campaign
+
+
+def campaign_error(path: Path, problems: Sequence[Problem]) -> CampaignError:
+    """One error for all problems of a file."""
+    listed = "; ".join(str(problem) for problem in problems)
+    return CampaignError(f"{path.name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {path.name}")
+
+
+def inspect_campaign(path: Path) -> CampaignText:
+    """Read a file and collect every problem of form; nothing is raised for a bad file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        return _unreadable(f"cannot read {path}: {error.strerror}")
+    if len(content) > _LARGEST_FILE:
+        return _unreadable(f"the file has more than {_LARGEST_FILE} bytes")
+    try:
+        text = content.decode("utf-8-sig")
+        _refuse_needless_syntax(text)
+        node = YAML(typ="safe", pure=True).compose(text)
+        lines = _lines(node)
+        data = YAML(typ="safe", pure=True).load(text)
+    except UnicodeDecodeError as error:
+        return _unreadable(f"the file is not UTF-8 (byte {error.start}); save it as UTF-8")
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        return _unreadable(f"not valid YAML: {error.problem or error.context}", line)
+    except (YAMLError, ValueError, RecursionError) as error:
+        return _unreadable(f"not usable as YAML data: {error}")
+    if not isinstance(data, Mapping):
+        return _unreadable("the file must be a mapping of campaign keys to values")
+    try:
+        return CampaignText(Campaign.model_validate(data), [], lines)
+    except ValidationError as error:
+        text_so_far = CampaignText(None, [], lines)
+        problems = [_problem(details, text_so_far) for details in error.errors(include_url=False)]
+        return CampaignText(None, sorted(problems), lines)
+
+
+def _unreadable(message: str, line: int = 0) -> CampaignText:
+    return CampaignText(None, [Problem(line, "", message)], {})
+
+
+def _refuse_needless_syntax(text: str) -> None:
+    """Refuse what a campaign has no use for.
+
+    ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb. Depth and size are looked at
+    here because composing the nodes of a hostile file takes long.
+    """
+    depth = 0
+    for count, token in enumerate(YAML(typ="safe", pure=True).scan(text)):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST or count > _MOST_TOKENS:
+            message = f"nested more than {_DEEPEST} levels deep" if depth > _DEEPEST else "too large"
+        elif isinstance(token, DirectiveToken):
+            message = "directives (%...) are not allowed; a campaign file is YAML 1.2"
+        elif isinstance(token, AnchorToken | AliasToken):
+            message = "anchors (&name) and aliases (*name) are not allowed; write the value out"
+        else:
+            continue
+        raise MarkedYAMLError(problem=message, problem_mark=token.start_mark)
+
+
+def _lines(root: Node | None) -> dict[Location, int]:
+    """Line of every entry."""
+    lines: dict[Location, int] = {}
+    pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
+    while pending:
+        location, node = pending.pop()
+        lines.setdefault(location, node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            for key, value in node.value:
+                lines[(*location, str(key.value))] = key.start_mark.line + 1
+                pending.append(((*location, str(key.value)), value))
+        elif isinstance(node, SequenceNode):
+            pending.extend(((*location, index), value) for index, value in enumerate(node.value))
+    return lines
+
+
+def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
+    location: Location = tuple(details["loc"])
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        message = _unknown_key(location)
+    elif details["type"] == "missing":
+        message = "is required"
+    elif "input" in details and isinstance(details["input"], str | int | float | bool):
+        message = f"{message} (got {repr(details['input'])[:80]})"
+    return Problem(text.line_of(location), ".".join(str(part) for part in location), message)
+
+
+def _unknown_key(location: Location) -> str:
+    model: Any = Campaign
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(known)}"
+    return f"unknown key '{location[-1]}'; {hint}"
+
+
+def write_campaign(campaign: Campaign) -> str:
+    """The campaign as YAML with every default written out; reading it back gives the same campaign."""
+    buffer = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.representer.ignore_aliases = lambda _: (
+        True
+    )  # a value that occurs twice is written twice: reading refuses aliases
+    yaml.representer.add_representer(str, _represent_text)
+    yaml.dump(campaign.model_dump(mode="json"), buffer)
+    return buffer.getvalue()
+
+
+def _represent_text(representer: Any, text: str) -> Any:
+    """Unprintable characters are escaped: plain style would lose a next-line character."""
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')

@@ -1,0 +1,1 @@
+"""What is new about a finalist, and what would change its place."""

@@ -1,0 +1,197 @@
+"""Why a finalist stands where it does: contributions in words, and what would have to change for it to fall out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.elements import SYMBOLS
+from matloop.data.properties.catalogue import property_named
+from matloop.screening.filters.filters import ElementCount, ExcludeElements, Filter, NewCompounds, RequireElements
+from matloop.screening.language.feature_words import CRYSTAL_SYSTEMS, FeatureWords, feature_words
+from matloop.screening.language.text import Words, number, unit_text
+from matloop.screening.ranking.composition_distance import composition_distances, nearest_known
+from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
+
+MOST_GROUPS = 5
+_LOW, _HIGH = 0.3, 0.7  # of the training rows
+_NEGLIGIBLE = 1e-9  # of the largest contribution
+_SAME_COMPOSITION = 1e-9  # element mover's distance
+
+
+class GroupContribution(NamedTuple):
+    """What a group of features adds to one prediction.
+
+    Attributes:
+        group: The group in words.
+        contribution: Their sum on the model scale.
+        feature: The one among them that adds most in the same direction.
+        value: Its value.
+        level: Share of training rows below that value.
+        text: All of it as a sentence.
+    """
+
+    group: Words
+    contribution: float
+    feature: str
+    value: float
+    level: float
+    text: Words
+
+
+class FilterMargin(NamedTuple):
+    """How a finalist passes a filter.
+
+    Attributes:
+        stage: The filter's stage in the funnel.
+        text: By what margin, in words.
+    """
+
+    stage: str
+    text: Words
+
+
+def grouped_contributions(
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    contributions: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    *,
+    property_name: str,
+    transform: str,
+    most: int = MOST_GROUPS,
+) -> tuple[list[GroupContribution], float]:
+    """The groups of features that move one prediction most, and what the other groups add together.
+
+    Args:
+        names: Of the k features.
+        values: Of one candidate, shape (k,).
+        contributions: To its prediction on the model scale, shape (k,).
+        levels: Share of training rows below each value, shape (k,).
+        property_name: What is predicted.
+        transform: How the model scale came from the property.
+        most: Most groups.
+    """
+    words = [feature_words(name) for name in names]
+    groups: dict[str, list[int]] = {}
+    for column, word in enumerate(words):
+        groups.setdefault(word.group, []).append(column)
+    sums = {group: float(contributions[columns].sum()) for group, columns in groups.items()}
+    order = sorted(sums, key=lambda group: (-abs(sums[group]), group))
+    least = _NEGLIGIBLE * max((abs(total) for total in sums.values()), default=0.0)
+    shown = [group for group in order[:most] if abs(sums[group]) > least]
+    told = []
+    for group in shown:
+        columns = np.array(groups[group])
+        lead = int(columns[np.argmax(contributions[columns] * np.sign(sums[group]))])
+        text = _sentence(
+            words[lead], float(values[lead]), float(levels[lead]), sums[group],
+            property_name=property_name, transform=transform,
+        )  # fmt: skip
+        name = Words(words[lead].group, words[lead].group_zh)
+        told.append(
+            GroupContribution(name, sums[group], names[lead], float(values[lead]), float(levels[lead]), text)
+        )  # fmt: skip
+    return told, float(sum(sums[group] for group in order if group not in shown))
+
+
+def _sentence(
+    words: FeatureWords, value: float, level: float, contribution: float, *, property_name: str, transform: str
+) -> Words:
+    """``High mean electronegativity raises the band gap by 0.6 eV``, in both languages."""
+    known = property_named(property_name)
+    change = abs(10**contribution - 1) * 100 if transform == "log10" else abs(contribution)
+    amount = f"{number(change, change)} {'%' if transform == 'log10' else unit_text(known.unit)}".rstrip()
+    verb, verb_zh = ("raises", "升高") if contribution > 0 else ("lowers", "降低")
+    english, chinese = _state(words, value, level)
+    return Words(
+        f"{english[:1].upper()}{english[1:]} {verb} the {known.label_en} by {amount}",
+        f"{chinese}，使{known.label_zh}{verb_zh} {amount}",
+    )
+
+
+def _state(words: FeatureWords, value: float, level: float) -> tuple[str, str]:
+    """A feature with how it stands to the training data."""
+    if words.kind == "flag":
+        side = 0 if value > 0 else 1
+        return words.en.split("|")[side], words.zh.split("|")[side]
+    if words.kind == "system":
+        english, chinese = CRYSTAL_SYSTEMS.get(round(value), ("unknown", "未知"))
+        return f"{english} crystal system", f"{chinese}晶系"
+    if words.kind == "label":
+        return f"{words.en} {value:.0f}", f"{words.zh} {value:.0f}"
+    english, chinese = ("low", "偏低") if level < _LOW else ("high", "偏高") if level > _HIGH else ("middling", "居中")
+    shown = f"{value:.3g}".replace("-", "−")
+    return f"{english} {words.en} ({shown})", f"{words.zh}{chinese}（{shown}）"
+
+
+def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:
+    """The probability of all targets below which a ranked candidate is not shortlisted, the others unchanged.
+
+    Exact: the shortlist is chosen without the candidate, and at each of its picks the candidate would have needed
+    so much to come first.
+
+    Args:
+        ranked: The ranked candidates, with column ``probability``.
+        row: Which of them.
+        size: Of the shortlist.
+        diversity: As in :func:`matloop.screening.ranking.ranking.diverse_choice`.
+
+    Returns:
+        0 where the shortlist has room for every candidate.
+    """
+    probability = ranked.column("probability").astype(float)
+    without = np.where(np.arange(len(ranked)) == row, np.nan, probability)
+    picks = diverse_choice(without, ranked.compositions, size=size, diversity=diversity)
+    chosen = ranked.compositions.take(np.array(picks, np.int64))
+    to_row = composition_distances(ranked.compositions.take(np.array([row])), chosen)[0]
+    among = composition_distances(chosen, chosen)
+    needed = []
+    for turn, pick in enumerate(picks):
+        worth_of_pick, worth_of_row = (
+            1 - diversity * float(np.max(1 - distances[:turn] / _UNALIKE, initial=0.0))
+            for distances in (among[turn], to_row)
+        )
+        needed.append(probability[pick] * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf)
+        if to_row[turn] <= _SAME_COMPOSITION:  # once that pick is made, the candidate never is
+            return float(min(needed))
+    return float(min(needed)) if len(picks) == size else 0.0
+
+
+def filter_margins(filters: Mapping[str, Filter], finalist: CandidateBatch) -> list[FilterMargin]:
+    """By what margin one finalist passes each filter.
+
+    Args:
+        filters: Those of the campaign by the name of their stage in the funnel, in its order.
+        finalist: One candidate.
+    """
+    return [FilterMargin(stage, _margin(filter_, finalist)) for stage, filter_ in filters.items()]
+
+
+def _margin(filter_: Filter, finalist: CandidateBatch) -> Words:
+    present = finalist.compositions.elements
+    if isinstance(filter_, ExcludeElements):
+        return Words(
+            f"none of the {len(filter_.numbers)} excluded elements",
+            f"不含 {len(filter_.numbers)} 种排除元素中的任何一种",
+        )
+    if isinstance(filter_, RequireElements):
+        held = [SYMBOLS[z] for z in np.intersect1d(present, filter_.numbers)]
+        return Words(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
+    if isinstance(filter_, ElementCount):
+        count = len(present)
+        return Words(
+            f"{count} elements; {count - filter_.least} fewer or {filter_.most - count} more would still pass",
+            f"{count} 种元素；再少 {count - filter_.least} 种或再多 {filter_.most - count} 种仍可通过",
+        )
+    if isinstance(filter_, NewCompounds):
+        nearest = nearest_known(finalist, 1)[0][0]
+        return Words(
+            f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
+            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",
+        )
+    return Words("passes", "通过")

@@ -1,0 +1,180 @@
+"""What is new about a finalist: is its crystal known, is its composition, and what is known nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.comparison.equal_crystals import equal_crystals
+from matloop.data.comparison.structure_distance import structure_distances, structure_fingerprints
+from matloop.screening.ranking.composition_distance import composition_distances
+
+_DECIMALS = 6  # the order of equally distant crystals must not hang on the last bits of a sum
+
+
+class Novelty(StrEnum):
+    """How a candidate stands to what is known."""
+
+    KNOWN = "known"
+    NEW_STRUCTURE = "new structure"  # of a known composition
+    NEW_COMPOSITION = "new composition"
+    KNOWN_COMPOSITION = "known composition"  # and no two crystals to compare
+
+
+class KnownNeighbour(NamedTuple):
+    """A known crystal near a finalist.
+
+    Attributes:
+        name: What the known crystal is called.
+        formula: Its reduced formula.
+        composition_distance: Element mover's distance (see
+            :func:`matloop.screening.ranking.composition_distance.composition_distances`).
+        structure_distance: See :mod:`matloop.data.comparison.structure_distance`; nan where one of the two has no
+            crystal.
+    """
+
+    name: str
+    formula: str
+    composition_distance: float
+    structure_distance: float
+
+
+@dataclass(frozen=True)
+class NoveltyReport:
+    """One finalist against everything known.
+
+    Attributes:
+        candidate_id: The finalist.
+        formula: Its reduced formula.
+        novelty: The label.
+        equal: Names of known crystals that StructureMatcher holds equal to it, at most as many as asked for.
+        equal_count: How many there are.
+        same_composition: Names of known crystals of its composition, nearest in structure first, as many at most.
+        same_composition_count: How many there are.
+        nearest_compositions: Nearest other compositions, each by its known crystal of nearest structure.
+        nearest_structures: Nearest known crystals by structure that are not equal to it; among equally near ones the
+            nearest in composition.
+    """
+
+    candidate_id: str
+    formula: str
+    novelty: Novelty
+    equal: tuple[str, ...]
+    equal_count: int
+    same_composition: tuple[str, ...]
+    same_composition_count: int
+    nearest_compositions: tuple[KnownNeighbour, ...]
+    nearest_structures: tuple[KnownNeighbour, ...]
+
+
+def novelty_reports(
+    finalists: CandidateBatch,
+    known: CandidateBatch,
+    *,
+    names: Sequence[str],
+    known_fingerprints: NDArray[np.float64] | None = None,
+    count: int = 5,
+) -> list[NoveltyReport]:
+    """Compare finalists with all that is known to a run.
+
+    Args:
+        finalists: n candidates.
+        known: m known candidates, with or without crystals.
+        names: What the known ones are called in a report, length m; they also settle the order of what is else equal.
+        known_fingerprints: :func:`structure_fingerprints` of the known crystals, shape (m, 48), if they are at hand.
+        count: The most names and neighbours of a kind.
+
+    >>> from matloop.data.packaged.materials import load_materials
+    >>> materials = load_materials()
+    >>> rows = np.flatnonzero(materials.table["formula"].to_numpy() == "ZnS")
+    >>> sulphides = materials.take(rows)
+    >>> known = sulphides.take(np.arange(1, len(rows)))
+    >>> report = novelty_reports(sulphides.take([0]), known, names=known.table["material_id"].to_pylist(), count=1)[0]
+    >>> report.novelty.value, report.same_composition_count, report.nearest_compositions
+    ('new structure', 14, ())
+    """
+    if not len(known):
+        known_fingerprints = np.empty((0, _fingerprints(finalists).shape[1]))
+    elif known_fingerprints is None:
+        known_fingerprints = _fingerprints(known)
+    structure = structure_distances(_fingerprints(finalists), known_fingerprints)
+    composition = composition_distances(finalists.compositions, known.compositions)
+    view = _Known(known, np.asarray(names, dtype=str), composition_keys(known.compositions), count)
+    keys = composition_keys(finalists.compositions)
+    equal = equal_crystals(finalists, known)
+    return [
+        view.report(finalists.ids[row], formula, keys[row], equal[row], composition[row], structure[row])
+        for row, formula in enumerate(finalists.formulas)
+    ]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known, as the reports need it."""
+
+    batch: CandidateBatch
+    names: NDArray[np.str_]
+    keys: NDArray[np.uint64]
+    count: int
+
+    def report(
+        self,
+        candidate_id: str,
+        formula: str,
+        key: np.uint64,
+        equal: NDArray[np.int64] | None,
+        composition: NDArray[np.float64],
+        structure: NDArray[np.float64],
+    ) -> NoveltyReport:
+        chemical, spatial = np.round(composition, _DECIMALS), np.round(structure, _DECIMALS)
+        by_composition = np.lexsort((self.names, spatial, chemical))
+        same = by_composition[self.keys[by_composition] == key]
+        others = by_composition[self.keys[by_composition] != key]
+        # Of each composition the first, which is its nearest in structure.
+        _, first = np.unique(self.keys[others], return_index=True)
+        nearest_compositions = others[np.sort(first)][: self.count]
+        by_structure = np.lexsort((self.names, chemical, spatial))
+        unequal = np.isfinite(spatial[by_structure])
+        if equal is not None:
+            unequal &= ~np.isin(by_structure, equal)
+        nearest_structures = by_structure[unequal][: self.count]
+        found = np.empty(0, np.int64) if equal is None else equal
+        comparable = equal is not None and bool(np.isfinite(structure[same]).any())
+
+        def neighbours(rows: NDArray[np.int64]) -> tuple[KnownNeighbour, ...]:
+            formulas = self.batch.table["formula"]
+            return tuple(
+                KnownNeighbour(str(self.names[row]), formulas[row].as_py(), float(chemical[row]), float(spatial[row]))
+                for row in rows.tolist()
+            )
+
+        return NoveltyReport(
+            candidate_id, formula, _label(len(found), len(same), comparable),
+            tuple(np.sort(self.names[found])[: self.count].tolist()), len(found),
+            tuple(self.names[same][: self.count].tolist()), len(same),
+            neighbours(nearest_compositions), neighbours(nearest_structures),
+        )  # fmt: skip
+
+
+def _label(equal: int, same_composition: int, comparable: bool) -> Novelty:
+    if equal:
+        return Novelty.KNOWN
+    if not same_composition:
+        return Novelty.NEW_COMPOSITION
+    return Novelty.NEW_STRUCTURE if comparable else Novelty.KNOWN_COMPOSITION
+
+
+def _fingerprints(batch: CandidateBatch) -> NDArray[np.float64]:
+    """Fingerprints of the crystals of a batch, nan where there is none."""
+    nothing = Crystals(
+        np.zeros((len(batch), 3, 3)), np.zeros(len(batch) + 1, np.int64), np.empty(0, np.uint8), np.empty((0, 3))
+    )
+    return structure_fingerprints(nothing if batch.crystals is None else batch.crystals)

@@ -1,0 +1,1 @@
+"""Words, numbers and formulas in English and Chinese."""

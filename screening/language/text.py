@@ -1,0 +1,293 @@
+"""Words, numbers and formulas of the run report, in English and Chinese."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
+
+from matloop.data.errors import ROW_CODES
+from matloop.data.properties.catalogue import PROPERTIES
+
+
+class Words(NamedTuple):
+    """The same text in two languages; the page shows the one the reader chose. Either may be Markup."""
+
+    en: str
+    zh: str
+
+    def __html__(self) -> str:
+        english, chinese = escape(finalize(self.en)), escape(finalize(self.zh))
+        if english == chinese:
+            return str(english)
+        return f'<span lang="en">{english}</span><span lang="zh-CN">{chinese}</span>'
+
+
+def plain(text: str) -> str:
+    """Text without control, bidirectional, zero-width and unpaired surrogate characters.
+
+    A name with such characters could look like another one or reverse the text around it. Line feeds and tabs stay.
+
+    >>> plain("Si" + chr(0x202E) + "O2" + chr(7))
+    'SiO2'
+    """
+    spaced = re.sub("[\u2028\u2029\u0085]", " ", text)
+    return "".join(c for c in spaced if c in "\n\t" or not unicodedata.category(c).startswith("C"))
+
+
+def formula_markup(formula: str) -> Markup:
+    """A formula with its amounts as subscripts, safe in HTML and in plot labels; other text only escaped.
+
+    >>> print(formula_markup("Ba(PO3)2"))
+    Ba(PO<sub>3</sub>)<sub>2</sub>
+    """
+    safe = escape(plain(formula))
+    if not re.fullmatch(r"[A-Za-z0-9.()\[\]·]{1,256}", formula):
+        return safe
+    return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", str(safe)))
+
+
+def space_group_markup(number: int | None) -> Markup:
+    """Hermann-Mauguin symbol of a space group: letters in italics, screw axes as subscripts, bars over numbers.
+
+    >>> print(space_group_markup(14))
+    <i>P</i>2<sub>1</sub>/<i>c</i>
+    """
+    if number is None or not 1 <= number <= 230:
+        return Markup("")
+    from moyopy import SpaceGroupType
+
+    symbol = SpaceGroupType(number).hm_short.replace(" ", "")
+    return Markup(re.sub(r"_(\d)|-(\d)|([A-Za-z])", _symbol_part, symbol))
+
+
+def _symbol_part(part: re.Match[str]) -> str:
+    screw, inversion, letter = part.groups()
+    if letter:
+        return f"<i>{letter}</i>"
+    return f"<sub>{screw}</sub>" if screw else f'<span class="overbar">{inversion}</span>'
+
+
+_UNITS = {"1": "", "C/m2": "C/m²", "uV/K": "µV/K"}
+
+
+def unit_text(unit: str) -> str:
+    """A unit as printed; empty for a plain number."""
+    return _UNITS.get(unit, unit)
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A number's text followed by its unit, if it has one."""
+    return f"{text} {unit_text(unit)}".rstrip()
+
+
+def number(value: float | None, resolution: float | None = None) -> str:
+    """A number with as many decimals as matter.
+
+    Args:
+        value: The number; None and nan become a dash.
+        resolution: What it is uncertain by; the first two digits of that are kept. Three digits where left out.
+
+    >>> number(0.008363, 0.062), number(2.357, 0.52), number(160000), number(0.49052)
+    ('0.008', '2.36', '160,000', '0.491')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    scale, digits = (resolution, 1) if resolution and math.isfinite(resolution) else (abs(value), 2)
+    if scale == 0:
+        return "0"
+    decimals = digits - math.floor(math.log10(scale))
+    if decimals > 6:
+        return f"{value:.2e}".replace("-", "−")
+    text = f"{value:,.{max(decimals, 0)}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def percent(share: float | None, decimals: int = 0) -> str:
+    """A share of one in percent; what is neither none nor all is never rounded to it.
+
+    >>> percent(0.7095), percent(0.9996), percent(0.002)
+    ('71 %', '> 99 %', '< 1 %')
+    """
+    if share is None or not math.isfinite(share):
+        return "–"
+    step = 10.0**-decimals
+    if 0 < share * 100 < step / 2:
+        return f"< {step:g} %"
+    if 100 - step / 2 < share * 100 < 100:
+        return f"> {100 - step:g} %"
+    return f"{share * 100:.{decimals}f} %"
+
+
+def range_text(ends: tuple[float | None, float | None], unit: str) -> str:
+    """A wanted range, open where an end is None.
+
+    >>> range_text((None, 0.05), "eV/atom"), range_text((1, 2), "1")
+    ('≤ 0.05 eV/atom', '1 to 2')
+    """
+    low, high = ((None if end is None else f"{end:.4g}".replace("-", "−")) for end in ends)
+    if low is None and high is None:
+        return "–"
+    if low is None or high is None:
+        return with_unit(f"≤ {high}" if low is None else f"≥ {low}", unit)
+    return with_unit(f"{low} to {high}", unit)
+
+
+def range_words(ends: tuple[float | None, float | None], unit: str) -> Words:
+    """:func:`range_text` in both languages."""
+    text = range_text(ends, unit)
+    return Words(text, text.replace(" to ", " 至 "))
+
+
+def property_words(name: str) -> Words:
+    """Label of a property, without unit."""
+    known = PROPERTIES.get(name)
+    return Words(known.label_en, known.label_zh) if known else Words(name, name)
+
+
+def axis_words(name: str) -> Words:
+    """Label of a property with its unit, as written on an axis."""
+    label, unit = property_words(name), unit_text(PROPERTIES[name].unit) if name in PROPERTIES else ""
+    return Words(f"{label.en} ({unit})", f"{label.zh} ({unit})") if unit else label
+
+
+_STAGES = {
+    "intake": Words("Read in", "读入"),
+    "features": Words("Features computed", "计算特征"),
+    "surrogates": Words("Predicted by the surrogates", "代理模型给出预测"),
+    "domain": Words("Inside the surrogates' domain", "处于代理模型适用域内"),
+    "ranking": Words("Ranked", "进入排序"),
+    "structure": Words("Scored by crystal structure", "按晶体结构评分"),
+    "potential": Words("Relaxed with a potential", "势函数弛豫"),
+    "shortlist": Words("Shortlisted", "入选"),
+    "filter exclude_elements": Words("Filter: unwanted elements", "过滤：排除指定元素"),
+    "filter exclude_radioactive": Words("Filter: radioactive elements", "过滤：排除放射性元素"),
+    "filter require_elements": Words("Filter: required elements", "过滤：须含指定元素"),
+    "filter new_compounds": Words("Filter: new compounds only", "过滤：仅保留新化合物"),
+    "filter element_count": Words("Filter: number of elements", "过滤：元素种数"),
+}
+
+
+def stage_words(stage: str) -> Words:
+    """Name of a stage of the funnel."""
+    if stage in _STAGES:
+        return _STAGES[stage]
+    if again := re.fullmatch(r"filter (\d+) (.+)", stage):  # a filter the campaign names more than once
+        named = stage_words(f"filter {again[2]}")
+        return Words(f"{named.en} (filter {again[1]})", f"{named.zh}（第 {again[1]} 个过滤器）")
+    name = stage.removeprefix("filter ").replace("_", " ")
+    return Words(f"Filter: {name}", f"过滤：{name}") if stage.startswith("filter ") else Words(name, name)
+
+
+OUTCOMES = {"rejected": Words("rejected", "淘汰"), "quarantined": Words("set aside", "搁置")}
+"""Outcome of a candidate that is not shortlisted."""
+
+_REASONS: tuple[tuple[str, str], ...] = (
+    (r"contains none of (.+)", r"不含以下任何元素：\1"),
+    (r"contains ([A-Z][a-z]?)", r"含 \1"),
+    (r"known compound", "已知化合物"),
+    (r"not (\d+) to (\d+) elements", r"元素种数不在 \1 至 \2 之间"),
+    (r"outside the domain of a surrogate", "超出某个代理模型的适用域"),
+    (r"below the ([\d,]+) most probable", r"未进入概率最高的前 \1 名"),
+    (r"expected share of misses above ([\d.]+)", r"预期未达标比例高于 \1"),
+    (r"equal to a more probable candidate", "与概率更高的候选材料相同"),
+    (r"exploded in relaxation", "弛豫时结构崩溃"),
+    (r"ranked, not chosen", "已排序，未入选"),
+    (r"repeats an earlier candidate", "与先前的候选材料重复"),
+)
+
+_ROW_CODES_ZH = {
+    "E-FORMULA-EMPTY": "化学式为空",
+    "E-FORMULA-SYNTAX": "文本不是化学式",
+    "E-FORMULA-ELEMENT": "化学式中含有不是元素的符号（D、T、Xx 均不接受；氘请写作 H）",
+    "E-FORMULA-AMOUNT": "原子数为零、过大或不是数字",
+    "E-FORMULA-AMBIGUOUS": "水分子前的句点可能被读作小数点；水合物请用间隔号",
+    "E-STRUCT-NONFINITE": "晶胞或坐标不是有限数值，或坐标超过一百万个晶胞",
+    "E-STRUCT-ELEMENT": "某个位点不是 1 至 118 号元素",
+    "E-STRUCT-CELL": "某一轴向的晶面间距小于 0.1 Å；请约化过度倾斜的晶胞",
+    "E-STRUCT-VOLUME": "每原子体积不在 2 至 2000 Å³ 之间",
+    "E-STRUCT-SIZE": "晶胞没有位点或超过 500 个",
+    "E-STRUCT-DISORDER": "某个位点部分占据或混合占据",
+    "E-STRUCT-DISTANCE": "两个原子相距不足 0.5 Å",
+    "E-STRUCT-NOCELL": "没有三维周期性晶胞（分子、表面层或片段）",
+    "E-STRUCT-NOATOMS": "有晶胞，但没有带分数坐标的原子",
+    "E-STRUCT-SYMBOLS": "文件没有说明原子是哪些元素",
+    "E-STRUCT-SYMMETRY": "对称性的写法给不出对称操作",
+    "E-STRUCT-OCCUPANCY": "占据率为负，或同一位点的占据率之和大于一",
+    "E-STRUCT-FORMULA": "原子数与文件所写化学式不符（常因氢原子未定位）",
+    "E-FILE-FORMAT": "文件不属于可读格式：CIF、POSCAR、扩展 XYZ、XSF、pymatgen 或 OPTIMADE JSON",
+    "E-FILE-EMPTY": "文件为空",
+    "E-FILE-TOO-LARGE": "文件（压缩或解压后）超过上限，或声明的原子数超过其容量",
+    "E-FILE-ENCODING": "文件不是 UTF-8、UTF-16 或 Latin-1 文本",
+    "E-FILE-SYNTAX": "文件不符合其格式的规则，或不完整",
+    "E-FILE-UNREADABLE": "文件无法打开",
+    "E-FILE-CHANGED": "读取候选材料期间文件发生了变化",
+    "E-FILE-MEMBER": "压缩包成员是链接或设备，或其名称指向压缩包之外",
+    "E-GUARD-TIMEOUT": "处理该候选材料耗时过长，已放弃",
+    "E-GUARD-CRASH": "该候选材料使处理它的进程终止",
+    "E-GUARD-MEMORY": "该候选材料所需内存超过上限",
+    "E-FEATURE-NODATA": "元素性质表中没有该元素的数据",
+    "E-FEATURE-NONFINITE": "某个特征不是有限数值",
+    "E-FEATURE-FAILED": "特征计算程序拒绝了该候选材料",
+    "E-FEATURE-TIMEOUT": "某个特征的计算耗时过长，已放弃",
+    "E-FEATURE-CRYSTAL": "该特征需要晶体结构，而候选材料只有成分",
+    "E-MODEL-ELEMENT": "某个元素从未出现在代理模型的训练数据中",
+    "E-POTENTIAL-CRYSTAL": "势函数需要晶体结构，而候选材料只有成分",
+    "E-POTENTIAL-ELEMENT": "势函数的训练数据不含其中某个元素",
+    "E-POTENTIAL-ISOLATED": "某个原子在势函数截断半径内没有近邻",
+    "E-POTENTIAL-SIZE": "晶体的键或键角数目超过势函数允许占用的内存",
+    "E-POTENTIAL-TIMEOUT": "弛豫耗时过长，已放弃",
+    "E-POTENTIAL-NONFINITE": "势函数给出的能量、力或应力不是有限数值",
+    "E-HULL-ENERGY": "候选材料没有可与凸包比较的能量",
+    "E-HULL-ELEMENT": "凸包参考相中缺少其中某个元素的单质",
+}
+
+
+def reason_words(reason: str) -> Words:
+    """Why a candidate went, in words; a reason nobody translated stays as it is."""
+    if reason in ROW_CODES:
+        return Words(f"{ROW_CODES[reason]} ({reason})", f"{_ROW_CODES_ZH.get(reason, ROW_CODES[reason])}（{reason}）")
+    for pattern, chinese in _REASONS:
+        if match := re.fullmatch(pattern, reason):
+            return Words(reason, match.expand(chinese))
+    return Words(reason, reason)
+
+
+_ION = r"[A-Z][a-z]?\d*[+-]?"
+_SUBSTITUTION = re.compile(rf"([A-Za-z0-9().]+) \(([\w-]+)\), ({_ION} to {_ION}(?:, {_ION} to {_ION})*)")
+
+
+def origin_words(origin: str | None) -> Words:
+    """Where a candidate came from; an ionic substitution is written out.
+
+    >>> print(origin_words("Hf3SnO8 (mp-761842), Sn4+ to Ti4+").en)
+    Hf<sub>3</sub>SnO<sub>8</sub> (mp-761842) with Sn<sup>4+</sup> → Ti<sup>4+</sup>
+    """
+    if not origin:
+        return Words("not recorded", "未记录")
+    if not (match := _SUBSTITUTION.fullmatch(origin)):
+        return Words(origin, origin)
+    formula, parent, swaps = match.groups()
+    arrows = [Markup(" → ").join(map(_ion, swap.split(" to "))) for swap in swaps.split(", ")]
+    parts = {"formula": formula_markup(formula), "parent": parent}
+    return Words(
+        Markup("{formula} ({parent}) with {swaps}").format(**parts, swaps=Markup(", ").join(arrows)),
+        Markup("{formula}（{parent}），{swaps}").format(**parts, swaps=Markup("、").join(arrows)),
+    )
+
+
+def _ion(label: str) -> Markup:
+    """``Ti4+`` with its charge raised."""
+    symbol = label.rstrip("0123456789+-")
+    charge = label.removeprefix(symbol).replace("-", "−")
+    return Markup("{}<sup>{}</sup>").format(symbol, charge) if charge else escape(symbol)
+
+
+def finalize(value: Any) -> Any:
+    """What the template prints for a value: every plain text is stripped of characters that deceive."""
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

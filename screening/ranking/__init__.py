@@ -1,0 +1,1 @@
+"""The order of candidates, and a shortlist spread over chemistry."""

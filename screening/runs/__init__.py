@@ -1,0 +1,1 @@
+"""A finished or unfinished run as it is read from its directory."""

@@ -1,0 +1,115 @@
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import constants
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import UnitError, UnknownNameError
+from matloop.data.packaged.transport import load_transport
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.units import ALIASES, UNITS, canonical_unit, convert
+
+units = st.sampled_from(sorted(UNITS))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "to", "expected"),
+    [
+        (1.0, "eV/atom", "kJ/mol", constants.e * constants.N_A / 1e3),
+        (1.0, "kJ/mol", "meV/atom", 1e6 / (constants.e * constants.N_A)),
+        (1.0, "kbar", "GPa", 1e3 * constants.bar / constants.giga),
+        (1.0, "GPa", "Pa", constants.giga),
+        (2.0, "MPa", "kbar", 2 * constants.mega / (1e3 * constants.bar)),
+        (1.0, "g/cm3", "kg/m3", constants.gram / constants.centi**3),
+        (1.0, "nm", "Å", constants.nano / constants.angstrom),
+        (1.0, "Å", "pm", constants.angstrom / constants.pico),
+        (1.0, "nm3/atom", "Å3/atom", (constants.nano / constants.angstrom) ** 3),
+        (1.0, "V/K", "uV/K", 1 / constants.micro),
+        (50.0, "%", "1", 0.5),
+        (1.0, "eV", "meV", 1 / constants.milli),
+    ],
+)
+def test_conversion_agrees_with_codata(value: float, unit: str, to: str, expected: float) -> None:
+    assert convert(value, unit, to) == pytest.approx(expected, rel=1e-9)
+
+
+@given(units, units, st.floats(-1e6, 1e6))
+def test_conversion_there_and_back(unit: str, to: str, value: float) -> None:
+    if UNITS[unit][0] == UNITS[to][0]:
+        assert convert(convert(value, unit, to), to, unit) == pytest.approx(value, rel=1e-12)
+    else:
+        with pytest.raises(UnitError) as caught:
+            convert(value, unit, to)
+        assert to in caught.value.allowed.split(", ")
+
+
+@given(units, st.floats(allow_nan=False))
+def test_same_unit_leaves_the_value_bit_for_bit(unit: str, value: float) -> None:
+    assert convert(value, unit, unit) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Å³/atom", "Å3/atom"),
+        ("\u212b", "Å"),  # the angstrom sign
+        ("A\u030a", "Å"),  # a letter and a ring
+        ("µV/K", "uV/K"),
+        ("\u03bcV/K", "uV/K"),
+        (" g / cm³ ", "g/cm3"),
+        ("ｅＶ", "eV"),
+        ("", "1"),
+        ("percent", "%"),
+        ("C/m²", "C/m2"),
+    ],
+)
+def test_other_spellings(written: str, meant: str) -> None:
+    assert canonical_unit(written) == meant
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_aliases_lead_to_the_table_and_hide_nothing(alias: str) -> None:
+    assert canonical_unit(alias) == ALIASES[alias]
+    assert ALIASES[alias] in UNITS
+    assert alias not in UNITS
+
+
+@pytest.mark.parametrize(
+    "text", ["9**9**9", "at%", "wt%", "eV/atoms**99", "__import__('os')", "GPa; rm", "mS/cm", "MeV", "\0", "9" * 10**6]
+)
+def test_hostile_and_foreign_text_is_refused_at_once(text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(UnknownNameError):
+        canonical_unit(text)
+    assert time.perf_counter() - start < 2.0
+
+
+def test_near_miss_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'GPa'"):
+        canonical_unit("Gpa")
+
+
+@given(st.text())
+def test_any_text_is_a_unit_or_a_coded_error(text: str) -> None:
+    with contextlib.suppress(UnknownNameError):
+        assert canonical_unit(text) in UNITS
+
+
+def test_wrong_dimension_says_which_units_would_do() -> None:
+    with pytest.raises(UnitError, match=r"E-UNIT: unit 'eV' measures energy per electron, not pressure.*GPa, MPa"):
+        convert(1.0, "eV", "GPa")
+
+
+def test_energy_per_electron_is_not_energy_per_atom() -> None:
+    with pytest.raises(UnitError):
+        convert(1.0, "eV", "eV/atom")
+
+
+def test_units_of_all_properties_and_packaged_columns_are_in_the_table(materials: CandidateBatch) -> None:
+    used = {prop.unit for prop in PROPERTIES.values()}
+    for schema in (materials.table.schema, load_transport().schema):
+        used |= {field.metadata[b"unit"].decode() for field in schema}
+    assert used <= set(UNITS)

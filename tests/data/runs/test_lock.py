@@ -1,0 +1,292 @@
+"""The lock of a run directory, held and taken by real processes."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from matloop.data.errors import LockedError, LockLostError, RunError
+from matloop.data.runs import lock as run_lock
+from matloop.data.runs.lock import RunLock, lock_state, lock_states
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from matloop.data.runs import lock as run_lock
+from matloop.data.errors import LockedError, LockLostError
+folder, machine, stale, wait = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
+if machine:
+    run_lock._machine = lambda: machine
+try:
+    with run_lock.RunLock(folder, heartbeat=0.05, stale_seconds=stale, wait_seconds=wait) as lock:
+        print("held", lock.taken_over or "free", flush=True)
+        for line in sys.stdin:
+            lock.check()
+            print("still held", flush=True)
+except (LockedError, LockLostError) as error:
+    print(error.code, error, flush=True)
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts processes that take the lock of ``tmp_path`` and hold it until their input ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(machine: str = "", *, stale: float = 120.0, wait: float = 0.0) -> "subprocess.Popen[str]":
+        arguments = [sys.executable, "-c", HOLDER, str(tmp_path), machine, str(stale), str(wait)]
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def says(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def ask(process: "subprocess.Popen[str]") -> str:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return says(process)
+
+
+def until(met: Callable[[], bool], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while not met() and time.monotonic() < end:
+        time.sleep(0.01)
+    return met()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
+    with RunLock(tmp_path, heartbeat=0.02) as lock:
+        assert lock.taken_over is None
+        content = json.loads((tmp_path / "lock.json").read_text())
+        assert content["pid"] == os.getpid()
+        assert abs(content["started"] - time.time()) < 60
+        assert until(lambda: json.loads((tmp_path / "lock.json").read_text())["heartbeat"] > content["heartbeat"])
+        assert not lock.lost
+        lock.check()
+        (state,) = lock_states(tmp_path).values()
+        assert not state.abandoned
+        assert state.silent_seconds < 5
+    assert names(tmp_path) == []
+    assert lock.lost
+
+
+def test_a_second_process_is_refused(tmp_path: Path, start: Start) -> None:
+    holder = start()
+    assert says(holder) == "held free"
+    with pytest.raises(LockedError) as refusal, RunLock(tmp_path):
+        pass
+    assert isinstance(refusal.value, RunError)
+    assert str(refusal.value).startswith(f"E-RUN-LOCKED: {tmp_path} is being worked on by process {holder.pid} on ")
+    assert f"end it with: kill {holder.pid}" in str(refusal.value)
+    assert "last heartbeat 0 s ago" in str(refusal.value)
+    assert ask(holder) == "still held"
+    holder.communicate()
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is None
+
+
+def test_array_tasks_have_locks_of_their_own(tmp_path: Path) -> None:
+    with RunLock(tmp_path, "lock-001.json"), RunLock(tmp_path, "lock-002.json"):
+        assert list(lock_states(tmp_path)) == ["lock-001.json", "lock-002.json"]
+        with pytest.raises(LockedError), RunLock(tmp_path, "lock-002.json"):
+            pass
+    assert names(tmp_path) == []
+
+
+def test_a_killed_holder_is_replaced_at_once(tmp_path: Path, start: Start) -> None:
+    holder = start()
+    says(holder)
+    holder.kill()
+    # Not even buried yet: a process that only waits for its parent to take note holds nothing.
+    assert until(lambda: lock_states(tmp_path)["lock.json"].abandoned)
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is not None
+        assert lock.taken_over.holder is not None
+        assert lock.taken_over.holder.pid == holder.pid
+        assert f"process {holder.pid} on " in str(lock.taken_over)
+        assert names(tmp_path) == ["lock.json"]
+    assert names(tmp_path) == []
+
+
+def test_another_process_under_the_number_of_a_dead_one(tmp_path: Path) -> None:
+    """A process number comes back; the start of the process tells the two apart."""
+    with RunLock(tmp_path):
+        content = json.loads((tmp_path / "lock.json").read_text())
+    (tmp_path / "lock.json").write_text(json.dumps({**content, "process_start": "1"}))
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is not None
+
+
+def test_a_suspended_holder_on_this_machine_keeps_its_run(tmp_path: Path, start: Start) -> None:
+    holder = start(stale=0.3)
+    says(holder)
+    holder.send_signal(signal.SIGSTOP)
+    time.sleep(0.6)
+    with pytest.raises(LockedError, match="last heartbeat"), RunLock(tmp_path, stale_seconds=0.3):
+        pass
+    holder.send_signal(signal.SIGCONT)
+    assert ask(holder) == "still held"
+
+
+def test_a_suspended_holder_elsewhere_loses_its_run_and_notices(tmp_path: Path, start: Start) -> None:
+    holder = start("another machine")
+    says(holder)
+    with pytest.raises(LockedError, match="the run is taken over"), RunLock(tmp_path, stale_seconds=1.0):
+        pass
+    holder.send_signal(signal.SIGSTOP)
+    time.sleep(1.2)
+    with RunLock(tmp_path, heartbeat=0.05, stale_seconds=1.0) as lock:
+        assert lock.taken_over is not None
+        assert lock.taken_over.silent_seconds > 1.0
+        holder.send_signal(signal.SIGCONT)
+        time.sleep(0.3)  # heartbeats of the one that woke up
+        told = ask(holder)
+        assert told.startswith(f"E-RUN-LOCK-LOST E-RUN-LOCK-LOST: {tmp_path} was taken over by process {os.getpid()} ")
+        assert holder.wait(10) == 0
+        assert not lock.lost  # what woke up gave back nothing that was not its own
+        assert names(tmp_path) == ["lock.json"]
+
+
+def test_clocks_that_differ_do_not_matter(tmp_path: Path, start: Start) -> None:
+    """The heartbeat of another machine is judged by the clock that stamps the file."""
+    holder = start("another machine")
+    says(holder)
+    holder.kill()
+    holder.communicate()
+    content = json.loads((tmp_path / "lock.json").read_text())
+    (tmp_path / "lock.json").write_text(json.dumps({**content, "heartbeat": 0.0}))
+    with pytest.raises(LockedError), RunLock(tmp_path):
+        pass
+    (tmp_path / "lock.json").write_text(json.dumps({**content, "heartbeat": time.time() + 1e6}))
+    os.utime(tmp_path / "lock.json", (time.time(), time.time() - 121))
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is not None
+
+
+def test_waiting_for_a_lock_elsewhere_to_go_stale(tmp_path: Path, start: Start) -> None:
+    holder = start("another machine")
+    says(holder)
+    holder.kill()
+    began = time.monotonic()
+    with RunLock(tmp_path, heartbeat=0.1, stale_seconds=1.0, wait_seconds=20.0) as lock:
+        assert lock.taken_over is not None
+    assert 0.5 < time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"host": "a"}', b"\xff\xfe", b'{"pid": {}}'])
+def test_a_lock_that_cannot_be_read(text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lock, "_READ_PAUSE", 0.001)
+    (tmp_path / "lock.json").write_bytes(text)
+    with pytest.raises(LockedError, match="an unknown process"), RunLock(tmp_path):
+        pass
+    os.utime(tmp_path / "lock.json", (0, 0))
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is not None
+        assert lock.taken_over.holder is None
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("machine", ["", "another machine"])
+def test_of_several_takers_one_wins(machine: str, tmp_path: Path, start: Start) -> None:
+    for _ in range(3):
+        holder = start(machine)
+        says(holder)
+        holder.kill()
+        holder.wait()
+        os.utime(tmp_path / "lock.json", (0, 0))
+        takers = [start() for _ in range(3)]
+        told = [says(taker) for taker in takers]
+        assert sorted(line.split()[0] for line in told) == ["E-RUN-LOCKED", "E-RUN-LOCKED", "held"]
+        winner = takers[[line.startswith("held") for line in told].index(True)]
+        assert ask(winner) == "still held"
+        assert names(tmp_path) == ["lock.json"]
+        for taker in takers:
+            taker.communicate()
+        assert names(tmp_path) == []
+
+
+def test_a_taker_that_judged_too_early_leaves_the_new_lock_alone(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One taker sees the abandoned lock, another replaces it, and only then the first one acts."""
+    dead = start()
+    says(dead)
+    dead.kill()
+    dead.wait()
+    look = run_lock.lock_state
+    rival: list[subprocess.Popen[str]] = []
+
+    def look_and_be_overtaken(path: Path, *, stale_seconds: float = 120.0) -> run_lock.LockState | None:
+        state = look(path, stale_seconds=stale_seconds)
+        if not rival:
+            rival.append(start())
+            assert says(rival[0]).startswith("held")
+        return state
+
+    monkeypatch.setattr(run_lock, "lock_state", look_and_be_overtaken)
+    with pytest.raises(LockedError, match=r"worked on by process"), RunLock(tmp_path):
+        pass
+    assert ask(rival[0]) == "still held"
+    assert names(tmp_path) == ["lock.json"]
+
+
+def test_a_taker_that_died_half_way_is_replaced_too(tmp_path: Path, start: Start) -> None:
+    dead = start()
+    says(dead)
+    dead.kill()
+    dead.wait()
+    content = (tmp_path / "lock.json").read_text()
+    token = json.loads(content)["token"]
+    (tmp_path / f"lock.json.{token}").write_text(content.replace(token, "0" * 12))
+    with RunLock(tmp_path) as lock:
+        assert not lock.lost
+        assert names(tmp_path) == ["lock.json"]
+    assert names(tmp_path) == []
+
+
+def test_a_lock_removed_by_hand_is_lost(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        (tmp_path / "lock.json").unlink()
+        with pytest.raises(LockLostError, match="left without its lock file"):
+            lock.check()
+    assert lock_state(tmp_path / "lock.json") is None
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), RunLock(tmp_path / "gone"):
+        pass
+
+
+def test_a_full_disk_does_not_keep_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int, holder: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with RunLock(tmp_path):
+        monkeypatch.setattr(run_lock, "_write", full)
+    assert names(tmp_path) == []
+    with pytest.raises(OSError, match="No space left"), RunLock(tmp_path):
+        pass
+    assert names(tmp_path) == []

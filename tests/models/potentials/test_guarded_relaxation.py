@@ -1,0 +1,124 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.errors import BatchError, PotentialError, UnknownNameError
+from matloop.data.guard.messages import pack
+from matloop.data.guard.shared_workers import close_shared_workers
+from matloop.models.potentials.contract import guarded_relaxation, potential_named
+from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
+from matloop.models.potentials.relaxation import RelaxationLimits, relax
+from matloop.models.potentials.validation import example_crystals
+from tests.models.potentials.pair_potential import PairPotential
+from tests.plugins import install_plugin
+
+PAIR = """
+from pair_potential import PairPotential
+class Plugin(PairPotential):
+    def __init__(self, depth=0.2):
+        if depth < 0: raise ValueError("a hole")
+        self.depth = depth
+"""
+
+
+@pytest.fixture(autouse=True)
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    install_plugin(tmp_path, monkeypatch, group="matloop.potentials", name="pair", source=PAIR)
+    yield
+    close_shared_workers()
+
+
+def test_same_answer_as_without_guard_and_the_potential_is_loaded_once() -> None:
+    others = set(psutil.Process().children(recursive=True))
+    batch = example_crystals().take([0, 3])
+    limits = RelaxationLimits(largest_force=0.05, steps=30)
+    for optimizer, relax_cell, depth in (("fire", True, 0.2), ("bfgs", False, 0.3)):
+        settings = GuardedRelaxationSettings(
+            limits=limits, optimizer=optimizer, relax_cell=relax_cell, parameters={"depth": depth}
+        )
+        potential = PairPotential()
+        potential.depth = depth
+        guarded = relax_guarded("pair", batch, settings)
+        plain = relax(batch, potential, limits=limits, optimizer=optimizer, relax_cell=relax_cell)
+        assert guarded.table.drop_columns(["relaxation_seconds"]).equals(
+            plain.table.drop_columns(["relaxation_seconds"])
+        )
+        np.testing.assert_array_equal(guarded.crystals.lattice, plain.crystals.lattice)
+        np.testing.assert_array_equal(guarded.crystals.frac_coords, plain.crystals.frac_coords)
+    before = set(psutil.Process().children(recursive=True))
+    assert len(before - others) == 2  # the nursery and its child, for both settings of the potential
+    relax_guarded("pair", batch, settings)
+    assert set(psutil.Process().children(recursive=True)) == before
+
+
+def test_candidate_without_crystal_fails_and_the_others_relax() -> None:
+    crystal, limits = example_crystals().take([3]), RelaxationLimits(steps=2)
+    start = crystal.crystals
+    assert start is not None
+    empty = Crystals(
+        np.concatenate([np.zeros((1, 3, 3)), start.lattice]), np.array([0, 0, 8]), start.species, start.frac_coords
+    )
+    formulas = CandidateBatch.from_formulas(["MgO", "NaCl"]).batch
+    mixed = CandidateBatch(formulas.table, formulas.compositions, empty)
+    for done in (
+        relax_guarded("pair", mixed, GuardedRelaxationSettings(limits=limits)),
+        relax(mixed, PairPotential(), limits=limits),
+    ):
+        assert done.column("relaxation_outcome").tolist() == ["failed", "not_converged"]
+        assert done.column("relaxation_code").tolist() == ["E-POTENTIAL-CRYSTAL", ""]
+        assert done.has_crystal.tolist() == [False, True]
+        alone = relax(crystal, PairPotential(), limits=limits)
+        assert done.column("relaxation_energy")[1] == alone.column("relaxation_energy")[0]
+
+
+def test_what_cannot_be_used_says_why() -> None:
+    batch = example_crystals()
+    assert len(relax_guarded("pair", batch.take([]))) == 0
+    with pytest.raises(UnknownNameError, match="did you mean 'pair'"):
+        relax_guarded("pairs", batch)
+    with pytest.raises(PotentialError, match="ValueError: a hole"):
+        relax_guarded("pair", batch, GuardedRelaxationSettings(parameters={"depth": -1}))
+    with pytest.raises(UnknownNameError, match="did you mean 'fire'"):
+        relax_guarded("pair", batch, GuardedRelaxationSettings(optimizer="fir"))
+    with pytest.raises(BatchError, match="without crystals"):
+        relax_guarded("pair", CandidateBatch.from_formulas(["NaCl"]).batch)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"\x80\x04cos\nsystem\n",
+        pack({"outcome": "converged", "code": "", "detail": ""}),
+        pack({"outcome": "wonderful", "code": "", "detail": ""}, {"cell": np.eye(3), "frac_coords": np.zeros((2, 3)),
+                                                                  "numbers": np.zeros(5)}),
+        pack({"outcome": "failed", "code": "E-MADE-UP", "detail": ""}, {"cell": np.eye(3), "numbers": np.zeros(5),
+                                                                        "frac_coords": np.zeros((2, 3))}),
+        pack({"outcome": "converged", "code": "", "detail": ""}, {"cell": np.eye(2), "frac_coords": np.zeros((2, 3)),
+                                                                  "numbers": np.zeros(5)}),
+    ],
+)  # fmt: skip
+def test_an_answer_that_makes_no_sense_is_not_believed(reply: bytes) -> None:
+    start = example_crystals().take([1]).crystals
+    assert start is not None
+    end = guarded_relaxation._end(start, reply)
+    assert (end.outcome, end.code) == ("failed", "E-POTENTIAL-CRASH")
+    assert "no usable answer" in end.detail
+
+
+def test_chgnet_in_a_child_gives_the_same_and_is_short_of_memory_where_it_may_have_little() -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra potentials)")
+    pytest.importorskip("chgnet", reason="chgnet is not installed (extra potentials)")
+    batch = example_crystals().take([0, 3])
+    limits = RelaxationLimits(steps=3)
+    guarded = relax_guarded("chgnet", batch, GuardedRelaxationSettings(limits=limits))
+    plain = relax(batch, potential_named("chgnet"), limits=limits)
+    np.testing.assert_allclose(guarded.column("relaxation_energy"), plain.column("relaxation_energy"), atol=1e-6)
+    large = batch.atoms(1).repeat((3, 3, 3))
+    settings = GuardedRelaxationSettings(limits=limits, megabytes=20)
+    short = relax_guarded("chgnet", CandidateBatch.from_atoms([large]).batch, settings)
+    assert short.column("relaxation_code").tolist() == ["E-POTENTIAL-MEMORY"]

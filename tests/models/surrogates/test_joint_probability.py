@@ -1,0 +1,151 @@
+"""Probability of meeting all targets: arithmetic, bounds, and planted errors that go together."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from matloop.models.surrogates.joint_probability import Group, JointProbability
+from matloop.models.surrogates.surrogate import Surrogate
+
+NAN, INF = float("nan"), float("inf")
+WANTED = {"band_gap": (3.3, INF), "refractive_index": (3.3, INF)}
+PRODUCT = JointProbability()
+chances = st.floats(0, 1)
+factors = st.floats(0.01, 100)
+
+
+class Fixed:
+    """A prediction that gives one probability per candidate, and remembers what it was asked."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self.probabilities, self.asked = np.array(probabilities), []
+
+    def probability_between(self, lower: float, upper: float) -> np.ndarray:
+        self.asked.append((lower, upper))
+        return self.probabilities
+
+
+def each(**chances: float) -> dict[str, np.ndarray]:
+    return {name: np.array([chance]) for name, chance in chances.items()}
+
+
+def pair(odds: float) -> JointProbability:
+    return JointProbability((Group(("a", "b"), odds),))
+
+
+def test_targets_of_different_groups_are_multiplied() -> None:
+    predictions = {"a": Fixed(0.5, 0.0, 1.0, NAN, 0.2), "b": Fixed(0.5, 1.0, 1.0, 1.0, NAN), "unused": Fixed(0.0)}
+    for joint in (PRODUCT, JointProbability((Group(("a",)), Group(("b",)))), pair(1.0)):
+        together, alone = joint.probabilities(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
+        np.testing.assert_array_equal(together, [0.25, 0.0, 1.0, NAN, NAN])
+        assert list(alone) == ["a", "b"]
+        np.testing.assert_array_equal(alone["b"], predictions["b"].probabilities)
+    assert predictions["a"].asked[0] == (1.0, INF)
+    assert predictions["b"].asked[0] == (0.0, 2.0)
+
+
+def test_the_odds_of_a_group_are_multiplied() -> None:
+    # 0.6 * 0.5 = 0.3, odds 3 : 7; a third of them is 1 : 7
+    assert pair(1 / 3).of_all(each(a=0.6, b=0.5)) == pytest.approx(1 / 8)
+    assert pair(1 / 3).of_all(each(a=0.6, b=0.5, other=0.4)) == pytest.approx(0.4 / 8)
+
+
+@given(st.lists(st.lists(chances, min_size=3, max_size=3), min_size=2, max_size=5), factors)
+def test_all_targets_are_never_likelier_than_any(columns: list[list[float]], odds: float) -> None:
+    predictions = {str(at): Fixed(*column) for at, column in enumerate(columns)}
+    joint = JointProbability((Group(("0", "1"), odds),))
+    together, alone = joint.probabilities(predictions, dict.fromkeys(predictions, (0.0, 1.0)))
+    assert together.shape == (3,)
+    assert (together >= 0).all()
+    assert (together <= np.min(list(alone.values()), axis=0)).all()
+
+
+@given(chances, chances, chances, factors)
+def test_the_likelier_one_target_the_likelier_all(low: float, high: float, other: float, odds: float) -> None:
+    low, high = sorted([low, high])
+    assert pair(odds).of_all(each(a=low, b=other)) <= pair(odds).of_all(each(a=high, b=other)) + 1e-12
+
+
+@given(chances, chances, factors, st.floats(0.01, 0.99))
+def test_with_the_probability_needed_all_are_met_as_wanted(
+    first: float, second: float, odds: float, wanted: float
+) -> None:
+    needed = pair(odds).needed({"a": first, "b": second}, "a", wanted=wanted)
+    if needed is None:
+        assert pair(odds).of_all(each(a=1.0, b=second)) < wanted
+    else:
+        assert pair(odds).of_all(each(a=needed, b=second)) == pytest.approx(wanted, abs=1e-6)
+
+
+class Planted(NamedTuple):
+    """Two surrogates of targets whose noise goes together, and fresh rows with the truth."""
+
+    surrogates: dict[str, Surrogate]
+    features: Any
+    truth: dict[str, np.ndarray]
+
+
+def plant(synthetic: Any, correlation: float, ids: Any = "row") -> Planted:
+    random = np.random.default_rng(5)
+    first, second = (0.3 * np.sign(synthetic.features.values[:, i]) for i in (1, 2))
+    noise = 0.5 * random.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], len(first))
+    truth = dict(zip(WANTED, (3 + first + noise[:, 0], 3 + second + noise[:, 1]), strict=True))
+    train, fresh = np.arange(900), np.arange(900, 3500)
+    surrogates = {
+        name: Surrogate.fit(
+            name, synthetic.features.take(train), values[train], synthetic.groups[train], parameters={"trees": 60},
+            ids=None if ids is None else [f"{name if ids == 'apart' else 'row'} {i}" for i in train],
+        )
+        for name, values in truth.items()
+    }  # fmt: skip
+    return Planted(surrogates, synthetic.features.take(fresh), {name: values[fresh] for name, values in truth.items()})
+
+
+@pytest.mark.parametrize(("correlation", "wrong"), [(-0.7, 1.5), (0.0, 1.0), (0.7, 0.75)])
+def test_as_many_meet_all_as_promised(synthetic: Any, correlation: float, wrong: float) -> None:
+    planted = plant(synthetic, correlation)
+    predictions = {name: surrogate.predict(planted.features) for name, surrogate in planted.surrogates.items()}
+    met = np.logical_and.reduce([planted.truth[name] >= low for name, (low, _) in WANTED.items()]).sum()
+    joint = JointProbability.fit(planted.surrogates, WANTED)
+    assert joint.probabilities(predictions, WANTED)[0].sum() == pytest.approx(met, rel=0.25)  # 30 of the 900 meet all
+    product = PRODUCT.probabilities(predictions, WANTED)[0].sum()
+    assert product / met > wrong if wrong > 1 else product / met < wrong if wrong < 1 else True
+    (group,) = joint.groups
+    assert group.names == tuple(WANTED)
+    assert group.rows == 900
+    assert group.odds > 1 if correlation > 0 else group.odds < 1 if correlation < 0 else 0.7 < group.odds < 1.4
+
+
+def test_the_factor_is_the_most_probable_one(synthetic: Any) -> None:
+    planted = plant(synthetic, -0.7)
+    (group,) = JointProbability.fit(planted.surrogates, WANTED).groups
+    chance, met = np.ones(900), np.ones(900, bool)
+    for name, surrogate in planted.surrogates.items():
+        order = np.argsort(surrogate.training.ids)
+        chance *= surrogate.out_of_fold_prediction().probability_between(*WANTED[name])[order]
+        met &= (surrogate.training.target >= WANTED[name][0])[order]
+    assert (group.promised, group.met) == (pytest.approx(chance.sum()), met.sum())
+
+    def against(shift: float) -> float:
+        logit = np.log(chance / (1 - chance)) + shift
+        return float((np.logaddexp(0, logit) - met * logit).sum() + shift**2 / 8)
+
+    assert np.log(group.odds) == pytest.approx(minimize_scalar(against).x, abs=1e-4)
+
+
+def test_where_none_meets_all_some_chance_is_left(synthetic: Any) -> None:
+    wanted = {"band_gap": (3.3, INF), "refractive_index": (-INF, 1.0)}
+    (group,) = JointProbability.fit(plant(synthetic, -0.7).surrogates, wanted).groups
+    assert group.met == 0
+    assert 0 < group.odds < 1
+    assert group.promised * group.odds < 1.5  # as little as none among 900 suggests
+
+
+@pytest.mark.parametrize("ids", [None, "apart"])
+def test_without_common_crystals_targets_are_independent(synthetic: Any, ids: Any) -> None:
+    joint = JointProbability.fit(plant(synthetic, -0.7, ids).surrogates, WANTED)
+    assert [(group.names, group.odds) for group in joint.groups] == [((name,), 1.0) for name in WANTED]

@@ -1,0 +1,138 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.elements import RADIOACTIVE, SYMBOLS
+from matloop.data.errors import UnknownNameError
+from matloop.data.registry import lookup
+from matloop.screening.filters.filters import (
+    ElementCount,
+    ExcludeElements,
+    ExcludeRadioactive,
+    NewCompounds,
+    RequireElements,
+)
+from matloop.screening.registry import FILTERS
+from tests.strategies import batch_of, formula_of, whole_compositions
+
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "exclude_elements": (["Cd", "O"],),
+    "exclude_radioactive": (),
+    "require_elements": (["O", "F"],),
+    "new_compounds": (),
+    "element_count": (),
+}
+"""One line per registered filter: what it is set up with for the contract tests."""
+
+
+def verdicts(filter_: Any, *formulas: str) -> dict[str, str]:
+    """Reason by formula; empty where it stays."""
+    batch = batch_of(*formulas)
+    keep, reasons = filter_.judge(batch)
+    assert (keep == (reasons == "")).all()
+    return dict(zip(formulas, reasons.tolist(), strict=True))
+
+
+def test_every_registered_filter_is_under_contract() -> None:
+    assert set(OPTIONS) == set(FILTERS)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+class TestContract:
+    def made(self, name: str) -> Any:
+        return lookup("filter", FILTERS, name)(*OPTIONS[name])
+
+    def batch(self, *compositions: dict[str, int]) -> CandidateBatch:
+        batch = batch_of(*map(formula_of, compositions))
+        return batch.with_columns(known=np.arange(len(batch)) % 2 == 0)
+
+    def test_it_goes_by_its_name(self, name: str) -> None:
+        assert self.made(name).name == name
+        assert self.made(name).judge.__doc__
+
+    def test_no_candidates(self, name: str) -> None:
+        keep, reasons = self.made(name).judge(self.batch())
+        assert keep.shape == reasons.shape == (0,)
+        assert keep.dtype == bool
+
+    @given(compositions=st.lists(whole_compositions(), min_size=1, max_size=8), data=st.data())
+    def test_each_candidate_is_judged_by_itself(
+        self, name: str, compositions: list[dict[str, int]], data: st.DataObject
+    ) -> None:
+        batch = self.batch(*compositions)
+        keep, reasons = self.made(name).judge(batch)
+        assert keep.dtype == bool
+        assert keep.shape == reasons.shape == (len(batch),)
+        assert [reason == "" for reason in reasons.tolist()] == keep.tolist()
+        rows = data.draw(st.lists(st.integers(0, len(batch) - 1), max_size=10))
+        again = self.made(name).judge(batch.take(rows))
+        assert again.keep.tolist() == keep[rows].tolist()
+        assert again.reasons.tolist() == reasons[rows].tolist()
+
+
+def test_exclude_elements() -> None:
+    assert verdicts(ExcludeElements(["Cd", "Hg"]), "CdS", "HgTe", "ZnS", "CdHg", "C", "HfO2") == {
+        "CdS": "contains Cd", "HgTe": "contains Hg", "ZnS": "", "CdHg": "contains Cd", "C": "", "HfO2": "",
+    }  # fmt: skip
+
+
+def test_the_reason_names_an_element_of_the_candidate() -> None:
+    assert set(verdicts(ExcludeElements(["Hg", "Cd"]), "CdHg", "Cd2Hg").values()) == {"contains Hg"}
+
+
+def test_nothing_excluded_keeps_everything() -> None:
+    assert set(verdicts(ExcludeElements([]), "NaCl", "CdS").values()) == {""}
+
+
+def test_nobelium_and_nitrogen_can_be_named() -> None:
+    assert verdicts(ExcludeElements(["No", "N", "Y"]), "No2O3", "AlN", "Y2O3", "NaCl") == {
+        "No2O3": "contains No", "AlN": "contains N", "Y2O3": "contains Y", "NaCl": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [ExcludeElements, RequireElements])
+def test_one_symbol_need_not_be_a_list(kind: Any) -> None:
+    assert kind("Cd").numbers.tolist() == [48]
+    assert kind("O").numbers.tolist() == [8]
+    with pytest.raises(UnknownNameError, match="unknown element 'BN'"):
+        kind("BN")
+
+
+@pytest.mark.parametrize("kind", [ExcludeElements, RequireElements])
+@pytest.mark.parametrize("symbol", ["Xx", "D", "cd", "", "n", 48, False, None])
+def test_what_is_no_element_is_refused(kind: Any, symbol: Any) -> None:
+    with pytest.raises(UnknownNameError, match="E-NAME-UNKNOWN: unknown element"):
+        kind(["Cd", symbol])
+
+
+def test_exclude_radioactive() -> None:
+    filter_ = ExcludeRadioactive()
+    assert {SYMBOLS[number] for number in filter_.numbers} == RADIOACTIVE
+    assert verdicts(filter_, "TcO2", "UO2", "Bi2O3", "PmF3", "PoO2", "PbO", "Og") == {
+        "TcO2": "contains Tc", "UO2": "contains U", "Bi2O3": "", "PmF3": "contains Pm", "PoO2": "contains Po",
+        "PbO": "", "Og": "contains Og",
+    }  # fmt: skip
+
+
+def test_require_elements() -> None:
+    assert verdicts(RequireElements(["O", "S"]), "ZnO", "ZnS", "La2SO2", "NaCl") == {
+        "ZnO": "", "ZnS": "", "La2SO2": "", "NaCl": "contains none of O, S",
+    }  # fmt: skip
+
+
+def test_new_compounds() -> None:
+    batch = batch_of("NaCl", "CsTaO3", "MgO").with_columns(known=[True, False, True])
+    keep, reasons = NewCompounds().judge(batch)
+    assert keep.tolist() == [False, True, False]
+    assert reasons.tolist() == ["known compound", "", "known compound"]
+
+
+def test_element_count() -> None:
+    assert verdicts(ElementCount(least=2, most=3), "Cu", "NaCl", "BaTiO3", "LiFePO4") == {
+        "Cu": "not 2 to 3 elements", "NaCl": "", "BaTiO3": "", "LiFePO4": "not 2 to 3 elements",
+    }  # fmt: skip
+    assert set(verdicts(ElementCount(), "Cu", "LiFePO4").values()) == {""}

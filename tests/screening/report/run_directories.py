@@ -1,0 +1,107 @@
+"""Tiny run directories, and their reports as a browser reads them."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.whole_files import write_json, write_table, write_text
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.campaign_file import write_campaign
+from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.report.page import write_report
+
+
+def make_run(
+    folder: Path, *properties: str, crystals: bool = True, places: int = 2, rows: int = 30, **named: Any
+) -> str:
+    """A tiny run directory; returns its report. ``named`` replaces title, name of a source, origins and ids."""
+    targets = [{"property": p, "goal": "at_most", "value": 1.0, "unit": PROPERTIES[p].unit} for p in properties]
+    campaign = Campaign.model_validate(
+        {
+            "name": "tiny", "title": named.get("title", "A tiny run"),
+            "sources": [{"table": {"path": named.get("path", "compounds.csv")}}], "filters": ["new_compounds"],
+            "targets": targets, "surrogates": {"features": ["magpie"], "keep": 30}, "shortlist": {"size": 2},
+        }
+    )  # fmt: skip
+    run = RunDirectory.create(folder, "tiny")
+    rng = np.random.default_rng(0)
+    batch = load_materials().take(np.arange(rows))
+    table = batch.table.select(
+        ["candidate_id", "formula", "space_group_number"] if crystals else ["candidate_id", "formula"]
+    )
+    columns: dict[str, Any] = {
+        "origin": [named.get("origin", "NaCl (mp-1), Na+ to K+")] * rows, "probability": rng.random(rows),
+        "rank": np.arange(1, rows + 1), "shortlisted": np.where(np.arange(rows) < places, np.arange(1, rows + 1), 0),
+    }  # fmt: skip
+    for name in properties:
+        mean = rng.random(rows)
+        columns |= {
+            f"{name}_pred": mean,
+            f"{name}_lo": mean - 0.1,
+            f"{name}_hi": mean + 0.1,
+            f"probability_{name}": mean,
+        }
+        scores = {"mae": 0.1, "mae_of_mean": 0.5, "coverage_90": 0.9, "coverage_curve": [[0.5, 0.5], [0.9, 0.9]]}
+        folder_of_model = run.model("surrogates", name)
+        folder_of_model.mkdir(parents=True)
+        write_json(folder_of_model / "card.json", {"rows_trained": 50, "formulas": 40, "scores": scores})
+        held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
+        write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
+    ranked = CandidateBatch(table, batch.compositions, batch.crystals if crystals else None).with_columns(**columns)
+    write_shortlist(run, ranked, campaign)
+    if "formula" in named:
+        ranked = ranked.with_columns(formula=[named["formula"]] * rows, candidate_id=[named["formula"]] * rows)
+    write_text(folder / "campaign.yaml", write_campaign(campaign))
+    write_table(run.ranked, ranked.to_arrow())
+    lost = [{"outcome": "rejected", "reason": named.get("reason", "known compound"), "rows": 5}]
+    funnel = [{"stage": "filter new_compounds", "rows_in": 40, "rows_out": 35, "lost": lost}]
+    outcomes = {"rejected": 40 - places, "shortlisted": places}
+    write_json(
+        run.summary,
+        {"rows_in": 40, "outcomes": outcomes, "funnel": funnel, "ranges": {p: [None, 1] for p in properties}},
+    )
+    write_report(folder)
+    return run.report.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Elements, texts and scripts of a page, as a browser sees them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._within = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        self._within = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._within == "script":
+            self.scripts[-1] += data
+        elif self._within != "style":
+            self.text += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.scripts[0])

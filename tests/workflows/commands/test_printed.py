@@ -1,0 +1,152 @@
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from matloop.data.errors import ROW_CODES, MatloopError, RunError, UnknownNameError
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
+from matloop.data.runs.directory import RunDirectory
+from matloop.featurizers.registry import FEATURIZERS
+from matloop.models.registry import MODELS
+from matloop.screening.report.tables import LAPS
+from matloop.workflows.commands.printed import (
+    _shortlist_table,
+    in_words,
+    print_dataset,
+    print_datasets,
+    print_families,
+    print_features,
+    print_run,
+    print_scores,
+    write_features,
+)
+from matloop.workflows.screen import ScreeningRun
+
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """What a printing function shows, on a wide terminal, with runs of spaces as one."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def call(function: Callable[..., None], *arguments: object) -> str:
+        capsys.readouterr()
+        function(*arguments)
+        return re.sub(" +", " ", capsys.readouterr().out)
+
+    return call
+
+
+def test_a_run_in_words(finished: ScreeningRun) -> None:
+    text = io.StringIO()
+    print_run(finished, Console(file=text, width=300))
+    words = re.sub(" +", " ", text.getvalue())
+    assert words.startswith("2,300 candidates")
+    assert "intake 2,000 repeats an earlier candidate 300" in words
+    assert "filter new_compounds" in words
+    assert re.search(r"Every candidate accounted for: .*shortlisted 5; together 2,300\.", words)
+    for _, row in finished.shortlist.iterrows():
+        for text in (row["formula"], f"{row['probability']:.2f}", f"{row['refractive_index_pred']:.3g}"):
+            assert text in words
+    assert "90 % interval" in words
+    assert str(finished.report) in words
+
+
+def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun) -> None:
+    rows = finished.shortlist
+    assert len(rows) > 1
+    mixed = rows.assign(space_group_number=[np.nan, *[225.0] * (len(rows) - 1)])
+    table = _shortlist_table(mixed, list(finished.summary["ranges"]))
+    assert list(table.columns[2].cells) == ["", *["225"] * (len(rows) - 1)]
+
+
+def test_the_report_has_words_for_every_lap(finished: ScreeningRun) -> None:
+    # The two named here belong to stages that the small campaign does not have.
+    assert set(finished.summary["seconds"]) | {"crystals scored", "candidates relaxed"} == set(LAPS)
+
+
+def test_codes_are_told_in_words() -> None:
+    assert in_words("E-MODEL-ELEMENT") == f"E-MODEL-ELEMENT: {ROW_CODES['E-MODEL-ELEMENT']}"
+    assert in_words("contains Cd") == "contains Cd"
+
+
+def test_data_sets_with_their_counts(shown: Shown) -> None:
+    text = shown(print_datasets)
+    materials = load_materials().table
+    for name in ("band_gap", "piezoelectric_modulus", "energy_above_hull"):
+        rows = materials.num_rows - materials[f"{name}_dft"].null_count
+        assert f"│ materials │ 6,317 │ {name} │ {property_named(name).unit} │ {rows:,} │" in text
+    assert "│ transport │ 47,737 │ seebeck_p │ uV/K │" in text
+
+
+@pytest.mark.parametrize("name", ["materials", "transport"])
+def test_one_data_set_with_units_and_descriptions(name: str, shown: Shown) -> None:
+    text = shown(print_dataset, name)
+    assert "│ formula │" in text
+    assert "GPa" in text if name == "materials" else "uV/K" in text
+
+
+def test_unknown_data_set() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown data set 'material'.*did you mean 'materials'"):
+        print_dataset("material")
+
+
+def test_feature_sets_and_families_are_all_listed(shown: Shown) -> None:
+    features, families = shown(print_features), shown(print_families)
+    assert all(f"│ {name} │" in features for name in FEATURIZERS)
+    assert "│ magpie │ 132 │ composition │" in features
+    assert all(f"│ {name} │" in families for name in MODELS)
+
+
+def test_scores_of_a_run(finished: ScreeningRun, shown: Shown) -> None:
+    text = shown(print_scores, finished.folder)
+    assert "piezoelectric_modulus (C/m2) │ extra_trees │ 941 │" in text
+    assert "log10 refractive_index │ extra_trees │" in text
+    assert "folds grouped by reduced formula" in text
+
+
+def test_scores_with_clusters_and_elements_left_out_stand_beside(finished: ScreeningRun, shown: Shown) -> None:
+    text = shown(print_scores, finished.folder)
+    assert "with whole clusters or elements left out" in text
+    card = json.loads((RunDirectory(finished.folder).model("surrogates", "refractive_index") / "card.json").read_text())
+    elements = card["scores"]["leave_one_element_out"]
+    (line,) = [line for line in text.splitlines() if "refractive_index │ extra_trees, 10 trees" in line]
+    assert f"│ {card['scores']['leave_one_cluster_out']['mae']:.3g} │ {elements['mae']:.3g} │" in line
+    assert elements["worst"][0]["element"] in line
+
+
+def test_a_folder_without_models(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(RunError, match=r"E-RUN: .* holds no models"):
+            print_scores(folder)
+
+
+def test_features_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("formula\nNaCl\nNaN\nFe0\nOg2\nBaTiO3\n", encoding="utf-8")
+    said = write_features(["magpie", "stoichiometry"], tmp_path / "t.csv", tmp_path / "f.parquet")
+    table = pq.read_table(tmp_path / "f.parquet")
+    found = dict(zip(table["formula"].to_pylist(), table["code"].to_pylist(), strict=True))
+    assert found == {"NaCl": "", "NaN": "", "BaTiO3": "", "Og": "E-FEATURE-NODATA", "Fe0": "E-FORMULA-AMOUNT"}
+    count = table.num_columns - 3
+    assert said == f"{tmp_path / 'f.parquet'}: 5 rows, {count} features, 2 refused"
+    for row in table.to_pylist():
+        values = [value for name, value in row.items() if name not in ("candidate_id", "formula", "code")]
+        assert len(values) == count
+        assert all(value is not None and np.isfinite(value) for value in values) == (row["code"] == "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.parquet", "t.csv"]
+
+
+@pytest.mark.parametrize(("names", "column"), [(["magpi"], "formula"), (["magpie"], "formel")])
+def test_features_that_cannot_be_made_leave_no_file(names: list[str], column: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"{column}\nNaCl\n", encoding="utf-8")
+    with pytest.raises(MatloopError, match="E-"):
+        write_features(names, tmp_path / "t.csv", tmp_path / "f.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

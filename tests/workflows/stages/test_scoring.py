@@ -1,0 +1,232 @@
+"""Scoring of partitions in this process, with the surrogates of the finished run."""
+
+import json
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.errors import RunError, UnknownNameError
+from matloop.data.generators.ionic_substitution import IonicSubstitution
+from matloop.data.runs.directory import RunDirectory
+from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.prediction import Prediction
+from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.ranking.ranking import ranking_order
+from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages.outcomes import DUPLICATE, SCORED, SHORTLISTED, funnel, settle
+from matloop.workflows.stages.scoring import (
+    ScoringTask,
+    StageTables,
+    build_feature_set,
+    build_filters,
+    lost_partition,
+    score_partition,
+)
+from matloop.workflows.stages.scoring import scoring as module
+from tests.strategies import batch_of
+from tests.workflows.conftest import SMALL, campaign
+
+RANGES = {"piezoelectric_modulus": (2.0, float("inf")), "refractive_index": (1.5, 3.0)}
+
+
+def task_in(folder: Path, finished: ScreeningRun, **changes: Any) -> ScoringTask:
+    run = RunDirectory.create(folder, "unused")
+    run.models.rmdir()
+    run.models.symlink_to(finished.folder / "models")
+    chosen: Campaign = campaign(**changes)
+    return ScoringTask(chosen, folder, {target.property: RANGES[target.property] for target in chosen.targets})
+
+
+@pytest.fixture(scope="module")
+def children() -> CandidateBatch:
+    (intake,) = IonicSubstitution(limit=400, min_probability=1e-3, max_sites=10).intakes(400)
+    return intake.batch
+
+
+@pytest.fixture
+def task(tmp_path: Path, finished: ScreeningRun) -> ScoringTask:
+    return task_in(tmp_path / "run", finished)
+
+
+def with_origin(*formulas: str) -> CandidateBatch:
+    return batch_of(*formulas).with_columns(origin=list(formulas), known=np.zeros(len(formulas), bool))
+
+
+def outcomes(result: StageTables) -> dict[str, tuple[str, str, str]]:
+    table = result.outcomes
+    return dict(
+        zip(
+            table["formula"].to_pylist(),
+            zip(*(table[k].to_pylist() for k in ("outcome", "stage", "reason")), strict=True),
+            strict=True,
+        )
+    )
+
+
+def best_of(task: ScoringTask, results: list[StageTables]) -> pa.Table:
+    merged = pa.concat_tables([result.best for result in results])
+    order = ranking_order(merged["probability"].to_numpy(), merged["candidate_id"].to_pylist())
+    return merged.take(pa.array(order[: task.campaign.surrogates.keep])).combine_chunks()
+
+
+@pytest.mark.parametrize("size", [1, 37, 400])
+def test_same_best_and_counts_for_any_partition_size(size: int, task: ScoringTask, children: CandidateBatch) -> None:
+    few = children.take(range(0, 400, 4)) if size == 1 else children
+    whole = score_partition(task, Intake(few, []))
+    parts = [score_partition(task, Intake(part, [])) for part in few.slices(size)]
+    assert sum((part.counts for part in parts), Counter()) == whole.counts
+    assert best_of(task, parts).equals(best_of(task, [whole]))
+    assert pa.concat_tables([part.outcomes for part in parts]).equals(whole.outcomes)
+
+
+def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: CandidateBatch) -> None:
+    shuffled = children.take(np.random.default_rng(0).permutation(len(children)))
+    results = [score_partition(task, Intake(batch, [])) for batch in (children, shuffled)]
+    assert results[0].best.equals(results[1].best)
+    assert results[0].counts == results[1].counts
+
+
+def test_every_row_has_one_outcome(task: ScoringTask) -> None:
+    batch = with_origin("CdS", "UO2", "NaCl", "Og2", "HeNe", "ZnS")
+    batch = batch.with_columns(known=[False, False, True, False, False, False])
+    refused = [Refused(1, "r1", "Fe0", "E-FORMULA-AMOUNT", "detail")]
+    repeats = [Refused(0, "c1", "ZnO", DUPLICATE)]
+    result = score_partition(task, Intake(batch, [*refused, *repeats]))
+    assert outcomes(result) == {
+        "CdS": ("rejected", "filter exclude_elements", "contains Cd"),
+        "UO2": ("rejected", "filter exclude_radioactive", "contains U"),
+        "NaCl": ("rejected", "filter new_compounds", "known compound"),
+        "Og": ("rejected", "filter exclude_radioactive", "contains Og"),
+        "HeNe": ("quarantined", "surrogates", "E-MODEL-ELEMENT"),
+        "ZnS": (SCORED, "ranking", ""),
+        "Fe0": ("quarantined", "intake", "E-FORMULA-AMOUNT"),
+        "ZnO": ("rejected", "intake", DUPLICATE),
+    }
+    assert sum(result.counts.values()) == 8
+    assert result.best["formula"].to_pylist() == ["ZnS"]
+
+
+def test_the_first_filter_that_rejects_is_named(tmp_path: Path, finished: ScreeningRun) -> None:
+    task = task_in(tmp_path / "run", finished, filters=["exclude_radioactive", {"exclude_elements": ["U"]}])
+    result = score_partition(task, Intake(with_origin("UO2"), []))
+    assert outcomes(result)["UO2"][1] == "filter exclude_radioactive"
+
+
+def test_every_row_is_told_once_in_the_funnel(
+    tmp_path: Path, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a filter is named twice, or is called otherwise in the registry than by itself."""
+    monkeypatch.setitem(module.FILTERS, "without_gallium", "matloop.screening.filters.filters:ExcludeElements")
+    filters: list[Any] = [{"exclude_elements": ["Cd"]}, {"exclude_elements": ["Pb"]}, {"without_gallium": ["Ga"]}]
+    task = task_in(tmp_path / "run", finished, filters=filters)
+    result = score_partition(task, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []))
+    counts = result.counts
+    assert outcomes(result)["PbS"] == ("rejected", "filter 2 exclude_elements", "contains Pb")
+    settle(counts, "ranking", 0, "below the most probable")
+    stages = {stage["stage"]: (stage["rows_in"], stage["rows_out"]) for stage in funnel(task.campaign, counts, 5)}
+    assert list(stages)[1:5] == [
+        "filter exclude_elements", "filter 2 exclude_elements", "filter without_gallium", "features",
+    ]  # fmt: skip
+    assert list(stages.values())[1:5] == [(5, 3), (3, 2), (2, 1), (1, 1)]
+    assert stages["shortlist"] == (0, 0)
+
+
+def test_a_funnel_that_does_not_end_in_the_shortlist_is_refused() -> None:
+    counts = Counter({("shortlist", SHORTLISTED, ""): 2, ("a stage nobody knows", "rejected", "why"): 1})
+    with pytest.raises(RunError, match="the funnel leaves 3 rows and 2 are shortlisted"):
+        funnel(campaign(), counts, 3)
+    del counts["a stage nobody knows", "rejected", "why"]
+    assert funnel(campaign(), counts, 2)[-1]["rows_out"] == 2
+
+
+@pytest.mark.parametrize("formulas", [(), ("CdS", "HgS")])
+def test_nothing_to_score(formulas: tuple[str, ...], task: ScoringTask) -> None:
+    refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
+    result = score_partition(task, Intake(with_origin(*formulas), refused))
+    assert sum(result.counts.values()) == len(formulas) + 1
+    assert result.best.num_rows == 0
+
+
+def test_candidates_outside_the_domain_rank_only_where_wanted(
+    tmp_path: Path, finished: ScreeningRun, children: CandidateBatch
+) -> None:
+    careful, daring = (
+        task_in(tmp_path / str(explore), finished, shortlist={"size": 5, "explore": explore}, filters=[])
+        for explore in (False, True)
+    )
+    result, explored = (score_partition(task, Intake(children, [])) for task in (careful, daring))
+    outside = result.counts["domain", "rejected", "outside the domain of a surrogate"]
+    assert outside > 0
+    assert not [key for key in explored.counts if key[0] == "domain"]
+    assert explored.counts["ranking", SCORED, ""] == result.counts["ranking", SCORED, ""] + outside
+    assert pa.compute.all(result.best["in_domain"]).as_py()
+
+
+class Broken:
+    """A surrogate whose numbers are not finite although it reports no code."""
+
+    def __init__(self, *centres: float) -> None:
+        self.centres = np.array(centres)
+
+    def predict(self, features: Any) -> Prediction:
+        n = len(features)
+        calibration = Calibration(0.1, np.linspace(-2, 2, 101))
+        codes, yes = np.full(n, ""), np.ones(n, bool)
+        return Prediction(self.centres[:n], np.ones(n), yes, codes, calibration, "identity", (-10.0, 10.0))
+
+
+def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_surrogate", lambda folder: Broken(np.nan, 2.5, np.nan, 2.4))
+    monkeypatch.setattr(module, "joint_probability_of", lambda task: JointProbability())
+    batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
+    result = score_partition(task, Intake(batch, []))
+    assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]
+    assert np.isfinite(result.best["probability"].to_numpy()).all()
+    assert sum(result.counts.values()) == 4
+
+
+def test_work_travels_between_processes(task: ScoringTask, children: CandidateBatch) -> None:
+    call = (task, Intake(children.take(range(5)), [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]))
+    again = pickle.loads(pickle.dumps(call))  # noqa: S301 - made here
+    assert again[0] == task
+    results = [score_partition(*made) for made in (call, again)]
+    assert results[0].counts == results[1].counts
+    assert results[0].best.equals(results[1].best)
+
+
+def test_what_ends_every_worker_is_quarantined(task: ScoringTask) -> None:
+    refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")]
+    result = lost_partition(task, Intake(with_origin("ZnS", "AlN"), refused))
+    assert outcomes(result)["ZnS"] == outcomes(result)["AlN"] == ("quarantined", "features", "E-GUARD-CRASH")
+    assert sum(result.counts.values()) == 3
+    assert result.best.num_rows == 0
+
+
+def test_features_and_filters_by_name() -> None:
+    entries = (Entry(name="magpie"), Entry(name="matminer", options={"featurizer": "BandCenter"}))
+    assert len(build_feature_set(entries).feature_names) == 133
+    assert [filter_.name for filter_ in build_filters(campaign())] == [
+        "exclude_elements", "exclude_radioactive", "new_compounds",
+    ]  # fmt: skip
+    with pytest.raises(UnknownNameError, match="did you mean 'magpie'"):
+        build_feature_set((Entry(name="magpi"),))
+    with pytest.raises(UnknownNameError, match="did you mean 'new_compounds'"):
+        build_filters(campaign(filters=["new_compound"]))
+
+
+def test_cards_carry_the_seed_and_the_family(finished: ScreeningRun) -> None:
+    for target in SMALL["targets"]:
+        card = json.loads(
+            (finished.folder / "models" / "surrogates" / target["property"] / "card.json").read_text("utf-8")
+        )
+        assert card["family"] == "extra_trees"
+        assert card["parameters"]["seed"] == 0
+        assert card["rows_trained"] > 900
+        assert card["scores"]["mae"] < card["scores"]["mae_of_mean"]

@@ -1,0 +1,271 @@
+"""Labelled data to replay: a user's table or packaged data, with features, labels and formula groups.
+
+Every row of the data is either used or counted under the reason why it was left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.errors import InputFileError, unknown_name
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
+from matloop.data.packaged.transport import ARCHIVE, load_transport
+from matloop.data.properties.carried import PROPERTY_COLUMNS, carried_name
+from matloop.data.properties.catalogue import Property, Transform, property_named
+from matloop.data.registry import lookup
+from matloop.data.sources.table import FormulaTable
+from matloop.featurizers.base import FeatureSet
+from matloop.featurizers.registry import feature_set
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.screening.language.text import with_unit
+
+PACKAGED = ("materials", "transport")
+OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
+OF_CRYSTALS = (*OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
+FEWEST_ROWS = 100  # fewer leave too few to train on, or too few to judge by
+_ROWS_AT_ONCE = 5000
+
+
+class Labelled(NamedTuple):
+    """Rows with features and a label, and what became of the others.
+
+    Attributes:
+        name: File name, or name of the packaged data.
+        sha256: Of the file.
+        known: The property.
+        column: Column of the labels.
+        formula_column: Column of the formulas.
+        feature_names: Names of the featurizers.
+        features: Of n rows.
+        target: Labels in the unit of the property, shape (n,).
+        groups: Reduced-formula group of each row, shape (n,).
+        rows: Rows of the data, used or not.
+        left_out: How many rows were left out, by reason.
+        seconds: Wall time of reading and features.
+    """
+
+    name: str
+    sha256: str
+    known: Property
+    column: str
+    formula_column: str
+    feature_names: tuple[str, ...]
+    features: FeatureMatrix
+    target: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    rows: int
+    left_out: dict[str, int]
+    seconds: float
+
+
+class ModelChoice(NamedTuple):
+    """What is trained on the labelled rows.
+
+    Attributes:
+        family: Registered ensemble.
+        transform: Scale of the target.
+    """
+
+    family: str = "extra_trees"
+    transform: Transform = "identity"
+
+    def check(self, data: Labelled) -> None:
+        """Refuse what no split could be trained with.
+
+        Raises:
+            InputFileError: If logarithms are asked for and a label is not positive.
+        """
+        low = int((data.target <= 0).sum())
+        if self.transform == "log10" and low:
+            raise InputFileError(
+                f"{low} of {len(data.target)} values of {data.column} are zero or less", "positive values for log10",
+                "choose --transform identity",
+            )  # fmt: skip
+
+    def fit(self, data: Labelled, rows: NDArray[np.int64], *, seed: int) -> Surrogate:
+        """A surrogate that knows the labels of some rows, in their order."""
+        return Surrogate.fit(
+            data.known.name, data.features.take(rows), data.target[rows], data.groups[rows],
+            family=self.family, transform=self.transform, parameters={"seed": seed},
+        )  # fmt: skip
+
+
+def model_choice(family: str, transform: str) -> ModelChoice:
+    """A choice by the names on a command line.
+
+    Raises:
+        UnknownNameError: For an unknown family or scale.
+    """
+    lookup("model", MODELS, family)
+    for known in get_args(Transform):
+        if transform == known:
+            return ModelChoice(family, known)
+    raise unknown_name("scale", transform, get_args(Transform))
+
+
+def read_labelled(
+    data: str,
+    property_name: str,
+    *,
+    column: str | None = None,
+    formula_column: str = "formula",
+    features: Sequence[str] | None = None,
+) -> Labelled:
+    """Read labels and compute features.
+
+    Args:
+        data: A ``.csv``, ``.xlsx`` or ``.parquet`` file with formulas, or ``materials`` or ``transport``.
+        property_name: A property, or a column of one such as ``band_gap_exp``.
+        column: Column of its values, in the property's unit; by default the one named after the property.
+        formula_column: Column of the formulas of a file.
+        features: Names of featurizers; by default those for compositions, and for crystals where there are crystals.
+
+    Raises:
+        UnknownNameError: For an unknown property, featurizer or packaged data.
+        InputFileError: If the file cannot be read, has no such column of numbers, or fewer than 100 usable rows.
+    """
+    start = time.perf_counter()
+    if property_name in PROPERTY_COLUMNS:
+        property_name, column = property_name.rpartition("_")[0], column or property_name
+    known = property_named(property_name)
+    names = tuple(features or (OF_CRYSTALS if data == "materials" else OF_COMPOSITIONS))
+    chosen = feature_set(names)
+    packaged = data in PACKAGED
+    intakes = _packaged(data) if packaged else _of_file(data, formula_column)
+    collected = _Collected(Path(data).name, known, column, "" if packaged else "table")
+    for intake in intakes:
+        collected.add(intake, chosen)
+    sha256 = _packaged_sha256(data) if packaged else _sha256(Path(data))
+    return collected.labelled(sha256, formula_column, names, start)
+
+
+class _Collected:
+    """Labels, features and left-out rows of what was read so far."""
+
+    def __init__(self, name: str, known: Property, column: str | None, origin: str) -> None:
+        self.name, self.known, self.origin = name, known, origin
+        self.column, self.stored = column, ""
+        self.left_out: Counter[str] = Counter()
+        self.rows = 0
+        self.targets: list[NDArray[np.float64]] = []
+        self.keys: list[NDArray[np.uint64]] = []
+        self.features: list[FeatureMatrix] = []
+
+    def add(self, intake: Intake, features: FeatureSet) -> None:
+        batch = intake.batch
+        self.rows += len(batch) + len(intake.refused)
+        self.left_out.update(refused.code for refused in intake.refused)
+        if not self.stored:
+            self.column, self.stored = self._find(batch)
+        values = batch.column(self.stored).astype(float)
+        labelled = np.isfinite(values)
+        possible = labelled & (values >= self.known.lower) & (values <= self.known.upper)
+        ends = with_unit(f"{self.known.lower:g} to {self.known.upper:g}", self.known.unit)
+        self._leave_out(f"no value of {self.column}", int((~labelled).sum()))
+        self._leave_out(f"value outside {ends}", int((labelled & ~possible).sum()))
+        part = batch.take(np.flatnonzero(possible))
+        if len(part) == 0:
+            return
+        matrix = features.featurize(part)
+        self.left_out.update(str(code) for code in matrix.codes if code)
+        good = np.flatnonzero(matrix.codes == "")
+        self.targets.append(values[possible][good])
+        self.keys.append(composition_keys(part.compositions)[good])
+        self.features.append(matrix.take(good))
+
+    def _leave_out(self, reason: str, count: int) -> None:
+        if count:
+            self.left_out[reason] += count
+
+    def _find(self, batch: CandidateBatch) -> tuple[str, str]:
+        """The column of labels by its name in the data and in the batch."""
+        stored = {self._plain(name): name for name in _number_columns(batch.table)}
+        stem = self.known.name
+        if self.column is None:
+            named = [name for name in (f"{stem}_exp", f"{stem}_dft", stem) if name in stored]
+            if len(named) > 1:
+                raise InputFileError(
+                    f"{self.name} has {' and '.join(named)}", "values of one provenance",
+                    f"name one of them, such as --column {named[0]}",
+                )  # fmt: skip
+            self.column = named[0] if named else f"{stem}_dft"
+        if self.column not in stored:
+            close = difflib.get_close_matches(self.column, stored, 1, 0.5)
+            meant = f"did you mean --column {close[0]}? A" if close else "name it with --column; a"
+            raise InputFileError(
+                f"{self.name} has no column of numbers '{self.column}'",
+                f"its columns of numbers: {', '.join(sorted(stored)[:40]) or 'none'}",
+                f"{meant} column counts as numbers if every filled cell is a plain number",
+            )
+        return self.column, stored[self.column]
+
+    def _plain(self, stored: str) -> str:
+        prefix = carried_name(self.origin, "") if self.origin else ""
+        return stored.removeprefix(prefix)
+
+    def labelled(self, sha256: str, formula_column: str, names: tuple[str, ...], start: float) -> Labelled:
+        usable = sum(map(len, self.targets))
+        left_out = dict(sorted(self.left_out.items()))
+        if usable < FEWEST_ROWS:
+            why = "; ".join(f"{count} with {reason}" for reason, count in left_out.items())
+            raise InputFileError(
+                f"{usable} usable rows of {self.rows} in {self.name}" + (f" ({why})" if why else ""),
+                f"at least {FEWEST_ROWS} rows with a formula, a value and features",
+            )
+        first, parts = self.features[0], self.features
+        values, elements, codes = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "elements", "codes")
+        )
+        groups = np.unique(np.concatenate(self.keys), return_inverse=True)[1]
+        return Labelled(
+            self.name, sha256, self.known, str(self.column), formula_column, names,
+            FeatureMatrix(values, first.names, first.fingerprint, elements, codes), np.concatenate(self.targets),
+            groups, self.rows, left_out, time.perf_counter() - start,
+        )  # fmt: skip
+
+
+def _number_columns(table: pa.Table) -> Iterable[str]:
+    return [field.name for field in table.schema if pa.types.is_floating(field.type)]
+
+
+def _of_file(data: str, formula_column: str) -> Iterator[Intake]:
+    if not Path(data).exists() and not Path(data).suffix:
+        raise unknown_name("packaged data", data, PACKAGED)
+    yield from FormulaTable(data, formula_column=formula_column).intakes(_ROWS_AT_ONCE)
+
+
+def _packaged(name: str) -> Iterator[Intake]:
+    if name == "materials":
+        yield from (Intake(batch, []) for batch in load_materials().slices(_ROWS_AT_ONCE))
+        return
+    table = load_transport()
+    columns = list(_number_columns(table))
+    for at in range(0, table.num_rows, _ROWS_AT_ONCE):
+        part = table.slice(at, _ROWS_AT_ONCE)
+        batch, refused = CandidateBatch.from_formulas(part["formula"].to_pylist())
+        kept = pa.array(np.setdiff1d(np.arange(part.num_rows), [row.row for row in refused]))
+        numbers: dict[str, Any] = {name: part[name].take(kept) for name in columns}
+        yield Intake(batch.with_columns(**numbers), refused)
+
+
+def _packaged_sha256(name: str) -> str:
+    return MATERIALS_SHA256 if name == "materials" else ARCHIVE.sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,1 +1,0 @@
-"""Benchmarks of the models: published test suites by their own protocol."""

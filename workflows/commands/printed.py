@@ -1,0 +1,259 @@
+"""What the command line prints: shortlists, packaged data, feature sets and model scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from matloop.data.errors import ROW_CODES, RunError, unknown_name
+from matloop.data.packaged.materials import load_materials
+from matloop.data.packaged.transport import load_transport
+from matloop.data.properties.catalogue import PROPERTIES, property_named
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.sources.table import FormulaTable
+from matloop.data.whole_files import write_table
+from matloop.featurizers.registry import feature_set
+from matloop.models.registry import MODELS
+from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
+
+_FEATURIZERS_WITH_OPTIONS = {
+    "crystal_embedding": ("crystal", "the embedding of a potential, {potential: chgnet}"),
+    "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
+    "matminer": ("either", "any matminer featurizer, by class name and preset"),
+}
+_MEMBERS = ("trees", "boosters")
+DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
+
+
+def print_run(run: ScreeningRun, console: Console) -> None:
+    """The funnel, the shortlist and where the report lies."""
+    summary = run.summary
+    funnel = Table(title=f"{summary['rows_in']:,} candidates", title_justify="left", box=None, pad_edge=False)
+    for heading in ("stage", "left", "most frequent reasons for leaving"):
+        funnel.add_column(heading, justify="right" if heading == "left" else "left")
+    for stage in summary["funnel"]:
+        reasons = ", ".join(f"{in_words(lost['reason'])} {lost['rows']:,}" for lost in stage["lost"][:3])
+        funnel.add_row(stage["stage"], f"{stage['rows_out']:,}", escape(reasons))
+    console.print(funnel)
+    outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary["outcomes"].items()))
+    console.print(f"\nEvery candidate accounted for: {outcomes}; together {sum(summary['outcomes'].values()):,}.\n")
+    console.print(_shortlist_table(run.shortlist, list(summary["ranges"])))
+    console.print(f"\n{sum(summary['seconds'].values()):.0f} s on {summary['workers']} workers.", highlight=False)
+    console.print(f"Report: {run.report}\nTable:  {RunDirectory(run.folder).shortlist}", markup=False, soft_wrap=True)
+
+
+def in_words(reason: str) -> str:
+    """A row code with its meaning; other reasons are words already."""
+    return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
+
+
+def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
+    table = Table(title="Shortlist, predictions with 90 % intervals", title_justify="left", box=None, pad_edge=False)
+    for heading in ("", "formula", "space group", "P(all)"):
+        table.add_column(heading)
+    for known in map(property_named, properties):
+        table.add_column(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})")
+    for _, row in shortlist.iterrows():
+        numbers = [[row[f"{name}_{part}"] for part in ("pred", "lo", "hi")] for name in properties]
+        values = [f"{mean:.3g} [{low:.2g}, {high:.2g}]" for mean, low, high in numbers]
+        group = row.get("space_group_number")
+        has_group = group is not None and group == group  # nan for a composition among crystals
+        cells = [str(row["shortlisted"]), row["formula"], f"{group:.0f}" if has_group else ""]
+        table.add_row(*(escape(text) for text in [*cells, f"{row['probability']:.2f}", *values]))
+    return table
+
+
+def print_datasets() -> None:
+    """Packaged data sets and how many rows have each property."""
+    table = Table()
+    for heading in ("data set", "rows", "property", "unit", "rows with it"):
+        table.add_column(heading, justify="right" if "rows" in heading else "left")
+    for name, load in DATASETS.items():
+        rows = load()
+        for prop in PROPERTIES.values():
+            if prop.column("dft") in rows.column_names:
+                found = rows.num_rows - rows.column(prop.column("dft")).null_count
+                table.add_row(name, f"{rows.num_rows:,}", prop.name, prop.unit, f"{found:,}")
+    Console().print(table)
+
+
+def print_dataset(name: str) -> None:
+    """Columns of one data set, with units and descriptions.
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+    """
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    table = Table()
+    for heading in ("column", "unit", "rows", "description"):
+        table.add_column(heading)
+    rows = DATASETS[name]()
+    for field in rows.schema:
+        about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        found = rows.num_rows - rows.column(field.name).null_count
+        table.add_row(field.name, about.get("unit", ""), f"{found:,}", escape(about.get("description", "")))
+    Console().print(table)
+
+
+def print_features() -> None:
+    """Featurizers and how many columns each gives."""
+    table = Table()
+    for heading in ("featurizer", "columns", "needs", "first columns"):
+        table.add_column(heading)
+    for name in CAMPAIGN_FEATURIZERS:
+        if name in _FEATURIZERS_WITH_OPTIONS:
+            table.add_row(name, "any", *_FEATURIZERS_WITH_OPTIONS[name])
+            continue
+        (featurizer,) = feature_set([name]).featurizers
+        needs = "crystal" if featurizer.needs_crystal else "composition"
+        table.add_row(name, str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3]))
+    Console().print(table)
+
+
+def write_features(names: Sequence[str], table: Path, output: Path) -> str:
+    """Compute features of a table of formulas; returns what happened, in one line.
+
+    The output has one row per input row, with the row code of those that could not be done.
+
+    Raises:
+        RunError: If the output's folder does not exist.
+    """
+    if not output.parent.is_dir():
+        raise RunError(f"no folder {output.parent} to write {output.name} into", "an existing folder")
+    features = feature_set(list(names))
+    parts, refused_count = [], 0
+    for intake in FormulaTable(str(table)).intakes(50_000):
+        matrix = features.featurize(intake.batch)
+        columns = {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
+        ids = {"candidate_id": intake.batch.ids, "formula": intake.batch.formulas, "code": matrix.codes}
+        refused = {
+            "candidate_id": [row.candidate_id for row in intake.refused],
+            "formula": [row.formula for row in intake.refused],
+            "code": [row.code for row in intake.refused],
+        }
+        parts += [pa.table({**ids, **columns}), pa.table(refused)]
+        refused_count += len(intake.refused) + int((matrix.codes != "").sum())
+    written = pa.concat_tables(parts, promote_options="permissive")
+    write_table(output, written)
+    return f"{output}: {written.num_rows:,} rows, {len(features.feature_names)} features, {refused_count:,} refused"
+
+
+def print_families() -> None:
+    """Model families."""
+    table = Table()
+    for heading in ("family", "where"):
+        table.add_column(heading)
+    for name, where in MODELS.items():
+        table.add_row(name, where)
+    Console().print(table)
+
+
+def print_scores(run: Path) -> None:
+    """What the surrogates of a run are worth, from their cards.
+
+    Raises:
+        RunError: If the folder has no models.
+    """
+    cards = [
+        (path.parent.parent.name, json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(
+            RunDirectory(run).models.glob("*/*/card.json"), key=lambda path: (path.parts[-3] != "surrogates", path)
+        )
+    ]
+    if not cards:
+        raise RunError(f"{run} holds no models", "a run directory made by matloop screen")
+    table = Table(title="Out-of-fold scores, folds grouped by reduced formula", title_justify="left")
+    headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:3] else "right")
+    for stage, card in cards:
+        scores = card["scores"]
+        numbers = [scores[k] for k in ("mae", "mae_of_mean", "r2", "coverage_90", "width_error_rank_correlation")]
+        label = (
+            f"{card['property']} ({card['unit']})" if card["transform"] == "identity" else f"log10 {card['property']}"
+        )
+        table.add_row(
+            stage, label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers)
+        )
+    console = Console()
+    console.print(table)
+    _print_extrapolation(cards, console)
+    _print_choices(cards, console)
+    _print_classifiers(cards, console)
+
+
+def _print_extrapolation(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """Errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
+    scored = [(stage, card) for stage, card in cards if "held_out_ensemble" in card["scores"]]
+    if not scored:
+        return
+    table = Table(title="MAE of a small ensemble with whole clusters or elements left out", title_justify="left")
+    headings = (
+        "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
+    )  # fmt: skip
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in (*headings[:3], headings[-1]) else "right")
+    for stage, card in scored:
+        scores = card["scores"]
+        small, elements = scores["held_out_ensemble"], scores["leave_one_element_out"]
+        ratio, share = elements["outside_over_inside"], elements["share_outside"]
+        errors = (small["grouped_mae"], scores["leave_one_cluster_out"]["mae"], elements["mae"], ratio)
+        size = next((f"{count} {name}" for name, count in small["parameters"].items() if name in _MEMBERS), "")
+        hardest = ", ".join(f"{one['element']} {one['mae']:.2g}" for one in elements["worst"][:3])
+        table.add_row(
+            stage, card["property"], f"{small['family']}, {size}",
+            *("" if number is None else f"{number:.3g}" for number in errors),
+            "" if share is None else f"{share:.0%}", hardest,
+        )  # fmt: skip
+    console.print(table)
+
+
+def _print_choices(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """What was tried where families were chosen, and why the winners won."""
+    chosen = [(stage, card) for stage, card in cards if "choice" in card]
+    if not chosen:
+        return
+    table = Table(title="Families tried, by nested cross-validation", title_justify="left")
+    for heading in ("stage", "property", "family", "MAE", "seconds", "outcome"):
+        table.add_column(heading, justify="right" if heading in ("MAE", "seconds") else "left")
+    for stage, card in chosen:
+        for trial in card["choice"]["tried"]:
+            error = "" if trial["mae"] is None else f"{trial['mae']:.4g}"
+            outcome = "chosen" if trial["candidate"] == card["choice"]["winner"] else escape(trial["outcome"])
+            table.add_row(stage, card["property"], trial["candidate"], error, f"{trial['seconds']:.1f}", outcome)
+    console.print(table)
+    for stage, card in chosen:
+        why, error = card["choice"]["reason"], card["choice"]["nested_mae"]
+        text = f"{stage}, {card['property']}: {why} Error of the whole procedure, choosing included: {error:.4g}."
+        console.print(text, markup=False, highlight=False)
+
+
+def _print_classifiers(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
+    """What the classifiers of meeting a target are worth."""
+    grown = [(stage, card) for stage, card in cards if "probability" in card]
+    if not grown:
+        return
+    title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
+    table = Table(title=title, title_justify="left")
+    headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for stage, card in grown:
+        found = card["probability"]
+        scores, rows = found["scores"], found["rows"]
+        table.add_row(
+            stage, card["property"], f"{rows:,}", f"{found['rows_met'] / rows:.1%}",
+            f"{scores['brier']:.3f} ({scores['brier_of_share']:.3f})",
+            f"{scores['log_loss']:.3f} ({scores['log_loss_of_share']:.3f})", f"{scores['calibration_error']:.3f}",
+        )  # fmt: skip
+    console.print(table)

@@ -1,0 +1,50 @@
+"""Running a campaign from the command line: progress, signals, and what is said at the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from matloop.workflows.commands.printed import print_run
+from matloop.workflows.running.progress import BarProgress, LineProgress, Progress
+from matloop.workflows.running.session import RunInterrupted
+from matloop.workflows.screen import ScreeningRun
+
+INTERRUPTED = 4
+
+
+def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
+    """Run to the end and print the shortlist; SIGTERM, which a batch queue sends before it kills, is taken like Ctrl-C.
+
+    Args:
+        start: Begins or goes on, and tells the progress it is given; the number of partitions where that was all.
+
+    Raises:
+        typer.Exit: With code 4 if the run was interrupted; it can be resumed.
+    """
+    console = Console()
+    progress: Progress = BarProgress(console) if console.is_terminal else LineProgress()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        done = start(progress)
+    except RunInterrupted as stopped:
+        print(f"matloop: interrupted; go on with: matloop resume {stopped.folder}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        progress.close()
+        signal.signal(signal.SIGTERM, before)
+    if isinstance(done, int):
+        console.print(f"{done} partitions of this share are finished.")
+    elif done.is_complete:
+        print_run(done, console)
+    else:
+        console.print(f"Prepared: {done.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _interrupt(_number: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt

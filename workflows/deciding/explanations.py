@@ -1,0 +1,273 @@
+"""Explains the finalists of a finished run: why each is predicted so, what would help it, and what it hangs on."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.whole_files import write_json
+from matloop.models.surrogates.contributions import (
+    background_of,
+    contributions,
+    levels,
+    nearest_training,
+    value_at_probability,
+)  # fmt: skip
+from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.prediction import Prediction, backward
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
+from matloop.screening.ranking.composition_distance import composition_distances
+from matloop.workflows.deciding.swap_effects import one_row, swap_effects
+from matloop.workflows.stages.outcomes import SCORED, filter_stages
+from matloop.workflows.stages.scoring import ScoringTask, build_filters, features_of, joint_probability_of, surrogate_of
+
+MOST_FINALISTS = 30
+"""As many as the report has cards."""
+MOST_NEAR_MISSES = 5
+_BY_POTENTIAL = ("energy_above_hull", "formation_energy_per_atom")
+
+
+def explain_run(folder: Path) -> dict[str, Any]:
+    """Write ``explanations.json`` of a finished run.
+
+    Args:
+        folder: The run directory, with its models and ``ranked.parquet``.
+
+    Returns:
+        What was written: ``finalists``, best place first, and ``near_misses``, the most probable that were not chosen,
+        with the probability each would have needed.
+
+    Raises:
+        OSError: If a file every run has is missing.
+        ModelError: If a surrogate of the last scoring stage cannot be loaded.
+    """
+    run = RunDirectory(folder)
+    view = _RunView.of(run)
+    place = view.ranked.column("shortlisted")
+    chosen = np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")][:MOST_FINALISTS]
+    missed = np.flatnonzero(place == 0)[:MOST_NEAR_MISSES].tolist()
+    finalists = _explained(view, chosen) if len(chosen) else []
+    for finalist, cuts in zip(finalists, _stage_cuts(run, view, chosen), strict=True):
+        finalist["stages"] = cuts
+    content = {
+        "finalists": finalists,
+        "near_misses": [_standing(view, row) for row in missed],
+    }
+    write_json(run.explanations, content)
+    return content
+
+
+@dataclass(frozen=True)
+class _RunView:
+    """What explanations are made from.
+
+    Attributes:
+        task: The last scoring stage.
+        surrogates: Of that stage, by property.
+        ranked: The ranked candidates.
+    """
+
+    task: ScoringTask
+    surrogates: Mapping[str, Surrogate]
+    ranked: CandidateBatch
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> _RunView:
+        """Read it from a run directory."""
+        campaign = read_campaign(run.folder / "campaign.yaml")
+        written = json.loads(run.summary.read_text(encoding="utf-8"))["ranges"]
+        ends = {target.property: written[target.property] for target in campaign.targets}
+        ranges = {
+            name: (-np.inf if low is None else low, np.inf if high is None else high)
+            for name, (low, high) in ends.items()
+        }
+        stage = list(campaign.scoring_stages)[-1]
+        task = ScoringTask(campaign, run.folder.resolve(), ranges, stage)
+        surrogates = {name: surrogate_of(task, name) for name in ranges}
+        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)))
+
+    @functools.cached_property
+    def joint(self) -> JointProbability:
+        """What the ranking takes the probabilities of all targets together from."""
+        by_potential = [name for name in self.surrogates if self.judged_by(name) == "potential"]
+        return joint_probability_of(self.task, without=by_potential)
+
+    @functools.cached_property
+    def eligible(self) -> CandidateBatch:
+        """The ranked, without the probability of those whose expected share of misses is too high to be chosen."""
+        limit = self.task.campaign.shortlist.max_false_discovery
+        if limit is None:
+            return self.ranked
+        supported = self.ranked.column("expected_misses") <= limit
+        return self.ranked.with_columns(probability=np.where(supported, self.ranked.column("probability"), np.nan))
+
+    def judged_by(self, name: str) -> str:
+        """Where the ranking has the probability of a target from."""
+        return "potential" if self.task.campaign.potential is not None and name in _BY_POTENTIAL else "surrogate"
+
+
+def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Every finalist as plain JSON values."""
+    batch = view.ranked.take(rows)
+    features = features_of(view.task, batch)
+    predictions = {name: surrogate.predict(features) for name, surrogate in view.surrogates.items()}
+    of_targets = {name: _of_target(view, name, batch, features, predictions[name]) for name in predictions}
+    campaign = view.task.campaign
+    filters = dict(zip(filter_stages(campaign), build_filters(campaign), strict=True))
+    found = []
+    for at, row in enumerate(rows.tolist()):
+        own = {name: one_row(prediction, at) for name, prediction in predictions.items()}
+        scored = all(prediction.codes[0] == "" for prediction in own.values())
+        finalist = batch.take([at])
+        margins = filter_margins(filters, finalist)
+        found.append(
+            {
+                **_standing(view, row, own),
+                "targets": {name: told[at] for name, told in of_targets.items()},
+                "filters": [{"stage": stage, "text": text._asdict()} for stage, text in margins],
+                "swaps": swap_effects(view.task, view.surrogates, finalist, own) if scored else None,
+            }
+        )
+    return found
+
+
+def _of_target(
+    view: _RunView, name: str, batch: CandidateBatch, features: FeatureMatrix, prediction: Prediction
+) -> list[dict[str, Any]]:
+    """Contributions, nearest training compounds and place in the domain of each finalist, for one target."""
+    surrogate = view.surrogates[name]
+    told: list[dict[str, Any]] = [{"code": str(code)} for code in prediction.codes]
+    sound = np.flatnonzero(prediction.codes == "")
+    if not len(sound):
+        return told
+    values = features.values[sound]
+    parts = contributions(surrogate.ensemble, values, background_of(surrogate))
+    below = levels(surrogate, values)
+    near, distances = nearest_training(surrogate, values)
+    from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
+    for k, row in enumerate(sound.tolist()):
+        told[row] |= {
+            "unit": property_named(name).unit,
+            "transform": surrogate.transform,
+            "judged_by": view.judged_by(name),
+            "prediction": float(prediction.mean[row]),
+            "centre": float(prediction.centre[row]),
+            "domain": {
+                "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
+            },
+            "nearest_training": _nearest(surrogate, near[k], distances[k], batch.take([row])),
+            "contributions": None,
+        }  # fmt: skip
+        if parts is not None:
+            groups, others = grouped_contributions(
+                features.names, values[k], parts.values[k], below[k],
+                property_name=name, transform=surrogate.transform,
+            )  # fmt: skip
+            listed = [
+                {**group._asdict(), "group": group.group._asdict(), "text": group.text._asdict()} for group in groups
+            ]
+            told[row]["contributions"] = {
+                "method": parts.method, "base": parts.base, "groups": listed, "others": others
+            }  # fmt: skip
+    return told
+
+
+def _nearest(
+    surrogate: Surrogate, rows: NDArray[np.int64], distances: NDArray[np.float64], finalist: CandidateBatch
+) -> list[dict[str, Any]]:
+    """The nearest training compounds with their computed values; the formula is None where their ids are not known."""
+    values = backward(surrogate.training.target[rows], surrogate.transform)
+    packaged = [_packaged_rows().get(name) for name in surrogate.training.ids[rows].tolist()]
+    materials = load_materials()
+    found: list[dict[str, Any]] = []
+    for row, value, distance in zip(packaged, values.tolist(), distances.tolist(), strict=True):
+        compound: dict[str, Any] = {"formula": None, "material_id": None, "composition_distance": None}
+        if row is not None:
+            known = materials.take([row])
+            apart = composition_distances(finalist.compositions, known.compositions)[0, 0]
+            identity = known.formulas[0], known.table["material_id"][0].as_py(), float(apart)
+            compound = dict(zip(compound, identity, strict=True))
+        found.append({**compound, "distance": distance, "value": value})
+    return found
+
+
+@functools.cache
+def _packaged_rows() -> dict[str, int]:
+    """Row of each packaged crystal by its candidate id."""
+    return {name: row for row, name in enumerate(load_materials().ids)}
+
+
+def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = None) -> dict[str, Any]:
+    """How far a ranked candidate is from the cut of the shortlist: in all targets together and in each alone.
+
+    Args:
+        view: The run.
+        row: Row of the ranked.
+        own: Its predictions, for the value of each target at which the cut would be crossed.
+    """
+    shortlist, table = view.task.campaign.shortlist, view.ranked.table
+    needed = probability_to_be_chosen(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
+    probability = float(table["probability"][row].as_py())
+    known = "expected_misses" in table.column_names
+    misses = float(table["expected_misses"][row].as_py()) if known else None
+    margins: dict[str, Any] = {}
+    present = {name: float(table[f"probability_{name}"][row].as_py()) for name in view.task.ranges}
+    for name, ends in view.task.ranges.items():
+        # Without a probability at the cut, no value of this target alone would do.
+        at_cut = view.joint.needed(present, name, wanted=needed) if np.isfinite(needed) else None
+        value = None
+        if own is not None and view.judged_by(name) == "surrogate" and at_cut is not None and 0 < at_cut < 1:
+            value = value_at_probability(own[name], 0, ends=ends, probability=at_cut)
+        margins[name] = {"probability": present[name], "at_cut": at_cut, "value_at_cut": value}
+    return {
+        "candidate_id": view.ranked.ids[row],
+        "formula": view.ranked.formulas[row],
+        "rank": int(table["rank"][row].as_py()),
+        "place": int(table["shortlisted"][row].as_py()),
+        "probability": probability,
+        "needed": needed if np.isfinite(needed) else None,
+        "expected_misses": misses,
+        "max_false_discovery": shortlist.max_false_discovery,
+        "margins": margins,
+    }
+
+
+def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
+    """Of each finalist its probability of all targets in every scoring stage, and the least that went on from there.
+
+    The cut is None where the stage had room for all it scored.
+    """
+    names = np.array([view.ranked.ids[row] for row in rows.tolist()])
+    told: list[list[dict[str, Any]]] = [[] for _ in names]
+    for stage, settings in view.task.campaign.scoring_stages.items():
+        files = sorted(run.partition(stage, 0).parent.glob("part-*.parquet"))
+        parts = [pq.read_table(path, columns=["candidate_id", "outcome", "probability"]) for path in files]
+        if not parts:
+            continue
+        table = pa.concat_tables(parts)
+        scored = table.filter(pc.and_(pc.equal(table["outcome"], SCORED), pc.is_finite(table["probability"])))
+        chances = scored["probability"].to_numpy().astype(float)
+        kept = settings.keep
+        cut = float(np.partition(chances, len(chances) - kept)[len(chances) - kept]) if len(chances) > kept else None
+        own = dict(zip(scored["candidate_id"].to_pylist(), chances.tolist(), strict=True))
+        for cuts, name in zip(told, names.tolist(), strict=True):
+            if name in own:
+                cuts.append({"stage": stage, "probability": own[name], "cut": cut})
+    return told

@@ -1,0 +1,184 @@
+"""What may be claimed of a shortlist: intervals that hold for what was picked, and the share of misses to expect.
+
+Both rest on the packaged crystals, predicted as if they were new by the surrogates of the last scoring stage, filtered
+and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. What is claimed holds as far as
+candidates resemble those crystals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
+from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.selection import (
+    AtLeast,
+    Evidence,
+    SelectedErrors,
+    conformal_selection,
+    selection_conditional,
+)
+from matloop.workflows.stages.potential import stability_of
+from matloop.workflows.stages.scoring import (
+    ScoringTask,
+    build_filters,
+    features_of,
+    joint_probability_of,
+    surrogate_of,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """Packaged crystals, predicted as new ones.
+
+    Attributes:
+        score: Probability of meeting all targets by the surrogates, nan where not predicted, outside a domain or taken
+            out by a filter, shape (m,).
+        errors: Relative error by property, nan where the truth is unknown, each (m,).
+        probability: Probability of meeting each target by property, each (m,).
+        met: Whether the truth meets the target, by property: 1, 0, or nan where it is unknown, each (m,).
+        stability: Of the targets that the potential judges, by property: rows, probability of meeting the target, and
+            whether it is met.
+        joint: Of meeting all other targets.
+    """
+
+    score: NDArray[np.float64]
+    errors: Mapping[str, NDArray[np.float64]]
+    probability: Mapping[str, NDArray[np.float64]]
+    met: Mapping[str, NDArray[np.float64]]
+    stability: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]
+    joint: JointProbability
+
+
+def known_rows(task: ScoringTask) -> Known:
+    """Predict the packaged crystals as if they were new.
+
+    Args:
+        task: Of the last scoring stage.
+    """
+    materials = load_materials()
+    features = features_of(task, materials)
+    predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
+    score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
+    admitted = np.ones(len(materials), bool)
+    for filter_ in build_filters(task.campaign):
+        admitted &= filter_.judge(materials.with_columns(known=np.zeros(len(materials), bool))).keep
+    if not task.campaign.shortlist.explore:
+        admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
+    truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
+    stability = _stability_rows(task)
+    return Known(
+        np.where(admitted, score, np.nan),
+        {name: predictions[name].relative_error(truth[name]) for name in task.ranges},
+        each,
+        {
+            name: np.where(np.isnan(truth[name]), np.nan, _inside(truth[name], *task.ranges[name]))
+            for name in task.ranges
+        },
+        stability,
+        joint_probability_of(task, without=stability),
+    )
+
+
+def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:
+    if task.campaign.potential is None:
+        return {}
+    stability = stability_of(task.folder, task.campaign.potential.name)
+    judged = set(task.ranges) & set(stability.calibration)
+    return {name: stability.calibration_rows(name, *task.ranges[name]) for name in judged}
+
+
+def _inside(values: NDArray[np.float64], lower: float, upper: float) -> NDArray[np.bool_]:
+    return np.asarray((values >= lower) & (values <= upper))
+
+
+def met_together(known: Known) -> list[dict[str, Any]]:
+    """How often targets are met together whose truth is known of the same crystals, as plain JSON values.
+
+    Each group has its ``targets``, the number of ``crystals``, how many were ``promised`` by the products of their
+    probabilities and how many ``met`` all, and the factor of the ``odds`` that follows from it.
+    """
+    return [
+        {
+            "targets": list(group.names), "crystals": group.rows, "promised": group.promised, "met": group.met,
+            "odds": group.odds,
+        }
+        for group in known.joint.groups
+        if len(group.names) > 1
+    ]  # fmt: skip
+
+
+def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Evidence]:
+    """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
+
+    Args:
+        known: Packaged crystals predicted as new ones.
+        ranked: Candidates that passed every stage.
+        cut: The lowest score with which a candidate passed the last scoring stage; crystals below it do not count.
+    """
+    passed = known.score >= cut
+    pieces = []
+    for group in known.joint.groups:
+        of_candidates = {name: ranked.column(f"probability_{name}") for name in group.names}
+        rows = passed & np.logical_and.reduce([np.isfinite(known.met[name]) for name in group.names])
+        met = np.logical_and.reduce([known.met[name] == 1 for name in group.names])
+        probability = JointProbability.of_group(group, known.probability)
+        pieces.append(Evidence(probability[rows], met[rows], JointProbability.of_group(group, of_candidates)))
+    for name, (rows, probability, met) in sorted(known.stability.items()):
+        counted = passed[rows]
+        pieces.append(Evidence(probability[counted], met[counted], ranked.column(f"probability_{name}")))
+    return pieces
+
+
+def expected_misses(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+    """Expected share of misses among all ranked candidates that are at least as well supported as each, shape (n,).
+
+    It is the smallest ``max_false_discovery`` at which conformal selection chooses the candidate: its p-value adjusted
+    after Benjamini and Hochberg. It speaks of all ranked down to there, not of a few picked among them; with several
+    pieces of evidence it is not proved (see :func:`matloop.models.surrogates.selection.conformal_selection`).
+    """
+    p_values = conformal_selection(evidence, max_false_discovery=0.5).p_values
+    order = np.argsort(p_values, kind="stable")
+    adjusted = p_values[order] * len(order) / np.arange(1, len(order) + 1)
+    shares = np.empty(len(order))
+    shares[order] = np.minimum(np.minimum.accumulate(adjusted[::-1])[::-1], 1.0)
+    return shares
+
+
+def selected_errors(known: Known, scores: NDArray[np.float64], lowest: float) -> dict[str, SelectedErrors]:
+    """Range of relative errors of what was picked, by property.
+
+    Args:
+        known: Packaged crystals predicted as new ones.
+        scores: Probability of meeting all targets by the surrogates, of all that were ranked.
+        lowest: The lowest of those that were picked.
+    """
+    return {
+        name: selection_conditional(errors, known.score, scores, AtLeast(lowest))
+        for name, errors in known.errors.items()
+        if name not in known.stability
+    }
+
+
+def selected_intervals(
+    task: ScoringTask, shortlisted: CandidateBatch, errors: Mapping[str, SelectedErrors]
+) -> dict[str, NDArray[np.float64]]:
+    """90 % intervals of the shortlisted given that they were picked: columns ``PROPERTY_selected_lo`` and ``_hi``.
+
+    ``PROPERTY_selected_exact`` is 0 where too few crystals rank as high and those ranked next had to stand in for them.
+    """
+    features = features_of(task, shortlisted)
+    columns = {}
+    for name, found in errors.items():
+        ends = surrogate_of(task, name).predict(features).interval_of_errors(found.lower, found.upper)
+        columns[f"{name}_selected_lo"], columns[f"{name}_selected_hi"] = ends
+        columns[f"{name}_selected_exact"] = np.full(len(shortlisted), float(found.exact))
+    return columns

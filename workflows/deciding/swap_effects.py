@@ -1,0 +1,79 @@
+"""What replacing one element of a finalist would do to every target, by the surrogates of the last scoring stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.models.surrogates.prediction import Prediction
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.screening.explaining.element_swaps import Swap, single_swaps
+from matloop.workflows.stages.scoring import ScoringTask, build_filters, features_of, joint_probability_of
+
+
+def swap_effects(
+    task: ScoringTask, surrogates: Mapping[str, Surrogate], finalist: CandidateBatch, before: Mapping[str, Prediction]
+) -> dict[str, Any]:
+    """The single element swap that would help each target most.
+
+    A swap that a filter of the campaign would refuse, that cannot be scored, or that lies outside a surrogate's domain
+    (unless the campaign explores) is not proposed.
+
+    Args:
+        task: The last scoring stage.
+        surrogates: Of that stage, by property.
+        finalist: One candidate.
+        before: Its predictions, each of one row, by property.
+
+    Returns:
+        ``tried`` and ``proposable`` swaps, and ``best`` by property: the swap with the largest gain in the probability
+        of that target and what it does to all targets, or None where none gains.
+    """
+    swaps, made = single_swaps(finalist)
+    passing = np.arange(len(made))
+    for filter_ in build_filters(task.campaign):
+        passing = passing[filter_.judge(made.take(passing)).keep] if len(passing) else passing
+    best: dict[str, Any] = dict.fromkeys(task.ranges)
+    if not len(passing):
+        return {"tried": len(swaps), "proposable": 0, "best": best}
+    features = features_of(task, made.take(passing))
+    after = {name: surrogate.predict(features) for name, surrogate in surrogates.items()}
+    proposable = np.logical_and.reduce([prediction.codes == "" for prediction in after.values()])
+    if not task.campaign.shortlist.explore:
+        proposable &= np.logical_and.reduce([prediction.in_domain for prediction in after.values()])
+    joint = joint_probability_of(task)
+    chances = joint.probabilities(before, task.ranges), joint.probabilities(after, task.ranges)
+    for name in task.ranges:
+        gain = np.where(proposable, chances[1][1][name] - chances[0][1][name][0], -np.inf)
+        pick = int(gain.argmax())
+        if gain[pick] > 0:
+            row = int(passing[pick])
+            best[name] = {
+                **_described(swaps[row]),
+                "formula": made.formulas[row],
+                "known": bool(made.column("known")[row]),
+                "probability_of_all": [float(chances[0][0][0]), float(chances[1][0][pick])],
+                "targets": {
+                    other: {
+                        "prediction": [float(before[other].mean[0]), float(after[other].mean[pick])],
+                        "probability": [float(chances[0][1][other][0]), float(chances[1][1][other][pick])],
+                    }
+                    for other in task.ranges
+                },
+            }
+    return {"tried": len(swaps), "proposable": int(np.sum(proposable)), "best": best}
+
+
+def one_row(prediction: Prediction, row: int) -> Prediction:
+    """The prediction of one of n candidates alone."""
+    return prediction.take(np.array([row]))
+
+
+def _described(swap: Swap) -> dict[str, Any]:
+    likely = float(swap.probability)
+    return {
+        "old": swap.old, "new": swap.new, "substitution_probability": likely if np.isfinite(likely) else None,
+    }  # fmt: skip

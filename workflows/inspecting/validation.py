@@ -1,0 +1,158 @@
+"""Checking a campaign without training or generating anything."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.errors import MatloopError, unknown_name
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
+from matloop.data.registry import SOURCES, lookup
+from matloop.models.potentials.contract import potential_named
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.classification import check_both_sides
+from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
+from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
+from matloop.screening.registry import FILTERS
+from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
+
+PACKAGED_CAMPAIGNS = Path(__file__).parents[1] / "campaigns"
+
+
+def campaign_path(name: str | Path) -> Path:
+    """A campaign file, or the packaged campaign of that name.
+
+    >>> campaign_path("optical_window").name
+    'optical_window.yaml'
+    """
+    packaged = PACKAGED_CAMPAIGNS / f"{name}.yaml"
+    return packaged if packaged.is_file() and not Path(name).is_file() else Path(name)
+
+
+def checked_campaign(name: str | Path) -> Campaign:
+    """The campaign, once nothing is wrong with it.
+
+    Raises:
+        CampaignError: Listing every problem with its line.
+    """
+    path = campaign_path(name)
+    text, problems = validate(path)
+    if text.campaign is None or problems:
+        raise campaign_error(path, problems)
+    return text.campaign
+
+
+def validate(name: str | Path) -> tuple[CampaignText, list[Problem]]:
+    """Every problem of a campaign file, of form or of meaning, in the order of its lines.
+
+    Sources, featurizers, filters and families are looked up and set up with their options; nothing is run.
+    """
+    text = inspect_campaign(campaign_path(name))
+    if text.campaign is None:
+        return text, text.problems
+    found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(text.campaign)]
+    return text, sorted(found)
+
+
+def _check(campaign: Campaign) -> Iterator[tuple[Location, str]]:
+    yield from _check_entries(campaign.sources, ("sources",), "source", SOURCES)
+    yield from _check_entries(campaign.filters, ("filters",), "filter", FILTERS)
+    for name, stage in campaign.scoring_stages.items():
+        yield from _check_entries(stage.features, (name, "features"), "featurizer", CAMPAIGN_FEATURIZERS)
+        yield from _check_family(stage.family, (name, "family"))
+        if stage.budget is not None and all(len(campaign.families(name, target)) == 1 for target in campaign.targets):
+            yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
+    if campaign.potential is not None:
+        yield from _check_potential(campaign.potential)
+    for index, target in enumerate(campaign.targets):
+        yield from _check_target(target, ("targets", index))
+    kept = [(f"{name}.keep", stage.keep) for name, stage in campaign.scoring_stages.items()]
+    for (before, more), (name, fewer) in itertools.pairwise(kept):
+        if fewer > more:
+            yield tuple(name.split(".")), f"is larger than {before} = {more}"
+    if campaign.shortlist.size > campaign.ranked:
+        yield ("shortlist", "size"), f"is larger than {kept[-1][0]} = {campaign.ranked}"
+
+
+def _check_entries(
+    entries: Entries, place: Location, kind: str, table: Mapping[str, str]
+) -> Iterator[tuple[Location, str]]:
+    for index, entry in enumerate(entries):
+        reason = _refusal(lambda entry=entry: _set_up(kind, table, entry))  # type: ignore[misc]
+        if reason:
+            yield (*place, index), reason
+
+
+def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
+    factory = lookup(kind, table, entry.name)
+    allowed = [name for name in inspect.signature(factory).parameters if name not in ("args", "kwargs")]
+    for option in entry.options:
+        if option not in allowed:
+            raise unknown_name(f"option of {entry.name}", option, allowed)
+    entry.make(factory)
+
+
+def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
+    reason = _refusal(lambda: potential_named(stage.name))
+    if reason:
+        yield ("potential", "name"), reason
+    yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
+
+
+def _check_family(family: Families, place: Location) -> Iterator[tuple[Location, str]]:
+    for name in (family,) if isinstance(family, str) else family:
+        reason = _refusal(lambda name=name: lookup("model", MODELS, name))  # type: ignore[misc]
+        if reason:
+            yield place, reason
+
+
+def _check_target(target: Target, place: Location) -> Iterator[tuple[Location, str]]:
+    reason = _refusal(lambda: property_named(target.property))
+    if reason:
+        yield (*place, "property"), reason
+        return
+    known = property_named(target.property)
+    reason = _refusal(lambda: target.range((known.lower, known.upper)))
+    if reason:
+        yield (*place, "unit"), reason
+        return
+    low, high = target.range((known.lower, known.upper))
+    for end in (low, high):
+        if np.isfinite(end) and not known.lower <= end <= known.upper:
+            allowed = f"{known.lower:g} to {known.upper:g} {known.unit}"
+            yield (*place, "value"), f"{end:g} {known.unit} is not possible for {known.label_en}; allowed: {allowed}"
+    if known.column("dft") not in load_materials().table.column_names:
+        yield (*place, "property"), f"no packaged data to train a surrogate of '{target.property}' on"
+    elif target.probability == "classifier" and not target.is_relative():
+        reason = _refusal(lambda: _check_labels(known.column("dft"), (low, high)))
+        if reason:
+            yield (*place, "probability"), reason
+    if target.family is not None:
+        yield from _check_family(target.family, (*place, "family"))
+
+
+def _check_labels(column: str, wanted: tuple[float, float]) -> None:
+    """Refuse a range that too few packaged formulas lie inside or outside to train a classifier."""
+    materials = load_materials()
+    labelled = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
+    values = labelled.column(column)
+    groups = np.unique(composition_keys(labelled.compositions), return_inverse=True)[1]
+    check_both_sides(((values >= wanted[0]) & (values <= wanted[1])).astype(float), groups, wanted)
+
+
+def _refusal(attempt: Callable[[], Any]) -> str:
+    """What an attempt was refused with; empty where it went through."""
+    try:
+        attempt()
+    except MatloopError as error:
+        return str(error)
+    except (TypeError, ValueError) as error:
+        return f"E-CAMPAIGN: options not accepted: {error}"
+    return ""

@@ -1,0 +1,179 @@
+"""What workers do in the potential stage: relax survivors, place them on the hull and score what they relaxed into."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.formula import parse_formulas
+from matloop.data.runs.directory import RunDirectory
+from matloop.featurizers.crystal import space_group_numbers
+from matloop.models.potentials.contract import Potential, energy_source, potential_named
+from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
+from matloop.models.potentials.hull import HullDistances, PhaseEnergies, packaged_references
+from matloop.models.potentials.relaxation import Outcome, RelaxationLimits
+from matloop.models.potentials.stability import Stability
+from matloop.screening.campaign.campaign import PotentialStage
+from matloop.workflows.stages.outcomes import QUARANTINED, REJECTED, Outcomes
+from matloop.workflows.stages.scoring import (
+    ScoringTask,
+    StageTables,
+    best_rows,
+    features_of,
+    joint_probability_of,
+    judge,
+    predict,
+)
+
+STAGE = "potential"
+EXPLODED = "exploded in relaxation"
+_RELAXATION = ("outcome", "energy_start", "energy", "volume_change", "largest_force", "steps", "seconds", "detail")
+
+
+def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """Relax one partition; all rows that can be ranked go on.
+
+    Stability comes from the potential; the other targets from the surrogates of the last scoring stage, for the
+    relaxed crystal.
+
+    Args:
+        task: The campaign, with the name of the last scoring stage.
+        intake: Survivors of that stage.
+    """
+    settings = task.campaign.potential
+    assert settings is not None
+    batch = intake.batch
+    outcome = Outcomes(len(batch), STAGE)
+    rows = np.arange(len(batch))
+    if batch.crystals is None:
+        outcome.set(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
+        return StageTables(outcome.table(batch, rows, {}), batch.take([]).to_arrow())
+    limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
+    relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
+    outcome.set(rows, QUARANTINED, STAGE, relaxed.column("relaxation_code"))
+    ends = relaxed.column("relaxation_outcome")
+    outcome.set(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
+    # What time cut short would end elsewhere on another machine: its energy must not decide a rank.
+    cut_short = (ends == Outcome.NOT_CONVERGED) & (relaxed.column("relaxation_steps") < settings.steps)
+    outcome.set(rows[cut_short], QUARANTINED, STAGE, "E-POTENTIAL-TIMEOUT")
+    outcome.explain(rows, dict(enumerate(relaxed.column("relaxation_detail"))))
+    rows = rows[outcome.scored(rows)]
+    relaxed = _with_space_groups(relaxed)
+    survivors = relaxed.take(rows)
+    stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
+    predictions = {**predict(task, features_of(task, survivors)), **stability}
+    joint = joint_probability_of(task, without=stability)
+    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome, joint)
+    columns["probability_before_relaxing"] = survivors.column("probability")
+    columns |= _hull_columns(distances)
+    told = {
+        name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
+    }
+    table = outcome.table(batch, rows, {**columns, **told})
+    # How long it took differs from run to run, and what goes on must not.
+    relaxed = relaxed.without_columns("relaxation_seconds")
+    return StageTables(table, best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
+
+
+def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -> StageTables:
+    """Energies of reference phases by a potential, each crystal under guard.
+
+    Further references are relaxed as candidates are; packaged ones are evaluated as they are, in cells that density
+    functional theory relaxed.
+
+    Args:
+        stage: Names the potential.
+        packaged: Whether they are the packaged ones.
+        intake: Crystals.
+
+    Returns:
+        In place of outcomes the columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none),
+        ``code`` (why there is none) and ``packaged``.
+    """
+    batch = intake.batch
+    if batch.crystals is None:
+        return _reference_table(batch, np.full(len(batch), np.nan), "E-POTENTIAL-CRYSTAL", packaged)
+    limits = RelaxationLimits(
+        largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
+    )
+    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
+    return _reference_table(batch, relaxed.column("relaxation_energy"), relaxed.column("relaxation_code"), packaged)
+
+
+def lost_references(packaged: bool, intake: Intake) -> StageTables:
+    """What becomes of reference phases that end every worker process that handles them: they have no energy."""
+    return _reference_table(intake.batch, np.full(len(intake.batch), np.nan), "E-POTENTIAL-CRASH", packaged)
+
+
+def _reference_table(
+    batch: CandidateBatch, energies: NDArray[np.float64], codes: NDArray[Any] | str, packaged: bool
+) -> StageTables:
+    table = pa.table(
+        {
+            "id": batch.ids, "formula": batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
+            "code": np.broadcast_to(np.asarray(codes, object), len(batch)), "packaged": np.full(len(batch), packaged),
+        }
+    )  # fmt: skip
+    return StageTables(table, batch.take([]).to_arrow())
+
+
+def references_are_packaged(name: str) -> bool:
+    """Whether the packaged reference energies come from the potential of that name."""
+    return packaged_references().source == energy_source(_potential(name))
+
+
+@functools.lru_cache(maxsize=1)
+def _potential(name: str) -> Potential:
+    return potential_named(name)
+
+
+@functools.lru_cache(maxsize=1)
+def stability_of(folder: Path, name: str) -> Stability:
+    """Learnt once per worker, from the packaged energies or those the run evaluated."""
+    path, source = RunDirectory(folder).references, energy_source(_potential(name))
+    if not path.is_file():
+        return Stability.fit(packaged_references())
+    table = pq.read_table(path)
+    own = table.filter(table["packaged"])
+    further = table.filter(pc.invert(table["packaged"]))
+    packaged = _phases(own, source) if own.num_rows else packaged_references()
+    return Stability.fit(packaged, _phases(further, source) if further.num_rows else None)
+
+
+def _phases(table: pa.Table, source: str) -> PhaseEnergies:
+    compositions, _ = parse_formulas(table["formula"].to_pylist())
+    return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
+
+
+def _energies(relaxed: CandidateBatch, name: str) -> PhaseEnergies:
+    """Energies of relaxed candidates under the name of their source."""
+    energies = relaxed.column("relaxation_energy")
+    return PhaseEnergies(energy_source(_potential(name)), relaxed.compositions, energies, relaxed.ids)
+
+
+def _with_space_groups(relaxed: CandidateBatch) -> CandidateBatch:
+    """Relaxing may have changed a candidate's space group; where none is found the earlier one stays."""
+    assert relaxed.crystals is not None
+    found = space_group_numbers(relaxed.crystals)
+    if "space_group_number" in relaxed.table.column_names:
+        found = np.where(np.isfinite(found), found, relaxed.column("space_group_number").astype(float))
+    return relaxed.with_columns(space_group_number=pa.array(found, from_pandas=True).cast(pa.int16()))
+
+
+def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
+    """Where a candidate lies on the potential's hull."""
+    products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
+    return {
+        "hull_distance": distances.energy_above_hull,
+        "hull_products": np.array(products, dtype=object),
+        "hull_reference_phases": distances.reference_counts,
+        "hull_sparse": distances.sparse,
+    }

@@ -1,0 +1,299 @@
+"""What workers do in the scoring stages: train a surrogate, and take a partition from candidates to probabilities."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
+from matloop.data.registry import lookup
+from matloop.data.runs.directory import RunDirectory
+from matloop.featurizers.base import FeatureSet
+from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.prediction import Prediction, forward
+from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
+from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
+from matloop.screening.filters.filters import Filter
+from matloop.screening.ranking.ranking import ranking_order
+from matloop.screening.registry import FILTERS
+from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
+from matloop.workflows.stages.outcomes import (
+    FIRST_STAGE,
+    QUARANTINED,
+    REJECTED,
+    OutcomeCounts,
+    Outcomes,
+    counted,
+    filter_stages,
+)  # fmt: skip
+
+Ranges = dict[str, tuple[float, float]]
+OUTSIDE = "outside the domain of a surrogate"
+
+
+class StageTables(NamedTuple):
+    """What a stage makes of a partition.
+
+    Attributes:
+        outcomes: One row per input row, with its outcome.
+        best: The rows that may go on to the next stage, whole.
+    """
+
+    outcomes: pa.Table
+    best: pa.Table
+
+    @property
+    def counts(self) -> OutcomeCounts:
+        """Rows by stage, outcome and reason; none where the table does not tell outcomes."""
+        return counted(self.outcomes) if "outcome" in self.outcomes.column_names else Counter()
+
+
+@dataclass(frozen=True)
+class ScoringTask:
+    """What a worker needs to know to score a partition.
+
+    Attributes:
+        campaign: The resolved campaign.
+        folder: The run directory.
+        ranges: Wanted range of each target, in the property's unit.
+        stage: Name of the scoring stage.
+    """
+
+    campaign: Campaign
+    folder: Path
+    ranges: Ranges
+    stage: str = FIRST_STAGE
+
+    @property
+    def settings(self) -> SurrogateStage:
+        """The stage's settings."""
+        return self.campaign.scoring_stages[self.stage]
+
+
+def build_feature_set(entries: Entries) -> FeatureSet:
+    """The feature set a campaign names.
+
+    Raises:
+        UnknownNameError: For a featurizer nobody registered.
+    """
+    return FeatureSet(tuple(entry.make(lookup("featurizer", CAMPAIGN_FEATURIZERS, entry.name)) for entry in entries))
+
+
+def build_filters(campaign: Campaign) -> list[Filter]:
+    """The filters a campaign names, in its order.
+
+    Raises:
+        UnknownNameError: For a filter nobody registered.
+    """
+    return [entry.make(lookup("filter", FILTERS, entry.name)) for entry in campaign.filters]
+
+
+def train_surrogate(campaign: Campaign, stage: str, target: Target, folder: Path) -> dict[str, Any]:
+    """Train one stage's surrogate of one target on the packaged crystals and save it.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        target: What is predicted.
+        folder: The run directory.
+
+    Returns:
+        Its card.
+    """
+    materials = load_materials()
+    column = property_named(target.property).column("dft")
+    batch = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
+    features = build_feature_set(campaign.scoring_stages[stage].features).featurize(batch)
+    groups = np.unique(composition_keys(batch.compositions), return_inverse=True)[1]
+    surrogate = _fitted(campaign, stage, target, features, values=batch.column(column), groups=groups, ids=batch.ids)
+    if target.probability == "classifier":
+        wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, batch))
+        surrogate = surrogate.with_classifier(features, batch.column(column), groups, wanted=wanted)
+    surrogate.save(RunDirectory(folder).model(stage, target.property))
+    return dict(surrogate.card)
+
+
+def _fitted(
+    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix,
+    *, values: NDArray[np.float64], groups: NDArray[np.integer], ids: Sequence[str],
+) -> Surrogate:  # fmt: skip
+    """The surrogate of the one family the campaign names, or of the best of those it names."""
+    families = campaign.families(stage, target)
+    if len(families) == 1:
+        return Surrogate.fit(
+            target.property, features, values, groups, family=families[0], transform=target.scale(),
+            parameters={"seed": campaign.seed}, ids=ids,
+        )  # fmt: skip
+    seconds = campaign.seconds_for(stage)
+    fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
+    budget = Budget(seconds=seconds, fits=fits, rows=rows)
+    return fit_chosen(
+        target.property, [Candidate(family) for family in families], {"": features}, target=values, groups=groups,
+        budget=budget, transform=target.scale(), ids=ids, seed=campaign.seed,
+    )  # fmt: skip
+
+
+def _best_of_first_stage(
+    campaign: Campaign, stage: str, target: Target, surrogate: Surrogate, batch: CandidateBatch
+) -> tuple[float, float]:
+    """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
+
+    Args:
+        campaign: The campaign.
+        stage: The stage at hand.
+        target: The target at hand.
+        surrogate: Its surrogate in that stage.
+        batch: All crystals with a value.
+    """
+    if stage == FIRST_STAGE or not target.is_relative():
+        low, high = surrogate.card["best_of_training"]
+        return low, high
+    values = batch.column(property_named(target.property).column("dft"))
+    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(batch)
+    return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
+
+
+def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """Score one partition. The first stage also filters.
+
+    Args:
+        task: What to do.
+        intake: Candidates, and rows that are none.
+    """
+    batch, outcome = intake.batch, Outcomes(len(intake.batch), task.stage)
+    rows = np.arange(len(batch))
+    if task.stage == FIRST_STAGE:
+        rows = _filtered(task.campaign, batch, outcome)
+    features = features_of(task, batch.take(rows))
+    outcome.set(rows, QUARANTINED, outcome.part("features"), features.codes)
+    outcome.explain(rows, features.details)
+    sound = np.flatnonzero(features.codes == "")
+    rows = rows[sound]
+    predictions = predict(task, features.take(sound))
+    columns = judge(task, rows, predictions, outcome, joint_probability_of(task))
+    table = outcome.table(batch, rows, columns, intake.refused)
+    return StageTables(table, best_rows(batch, rows, columns, outcome, keep=task.settings.keep))
+
+
+def lost_partition(task: ScoringTask, intake: Intake) -> StageTables:
+    """What becomes of candidates that end every worker process that handles them."""
+    outcome, rows = Outcomes(len(intake.batch), task.stage), np.arange(len(intake.batch))
+    outcome.set(rows, QUARANTINED, outcome.part("features"), "E-GUARD-CRASH")
+    # Where all rows of a run are lost, what follows still asks for the columns of those that were scored: none.
+    none = intake.batch.take([]).with_columns(probability=np.empty(0), in_domain=np.empty(0, bool))
+    return StageTables(outcome.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
+
+
+def _filtered(campaign: Campaign, batch: CandidateBatch, outcome: Outcomes) -> NDArray[np.int64]:
+    """Rows that pass every filter."""
+    rows = np.arange(len(batch))
+    for stage, filter_ in zip(filter_stages(campaign), build_filters(campaign), strict=True):
+        verdict = filter_.judge(batch.take(rows))
+        outcome.set(rows[~verdict.keep], REJECTED, stage, verdict.reasons[~verdict.keep])
+        rows = rows[verdict.keep]
+    return rows
+
+
+def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:
+    """The features of the task's stage."""
+    return _feature_set(task.settings.model_dump_json()).featurize(batch)
+
+
+def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]:
+    """What the surrogates of the task's stage say of each target."""
+    return {name: surrogate_of(task, name).predict(features) for name in task.ranges}
+
+
+def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
+    """The surrogate of one property in the task's stage, read once per worker."""
+    return _surrogate(RunDirectory(task.folder).model(task.stage, name))
+
+
+def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) -> JointProbability:
+    """How the targets that surrogates of the task's stage judge are met together, worked out once per worker.
+
+    Args:
+        task: Names the stage and the ranges.
+        without: Targets that something else judges; they are independent of the others.
+    """
+    ranges = tuple((name, ends) for name, ends in task.ranges.items() if name not in without)
+    return _joint_probability(task.folder, task.stage, ranges)
+
+
+def judge(
+    task: ScoringTask,
+    rows: NDArray[np.int64],
+    predictions: Mapping[str, Any],
+    outcome: Outcomes,
+    joint: JointProbability,
+) -> dict[str, NDArray[Any]]:
+    """Settle the rows without prediction and those outside a domain, and rate the others.
+
+    Args:
+        task: What to do.
+        rows: The rows that ``predictions`` are of.
+        predictions: By property.
+        outcome: Told of the rows that end here.
+        joint: Of meeting all targets.
+
+    Returns:
+        Columns for ``rows``: ``probability`` of meeting all targets, ``in_domain``, and for each property its
+        prediction, width, 90 % interval and probability.
+    """
+    codes = functools.reduce(lambda a, b: np.where(a == "", b, a), [p.codes for p in predictions.values()])
+    outcome.set(rows, QUARANTINED, outcome.part("surrogates"), codes)
+    in_domain = np.logical_and.reduce([p.in_domain for p in predictions.values()])
+    outside = (codes == "") & ~in_domain & (not task.campaign.shortlist.explore)
+    outcome.set(rows[outside], REJECTED, outcome.part("domain"), OUTSIDE)
+    probability, each = joint.probabilities(predictions, task.ranges)
+    columns = {"probability": probability, "in_domain": in_domain}
+    for name, prediction in predictions.items():
+        known = property_named(name)
+        columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma
+        columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
+        columns[f"probability_{name}"] = each[name]
+    return columns
+
+
+def best_rows(
+    batch: CandidateBatch, rows: NDArray[np.int64], columns: Mapping[str, Any], outcome: Outcomes, *, keep: int
+) -> pa.Table:
+    """The most probable of the scored rows, with their columns, as Arrow."""
+    rankable = outcome.scored(rows)
+    ids = batch.table.column("candidate_id").take(pa.array(rows[rankable])).to_pylist()
+    chosen = rankable[ranking_order(columns["probability"][rankable], ids)[:keep]]
+    return (
+        batch.take(rows[chosen]).with_columns(**{name: values[chosen] for name, values in columns.items()}).to_arrow()
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _feature_set(stage: str) -> FeatureSet:
+    """The stage's feature set, made once per worker: setting up a matminer featurizer takes seconds."""
+    return build_feature_set(SurrogateStage.model_validate_json(stage).features)
+
+
+@functools.lru_cache(maxsize=20)
+def _surrogate(folder: Path) -> Surrogate:
+    return Surrogate.load(folder)
+
+
+@functools.lru_cache(maxsize=4)
+def _joint_probability(
+    folder: Path, stage: str, ranges: tuple[tuple[str, tuple[float, float]], ...]
+) -> JointProbability:
+    surrogates = {name: _surrogate(RunDirectory(folder).model(stage, name)) for name, _ in ranges}
+    return JointProbability.fit(surrogates, dict(ranges))

@@ -16,7 +16,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
-from matloop.screening.campaign.campaign import Campaign, PotentialStage
+from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.dossier.shortlist_files import write_shortlist
@@ -225,8 +225,7 @@ def _relax(engine: Engine, task: ScoringTask, survivors: CandidateBatch) -> Cand
     """Third stage: relax the survivors and judge their stability by the potential."""
     if not len(survivors):
         return survivors
-    assert task.campaign.potential is not None
-    _evaluate_references(engine, task.campaign.potential)
+    _evaluate_references(engine, task.campaign)
     jobs = relaxation_jobs(task, engine.manifest, survivors)
     ranked = engine.stage("relaxing candidates", len(survivors), jobs, len(survivors))
     settle(engine.counts, POTENTIAL_STAGE, len(ranked), "")
@@ -263,15 +262,17 @@ def _shortlist(
     return ranked.with_columns(**spread)
 
 
-def _evaluate_references(engine: Engine, stage: PotentialStage) -> None:
+def _evaluate_references(engine: Engine, campaign: Campaign) -> None:
     """Evaluate the reference phases that the package holds no energies of, and write them into the run."""
+    stage = campaign.potential
+    assert stage is not None
     sources = [(source, False) for source in sources_of(stage.references)]
     if not references_are_packaged(stage.name):
         sources.insert(0, (EmbeddedCrystals(), True))
     if not sources:
         return
     total = sum(source.count() for source, _ in sources)
-    done = sorted(engine.finish("evaluating reference phases", total, reference_jobs(stage, sources)))
+    done = sorted(engine.finish("evaluating reference phases", total, reference_jobs(campaign, sources)))
     tables = [pq.read_table(engine.run.partition(name, index)) for name, index in done]
     if tables:
         write_table(engine.run.references, pa.concat_tables(tables))

@@ -49,6 +49,10 @@ class AseDatabase:
         self.select, self._conditions = select, conditions(select)
         self._file = self._opened()
 
+    def files(self) -> list[Path]:
+        """The file it reads."""
+        return [self.path]
+
     def count(self) -> int:
         """Number of selected rows."""
         return len(self._file.ids)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from matloop.data.candidates.batch import Intake
@@ -31,6 +32,15 @@ class Source(Protocol):
         Every candidate has the columns ``origin`` (where it comes from, for people) and ``known`` (whether it is a
         compound already known).
         """
+        ...
+
+
+@runtime_checkable
+class FileSource(Source, Protocol):
+    """A source that reads files, so that a run can tell whether they are still what they were."""
+
+    def files(self) -> Sequence[Path]:
+        """Every file whose content decides what :meth:`intakes` streams, and no other."""
         ...
 
 

@@ -81,6 +81,10 @@ class Snapshot:
                 f"{self.path.name} has sha256 {self.provenance['sha256']}", sha256, "name the other file or its sha256"
             )
 
+    def files(self) -> list[Path]:
+        """The file it reads."""
+        return [self.path]
+
     def count(self) -> int:
         """Number of entries; the first call takes a pass over the file to check its sha256."""
         return self._checked_rows

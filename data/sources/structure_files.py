@@ -90,6 +90,10 @@ class StructureFiles:
                 "a folder, a pattern, a structure file or an archive, relative to the working folder",
             )
 
+    def files(self) -> list[Path]:
+        """The files it reads, in the order of their names."""
+        return list(self._paths)
+
     def count(self) -> int:
         """Number of structures and of files without one; takes a pass over the files."""
         return sum(rows for _, rows in self._plan)

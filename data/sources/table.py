@@ -71,6 +71,10 @@ class FormulaTable:
         self.formula_column, self.id_column = formula_column, id_column
         self._file = self._opened()
 
+    def files(self) -> list[Path]:
+        """The file it reads."""
+        return [self.path]
+
     def count(self) -> int:
         """Number of rows of the file; reads a CSV or XLSX file once, and of a Parquet file only the end."""
         return self._plan.row_count

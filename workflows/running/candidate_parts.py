@@ -95,7 +95,7 @@ class CandidateParts:
         """
         engine, manifest = self.engine, self.engine.manifest
         key = key_of(
-            code=code_key(), rows=self.partition_rows, files=input_files(self.campaign),
+            code=code_key(self.campaign), rows=self.partition_rows, files=input_files(self.campaign.sources),
             sources=self.campaign.model_dump(mode="json")["sources"],
         )  # fmt: skip
         parts = parts_taken_in(manifest)

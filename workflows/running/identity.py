@@ -1,4 +1,4 @@
-"""What decides the result of a run: its campaign, the code, the versions of libraries and the input files.
+"""What decides the result of a run: its campaign, the code, libraries, plug-ins and the content of input files.
 
 A run goes on only where it began: with another code or campaign its partitions would not fit together. What differs is
 shown, and a fork reuses whatever was made from the same inputs.
@@ -6,24 +6,33 @@ shown, and a fork reuses whatever was made from the same inputs.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import glob
 import importlib
 import importlib.metadata
-import os
 import platform
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from matloop.data.errors import MatloopError
+from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
-from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.campaign.campaign import Campaign, Entries
+from matloop.workflows.running.plug_ins import plug_ins_used
 
 _PACKAGES = ("data", "featurizers", "models", "screening", "workflows")
 _DECISIVE = (
     "matloop", "numpy", "scipy", "scikit-learn", "lightgbm", "numba", "pymatgen", "moyopy", "pyarrow", "matminer",
     "ase", "torch", "chgnet",
 )  # fmt: skip
+TELLS_ONLY = (
+    "screening/dossier/", "screening/explaining/", "screening/language/", "screening/report/", "screening/runs/",
+    "workflows/bench/", "workflows/cli.py", "workflows/clusters/", "workflows/commands/", "workflows/inspecting/",
+    "workflows/running/pace.py", "workflows/running/progress.py", "workflows/running/session.py",
+    "workflows/wording.py",
+)  # fmt: skip
+"""Code that tells of runs, or looks after them, and decides no number of a candidate."""
 _MOST_SHOWN = 12
 
 
@@ -34,13 +43,16 @@ def identity_of(campaign: Campaign, partition_rows: int) -> dict[str, Any]:
         campaign: The resolved campaign.
         partition_rows: Candidates in a partition of the first stage.
     """
+    wanted = campaign.model_dump(mode="json", exclude={"cluster"})
     return {
-        "campaign": campaign.model_dump(mode="json", exclude={"cluster"}),
+        "campaign": wanted,
         "partition_rows": partition_rows,
         "python": platform.python_version(),
         "versions": versions(),
+        "plug_ins": plug_ins_used(wanted),
         "code": dict(code_files()),
-        "input_files": input_files(campaign),
+        "input_files": input_files(campaign.sources),
+        "reference_files": {} if campaign.potential is None else input_files(campaign.potential.references),
     }
 
 
@@ -61,7 +73,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], *, place: str
         elif name not in before:
             found.append(f"{path}: added")
         elif old != new:
-            hidden = place in ("code", "input_files")
+            hidden = place in ("code", "input_files", "reference_files")
             found.append(f"{path}: changed" if hidden else f"{path}: {_brief(old)} -> {_brief(new)}")
     return found
 
@@ -89,14 +101,23 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def code_key() -> str:
-    """One hash of the code, the packaged data and the versions of libraries."""
+def _key_of_everything_installed() -> str:
+    """One hash of the deciding code, the packaged data and the versions of libraries."""
     return key_of(code=dict(code_files()), versions=versions(), python=platform.python_version())
+
+
+def code_key(campaign: Campaign) -> str:
+    """One hash of the code that decides results: matloop's own, the libraries', and the plug-ins' of a campaign."""
+    return key_of(installed=_key_of_everything_installed(), plug_ins=plug_ins_used(campaign.model_dump(mode="json")))
 
 
 @functools.cache
 def code_files() -> Mapping[str, str]:
-    """sha256 of every file of the package, packaged data included, by its path."""
+    """sha256 of every file of the package that decides a result, packaged data included, by its path.
+
+    How a run is reported, worded or watched decides nothing: after a change of a sentence in a template no candidate is
+    scored again.
+    """
     return dict(sorted(_hashed()))
 
 
@@ -105,32 +126,39 @@ def _hashed() -> Iterator[tuple[str, str]]:
         module = importlib.import_module(f"matloop.{package}")
         (folder,) = module.__path__
         for path in Path(folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield f"{package}/{path.relative_to(folder).as_posix()}", sha256_of(path)
+            name = f"{package}/{path.relative_to(folder).as_posix()}"
+            if decides(name) and path.is_file():
+                yield name, sha256_of(path)
 
 
-def input_files(campaign: Campaign) -> dict[str, str]:
-    """Size and time of change of every file the campaign's sources name, by the name in the campaign."""
-    found = {}
-    references = () if campaign.potential is None else campaign.potential.references
-    for entry in (*campaign.sources, *references):
-        for text in _texts(entry):
-            for path in _files(text):
-                stat = path.stat()
-                found[str(path)] = f"{stat.st_size} bytes, {stat.st_mtime_ns}"
+def decides(name: str) -> bool:
+    """Whether a file of the package decides results: modules, except those that only tell of a run, and data sets.
+
+    Args:
+        name: Path below the folder of the package, such as ``data/errors.py``.
+
+    >>> decides("models/registry.py"), decides("screening/report/page.py"), decides("data/.errors.py.swp")
+    (True, False, False)
+    """
+    path = PurePosixPath(name)
+    if any(part.startswith(".") or part == "__pycache__" for part in path.parts) or name.startswith(TELLS_ONLY):
+        return False
+    if path.parts[:2] == ("data", "datasets"):
+        return path.suffix in (".parquet", ".csv")
+    return path.suffix == ".py"
+
+
+def input_files(entries: Entries) -> dict[str, str]:
+    """sha256 of every file that sources read, by its path as the campaign leads to it.
+
+    Args:
+        entries: Sources of a campaign. One that cannot be set up, because its file is gone, reads none.
+    """
+    found: dict[str, str] = {}
+    for entry in entries:
+        factory = lookup("source", SOURCES, entry.name)
+        if not hasattr(factory, "files"):
+            continue
+        with contextlib.suppress(MatloopError, OSError):
+            found |= {str(path): sha256_of(path) for path in entry.make(factory).files() if path.is_file()}
     return found
-
-
-def _texts(entry: Entry) -> Iterator[str]:
-    given = [entry.argument, *entry.options.values()]
-    for value in given:
-        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
-
-
-def _files(text: str) -> Iterator[Path]:
-    if os.path.isdir(text):  # False, not an error, where the text is no path at all
-        yield from sorted(one for one in Path(text).rglob("*") if one.is_file())
-    elif os.path.isfile(text):
-        yield Path(text)
-    elif glob.has_magic(text):
-        yield from sorted(one for one in map(Path, glob.glob(text, recursive=True)) if one.is_file())

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.runs.manifest import Manifest, key_of
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.engine import Job
 from matloop.workflows.running.identity import code_key
@@ -57,9 +57,11 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
         yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
 
 
-def reference_jobs(stage: PotentialStage, sources: Iterable[tuple[Any, bool]]) -> Iterator[Job]:
+def reference_jobs(campaign: Campaign, sources: Iterable[tuple[Any, bool]]) -> Iterator[Job]:
     """Reference phases of sources, each with whether they are the packaged ones."""
-    settings = key_of(code=code_key(), potential=stage.model_dump(mode="json", exclude={"references"}))
+    stage = campaign.potential
+    assert stage is not None
+    settings = key_of(code=code_key(campaign), potential=stage.model_dump(mode="json", exclude={"references"}))
     index = 0
     for source, packaged in sources:
         for intake in source.intakes(REFERENCE_PARTITION_ROWS):
@@ -76,7 +78,7 @@ def _stage_key(task: ScoringTask, manifest: Manifest) -> str:
     models = {line["property"]: line["files"] for line in manifest.of_kind("model") if line["stage"] == task.stage}
     ranges = {name: list(map(repr, ends)) for name, ends in task.ranges.items()}  # infinities are no JSON
     return key_of(
-        code=code_key(), stage=task.stage, settings=campaign[task.stage], filters=campaign["filters"],
+        code=code_key(task.campaign), stage=task.stage, settings=campaign[task.stage], filters=campaign["filters"],
         explore=task.campaign.shortlist.explore, ranges=ranges, models=models,
     )  # fmt: skip
 

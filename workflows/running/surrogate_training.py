@@ -63,7 +63,7 @@ def _key(wanted: Wanted) -> str:
     # The range of a relative goal hangs on the rows of the first stage, and a classifier on the range.
     first = campaign.surrogates.model_dump(mode="json", include={"features"})
     return key_of(
-        what="surrogate", code=code_key(), seed=campaign.seed, stage=stage, settings=settings, first=first,
+        what="surrogate", code=code_key(campaign), seed=campaign.seed, stage=stage, settings=settings, first=first,
         target=target.model_dump(mode="json"),
     )  # fmt: skip
 

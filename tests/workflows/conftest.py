@@ -14,6 +14,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows import screen as screen_module
 from matloop.workflows.clusters.workers import local_workers
+from matloop.workflows.running import session
 from matloop.workflows.screen import ScreeningRun, screen
 
 SMALL: dict[str, Any] = {
@@ -79,7 +80,7 @@ def workers() -> Iterator[Client]:
 @pytest.fixture
 def workers_there(workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs find their workers there already."""
-    monkeypatch.setattr(screen_module, "workers_of", lambda *_, **__: contextlib.nullcontext(workers))
+    monkeypatch.setattr(session, "workers_of", lambda *_, **__: contextlib.nullcontext(workers))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.workflows import screen as screen_module
 from matloop.workflows.resume import fork, read_share, resume, score_share
 from matloop.workflows.running import identity as run_identity
+from matloop.workflows.running import session
 from matloop.workflows.running.progress import SilentProgress
 from matloop.workflows.running.session import RunInterrupted
 from matloop.workflows.screen import ScreeningRun, screen
@@ -351,7 +352,7 @@ def test_a_complete_run_is_given_back_at_once(finished: ScreeningRun, monkeypatc
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing needs a worker")
 
-    monkeypatch.setattr(screen_module, "workers_of", refuse)
+    monkeypatch.setattr(session, "workers_of", refuse)
     before = state_of(files_of(finished.folder))
     assert resume(finished.folder) == finished
     assert state_of(files_of(finished.folder)) == before

@@ -10,7 +10,8 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, PotentialError, UnknownNameError
 from matloop.data.guard.messages import pack
 from matloop.data.guard.shared_workers import close_shared_workers
-from matloop.models.potentials.contract import guarded_relaxation, potential_named
+from matloop.models.potentials import guarded_relaxation
+from matloop.models.potentials.contract import potential_named
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.relaxation import RelaxationLimits, relax
 from matloop.models.potentials.validation import example_crystals

@@ -10,7 +10,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import ROW_CODES, PotentialError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
-from matloop.models import chgnet_network, chgnet_potential
+from matloop.models.potentials import chgnet as chgnet_potential
+from matloop.models.potentials import chgnet_network
 from matloop.models.potentials.chgnet_graph import graph_sizes, neighbour_graph
 from matloop.models.potentials.contract import Evaluation, Potential, energy_source, potential_named
 from matloop.models.potentials.validation import example_crystals, validate_potential

@@ -16,7 +16,8 @@ from matloop.data.packaged import materials
 from matloop.workflows.cli import main
 from matloop.workflows.clusters import workers as clusters
 from matloop.workflows.inspecting import doctor as module
-from matloop.workflows.inspecting import installation_checks, machine, machine_checks
+from matloop.workflows.inspecting import installation_checks, machine_checks
+from matloop.workflows.inspecting import machine_limits as machine
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
 from matloop.workflows.inspecting.doctor import print_doctor
 from matloop.workflows.inspecting.installation_checks import (

@@ -71,7 +71,7 @@ def test_keys_change_with_whatever_may_change_a_result(
 
 def test_keys_change_with_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys(tmp_path / "run")
-    monkeypatch.setattr(module, "code_key", lambda: "other")
+    monkeypatch.setattr(module, "code_key", lambda _: "other")
     assert not set(before) & set(keys(tmp_path / "run"))
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from matloop.workflows import pace, progress
+from matloop.workflows.running import pace, progress
 from matloop.workflows.running.pace import Pace, resident_memory
 from matloop.workflows.running.progress import (
     BarProgress,

@@ -20,6 +20,7 @@ from matloop.workflows.cli import main
 from matloop.workflows.commands.printed import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows
 from matloop.workflows.deciding.swap_effects import one_row
+from matloop.workflows.stages import scoring as stages
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_feature_set,
@@ -29,7 +30,6 @@ from matloop.workflows.stages.scoring import (
     surrogate_of,
     train_surrogate,
 )  # fmt: skip
-from matloop.workflows.stages.scoring import scoring as stages
 
 PIEZO: dict[str, Any] = {"property": "piezoelectric_modulus", "goal": "maximize", "unit": "C/m2"}
 INDEX: dict[str, Any] = {"property": "refractive_index", "goal": "at_least", "value": 2.2, "unit": "1"}

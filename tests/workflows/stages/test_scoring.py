@@ -20,6 +20,7 @@ from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign, Entry
 from matloop.screening.ranking.ranking import ranking_order
 from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages import scoring as module
 from matloop.workflows.stages.outcomes import DUPLICATE, SCORED, SHORTLISTED, funnel, settle
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -29,7 +30,6 @@ from matloop.workflows.stages.scoring import (
     lost_partition,
     score_partition,
 )
-from matloop.workflows.stages.scoring import scoring as module
 from tests.strategies import batch_of
 from tests.workflows.conftest import SMALL, campaign
 

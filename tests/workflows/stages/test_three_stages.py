@@ -22,10 +22,10 @@ from matloop.workflows.deciding.shortlisting import EQUAL
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import SilentProgress
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages import potential as potential_stage
 from matloop.workflows.stages.outcomes import SCORED, check_conservation
 from matloop.workflows.stages.potential import relax_partition
 from matloop.workflows.stages.scoring import ScoringTask
-from matloop.workflows.stages.scoring import potential as potential_stage
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
 

@@ -1,0 +1,74 @@
+"""Why a candidate ends where it does: a stable code, what was met, what was allowed, and who says so.
+
+Nothing branches on words; they are made from the code when something is shown
+(:mod:`matloop.screening.language.reasons`). Two kinds of codes exist: ``E-`` for what could not be read, computed or
+judged (:data:`matloop.data.errors.ROW_CODES`), and ``R-`` for what was decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REPEATED = "R-INTAKE-REPEATED"
+"""The candidate came before."""
+EXCLUDED_ELEMENT = "R-FILTER-EXCLUDED-ELEMENT"
+"""Holds an element that must not be there; the value is its symbol."""
+REQUIRED_ELEMENT = "R-FILTER-REQUIRED-ELEMENT"
+"""Holds none of the elements of which one must be there; the limit names them."""
+KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
+"""The composition is known already."""
+ELEMENT_COUNT = "R-FILTER-ELEMENT-COUNT"
+"""Has too few or too many elements; the value is their number, the limit the range."""
+OUTSIDE_DOMAIN = "R-SURROGATE-DOMAIN"
+"""Lies outside what a surrogate has learned; the source names the property."""
+NOT_RANKABLE = "R-RANKING-NO-SCORE"
+"""Has no finite score to be ranked by."""
+BELOW_CUT = "R-RANKING-BELOW-CUT"
+"""Others rank before it; the value is its score, the limit the number that go on."""
+EQUAL_CRYSTAL = "R-RANKING-EQUAL-CRYSTAL"
+"""Is the same crystal as a candidate that ranks before it; the source is the id of that one."""
+EXPLODED = "R-POTENTIAL-EXPLODED"
+"""Flew apart when it was relaxed; the source names the potential."""
+EXPECTED_MISSES = "R-SHORTLIST-EXPECTED-MISSES"
+"""Down to here too many candidates would be misses; the value is the share expected, the limit the one allowed."""
+NOT_CHOSEN = "R-SHORTLIST-NOT-CHOSEN"
+"""Was ranked and others were chosen; the value is its rank, the limit the size of the shortlist."""
+CHOSEN = "R-SHORTLIST-CHOSEN"
+"""Is on the shortlist; the value is its place, the limit the size of the shortlist."""
+
+DECISION_CODES = frozenset(
+    {
+        REPEATED, EXCLUDED_ELEMENT, REQUIRED_ELEMENT, KNOWN_COMPOUND, ELEMENT_COUNT, OUTSIDE_DOMAIN, NOT_RANKABLE,
+        BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, EXPECTED_MISSES, NOT_CHOSEN, CHOSEN,
+    }
+)  # fmt: skip
+"""Every code of a decision that the package itself gives; filters of others bring their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a candidate ended.
+
+    Attributes:
+        code: Stable code, ``E-...`` or ``R-...``.
+        value: What was met: a number as measured (which does not tell counts apart), or a text such as a symbol.
+        limit: What was allowed.
+        source: Who says so: a filter, a surrogate's property, a potential, another candidate.
+
+    >>> Reason("R-FILTER-EXCLUDED-ELEMENT", "Tl", source="exclude_elements").value
+    'Tl'
+    """
+
+    code: str
+    value: str | float = ""
+    limit: str | float = ""
+    source: str = ""
+
+
+def text_of(value: str | float) -> str:
+    """A value or limit as fates store it.
+
+    >>> text_of("Tl"), text_of(0.25), text_of(5000)
+    ('Tl', '0.25', '5000')
+    """
+    return value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -275,9 +275,12 @@ def test_another_campaign_is_refused_and_nothing_is_touched(cut: Cut) -> None:
 
 def test_r19_other_code_or_libraries_are_refused(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = cut(lambda number, _: number < 17)
-    files, versions = {**run_identity.code_files(), "data/batch.py": "0"}, {**run_identity.versions(), "numpy": "9"}
+    files, versions = (
+        {**run_identity.code_files(), "data/candidates/batch.py": "0"},
+        {**run_identity.versions(), "numpy": "9"},
+    )
     for name, changed, shown in (
-        ("code_files", files, r"began otherwise: code\.data/batch\.py: changed\. Allowed"),
+        ("code_files", files, r"began otherwise: code\.data/candidates/batch\.py: changed\. Allowed"),
         ("versions", versions, r"began otherwise: versions\.numpy: [0-9.]+ -> 9\. Allowed"),
     ):
         with monkeypatch.context() as patch:
@@ -457,18 +460,25 @@ def cut_lines(folder: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
     (folder / "report.html").unlink(missing_ok=True)
 
 
-def test_sources_that_changed_while_candidates_were_taken_in_are_noticed(tabled: Path, tmp_path: Path) -> None:
+def test_sources_that_changed_while_candidates_were_taken_in_are_noticed(
+    tabled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, result = tmp_path / "t.csv", results_of(tabled)
-    stat, content = table.stat(), table.read_bytes()
+    stat, content, hashes = (
+        table.stat(),
+        table.read_bytes(),
+        run_identity.input_files(read_campaign(tabled / "campaign.yaml").sources),
+    )
     cut_lines(tabled, lambda line: line["kind"] == "candidates" and line["index"] < 6)
     write_table(table, [*TABLE[:9], *TABLE[9:][::-1]])  # of the same size; the first change is in the fifth partition
+    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times would look
     with pytest.raises(RunChangedError, match=r"E-RUN-CHANGED: .*input_files\.t\.csv: changed"):
         resume(tabled)
-    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times would look
-    with pytest.raises(RunChangedError, match=r"other candidates than when the run began, first in partition 4"):
-        resume(tabled)
+    with monkeypatch.context() as patch:  # a source that does not say what it reads
+        patch.setattr(run_identity, "input_files", lambda _: hashes)
+        with pytest.raises(RunChangedError, match=r"other candidates than when the run began, first in partition 4"):
+            resume(tabled)
     table.write_bytes(content)
-    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert resume(tabled).is_complete
     assert results_of(tabled) == result
 

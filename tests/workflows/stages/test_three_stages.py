@@ -168,7 +168,7 @@ def test_further_references_are_evaluated_once_and_used(
     stage = potential.model_copy(update={"references": campaign(sources=["embedded"]).sources})
     run_directory = RunDirectory.create(tmp_path / "run", "x")
     engine = Engine(workers, run_directory, Manifest(run_directory.folder), SilentProgress(), 2)
-    module._evaluate_references(engine, stage)
+    module._evaluate_references(engine, chosen.model_copy(update={"potential": stage}))
     table = pq.read_table(engine.run.references)
     assert table["id"].to_pylist() == few.ids
     expected = packaged_references().energies[[10, 11, 12]]

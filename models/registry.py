@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MODELS: Mapping[str, str] = {
-    "extra_trees": "matloop.models.families.ensembles:ExtraTrees",
-    "boosted_trees": "matloop.models.families.ensembles:BoostedTrees",
+    "extra_trees": "matloop.models.families.extra_trees:ExtraTrees",
+    "boosted_trees": "matloop.models.families.boosted_trees:BoostedTrees",
     "gaussian_process": "matloop.models.families.gaussian_process:GaussianProcess",
     "deep_ensemble": "matloop.models.families.deep_ensemble:DeepEnsemble",
     "element_attention": "matloop.models.families.element_attention:ElementAttention",

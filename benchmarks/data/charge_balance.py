@@ -19,7 +19,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.featurizers.registry import feature_set
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.grouped_folds import grouped_folds
 from matloop.workflows.bench.hardware import describe
 

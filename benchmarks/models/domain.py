@@ -25,7 +25,8 @@ from numpy.typing import NDArray  # noqa: E402
 from shortlist import SETS, Compounds, Wanted, load  # noqa: E402
 from sklearn.model_selection import KFold  # noqa: E402
 
-from matloop.models.families.ensembles import Ensemble, ExtraTrees  # noqa: E402
+from matloop.models.families.contract import Ensemble  # noqa: E402
+from matloop.models.families.extra_trees import ExtraTrees  # noqa: E402
 from matloop.models.surrogates.domain import Domain  # noqa: E402
 from matloop.models.surrogates.held_out import (  # noqa: E402
     ElementErrors,

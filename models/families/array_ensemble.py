@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.models.families.contract import Ensemble
 
 
-class ArrayEnsemble:
+class ArrayEnsemble(Ensemble):
     """Parameters, fitted arrays, and how both are saved and read back without running code from a file.
 
     A family sets ``file`` and fills ``_arrays`` in its ``fit``, the array ``importances`` among them.

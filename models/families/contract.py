@@ -1,67 +1,103 @@
-"""The contract of an ensemble family, as a check that authors of new families can run."""
+"""What every ensemble family is, and what families that know more may say of themselves."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.errors import ModelError
-from matloop.models.families.ensembles import Ensemble
 
+@dataclass(frozen=True)
+class Contributions:
+    """What each feature adds to the predictions of n candidates: Shapley values, on the scale of the model.
 
-def validate_ensemble(
-    make: Callable[[], Ensemble], *, sample: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-) -> None:
-    """Hold a family to its contract on a small regression.
-
-    Checked: shapes and types, spread not negative, same seed gives the same numbers, each row is predicted on its own
-    (batch size does not matter), it learns (error below that of the mean), and it survives being saved and loaded.
-
-    Args:
-        make: Makes an unfitted ensemble; called several times.
-        sample: Features (200, k) and targets (200,) that it can learn, for a family that does not take any features;
-            synthetic where left out.
-
-    Raises:
-        ModelError: Naming the first clause that is broken.
+    Attributes:
+        base: Prediction before anything is known of a candidate.
+        values: Shape (n, k); base plus a row's sum is that row's prediction.
+        method: How they were computed.
     """
-    values, target = sample or _synthetic()
-    train, test = values[:150], values[150:]
-    ensemble = make().fit(train, target[:150])
-    mean, spread = ensemble.predict(test)
-    _require(mean.shape == spread.shape == (50,), f"predict gives shapes {mean.shape} and {spread.shape}, not (50,)")
-    _require(mean.dtype == spread.dtype == np.float64, "predict gives another type than float64")
-    _require(bool(np.isfinite(mean).all() and np.isfinite(spread).all()), "a finite row gets a non-finite prediction")
-    _require(bool((spread >= 0).all()), "a spread is negative")
-    again, _ = make().fit(train, target[:150]).predict(test)
-    _require(np.array_equal(mean, again), "the same seed gives different numbers")
-    one, _ = ensemble.predict(test[:1])
-    _require(bool(np.isclose(one[0], mean[0], rtol=1e-12)), "a row alone is predicted differently than in a batch")
-    _require(
-        float(np.abs(mean - target[150:]).mean()) < float(np.abs(target[150:] - target[:150].mean()).mean()),
-        "it predicts no better than the mean of the training rows",
-    )
-    importances = ensemble.importances()
-    width = values.shape[1]
-    _require(importances.shape == (width,) and bool(np.isclose(importances.sum(), 1)), "importances do not sum to 1")
-    with tempfile.TemporaryDirectory() as folder:
-        ensemble.save(Path(folder))
-        loaded, _ = type(ensemble).load(Path(folder)).predict(test)
-    _require(bool(np.allclose(loaded, mean, rtol=1e-9)), "it predicts differently after being saved and loaded")
+
+    base: float
+    values: NDArray[np.float64]
+    method: str
 
 
-def _synthetic() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    random = np.random.default_rng(7)
-    values = random.normal(size=(200, 6))
-    return values, values[:, 0] * 2 + np.abs(values[:, 1]) + 0.05 * random.normal(size=200)
+@runtime_checkable
+class Ensemble(Protocol):
+    """A regressor that also says how much its members disagree.
 
+    A family derives from this class and thereby inherits what it need not say of itself: :attr:`cost`, :meth:`small`
+    and :meth:`contributions`.
 
-def _require(held: bool, clause: str) -> None:
-    if not held:
-        raise ModelError(
-            f"the ensemble breaks its contract: {clause}", "see matloop.models.families.ensembles.Ensemble"
-        )
+    Attributes:
+        family: Name in the registry.
+        parameters: What it was set up with; plain JSON values.
+        cost: Time of a fit against that of extra trees, roughly. Where a budget is set, cheap families are tried first.
+            A fixed number is the same on every machine, a measured one is not.
+        members: The setting that says how many members the ensemble has.
+    """
+
+    family: ClassVar[str]
+    parameters: dict[str, Any]
+    cost: ClassVar[float] = 30
+    members: ClassVar[str] = "members"
+
+    def fit(
+        self,
+        values: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        groups: NDArray[np.integer] | None = None,
+    ) -> Self:
+        """Learn from features (n, k) and targets (n,); all finite.
+
+        Args:
+            values: Features.
+            target: What to learn.
+            groups: Formula group of each row, shape (n,), for families that split the rows themselves and may not
+                separate a group; each row is a group of its own where left out.
+        """
+        ...
+
+    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation over the members, each (n,)."""
+        ...
+
+    def importances(self) -> NDArray[np.float64]:
+        """Share of each feature in the fit, shape (k,), sums to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted ensemble into a folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        ...
+
+    @classmethod
+    def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any] | None:  # families use them
+        """Settings of a relative that is cheap enough for dozens of fits; None if extra trees should stand in for it.
+
+        Args:
+            parameters: Settings of the ensemble itself.
+        """
+        return None
+
+    def contributions(
+        self,
+        values: NDArray[np.float64],  # families use them
+        background: NDArray[np.float64],
+    ) -> Contributions | None:
+        """What each feature adds to each prediction, None for a family that has no exact answer.
+
+        Args:
+            values: Features of n candidates, shape (n, k).
+            background: Features of training rows to compare them with, shape (b, k).
+        """
+        return None

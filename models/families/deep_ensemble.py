@@ -45,6 +45,7 @@ class DeepEnsemble(ArrayEnsemble):
 
     family: ClassVar[str] = "deep_ensemble"
     file: ClassVar[str] = "networks.npz"
+    cost: ClassVar[float] = 4
 
     def __init__(
         self,

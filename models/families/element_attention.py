@@ -74,6 +74,7 @@ class ElementAttention(ArrayEnsemble):
 
     family: ClassVar[str] = "element_attention"
     file: ClassVar[str] = "networks.npz"
+    cost: ClassVar[float] = 12
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class GaussianProcess(ArrayEnsemble):
 
     family: ClassVar[str] = "gaussian_process"
     file: ClassVar[str] = "gaussian_process.npz"
+    cost: ClassVar[float] = 1
 
     def __init__(
         self, *, rows: int = 2000, components: int = 80, tuning_rows: int = 500, rounds: int = 40, seed: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.registry import MODELS
 
 _FILE = "part_reader.json"
 
 
-class PartReader:
+class PartReader(Ensemble):
     """An ensemble shown part of the columns, in the order of the features.
 
     Args:
@@ -71,6 +72,15 @@ class PartReader:
         shares = np.zeros(len(self.shown))
         shares[self.shown] = inside
         return shares
+
+    def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
+        """Those of the family; columns that it is not shown add nothing."""
+        part = self.reader.contributions(self.part(values), self.part(background))
+        if part is None:
+            return None
+        everywhere = np.zeros(values.shape)
+        everywhere[:, self.shown] = part.values
+        return replace(part, values=everywhere)
 
     def save(self, folder: Path) -> None:
         """Write ``part_reader.json`` and the family into a folder of its own."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.part_reader import PartReader, check_ranges
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.registry import MODELS
@@ -24,7 +24,7 @@ _COLUMNS = "columns"
 _LEAST_WEIGHT = 1e-6  # less is rounding, and no reason to keep a family
 
 
-class Stack:
+class Stack(Ensemble):
     """Families stacked with weights from their out-of-fold predictions (Breiman, Mach. Learn. 24, 49 (1996)).
 
     Every family predicts each training row from rows of other formulas. The weights, none negative and 1 together, are
@@ -45,6 +45,7 @@ class Stack:
     """
 
     family: ClassVar[str] = "stack"
+    cost: ClassVar[float] = 30
 
     def __init__(
         self,
@@ -118,6 +119,20 @@ class Stack:
         self._check_fitted()
         shares = np.stack([member.importances() for member in self._fitted])
         return self._weights[self._used()] @ shares
+
+    def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
+        """Those of the families, weighted likewise; None where a family that has weight has none."""
+        weighted = []
+        for weight, member in zip(self._weights[self._used()], self._fitted, strict=True):
+            part = member.contributions(values, background)
+            if part is None:
+                return None
+            weighted.append((weight, part))
+        return Contributions(
+            float(sum(weight * part.base for weight, part in weighted)),
+            np.sum([weight * part.values for weight, part in weighted], axis=0),
+            " and ".join(sorted({part.method for _, part in weighted})),
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``stack.json`` and a folder for each family of weight above zero."""

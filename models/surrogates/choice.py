@@ -33,11 +33,6 @@ process, 0.6 for extra trees and 0.7 for boosted ones."""
 ROWS_WITHIN_TIME = 1500
 """Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
 _TRIED, _UNTRIED = "tried", "out of budget"
-_COST = {
-    "extra_trees": 1, "gaussian_process": 1, "boosted_trees": 3, "deep_ensemble": 4, "element_attention": 12,
-    "stack": 30,
-}  # fmt: skip
-"""Time of a fit against that of extra trees, roughly; a fixed order is the same everywhere, a measured one is not."""
 
 
 @dataclass(frozen=True)
@@ -287,16 +282,11 @@ def _drawn(rows: NDArray[np.int64], groups: NDArray[np.integer], most: int, seed
 def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, FeatureMatrix]) -> list[Candidate]:
     if not candidates:
         raise ModelError("no candidates to choose from", "at least one")
+    costs = {candidate.family: lookup("model", MODELS, candidate.family).cost for candidate in candidates}
     for candidate in candidates:
-        lookup("model", MODELS, candidate.family)
         if candidate.features not in features:
             raise ModelError(f"feature set {candidate.features!r} of {candidate}", ", ".join(sorted(features)))
-    dearest = max(_COST.values())
-
-    def cost(candidate: Candidate) -> tuple[int, int]:
-        return _COST.get(candidate.family, dearest), len(features[candidate.features].names)
-
-    return sorted(candidates, key=cost)
+    return sorted(candidates, key=lambda each: (costs[each.family], len(features[each.features].names)))
 
 
 def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple[list[Trial], list[_Tried]]:

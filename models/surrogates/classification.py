@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import read_arrays
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Ensemble
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.training import out_of_fold

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.grouped_folds import grouped_folds
 
 _SOFTENING = 0.1  # share of the median added before taking logarithms; a few errors are exactly zero

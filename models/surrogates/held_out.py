@@ -23,15 +23,14 @@ from numpy.typing import NDArray
 
 from matloop.data.elements import SYMBOLS
 from matloop.data.registry import lookup
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Ensemble
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.domain import Domain
 
 FEWEST_FORMULAS = 10  # of an element that is left out
 CLUSTERS, CLUSTER_SEED = 10, 0
-_SMALL: Mapping[str, Mapping[str, int]] = {"extra_trees": {"trees": 10}, "boosted_trees": {"boosters": 1}}
-_STAND_IN = "extra_trees"  # for families whose fits are not cheap
 _FEWEST_TRAINED = 20  # rows that have to be left to learn from
 _LARGEST_SHARE = 1 / FOLDS  # of the rows, that elements left out together may hold
 _WORST = 5
@@ -66,6 +65,12 @@ class SmallEnsemble(NamedTuple):
     parameters: dict[str, Any]
     stands_in_for: str | None
 
+    @property
+    def size(self) -> str:
+        """How many members it has: ``10 trees``; empty where its settings do not say so."""
+        members = lookup("model", MODELS, self.family).members
+        return f"{self.parameters[members]} {members}" if members in self.parameters else ""
+
     def make(self) -> Ensemble:
         """An unfitted ensemble."""
         return lookup("model", MODELS, self.family)(**self.parameters)
@@ -86,15 +91,15 @@ class ElementErrors(NamedTuple):
 
 
 def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
-    """A cheaper relative of a model: ten extra trees, one booster; ten extra trees for every other family.
+    """The small relative that a family names for itself, or that of extra trees where it names none.
 
     >>> small_ensemble("extra_trees", {"trees": 200, "seed": 3}).parameters
     {'trees': 10, 'seed': 3}
     """
-    if family not in _SMALL:
-        return SmallEnsemble(_STAND_IN, {"seed": parameters.get("seed", 0), **_SMALL[_STAND_IN]}, family)
-    fewer = {name: min(count, parameters.get(name, count)) for name, count in _SMALL[family].items()}
-    return SmallEnsemble(family, {**parameters, **fewer}, None)
+    settings = lookup("model", MODELS, family).small(parameters)
+    if settings is not None:
+        return SmallEnsemble(family, settings, None)
+    return SmallEnsemble(ExtraTrees.family, ExtraTrees.small({"seed": parameters.get("seed", 0)}), family)
 
 
 def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapp
     return {
         "leave_one_cluster_out": _cluster_score(rows, clusters(domain), small),
         "leave_one_element_out": {**element_score(errors), "fits": len(sets)},
-        "held_out_ensemble": {**small._asdict(), "grouped_mae": _grouped_error(rows, small)},
+        "held_out_ensemble": {**small._asdict(), "size": small.size, "grouped_mae": _grouped_error(rows, small)},
     }
 
 

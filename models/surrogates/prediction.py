@@ -11,6 +11,9 @@ from matloop.data.errors import ModelError
 from matloop.data.properties.catalogue import Transform
 from matloop.models.surrogates.calibration import Calibration
 
+_SEARCH = 12.0  # widths of the predictive distribution to look at on either side
+_STEPS = 241
+
 
 def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
     """Property to model scale; minus infinity for what log10 is not defined for."""
@@ -126,3 +129,52 @@ class Prediction:
             return np.where(np.isnan(self.centre), np.nan, float(threshold > 0))
         on_scale = forward(np.array([threshold]), self.transform)[0]
         return self.calibration.cumulative((on_scale - self.centre) / self.scale, self.bins)
+
+
+def value_at_probability(
+    prediction: Prediction, row: int, *, ends: tuple[float, float], probability: float
+) -> float | None:
+    """The predicted value nearest to the present one at which a probability would fall to (or rise to) a given one.
+
+    The width of the predictive distribution is held.
+
+    Args:
+        prediction: Of n candidates.
+        row: Which of them.
+        ends: Wanted range, in the property's unit.
+        probability: Of lying in the range.
+
+    Returns:
+        The value in the property's unit, None where no value reaches that probability, or where a classifier gives it.
+    """
+    if prediction.met is not None:
+        return None
+    centre, scale = float(prediction.centre[row]), float(prediction.scale[row])
+    if not np.isfinite([centre, scale]).all():
+        return None
+    found = []
+    for side in (-1.0, 1.0):
+        near, far = 0.0, _SEARCH
+        for _ in range(3):
+            shifts = np.linspace(near, far, _STEPS)
+            chances = _shifted(prediction, row, centre + side * scale * shifts).probability_between(*ends)
+            above = chances > probability
+            crossings = np.flatnonzero(above != above[0])
+            if not len(crossings):
+                break
+            near, far = float(shifts[crossings[0] - 1]), float(shifts[crossings[0]])
+        else:
+            found.append((far, centre + side * scale * far))
+    if not found:
+        return None
+    return float(_shifted(prediction, row, np.array([min(found)[1]])).mean[0])
+
+
+def _shifted(prediction: Prediction, row: int, centres: NDArray[np.float64]) -> Prediction:
+    """The distribution of one row moved to other centres."""
+    n = len(centres)
+    bins = prediction.bins if isinstance(prediction.bins, int) else np.full(n, prediction.bins[row])
+    return replace(
+        prediction, centre=centres, scale=np.full(n, prediction.scale[row]), bins=bins,
+        in_domain=np.full(n, prediction.in_domain[row]), codes=np.full(n, ""),
+    )  # fmt: skip

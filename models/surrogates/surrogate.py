@@ -21,7 +21,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import Transform, property_named
 from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Ensemble
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.classification import RangeClassifier

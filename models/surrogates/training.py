@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Ensemble
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.calibration import Calibration
 

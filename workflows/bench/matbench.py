@@ -26,7 +26,7 @@ from matloop.data.properties.catalogue import Transform
 from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
-from matloop.models.families.ensembles import Ensemble
+from matloop.models.families.contract import Ensemble
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.classification import Classifier, calibration_error
 from matloop.models.surrogates.prediction import backward, forward

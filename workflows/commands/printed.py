@@ -30,7 +30,6 @@ _FEATURIZERS_WITH_OPTIONS = {
     "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
     "matminer": ("either", "any matminer featurizer, by class name and preset"),
 }
-_MEMBERS = ("trees", "boosters")
 DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
 
 
@@ -208,10 +207,9 @@ def _print_extrapolation(cards: Sequence[tuple[str, dict[str, Any]]], console: C
         small, elements = scores["held_out_ensemble"], scores["leave_one_element_out"]
         ratio, share = elements["outside_over_inside"], elements["share_outside"]
         errors = (small["grouped_mae"], scores["leave_one_cluster_out"]["mae"], elements["mae"], ratio)
-        size = next((f"{count} {name}" for name, count in small["parameters"].items() if name in _MEMBERS), "")
         hardest = ", ".join(f"{one['element']} {one['mae']:.2g}" for one in elements["worst"][:3])
         table.add_row(
-            stage, card["property"], f"{small['family']}, {size}",
+            stage, card["property"], f"{small['family']}, {small.get('size', '')}",
             *("" if number is None else f"{number:.3g}" for number in errors),
             "" if share is None else f"{share:.0%}", hardest,
         )  # fmt: skip

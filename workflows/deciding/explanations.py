@@ -21,16 +21,10 @@ from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json
-from matloop.models.surrogates.contributions import (
-    background_of,
-    contributions,
-    levels,
-    nearest_training,
-    value_at_probability,
-)  # fmt: skip
 from matloop.models.surrogates.joint_probability import JointProbability
-from matloop.models.surrogates.prediction import Prediction, backward
+from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
+from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
 from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
 from matloop.screening.ranking.composition_distance import composition_distances
@@ -158,7 +152,7 @@ def _of_target(
     if not len(sound):
         return told
     values = features.values[sound]
-    parts = contributions(surrogate.ensemble, values, background_of(surrogate))
+    parts = surrogate.ensemble.contributions(values, background_of(surrogate))
     below = levels(surrogate, values)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from matloop.data.errors import ModelError
-from matloop.models.families.contract import validate_ensemble
 from matloop.models.families.gaussian_process import GaussianProcess
 from matloop.models.families.part_reader import PartReader
+from matloop.models.families.validation import validate_ensemble
 
 RANDOM = np.random.default_rng(8)
 VALUES = RANDOM.normal(size=(120, 5))

@@ -12,12 +12,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 from matloop.data.errors import ModelError, UnknownNameError
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.families.gaussian_process import GaussianProcess
 from matloop.models.families.stack import Stack, _least_absolute
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.contributions import contributions
 
 RANDOM = np.random.default_rng(8)
 VALUES = RANDOM.normal(size=(240, 5))
@@ -111,12 +110,12 @@ def test_contributions_of_trees_that_read_parts_are_those_of_their_columns() -> 
     ]
     stack = Stack(families=families, folds=2).fit(VALUES, TARGET)
     assert min(stack.weights.values()) > 0
-    parts = contributions(stack, VALUES[:20], VALUES)
+    parts = stack.contributions(VALUES[:20], VALUES)
     assert parts is not None
     np.testing.assert_allclose(parts.base + parts.values.sum(axis=1), stack.predict(VALUES[:20])[0], rtol=1e-6)
     assert (np.abs(parts.values).max(axis=0) > 0).tolist() == [True] * 4 + [False] * (VALUES.shape[1] - 4)
     process = Stack(families=["extra_trees", {"gaussian_process": {"columns": [[0, 2]]}}], folds=2).fit(VALUES, TARGET)
-    assert contributions(process, VALUES[:2], VALUES) is None
+    assert process.contributions(VALUES[:2], VALUES) is None
 
 
 def test_stack_is_at_most_one_percent_worse_than_its_best_family() -> None:

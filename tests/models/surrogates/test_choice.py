@@ -10,7 +10,8 @@ import pytest
 
 from matloop.data.errors import ModelError, UnknownNameError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.contract import Ensemble
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.registry import MODELS
 from matloop.models.surrogates import choice
 from matloop.models.surrogates.choice import Budget, Candidate, choose, fit_chosen
@@ -32,7 +33,7 @@ def matrix(values: np.ndarray, name: str = "any") -> FeatureMatrix:
 FEATURES = {"good": matrix(KNOWN), "noise": matrix(RANDOM.normal(size=(ROWS, 2)))}
 
 
-class Line:
+class Line(Ensemble):
     """Predicts a straight line of the first feature; notes which rows it was fitted on and asked about."""
 
     family: ClassVar[str] = "line"

@@ -13,7 +13,7 @@ from sklearn.calibration import _SigmoidCalibration, calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from matloop.data.errors import ModelError
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.surrogates.classification import (
     Classifier,
@@ -24,7 +24,7 @@ from matloop.models.surrogates.classification import (
     probability_scores,
     reliability,
 )
-from matloop.models.surrogates.contributions import value_at_probability
+from matloop.models.surrogates.prediction import value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
 
 INF = float("inf")

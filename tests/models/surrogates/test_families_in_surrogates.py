@@ -11,7 +11,7 @@ from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.surrogate import Surrogate
-from tests.models.families.test_contract import SMALL
+from tests.models.families.test_validation import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import (
     CLUSTERS,

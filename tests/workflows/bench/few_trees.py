@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.extra_trees import ExtraTrees
 
 
 class FewTrees(ExtraTrees):

@@ -11,8 +11,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from matloop.data.errors import ModelError, UnknownNameError
 from matloop.data.registry import lookup
-from matloop.models.families.contract import validate_ensemble
-from matloop.models.families.ensembles import ExtraTrees
+from matloop.models.families.contract import Contributions
+from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.families.validation import validate_ensemble
 from matloop.models.registry import MODELS
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -222,9 +223,43 @@ class Unsure(Broken):
         return np.ones(6)
 
 
+class Meddling(Broken):
+    def predict(self, values: np.ndarray) -> Any:
+        found = super().predict(values)
+        values += 1e-9
+        return found
+
+
+class Partial(Broken):
+    def contributions(self, values: np.ndarray, background: np.ndarray) -> Any:
+        parts = super().contributions(values, background)
+        return Contributions(parts.base, parts.values[:, :-1], parts.method)
+
+
+class Inexact(Broken):
+    def contributions(self, values: np.ndarray, background: np.ndarray) -> Any:
+        parts = super().contributions(values, background)
+        return Contributions(parts.base + 0.1, parts.values, parts.method)
+
+
+class Gratis(Broken):
+    cost = 0
+
+
+class Shrunk(Broken):
+    @classmethod
+    def small(cls, parameters: Any) -> Any:
+        return {**parameters, "leaves": 3}
+
+
 @pytest.mark.parametrize(
     ("family", "clause"),
     [
+        (Meddling, "changes the features"),
+        (Partial, "contributions have shape"),
+        (Inexact, "do not add up"),
+        (Gratis, "cost is 0"),
+        (Shrunk, "settings of its small relative"),
         (Unstable, "same seed"),
         (Negative, "spread is negative"),
         (Single, "another type"),

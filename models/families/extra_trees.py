@@ -1,13 +1,9 @@
-"""Tree ensembles: a mean and a spread per candidate from many trees grown on the same rows.
-
-Both families are saved as plain arrays or text and read back without running any code from the file.
-"""
+"""Extremely randomised trees: a mean and a spread per candidate from many trees grown on the same rows."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numba
 import numpy as np
@@ -15,55 +11,12 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import ArrayEnsemble
+from matloop.models.families.contract import Contributions
+from matloop.models.families.tree_contributions import interventional_shapley_values
 
 _NODE = np.dtype([("feature", np.int32), ("threshold", np.float32), ("left", np.int32), ("right", np.int32)])
 _BLOCK, _SIDE_BY_SIDE = 512, 8  # rows
-
-
-class Ensemble(Protocol):
-    """A regressor that also says how much its members disagree.
-
-    Attributes:
-        family: Name in the registry.
-        parameters: What it was set up with; plain JSON values.
-    """
-
-    family: ClassVar[str]
-    parameters: dict[str, Any]
-
-    def fit(
-        self,
-        values: NDArray[np.float64],
-        target: NDArray[np.float64],
-        *,
-        groups: NDArray[np.integer] | None = None,
-    ) -> Self:
-        """Learn from features (n, k) and targets (n,); all finite.
-
-        Args:
-            values: Features.
-            target: What to learn.
-            groups: Formula group of each row, shape (n,), for families that split the rows themselves and may not
-                separate a group; each row is a group of its own where left out.
-        """
-        ...
-
-    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation over the members, each (n,)."""
-        ...
-
-    def importances(self) -> NDArray[np.float64]:
-        """Share of each feature in the fit, shape (k,), sums to 1."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted ensemble into a folder."""
-        ...
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        ...
+_FEW_TREES = 10
 
 
 class ExtraTrees(ArrayEnsemble):
@@ -82,6 +35,8 @@ class ExtraTrees(ArrayEnsemble):
 
     family: ClassVar[str] = "extra_trees"
     file: ClassVar[str] = "trees.npz"
+    cost: ClassVar[float] = 1
+    members: ClassVar[str] = "trees"
 
     def __init__(
         self,
@@ -142,106 +97,32 @@ class ExtraTrees(ArrayEnsemble):
             self._nodes = _packed_nodes(a["starts"], a["feature"], a["right"], a["threshold"])
         return _forest_moments(np.ascontiguousarray(values, np.float32), a["starts"][:-1], self._nodes)
 
+    @classmethod
+    def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """At most ten trees."""
+        return {**parameters, "trees": min(_FEW_TREES, parameters.get("trees", _FEW_TREES))}
+
+    def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions:
+        """Interventional TreeSHAP, exact for every pair of a candidate and a background row.
+
+        The base is the mean prediction for the background (Lundberg et al., Nat. Mach. Intell. 2, 56 (2020),
+        supplementary algorithm 3; Laberge and Pequignot, arXiv:2209.15123).
+        """
+        from scipy.special import beta
+
+        a = self._fitted()
+        # (x - 1)! z! / (x + z)!, the Shapley weight of a leaf that x features lead to and z others lead away from.
+        depth = min(values.shape[1], int(np.diff(a["starts"]).max())) + 1
+        counts = np.arange(depth + 1, dtype=float)
+        weights = beta(np.maximum(counts, 1)[:, None], counts + 1)
+        parts = interventional_shapley_values(
+            np.ascontiguousarray(values, np.float32), np.ascontiguousarray(background, np.float32),
+            a["starts"], a["feature"], a["right"], a["threshold"], weights,
+        )  # fmt: skip
+        return Contributions(float(self.predict(background)[0].mean()), parts, "interventional TreeSHAP")
+
     def _check(self) -> None:
         _check_forest(**self._arrays)
-
-
-class BoostedTrees:
-    """Gradient-boosted trees (LightGBM), several boosters on bootstrap shares of the rows.
-
-    Args:
-        boosters: Number of boosters; their disagreement is the spread.
-        rounds: Trees per booster.
-        learning_rate: Shrinkage.
-        leaves: Largest number of leaves of a tree.
-        smallest_leaf: Fewest training rows in a leaf.
-        row_share: Share of rows each tree sees.
-        feature_share: Share of features each tree sees.
-        seed: Seed of the randomisation.
-        threads: Threads used while growing.
-    """
-
-    family: ClassVar[str] = "boosted_trees"
-
-    def __init__(
-        self,
-        *,
-        boosters: int = 8,
-        rounds: int = 400,
-        learning_rate: float = 0.05,
-        leaves: int = 31,
-        smallest_leaf: int = 5,
-        row_share: float = 0.7,
-        feature_share: float = 0.3,
-        seed: int = 0,
-        threads: int = 1,
-    ) -> None:
-        self.parameters: dict[str, Any] = {
-            "boosters": boosters, "rounds": rounds, "learning_rate": learning_rate, "leaves": leaves,
-            "smallest_leaf": smallest_leaf, "row_share": row_share, "feature_share": feature_share, "seed": seed,
-        }  # fmt: skip
-        self._threads = threads
-        self._boosters: list[Any] = []
-
-    def fit(
-        self,
-        values: NDArray[np.float64],
-        target: NDArray[np.float64],
-        *,
-        groups: NDArray[np.integer] | None = None,
-    ) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite. Groups make no difference."""
-        import lightgbm
-
-        p = self.parameters
-        settings = {
-            "objective": "regression", "learning_rate": p["learning_rate"], "num_leaves": p["leaves"],
-            "min_data_in_leaf": p["smallest_leaf"], "feature_fraction": p["feature_share"],
-            "num_threads": self._threads, "deterministic": True, "force_row_wise": True, "verbosity": -1,
-        }  # fmt: skip
-        self._boosters = []
-        for member in range(p["boosters"]):
-            random = np.random.default_rng([p["seed"], member])
-            rows = random.permutation(len(target))[: max(int(p["row_share"] * len(target)), 1)]
-            rows.sort()
-            data = lightgbm.Dataset(values[rows], target[rows], params={"verbosity": -1})
-            seed = int(random.integers(2**31))
-            self._boosters.append(lightgbm.train({**settings, "seed": seed}, data, num_boost_round=p["rounds"]))
-        return self
-
-    def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation over the boosters, each (n,)."""
-        known = self._fitted()[0].num_feature()
-        if values.shape[1] != known:
-            raise ModelError(f"{values.shape[1]} features", f"the {known} it was fitted on")
-        members = np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()])
-        return members.mean(axis=0), members.std(axis=0)
-
-    def importances(self) -> NDArray[np.float64]:
-        """Gain of each feature, shape (k,), sums to 1."""
-        gain = sum(booster.feature_importance("gain") for booster in self._fitted())
-        return np.asarray(gain / max(gain.sum(), 1e-300))
-
-    def save(self, folder: Path) -> None:
-        """Write one LightGBM text file per booster and ``parameters.json``."""
-        for member, booster in enumerate(self._fitted()):
-            booster.save_model(folder / f"booster_{member}.txt")
-        (folder / "parameters.json").write_text(json.dumps(self.parameters))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        import lightgbm
-
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
-        count = ensemble.parameters["boosters"]
-        ensemble._boosters = [lightgbm.Booster(model_file=folder / f"booster_{member}.txt") for member in range(count)]
-        return ensemble
-
-    def _fitted(self) -> list[Any]:
-        if not self._boosters:
-            raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-        return self._boosters
 
 
 def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:

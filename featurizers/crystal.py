@@ -14,6 +14,7 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
+from matloop.data.properties.columns import Column
 from matloop.featurizers.base import Features, no_codes
 
 _DALTON_PER_CUBIC_ANGSTROM = 1.66053906660  # g/cm3, CODATA 2018
@@ -77,8 +78,8 @@ class Symmetry:
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 2)."""
         numbers = np.full(len(batch), np.nan)
-        if "space_group_number" in batch.table.column_names:
-            numbers = batch.column("space_group_number").astype(float)
+        if Column.SPACE_GROUP_NUMBER in batch.table.column_names:
+            numbers = batch.column(Column.SPACE_GROUP_NUMBER).astype(float)
         unknown = np.flatnonzero(np.isnan(numbers))
         if len(unknown):
             numbers[unknown] = space_group_numbers(_crystals(batch).take(unknown))

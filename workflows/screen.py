@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
 from matloop.data.sources.embedded import EmbeddedCrystals
@@ -184,7 +185,7 @@ class ScreeningRun:
     def shortlist(self) -> Any:
         """The shortlist as a pandas DataFrame, best first."""
         table = self.ranked.table
-        chosen = table.filter(pa.compute.greater(table["shortlisted"], 0)).sort_by("shortlisted")
+        chosen = table.filter(pa.compute.greater(table[Column.SHORTLISTED], 0)).sort_by(Column.SHORTLISTED)
         return chosen.to_pandas()
 
     @property
@@ -236,7 +237,7 @@ def _cut(task: ScoringTask, survivors: CandidateBatch, counts: OutcomeCounts) ->
     """The lowest probability that passed the last scoring stage; 0 where all passed."""
     if not any(reason == _below(task) for _, _, reason in counts):
         return 0.0
-    return float(survivors.column("probability").min())
+    return float(survivors.column(Column.PROBABILITY).min())
 
 
 def _below(task: ScoringTask) -> str:
@@ -248,18 +249,18 @@ def _shortlist(
 ) -> CandidateBatch:
     """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked."""
     shares = expected_misses(evidence_for(known, ranked, cut=cut))
-    ranked = choose(ranked.with_columns(expected_misses=shares), task.campaign, engine.counts)
-    picked = ranked.column("shortlisted") > 0
+    ranked = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign, engine.counts)
+    picked = ranked.column(Column.SHORTLISTED) > 0
     if not picked.any():
         return ranked
-    relaxed = "probability_before_relaxing" in ranked.table.column_names
-    scores = ranked.column("probability_before_relaxing" if relaxed else "probability")
+    relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
+    scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
     errors = selected_errors(known, scores, float(scores[picked].min()))
     columns = engine.ask(selected_intervals, task, ranked.take(np.flatnonzero(picked)), errors)
     spread = {name: np.full(len(ranked), np.nan) for name in columns}
     for name, values in columns.items():
         spread[name][picked] = values
-    return ranked.with_columns(**spread)
+    return ranked.with_columns(spread)
 
 
 def _evaluate_references(engine: Engine, campaign: Campaign) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,15 @@ from matloop.data.candidates.formula import parse_formulas, write_formulas
 from matloop.data.candidates.identity import composition_ids, crystal_ids, text_id
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import BatchError
+from matloop.data.properties.columns import Column
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-_ARRAY_COLUMNS = ("elements", "amounts", "lattice", "species", "frac_coords")
+NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
+
+_ARRAY_COLUMNS = (Column.ELEMENTS, Column.AMOUNTS, Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
 
 
 class Refused(NamedTuple):
@@ -84,12 +88,12 @@ class CandidateBatch:
     @property
     def ids(self) -> list[str]:
         """Candidate ids, in row order."""
-        return self.table.column("candidate_id").to_pylist()
+        return self.table.column(Column.CANDIDATE_ID).to_pylist()
 
     @property
     def formulas(self) -> list[str]:
         """Reduced formulas, in row order."""
-        return self.table.column("formula").to_pylist()
+        return self.table.column(Column.FORMULA).to_pylist()
 
     @property
     def has_crystal(self) -> NDArray[np.bool_]:
@@ -100,10 +104,15 @@ class CandidateBatch:
         """A typed column as an array; nulls of a numeric column become nan."""
         return self.table.column(name).to_numpy()
 
-    def with_columns(self, **columns: Any) -> CandidateBatch:
-        """A batch with further (or replaced) typed columns, each of length n."""
+    def with_columns(self, columns: Mapping[str, Any] = NO_COLUMNS, /, **named: Any) -> CandidateBatch:
+        """A batch with further (or replaced) typed columns, each of length n.
+
+        Args:
+            columns: Values by name of the column.
+            named: The same, as keywords.
+        """
         table = self.table
-        for name, values in columns.items():
+        for name, values in {**columns, **named}.items():
             array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
             if len(array) != len(self):
                 raise BatchError(f"column '{name}' with {len(array)} values", f"{len(self)}, one per candidate")
@@ -151,16 +160,19 @@ class CandidateBatch:
         return Intake(cls(table, compositions), refused)
 
     @classmethod
-    def from_crystals(cls, crystals: Crystals, **columns: Any) -> CandidateBatch:
+    def from_crystals(
+        cls, crystals: Crystals, columns: Mapping[str, Any] = NO_COLUMNS, /, **named: Any
+    ) -> CandidateBatch:
         """Candidates from crystal arrays that passed :meth:`Crystals.row_codes`.
 
         Args:
             crystals: n crystals.
-            columns: Further typed columns, each of length n.
+            columns: Further typed columns by name, each of length n.
+            named: The same, as keywords.
         """
         compositions = crystals.compositions()
         table = _identity_table(crystal_ids(crystals), compositions)
-        return cls(table, compositions, crystals).with_columns(**columns)
+        return cls(table, compositions, crystals).with_columns(columns, **named)
 
     @classmethod
     def from_structures(cls, structures: Sequence[Structure]) -> Intake:
@@ -241,14 +253,14 @@ class CandidateBatch:
     def to_arrow(self) -> pa.Table:
         """Everything in one Arrow table; the arrays become list columns."""
         columns = {
-            "elements": _list_array(self.compositions.offsets, self.compositions.elements),
-            "amounts": _list_array(self.compositions.offsets, self.compositions.amounts),
+            Column.ELEMENTS: _list_array(self.compositions.offsets, self.compositions.elements),
+            Column.AMOUNTS: _list_array(self.compositions.offsets, self.compositions.amounts),
         }
         if self.crystals is not None:
             flat = pa.array(self.crystals.lattice.reshape(-1))
-            columns["lattice"] = pa.FixedSizeListArray.from_arrays(flat, 9)
-            columns["species"] = _list_array(self.crystals.offsets, self.crystals.species)
-            columns["frac_coords"] = _list_array(3 * self.crystals.offsets, self.crystals.frac_coords.reshape(-1))
+            columns[Column.LATTICE] = pa.FixedSizeListArray.from_arrays(flat, 9)
+            columns[Column.SPECIES] = _list_array(self.crystals.offsets, self.crystals.species)
+            columns[Column.FRAC_COORDS] = _list_array(3 * self.crystals.offsets, self.crystals.frac_coords.reshape(-1))
         table = self.table
         for name, array in columns.items():
             table = table.append_column(name, array)
@@ -258,9 +270,9 @@ class CandidateBatch:
     def from_arrow(cls, table: pa.Table) -> CandidateBatch:
         """The batch that :meth:`to_arrow` wrote."""
         arrays = {name: table.column(name).combine_chunks() for name in _ARRAY_COLUMNS if name in table.column_names}
-        offsets, elements = list_parts(arrays["elements"])
-        compositions = Compositions(offsets, elements, list_parts(arrays["amounts"])[1])
-        crystals = crystals_from_columns(arrays) if "lattice" in arrays else None
+        offsets, elements = list_parts(arrays[Column.ELEMENTS])
+        compositions = Compositions(offsets, elements, list_parts(arrays[Column.AMOUNTS])[1])
+        crystals = crystals_from_columns(arrays) if Column.LATTICE in arrays else None
         return cls(table.drop_columns(list(arrays)), compositions, crystals)
 
     def write_parquet(self, path: Path) -> None:
@@ -275,11 +287,11 @@ class CandidateBatch:
 
 def crystals_from_columns(arrays: dict[str, pa.Array]) -> Crystals:
     """Crystals from the Arrow columns ``lattice``, ``species`` and ``frac_coords``; null is a crystal without sites."""
-    offsets, species = list_parts(arrays["species"])
-    known = arrays["lattice"].is_valid().to_numpy(zero_copy_only=False)
+    offsets, species = list_parts(arrays[Column.SPECIES])
+    known = arrays[Column.LATTICE].is_valid().to_numpy(zero_copy_only=False)
     lattice = np.zeros((len(known), 9))
-    lattice[known] = arrays["lattice"].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
-    frac_coords = list_parts(arrays["frac_coords"])[1].astype(np.float64)
+    lattice[known] = arrays[Column.LATTICE].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
+    frac_coords = list_parts(arrays[Column.FRAC_COORDS])[1].astype(np.float64)
     return Crystals(lattice.reshape(-1, 3, 3), offsets, species, frac_coords.reshape(-1, 3))
 
 
@@ -301,7 +313,10 @@ def _storable(text: str) -> str:
 def _identity_table(ids: list[str], compositions: Compositions) -> pa.Table:
     """The two columns every batch has, as text even where there are no rows to infer it from."""
     return pa.table(
-        {"candidate_id": pa.array(ids, pa.string()), "formula": pa.array(write_formulas(compositions), pa.string())}
+        {
+            Column.CANDIDATE_ID: pa.array(ids, pa.string()),
+            Column.FORMULA: pa.array(write_formulas(compositions), pa.string()),
+        }
     )
 
 

@@ -25,6 +25,7 @@ from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
 from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 
 _PART = 100_000
@@ -169,14 +170,16 @@ class IonicSubstitution:
         crystals = Crystals(
             base.lattice * scale[:, None, None], base.offsets, ions.elements[part.ions][slots], base.frac_coords
         )
-        parent_ids = parents.batch.table.column("material_id").take(part.parents)
+        parent_ids = parents.batch.table.column(Column.MATERIAL_ID).take(part.parents)
         batch = CandidateBatch.from_crystals(
             crystals,
-            origin=_describe(part, parents, parent_ids.to_pylist(), ions),
-            parent_id=parent_ids,
-            substitution_probability=np.exp(part.log_probability),
-            space_group_number=parents.batch.table.column("space_group_number").take(part.parents),
-            known=part.known,
+            {
+                Column.ORIGIN: _describe(part, parents, parent_ids.to_pylist(), ions),
+                Column.PARENT_ID: parent_ids,
+                Column.SUBSTITUTION_PROBABILITY: np.exp(part.log_probability),
+                Column.SPACE_GROUP_NUMBER: parents.batch.table.column(Column.SPACE_GROUP_NUMBER).take(part.parents),
+                Column.KNOWN: part.known,
+            },
         )
         return Intake(batch, [])
 
@@ -232,7 +235,7 @@ def _prototype_keys(plan: Plan, parents: Parents, ions: Ions) -> NDArray[np.uint
     flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
     amounts = np.rint(children.amounts * 1e4).astype(np.uint64)
     entry = mix_bits(mix_bits(children.elements.astype(np.uint64)) + amounts + parents.slot_signatures[flat])
-    space_groups = parents.batch.column("space_group_number").astype(np.uint64)[plan.parents]
+    space_groups = parents.batch.column(Column.SPACE_GROUP_NUMBER).astype(np.uint64)[plan.parents]
     return mix_bits(sum_rows_of_keys(children.offsets, entry) + mix_bits(space_groups))
 
 
@@ -252,7 +255,7 @@ def _describe(part: Plan, parents: Parents, parent_ids: list[str], ions: Ions) -
     labels = [ions.label(ion) for ion in range(len(ions.elements))]
     old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
     before, after, bounds = parents.ions[old].tolist(), part.ions.tolist(), part.offsets.tolist()
-    formulas = parents.batch.table.column("formula").take(part.parents).to_pylist()
+    formulas = parents.batch.table.column(Column.FORMULA).take(part.parents).to_pylist()
     lines = []
     for row, (start, stop) in enumerate(itertools.pairwise(bounds)):
         swaps = [f"{labels[before[k]]} to {labels[after[k]]}" for k in range(start, stop) if before[k] != after[k]]

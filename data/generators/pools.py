@@ -16,6 +16,7 @@ from matloop.data.candidates.identity import composition_ids
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
 from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.columns import Column
 
 
 def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:
@@ -70,10 +71,10 @@ def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]
     known = np.isin(composition_keys(compositions), known_composition_keys())
     table = pa.table(
         {
-            "candidate_id": pa.array(composition_ids(compositions), pa.string()),
-            "formula": pa.array(write_formulas(compositions), pa.string()),
-            "origin": origins,
-            "known": known,
+            Column.CANDIDATE_ID: pa.array(composition_ids(compositions), pa.string()),
+            Column.FORMULA: pa.array(write_formulas(compositions), pa.string()),
+            Column.ORIGIN: origins,
+            Column.KNOWN: known,
         }
     )
     return CandidateBatch(table, compositions)

@@ -30,6 +30,7 @@ from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import element_pool, require_whole
 from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 
 MOST_ASSIGNMENTS = 100_000_000  # of one prototype; beyond it the check of each takes minutes
@@ -275,9 +276,11 @@ def _intake(parts: Sequence[Decorations]) -> Intake:
     owner = np.repeat(np.arange(len(parts)), [len(part.elements) for part in parts])[good]
     batch = CandidateBatch.from_crystals(
         crystals.take(good),
-        origin=[origins[row] for row in good],
-        prototype=[parts[at].prototype.label for at in owner],
-        space_group_number=np.array([part.prototype.space_group for part in parts], np.int64)[owner],
+        {
+            Column.ORIGIN: [origins[row] for row in good],
+            Column.PROTOTYPE: [parts[at].prototype.label for at in owner],
+            Column.SPACE_GROUP_NUMBER: np.array([part.prototype.space_group for part in parts], np.int64)[owner],
+        },
     )
     known = np.isin(composition_keys(batch.compositions), known_composition_keys())
     formulas = write_formulas(crystals.take(bad).compositions()) if len(bad) else []
@@ -285,7 +288,7 @@ def _intake(parts: Sequence[Decorations]) -> Intake:
         Refused(int(row), text_id(origins[row]), formula, str(codes[row]), origins[row])
         for row, formula in zip(bad, formulas, strict=True)
     ]
-    return Intake(batch.with_columns(known=known), refused)
+    return Intake(batch.with_columns({Column.KNOWN: known}), refused)
 
 
 def _origins(part: Decorations) -> list[str]:

@@ -20,6 +20,7 @@ import pyarrow.csv
 
 from matloop.data.errors import DatasetError
 from matloop.data.packaged.package_file import PackageFile
+from matloop.data.properties.columns import Column
 
 ARCHIVE = PackageFile(
     package="matminer",
@@ -64,8 +65,8 @@ _SOURCE = "Ricci et al. 2017, doi:10.1038/sdata.2017.85, as carried by matminer"
 def _fields() -> dict[str, pa.Field]:
     """Column in the archive -> Arrow field of the table."""
     fields = {
-        "mp_id": _field("material_id", pa.string(), "1", "Materials Project identifier of 2017."),
-        "pretty_formula": _field("formula", pa.string(), "1", "Reduced formula as published in 2017."),
+        "mp_id": _field(Column.MATERIAL_ID, pa.string(), "1", "Materials Project identifier of 2017."),
+        "pretty_formula": _field(Column.FORMULA, pa.string(), "1", "Reduced formula as published in 2017."),
     }
     for symbol, (stem, unit, description) in _QUANTITIES.items():
         for sign, carriers in _CARRIERS.items():

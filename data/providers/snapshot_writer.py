@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from matloop.data.errors import SnapshotError
 from matloop.data.guard.messages import unpack
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
 from matloop.data.providers.polite_session import plain_line
 from matloop.data.readers.structure_split import TextRow
 from matloop.data.readers.structure_text import read_row, request
@@ -84,16 +85,20 @@ def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, pro
     """
     message = unpack(read_row(request(TextRow("json", "", json.dumps(structure)), disorder)))
     code, detail, found = (str(message.values[key]) for key in ("code", "detail", "formula"))
-    row = {"entry_id": plain_line(entry_id, 120), "formula": found or plain_line(formula, 120), "code": code}
-    row["detail"] = plain_line(detail)
+    row = {
+        Column.ENTRY_ID: plain_line(entry_id, 120),
+        Column.FORMULA: found or plain_line(formula, 120),
+        Column.CODE: code,
+    }
+    row[Column.DETAIL] = plain_line(detail)
     arrays = {name: array.reshape(-1) for name, array in message.arrays.items()}
-    return {**row, "lattice": None, "species": None, "frac_coords": None, **arrays, **properties}
+    return {**row, Column.LATTICE: None, Column.SPECIES: None, Column.FRAC_COORDS: None, **arrays, **properties}
 
 
 def refused_row(entry_id: str, code: str, detail: str, *, formula: str = "") -> dict[str, Any]:
     """A row for an entry that is no candidate."""
-    words = {"entry_id": plain_line(entry_id, 120), "formula": plain_line(formula, 120), "code": code}
-    return {**words, "detail": plain_line(detail)}
+    words = {Column.ENTRY_ID: plain_line(entry_id, 120), Column.FORMULA: plain_line(formula, 120), Column.CODE: code}
+    return {**words, Column.DETAIL: plain_line(detail)}
 
 
 def plausible(property_name: str, value: Any) -> float | None:
@@ -152,10 +157,10 @@ class SnapshotDraft:
             )
         fresh, notes = [], Counter(page.notes)
         for row in page.rows:
-            if row["entry_id"] in self._seen:
+            if row[Column.ENTRY_ID] in self._seen:
                 notes[REPEATED] += 1
             else:
-                self._seen.add(row["entry_id"])
+                self._seen.add(row[Column.ENTRY_ID])
                 fresh.append(row)
         state = {"next_page": page.next_page, "version": page.version, "notes": dict(notes)}
         table = pa.Table.from_pylist(fresh, schema=self.schema)
@@ -237,11 +242,11 @@ class SnapshotDraft:
             self._keep(path, table.select(self.schema.names), state)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
             return False  # fetched again
-        self._seen.update(table["entry_id"].to_pylist())
+        self._seen.update(table[Column.ENTRY_ID].to_pylist())
         return True
 
     def _keep(self, path: Path, table: pa.Table, state: dict[str, Any]) -> None:
-        self.codes.update(code for code in table["code"].to_pylist() if code)
+        self.codes.update(code for code in table[Column.CODE].to_pylist() if code)
         self.notes.update(state["notes"])
         self.rows += table.num_rows
         self._pages.append(path)

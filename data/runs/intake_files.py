@@ -7,11 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matloop.data.properties.columns import Column
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.whole_files import write_table
 
 _REFUSED = pa.schema(
-    [("row", pa.int64())] + [(name, pa.string()) for name in ("candidate_id", "formula", "code", "detail")]
+    [(Column.ROW, pa.int64())] + [(name, pa.string()) for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.CODE, Column.DETAIL)]
 )
 
 

@@ -14,6 +14,7 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
 from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name
+from matloop.data.properties.columns import Column
 from matloop.data.readers.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
 
 _FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".json": JsonFile}
@@ -92,8 +93,10 @@ class AseDatabase:
             for key in self._file.keys
         }
         batch = gated.batch.with_columns(
-            origin=pa.array([f"{self.path.name} row {ids[place]}" for place, _ in good], pa.string()),
-            known=np.isin(composition_keys(gated.batch.compositions), known_composition_keys()),
-            **columns,
+            {
+                Column.ORIGIN: pa.array([f"{self.path.name} row {ids[place]}" for place, _ in good], pa.string()),
+                Column.KNOWN: np.isin(composition_keys(gated.batch.compositions), known_composition_keys()),
+                **columns,
+            }
         )
         return Intake(batch, refused)

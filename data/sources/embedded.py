@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import Column
 
 
 class EmbeddedCrystals:
@@ -23,6 +24,10 @@ class EmbeddedCrystals:
     def intakes(self, size: int) -> Iterator[Intake]:
         """Batches of at most ``size`` candidates; ``known`` is true for all of them."""
         for batch in load_materials().slices(size):
-            columns = {name: batch.table.column(name) for name in ("candidate_id", "formula", "space_group_number")}
+            columns = {
+                name: batch.table.column(name)
+                for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.SPACE_GROUP_NUMBER)
+            }
             known = CandidateBatch(pa.table(columns), batch.compositions, batch.crystals)
-            yield Intake(known.with_columns(known=np.ones(len(batch), bool), origin=batch.table["material_id"]), [])
+            further = {Column.KNOWN: np.ones(len(batch), bool), Column.ORIGIN: batch.table[Column.MATERIAL_ID]}
+            yield Intake(known.with_columns(further), [])

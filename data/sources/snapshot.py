@@ -32,6 +32,7 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import Column
 
 PROVENANCE = b"matloop_snapshot"
 """Key of the provenance, as JSON, in the metadata of the file."""
@@ -39,13 +40,13 @@ PROVENANCE = b"matloop_snapshot"
 PROVENANCE_SHA256 = b"matloop_snapshot_sha256"
 ENTRY_COLUMNS = pa.schema(
     [
-        ("entry_id", pa.string()),
-        ("formula", pa.string()),
-        ("code", pa.string()),
-        ("detail", pa.string()),
-        ("lattice", pa.list_(pa.float64(), 9)),
-        ("species", pa.list_(pa.uint8())),
-        ("frac_coords", pa.list_(pa.float64())),
+        (Column.ENTRY_ID, pa.string()),
+        (Column.FORMULA, pa.string()),
+        (Column.CODE, pa.string()),
+        (Column.DETAIL, pa.string()),
+        (Column.LATTICE, pa.list_(pa.float64(), 9)),
+        (Column.SPECIES, pa.list_(pa.uint8())),
+        (Column.FRAC_COORDS, pa.list_(pa.float64())),
     ]
 )
 """The columns every snapshot has; properties (float64) follow."""
@@ -218,18 +219,22 @@ def _intake(table: pa.Table) -> Intake:
 
     The sha256 shows changes, not good intentions: what a stranger's file says of a crystal is gated like any other.
     """
-    codes = np.array(pc.fill_null(table["code"], "E-FILE-SYNTAX").to_pylist(), object)
+    codes = np.array(pc.fill_null(table[Column.CODE], "E-FILE-SYNTAX").to_pylist(), object)
     readable = np.flatnonzero(codes == "")
-    bare = readable[~table["lattice"].is_valid().to_numpy()[readable]]
+    bare = readable[~table[Column.LATTICE].is_valid().to_numpy()[readable]]
     _judge_crystals(table, np.setdiff1d(readable, bare), codes)
-    formulas = CandidateBatch.from_formulas(table["formula"].take(bare).to_pylist())
+    formulas = CandidateBatch.from_formulas(table[Column.FORMULA].take(bare).to_pylist())
     codes[bare[[row.row for row in formulas.refused]]] = [row.code for row in formulas.refused]
     good = np.flatnonzero(codes == "")
     kept = table.take(pa.array(good))
     batch = _batch(kept, formulas.batch)
     columns = [name for name in table.column_names if name not in ENTRY_COLUMNS.names]
     batch = batch.with_columns(
-        origin=kept["entry_id"], known=np.ones(len(kept), bool), **{name: kept[name] for name in columns}
+        {
+            Column.ORIGIN: kept[Column.ENTRY_ID],
+            Column.KNOWN: np.ones(len(kept), bool),
+            **{name: kept[name] for name in columns},
+        }
     )
     return Intake(batch, list(_refused(table, codes)))
 
@@ -237,14 +242,14 @@ def _intake(table: pa.Table) -> Intake:
 def _judge_crystals(table: pa.Table, rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> None:
     """Fill in the codes of crystals that are unsound."""
     part = table.take(pa.array(rows))
-    sites = pc.list_value_length(part["species"]).to_numpy()
-    fitting = pc.list_value_length(part["frac_coords"]).to_numpy() == 3 * sites
+    sites = pc.list_value_length(part[Column.SPECIES]).to_numpy()
+    fitting = pc.list_value_length(part[Column.FRAC_COORDS]).to_numpy() == 3 * sites
     codes[rows[~fitting]] = "E-FILE-SYNTAX"
     codes[rows[fitting]] = _crystals(part.filter(pa.array(fitting))).row_codes()
 
 
 def _crystals(table: pa.Table) -> Any:
-    arrays = {name: table[name].combine_chunks() for name in ("lattice", "species", "frac_coords")}
+    arrays = {name: table[name].combine_chunks() for name in (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)}
     return crystals_from_columns(arrays)
 
 
@@ -267,7 +272,7 @@ def _batch(kept: pa.Table, bare: CandidateBatch) -> CandidateBatch:
 
 
 def _refused(table: pa.Table, codes: Iterable[str]) -> Iterator[Refused]:
-    words = (table[name].to_pylist() for name in ("entry_id", "formula", "detail"))
+    words = (table[name].to_pylist() for name in (Column.ENTRY_ID, Column.FORMULA, Column.DETAIL))
     for row, (code, entry_id, formula, detail) in enumerate(zip(codes, *words, strict=True)):
         if code:
             known = code if code in ROW_CODES else "E-FILE-SYNTAX"

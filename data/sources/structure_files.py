@@ -23,6 +23,7 @@ from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
 from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.columns import Column
 from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
 from matloop.data.readers.disorder import POLICIES
 from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
@@ -277,7 +278,7 @@ def _with_columns(batch: CandidateBatch, answers: list[_Answer]) -> CandidateBat
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
     known = np.isin(composition_keys(batch.compositions), known_composition_keys())
-    return batch.with_columns(origin=origin, known=known)
+    return batch.with_columns({Column.ORIGIN: origin, Column.KNOWN: known})
 
 
 def _refused(answers: list[_Answer]) -> list[Refused]:

@@ -20,6 +20,7 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
 from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.carried import MOST_COLUMNS, PROPERTY_COLUMNS, carried_name
+from matloop.data.properties.columns import Column
 from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
 from matloop.data.readers.xlsx import Spreadsheet
 
@@ -175,9 +176,11 @@ class FormulaTable:
         readable = np.setdiff1d(np.arange(len(codes)), [refused.row for refused in read.refused])
         batch = read.batch.take(np.flatnonzero(codes[readable] == ""))
         batch = batch.with_columns(
-            origin=names.take(kept),
-            known=np.isin(composition_keys(batch.compositions), known_composition_keys()),
-            **{name: values.take(kept) for name, values in columns.items()},
+            {
+                Column.ORIGIN: names.take(kept),
+                Column.KNOWN: np.isin(composition_keys(batch.compositions), known_composition_keys()),
+                **{name: values.take(kept) for name, values in columns.items()},
+            }
         )
         refused_rows = []
         for row in np.flatnonzero(codes != "").tolist():

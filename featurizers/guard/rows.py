@@ -15,6 +15,7 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import MatloopError
 from matloop.data.guard.messages import pack, unpack
+from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.featurizers.base import Featurizer, featurize_checked
 from matloop.featurizers.registry import FEATURIZERS
@@ -92,7 +93,7 @@ def _featurizer(made_of: str) -> Featurizer:
 
 
 def _candidates(values: dict[str, Any], arrays: dict[str, Any]) -> CandidateBatch:
-    table = pa.table({name: pa.array(values[name], pa.string()) for name in ("candidate_id", "formula")})
+    table = pa.table({name: pa.array(values[name], pa.string()) for name in (Column.CANDIDATE_ID, Column.FORMULA)})
     compositions = Compositions(*(arrays[name] for name in ("element_offsets", "elements", "amounts")))
     if "lattice" not in arrays:
         return CandidateBatch(table, compositions)

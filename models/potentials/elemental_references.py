@@ -16,6 +16,7 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.catalogue import property_named
 from matloop.models.potentials.hull import PhaseEnergies, packaged_references
 
 FEWEST_PHASES = 3
@@ -117,7 +118,7 @@ def packaged_elements() -> ElementalReferences:
     Raises:
         DatasetError: If a packaged file is not the one that was released.
     """
-    known = load_materials().column("formation_energy_per_atom_dft")
+    known = load_materials().column(property_named("formation_energy_per_atom").column("dft"))
     return ElementalReferences.fitted(packaged_references(), known)
 
 

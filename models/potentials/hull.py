@@ -22,6 +22,7 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError, EnergySourceError
 from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.reference_energies import load_references
+from matloop.data.properties.columns import Column
 
 _SAME_COMPOSITION = 1e-6  # largest difference of an atomic fraction
 
@@ -238,7 +239,7 @@ def packaged_references() -> PhaseEnergies:
     about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     source = f"{about['potential']}-{about['version']}-{about['weights_sha256'][:12]}"
     energies = table["energy_per_atom"].to_numpy().astype(np.float64)
-    return PhaseEnergies(source, load_materials().compositions, energies, table["material_id"].to_pylist())
+    return PhaseEnergies(source, load_materials().compositions, energies, table[Column.MATERIAL_ID].to_pylist())
 
 
 def _dense(compositions: Compositions) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, unknown_name
+from matloop.data.properties.columns import Column
 from matloop.models.potentials.contract import Potential
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class PotentialCalculator(Calculator):
         stress = found.stresses[0] / _GPA
         voigt = np.array([stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]])
         self.results = {
-            "energy": energy, "free_energy": energy, "forces": found.forces,
+            Column.RELAXATION_ENERGY: energy, "free_energy": energy, "forces": found.forces,
             "stress": voigt, "magmoms": found.magnetic_moments,
         }  # fmt: skip
 
@@ -212,18 +213,18 @@ def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> Cand
     change = np.full(len(batch), np.nan)
     change[finished] = crystals.volumes[finished] / start.volumes[finished] - 1
     columns = {
-        "outcome": [end.outcome.value for end in every],
-        "energy_start": np.array([end.energies[0] for end in every], float),
-        "energy": np.array([end.energies[1] for end in every], float),
-        "volume_change": change,
-        "largest_force": np.array([end.largest_force for end in every], float),
-        "steps": np.array([end.steps for end in every], np.int64),
-        "seconds": np.array([end.seconds for end in every], float),
-        "code": [end.code for end in every],
-        "detail": [end.detail for end in every],
+        Column.RELAXATION_OUTCOME: [end.outcome.value for end in every],
+        Column.RELAXATION_ENERGY_START: np.array([end.energies[0] for end in every], float),
+        Column.RELAXATION_ENERGY: np.array([end.energies[1] for end in every], float),
+        Column.RELAXATION_VOLUME_CHANGE: change,
+        Column.RELAXATION_LARGEST_FORCE: np.array([end.largest_force for end in every], float),
+        Column.RELAXATION_STEPS: np.array([end.steps for end in every], np.int64),
+        Column.RELAXATION_SECONDS: np.array([end.seconds for end in every], float),
+        Column.RELAXATION_CODE: [end.code for end in every],
+        Column.RELAXATION_DETAIL: [end.detail for end in every],
     }
     done = CandidateBatch(batch.table, batch.compositions, crystals)
-    return done.with_columns(**{f"relaxation_{name}": values for name, values in columns.items()})
+    return done.with_columns(columns)
 
 
 def failed(cell: Any, frac_coords: Any, *, code: str, detail: str, seconds: float = 0.0) -> RelaxedCrystal:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from matloop.data.errors import FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
@@ -293,7 +294,9 @@ class Surrogate:
         ends = [oof.mean + scale * self.calibration.quantile(probability)[bins] for probability in (0.05, 0.95)]
         columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
         own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
-        return pa.table({"candidate_id": pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread})
+        return pa.table(
+            {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread}
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -353,5 +356,5 @@ def _text_hash(text: str) -> str:
 
 def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
     target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
-    ids = np.array(table["candidate_id"].to_pylist(), str)
+    ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
     return OutOfFold(target, mean, table["spread"].to_numpy(), ids)

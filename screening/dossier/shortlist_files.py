@@ -10,6 +10,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
@@ -26,10 +27,10 @@ def write_shortlist(
         campaign: Names the properties.
         novelty: What ``novelty.json`` says of each finalist; its label goes into the CSV.
     """
-    place = ranked.column("shortlisted")
+    place = ranked.column(Column.SHORTLISTED)
     chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
     if labels := {report["candidate_id"]: str(report["novelty"]) for report in novelty}:
-        chosen = chosen.with_columns(novelty=[labels.get(name) for name in chosen.ids])
+        chosen = chosen.with_columns({Column.NOVELTY: [labels.get(name) for name in chosen.ids]})
     columns = _columns(campaign)
     rows = chosen.table.select([name for name, _ in columns if name in chosen.table.column_names]).to_pylist()
     header = [label for name, label in columns if name in chosen.table.column_names]
@@ -50,8 +51,15 @@ def safe_name(text: str) -> str:
 
 def _columns(campaign: Campaign) -> list[tuple[str, str]]:
     """Columns of the CSV and their headings; those of stages that did not run are left out."""
-    columns = [("shortlisted", "place"), ("candidate_id", "candidate_id"), ("formula", "formula")]
-    columns += [("space_group_number", "space_group_number"), ("probability", "probability_of_all_targets")]
+    columns = [
+        (Column.SHORTLISTED, "place"),
+        (Column.CANDIDATE_ID, Column.CANDIDATE_ID),
+        (Column.FORMULA, Column.FORMULA),
+    ]
+    columns += [
+        (Column.SPACE_GROUP_NUMBER, Column.SPACE_GROUP_NUMBER),
+        (Column.PROBABILITY, "probability_of_all_targets"),
+    ]
     for target in campaign.targets:
         known = property_named(target.property)
         unit = "" if known.unit == "1" else f" ({known.unit})"
@@ -59,20 +67,20 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
             (known.column("pred"), f"{known.name}{unit}"),
             (known.column("lo"), f"{known.name} 90 % from{unit}"),
             (known.column("hi"), f"{known.name} 90 % to{unit}"),
-            (f"{known.name}_selected_lo", f"{known.name} 90 % given selection from{unit}"),
-            (f"{known.name}_selected_hi", f"{known.name} 90 % given selection to{unit}"),
-            (f"probability_{known.name}", f"probability_{known.name}"),
+            (known.column("selected_lo"), f"{known.name} 90 % given selection from{unit}"),
+            (known.column("selected_hi"), f"{known.name} 90 % given selection to{unit}"),
+            (probability_of(known.name), probability_of(known.name)),
         ]
     columns += [
-        ("relaxation_outcome", "relaxation_outcome"),
-        ("relaxation_largest_force", "relaxation_largest_force (eV/Å)"),
-        ("hull_distance", "hull_distance (eV/atom)"),
-        ("hull_products", "hull_products"),
-        ("hull_sparse", "hull_sparse"),
-        ("expected_misses", "expected_share_of_misses_among_ranked"),
-        ("novelty", "novelty"),
-        ("in_domain", "in_domain"),
-        ("origin", "origin"),
+        (Column.RELAXATION_OUTCOME, Column.RELAXATION_OUTCOME),
+        (Column.RELAXATION_LARGEST_FORCE, "relaxation_largest_force (eV/Å)"),
+        (Column.HULL_DISTANCE, "hull_distance (eV/atom)"),
+        (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
+        (Column.HULL_SPARSE, Column.HULL_SPARSE),
+        (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),
+        (Column.NOVELTY, Column.NOVELTY),
+        (Column.IN_DOMAIN, Column.IN_DOMAIN),
+        (Column.ORIGIN, Column.ORIGIN),
     ]
     return columns
 

@@ -15,6 +15,7 @@ from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import composition_batch
 from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.properties.columns import Column
 
 MOST_SWAPS = 24
 """Of one finalist."""
@@ -129,9 +130,9 @@ def _made(finalist: CandidateBatch, reduced: Compositions, swaps: list[Swap]) ->
     species = np.where(base.species == old[rows], new[rows], base.species).astype(np.uint8)
     scale = np.array([swap.scale for swap in swaps])
     crystals = Crystals(base.lattice * scale[:, None, None], base.offsets, species, base.frac_coords)
-    batch = CandidateBatch.from_crystals(crystals, origin=origin)
+    batch = CandidateBatch.from_crystals(crystals, {Column.ORIGIN: origin})
     known = np.isin(composition_keys(batch.compositions), known_composition_keys())
-    columns = {"known": known}
-    if "space_group_number" in finalist.table.column_names:
-        columns["space_group_number"] = finalist.table.column("space_group_number").take([0] * n)
-    return batch.with_columns(**columns)
+    columns = {Column.KNOWN: known}
+    if Column.SPACE_GROUP_NUMBER in finalist.table.column_names:
+        columns[Column.SPACE_GROUP_NUMBER] = finalist.table.column(Column.SPACE_GROUP_NUMBER).take([0] * n)
+    return batch.with_columns(columns)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
 from matloop.screening.filters.filters import ElementCount, ExcludeElements, Filter, NewCompounds, RequireElements
 from matloop.screening.language.feature_words import CRYSTAL_SYSTEMS, FeatureWords, feature_words
 from matloop.screening.language.text import Words, number, unit_text
@@ -144,7 +145,7 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
     Returns:
         0 where the shortlist has room for every candidate.
     """
-    probability = ranked.column("probability").astype(float)
+    probability = ranked.column(Column.PROBABILITY).astype(float)
     without = np.where(np.arange(len(ranked)) == row, np.nan, probability)
     picks = diverse_choice(without, ranked.compositions, size=size, diversity=diversity)
     chosen = ranked.compositions.take(np.array(picks, np.int64))

@@ -15,6 +15,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.comparison.equal_crystals import equal_crystals
 from matloop.data.comparison.structure_distance import structure_distances, structure_fingerprints
+from matloop.data.properties.columns import Column
 from matloop.screening.ranking.composition_distance import composition_distances
 
 _DECIMALS = 6  # the order of equally distant crystals must not hang on the last bits of a sum
@@ -150,7 +151,7 @@ class _Known:
         comparable = equal is not None and bool(np.isfinite(structure[same]).any())
 
         def neighbours(rows: NDArray[np.int64]) -> tuple[KnownNeighbour, ...]:
-            formulas = self.batch.table["formula"]
+            formulas = self.batch.table[Column.FORMULA]
             return tuple(
                 KnownNeighbour(str(self.names[row]), formulas[row].as_py(), float(chemical[row]), float(spatial[row]))
                 for row in rows.tolist()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import ATOMIC_NUMBERS, RADIOACTIVE, SYMBOLS
 from matloop.data.errors import unknown_name
+from matloop.data.properties.columns import Column
 
 
 class Verdict(NamedTuple):
@@ -100,7 +101,7 @@ class NewCompounds:
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
-        keep = ~batch.column("known").astype(bool)
+        keep = ~batch.column(Column.KNOWN).astype(bool)
         return Verdict(keep, np.where(keep, "", "known compound"))
 
 

@@ -13,6 +13,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import Column
 
 _LAST_NUMBERED = 103  # lawrencium; the table has no Mendeleev number beyond
 _PERIOD = 32  # elements from one row of the periodic table to the next, from the sixth row on
@@ -101,7 +102,8 @@ class _KnownCompounds(NamedTuple):
         table = self.batch.table
         values = {name: float(column[row]) for name, column in self.properties.items() if np.isfinite(column[row])}
         return KnownCompound(
-            table["formula"][row].as_py(), table["material_id"][row].as_py(), table["space_group_number"][row].as_py(),
+            table[Column.FORMULA][row].as_py(), table[Column.MATERIAL_ID][row].as_py(),
+            table[Column.SPACE_GROUP_NUMBER][row].as_py(),
             distance, values, int(self.crystals[row]),
         )  # fmt: skip
 
@@ -116,10 +118,10 @@ def _known_compounds() -> _KnownCompounds:
     present = np.isfinite(np.column_stack(list(columns.values()))).sum(axis=1)
     energy = np.nan_to_num(columns["energy_above_hull"], nan=np.inf)
     keys = composition_keys(materials.compositions)
-    best_first = np.lexsort((materials.table["material_id"].to_numpy(), energy, -present))
+    best_first = np.lexsort((materials.table[Column.MATERIAL_ID].to_numpy(), energy, -present))
     _, first, crystals = np.unique(keys[best_first], return_index=True, return_counts=True)
     rows = best_first[first]
-    by_formula = np.argsort(materials.table["formula"].to_numpy()[rows], kind="stable")
+    by_formula = np.argsort(materials.table[Column.FORMULA].to_numpy()[rows], kind="stable")
     rows = rows[by_formula]
     properties = {name: values[rows] for name, values in columns.items()}
     return _KnownCompounds(materials.take(rows), crystals[by_formula], properties)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import property_column
 from matloop.screening.runs.report_files import RunFiles, numbers
 
 DENSITY_BINS = 60
@@ -73,13 +74,13 @@ def property_axis(run: RunFiles, name: str) -> Axis:
         name: Property.
     """
     training = run.held_out[name].target if name in run.held_out else np.empty(0)
-    ranked = numbers(run.ranked, f"{name}_pred")
+    ranked = numbers(run.ranked, property_column(name, "pred"))
     shown = np.concatenate(
         [
             np.quantile(training, (0.02, 0.95)) if len(training) else [],
             ranked,
-            numbers(run.shortlisted, f"{name}_lo"),
-            numbers(run.shortlisted, f"{name}_hi"),
+            numbers(run.shortlisted, property_column(name, "lo")),
+            numbers(run.shortlisted, property_column(name, "hi")),
             [end for end in run.ranges[name] if end is not None],
         ]
     )

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import Column, probability_of
 from matloop.screening.language.text import (
     Words,
     formula_markup,
@@ -152,25 +153,25 @@ def _strip(run: RunFiles, name: str) -> Strip:
 
 def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
     scene = crystal_scene(batch.crystals, row) if batch.crystals is not None and batch.has_crystal[row] else None
-    group = numbers(batch, "space_group_number")[row]
+    group = numbers(batch, Column.SPACE_GROUP_NUMBER)[row]
     group_number = int(group) if np.isfinite(group) else None
-    in_domain = batch.table["in_domain"][row].as_py() if "in_domain" in batch.table.column_names else True
-    place = int(numbers(batch, "shortlisted")[row])
+    in_domain = batch.table[Column.IN_DOMAIN][row].as_py() if Column.IN_DOMAIN in batch.table.column_names else True
+    place = int(numbers(batch, Column.SHORTLISTED)[row])
     cif_name, cif = run.cifs.get(place, ("", ""))
     columns = _neighbour_properties(run, known)
     return Card(
         place=place,
-        rank=int(numbers(batch, "rank")[row]),
+        rank=int(numbers(batch, Column.RANK)[row]),
         formula=formula_markup(batch.formulas[row]),
         plain_formula=batch.formulas[row],
         candidate_id=batch.ids[row],
         space_group_number=group_number,
         space_group=space_group_markup(group_number),
-        probability=float(numbers(batch, "probability")[row]),
+        probability=float(numbers(batch, Column.PROBABILITY)[row]),
         in_domain=bool(in_domain),
         targets=[_target_row(run, batch, row, drawn[name]) for name in run.properties],
-        origin=origin_words(texts(batch, "origin")[row]),
-        substitution_probability=float(numbers(batch, "substitution_probability")[row]),
+        origin=origin_words(texts(batch, Column.ORIGIN)[row]),
+        substitution_probability=float(numbers(batch, Column.SUBSTITUTION_PROBABILITY)[row]),
         neighbour_columns=[(property_words(name), unit_text(PROPERTIES[name].unit)) for name in columns],
         neighbours=[_neighbour(compound, columns) for compound in known],
         scene=scene,
@@ -178,7 +179,7 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
         cell=_cell(batch, row),
         cif_name=cif_name,
         cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
-        expected_misses=float(numbers(batch, "expected_misses")[row]),
+        expected_misses=float(numbers(batch, Column.EXPECTED_MISSES)[row]),
         relaxation=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),
@@ -196,7 +197,7 @@ def _target_row(run: RunFiles, batch: CandidateBatch, row: int, strip: Strip) ->
         with_unit(number(mean, high - low), unit),
         Words(f"{lower} to {upper}", f"{lower} 至 {upper}"),
         _selected_interval(batch, row, name),
-        float(numbers(batch, f"probability_{name}")[row]),
+        float(numbers(batch, probability_of(name))[row]),
         tuple(
             round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
         ),  # type: ignore[arg-type]

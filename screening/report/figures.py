@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
 from matloop.screening.runs.report_files import HeldOut, RunFiles, numbers
@@ -150,7 +151,7 @@ def distribution_figure(run: RunFiles, name: str) -> Figure:
     low, high = axis.plotly()["range"]
     grid = low + (high - low) * (np.arange(DENSITY_BINS) + 0.5) / DENSITY_BINS
     x = rounded(10**grid if axis.log else grid)
-    ranked = numbers(run.ranked, f"{name}_pred")
+    ranked = numbers(run.ranked, property_column(name, "pred"))
     traces = []
     for values, colour, label in (
         (run.held_out[name].target if name in run.held_out else np.empty(0), GREY, Words("training data", "训练数据")),
@@ -206,22 +207,22 @@ def tradeoff_data(run: RunFiles) -> dict[str, Any]:
         properties[name] = {
             "label": property_words(name)._asdict(), "axis": axis_words(name)._asdict(), "wanted": run.ranges[name],
             "unit": unit_text(PROPERTIES[name].unit), "view": axis.plotly(), "ends": [axis.low, axis.high],
-            **values, "probability": rounded(numbers(ranked, f"probability_{name}")),
+            **values, "probability": rounded(numbers(ranked, probability_of(name))),
         }  # fmt: skip
     return {
         "properties": properties,
         "first": _hardest_two(run),
         "formula": [str(formula_markup(formula)) for formula in ranked.formulas],
-        "place": [int(place) for place in ranked.column("shortlisted")],
-        "rank": [int(rank) for rank in ranked.column("rank")],
-        "probability": rounded(numbers(ranked, "probability")),
+        "place": [int(place) for place in ranked.column(Column.SHORTLISTED)],
+        "rank": [int(rank) for rank in ranked.column(Column.RANK)],
+        "probability": rounded(numbers(ranked, Column.PROBABILITY)),
         "known": _known_values(run.properties),
     }
 
 
 def _hardest_two(run: RunFiles) -> list[str]:
     """The two targets that ranked candidates are least likely to meet, which is where choices have to be made."""
-    chance = {name: np.nan_to_num(numbers(run.ranked, f"probability_{name}")).mean() for name in run.properties}
+    chance = {name: np.nan_to_num(numbers(run.ranked, probability_of(name))).mean() for name in run.properties}
     hardest = sorted(run.properties, key=lambda name: chance[name])[:2]
     return sorted(hardest, key=run.properties.index)
 
@@ -229,9 +230,9 @@ def _hardest_two(run: RunFiles) -> list[str]:
 def _known_values(names: list[str]) -> dict[str, Any]:
     """Computed values of known compounds that have at least two of the properties, at most some hundred of them."""
     materials = load_materials()
-    columns = {name: numbers(materials, f"{name}_dft") for name in names}
+    columns = {name: numbers(materials, property_column(name, "dft")) for name in names}
     rows = np.flatnonzero(np.isfinite(list(columns.values())).sum(axis=0) >= min(2, len(names)))
     if len(rows) > _KNOWN_SHOWN:
         rows = np.sort(np.random.default_rng(0).choice(rows, _KNOWN_SHOWN, replace=False))
-    formulas = [str(formula_markup(formula)) for formula in materials.table["formula"].take(rows).to_pylist()]
+    formulas = [str(formula_markup(formula)) for formula in materials.table[Column.FORMULA].take(rows).to_pylist()]
     return {"formula": formulas, **{name: rounded(values[rows]) for name, values in columns.items()}}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
 from matloop.screening.language.text import OUTCOMES, finalize, number, percent
@@ -57,7 +58,7 @@ def render_report(run: RunFiles) -> str:
         headline=run_headline(run),
         targets=target_words(run),
         met_together=met_together(run),
-        expected_hits=float(np.nansum(numbers(run.shortlisted, "probability"))),
+        expected_hits=float(np.nansum(numbers(run.shortlisted, Column.PROBABILITY))),
         strips=drawn,
         cards=chosen,
         cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),

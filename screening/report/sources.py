@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import property_column
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.language.text import Words, property_words
 
@@ -95,7 +96,7 @@ def sources_of(campaign: Campaign) -> list[Source]:
 def _training_doi(name: str) -> str:
     """Where the computed values of a property were published; empty where that is not recorded."""
     schema = load_materials().table.schema
-    column = f"{name}_dft"
+    column = property_column(name, "dft")
     if column not in schema.names:
         return "10.1038/sdata.2017.85" if name.startswith("seebeck") else ""
     written = (schema.field(column).metadata or {}).get(b"source", b"").decode()

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.properties.columns import Column
 from matloop.screening.language.text import Words, formula_markup, number, percent, plain
 from matloop.screening.runs.report_files import numbers, texts
 
@@ -54,10 +55,11 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
         batch: Ranked candidates.
         potential: Name of the potential they were relaxed with.
     """
-    names = ("steps", "energy", "energy_start", "volume_change")
-    steps, energy, start, volume = (numbers(batch, f"relaxation_{name}") for name in names)
-    hull, phases, sparse = (numbers(batch, f"hull_{name}") for name in ("distance", "reference_phases", "sparse"))
-    outcomes, products = texts(batch, "relaxation_outcome"), texts(batch, "hull_products")
+    steps, energy = numbers(batch, Column.RELAXATION_STEPS), numbers(batch, Column.RELAXATION_ENERGY)
+    start, volume = numbers(batch, Column.RELAXATION_ENERGY_START), numbers(batch, Column.RELAXATION_VOLUME_CHANGE)
+    hull, phases = numbers(batch, Column.HULL_DISTANCE), numbers(batch, Column.HULL_REFERENCE_PHASES)
+    sparse = numbers(batch, Column.HULL_SPARSE)
+    outcomes, products = texts(batch, Column.RELAXATION_OUTCOME), texts(batch, Column.HULL_PRODUCTS)
     return [
         None
         if outcomes[row] is None

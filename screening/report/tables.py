@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.language.text import (
     OUTCOMES,
     Words,
@@ -235,11 +236,21 @@ def ranked_table(run: RunFiles) -> RankedTable:
     """The ranked candidates, best first, at most 1000 of them."""
     batch = run.ranked.take(np.arange(min(len(run.ranked), _MOST_ROWS)))
     columns = {
-        name: [numbers(batch, column) for column in (f"{name}_pred", f"{name}_lo", f"{name}_hi", f"probability_{name}")]
+        name: [
+            numbers(batch, column)
+            for column in (
+                property_column(name, "pred"),
+                property_column(name, "lo"),
+                property_column(name, "hi"),
+                probability_of(name),
+            )
+        ]
         for name in run.properties
     }
-    groups, origins = numbers(batch, "space_group_number"), texts(batch, "origin")
-    ranks, places, probability = (numbers(batch, name) for name in ("rank", "shortlisted", "probability"))
+    groups, origins = numbers(batch, Column.SPACE_GROUP_NUMBER), texts(batch, Column.ORIGIN)
+    ranks, places, probability = (
+        numbers(batch, name) for name in (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
+    )
     ids, formulas = batch.ids, batch.formulas
     symbols = {int(group): space_group_markup(int(group)) for group in np.unique(groups[np.isfinite(groups)])}
     rows = []

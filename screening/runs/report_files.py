@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.properties.columns import Column
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.properties.catalogue import property_named
@@ -77,7 +78,7 @@ class RunFiles:
     @functools.cached_property
     def shortlisted(self) -> CandidateBatch:
         """The shortlisted candidates, best place first."""
-        place = self.ranked.column("shortlisted")
+        place = self.ranked.column(Column.SHORTLISTED)
         return self.ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
 
     def on_log_scale(self, name: str) -> bool:

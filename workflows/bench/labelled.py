@@ -25,6 +25,7 @@ from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.carried import PROPERTY_COLUMNS, carried_name
 from matloop.data.properties.catalogue import Property, Transform, property_named
+from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.data.sources.table import FormulaTable
 from matloop.featurizers.base import FeatureSet
@@ -196,13 +197,13 @@ class _Collected:
         stored = {self._plain(name): name for name in _number_columns(batch.table)}
         stem = self.known.name
         if self.column is None:
-            named = [name for name in (f"{stem}_exp", f"{stem}_dft", stem) if name in stored]
+            named = [name for name in (self.known.column("exp"), self.known.column("dft"), stem) if name in stored]
             if len(named) > 1:
                 raise InputFileError(
                     f"{self.name} has {' and '.join(named)}", "values of one provenance",
                     f"name one of them, such as --column {named[0]}",
                 )  # fmt: skip
-            self.column = named[0] if named else f"{stem}_dft"
+            self.column = named[0] if named else self.known.column("dft")
         if self.column not in stored:
             close = difflib.get_close_matches(self.column, stored, 1, 0.5)
             meant = f"did you mean --column {close[0]}? A" if close else "name it with --column; a"
@@ -256,10 +257,10 @@ def _packaged(name: str) -> Iterator[Intake]:
     columns = list(_number_columns(table))
     for at in range(0, table.num_rows, _ROWS_AT_ONCE):
         part = table.slice(at, _ROWS_AT_ONCE)
-        batch, refused = CandidateBatch.from_formulas(part["formula"].to_pylist())
+        batch, refused = CandidateBatch.from_formulas(part[Column.FORMULA].to_pylist())
         kept = pa.array(np.setdiff1d(np.arange(part.num_rows), [row.row for row in refused]))
         numbers: dict[str, Any] = {name: part[name].take(kept) for name in columns}
-        yield Intake(batch.with_columns(**numbers), refused)
+        yield Intake(batch.with_columns(numbers), refused)
 
 
 def _packaged_sha256(name: str) -> str:

@@ -17,6 +17,7 @@ from matloop.data.errors import ROW_CODES, RunError, unknown_name
 from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.transport import load_transport
 from matloop.data.properties.catalogue import PROPERTIES, property_named
+from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.table import FormulaTable
 from matloop.data.whole_files import write_table
@@ -55,6 +56,9 @@ def in_words(reason: str) -> str:
     return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
 
 
+_SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
+
+
 def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
     table = Table(title="Shortlist, predictions with 90 % intervals", title_justify="left", box=None, pad_edge=False)
     for heading in ("", "formula", "space group", "P(all)"):
@@ -62,12 +66,12 @@ def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
     for known in map(property_named, properties):
         table.add_column(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})")
     for _, row in shortlist.iterrows():
-        numbers = [[row[f"{name}_{part}"] for part in ("pred", "lo", "hi")] for name in properties]
+        numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
         values = [f"{mean:.3g} [{low:.2g}, {high:.2g}]" for mean, low, high in numbers]
-        group = row.get("space_group_number")
+        group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
-        cells = [str(row["shortlisted"]), row["formula"], f"{group:.0f}" if has_group else ""]
-        table.add_row(*(escape(text) for text in [*cells, f"{row['probability']:.2f}", *values]))
+        cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
+        table.add_row(*(escape(text) for text in [*cells, f"{row[Column.PROBABILITY]:.2f}", *values]))
     return table
 
 
@@ -134,11 +138,11 @@ def write_features(names: Sequence[str], table: Path, output: Path) -> str:
     for intake in FormulaTable(str(table)).intakes(50_000):
         matrix = features.featurize(intake.batch)
         columns = {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
-        ids = {"candidate_id": intake.batch.ids, "formula": intake.batch.formulas, "code": matrix.codes}
+        ids = {Column.CANDIDATE_ID: intake.batch.ids, Column.FORMULA: intake.batch.formulas, Column.CODE: matrix.codes}
         refused = {
-            "candidate_id": [row.candidate_id for row in intake.refused],
-            "formula": [row.formula for row in intake.refused],
-            "code": [row.code for row in intake.refused],
+            Column.CANDIDATE_ID: [row.candidate_id for row in intake.refused],
+            Column.FORMULA: [row.formula for row in intake.refused],
+            Column.CODE: [row.code for row in intake.refused],
         }
         parts += [pa.table({**ids, **columns}), pa.table(refused)]
         refused_count += len(intake.refused) + int((matrix.codes != "").sum())

@@ -19,6 +19,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -54,7 +55,7 @@ def explain_run(folder: Path) -> dict[str, Any]:
     """
     run = RunDirectory(folder)
     view = _RunView.of(run)
-    place = view.ranked.column("shortlisted")
+    place = view.ranked.column(Column.SHORTLISTED)
     chosen = np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")][:MOST_FINALISTS]
     missed = np.flatnonzero(place == 0)[:MOST_NEAR_MISSES].tolist()
     finalists = _explained(view, chosen) if len(chosen) else []
@@ -109,8 +110,10 @@ class _RunView:
         limit = self.task.campaign.shortlist.max_false_discovery
         if limit is None:
             return self.ranked
-        supported = self.ranked.column("expected_misses") <= limit
-        return self.ranked.with_columns(probability=np.where(supported, self.ranked.column("probability"), np.nan))
+        supported = self.ranked.column(Column.EXPECTED_MISSES) <= limit
+        return self.ranked.with_columns(
+            {Column.PROBABILITY: np.where(supported, self.ranked.column(Column.PROBABILITY), np.nan)}
+        )
 
     def judged_by(self, name: str) -> str:
         """Where the ranking has the probability of a target from."""
@@ -196,7 +199,7 @@ def _nearest(
         if row is not None:
             known = materials.take([row])
             apart = composition_distances(finalist.compositions, known.compositions)[0, 0]
-            identity = known.formulas[0], known.table["material_id"][0].as_py(), float(apart)
+            identity = known.formulas[0], known.table[Column.MATERIAL_ID][0].as_py(), float(apart)
             compound = dict(zip(compound, identity, strict=True))
         found.append({**compound, "distance": distance, "value": value})
     return found
@@ -218,11 +221,11 @@ def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = N
     """
     shortlist, table = view.task.campaign.shortlist, view.ranked.table
     needed = probability_to_be_chosen(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
-    probability = float(table["probability"][row].as_py())
-    known = "expected_misses" in table.column_names
-    misses = float(table["expected_misses"][row].as_py()) if known else None
+    probability = float(table[Column.PROBABILITY][row].as_py())
+    known = Column.EXPECTED_MISSES in table.column_names
+    misses = float(table[Column.EXPECTED_MISSES][row].as_py()) if known else None
     margins: dict[str, Any] = {}
-    present = {name: float(table[f"probability_{name}"][row].as_py()) for name in view.task.ranges}
+    present = {name: float(table[probability_of(name)][row].as_py()) for name in view.task.ranges}
     for name, ends in view.task.ranges.items():
         # Without a probability at the cut, no value of this target alone would do.
         at_cut = view.joint.needed(present, name, wanted=needed) if np.isfinite(needed) else None
@@ -233,8 +236,8 @@ def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = N
     return {
         "candidate_id": view.ranked.ids[row],
         "formula": view.ranked.formulas[row],
-        "rank": int(table["rank"][row].as_py()),
-        "place": int(table["shortlisted"][row].as_py()),
+        "rank": int(table[Column.RANK][row].as_py()),
+        "place": int(table[Column.SHORTLISTED][row].as_py()),
         "probability": probability,
         "needed": needed if np.isfinite(needed) else None,
         "expected_misses": misses,
@@ -252,15 +255,17 @@ def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> l
     told: list[list[dict[str, Any]]] = [[] for _ in names]
     for stage, settings in view.task.campaign.scoring_stages.items():
         files = sorted(run.partition(stage, 0).parent.glob("part-*.parquet"))
-        parts = [pq.read_table(path, columns=["candidate_id", "outcome", "probability"]) for path in files]
+        parts = [
+            pq.read_table(path, columns=[Column.CANDIDATE_ID, Column.OUTCOME, Column.PROBABILITY]) for path in files
+        ]
         if not parts:
             continue
         table = pa.concat_tables(parts)
-        scored = table.filter(pc.and_(pc.equal(table["outcome"], SCORED), pc.is_finite(table["probability"])))
-        chances = scored["probability"].to_numpy().astype(float)
+        scored = table.filter(pc.and_(pc.equal(table[Column.OUTCOME], SCORED), pc.is_finite(table[Column.PROBABILITY])))
+        chances = scored[Column.PROBABILITY].to_numpy().astype(float)
         kept = settings.keep
         cut = float(np.partition(chances, len(chances) - kept)[len(chances) - kept]) if len(chances) > kept else None
-        own = dict(zip(scored["candidate_id"].to_pylist(), chances.tolist(), strict=True))
+        own = dict(zip(scored[Column.CANDIDATE_ID].to_pylist(), chances.tolist(), strict=True))
         for cuts, name in zip(told, names.tolist(), strict=True):
             if name in own:
                 cuts.append({"stage": stage, "probability": own[name], "cut": cut})

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.selection import (
     AtLeast,
@@ -70,7 +71,7 @@ def known_rows(task: ScoringTask) -> Known:
     score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
     for filter_ in build_filters(task.campaign):
-        admitted &= filter_.judge(materials.with_columns(known=np.zeros(len(materials), bool))).keep
+        admitted &= filter_.judge(materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool)})).keep
     if not task.campaign.shortlist.explore:
         admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
     truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
@@ -127,14 +128,14 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
     passed = known.score >= cut
     pieces = []
     for group in known.joint.groups:
-        of_candidates = {name: ranked.column(f"probability_{name}") for name in group.names}
+        of_candidates = {name: ranked.column(probability_of(name)) for name in group.names}
         rows = passed & np.logical_and.reduce([np.isfinite(known.met[name]) for name in group.names])
         met = np.logical_and.reduce([known.met[name] == 1 for name in group.names])
         probability = JointProbability.of_group(group, known.probability)
         pieces.append(Evidence(probability[rows], met[rows], JointProbability.of_group(group, of_candidates)))
     for name, (rows, probability, met) in sorted(known.stability.items()):
         counted = passed[rows]
-        pieces.append(Evidence(probability[counted], met[counted], ranked.column(f"probability_{name}")))
+        pieces.append(Evidence(probability[counted], met[counted], ranked.column(probability_of(name))))
     return pieces
 
 
@@ -179,6 +180,6 @@ def selected_intervals(
     columns = {}
     for name, found in errors.items():
         ends = surrogate_of(task, name).predict(features).interval_of_errors(found.lower, found.upper)
-        columns[f"{name}_selected_lo"], columns[f"{name}_selected_hi"] = ends
+        columns[property_column(name, "selected_lo")], columns[property_column(name, "selected_hi")] = ends
         columns[f"{name}_selected_exact"] = np.full(len(shortlisted), float(found.exact))
     return columns

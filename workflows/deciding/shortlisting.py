@@ -14,6 +14,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import Column
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.explaining.novelty import novelty_reports
 from matloop.screening.ranking.ranking import diverse_choice
@@ -62,9 +63,9 @@ def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) ->
         The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0).
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
-    probability = ranked.column("probability")
+    probability = ranked.column(Column.PROBABILITY)
     if limit is not None:
-        refused = ~(ranked.column("expected_misses") <= limit)
+        refused = ~(ranked.column(Column.EXPECTED_MISSES) <= limit)
         counts["shortlist", REJECTED, f"expected share of misses above {limit:g}"] = int(refused.sum())
         probability = np.where(refused, np.nan, probability)
     picks = diverse_choice(probability, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
@@ -72,12 +73,12 @@ def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) ->
     place[picks] = np.arange(1, len(picks) + 1)
     counts["shortlist", REJECTED, "ranked, not chosen"] = int(np.isfinite(probability).sum()) - len(picks)
     counts["shortlist", SHORTLISTED, ""] = len(picks)
-    return ranked.with_columns(rank=np.arange(1, len(ranked) + 1), shortlisted=place)
+    return ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})
 
 
 def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
     """The chosen among the ranked, best place first."""
-    place = ranked.column("shortlisted")
+    place = ranked.column(Column.SHORTLISTED)
     return ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
 
 
@@ -90,8 +91,8 @@ def novelty(ranked: CandidateBatch, references: Sequence[CandidateBatch]) -> lis
     """
     chosen = shortlisted(ranked)
     materials = load_materials()
-    names = materials.table.column("material_id").to_pylist()
+    names = materials.table.column(Column.MATERIAL_ID).to_pylist()
     parts = [materials.to_arrow(), *(batch.to_arrow() for batch in references)]
     known = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
-    names += [name for batch in references for name in batch.table.column("origin").to_pylist()]
+    names += [name for batch in references for name in batch.table.column(Column.ORIGIN).to_pylist()]
     return [asdict(report) for report in novelty_reports(chosen, known, names=names)] if len(chosen) else []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.properties.columns import Column
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.explaining.element_swaps import Swap, single_swaps
@@ -54,7 +55,7 @@ def swap_effects(
             best[name] = {
                 **_described(swaps[row]),
                 "formula": made.formulas[row],
-                "known": bool(made.column("known")[row]),
+                "known": bool(made.column(Column.KNOWN)[row]),
                 "probability_of_all": [float(chances[0][0][0]), float(chances[1][0][pick])],
                 "targets": {
                     other: {

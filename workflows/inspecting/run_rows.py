@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import RunError
+from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.workflows.stages.outcomes import FIRST_STAGE, SCORED
 
@@ -25,7 +26,7 @@ WAITING = "waiting"
 LEAST_PREFIX = 6
 _ID = r"[cxr][0-9a-f]{0,20}"
 Wanted = Mapping[str, Any]
-_TOLD = ("candidate_id", "formula", "origin", "outcome", "stage", "reason", "detail")
+_TOLD = (Column.CANDIDATE_ID, Column.FORMULA, Column.ORIGIN, Column.OUTCOME, Column.STAGE, Column.REASON, Column.DETAIL)
 
 
 class Row(NamedTuple):
@@ -98,7 +99,7 @@ class RunRows:
 
     def of_candidate(self, paths: Iterable[Path], candidate_id: str) -> pa.Table | None:
         """All columns of a candidate, from the first file that has it; None if none has."""
-        wanted = {"candidate_id": ds.field("candidate_id") == candidate_id}
+        wanted = {Column.CANDIDATE_ID: ds.field(Column.CANDIDATE_ID) == candidate_id}
         for path in paths:
             table = self._read(path, wanted)
             if table is not None and table.num_rows:
@@ -107,42 +108,44 @@ class RunRows:
 
     def standing(self, stage: str, candidate_id: str, *, keep: int) -> Standing:
         """Whether a scored candidate is among the ``keep`` most probable of its stage."""
-        tables = [self._read(path, None, ["candidate_id", "probability"]) for path in self._best(stage)]
+        tables = [self._read(path, None, [Column.CANDIDATE_ID, Column.PROBABILITY]) for path in self._best(stage)]
         table = pa.concat_tables([table for table in tables if table is not None])
-        probability = table["probability"].to_numpy()
-        at = pc.index(table["candidate_id"], candidate_id).as_py()
+        probability = table[Column.PROBABILITY].to_numpy()
+        at = pc.index(table[Column.CANDIDATE_ID], candidate_id).as_py()
         # Each partition hands on no more than all of them together may: as many as that can still leave others out.
         all_go_on = len(probability) < keep or (len(probability) == keep and self._scored(stage) == keep)
         cut = None if all_go_on else float(np.partition(probability, -keep)[-keep])
         if at < 0:  # not even among the best of its own partition
             return Standing(False, cut)
         equal = np.flatnonzero(probability == probability[at])
-        names = table["candidate_id"].take(pa.array(equal)).to_pylist()
+        names = table[Column.CANDIDATE_ID].take(pa.array(equal)).to_pylist()
         before = int((probability > probability[at]).sum()) + sum(name < candidate_id for name in names)
         return Standing(before < keep, cut)
 
     def best_of_formula(self, stage: str, formula: str, *, least: float | None) -> CandidateBatch | None:
         """The rows of one formula that went on from a stage, the most probable first; None if there is none."""
-        wanted = ds.field("formula") == formula
+        wanted = ds.field(Column.FORMULA) == formula
         if least is not None:
-            wanted &= ds.field("probability") >= least
-        tables = [self._read(path, {"formula": wanted}) for path in self._best(stage)]
+            wanted &= ds.field(Column.PROBABILITY) >= least
+        tables = [self._read(path, {Column.FORMULA: wanted}) for path in self._best(stage)]
         found = [table for table in tables if table is not None and table.num_rows]
         if not found:
             return None
         table = pa.concat_tables(found, promote_options="permissive")
-        return CandidateBatch.from_arrow(table.sort_by([("probability", "descending"), ("candidate_id", "ascending")]))
+        return CandidateBatch.from_arrow(
+            table.sort_by([(Column.PROBABILITY, "descending"), (Column.CANDIDATE_ID, "ascending")])
+        )
 
     def _scored(self, stage: str) -> int:
-        wanted = {"outcome": ds.field("outcome") == SCORED}
-        tables = [self._read(path, wanted, ["outcome"]) for path in self.parts(stage)]
+        wanted = {Column.OUTCOME: ds.field(Column.OUTCOME) == SCORED}
+        tables = [self._read(path, wanted, [Column.OUTCOME]) for path in self.parts(stage)]
         return sum(table.num_rows for table in tables if table is not None)
 
     def _best(self, stage: str) -> list[Path]:
         return _files(self.run.best_part(stage, 0).parent, "part-*.parquet")
 
     def _rows(self, path: Path, wanted: Wanted, made: Callable[[dict[str, Any], int], Row]) -> Iterator[Row]:
-        table = self._read(path, wanted, [*_TOLD, "code"])
+        table = self._read(path, wanted, [*_TOLD, Column.CODE])
         for values in [] if table is None else table.to_pylist():
             yield made(values, int(path.stem.rpartition("-")[2]))
 
@@ -170,11 +173,14 @@ def _wanted(text: str) -> Wanted:
     if re.fullmatch(_ID, text):
         if len(text) < LEAST_PREFIX:
             raise RunError(f"'{text}' is short for an id", f"its first {LEAST_PREFIX} characters, or more", "add some")
-        return {"candidate_id": pc.starts_with(ds.field("candidate_id"), text)}
+        return {Column.CANDIDATE_ID: pc.starts_with(ds.field(Column.CANDIDATE_ID), text)}
     if not text.strip():
         raise RunError("no candidate is named by an empty text", "an id, its first 6 characters, or a formula")
     formulas = {text, *CandidateBatch.from_formulas([text]).batch.formulas}
-    return {"formula": ds.field("formula").isin(sorted(formulas)), "origin": ds.field("origin") == text}
+    return {
+        Column.FORMULA: ds.field(Column.FORMULA).isin(sorted(formulas)),
+        Column.ORIGIN: ds.field(Column.ORIGIN) == text,
+    }
 
 
 def _outcome_row(values: dict[str, Any], partition: int) -> Row:
@@ -183,8 +189,10 @@ def _outcome_row(values: dict[str, Any], partition: int) -> Row:
 
 def _waiting_row(values: dict[str, Any], partition: int) -> Row:
     """A row of a partition that is not finished; what became of a refused one is settled all the same."""
-    told = {name: values.get(name) or "" for name in ("candidate_id", "formula", "origin", "detail")}
-    return Row(**told, outcome=WAITING, stage="", reason=values.get("code") or "", partition=partition)
+    told = {
+        name: values.get(name) or "" for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.ORIGIN, Column.DETAIL)
+    }
+    return Row(**told, outcome=WAITING, stage="", reason=values.get(Column.CODE) or "", partition=partition)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -17,6 +17,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.errors import ROW_CODES, RunError
 from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign import Campaign
@@ -26,7 +27,12 @@ from matloop.workflows.inspecting.run_rows import WAITING, Row, RunRows
 from matloop.workflows.stages.outcomes import DUPLICATE, FIRST_STAGE, REJECTED, SCORED, SHORTLISTED
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 
-_FURTHER = ("hull_distance", "hull_products", "hull_reference_phases", "probability_before_relaxing")
+_FURTHER = (
+    Column.HULL_DISTANCE,
+    Column.HULL_PRODUCTS,
+    Column.HULL_REFERENCE_PHASES,
+    Column.PROBABILITY_BEFORE_RELAXING,
+)
 
 Told = dict[str, Any]
 
@@ -104,8 +110,8 @@ class _Story:
         columns = {} if candidate is None else candidate.slice(0, 1).to_pylist()[0]
         return {
             "origin": own.origin,
-            "parent_id": columns.get("parent_id"),
-            "known": columns.get("known"),
+            "parent_id": columns.get(Column.PARENT_ID),
+            "known": columns.get(Column.KNOWN),
             "sources": list(dict.fromkeys(names)),
             "partition": own.partition,
             "repeated_by": repeats,
@@ -169,7 +175,7 @@ class _Story:
         for members in crystal_groups(batch).members:
             first = int(np.min(members))
             if at in members and first != at:
-                probability = float(batch.column("probability")[first])
+                probability = float(batch.column(Column.PROBABILITY)[first])
                 return {"candidate_id": batch.ids[first], "probability": probability, "stage": stage}
         return None
 
@@ -191,12 +197,12 @@ class _Story:
             return None
         (values,) = table.to_pylist()
         return {
-            "rank": values["rank"],
+            "rank": values[Column.RANK],
             "of": pq.read_metadata(path).num_rows,
-            "place": values["shortlisted"],
+            "place": values[Column.SHORTLISTED],
             "shortlist_size": self.campaign.shortlist.size,
-            "probability": values["probability"],
-            "expected_misses": _number(values.get("expected_misses")),
+            "probability": values[Column.PROBABILITY],
+            "expected_misses": _number(values.get(Column.EXPECTED_MISSES)),
             "predictions": _predictions(values, low="selected_lo", high="selected_hi"),
         }
 
@@ -223,26 +229,27 @@ def _outcome(outcome: str, stage: str, reason: str) -> Told:
 def _stage(stage: str, values: Mapping[str, Any]) -> Told:
     """What a stage wrote down about a candidate."""
     told: Told = {
-        "stage": stage, "outcome": values["outcome"], "part": values["stage"], "reason": values["reason"],
-        "meaning": ROW_CODES.get(values["reason"], ""), "detail": values["detail"],
-        "probability": _number(values.get("probability")), "in_domain": None, "predictions": _predictions(values),
+        "stage": stage, "outcome": values[Column.OUTCOME], "part": values[Column.STAGE],
+        "reason": values[Column.REASON],
+        "meaning": ROW_CODES.get(values[Column.REASON], ""), "detail": values[Column.DETAIL],
+        "probability": _number(values.get(Column.PROBABILITY)), "in_domain": None, "predictions": _predictions(values),
     }  # fmt: skip
-    if values.get("in_domain") is not None:
-        told["in_domain"] = bool(values["in_domain"])
-    further = {name: values[name] for name in values if name.startswith("relaxation_") or name in _FURTHER}
+    if values.get(Column.IN_DOMAIN) is not None:
+        told["in_domain"] = bool(values[Column.IN_DOMAIN])
+    further = {name: values[name] for name in values if name in RELAXATION_COLUMNS or name in _FURTHER}
     told["further"] = {name: _number(value) for name, value in further.items() if _number(value) is not None}
     return told
 
 
-def _predictions(values: Mapping[str, Any], *, low: str = "lo", high: str = "hi") -> list[Told]:
+def _predictions(values: Mapping[str, Any], *, low: Suffix = "lo", high: Suffix = "hi") -> list[Told]:
     """Predicted properties with 90 % intervals and the probability of meeting the target."""
     told = []
     for known in PROPERTIES.values():
-        chance = _number(values.get(f"probability_{known.name}"))
+        chance = _number(values.get(probability_of(known.name)))
         value = _number(values.get(known.column("pred")))
         if value is None and chance is None:
             continue
-        ends = [_number(values.get(f"{known.name}_{end}")) for end in (low, high)]
+        ends = [_number(values.get(known.column(end))) for end in (low, high)]
         told.append(
             {
                 "property": known.name,
@@ -270,8 +277,8 @@ def _crystal(candidate: CandidateBatch) -> Told | None:
     cosines = [lattice[i] @ lattice[j] / lengths[i] / lengths[j] for i, j in ((1, 2), (0, 2), (0, 1))]
     sites = int(candidate.crystals.site_counts[0])
     group = (
-        candidate.table["space_group_number"][0].as_py()
-        if "space_group_number" in candidate.table.column_names
+        candidate.table[Column.SPACE_GROUP_NUMBER][0].as_py()
+        if Column.SPACE_GROUP_NUMBER in candidate.table.column_names
         else None
     )
     return {

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import Intake, Refused
 from matloop.data.candidates.seen_ids import SeenIds
 from matloop.data.errors import RunChangedError
+from matloop.data.properties.columns import Column
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake, write_intake
@@ -241,7 +242,7 @@ def _is_sound(engine: Engine, before: dict[str, Any] | None) -> bool:
 
 
 def _ids_in(path: Path) -> list[str]:
-    return pq.read_table(path, columns=["candidate_id"])["candidate_id"].to_pylist()
+    return pq.read_table(path, columns=[Column.CANDIDATE_ID])[Column.CANDIDATE_ID].to_pylist()
 
 
 def _taken_over(engine: Engine, key: str) -> bool:
@@ -269,7 +270,7 @@ def _without_repeats(intake: Intake, new: NDArray[np.bool_]) -> Intake:
     """Candidates that came before are taken out and told among the refused."""
     if new.all():
         return intake
-    ids, formulas, origins = intake.batch.ids, intake.batch.formulas, intake.batch.table["origin"].to_pylist()
+    ids, formulas, origins = intake.batch.ids, intake.batch.formulas, intake.batch.table[Column.ORIGIN].to_pylist()
     repeats = [
         Refused(row, ids[row], formulas[row], DUPLICATE, str(origins[row])) for row in (~new).nonzero()[0].tolist()
     ]

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import RunError
+from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.runs.manifest import Manifest, sha256_of
@@ -234,7 +235,7 @@ class Engine:
                 self.event("candidate quarantined", f"{', '.join(part.batch.ids)} ended its worker in {job.stage}")
         parts = [made for _, made in sorted(tables, key=lambda piece: piece[0])]
         best = joined([made.best for made in parts])
-        if "probability" in best.column_names:
+        if Column.PROBABILITY in best.column_names:
             best = most_probable(best, best.num_rows)
         return written(self.run.folder, job, StageTables(joined([made.outcomes for made in parts]), best))
 
@@ -262,7 +263,7 @@ def written(folder: Path, job: Job, tables: StageTables) -> Finished:
 
 def most_probable(table: pa.Table, keep: int) -> pa.Table:
     """The most probable rows, best first; equal probabilities are ordered by id."""
-    order = ranking_order(table["probability"].to_numpy(), table["candidate_id"].to_pylist())
+    order = ranking_order(table[Column.PROBABILITY].to_numpy(), table[Column.CANDIDATE_ID].to_pylist())
     return table.take(pa.array(order[:keep]))
 
 

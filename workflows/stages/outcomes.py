@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Refused
 from matloop.data.errors import RunError
+from matloop.data.properties.columns import Column
 from matloop.screening.campaign.campaign import Campaign
 
 SHORTLISTED, REJECTED, QUARANTINED = "shortlisted", "rejected", "quarantined"
@@ -76,13 +77,13 @@ class Outcomes:
         """
         others = list(refused)
         data: dict[str, Any] = {
-            "candidate_id": [*batch.ids, *(row.candidate_id for row in others)],
-            "formula": [*batch.formulas, *(row.formula for row in others)],
-            "origin": [*batch.table.column("origin").to_pylist(), *("" for _ in others)],
-            "outcome": [*self.outcomes, *(REJECTED if row.code == DUPLICATE else QUARANTINED for row in others)],
-            "stage": [*self.stages, *("intake" for _ in others)],
-            "reason": [*self.reasons, *(row.code for row in others)],
-            "detail": [*self.details, *(row.detail for row in others)],
+            Column.CANDIDATE_ID: [*batch.ids, *(row.candidate_id for row in others)],
+            Column.FORMULA: [*batch.formulas, *(row.formula for row in others)],
+            Column.ORIGIN: [*batch.table.column(Column.ORIGIN).to_pylist(), *("" for _ in others)],
+            Column.OUTCOME: [*self.outcomes, *(REJECTED if row.code == DUPLICATE else QUARANTINED for row in others)],
+            Column.STAGE: [*self.stages, *("intake" for _ in others)],
+            Column.REASON: [*self.reasons, *(row.code for row in others)],
+            Column.DETAIL: [*self.details, *(row.detail for row in others)],
         }
         places = np.full(len(batch) + len(others), -1)
         places[rows] = np.arange(len(rows))
@@ -95,7 +96,7 @@ class Outcomes:
 
 def counted(table: pa.Table) -> OutcomeCounts:
     """Rows of a partition by stage, outcome and reason."""
-    columns = [table.column(name).to_pylist() for name in ("stage", "outcome", "reason")]
+    columns = [table.column(name).to_pylist() for name in (Column.STAGE, Column.OUTCOME, Column.REASON)]
     return Counter(zip(*columns, strict=True))
 
 

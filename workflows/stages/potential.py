@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.formula import parse_formulas
+from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.contract import Potential, energy_source, potential_named
@@ -35,7 +36,6 @@ from matloop.workflows.stages.scoring import (
 
 STAGE = "potential"
 EXPLODED = "exploded in relaxation"
-_RELAXATION = ("outcome", "energy_start", "energy", "volume_change", "largest_force", "steps", "seconds", "detail")
 
 
 def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
@@ -58,13 +58,13 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
         return StageTables(outcome.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
     relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
-    outcome.set(rows, QUARANTINED, STAGE, relaxed.column("relaxation_code"))
-    ends = relaxed.column("relaxation_outcome")
+    outcome.set(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
+    ends = relaxed.column(Column.RELAXATION_OUTCOME)
     outcome.set(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
     # What time cut short would end elsewhere on another machine: its energy must not decide a rank.
-    cut_short = (ends == Outcome.NOT_CONVERGED) & (relaxed.column("relaxation_steps") < settings.steps)
+    cut_short = (ends == Outcome.NOT_CONVERGED) & (relaxed.column(Column.RELAXATION_STEPS) < settings.steps)
     outcome.set(rows[cut_short], QUARANTINED, STAGE, "E-POTENTIAL-TIMEOUT")
-    outcome.explain(rows, dict(enumerate(relaxed.column("relaxation_detail"))))
+    outcome.explain(rows, dict(enumerate(relaxed.column(Column.RELAXATION_DETAIL))))
     rows = rows[outcome.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
@@ -72,14 +72,13 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     predictions = {**predict(task, features_of(task, survivors)), **stability}
     joint = joint_probability_of(task, without=stability)
     columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome, joint)
-    columns["probability_before_relaxing"] = survivors.column("probability")
+    columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     columns |= _hull_columns(distances)
-    told = {
-        name: survivors.table.column(name).combine_chunks() for name in (f"relaxation_{part}" for part in _RELAXATION)
-    }
+    written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
+    told = {name: survivors.table.column(name).combine_chunks() for name in written}
     table = outcome.table(batch, rows, {**columns, **told})
     # How long it took differs from run to run, and what goes on must not.
-    relaxed = relaxed.without_columns("relaxation_seconds")
+    relaxed = relaxed.without_columns(Column.RELAXATION_SECONDS)
     return StageTables(table, best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
 
 
@@ -105,7 +104,9 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
         largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
     )
     relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
-    return _reference_table(batch, relaxed.column("relaxation_energy"), relaxed.column("relaxation_code"), packaged)
+    return _reference_table(
+        batch, relaxed.column(Column.RELAXATION_ENERGY), relaxed.column(Column.RELAXATION_CODE), packaged
+    )
 
 
 def lost_references(packaged: bool, intake: Intake) -> StageTables:
@@ -118,8 +119,9 @@ def _reference_table(
 ) -> StageTables:
     table = pa.table(
         {
-            "id": batch.ids, "formula": batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
-            "code": np.broadcast_to(np.asarray(codes, object), len(batch)), "packaged": np.full(len(batch), packaged),
+            "id": batch.ids, Column.FORMULA: batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
+            Column.CODE: np.broadcast_to(np.asarray(codes, object), len(batch)),
+            "packaged": np.full(len(batch), packaged),
         }
     )  # fmt: skip
     return StageTables(table, batch.take([]).to_arrow())
@@ -149,13 +151,13 @@ def stability_of(folder: Path, name: str) -> Stability:
 
 
 def _phases(table: pa.Table, source: str) -> PhaseEnergies:
-    compositions, _ = parse_formulas(table["formula"].to_pylist())
+    compositions, _ = parse_formulas(table[Column.FORMULA].to_pylist())
     return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
 
 
 def _energies(relaxed: CandidateBatch, name: str) -> PhaseEnergies:
     """Energies of relaxed candidates under the name of their source."""
-    energies = relaxed.column("relaxation_energy")
+    energies = relaxed.column(Column.RELAXATION_ENERGY)
     return PhaseEnergies(energy_source(_potential(name)), relaxed.compositions, energies, relaxed.ids)
 
 
@@ -163,17 +165,17 @@ def _with_space_groups(relaxed: CandidateBatch) -> CandidateBatch:
     """Relaxing may have changed a candidate's space group; where none is found the earlier one stays."""
     assert relaxed.crystals is not None
     found = space_group_numbers(relaxed.crystals)
-    if "space_group_number" in relaxed.table.column_names:
-        found = np.where(np.isfinite(found), found, relaxed.column("space_group_number").astype(float))
-    return relaxed.with_columns(space_group_number=pa.array(found, from_pandas=True).cast(pa.int16()))
+    if Column.SPACE_GROUP_NUMBER in relaxed.table.column_names:
+        found = np.where(np.isfinite(found), found, relaxed.column(Column.SPACE_GROUP_NUMBER).astype(float))
+    return relaxed.with_columns({Column.SPACE_GROUP_NUMBER: pa.array(found, from_pandas=True).cast(pa.int16())})
 
 
 def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
     """Where a candidate lies on the potential's hull."""
     products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
     return {
-        "hull_distance": distances.energy_above_hull,
-        "hull_products": np.array(products, dtype=object),
-        "hull_reference_phases": distances.reference_counts,
-        "hull_sparse": distances.sparse,
+        Column.HULL_DISTANCE: distances.energy_above_hull,
+        Column.HULL_PRODUCTS: np.array(products, dtype=object),
+        Column.HULL_REFERENCE_PHASES: distances.reference_counts,
+        Column.HULL_SPARSE: distances.sparse,
     }

@@ -18,6 +18,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.featurizers.base import FeatureSet
@@ -58,7 +59,7 @@ class StageTables(NamedTuple):
     @property
     def counts(self) -> OutcomeCounts:
         """Rows by stage, outcome and reason; none where the table does not tell outcomes."""
-        return counted(self.outcomes) if "outcome" in self.outcomes.column_names else Counter()
+        return counted(self.outcomes) if Column.OUTCOME in self.outcomes.column_names else Counter()
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def lost_partition(task: ScoringTask, intake: Intake) -> StageTables:
     outcome, rows = Outcomes(len(intake.batch), task.stage), np.arange(len(intake.batch))
     outcome.set(rows, QUARANTINED, outcome.part("features"), "E-GUARD-CRASH")
     # Where all rows of a run are lost, what follows still asks for the columns of those that were scored: none.
-    none = intake.batch.take([]).with_columns(probability=np.empty(0), in_domain=np.empty(0, bool))
+    none = intake.batch.take([]).with_columns({Column.PROBABILITY: np.empty(0), Column.IN_DOMAIN: np.empty(0, bool)})
     return StageTables(outcome.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
 
 
@@ -259,12 +260,12 @@ def judge(
     outside = (codes == "") & ~in_domain & (not task.campaign.shortlist.explore)
     outcome.set(rows[outside], REJECTED, outcome.part("domain"), OUTSIDE)
     probability, each = joint.probabilities(predictions, task.ranges)
-    columns = {"probability": probability, "in_domain": in_domain}
+    columns = {Column.PROBABILITY: probability, Column.IN_DOMAIN: in_domain}
     for name, prediction in predictions.items():
         known = property_named(name)
         columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma
         columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
-        columns[f"probability_{name}"] = each[name]
+        columns[probability_of(name)] = each[name]
     return columns
 
 
@@ -273,11 +274,9 @@ def best_rows(
 ) -> pa.Table:
     """The most probable of the scored rows, with their columns, as Arrow."""
     rankable = outcome.scored(rows)
-    ids = batch.table.column("candidate_id").take(pa.array(rows[rankable])).to_pylist()
-    chosen = rankable[ranking_order(columns["probability"][rankable], ids)[:keep]]
-    return (
-        batch.take(rows[chosen]).with_columns(**{name: values[chosen] for name, values in columns.items()}).to_arrow()
-    )
+    ids = batch.table.column(Column.CANDIDATE_ID).take(pa.array(rows[rankable])).to_pylist()
+    chosen = rankable[ranking_order(columns[Column.PROBABILITY][rankable], ids)[:keep]]
+    return batch.take(rows[chosen]).with_columns({name: values[chosen] for name, values in columns.items()}).to_arrow()
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,131 @@
+"""The name of every column of a candidate table, with its type, its unit and what it says.
+
+No other module writes these names down. A misspelt key then fails when a module is imported, and not when a run
+has been computing for an hour.
+
+>>> Column.HULL_DISTANCE, Column.HULL_DISTANCE.unit
+(<Column.HULL_DISTANCE: 'hull_distance'>, 'eV/atom')
+>>> property_column("band_gap", "pred"), probability_of("band_gap")
+('band_gap_pred', 'probability_band_gap')
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, Self
+
+Type = Literal["text", "number", "whole number", "truth", "list of numbers", "list of whole numbers"]
+
+
+class Column(StrEnum):
+    """A column that does not belong to one property. Each key is text, so every table library takes it as a name.
+
+    Attributes:
+        type: Kind of the values. A number may be stored in single or double precision.
+        unit: Unit of the values as :mod:`matloop.data.properties.units` writes it; ``1`` where they have none.
+        description: What a value says.
+    """
+
+    type: Type
+    unit: str
+    description: str
+
+    def __new__(cls, name: str, type: Type, unit: str, description: str) -> Self:
+        """A key that is text and carries what is known about the column."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.type, member.unit, member.description = type, unit, description
+        return member
+
+    # What a candidate is.
+    CANDIDATE_ID = "candidate_id", "text", "1", "Content hash of the candidate."
+    FORMULA = "formula", "text", "1", "Reduced formula, or the text that should have been one."
+    ORIGIN = "origin", "text", "1", "Name of the candidate in its source, or what it was made from."
+    KNOWN = "known", "truth", "1", "Whether the compound is known already."
+    MATERIAL_ID = "material_id", "text", "1", "Materials Project identifier."
+    ENTRY_ID = "entry_id", "text", "1", "Identifier of an entry in the database it was fetched from."
+    SPACE_GROUP_NUMBER = "space_group_number", "whole number", "1", "Number of the space group, 1 to 230."
+    PROTOTYPE = "prototype", "text", "1", "Prototype crystal that was decorated."
+    PARENT_ID = "parent_id", "text", "1", "Identifier of the known crystal in which ions were substituted."
+    SUBSTITUTION_PROBABILITY = (
+        "substitution_probability", "number", "1", "Probability of the substitution by the statistics of known pairs.",
+    )  # fmt: skip
+    ELEMENTS = "elements", "list of whole numbers", "1", "Atomic number of each element of the composition."
+    AMOUNTS = "amounts", "list of numbers", "1", "Amount of each element of the composition."
+    LATTICE = "lattice", "list of numbers", "Å", "Cell row vectors a, b, c."
+    SPECIES = "species", "list of whole numbers", "1", "Atomic number of each site."
+    FRAC_COORDS = "frac_coords", "list of numbers", "1", "Fractional coordinates x, y, z of each site after another."
+
+    # What became of it.
+    OUTCOME = "outcome", "text", "1", "What became of the row in this stage."
+    STAGE = "stage", "text", "1", "Part of the stage that decided the outcome."
+    REASON = "reason", "text", "1", "Why the row ended here; empty where it goes on."
+    DETAIL = "detail", "text", "1", "What more is known about the reason."
+    ROW = "row", "whole number", "1", "Place of a refused row in the input."
+    CODE = "code", "text", "1", "Why a row of the input is no candidate, or a phase has no energy."
+
+    # How it was scored and chosen.
+    PROBABILITY = "probability", "number", "1", "Probability that all targets are met."
+    IN_DOMAIN = "in_domain", "truth", "1", "Whether the candidate lies inside the domain of every surrogate."
+    PROBABILITY_BEFORE_RELAXING = (
+        "probability_before_relaxing", "number", "1", "Probability that all targets are met, before the relaxation.",
+    )  # fmt: skip
+    EXPECTED_MISSES = (
+        "expected_misses", "number", "1", "Expected share of misses among the candidates down to this rank.",
+    )  # fmt: skip
+    RANK = "rank", "whole number", "1", "Place among the ranked candidates, from 1."
+    SHORTLISTED = "shortlisted", "whole number", "1", "Place on the shortlist, from 1; 0 where it was not chosen."
+    NOVELTY = "novelty", "text", "1", "What is new about a finalist."
+
+    # What a potential found.
+    RELAXATION_OUTCOME = "relaxation_outcome", "text", "1", "How the relaxation ended."
+    RELAXATION_ENERGY_START = "relaxation_energy_start", "number", "eV/atom", "Energy before the relaxation."
+    RELAXATION_ENERGY = "relaxation_energy", "number", "eV/atom", "Energy at the end of the relaxation."
+    RELAXATION_VOLUME_CHANGE = "relaxation_volume_change", "number", "1", "Relative change of the cell volume."
+    RELAXATION_LARGEST_FORCE = (
+        "relaxation_largest_force", "number", "eV/Å", "Largest force on an atom at the end of the relaxation.",
+    )  # fmt: skip
+    RELAXATION_STEPS = "relaxation_steps", "whole number", "1", "Number of steps of the relaxation."
+    RELAXATION_SECONDS = "relaxation_seconds", "number", "s", "Time that the relaxation took."
+    RELAXATION_CODE = "relaxation_code", "text", "1", "Why the relaxation gave no energy."
+    RELAXATION_DETAIL = "relaxation_detail", "text", "1", "What more is known about that."
+    HULL_DISTANCE = "hull_distance", "number", "eV/atom", "Energy above the convex hull of the reference phases."
+    HULL_PRODUCTS = "hull_products", "text", "1", "Phases into which the candidate would decompose."
+    HULL_REFERENCE_PHASES = (
+        "hull_reference_phases", "whole number", "1", "Number of reference phases of the elements of the candidate.",
+    )  # fmt: skip
+    HULL_SPARSE = "hull_sparse", "truth", "1", "Whether there are few reference phases of these elements."
+
+
+RELAXATION_COLUMNS = tuple(key for key in Column if key.name.startswith("RELAXATION_"))
+"""What a relaxation says of each crystal."""
+
+Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi", "selected_lo", "selected_hi"]
+"""What a column says of its property: a label (computed or measured), or a prediction with its width and ends."""
+
+SUFFIXES: dict[Suffix, str] = {
+    "dft": "Computed value.",
+    "exp": "Measured value.",
+    "pred": "Predicted value.",
+    "sigma": "Standard deviation of the prediction.",
+    "lo": "Lower end of the 90 % interval.",
+    "hi": "Upper end of the 90 % interval.",
+    "selected_lo": "Lower end of the 90 % interval, given that the candidate was picked.",
+    "selected_hi": "Upper end of the 90 % interval, given that the candidate was picked.",
+}
+"""Suffix -> description; the unit is that of the property."""
+
+
+def property_column(name: str, suffix: Suffix) -> str:
+    """Name of a column of one property.
+
+    Args:
+        name: Name of the property.
+        suffix: What the column says of it.
+    """
+    return f"{name}_{suffix}"
+
+
+def probability_of(name: str) -> str:
+    """Name of the column with the probability that the target of one property is met."""
+    return f"{Column.PROBABILITY}_{name}"

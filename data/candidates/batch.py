@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
-
-_ARRAY_COLUMNS = (Column.ELEMENTS, Column.AMOUNTS, Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
+CELL_COLUMNS: tuple[str, ...] = (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
+"""What :func:`crystals_from_columns` needs."""
+_ARRAY_COLUMNS: tuple[str, ...] = (Column.ELEMENTS, Column.AMOUNTS, *CELL_COLUMNS)
+_NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Refused(NamedTuple):
@@ -104,7 +105,7 @@ class CandidateBatch:
         """A typed column as an array; nulls of a numeric column become nan."""
         return self.table.column(name).to_numpy()
 
-    def with_columns(self, columns: Mapping[str, Any] = NO_COLUMNS, /, **named: Any) -> CandidateBatch:
+    def with_columns(self, columns: Mapping[str, Any] = _NO_COLUMNS, /, **named: Any) -> CandidateBatch:
         """A batch with further (or replaced) typed columns, each of length n.
 
         Args:
@@ -161,7 +162,7 @@ class CandidateBatch:
 
     @classmethod
     def from_crystals(
-        cls, crystals: Crystals, columns: Mapping[str, Any] = NO_COLUMNS, /, **named: Any
+        cls, crystals: Crystals, columns: Mapping[str, Any] = _NO_COLUMNS, /, **named: Any
     ) -> CandidateBatch:
         """Candidates from crystal arrays that passed :meth:`Crystals.row_codes`.
 

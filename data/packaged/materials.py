@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CandidateBatch, crystals_from_columns
+from matloop.data.candidates.batch import CELL_COLUMNS, CandidateBatch, crystals_from_columns
 from matloop.data.errors import DatasetError
-from matloop.data.properties.columns import Column
 
 MATERIALS_FILE = Path(__file__).parents[1] / "datasets" / "materials.parquet"
 MATERIALS_SHA256 = "cedff1715e58e2906923a2b6988779eaf6d02c4524502a376b8bb4880d8c27e9"
@@ -40,8 +39,6 @@ def load_materials() -> CandidateBatch:
         DatasetError: If the packaged file is not the one that was released.
     """
     table = pq.read_table(io.BytesIO(read_verified(MATERIALS_FILE, MATERIALS_SHA256)))
-    arrays = {
-        name: table.column(name).combine_chunks() for name in (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
-    }
+    arrays = {name: table.column(name).combine_chunks() for name in CELL_COLUMNS}
     crystals = crystals_from_columns(arrays)
     return CandidateBatch(table.drop_columns(list(arrays)), crystals.compositions(), crystals)

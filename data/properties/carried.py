@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.columns import Suffix
 
-from matloop.data.properties.catalogue import PROPERTIES, Suffix
-
-PROPERTY_COLUMNS = frozenset(known.column(suffix) for known in PROPERTIES.values() for suffix in get_args(Suffix))
+_CARRIED: tuple[Suffix, ...] = ("dft", "exp", "pred", "sigma", "lo", "hi")
+PROPERTY_COLUMNS = frozenset(known.column(suffix) for known in PROPERTIES.values() for suffix in _CARRIED)
 """Columns whose unit and meaning :mod:`matloop.data.properties.catalogue` defines."""
 
 MOST_COLUMNS = 1_000

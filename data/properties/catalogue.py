@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matloop.data.errors import unknown_name
+from matloop.data.properties.columns import Suffix, property_column
 
-Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi"]
 Transform = Literal["identity", "log10"]
 
 
@@ -44,7 +44,7 @@ class Property:
         >>> PROPERTIES["band_gap"].column("pred")
         'band_gap_pred'
         """
-        return f"{self.name}_{suffix}"
+        return property_column(self.name, suffix)
 
     @property
     def label(self) -> str:

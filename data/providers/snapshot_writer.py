@@ -97,8 +97,10 @@ def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, pro
 
 def refused_row(entry_id: str, code: str, detail: str, *, formula: str = "") -> dict[str, Any]:
     """A row for an entry that is no candidate."""
-    words = {Column.ENTRY_ID: plain_line(entry_id, 120), Column.FORMULA: plain_line(formula, 120), Column.CODE: code}
-    return {**words, Column.DETAIL: plain_line(detail)}
+    return {
+        Column.ENTRY_ID: plain_line(entry_id, 120), Column.FORMULA: plain_line(formula, 120),
+        Column.CODE: code, Column.DETAIL: plain_line(detail),
+    }  # fmt: skip
 
 
 def plausible(property_name: str, value: Any) -> float | None:

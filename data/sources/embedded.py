@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,10 @@ class EmbeddedCrystals:
     def intakes(self, size: int) -> Iterator[Intake]:
         """Batches of at most ``size`` candidates; ``known`` is true for all of them."""
         for batch in load_materials().slices(size):
-            columns = {
+            columns: dict[str, Any] = {
                 name: batch.table.column(name)
                 for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.SPACE_GROUP_NUMBER)
             }
-            known = CandidateBatch(pa.table(columns), batch.compositions, batch.crystals)
-            further = {Column.KNOWN: np.ones(len(batch), bool), Column.ORIGIN: batch.table[Column.MATERIAL_ID]}
-            yield Intake(known.with_columns(further), [])
+            columns[Column.KNOWN] = pa.array(np.ones(len(batch), bool))
+            columns[Column.ORIGIN] = batch.table[Column.MATERIAL_ID]
+            yield Intake(CandidateBatch(pa.table(columns), batch.compositions, batch.crystals), [])

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CandidateBatch, Intake, Refused, crystals_from_columns
+from matloop.data.candidates.batch import CELL_COLUMNS, CandidateBatch, Intake, Refused, crystals_from_columns
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
@@ -249,7 +249,7 @@ def _judge_crystals(table: pa.Table, rows: np.ndarray[Any, Any], codes: np.ndarr
 
 
 def _crystals(table: pa.Table) -> Any:
-    arrays = {name: table[name].combine_chunks() for name in (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)}
+    arrays = {name: table[name].combine_chunks() for name in CELL_COLUMNS}
     return crystals_from_columns(arrays)
 
 

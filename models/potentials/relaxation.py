@@ -212,7 +212,7 @@ def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> Cand
     finished = np.array([end.outcome in (Outcome.CONVERGED, Outcome.NOT_CONVERGED) for end in every], bool)
     change = np.full(len(batch), np.nan)
     change[finished] = crystals.volumes[finished] / start.volumes[finished] - 1
-    columns = {
+    columns: dict[str, Any] = {
         Column.RELAXATION_OUTCOME: [end.outcome.value for end in every],
         Column.RELAXATION_ENERGY_START: np.array([end.energies[0] for end in every], float),
         Column.RELAXATION_ENERGY: np.array([end.energies[1] for end in every], float),

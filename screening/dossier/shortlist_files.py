@@ -51,7 +51,7 @@ def safe_name(text: str) -> str:
 
 def _columns(campaign: Campaign) -> list[tuple[str, str]]:
     """Columns of the CSV and their headings; those of stages that did not run are left out."""
-    columns = [
+    columns: list[tuple[str, str]] = [
         (Column.SHORTLISTED, "place"),
         (Column.CANDIDATE_ID, Column.CANDIDATE_ID),
         (Column.FORMULA, Column.FORMULA),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def _made(finalist: CandidateBatch, reduced: Compositions, swaps: list[Swap]) ->
     crystals = Crystals(base.lattice * scale[:, None, None], base.offsets, species, base.frac_coords)
     batch = CandidateBatch.from_crystals(crystals, {Column.ORIGIN: origin})
     known = np.isin(composition_keys(batch.compositions), known_composition_keys())
-    columns = {Column.KNOWN: known}
+    columns: dict[str, Any] = {Column.KNOWN: known}
     if Column.SPACE_GROUP_NUMBER in finalist.table.column_names:
         columns[Column.SPACE_GROUP_NUMBER] = finalist.table.column(Column.SPACE_GROUP_NUMBER).take([0] * n)
     return batch.with_columns(columns)

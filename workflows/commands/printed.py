@@ -137,14 +137,18 @@ def write_features(names: Sequence[str], table: Path, output: Path) -> str:
     parts, refused_count = [], 0
     for intake in FormulaTable(str(table)).intakes(50_000):
         matrix = features.featurize(intake.batch)
-        columns = {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
-        ids = {Column.CANDIDATE_ID: intake.batch.ids, Column.FORMULA: intake.batch.formulas, Column.CODE: matrix.codes}
+        columns: dict[str, Any] = {
+            Column.CANDIDATE_ID: intake.batch.ids,
+            Column.FORMULA: intake.batch.formulas,
+            Column.CODE: matrix.codes,
+        }
+        columns |= {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
         refused = {
             Column.CANDIDATE_ID: [row.candidate_id for row in intake.refused],
             Column.FORMULA: [row.formula for row in intake.refused],
             Column.CODE: [row.code for row in intake.refused],
         }
-        parts += [pa.table({**ids, **columns}), pa.table(refused)]
+        parts += [pa.table(columns), pa.table(refused)]
         refused_count += len(intake.refused) + int((matrix.codes != "").sum())
     written = pa.concat_tables(parts, promote_options="permissive")
     write_table(output, written)

@@ -99,7 +99,7 @@ class RunRows:
 
     def of_candidate(self, paths: Iterable[Path], candidate_id: str) -> pa.Table | None:
         """All columns of a candidate, from the first file that has it; None if none has."""
-        wanted = {Column.CANDIDATE_ID: ds.field(Column.CANDIDATE_ID) == candidate_id}
+        wanted: Wanted = {Column.CANDIDATE_ID: ds.field(Column.CANDIDATE_ID) == candidate_id}
         for path in paths:
             table = self._read(path, wanted)
             if table is not None and table.num_rows:
@@ -137,7 +137,7 @@ class RunRows:
         )
 
     def _scored(self, stage: str) -> int:
-        wanted = {Column.OUTCOME: ds.field(Column.OUTCOME) == SCORED}
+        wanted: Wanted = {Column.OUTCOME: ds.field(Column.OUTCOME) == SCORED}
         tables = [self._read(path, wanted, [Column.OUTCOME]) for path in self.parts(stage)]
         return sum(table.num_rows for table in tables if table is not None)
 

@@ -75,7 +75,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     columns |= _hull_columns(distances)
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
-    told = {name: survivors.table.column(name).combine_chunks() for name in written}
+    told: dict[str, Any] = {name: survivors.table.column(name).combine_chunks() for name in written}
     table = outcome.table(batch, rows, {**columns, **told})
     # How long it took differs from run to run, and what goes on must not.
     relaxed = relaxed.without_columns(Column.RELAXATION_SECONDS)

@@ -260,7 +260,7 @@ def judge(
     outside = (codes == "") & ~in_domain & (not task.campaign.shortlist.explore)
     outcome.set(rows[outside], REJECTED, outcome.part("domain"), OUTSIDE)
     probability, each = joint.probabilities(predictions, task.ranges)
-    columns = {Column.PROBABILITY: probability, Column.IN_DOMAIN: in_domain}
+    columns: dict[str, NDArray[Any]] = {Column.PROBABILITY: probability, Column.IN_DOMAIN: in_domain}
     for name, prediction in predictions.items():
         known = property_named(name)
         columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma

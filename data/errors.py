@@ -91,6 +91,12 @@ class BatchError(MatloopError):
     code = "E-BATCH-SHAPE"
 
 
+class TrainingSetError(MatloopError):
+    """When a training set's parts do not fit together, or it cannot teach what is asked of it."""
+
+    code = "E-TRAINING-SET"
+
+
 class FeaturizerError(MatloopError):
     """When a featurizer cannot be set up as asked."""
 

@@ -114,7 +114,7 @@ def relaxation() -> None:
 
 def formation(groups: NDArray[np.int64], labelled: NDArray[np.int64]) -> None:
     """Mean absolute error of formation energies with three choices of elements."""
-    phases = packaged_references()
+    phases = packaged_references(load_materials())
     known = load_materials().column("formation_energy_per_atom_dft")
     print(f"\nformation energies of {len(labelled)} crystals against DFT, eV/atom")
     naive = ElementalReferences.of_crystals(phases)
@@ -147,7 +147,7 @@ def verdict(name: str, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> No
 
 def potential_hull(fit_rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Distance of every packaged crystal from the hull of all of them, elements fitted to ``fit_rows`` only."""
-    phases = packaged_references()
+    phases = packaged_references(load_materials())
     known = load_materials().column("formation_energy_per_atom_dft")
     elements = ElementalReferences.fitted(phases.take(fit_rows), known[fit_rows])
     formation_energies = elements.formation_energies(phases)

@@ -72,8 +72,8 @@ def crystal_groups(batch: CandidateBatch) -> CrystalGroups:
     Args:
         batch: n candidates.
 
-    >>> from matloop.data.packaged.materials import load_materials
-    >>> materials = load_materials()
+    >>> from matloop.data.training.packaged_tables import packaged_crystals
+    >>> materials = packaged_crystals()
     >>> tin_oxide = materials.take(np.flatnonzero(materials.table["formula"].to_numpy() == "SnO"))
     >>> [tin_oxide.column("material_id")[rows].tolist() for rows in crystal_groups(tin_oxide).duplicates]
     [['mp-2097', 'mp-545552', 'mp-545820']]

@@ -48,8 +48,8 @@ def structure_distances(one: NDArray[np.float64], other: NDArray[np.float64]) ->
     Returns:
         Shape (n, m), in units of the cube root of the volume per atom; nan where a fingerprint is.
 
-    >>> from matloop.data.packaged.materials import load_materials
-    >>> materials = load_materials()
+    >>> from matloop.data.training.packaged_tables import packaged_crystals
+    >>> materials = packaged_crystals()
     >>> formulas, cubic = materials.table["formula"].to_numpy(), materials.column("space_group_number") == 225
     >>> salts = [int(np.flatnonzero(cubic & (formulas == name))[0]) for name in ("NaCl", "MgO", "CaF2")]
     >>> marks = structure_fingerprints(materials.take(salts).crystals)

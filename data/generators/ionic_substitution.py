@@ -24,9 +24,9 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
 from matloop.data.packaged.known_compositions import known_composition_keys
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
+from matloop.data.training.packaged_tables import packaged_crystals
 
 _PART = 100_000
 
@@ -186,7 +186,7 @@ class IonicSubstitution:
 
 @lru_cache(maxsize=2)
 def _parents(max_sites: int) -> Parents:
-    materials = load_materials()
+    materials = packaged_crystals()
     crystals = materials.crystals
     assert crystals is not None  # packaged crystals all have cells
     far = materials.table.column("far_above_hull").fill_null(False).to_numpy()

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
+from matloop.data.training.packaged_tables import packaged_crystals
 
 
 class EmbeddedCrystals:
@@ -20,11 +20,11 @@ class EmbeddedCrystals:
 
     def count(self) -> int:
         """Number of rows that :meth:`intakes` streams."""
-        return len(load_materials())
+        return len(packaged_crystals())
 
     def intakes(self, size: int) -> Iterator[Intake]:
         """Batches of at most ``size`` candidates; ``known`` is true for all of them."""
-        for batch in load_materials().slices(size):
+        for batch in packaged_crystals().slices(size):
             columns: dict[str, Any] = {
                 name: batch.table.column(name)
                 for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.SPACE_GROUP_NUMBER)

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError
-from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.catalogue import property_named
-from matloop.models.potentials.hull import PhaseEnergies, packaged_references
+from matloop.models.potentials.hull import PhaseEnergies
 
 FEWEST_PHASES = 3
 """Phases an element must occur in for its energy to be fitted."""
@@ -110,16 +108,6 @@ class ElementalReferences:
         compositions = Compositions(np.arange(count + 1), known.astype(np.uint8), np.ones(count))
         ids = [f"element {SYMBOLS[z]}" for z in known]
         return PhaseEnergies(f"{self.source}, formation, {self.kind}", compositions, np.zeros(count), ids)
-
-
-def packaged_elements() -> ElementalReferences:
-    """CHGNet's elements, fitted to the packaged formation energies of 2015.
-
-    Raises:
-        DatasetError: If a packaged file is not the one that was released.
-    """
-    known = load_materials().column(property_named("formation_energy_per_atom").column("dft"))
-    return ElementalReferences.fitted(packaged_references(), known)
 
 
 def _dense(compositions: Compositions) -> NDArray[np.float64]:

@@ -16,11 +16,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.candidates.formula import parse_formulas, write_formulas
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError, EnergySourceError
-from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.reference_energies import load_references
 from matloop.data.properties.columns import Column
 
@@ -223,11 +223,14 @@ class Hull:
         )
 
 
-def packaged_references() -> PhaseEnergies:
+def packaged_references(crystals: CandidateBatch) -> PhaseEnergies:
     """The packaged crystals with their packaged CHGNet energies.
 
     They were evaluated in their DFT cells, unrelaxed; relaxing lowers them by 1 meV/atom on average, at most by 9 in a
     sample of 24.
+
+    Args:
+        crystals: The packaged crystals, in their order.
 
     Returns:
         Phases named by material id, under the source name of CHGNet 0.3.0.
@@ -239,7 +242,7 @@ def packaged_references() -> PhaseEnergies:
     about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     source = f"{about['potential']}-{about['version']}-{about['weights_sha256'][:12]}"
     energies = table["energy_per_atom"].to_numpy().astype(np.float64)
-    return PhaseEnergies(source, load_materials().compositions, energies, table[Column.MATERIAL_ID].to_pylist())
+    return PhaseEnergies(source, crystals.compositions, energies, table[Column.MATERIAL_ID].to_pylist())
 
 
 def _dense(compositions: Compositions) -> NDArray[np.float64]:

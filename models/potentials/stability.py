@@ -1,25 +1,25 @@
 """Stability from a potential: energies above hull and formation energies with what they are known to be wrong by.
 
 A potential's energies are compared with reference phases evaluated by the same potential. How far the result is from
-the density functional's is read off the packaged crystals, where both are known: the predictive distribution of a
-candidate is that of the packaged crystals whose distance from the hull is nearest to its own (a split conformal
+the density functional's is read off labelled crystals, where both are known: the predictive distribution of a
+candidate is that of the labelled crystals whose distance from the hull is nearest to its own (a split conformal
 predictive distribution local in the prediction; Vovk et al., Neurocomputing 397, 292 (2020)).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.models.potentials.elemental_references import ElementalReferences
 from matloop.models.potentials.hull import Hull, HullDistances, PhaseEnergies
 
 NEIGHBOURS = 300
-"""Packaged crystals that say how wrong a prediction is; 300 of them place the ends of a 90 % interval to 2 %."""
+"""Labelled crystals that say how wrong a prediction is; 300 of them place the ends of a 90 % interval to 2 %."""
 _STABILITY = ("energy_above_hull", "formation_energy_per_atom")
 
 
@@ -78,8 +78,8 @@ class Stability:
     Attributes:
         elements: Energies of the elements that formation energies count from.
         hull: Of the formation energies of the reference phases.
-        calibration: By property: predictions for packaged crystals, ascending, the residuals and the rows of
-            :func:`matloop.data.packaged.materials.load_materials` that go with them.
+        calibration: By property: predictions for the labelled crystals, ascending, the residuals and the rows of
+            the labelled crystals that go with them.
     """
 
     elements: ElementalReferences
@@ -87,31 +87,34 @@ class Stability:
     calibration: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]
 
     @classmethod
-    def fit(cls, packaged: PhaseEnergies, further: PhaseEnergies | None = None) -> Stability:
-        """Learn from the packaged crystals.
+    def fit(
+        cls,
+        labelled: PhaseEnergies,
+        truth: Mapping[str, NDArray[np.float64]],
+        *,
+        further: PhaseEnergies | None = None,
+    ) -> Stability:
+        """Learn from crystals whose stability is known.
 
-        Each packaged crystal is judged against a hull without the phases of its own composition, as a new compound is:
-        one that breaks the hull has a negative distance then. Four of five packaged crystals lie within 50 meV/atom of
+        Each of them is judged against a hull without the phases of its own composition, as a new compound is: one that
+        breaks the hull has a negative distance then. Four of five packaged crystals lie within 50 meV/atom of
         the hull; of candidates nobody has made fewer do, so a probability learnt here is rather too high. For a
         candidate whose composition is among the references it is rather too low: it meets its own composition there.
 
         Args:
-            packaged: Energies of the packaged crystals by the potential, in the order of
-                :func:`matloop.data.packaged.materials.load_materials`.
+            labelled: Energies of n labelled crystals by the potential.
+            truth: Their labels in eV/atom by property, nan where unknown, each of shape (n,):
+                ``energy_above_hull`` and ``formation_energy_per_atom``.
             further: Further reference phases evaluated by the same potential.
 
         Raises:
             EnergySourceError: If the further phases come from another source.
         """
-        materials = load_materials()
-        truth = {name: materials.column(property_named(name).column("dft")) for name in _STABILITY}
-        elements = ElementalReferences.fitted(packaged, truth["formation_energy_per_atom"])
-        # Further phases lower the hull of candidates; the truth of packaged crystals is their database's own hull.
-        formation = elements.formation_energies(packaged)
+        elements = ElementalReferences.fitted(labelled, truth["formation_energy_per_atom"])
+        # Further phases lower the hull of candidates; the truth of labelled crystals is their database's own hull.
+        formation = elements.formation_energies(labelled)
         hull = Hull(formation.joined(elements.elements()))
-        known = np.flatnonzero(
-            np.isfinite(truth["energy_above_hull"]) & np.isfinite(formation.energies[: len(materials)])
-        )
+        known = np.flatnonzero(np.isfinite(truth["energy_above_hull"]) & np.isfinite(formation.energies))
         judged = formation.take(known)
         predicted = {
             "energy_above_hull": hull.distances(judged, leave_out_own_composition=True).energy_above_hull,
@@ -124,7 +127,7 @@ class Stability:
             residuals = truth[name][known][used] - _possible(name, values[used])
             calibration[name] = values[used][order], residuals[order], known[used][order]
         if further is not None:
-            phases = elements.formation_energies(packaged.joined(further))
+            phases = elements.formation_energies(labelled.joined(further))
             hull = Hull(phases.joined(elements.elements()))
         return cls(elements, hull, calibration)
 
@@ -145,7 +148,7 @@ class Stability:
     def calibration_rows(
         self, name: str, lower: float, upper: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-        """The packaged crystals the calibration rests on, predicted from the others.
+        """The labelled crystals the calibration rests on, predicted from the others.
 
         Returns:
             Their rows, the probability of lying in [lower, upper] without their own residual, and whether they do, each

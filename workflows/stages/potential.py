@@ -16,6 +16,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.contract import Potential, energy_source, potential_named
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
@@ -129,7 +130,7 @@ def _reference_table(
 
 def references_are_packaged(name: str) -> bool:
     """Whether the packaged reference energies come from the potential of that name."""
-    return packaged_references().source == energy_source(_potential(name))
+    return packaged_references(packaged_crystals()).source == energy_source(_potential(name))
 
 
 @functools.lru_cache(maxsize=1)
@@ -139,15 +140,16 @@ def _potential(name: str) -> Potential:
 
 @functools.lru_cache(maxsize=1)
 def stability_of(folder: Path, name: str) -> Stability:
-    """Learnt once per worker, from the packaged energies or those the run evaluated."""
+    """Learnt once per worker, from labels of the packaged crystals and their energies, packaged or evaluated here."""
+    crystals = labelled_table()
     path, source = RunDirectory(folder).references, energy_source(_potential(name))
     if not path.is_file():
-        return Stability.fit(packaged_references())
+        return Stability.fit(packaged_references(crystals.rows), crystals.labels)
     table = pq.read_table(path)
     own = table.filter(table["packaged"])
     further = table.filter(pc.invert(table["packaged"]))
-    packaged = _phases(own, source) if own.num_rows else packaged_references()
-    return Stability.fit(packaged, _phases(further, source) if further.num_rows else None)
+    packaged = _phases(own, source) if own.num_rows else packaged_references(crystals.rows)
+    return Stability.fit(packaged, crystals.labels, further=_phases(further, source) if further.num_rows else None)
 
 
 def _phases(table: pa.Table, source: str) -> PhaseEnergies:

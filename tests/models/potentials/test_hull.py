@@ -9,7 +9,7 @@ from matloop.data.errors import BatchError, DatasetError, EnergySourceError
 from matloop.data.packaged import reference_energies as references
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials.contract import energy_source, potential_named
-from matloop.models.potentials.elemental_references import ElementalReferences, packaged_elements
+from matloop.models.potentials.elemental_references import ElementalReferences
 from matloop.models.potentials.hull import Hull, PhaseEnergies, packaged_references
 
 
@@ -110,7 +110,7 @@ def test_energies_of_two_sources_never_meet() -> None:
         with pytest.raises(EnergySourceError):
             Hull(formation).distances(other)
     # And two potentials of one name but other weights have other names as sources.
-    assert packaged_references().source != "chgnet-0.3.0"
+    assert packaged_references(load_materials()).source != "chgnet-0.3.0"
 
 
 def test_missing_element_gives_no_number_but_a_code() -> None:
@@ -161,7 +161,8 @@ def test_fitted_elements_recover_what_was_put_in() -> None:
 
 
 def test_packaged_references_are_what_chgnet_says() -> None:
-    packaged, materials = packaged_references(), load_materials()
+    materials = load_materials()
+    packaged = packaged_references(materials)
     assert packaged.ids == materials.table["material_id"].to_pylist()
     assert np.isfinite(packaged.energies).all()
     assert references.REFERENCES_FILE.stat().st_size < 200_000
@@ -174,8 +175,10 @@ def test_packaged_references_are_what_chgnet_says() -> None:
 
 
 def test_packaged_elements_and_hull_are_close_to_dft() -> None:
-    materials, packaged = load_materials(), packaged_references()
-    crystals, fitted = ElementalReferences.of_crystals(packaged), packaged_elements()
+    materials = load_materials()
+    packaged = packaged_references(materials)
+    crystals = ElementalReferences.of_crystals(packaged)
+    fitted = ElementalReferences.fitted(packaged, materials.column("formation_energy_per_atom_dft"))
     absent = "B F K Mn Br La Pr Sm Eu Dy Tm Yb Lu Au Ac Th U Xe".split()
     assert set(absent) <= set(crystals.missing)
     assert set(absent) - {"Ac"} <= set(SYMBOLS) - set(fitted.missing)

@@ -11,21 +11,23 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import EnergySourceError
 from matloop.data.packaged.materials import load_materials
+from matloop.data.training.packaged_tables import labelled_table
 from matloop.models.potentials.hull import Hull, PhaseEnergies, packaged_references
 from matloop.models.potentials.stability import HullDistances, LocalPrediction, Stability
 
 LIMIT = 0.05
+TRUTH = labelled_table("materials").labels
 
 
 @pytest.fixture(scope="module")
 def held_back() -> tuple[dict[str, LocalPrediction], HullDistances, NDArray[np.int64]]:
     """Predictions for a fifth of the formulas, which neither the hull nor the calibration has seen."""
-    packaged, materials = packaged_references(), load_materials()
+    packaged, materials = packaged_references(load_materials()), load_materials()
     fifth = composition_keys(materials.compositions) % 5 == 0
     known = fifth & np.isfinite(materials.column("energy_above_hull_dft")) & np.isfinite(packaged.energies)
     seen = replace(packaged, energies=np.where(fifth & (materials.compositions.lengths > 1), np.nan, packaged.energies))
     rows = np.flatnonzero(known & (materials.compositions.lengths > 1))
-    predictions, distances = Stability.fit(seen).predict(packaged.take(rows))
+    predictions, distances = Stability.fit(seen, TRUTH).predict(packaged.take(rows))
     return predictions, distances, rows
 
 
@@ -58,26 +60,26 @@ def test_formation_energies_are_near_those_computed(held_back: tuple) -> None:  
 
 
 def test_energies_of_another_source_are_refused() -> None:
-    packaged = packaged_references()
+    packaged = packaged_references(load_materials())
     with pytest.raises(EnergySourceError):
-        Stability.fit(packaged).predict(replace(packaged.take(np.arange(3)), source="another potential"))
+        Stability.fit(packaged, TRUTH).predict(replace(packaged.take(np.arange(3)), source="another potential"))
     with pytest.raises(EnergySourceError):
-        Stability.fit(packaged, replace(packaged.take(np.arange(3)), source="another potential"))
+        Stability.fit(packaged, TRUTH, further=replace(packaged.take(np.arange(3)), source="another potential"))
 
 
 def test_further_references_lower_the_hull() -> None:
-    packaged = packaged_references()
+    packaged = packaged_references(load_materials())
     salt = PhaseEnergies.from_table(["NaCl"], [-9.0], [packaged.source], ids=["mine"])
     candidate = PhaseEnergies.from_table(["Na2Cl2"], [-3.4], [packaged.source])
-    _, alone = Stability.fit(packaged).predict(candidate)
+    _, alone = Stability.fit(packaged, TRUTH).predict(candidate)
     assert 0 <= alone.energy_above_hull[0] < 0.5
-    _, distances = Stability.fit(packaged, salt).predict(candidate)
+    _, distances = Stability.fit(packaged, TRUTH, further=salt).predict(candidate)
     assert distances.energy_above_hull[0] == pytest.approx(9.0 - 3.4)
     assert distances.products[0][0].phase_id == "mine"
 
 
 def test_calibration_rows_are_predicted_without_themselves() -> None:
-    stability = Stability.fit(packaged_references())
+    stability = Stability.fit(packaged_references(load_materials()), TRUTH)
     rows, probability, inside = stability.calibration_rows("energy_above_hull", -np.inf, LIMIT)
     assert len(rows) == len(set(rows.tolist())) > 3900
     truth = load_materials().column("energy_above_hull_dft")[rows]

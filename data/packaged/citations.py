@@ -1,0 +1,57 @@
+"""What to cite for data that come with matloop or with the packages it installs (see ``datasets/ATTRIBUTION.md``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MATERIALS_PROJECT = "10.1063/1.4812323"
+TRANSPORT = "10.1038/sdata.2017.85"
+ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
+SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
+
+CITATIONS: Mapping[str, str] = {
+    MATERIALS_PROJECT: (
+        "A. Jain et al., Commentary: The Materials Project: A materials genome approach to accelerating materials "
+        "innovation, APL Materials 1, 011002 (2013), doi:10.1063/1.4812323"
+    ),
+    "10.1002/qua.24917": (
+        "F. Faber et al., Crystal structure representations for machine learning models of formation energies, "
+        "International Journal of Quantum Chemistry 115, 1094 (2015), doi:10.1002/qua.24917"
+    ),
+    "10.1038/sdata.2015.9": (
+        "M. de Jong et al., Charting the complete elastic properties of inorganic crystalline compounds, "
+        "Scientific Data 2, 150009 (2015), doi:10.1038/sdata.2015.9"
+    ),
+    "10.1038/sdata.2016.134": (
+        "I. Petousis et al., High-throughput screening of inorganic compounds for the discovery of novel dielectric "
+        "and optical materials, Scientific Data 4, 160134 (2017), doi:10.1038/sdata.2016.134"
+    ),
+    "10.1038/sdata.2015.53": (
+        "M. de Jong et al., A database to enable discovery and design of piezoelectric materials, "
+        "Scientific Data 2, 150053 (2015), doi:10.1038/sdata.2015.53"
+    ),
+    TRANSPORT: (
+        "F. Ricci et al., An ab initio electronic transport database for inorganic materials, "
+        "Scientific Data 4, 170085 (2017), doi:10.1038/sdata.2017.85"
+    ),
+    ELEMENT_PROPERTIES: (
+        "L. Ward et al., A general-purpose machine learning framework for predicting properties of inorganic "
+        "materials, npj Computational Materials 2, 16028 (2016), doi:10.1038/npjcompumats.2016.28"
+    ),
+    SUBSTITUTION_PROBABILITIES: (
+        "G. Hautier et al., Data mined ionic substitutions for the discovery of new compounds, "
+        "Inorganic Chemistry 50, 656 (2011), doi:10.1021/ic102031h"
+    ),
+}
+"""DOI -> publication."""
+
+
+def cited_in(text: str) -> str:
+    """The publication whose DOI a text names; empty where it names none that is listed.
+
+    >>> cited_in("elastic_tensor:K_VRH, doi:10.1038/sdata.2015.9")[:20]
+    'M. de Jong et al., C'
+    """
+    found = re.search(r"doi:([^\s,;]+)", text)
+    return CITATIONS.get(found.group(1), "") if found else ""

@@ -1,0 +1,100 @@
+"""What a run knows before it begins: the packaged crystals and the rows of its training sets, each once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.training.labelled_table import LabelledTable
+from matloop.data.training.training_set import TrainingSet, row_names
+
+
+@dataclass(frozen=True, eq=False)
+class KnownMaterials:
+    """Known materials and their labels.
+
+    Attributes:
+        rows: n materials, with crystals or without.
+        names: What each is called, length n.
+        labels: Values by property, nan where unknown, each of shape (n,); of each property all from one provenance.
+    """
+
+    rows: CandidateBatch
+    names: list[str]
+    labels: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, table: LabelledTable, sets: Sequence[TrainingSet] = ()) -> KnownMaterials:
+        """The rows of a table, and those of training sets that are not among them.
+
+        A training set's labels take the place of the table's labels of its property, so that provenances do not mix.
+
+        Args:
+            table: Comes first, in its order.
+            sets: Sets cut from the table change nothing.
+        """
+        known = cls(table.rows, row_names(table.rows), table.labels)
+        for training in sets:
+            if not table.gave(training):
+                known = known._joined(training)
+        return known
+
+    @functools.cached_property
+    def row_of(self) -> Mapping[str, int]:
+        """Row by candidate id; of several rows with one id the last."""
+        return {name: row for row, name in enumerate(self.rows.ids)}
+
+    def _joined(self, training: TrainingSet) -> KnownMaterials:
+        """With the rows of a training set that are not among these; of several rows with one id the last counts."""
+        last = {name: row for row, name in enumerate(training.rows.ids)}
+        new = [row for name, row in last.items() if name not in self.row_of]
+        parts = [self.rows.to_arrow(), training.rows.take(new).to_arrow()]
+        rows = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
+        names = row_names(training.rows)
+        labels = {name: np.append(values, np.full(len(new), np.nan)) for name, values in self.labels.items()}
+        known = KnownMaterials(rows, [*self.names, *(names[row] for row in new)], labels)
+        own = np.full(len(rows), np.nan)
+        for name, row in last.items():
+            own[known.row_of[name]] = training.values[row]
+        labels[training.property_name] = own
+        return known
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCompositions:
+    """Compositions of which a compound is known: to the packaged data, and to the training sets in use.
+
+    Attributes:
+        further: Keys of compositions beside the packaged ones, ascending, shape (k,).
+    """
+
+    further: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    @classmethod
+    def of(cls, sets: Sequence[TrainingSet]) -> KnownCompositions:
+        """What training sets know.
+
+        Args:
+            sets: Those in use, packaged ones among them or not.
+        """
+        keys = [composition_keys(training.rows.compositions) for training in sets]
+        return cls(np.unique(np.concatenate([np.empty(0, np.uint64), *keys])))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the further compositions; the packaged ones are part of the code."""
+        return hashlib.sha256(self.further.tobytes()).hexdigest()
+
+    def include(self, compositions: Compositions) -> NDArray[np.bool_]:
+        """Which of n compositions are known, shape (n,)."""
+        keys = composition_keys(compositions)
+        return np.isin(keys, known_composition_keys()) | np.isin(keys, self.further)

@@ -1,0 +1,83 @@
+"""A table whose columns are labels of several properties; a training set is one of its columns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.errors import unknown_name
+from matloop.data.packaged.citations import cited_in
+from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.data.training.training_set import TrainingSet
+
+_LABEL: Suffix = "dft"
+_KEPT = (Column.CANDIDATE_ID, Column.FORMULA, Column.MATERIAL_ID, Column.SPACE_GROUP_NUMBER, "orbits")
+"""Columns of a table that describe a material and are no label of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledTable:
+    """Materials with computed labels of several properties.
+
+    Attributes:
+        name: What the table is called.
+        published: The table as it was published; each field's metadata have unit, description and source.
+        provenance: Of every label.
+        licence: Of the labels.
+        read: Makes materials of the published table.
+    """
+
+    name: str
+    published: pa.Table
+    provenance: str
+    licence: str
+    read: Callable[[pa.Table], Intake]
+
+    @functools.cached_property
+    def intake(self) -> Intake:
+        """The materials with all columns of the table, and the rows that cannot be read."""
+        return self.read(self.published)
+
+    @property
+    def rows(self) -> CandidateBatch:
+        """The n materials with all columns of the table."""
+        return self.intake.batch
+
+    @functools.cached_property
+    def labels(self) -> Mapping[str, NDArray[np.float64]]:
+        """Values by property, nan where unknown, each of shape (n,)."""
+        fields = [field for field in self.published.schema if pa.types.is_float64(field.type)]
+        named = [field.name for field in fields if field.name.endswith(f"_{_LABEL}")]
+        return {name.removesuffix(f"_{_LABEL}"): self.rows.column(name) for name in named}
+
+    def has(self, property_name: str) -> bool:
+        """Whether the table has labels of a property."""
+        return property_column(property_name, _LABEL) in self.published.column_names
+
+    def training_set(self, property_name: str) -> TrainingSet:
+        """The materials that have a label of a property.
+
+        Raises:
+            UnknownNameError: If the table has no labels of it.
+        """
+        if property_name not in self.labels:
+            raise unknown_name(f"property of the table '{self.name}'", property_name, self.labels)
+        field = self.published.schema.field(property_column(property_name, _LABEL))
+        kept = [name for name in _KEPT if name in self.rows.table.column_names]
+        rows = CandidateBatch(self.rows.table.select(kept), self.rows.compositions, self.rows.crystals)
+        source = (field.metadata or {}).get(b"source", b"").decode()
+        return TrainingSet.of_rows(
+            rows, self.labels[property_name], property_name=property_name, name=self.name,
+            provenance=self.provenance, licence=self.licence, citation=cited_in(source),
+        )  # fmt: skip
+
+    def gave(self, training: TrainingSet) -> bool:
+        """Whether a training set holds what this table has of its property."""
+        name = training.property_name
+        return self.has(name) and self.training_set(name).sha256 == training.sha256

@@ -1,0 +1,88 @@
+"""The labelled tables that come with matloop, by name, and which of them a campaign learns from unless it says so.
+
+This is the one place that says "the packaged crystals": whoever needs them asks here or, better, is handed them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.packaged.materials import load_materials
+from matloop.data.packaged.transport import load_transport
+from matloop.data.properties.columns import Column
+from matloop.data.registry import lookup
+from matloop.data.training.labelled_table import LabelledTable
+from matloop.data.training.training_set import TrainingSet
+
+TRAINING_SETS: Mapping[str, str] = {
+    "materials": "matloop.data.training.packaged_tables:materials",
+    "transport": "matloop.data.training.packaged_tables:transport",
+}
+"""Labelled tables by name; other packages add some through entry points of the group ``matloop.training_sets``."""
+
+DEFAULT = "materials"
+"""The table that a campaign learns from unless it is given training sets."""
+
+LICENCE = "Materials Project data, CC BY 4.0"
+
+
+def labelled_table(name: str = DEFAULT) -> LabelledTable:
+    """The labelled table of that name, read once per process.
+
+    Raises:
+        UnknownNameError: With the nearest known name.
+        DatasetError: If its file is not the one that was released.
+
+    >>> labelled_table("materials").training_set("band_gap").about["licence"]
+    'Materials Project data, CC BY 4.0'
+    """
+    table: LabelledTable = lookup("training_set", TRAINING_SETS, name)()
+    return table
+
+
+def packaged_training_set(property_name: str, *, table: str = DEFAULT) -> TrainingSet:
+    """The rows of a table that have a label of a property, cut once per process.
+
+    Raises:
+        UnknownNameError: If there is no such table, or it has no labels of the property.
+    """
+    return _training_set(table, property_name)
+
+
+def packaged_crystals() -> CandidateBatch:
+    """The packaged crystals, for what streams or varies them by definition."""
+    return load_materials()
+
+
+@functools.cache
+def materials() -> LabelledTable:
+    """The packaged crystals, computed by the Materials Project."""
+    crystals = packaged_crystals()
+    return LabelledTable("materials", crystals.table, "dft:pbe", LICENCE, lambda _: Intake(crystals, []))
+
+
+@functools.cache
+def transport() -> LabelledTable:
+    """Electronic transport of 47,737 crystals, of which the formulas are known."""
+    return LabelledTable("transport", load_transport(), "dft:pbe", LICENCE, _with_numbers)
+
+
+@functools.cache
+def _training_set(table: str, property_name: str) -> TrainingSet:
+    return labelled_table(table).training_set(property_name)
+
+
+def _with_numbers(table: pa.Table) -> Intake:
+    """Candidates of the formulas of a table, with its columns of numbers and names."""
+    batch, refused = CandidateBatch.from_formulas(table[Column.FORMULA].to_pylist())
+    readable = pa.array(np.setdiff1d(np.arange(table.num_rows), [row.row for row in refused]))
+    columns: dict[str, Any] = {
+        name: table[name].take(readable) for name in table.column_names if name != Column.FORMULA
+    }
+    return Intake(batch.with_columns(**columns), refused)

@@ -1,0 +1,189 @@
+"""A training set: rows with one property's values, and who measured or computed them, how, and under which licence."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.errors import TrainingSetError
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
+
+_NAME_COLUMNS = (Column.MATERIAL_ID, Column.ORIGIN)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Values of one property for n materials, from one provenance.
+
+    Attributes:
+        name: What the set is called.
+        property_name: Property in the catalogue.
+        rows: The materials.
+        values: In the property's unit, finite, shape (n,).
+        provenance: Where every value comes from, such as ``dft:pbe`` or ``exp``.
+        groups: Reduced-formula group of each row, shape (n,); splits never separate a group.
+        weights: How much each row counts, positive, shape (n,).
+        licence: Under which the data may be used and passed on.
+        citation: What to cite for them.
+    """
+
+    name: str
+    property_name: str
+    rows: CandidateBatch
+    values: NDArray[np.float64]
+    provenance: str
+    groups: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    licence: str
+    citation: str
+
+    def __post_init__(self) -> None:
+        property_named(self.property_name)
+        sizes = {"rows": len(self.rows)}
+        sizes |= {name: len(getattr(self, name)) for name in ("values", "groups", "weights")}
+        if len(set(sizes.values())) != 1:
+            raise TrainingSetError(f"parts of different length: {sizes}", "one value, group and weight per row")
+        if bad := int((~np.isfinite(self.values)).sum()):
+            raise TrainingSetError(
+                f"{bad} of {len(self.values)} values of {self.name} are not finite", "finite values",
+                "leave out the rows without a value, as TrainingSet.of_rows does",
+            )  # fmt: skip
+        if not (np.isfinite(self.weights) & (self.weights > 0)).all():
+            raise TrainingSetError(f"weights of {self.name} that are not positive numbers", "weights above zero")
+        if missing := [name for name in ("name", "provenance", "licence") if not getattr(self, name).strip()]:
+            raise TrainingSetError(
+                f"a training set without {' and '.join(missing)}", "a text for each",
+                "write 'unknown' where it is not known",
+            )  # fmt: skip
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: CandidateBatch,
+        values: NDArray[np.float64],
+        *,
+        property_name: str,
+        name: str,
+        provenance: str,
+        licence: str,
+        citation: str = "",
+    ) -> Self:
+        """The rows that have a value, grouped by reduced formula, each of weight 1.
+
+        Args:
+            rows: m materials.
+            values: In the property's unit, nan where unknown, shape (m,).
+            property_name: Property in the catalogue.
+            name: What the set is called.
+            provenance: Where every value comes from.
+            licence: Of the data.
+            citation: What to cite for them.
+
+        Raises:
+            TrainingSetError: If the parts do not fit together.
+            UnknownNameError: For an unknown property.
+        """
+        values = np.asarray(values, np.float64)
+        if values.shape != (len(rows),):
+            raise TrainingSetError(f"{values.shape} values of {len(rows)} rows", "one value per row")
+        labelled = np.flatnonzero(np.isfinite(values))
+        rows = rows.take(labelled)
+        groups = np.unique(composition_keys(rows.compositions), return_inverse=True)[1].astype(np.int64)
+        weights = np.ones(len(rows))
+        return cls(name, property_name, rows, values[labelled], provenance, groups, weights, licence, citation)
+
+    @classmethod
+    def of_formulas(
+        cls,
+        formulas: Sequence[str],
+        values: Sequence[float],
+        *,
+        property_name: str,
+        name: str,
+        provenance: str,
+        licence: str,
+        citation: str = "",
+    ) -> Self:
+        """A training set of formulas and values, as they stand in a table of one's own.
+
+        Args:
+            formulas: m formulas.
+            values: In the property's unit, nan where unknown, length m.
+            property_name: Property in the catalogue.
+            name: What the set is called.
+            provenance: Where every value comes from.
+            licence: Of the data.
+            citation: What to cite for them.
+
+        Raises:
+            TrainingSetError: If a formula cannot be read, or the parts do not fit together.
+
+        >>> gaps = TrainingSet.of_formulas(
+        ...     ["GaN", "ZnO", "Ga2N2"], [3.4, 3.3, 3.2],
+        ...     property_name="band_gap", name="our films", provenance="exp", licence="CC0",
+        ... )
+        >>> len(gaps), gaps.groups.tolist(), gaps.sha256[:8]
+        (3, [1, 0, 1], '122194e9')
+        """
+        rows, refused = CandidateBatch.from_formulas(formulas)
+        if refused:
+            first = refused[0]
+            raise TrainingSetError(
+                f"{len(refused)} of {len(formulas)} formulas that cannot be read, first {first.formula!r} in row "
+                f"{first.row + 1} ({first.code})", "formulas such as Ba2NaOsO6",
+                "correct these rows, or leave them out",
+            )  # fmt: skip
+        return cls.of_rows(
+            rows, np.asarray(values, np.float64), property_name=property_name, name=name, provenance=provenance,
+            licence=licence, citation=citation,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of all that a model learns from: rows, property, values, provenance, groups and weights."""
+        digest = hashlib.sha256(json.dumps([self.property_name, self.provenance]).encode())
+        table, compositions, crystals = self.rows.table, self.rows.compositions, self.rows.crystals
+        for column in sorted(table.column_names):
+            digest.update(json.dumps([column, str(table.schema.field(column).type)]).encode())
+            digest.update(repr(table.column(column).to_pylist()).encode("utf-8", "surrogatepass"))
+        arrays = [compositions.offsets, compositions.elements, compositions.amounts]
+        if crystals is not None:
+            arrays += [crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords]
+        for array in (*arrays, self.values, self.groups, self.weights):
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a card or a report says of the data, as plain JSON values."""
+        return {
+            "name": self.name, "property": self.property_name, "provenance": self.provenance, "licence": self.licence,
+            "citation": self.citation, "sha256": self.sha256,
+        }  # fmt: skip
+
+
+def row_names(rows: CandidateBatch) -> list[str]:
+    """What each material is called: its id in the database it comes from, its place in a file, or its own id.
+
+    >>> row_names(CandidateBatch.from_formulas(["NaCl"]).batch.with_columns(origin=["films.csv row 3"]))
+    ['films.csv row 3']
+    """
+    for column in _NAME_COLUMNS:
+        if column in rows.table.column_names:
+            return rows.table.column(column).cast(pa.string()).to_pylist()
+    return rows.ids

@@ -1,0 +1,118 @@
+"""The training sets of a campaign: for each property it predicts one, and what is known because of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matloop.data.errors import DatasetError, TrainingSetError
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
+from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
+from matloop.data.training.training_set import TrainingSet
+
+
+@dataclass(frozen=True)
+class PackagedSet:
+    """A training set by its name: what travels in place of rows that every process has.
+
+    Attributes:
+        table: Labelled table it is cut from.
+        property_name: Its property.
+        sha256: Of its content.
+    """
+
+    table: str
+    property_name: str
+    sha256: str
+
+    def load(self) -> TrainingSet:
+        """The training set.
+
+        Raises:
+            DatasetError: If the table has other rows or labels here.
+        """
+        found = packaged_training_set(self.property_name, table=self.table)
+        if found.sha256 != self.sha256:
+            raise DatasetError(
+                f"the packaged table '{self.table}' gives a training set of {self.property_name} with sha256 "
+                f"{found.sha256}", self.sha256, "use the version of matloop it was cut with",
+            )  # fmt: skip
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSets:
+    """What the models of a campaign learn from.
+
+    Attributes:
+        by_property: One training set for each property.
+    """
+
+    by_property: Mapping[str, TrainingSet]
+
+    @classmethod
+    def of(cls, properties: Sequence[str], given: Sequence[TrainingSet] = ()) -> TrainingSets:
+        """The training sets given, and for every other property the packaged one.
+
+        Args:
+            properties: What a campaign predicts.
+            given: At most one training set for each of them.
+
+        Raises:
+            TrainingSetError: If two sets are of one property, or one is of a property that is not predicted.
+            UnknownNameError: If there is no training set of a property.
+
+        >>> sorted(TrainingSets.of(["band_gap"]).by_property["band_gap"].about)[:2]
+        ['citation', 'licence']
+        """
+        own: dict[str, TrainingSet] = {}
+        for training in given:
+            name = training.property_name
+            if name in own or name not in properties:
+                found = "a second training set" if name in own else "a training set"
+                raise TrainingSetError(
+                    f"{found} of {name} ('{training.name}')",
+                    f"at most one for each property that is predicted: {', '.join(properties)}",
+                )
+            own[name] = training
+        return cls({name: own[name] if name in own else packaged_training_set(name) for name in properties})
+
+    def __getitem__(self, property_name: str) -> TrainingSet:
+        return self.by_property[property_name]
+
+    def __reduce__(self) -> tuple[Callable[..., TrainingSets], tuple[Any, ...]]:
+        """On the way to another process, packaged sets go by name and sha256, all others by value."""
+        return _unpacked, (tuple(packed(training) for training in self.by_property.values()),)
+
+    def only(self, property_name: str) -> TrainingSets:
+        """The one of a property, for what needs no other."""
+        return TrainingSets({property_name: self.by_property[property_name]})
+
+    @functools.cached_property
+    def known(self) -> KnownMaterials:
+        """The packaged crystals, and the rows of training sets that are not among them."""
+        return KnownMaterials.of(labelled_table(DEFAULT), list(self.by_property.values()))
+
+    @functools.cached_property
+    def known_compositions(self) -> KnownCompositions:
+        """The packaged compositions, and those of training sets that are not packaged."""
+        return KnownCompositions.of([one for one in self.by_property.values() if isinstance(packed(one), TrainingSet)])
+
+    @property
+    def about(self) -> dict[str, dict[str, str]]:
+        """What is to be said of each set, by property, as plain JSON values."""
+        return {name: training.about for name, training in self.by_property.items()}
+
+
+def packed(training: TrainingSet) -> TrainingSet | PackagedSet:
+    """A training set as it travels or is kept: by name where it is packaged, else as it is."""
+    if training.name in TRAINING_SETS and labelled_table(training.name).gave(training):
+        return PackagedSet(training.name, training.property_name, training.sha256)
+    return training
+
+
+def _unpacked(sets: Sequence[TrainingSet | PackagedSet]) -> TrainingSets:
+    loaded = [one.load() if isinstance(one, PackagedSet) else one for one in sets]
+    return TrainingSets({training.property_name: training for training in loaded})

@@ -12,6 +12,8 @@ from matloop.data.errors import RunChangedError, RunError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
+from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import read_campaign
@@ -88,7 +90,10 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
     identity = json.loads(run.identity.read_text(encoding="utf-8"))
     campaign = read_campaign(run.folder / "campaign.yaml")
     settings = Settings(workers, campaign.cluster, identity["partition_rows"], earlier=Manifest(run.folder))
-    return begin(campaign, output, settings, progress=progress)
+    training = read_training_sets(run).by_property
+    wanted = [target.property for target in campaign.targets]
+    given = [training[name] for name in wanted if name in training]
+    return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
 
 
 def score_share(
@@ -124,7 +129,7 @@ def score_share(
         settings = Settings(workers, partition_rows=identity["partition_rows"], alive=lock.check)
         watch = progress or SilentProgress()
         with engine_of(run, settings, watch, manifest=f"manifest-{task:03d}.jsonl") as engine:
-            scoring = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign))
+            scoring = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign, read_training_sets(run)))
             parts = [part for part in candidates if part.index % tasks == task - 1]
             jobs = scoring_jobs(scoring, engine.manifest, parts)
             return len(engine.finish("scoring candidates", sum(part.rows for part in parts), jobs))
@@ -170,7 +175,7 @@ def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
     """
     before = json.loads(run.identity.read_text(encoding="utf-8"))
     campaign = read_campaign(run.folder / "campaign.yaml")
-    now = identity_of(campaign, before["partition_rows"])
+    now = identity_of(campaign, before["partition_rows"], training=read_training_sets(run))
     if Manifest(run.folder).of_kind("candidates_end"):
         before["input_files"] = now["input_files"]
     if found := differences(before, now):

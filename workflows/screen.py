@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
+from matloop.data.runs.training_files import read_training_sets, write_training_sets
 from matloop.data.sources.embedded import EmbeddedCrystals
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
@@ -65,6 +70,7 @@ def screen(
     cluster: str | None = None,
     partition_rows: int = PARTITION_ROWS,
     prepare_only: bool = False,
+    training_sets: Sequence[TrainingSet] = (),
 ) -> ScreeningRun:
     """Run a campaign: sources -> filter -> featurize -> score -> relax -> rank -> shortlist -> report.
 
@@ -79,21 +85,30 @@ def screen(
             ``sge``, the address of a Dask scheduler, or the file in which one has left its address.
         partition_rows: Candidates in a partition of the first stage, the unit of work; no result depends on it.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
+        training_sets: What surrogates learn from, at most one set for each target's property; the others learn from
+            the packaged crystals.
 
     Returns:
         The run.
 
     Raises:
         CampaignError: Listing every problem of the campaign.
+        TrainingSetError: If a training set is of a property that is no target.
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
-    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign)
+    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign, training_sets)
+    training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
     settings = Settings(workers, cluster_chosen(chosen.cluster, cluster), partition_rows, prepare_only)
-    return begin(chosen, output, settings, progress=progress)
+    return begin(chosen, output, settings, training=training, progress=progress)
 
 
 def begin(
-    campaign: Campaign, output: str | Path | None, settings: Settings, *, progress: Progress | None = None
+    campaign: Campaign,
+    output: str | Path | None,
+    settings: Settings,
+    *,
+    training: TrainingSets,
+    progress: Progress | None = None,
 ) -> ScreeningRun:
     """Start a run in a new folder and take it to its end.
 
@@ -104,18 +119,19 @@ def begin(
     with interruptible(run), RunLock(run.folder) as lock, watched(run, progress) as watch:
         remove_drafts(run.folder)
         write_text(run.folder / "campaign.yaml", write_campaign(campaign))
-        write_json(run.identity, identity_of(campaign, settings.partition_rows))
+        write_training_sets(run, training)
+        write_json(run.identity, identity_of(campaign, settings.partition_rows, training=training))
         return go_on(run, campaign, replace(settings, alive=lock.check), watch)
 
 
 def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Progress) -> ScreeningRun:
     """Take a run from wherever it is to its end. The body is the data path."""
-    clock = Clock()
+    clock, training = Clock(), read_training_sets(run)
     with engine_of(run, settings, watch) as engine:
         clock.lap("workers started")
         candidates = CandidateParts(engine, campaign, settings.partition_rows)
         rows_in = candidates.announced
-        ranges = train(engine, campaign)
+        ranges = train(engine, campaign, training)
         clock.lap("surrogates trained")
         if settings.prepare_only:
             _take_all_in(engine, candidates)
@@ -131,11 +147,11 @@ def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Prog
         if campaign.potential is not None:
             ranked = _relax(engine, task, ranked)
             clock.lap("candidates relaxed")
-        known = engine.ask(known_rows, task)
+        known = engine.ask(known_rows, task, training)
         ranked = _shortlist(engine, task, ranked, known, cut=cut)
         clock.lap("shortlist chosen")
         check_conservation(rows_in, engine.counts)
-        _hand_over(run, campaign, ranked)
+        _hand_over(run, campaign, ranked, known=training.known)
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(campaign, ranges, engine.counts, rows_in=rows_in)
@@ -148,10 +164,10 @@ def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Prog
     return ScreeningRun(run.folder)
 
 
-def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch) -> None:
+def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:
     """The ranked candidates, what is new about the best of them, and the shortlist."""
     write_table(run.ranked, ranked.to_arrow())
-    reports = novelty(ranked, _references(campaign))
+    reports = novelty(ranked, known, references=_references(campaign))
     write_shortlist(run, ranked, campaign, novelty=reports)
     write_json(run.novelty, {"finalists": reports})
 

@@ -3,6 +3,8 @@
 ::
 
     campaign.yaml          the campaign as resolved
+    training_sets.json     what each model learns from: name, provenance, licence, citation, sha256
+    training-*.parquet     the rows of training sets that are not packaged
     identity.json          what decides the result: campaign, code, versions, input files; a resume compares them
     manifest.jsonl         what is finished, with sha256 and counts (see matloop.data.runs.manifest)
     lock.json              who works on the run, while somebody does
@@ -31,7 +33,8 @@ from matloop.data.errors import RunError
 
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
-    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|progress)\..*\.partial|\.clock-.*"
+    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|progress|training).*\.partial|\.clock-.*"
+    r"|training_sets\.json|training-[a-z0-9_]+\.parquet"
 )
 
 
@@ -79,6 +82,7 @@ class RunDirectory:
     best = property(lambda self: self.folder / "best")
     cif = property(lambda self: self.folder / "cif")
     identity = property(lambda self: self.folder / "identity.json")
+    training_sets = property(lambda self: self.folder / "training_sets.json")
     ranked = property(lambda self: self.folder / "ranked.parquet")
     summary = property(lambda self: self.folder / "run.json")
     report = property(lambda self: self.folder / "report.html")
@@ -91,6 +95,10 @@ class RunDirectory:
     def is_complete(self) -> bool:
         """Whether the run came to its end; the report is the last file it writes."""
         return self.summary.is_file() and self.report.is_file()
+
+    def training_rows(self, name: str) -> Path:
+        """File of the rows of the training set of one property."""
+        return Path(self.folder / f"training-{name}.parquet")
 
     def model(self, stage: str, name: str) -> Path:
         """Folder of the surrogate of one property in one stage."""

@@ -239,6 +239,7 @@ def fit_chosen(
     budget: Budget,
     transform: Transform = "identity",
     ids: Sequence[str] | None = None,
+    about: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Surrogate:
     """Choose, fit a surrogate to the winner, and put the record of the choice on its card under ``choice``.
@@ -255,6 +256,7 @@ def fit_chosen(
         budget: When to stop trying.
         transform: Scale of the model.
         ids: ``candidate_id`` of each row, shape (m,).
+        about: What the card says of the training data.
         seed: Of folds and families.
 
     Raises:
@@ -266,7 +268,7 @@ def fit_chosen(
     winner = choice.winner
     surrogate = Surrogate.fit(
         property_name, features[winner.features], target, groups, family=winner.family, transform=transform,
-        parameters={"seed": seed, **winner.parameters}, ids=ids,
+        parameters={"seed": seed, **winner.parameters}, ids=ids, about=about,
     )  # fmt: skip
     return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
 

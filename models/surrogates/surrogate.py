@@ -93,6 +93,7 @@ class Surrogate:
         transform: Transform = "identity",
         parameters: Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> Surrogate:
         """Train on all rows that have a target and finite features.
 
@@ -105,6 +106,8 @@ class Surrogate:
             transform: ``log10`` for positive quantities that span decades.
             parameters: Settings of the ensemble.
             ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
+            about: What the card says of the training data: their ``name``, ``licence``, ``citation``, ``provenance``
+                and ``sha256`` (:attr:`matloop.data.training.training_set.TrainingSet.about`).
 
         Raises:
             UnknownNameError: For an unknown property or family.
@@ -144,7 +147,8 @@ class Surrogate:
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),
             "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
-            "licence": "Apache-2.0; trained on Materials Project data, CC BY 4.0",
+            "training_set": None if about is None else dict(about),
+            "licence": f"Apache-2.0; training data: {'not stated' if about is None else about['licence']}",
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,

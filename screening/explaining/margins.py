@@ -12,6 +12,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.filters import ElementCount, ExcludeElements, Filter, NewCompounds, RequireElements
 from matloop.screening.language.feature_words import CRYSTAL_SYSTEMS, FeatureWords, feature_words
 from matloop.screening.language.text import Words, number, unit_text
@@ -163,17 +164,20 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
     return float(min(needed)) if len(picks) == size else 0.0
 
 
-def filter_margins(filters: Mapping[str, Filter], finalist: CandidateBatch) -> list[FilterMargin]:
+def filter_margins(
+    filters: Mapping[str, Filter], finalist: CandidateBatch, *, known: KnownMaterials
+) -> list[FilterMargin]:
     """By what margin one finalist passes each filter.
 
     Args:
         filters: Those of the campaign by the name of their stage in the funnel, in its order.
         finalist: One candidate.
+        known: What the run knows.
     """
-    return [FilterMargin(stage, _margin(filter_, finalist)) for stage, filter_ in filters.items()]
+    return [FilterMargin(stage, _margin(filter_, finalist, known)) for stage, filter_ in filters.items()]
 
 
-def _margin(filter_: Filter, finalist: CandidateBatch) -> Words:
+def _margin(filter_: Filter, finalist: CandidateBatch, known: KnownMaterials) -> Words:
     present = finalist.compositions.elements
     if isinstance(filter_, ExcludeElements):
         return Words(
@@ -190,7 +194,7 @@ def _margin(filter_: Filter, finalist: CandidateBatch) -> Words:
             f"{count} 种元素；再少 {count - filter_.least} 种或再多 {filter_.most - count} 种仍可通过",
         )
     if isinstance(filter_, NewCompounds):
-        nearest = nearest_known(finalist, 1)[0][0]
+        nearest = nearest_known(finalist, known, count=1)[0][0]
         return Words(
             f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
             f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",

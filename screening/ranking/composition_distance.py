@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.elements import SYMBOLS, element_table
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownMaterials
 
 _LAST_NUMBERED = 103  # lawrencium; the table has no Mendeleev number beyond
 _PERIOD = 32  # elements from one row of the periodic table to the next, from the sixth row on
@@ -25,16 +24,16 @@ class KnownCompound(NamedTuple):
 
     Attributes:
         formula: Reduced formula.
-        material_id: Crystal that the properties belong to.
-        space_group_number: Its space group.
+        material_id: Name of the material that the properties belong to.
+        space_group_number: Its space group, where its crystal is known.
         distance: Element mover's distance to the candidate.
-        properties: Its computed scalar properties, by column name without the suffix ``_dft``.
+        properties: Its labels, by property.
         crystals: How many known crystals have this composition.
     """
 
     formula: str
     material_id: str
-    space_group_number: int
+    space_group_number: int | None
     distance: float
     properties: dict[str, float]
     crystals: int
@@ -67,7 +66,7 @@ def composition_distances(one: Compositions, other: Compositions) -> NDArray[np.
     return cdist(_weighted_cumulatives(one), _weighted_cumulatives(other), "cityblock")
 
 
-def nearest_known(batch: CandidateBatch, count: int = 5) -> list[list[KnownCompound]]:
+def nearest_known(batch: CandidateBatch, known: KnownMaterials, *, count: int = 5) -> list[list[KnownCompound]]:
     """The known compounds of nearest composition to each candidate, nearest first.
 
     A composition known in several crystals is given once, with the properties of the crystal that has most of them (of
@@ -75,19 +74,20 @@ def nearest_known(batch: CandidateBatch, count: int = 5) -> list[list[KnownCompo
 
     Args:
         batch: n candidates.
+        known: The known materials.
         count: How many compounds each.
 
     Returns:
         n lists of ``count`` compounds; a candidate that is itself known comes first in its own, at distance 0.
     """
-    known = _known_compounds()
+    compounds = _known_compounds(known)
     found = []
     for part in batch.slices(_ROWS_AT_ONCE):
-        distances = composition_distances(part.compositions, known.batch.compositions)
+        distances = composition_distances(part.compositions, compounds.batch.compositions)
         # The order of equally distant compounds must not hang on the last bit of a sum.
         nearest = np.argsort(np.round(distances, 9), axis=1, kind="stable")[:, :count]
         for row, picks in zip(distances, nearest.tolist(), strict=True):
-            found.append([known.compound(pick, float(row[pick])) for pick in picks])
+            found.append([compounds.compound(pick, float(row[pick])) for pick in picks])
     return found
 
 
@@ -95,6 +95,7 @@ class _KnownCompounds(NamedTuple):
     """The distinct known compositions by formula, each with the crystal that stands for it."""
 
     batch: CandidateBatch
+    names: NDArray[Any]
     crystals: NDArray[np.int64]
     properties: dict[str, NDArray[np.float64]]
 
@@ -102,29 +103,25 @@ class _KnownCompounds(NamedTuple):
         table = self.batch.table
         values = {name: float(column[row]) for name, column in self.properties.items() if np.isfinite(column[row])}
         return KnownCompound(
-            table[Column.FORMULA][row].as_py(), table[Column.MATERIAL_ID][row].as_py(),
+            table[Column.FORMULA][row].as_py(), str(self.names[row]),
             table[Column.SPACE_GROUP_NUMBER][row].as_py(),
             distance, values, int(self.crystals[row]),
         )  # fmt: skip
 
 
-@functools.cache
-def _known_compounds() -> _KnownCompounds:
-    materials = load_materials()
-    fields = [
-        field for field in materials.table.schema if field.name.endswith("_dft") and pa.types.is_float64(field.type)
-    ]
-    columns = {field.name.removesuffix("_dft"): materials.column(field.name) for field in fields}
+@functools.lru_cache(maxsize=2)
+def _known_compounds(known: KnownMaterials) -> _KnownCompounds:
+    columns, names = known.labels, np.array(known.names, object)
     present = np.isfinite(np.column_stack(list(columns.values()))).sum(axis=1)
     energy = np.nan_to_num(columns["energy_above_hull"], nan=np.inf)
-    keys = composition_keys(materials.compositions)
-    best_first = np.lexsort((materials.table[Column.MATERIAL_ID].to_numpy(), energy, -present))
+    keys = composition_keys(known.rows.compositions)
+    best_first = np.lexsort((names, energy, -present))
     _, first, crystals = np.unique(keys[best_first], return_index=True, return_counts=True)
     rows = best_first[first]
-    by_formula = np.argsort(materials.table[Column.FORMULA].to_numpy()[rows], kind="stable")
+    by_formula = np.argsort(known.rows.table[Column.FORMULA].to_numpy()[rows], kind="stable")
     rows = rows[by_formula]
     properties = {name: values[rows] for name, values in columns.items()}
-    return _KnownCompounds(materials.take(rows), crystals[by_formula], properties)
+    return _KnownCompounds(known.rows.take(rows), names[rows], crystals[by_formula], properties)
 
 
 def _weighted_cumulatives(compositions: Compositions) -> NDArray[np.float64]:

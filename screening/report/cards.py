@@ -128,7 +128,7 @@ def cards(run: RunFiles, drawn: dict[str, Strip]) -> list[Card]:
         drawn: Strip of each target.
     """
     batch = run.shortlisted.take(np.arange(min(len(run.shortlisted), MOST_CARDS)))
-    neighbours = nearest_known(batch, _NEIGHBOURS) if len(batch) else []
+    neighbours = nearest_known(batch, run.training.known, count=_NEIGHBOURS) if len(batch) else []
     potential = run.campaign.potential
     relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
     return [

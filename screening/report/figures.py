@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import PROPERTIES
 from matloop.data.properties.columns import Column, probability_of, property_column
+from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
 from matloop.screening.runs.report_files import HeldOut, RunFiles, numbers
@@ -216,7 +216,7 @@ def tradeoff_data(run: RunFiles) -> dict[str, Any]:
         "place": [int(place) for place in ranked.column(Column.SHORTLISTED)],
         "rank": [int(rank) for rank in ranked.column(Column.RANK)],
         "probability": rounded(numbers(ranked, Column.PROBABILITY)),
-        "known": _known_values(run.properties),
+        "known": _known_values(run.training.known, run.properties),
     }
 
 
@@ -227,12 +227,11 @@ def _hardest_two(run: RunFiles) -> list[str]:
     return sorted(hardest, key=run.properties.index)
 
 
-def _known_values(names: list[str]) -> dict[str, Any]:
-    """Computed values of known compounds that have at least two of the properties, at most some hundred of them."""
-    materials = load_materials()
-    columns = {name: numbers(materials, property_column(name, "dft")) for name in names}
+def _known_values(known: KnownMaterials, names: list[str]) -> dict[str, Any]:
+    """Labels of known compounds that have at least two of the properties, at most some hundred of them."""
+    columns = {name: known.labels[name] for name in names}
     rows = np.flatnonzero(np.isfinite(list(columns.values())).sum(axis=0) >= min(2, len(names)))
     if len(rows) > _KNOWN_SHOWN:
         rows = np.sort(np.random.default_rng(0).choice(rows, _KNOWN_SHOWN, replace=False))
-    formulas = [str(formula_markup(formula)) for formula in materials.table[Column.FORMULA].take(rows).to_pylist()]
+    formulas = [str(formula_markup(formula)) for formula in known.rows.table[Column.FORMULA].take(rows).to_pylist()]
     return {"formula": formulas, **{name: rounded(values[rows]) for name, values in columns.items()}}

@@ -69,7 +69,7 @@ def render_report(run: RunFiles) -> str:
         laps=LAPS,
         element_gradients=element_gradients(chosen),
         sections=sections,
-        sources=sources_of(run.campaign),
+        sources=sources_of(run.campaign, run.training),
         licences={name: asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],

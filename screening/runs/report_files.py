@@ -16,6 +16,8 @@ from matloop.data.properties.columns import Column
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.properties.catalogue import property_named
+from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import read_campaign
 
@@ -52,6 +54,7 @@ class RunFiles:
         cifs: Name and text of the CIF of each place of the shortlist.
         novelty: What is known that is like each shortlisted candidate, by its id.
         explanations: Why each shortlisted candidate is predicted so, by its id.
+        training: What the surrogates learned from.
     """
 
     campaign: Campaign
@@ -63,6 +66,7 @@ class RunFiles:
     cifs: dict[int, tuple[str, str]]
     novelty: dict[str, dict[str, Any]]
     explanations: dict[str, dict[str, Any]]
+    training: TrainingSets
 
     @functools.cached_property
     def properties(self) -> list[str]:
@@ -108,6 +112,7 @@ def read_run(folder: Path) -> RunFiles:
 
     Raises:
         OSError: If a file every run has is missing.
+        RunError: If the training sets of the run are missing or were changed.
         CampaignError: If the resolved campaign cannot be read back.
         UnknownNameError: If it names a property this version does not know.
     """
@@ -137,6 +142,7 @@ def read_run(folder: Path) -> RunFiles:
         _cifs(run.cif),
         _finalists(run.novelty),
         _finalists(run.explanations),
+        read_training_sets(run),
     )
 
 

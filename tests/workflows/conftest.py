@@ -11,6 +11,7 @@ import pytest
 from distributed import Client
 
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows import screen as screen_module
 from matloop.workflows.clusters.workers import local_workers
@@ -87,7 +88,7 @@ def workers_there(workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(workers_there: None, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """New runs find the surrogates of the finished one."""
 
-    def found(engine: Any, chosen: Campaign) -> dict[str, tuple[float, float]]:
+    def found(engine: Any, chosen: Campaign, _: TrainingSets) -> dict[str, tuple[float, float]]:
         ranges = {}
         for target in chosen.targets:
             surrogate = RunDirectory(finished.folder).model("surrogates", target.property)

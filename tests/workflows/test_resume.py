@@ -498,6 +498,7 @@ def test_a_run_that_is_only_prepared_has_candidates_and_surrogates(trained: None
     assert Counter(line["kind"] for line in lines_of(run.folder)) == {"candidates": 8, "candidates_end": 1}
     assert {path.relative_to(run.folder).parts[0] for path in files_of(run.folder)} == {
         "campaign.yaml", "candidates", "identity.json", "manifest.jsonl", "models", "progress.json",
+            "training_sets.json",
     }  # fmt: skip
 
 

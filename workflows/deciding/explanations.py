@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.whole_files import write_json
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
@@ -77,11 +78,13 @@ class _RunView:
         task: The last scoring stage.
         surrogates: Of that stage, by property.
         ranked: The ranked candidates.
+        known: What the run knew before it began.
     """
 
     task: ScoringTask
     surrogates: Mapping[str, Surrogate]
     ranked: CandidateBatch
+    known: KnownMaterials
 
     @classmethod
     def of(cls, run: RunDirectory) -> _RunView:
@@ -96,7 +99,8 @@ class _RunView:
         stage = list(campaign.scoring_stages)[-1]
         task = ScoringTask(campaign, run.folder.resolve(), ranges, stage)
         surrogates = {name: surrogate_of(task, name) for name in ranges}
-        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)))
+        known = read_training_sets(run).known
+        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)), known)
 
     @functools.cached_property
     def joint(self) -> JointProbability:
@@ -133,7 +137,7 @@ def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         own = {name: one_row(prediction, at) for name, prediction in predictions.items()}
         scored = all(prediction.codes[0] == "" for prediction in own.values())
         finalist = batch.take([at])
-        margins = filter_margins(filters, finalist)
+        margins = filter_margins(filters, finalist, known=view.known)
         found.append(
             {
                 **_standing(view, row, own),
@@ -169,7 +173,9 @@ def _of_target(
             "domain": {
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
             },
-            "nearest_training": _nearest(surrogate, near[k], distances[k], batch.take([row])),
+            "nearest_training": _nearest(
+                surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.known
+            ),
             "contributions": None,
         }  # fmt: skip
         if parts is not None:
@@ -187,28 +193,22 @@ def _of_target(
 
 
 def _nearest(
-    surrogate: Surrogate, rows: NDArray[np.int64], distances: NDArray[np.float64], finalist: CandidateBatch
-) -> list[dict[str, Any]]:
-    """The nearest training compounds with their computed values; the formula is None where their ids are not known."""
+    surrogate: Surrogate, rows: NDArray[np.int64], distances: NDArray[np.float64],
+    *, finalist: CandidateBatch, known: KnownMaterials,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The nearest training compounds with their labels; the formula is None where their ids are not known."""
     values = backward(surrogate.training.target[rows], surrogate.transform)
-    packaged = [_packaged_rows().get(name) for name in surrogate.training.ids[rows].tolist()]
-    materials = load_materials()
+    places = [known.row_of.get(name) for name in surrogate.training.ids[rows].tolist()]
     found: list[dict[str, Any]] = []
-    for row, value, distance in zip(packaged, values.tolist(), distances.tolist(), strict=True):
+    for row, value, distance in zip(places, values.tolist(), distances.tolist(), strict=True):
         compound: dict[str, Any] = {"formula": None, "material_id": None, "composition_distance": None}
         if row is not None:
-            known = materials.take([row])
-            apart = composition_distances(finalist.compositions, known.compositions)[0, 0]
-            identity = known.formulas[0], known.table[Column.MATERIAL_ID][0].as_py(), float(apart)
+            material = known.rows.take([row])
+            apart = composition_distances(finalist.compositions, material.compositions)[0, 0]
+            identity = material.formulas[0], known.names[row], float(apart)
             compound = dict(zip(compound, identity, strict=True))
         found.append({**compound, "distance": distance, "value": value})
     return found
-
-
-@functools.cache
-def _packaged_rows() -> dict[str, int]:
-    """Row of each packaged crystal by its candidate id."""
-    return {name: row for row, name in enumerate(load_materials().ids)}
 
 
 def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What may be claimed of a shortlist: intervals that hold for what was picked, and the share of misses to expect.
 
-Both rest on the packaged crystals, predicted as if they were new by the surrogates of the last scoring stage, filtered
-and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. What is claimed holds as far as
-candidates resemble those crystals.
+Both rest on the known materials of the run, predicted as if they were new by the surrogates of the last scoring stage,
+filtered and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. What is claimed holds
+as far as candidates resemble those materials.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
+from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.selection import (
     AtLeast,
@@ -38,7 +37,7 @@ from matloop.workflows.stages.scoring import (
 
 @dataclass(frozen=True)
 class Known:
-    """Packaged crystals, predicted as new ones.
+    """Known materials, predicted as new ones.
 
     Attributes:
         score: Probability of meeting all targets by the surrogates, nan where not predicted, outside a domain or taken
@@ -59,13 +58,14 @@ class Known:
     joint: JointProbability
 
 
-def known_rows(task: ScoringTask) -> Known:
-    """Predict the packaged crystals as if they were new.
+def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
+    """Predict all known materials as if they were new.
 
     Args:
         task: Of the last scoring stage.
+        training: What its surrogates learned from; the packaged crystals come first among the known materials.
     """
-    materials = load_materials()
+    materials = training.known.rows
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
     score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
@@ -74,7 +74,7 @@ def known_rows(task: ScoringTask) -> Known:
         admitted &= filter_.judge(materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool)})).keep
     if not task.campaign.shortlist.explore:
         admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
-    truth = {name: materials.column(property_named(name).column("dft")) for name in task.ranges}
+    truth = {name: training.known.labels[name] for name in task.ranges}
     stability = _stability_rows(task)
     return Known(
         np.where(admitted, score, np.nan),
@@ -121,7 +121,7 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
     """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
 
     Args:
-        known: Packaged crystals predicted as new ones.
+        known: Known materials predicted as new ones.
         ranked: Candidates that passed every stage.
         cut: The lowest score with which a candidate passed the last scoring stage; crystals below it do not count.
     """
@@ -158,7 +158,7 @@ def selected_errors(known: Known, scores: NDArray[np.float64], lowest: float) ->
     """Range of relative errors of what was picked, by property.
 
     Args:
-        known: Packaged crystals predicted as new ones.
+        known: Known materials predicted as new ones.
         scores: Probability of meeting all targets by the surrogates, of all that were ranked.
         lowest: The lowest of those that were picked.
     """

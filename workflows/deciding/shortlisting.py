@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.comparison.equal_crystals import crystal_groups
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.explaining.novelty import novelty_reports
 from matloop.screening.ranking.ranking import diverse_choice
@@ -82,17 +82,20 @@ def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
     return ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
 
 
-def novelty(ranked: CandidateBatch, references: Sequence[CandidateBatch]) -> list[dict[str, Any]]:
+def novelty(
+    ranked: CandidateBatch, known: KnownMaterials, *, references: Sequence[CandidateBatch] = ()
+) -> list[dict[str, Any]]:
     """What is new about each shortlisted candidate, best place first, as plain JSON values.
 
     Args:
         ranked: What :func:`choose` returned.
-        references: Known crystals besides the packaged ones, with a column ``origin``.
+        known: What the run knows.
+        references: Further known crystals, with a column ``origin``.
     """
     chosen = shortlisted(ranked)
-    materials = load_materials()
-    names = materials.table.column(Column.MATERIAL_ID).to_pylist()
-    parts = [materials.to_arrow(), *(batch.to_arrow() for batch in references)]
-    known = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
-    names += [name for batch in references for name in batch.table.column(Column.ORIGIN).to_pylist()]
-    return [asdict(report) for report in novelty_reports(chosen, known, names=names)] if len(chosen) else []
+    if not len(chosen):
+        return []
+    parts = [known.rows.to_arrow(), *(batch.to_arrow() for batch in references)]
+    rows = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
+    further = [name for batch in references for name in batch.table.column(Column.ORIGIN).to_pylist()]
+    return [asdict(report) for report in novelty_reports(chosen, rows, names=[*known.names, *further])]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import MatloopError, unknown_name
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.registry import SOURCES, lookup
+from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
+from matloop.data.training.training_set import TrainingSet
 from matloop.models.potentials.contract import potential_named
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.classification import check_both_sides
@@ -36,32 +36,43 @@ def campaign_path(name: str | Path) -> Path:
     return packaged if packaged.is_file() and not Path(name).is_file() else Path(name)
 
 
-def checked_campaign(name: str | Path) -> Campaign:
+def checked_campaign(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> Campaign:
     """The campaign, once nothing is wrong with it.
+
+    Args:
+        name: A campaign file, or the name of a packaged campaign.
+        training_sets: What it learns from besides the packaged training sets.
 
     Raises:
         CampaignError: Listing every problem with its line.
     """
     path = campaign_path(name)
-    text, problems = validate(path)
+    text, problems = validate(path, training_sets)
     if text.campaign is None or problems:
         raise campaign_error(path, problems)
     return text.campaign
 
 
-def validate(name: str | Path) -> tuple[CampaignText, list[Problem]]:
+def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tuple[CampaignText, list[Problem]]:
     """Every problem of a campaign file, of form or of meaning, in the order of its lines.
 
     Sources, featurizers, filters and families are looked up and set up with their options; nothing is run.
+
+    Args:
+        name: A campaign file, or the name of a packaged campaign.
+        training_sets: What it learns from besides the packaged training sets.
     """
+    own = {training.property_name: training for training in training_sets}
     text = inspect_campaign(campaign_path(name))
     if text.campaign is None:
         return text, text.problems
-    found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(text.campaign)]
+    found = [
+        Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(text.campaign, own)
+    ]
     return text, sorted(found)
 
 
-def _check(campaign: Campaign) -> Iterator[tuple[Location, str]]:
+def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
     yield from _check_entries(campaign.sources, ("sources",), "source", SOURCES)
     yield from _check_entries(campaign.filters, ("filters",), "filter", FILTERS)
     for name, stage in campaign.scoring_stages.items():
@@ -72,7 +83,7 @@ def _check(campaign: Campaign) -> Iterator[tuple[Location, str]]:
     if campaign.potential is not None:
         yield from _check_potential(campaign.potential)
     for index, target in enumerate(campaign.targets):
-        yield from _check_target(target, ("targets", index))
+        yield from _check_target(target, ("targets", index), own.get(target.property))
     kept = [(f"{name}.keep", stage.keep) for name, stage in campaign.scoring_stages.items()]
     for (before, more), (name, fewer) in itertools.pairwise(kept):
         if fewer > more:
@@ -113,7 +124,7 @@ def _check_family(family: Families, place: Location) -> Iterator[tuple[Location,
             yield place, reason
 
 
-def _check_target(target: Target, place: Location) -> Iterator[tuple[Location, str]]:
+def _check_target(target: Target, place: Location, own: TrainingSet | None) -> Iterator[tuple[Location, str]]:
     reason = _refusal(lambda: property_named(target.property))
     if reason:
         yield (*place, "property"), reason
@@ -128,23 +139,21 @@ def _check_target(target: Target, place: Location) -> Iterator[tuple[Location, s
         if np.isfinite(end) and not known.lower <= end <= known.upper:
             allowed = f"{known.lower:g} to {known.upper:g} {known.unit}"
             yield (*place, "value"), f"{end:g} {known.unit} is not possible for {known.label_en}; allowed: {allowed}"
-    if known.column("dft") not in load_materials().table.column_names:
+    if own is None and not labelled_table().has(target.property):
         yield (*place, "property"), f"no packaged data to train a surrogate of '{target.property}' on"
     elif target.probability == "classifier" and not target.is_relative():
-        reason = _refusal(lambda: _check_labels(known.column("dft"), (low, high)))
+        training = own or packaged_training_set(target.property)
+        reason = _refusal(lambda: _check_labels(training, (low, high)))
         if reason:
             yield (*place, "probability"), reason
     if target.family is not None:
         yield from _check_family(target.family, (*place, "family"))
 
 
-def _check_labels(column: str, wanted: tuple[float, float]) -> None:
-    """Refuse a range that too few packaged formulas lie inside or outside to train a classifier."""
-    materials = load_materials()
-    labelled = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
-    values = labelled.column(column)
-    groups = np.unique(composition_keys(labelled.compositions), return_inverse=True)[1]
-    check_both_sides(((values >= wanted[0]) & (values <= wanted[1])).astype(float), groups, wanted)
+def _check_labels(training: TrainingSet, wanted: tuple[float, float]) -> None:
+    """Refuse a range that too few labelled formulas lie inside or outside to train a classifier."""
+    inside = (training.values >= wanted[0]) & (training.values <= wanted[1])
+    check_both_sides(inside.astype(float), training.groups, wanted)
 
 
 def _refusal(attempt: Callable[[], Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from matloop.data.errors import MatloopError
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
+from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.plug_ins import plug_ins_used
 
@@ -36,17 +37,20 @@ TELLS_ONLY = (
 _MOST_SHOWN = 12
 
 
-def identity_of(campaign: Campaign, partition_rows: int) -> dict[str, Any]:
+def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSets | None = None) -> dict[str, Any]:
     """Plain JSON values of all that decides a result.
 
     Args:
         campaign: The resolved campaign.
         partition_rows: Candidates in a partition of the first stage.
+        training: What the surrogates learn from; by default the packaged training sets.
     """
+    sets = training or TrainingSets.of([target.property for target in campaign.targets])
     wanted = campaign.model_dump(mode="json", exclude={"cluster"})
     return {
         "campaign": wanted,
         "partition_rows": partition_rows,
+        "training_sets": sets.about,
         "python": platform.python_version(),
         "versions": versions(),
         "plug_ins": plug_ins_used(wanted),

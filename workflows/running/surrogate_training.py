@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
+from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign, Target
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
@@ -16,16 +17,41 @@ from matloop.workflows.running.identity import code_key
 from matloop.workflows.stages.outcomes import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges, train_surrogate
 
-Wanted = tuple[Campaign, str, Target, Path]
+
+class Wanted(NamedTuple):
+    """A surrogate to be trained; travels to a worker.
+
+    Attributes:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        target: What is predicted.
+        folder: The run directory.
+        training: The training set of the target's property.
+    """
+
+    campaign: Campaign
+    stage: str
+    target: Target
+    folder: Path
+    training: TrainingSets
 
 
-def train(engine: Engine, campaign: Campaign) -> Ranges:
+def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
     """Train what is not trained yet; returns the wanted range of each target.
 
     Ranges that hang on the training data are taken from the surrogates of the first stage.
+
+    Args:
+        engine: Of the run.
+        campaign: The campaign.
+        training: What the surrogates learn from.
     """
     folder = engine.run.folder.resolve()
-    wanted = [(campaign, stage, target, folder) for stage in campaign.scoring_stages for target in campaign.targets]
+    wanted = [
+        Wanted(campaign, stage, target, folder, training.only(target.property))
+        for stage in campaign.scoring_stages
+        for target in campaign.targets
+    ]
     engine.watch.start("training surrogates", len(wanted))
     missing = []
     for one in wanted:
@@ -41,39 +67,38 @@ def train(engine: Engine, campaign: Campaign) -> Ranges:
         died = isinstance(answered.answer, Died)
         files = engine.ask(train_anew, one) if died else answered.answer
         engine.alive()
-        engine.manifest.append("model", stage=one[1], property=one[2].property, key=_key(one), files=files)
+        engine.manifest.append("model", stage=one.stage, property=one.target.property, key=_key(one), files=files)
         engine.watch.advance(1, _told(one, _card(one)))
-    first = {one[2].property: _card(one) for one in wanted if one[1] == FIRST_STAGE}
+    first = {one.target.property: _card(one) for one in wanted if one.stage == FIRST_STAGE}
     return {t.property: t.range(tuple(first[t.property]["best_of_training"])) for t in campaign.targets}
 
 
 def train_anew(wanted: Wanted) -> dict[str, str]:
     """Train one surrogate in place of what an interrupted training may have left; returns sha256 by file."""
-    campaign, stage, target, folder = wanted
+    campaign, stage, target, folder, training = wanted
     place = RunDirectory(folder).model(stage, target.property)
     shutil.rmtree(place, ignore_errors=True)
-    train_surrogate(campaign, stage, target, folder)
+    train_surrogate(campaign, stage, target, training=training[target.property], folder=folder)
     files = sorted(path for path in place.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
 def _key(wanted: Wanted) -> str:
-    campaign, stage, target, _ = wanted
+    campaign, stage, target, _, training = wanted
     settings = campaign.scoring_stages[stage].model_dump(mode="json", exclude={"keep"})
     # The range of a relative goal hangs on the rows of the first stage, and a classifier on the range.
     first = campaign.surrogates.model_dump(mode="json", include={"features"})
     return key_of(
         what="surrogate", code=code_key(campaign), seed=campaign.seed, stage=stage, settings=settings, first=first,
-        target=target.model_dump(mode="json"),
+        target=target.model_dump(mode="json"), training=training.about,
     )  # fmt: skip
 
 
 def _card(wanted: Wanted) -> dict[str, Any]:
-    _, stage, target, folder = wanted
-    card = RunDirectory(folder).model(stage, target.property) / "card.json"
+    card = RunDirectory(wanted.folder).model(wanted.stage, wanted.target.property) / "card.json"
     return dict(json.loads(card.read_text(encoding="utf-8")))
 
 
 def _told(wanted: Wanted, card: dict[str, Any]) -> str:
     scale = card["unit"] if card["transform"] == "identity" else "decades"
-    return f"{wanted[1]}, {card['property']}: grouped MAE {card['scores']['mae']:.3g} {scale}"
+    return f"{wanted.stage}, {card['property']}: grouped MAE {card['scores']['mae']:.3g} {scale}"

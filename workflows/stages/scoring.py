@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.candidates.compositions import composition_keys
+from matloop.data.errors import TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.training_set import TrainingSet
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -102,53 +102,60 @@ def build_filters(campaign: Campaign) -> list[Filter]:
     return [entry.make(lookup("filter", FILTERS, entry.name)) for entry in campaign.filters]
 
 
-def train_surrogate(campaign: Campaign, stage: str, target: Target, folder: Path) -> dict[str, Any]:
-    """Train one stage's surrogate of one target on the packaged crystals and save it.
+def train_surrogate(
+    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, folder: Path
+) -> dict[str, Any]:
+    """Train one stage's surrogate of one target and save it.
 
     Args:
         campaign: The campaign.
         stage: Name of the scoring stage.
         target: What is predicted.
+        training: What is learned from.
         folder: The run directory.
 
     Returns:
         Its card.
+
+    Raises:
+        TrainingSetError: If the rows of the training set have unequal weights.
     """
-    materials = load_materials()
-    column = property_named(target.property).column("dft")
-    batch = materials.take(np.flatnonzero(np.isfinite(materials.column(column))))
-    features = build_feature_set(campaign.scoring_stages[stage].features).featurize(batch)
-    groups = np.unique(composition_keys(batch.compositions), return_inverse=True)[1]
-    surrogate = _fitted(campaign, stage, target, features, values=batch.column(column), groups=groups, ids=batch.ids)
+    if len(np.unique(training.weights)) > 1:
+        raise TrainingSetError(
+            f"unequal weights in the training set '{training.name}'", "the same weight for every row: no family of "
+            "models takes weights yet", "leave the weights out",
+        )  # fmt: skip
+    features = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows)
+    surrogate = _fitted(campaign, stage, target, features, training=training)
     if target.probability == "classifier":
-        wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, batch))
-        surrogate = surrogate.with_classifier(features, batch.column(column), groups, wanted=wanted)
+        wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, training))
+        surrogate = surrogate.with_classifier(features, training.values, training.groups, wanted=wanted)
     surrogate.save(RunDirectory(folder).model(stage, target.property))
     return dict(surrogate.card)
 
 
 def _fitted(
-    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix,
-    *, values: NDArray[np.float64], groups: NDArray[np.integer], ids: Sequence[str],
-) -> Surrogate:  # fmt: skip
+    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix, *, training: TrainingSet
+) -> Surrogate:
     """The surrogate of the one family the campaign names, or of the best of those it names."""
     families = campaign.families(stage, target)
     if len(families) == 1:
         return Surrogate.fit(
-            target.property, features, values, groups, family=families[0], transform=target.scale(),
-            parameters={"seed": campaign.seed}, ids=ids,
+            target.property, features, training.values, training.groups, family=families[0],
+            transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
     budget = Budget(seconds=seconds, fits=fits, rows=rows)
     return fit_chosen(
-        target.property, [Candidate(family) for family in families], {"": features}, target=values, groups=groups,
-        budget=budget, transform=target.scale(), ids=ids, seed=campaign.seed,
+        target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
+        groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
+        seed=campaign.seed,
     )  # fmt: skip
 
 
 def _best_of_first_stage(
-    campaign: Campaign, stage: str, target: Target, surrogate: Surrogate, batch: CandidateBatch
+    campaign: Campaign, stage: str, target: Target, surrogate: Surrogate, training: TrainingSet
 ) -> tuple[float, float]:
     """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
 
@@ -157,13 +164,13 @@ def _best_of_first_stage(
         stage: The stage at hand.
         target: The target at hand.
         surrogate: Its surrogate in that stage.
-        batch: All crystals with a value.
+        training: What it learned from.
     """
     if stage == FIRST_STAGE or not target.is_relative():
         low, high = surrogate.card["best_of_training"]
         return low, high
-    values = batch.column(property_named(target.property).column("dft"))
-    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(batch)
+    values = training.values
+    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(training.rows)
     return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
 
 

@@ -179,7 +179,7 @@ def test_r13_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path
     (run.folder / "notes.partial").write_text("mine")
     kept = sorted(run.folder.rglob("*"))
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom matloop.data.runs.directory import write_whole\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom matloop.data.whole_files import write_whole\n"
         "def die(draft):\n    draft.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_whole(Path(sys.argv[1]), die)"
     )

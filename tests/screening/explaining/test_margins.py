@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.chemistry.ions import assign_ions, load_ions
 from matloop.data.packaged.materials import load_materials
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
@@ -16,6 +18,7 @@ from matloop.screening.language.feature_words import feature_words
 from matloop.screening.ranking.ranking import diverse_choice
 from tests.strategies import batch_of
 
+KNOWN = KnownMaterials.of(labelled_table("materials"))
 NAMES = feature_set(
     [
         "magpie", "stoichiometry", "valence_orbital", "element_fraction", "charge_balance", "density", "symmetry",
@@ -92,7 +95,7 @@ def test_a_composition_is_never_chosen_twice_and_a_short_list_keeps_all() -> Non
 
 def test_filters_tell_their_margins() -> None:
     filters = [ExcludeElements(["Cd"]), RequireElements(["Ti", "O"]), ElementCount(least=2, most=4), NewCompounds()]
-    margins = filter_margins({f"filter {at}": each for at, each in enumerate(filters)}, batch_of("BaTiO3"))
+    margins = filter_margins({f"filter {at}": each for at, each in enumerate(filters)}, batch_of("BaTiO3"), known=KNOWN)
     assert [margin.stage for margin in margins] == ["filter 0", "filter 1", "filter 2", "filter 3"]
     lines = [margin.text.en for margin in margins]
     assert lines[0] == "none of the 1 excluded elements"

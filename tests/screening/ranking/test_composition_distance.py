@@ -7,8 +7,12 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.packaged.materials import load_materials
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.packaged_tables import labelled_table
 from matloop.screening.ranking.composition_distance import composition_distances, nearest_known
 from tests.strategies import batch_of, formula_of, whole_compositions
+
+KNOWN = KnownMaterials.of(labelled_table("materials"))
 
 
 def compositions(*formulas: str) -> Compositions:
@@ -78,7 +82,7 @@ def test_distances_do_not_depend_on_what_else_is_asked() -> None:
 
 
 def test_nearest_known_compounds() -> None:
-    salt, hafnium_titanate = nearest_known(batch_of("NaCl", "Hf3TiO8"), 4)
+    salt, hafnium_titanate = nearest_known(batch_of("NaCl", "Hf3TiO8"), KNOWN, count=4)
     assert salt[0].formula == "NaCl"
     assert salt[0].distance == 0
     assert [known.formula for known in hafnium_titanate[:1]] == ["HfO2"]
@@ -92,7 +96,7 @@ def test_nearest_known_compounds() -> None:
 def test_properties_are_those_of_one_crystal() -> None:
     materials = load_materials()
     ids = materials.table["material_id"].to_pylist()
-    (found,) = nearest_known(batch_of("TiO2"), 30)
+    (found,) = nearest_known(batch_of("TiO2"), KNOWN, count=30)
     assert found[0].crystals == materials.formulas.count("TiO2") > 1
     for known in found:
         row = ids.index(known.material_id)
@@ -104,4 +108,4 @@ def test_properties_are_those_of_one_crystal() -> None:
 
 
 def test_no_candidates_have_no_neighbours() -> None:
-    assert nearest_known(batch_of("NaCl").take([])) == []
+    assert nearest_known(batch_of("NaCl").take([]), KNOWN) == []

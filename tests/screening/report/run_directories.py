@@ -12,6 +12,10 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import PROPERTIES
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.training_files import write_training_sets
+from matloop.data.training.packaged_tables import packaged_training_set
+from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
@@ -60,6 +64,7 @@ def make_run(
     if "formula" in named:
         ranked = ranked.with_columns(formula=[named["formula"]] * rows, candidate_id=[named["formula"]] * rows)
     write_text(folder / "campaign.yaml", write_campaign(campaign))
+    write_training_sets(run, TrainingSets({name: labels_of(name) for name in properties}))
     write_table(run.ranked, ranked.to_arrow())
     lost = [{"outcome": "rejected", "reason": named.get("reason", "known compound"), "rows": 5}]
     funnel = [{"stage": "filter new_compounds", "rows_in": 40, "rows_out": 35, "lost": lost}]
@@ -70,6 +75,11 @@ def make_run(
     )
     write_report(folder)
     return run.report.read_text(encoding="utf-8")
+
+
+def labels_of(name: str) -> TrainingSet:
+    """The packaged training set of any property."""
+    return packaged_training_set(name, table="transport" if name.startswith("seebeck") else "materials")
 
 
 class Page(HTMLParser):

@@ -14,6 +14,8 @@ from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.training_files import write_training_sets
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
@@ -85,6 +87,7 @@ def make_planted_run(folder: Path) -> None:
     place[picks] = [1, 2, 3]
     ranked = ranked.with_columns(rank=np.arange(1, len(ranked) + 1), shortlisted=place)
     write_text(run.folder / "campaign.yaml", write_campaign(campaign))
+    write_training_sets(run, TrainingSets.of([target.property for target in campaign.targets]))
     write_table(run.ranked, ranked.to_arrow())
     ends = {name: [None if np.isinf(end) else end for end in ends] for name, ends in RANGES.items()}
     outcomes = {"rejected": 97, "shortlisted": 3}

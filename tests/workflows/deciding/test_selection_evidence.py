@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
+from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.joint_probability import Group, JointProbability
 from matloop.models.surrogates.selection import Evidence, conformal_selection
 from matloop.workflows.deciding.selection_evidence import (
@@ -30,7 +31,7 @@ RANGES = {"piezoelectric_modulus": (1.0, float("inf")), "refractive_index": (1.5
 
 @pytest.fixture(scope="module")
 def known(finished: ScreeningRun) -> Known:
-    return known_rows(ScoringTask(campaign(), finished.folder, RANGES))
+    return known_rows(ScoringTask(campaign(), finished.folder, RANGES), TrainingSets.of(list(RANGES)))
 
 
 def test_known_crystals_are_predicted_as_new(known: Known) -> None:

@@ -13,6 +13,8 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.packaged_tables import packaged_training_set
+from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign, Entries
@@ -61,7 +63,9 @@ def cheap(**changes: Any) -> Campaign:
 def train(campaign: Campaign, folder: Path, *names: str) -> dict[tuple[str, str], dict[str, Any]]:
     run = RunDirectory.create(folder, "unused")
     return {
-        (stage, target.property): train_surrogate(campaign, stage, target, run.folder)
+        (stage, target.property): train_surrogate(
+            campaign, stage, target, training=packaged_training_set(target.property), folder=run.folder
+        )
         for stage in names or ("surrogates",)
         for target in campaign.targets
     }
@@ -166,7 +170,7 @@ def test_candidates_are_ranked_by_the_classifier(scored: Scored) -> None:
 
 
 def test_known_crystals_get_probabilities_of_classifiers_that_never_saw_them(scored: Scored) -> None:
-    known = known_rows(scored.task)
+    known = known_rows(scored.task, TrainingSets.of(list(scored.task.ranges)))
     surrogate = surrogate_of(scored.task, "refractive_index")
     assert surrogate.classifier is not None
     place = {name: row for row, name in enumerate(load_materials().ids)}

@@ -106,8 +106,7 @@ class Surrogate:
             transform: ``log10`` for positive quantities that span decades.
             parameters: Settings of the ensemble.
             ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
-            about: What the card says of the training data: their ``name``, ``licence``, ``citation``, ``provenance``
-                and ``sha256`` (:attr:`matloop.data.training.training_set.TrainingSet.about`).
+            about: What the card says of the data (:attr:`matloop.data.training.training_set.TrainingSet.about`).
 
         Raises:
             UnknownNameError: For an unknown property or family.
@@ -125,7 +124,6 @@ class Surrogate:
         shrinkage = expected_shrinkage(make, values, truth, group, mean=mean)
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
         rows = Rows(values, truth, group, features.elements[used])
-        labelled = int(np.isfinite(target).sum())
         card = {
             "property": property_name,
             "unit": bounds.unit,
@@ -135,7 +133,7 @@ class Surrogate:
             "feature_fingerprint": features.fingerprint,
             "feature_names": list(features.names),
             "rows_trained": len(used),
-            "rows_left_out": labelled - len(used),
+            "rows_left_out": int(np.isfinite(target).sum()) - len(used),
             "formulas": len(np.unique(group)),
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "split": "5 folds grouped by reduced formula",
@@ -147,8 +145,7 @@ class Surrogate:
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),
             "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
-            "training_set": None if about is None else dict(about),
-            "licence": f"Apache-2.0; training data: {'not stated' if about is None else about['licence']}",
+            **_data_statement(about),
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
@@ -341,6 +338,15 @@ class Surrogate:
                 "install those versions or train again",
             )
         return model
+
+
+def _data_statement(about: Mapping[str, str] | None) -> dict[str, Any]:
+    """What a card says of the training data and of the licences that hold for the model."""
+    licence = "not stated" if about is None else about["licence"]
+    return {
+        "training_set": None if about is None else dict(about),
+        "licence": f"Apache-2.0; training data: {licence}",
+    }
 
 
 def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.feature_words import FeatureWords, unworded
 
 
 class Features(NamedTuple):
@@ -36,6 +37,9 @@ class Features(NamedTuple):
 class Featurizer(Protocol):
     """A pure function from a batch to a block of columns.
 
+    A featurizer derives from this class and thereby inherits :meth:`words`; one that writes its own is understood
+    better.
+
     Attributes:
         name: Name in the registry.
         version: Raised whenever the numbers change.
@@ -54,6 +58,14 @@ class Featurizer(Protocol):
         """Features of each candidate; a row that cannot be computed is nan and has a row code."""
         ...
 
+    def words(self, name: str) -> FeatureWords:
+        """A feature in words of both languages; its own name, in one group with all others, where none are written.
+
+        Args:
+            name: One of ``feature_names``.
+        """
+        return unworded(name, self.name)
+
 
 @dataclass(frozen=True)
 class FeatureSet:
@@ -69,6 +81,11 @@ class FeatureSet:
     def feature_names(self) -> tuple[str, ...]:
         """Names of all columns."""
         return tuple(name for featurizer in self.featurizers for name in featurizer.feature_names)
+
+    @cached_property
+    def words(self) -> tuple[FeatureWords, ...]:
+        """Words of all columns."""
+        return tuple(featurizer.words(name) for featurizer in self.featurizers for name in featurizer.feature_names)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -20,7 +20,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.chemistry.charge_balance import charge_balance, element_roles
 from matloop.data.chemistry.oxidation_states import LIKE_ANIONS, METAL_FORMERS, METALS, OXIDATION_STATES
 from matloop.data.elements import element_table
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label, flag_words
+from matloop.featurizers.base import Features, Featurizer, no_codes
 
 _MOST_WAYS = 1000  # beyond, more ways to balance the charges say nothing more
 _MOST_ELECTRONS = 24.0  # per anion; alloys, which have no anions, are put here
@@ -32,9 +33,52 @@ _SPLIT_FEATURES = (
     "outer electrons per anion", "deviation from the octet", "outer electrons left on cations per atom",
     "open d electrons per atom", "lone pair electrons per atom",
 )  # fmt: skip
+_CHARGE, _COUNT = Label("charge balance", "电荷平衡"), Label("electron count", "电子计数")
+_CONTRAST = Label("electronegativity", "电负性")
+_FLAGS: Mapping[str, FeatureWords] = {
+    "charges balance": flag_words(
+        _CHARGE, Label("charges balance", "电荷平衡"),
+        present=Label("charges that balance", "电荷可平衡"),
+        absent=Label("charges that do not balance", "电荷无法平衡"),
+    ),
+    "metallic composition": flag_words(
+        _CHARGE, Label("metals only", "仅含金属元素"),
+        present=Label("having metals only", "仅含金属元素"), absent=Label("having a nonmetal", "含非金属元素"),
+    ),
+    "odd electrons": flag_words(
+        _COUNT, Label("an odd number of electrons", "电子数为奇数"),
+        present=Label("an odd number of electrons", "电子数为奇数"),
+        absent=Label("an even number of electrons", "电子数为偶数"),
+    ),
+}  # fmt: skip
+_QUANTITIES: Mapping[str, tuple[Label, str, str]] = {
+    "log ways to balance charges": (_CHARGE, "number of ways to balance charges", "电荷平衡方式数"),
+    "charge imbalance per atom": (_CHARGE, "charge imbalance per atom", "每原子电荷失衡"),
+    "anion share": (_CHARGE, "share of anions", "阴离子占比"),
+    "anion charge per atom": (_CHARGE, "anion charge per atom", "每原子阴离子电荷"),
+    "charge out of reach per atom": (_CHARGE, "charge out of reach per atom", "每原子无法达到的电荷"),
+    "place in range of cation charges": (_CHARGE, "place in the range of cation charges", "在阳离子电荷范围内的位置"),
+    "mean cation charge": (_CHARGE, "mean cation charge", "平均阳离子电荷"),
+    "share of cations of several valences": (_CHARGE, "share of cations of several valences", "多价阳离子占比"),
+    "electronegativity difference": (
+        _CONTRAST, "electronegativity difference of anions and cations", "阴阳离子电负性差"
+    ),
+    "electronegativity step": (_CONTRAST, "largest step in electronegativity", "电负性最大跳跃"),
+    "outer electrons per atom": (_COUNT, "outer electrons per atom", "每原子外层电子数"),
+    "deviation from four outer electrons per atom": (
+        _COUNT, "deviation from four outer electrons per atom", "与每原子四个外层电子的偏差"
+    ),
+    "outer electrons per anion": (_COUNT, "outer electrons per anion", "每阴离子外层电子数"),
+    "deviation from the octet": (_COUNT, "deviation from the octet", "与八隅体的偏差"),
+    "outer electrons left on cations per atom": (
+        _COUNT, "outer electrons left on cations per atom", "每原子阳离子剩余外层电子数"
+    ),
+    "open d electrons per atom": (_COUNT, "open-shell d electrons per atom", "每原子未满 d 壳层电子数"),
+    "lone pair electrons per atom": (_COUNT, "lone-pair electrons per atom", "每原子孤对电子数"),
+}  # fmt: skip
 
 
-class ChargeBalanceFeatures:
+class ChargeBalanceFeatures(Featurizer):
     """Whether charges can cancel, and where the electrons go: 20 columns.
 
     Four come from :func:`matloop.data.chemistry.charge_balance.charge_balance`: whether there is a neutral assignment
@@ -87,6 +131,13 @@ class ChargeBalanceFeatures:
         values[:, 5:] = _split_features(reduced.offsets, elements, reduced.amounts, self._table)
         missing = np.isnan(values).any(axis=1)
         return Features(values, np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))))
+
+    def words(self, name: str) -> FeatureWords:
+        """What a rule says, in the group of charges, of electrons or of electronegativities."""
+        if name in _FLAGS:
+            return _FLAGS[name]
+        group, english, chinese = _QUANTITIES[name]
+        return FeatureWords(group, Label(english, chinese))
 
 
 def outer_electrons() -> NDArray[np.float64]:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS, element_table
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label
+from matloop.featurizers.base import Features, Featurizer, no_codes
+from matloop.featurizers.elemental_words import ELEMENTAL_WORDS, statistic_words
 
 MAGPIE_PROPERTIES: tuple[str, ...] = (
     "Number", "MendeleevNumber", "AtomicWeight", "MeltingT", "Column", "Row", "CovalentRadius", "Electronegativity",
@@ -28,7 +30,7 @@ _STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
 _ORBITALS = ("s", "p", "d", "f")
 
 
-class Magpie:
+class Magpie(Featurizer):
     """Statistics of 22 elemental properties over the atoms of a formula: 132 columns.
 
     With fractions x_i and property values p_i of the elements: minimum, maximum, range, mean = sum x_i p_i, mean
@@ -57,8 +59,13 @@ class Magpie:
         values = _statistics(compositions.offsets, compositions.elements, compositions.amounts, self._table)
         return Features(values, _codes_without_data(compositions, np.isnan(self._table).any(axis=1)))
 
+    def words(self, name: str) -> FeatureWords:
+        """A statistic of an elemental property, in the group of that property."""
+        _, statistic, elemental = name.split(" ")
+        return statistic_words(ELEMENTAL_WORDS[elemental], statistic)
 
-class Stoichiometry:
+
+class Stoichiometry(Featurizer):
     """Number of elements and the p-norms (sum x_i^p)^(1/p) of the fractions, p = 2, 3, 5, 7, 10."""
 
     name = "stoichiometry"
@@ -76,8 +83,15 @@ class Stoichiometry:
             norms.append(np.bincount(rows, fractions**p, minlength=len(batch)) ** (1.0 / p))
         return Features(np.column_stack(norms), no_codes(len(batch)))
 
+    def words(self, name: str) -> FeatureWords:
+        """The number of elements, or how unevenly they are mixed."""
+        group = Label("stoichiometry", "化学计量")
+        if name == "0-norm":
+            return FeatureWords(group, Label("number of elements", "元素种数"))
+        return FeatureWords(group, Label(f"unevenness of the amounts ({name})", f"元素含量不均度 ({name})"))
 
-class ValenceOrbital:
+
+class ValenceOrbital(Featurizer):
     """Mean number of s, p, d and f valence electrons per atom, and each as a share of all valence electrons."""
 
     name = "valence_orbital"
@@ -99,8 +113,17 @@ class ValenceOrbital:
         no_data = np.isnan(self._table).any(axis=1)
         return Features(np.hstack([means[:, :4], shares]), _codes_without_data(compositions, no_data))
 
+    def words(self, name: str) -> FeatureWords:
+        """Mean number or share of the valence electrons of an orbital, in the group of their number."""
+        kind, orbital, _, _ = name.split(" ")
+        quantity = ELEMENTAL_WORDS[f"N{orbital}Valence"]
+        if kind == "avg":
+            return statistic_words(quantity, "mean")
+        share = Label(f"share of {orbital} among valence electrons", f"价电子中 {orbital} 电子占比")
+        return FeatureWords(quantity, share)
 
-class ElementFraction:
+
+class ElementFraction(Featurizer):
     """Atomic fraction of each element, hydrogen to oganesson."""
 
     name = "element_fraction"
@@ -115,6 +138,11 @@ class ElementFraction:
         values = np.zeros((len(batch), len(SYMBOLS)))
         values[compositions.rows, compositions.elements] = compositions.fractions
         return Features(values[:, 1:], no_codes(len(batch)))
+
+    def words(self, name: str) -> FeatureWords:
+        """The share of an element, a group of its own."""
+        share = Label(f"share of {name}", f"{name} 含量")
+        return FeatureWords(share, share)
 
 
 def sum_rows(compositions: Compositions, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,16 +14,24 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
+from matloop.data.feature_words import FeatureWords, Label
 from matloop.data.properties.columns import Column
-from matloop.featurizers.base import Features, no_codes
+from matloop.featurizers.base import Features, Featurizer, no_codes
+from matloop.featurizers.site_words import SIZE_GROUP
 
 _DALTON_PER_CUBIC_ANGSTROM = 1.66053906660  # g/cm3, CODATA 2018
+_DENSITY_WORDS = {
+    "density": Label("density", "密度"),
+    "volume per atom": Label("volume per atom", "每原子体积"),
+    "packing fraction": Label("packing fraction", "堆积率"),
+    "shortest distance": Label("shortest distance between atoms", "最短原子间距"),
+}
 SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance matminer's global symmetry features use
 # moyo tells how it counts operations of cells that are not primitive; without a handler that goes to the terminal.
 logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 
-class Density:
+class Density(Featurizer):
     """Density (g/cm3), volume per atom (Å3), packing fraction and shortest distance (Å).
 
     The packing fraction is the volume of spheres with the elements' atomic radii over the cell's volume, as in
@@ -56,13 +64,17 @@ class Density:
         )
         return Features(values, self._codes(cells))
 
+    def words(self, name: str) -> FeatureWords:
+        """The quantities themselves."""
+        return FeatureWords(SIZE_GROUP, _DENSITY_WORDS[name])
+
     def _codes(self, cells: Compositions) -> NDArray[np.str_]:
         no_radius = np.isnan(self._table).any(axis=1)[cells.elements]
         missing = np.bincount(cells.rows, no_radius, minlength=len(cells)) > 0
         return np.where(missing, "E-FEATURE-NODATA", no_codes(len(cells)))
 
 
-class Symmetry:
+class Symmetry(Featurizer):
     """Space group number and crystal system (1 cubic to 7 triclinic, matminer's numbering).
 
     A candidate that already knows its space group (column ``space_group_number``, as substituted candidates inherit
@@ -88,10 +100,23 @@ class Symmetry:
         codes = np.where(known, no_codes(len(batch)), "E-FEATURE-FAILED")
         return Features(np.column_stack([numbers, systems]), codes)
 
+    def words(self, name: str) -> FeatureWords:
+        """A space group by its number, a crystal system by its name."""
+        group = Label("symmetry", "对称性")
+        if name == "spacegroup_num":
+            return FeatureWords(group, Label("space group number", "空间群序号"), "index")
+        return FeatureWords(group, Label("crystal system", "晶系"), "named", _SYSTEM_WORDS)
+
 
 # Last space group number of triclinic, monoclinic, orthorhombic, tetragonal, trigonal, hexagonal (Int. Tables A).
 _LAST_OF_SYSTEM = np.array([2, 15, 74, 142, 167, 194])
 CRYSTAL_SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
+_SYSTEM_WORDS = {
+    number: Label(f"{english} crystal system", f"{chinese}晶系")
+    for number, (english, chinese) in enumerate(
+        zip(CRYSTAL_SYSTEMS, ("立方", "六方", "三方", "四方", "正交", "单斜", "三斜"), strict=True), start=1
+    )
+}
 
 
 def crystal_systems(space_groups: NDArray[np.number]) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label
+from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.composition import MAGPIE_PROPERTIES
 from matloop.featurizers.local_kernels import (
     COULOMB,
@@ -25,6 +26,7 @@ from matloop.featurizers.local_kernels import (
 )
 from matloop.featurizers.neighbours import neighbour_list
 from matloop.featurizers.property_density import bonding_electrons
+from matloop.featurizers.site_words import site_words
 
 _CRYSTALS_AT_ONCE = 256
 SITE_QUANTITIES = (
@@ -41,7 +43,7 @@ _SCREENING = (2.0, 2.8)  # C below which an atom cuts a bond off, and above whic
 _BOLTZMANN = 8.617333262e-5  # eV/K, CODATA 2018
 
 
-class CrystalLocal:
+class CrystalLocal(Featurizer):
     """Bonds, their angles and the chemistry across them, averaged over atoms; stiffness of the network they form.
 
     Two atoms i, j at distance d, with covalent radii r (Cordero et al., Dalton Trans. 2832 (2008), from the elemental
@@ -119,6 +121,13 @@ class CrystalLocal:
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 156)."""
         return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
+
+    def words(self, name: str) -> FeatureWords:
+        """A statistic over sites in the group of its quantity; all stiffnesses are one group."""
+        if name.startswith(_NETWORKS):
+            group = Label("stiffness of the bond network", "键网络刚度")
+            return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
+        return site_words(name)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:
         inner, outer = self.parameters["inner"], self.parameters["outer"]

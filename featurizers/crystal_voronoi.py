@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
-from matloop.featurizers.base import Features
+from matloop.data.feature_words import FeatureWords
+from matloop.featurizers.base import Features, Featurizer
 from matloop.featurizers.crystal_local import SITE_QUANTITIES, SITE_STATISTICS, atom_tables, features_in_parts
 from matloop.featurizers.local_kernels import over_sites, site_statistics
+from matloop.featurizers.site_words import site_words
 from matloop.featurizers.voronoi import voronoi_cells
 
 _COORDINATION, _SITE_VOLUME = SITE_QUANTITIES.index("coordination"), SITE_QUANTITIES.index("site volume")
 _VOLUME_MEAN = len(SITE_STATISTICS) * _SITE_VOLUME  # its deviation is the next column
 
 
-class CrystalVoronoi:
+class CrystalVoronoi(Featurizer):
     """The site quantities of ``crystal_local``, with neighbours and weights from the Voronoi tessellation.
 
     Every face is a bond; its weight w_ij is the share of the sphere around atom i that the face covers, so that the
@@ -54,6 +56,10 @@ class CrystalVoronoi:
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, 138)."""
         return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
+
+    def words(self, name: str) -> FeatureWords:
+        """A statistic over sites in the group of its quantity."""
+        return site_words(name)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:
         cells = voronoi_cells(crystals)

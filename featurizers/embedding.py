@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label
+from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
 @runtime_checkable
@@ -40,7 +41,7 @@ class EmbeddingPotential(Protocol):
         ...
 
 
-class CrystalEmbedding:
+class CrystalEmbedding(Featurizer):
     """The embedding of a potential as features, one column per component; see the potential for what it was trained on.
 
     Crystals are evaluated one by one. Potentials work in single precision, where the others in a batch change the last
@@ -85,6 +86,11 @@ class CrystalEmbedding:
         broken = (codes == "") & ~np.isfinite(values).all(axis=1)
         codes[broken] = "E-POTENTIAL-NONFINITE"
         return Features(values, codes)
+
+    def words(self, name: str) -> FeatureWords:
+        """A component of the embedding, told by its name; all of them are one group."""
+        group = Label("embedding of the potential", "势函数嵌入")
+        return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
 
 
 def _nothing() -> CandidateBatch:

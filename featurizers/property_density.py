@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label
+from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.composition import MAGPIE_PROPERTIES
+from matloop.featurizers.elemental_words import ELEMENTAL_WORDS
+
+_BONDING = {"bonding electrons": Label("number of bonding electrons", "成键电子数")}
 
 
-class PropertyDensity:
+class PropertyDensity(Featurizer):
     """Sum of an elemental property over the atoms of the cell, divided by its volume (1/Å3): 23 columns.
 
     sum_i p_i / V for the 22 properties of ``magpie``, and for the number of bonding electrons. Some have a plain
@@ -46,6 +50,12 @@ class PropertyDensity:
             np.column_stack(sums) / batch.crystals.volumes[:, None],
             np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))),
         )
+
+    def words(self, name: str) -> FeatureWords:
+        """An elemental property per volume; all of them are one group."""
+        english, chinese = {**ELEMENTAL_WORDS, **_BONDING}[name.removesuffix(" per volume")]
+        group = Label("elemental properties per volume", "单位体积元素性质")
+        return FeatureWords(group, Label(f"{english} per volume", f"单位体积{chinese}"))
 
 
 def bonding_electrons() -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ from matloop.workflows.screen import ScreeningRun, screen  # noqa: E402
 PLUGIN = """
 import ctypes, os
 import numpy as np
-from matloop.featurizers.base import Features, no_codes
+from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
 def suffer(formula):
@@ -49,7 +49,7 @@ def suffer(formula):
         os._exit(3)
 
 
-class Angles:
+class Angles(Featurizer):
     name, version, needs_crystal, parameters = "angles", "1", True, {}
     feature_names = ("smallest angle", "largest angle")
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ROW_CODES, FeaturizerError, GuardError, UnknownNameError
+from matloop.data.feature_words import FeatureWords
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import pack, unpack
 from matloop.data.guard.shared_workers import shared_worker
-from matloop.featurizers.base import Features, no_codes
+from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.guard.rows import batch_message
 
 ANSWER = "matloop.featurizers.guard.rows:answer"
@@ -28,7 +29,7 @@ _CODES = {
 }
 
 
-class GuardedFeaturizer:
+class GuardedFeaturizer(Featurizer):
     """Any registered featurizer, or one of another package, row by row in a process that may be killed.
 
     A row that raises gets the code ``E-FEATURE-FAILED``, one that takes too long ``E-FEATURE-TIMEOUT``, one that asks
@@ -80,6 +81,7 @@ class GuardedFeaturizer:
         self.feature_names = tuple(map(str, known["feature_names"]))
         self.needs_crystal = bool(known["needs_crystal"])
         self.parameters: Mapping[str, Any] = {"featurizer": featurizer, "parameters": known["parameters"]}
+        self._words = self._read_words(known["words"])
 
     def featurize(self, batch: CandidateBatch) -> Features:
         """Features of each candidate, shape (n, number of features)."""
@@ -98,6 +100,20 @@ class GuardedFeaturizer:
             start += len(rows)
             size = max(1, min(most, int(_PART_SECONDS * len(rows) / (time.perf_counter() - begun))))
         return Features(values, codes, details)
+
+    def words(self, name: str) -> FeatureWords:
+        """What the guarded featurizer says of its feature."""
+        return self._words[self.feature_names.index(name)]
+
+    def _read_words(self, content: Any) -> tuple[FeatureWords, ...]:
+        """Words that the child sent for every feature; it is not believed blindly."""
+        try:
+            words = tuple(map(FeatureWords.from_json, content))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FeaturizerError(f"words of {self.parameters}: {error}", "words in both languages") from error
+        if len(words) != len(self.feature_names):
+            raise FeaturizerError(f"words of {len(words)} features", f"words of all {len(self.feature_names)}")
+        return words
 
     def _features(self, part: CandidateBatch) -> Features:
         """Features of a few rows at once, or if that fails of each by itself, so that only the culprit is lost."""

@@ -76,6 +76,7 @@ def _description(made_of: str) -> bytes:
             "feature_names": list(featurizer.feature_names),
             "needs_crystal": bool(featurizer.needs_crystal),
             "parameters": dict(featurizer.parameters),
+            "words": [featurizer.words(name).to_json() for name in featurizer.feature_names],
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,8 @@ from pymatgen.core import Composition
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import FeaturizerError, unknown_name
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, unworded
+from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
 def _classes(module: Any) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def _classes(module: Any) -> dict[str, Any]:
     }
 
 
-class MatminerRows:
+class MatminerRows(Featurizer):
     """One matminer featurizer.
 
     Args:
@@ -85,6 +87,10 @@ class MatminerRows:
             if not np.isfinite(values[row]).all():
                 codes[row] = "E-FEATURE-FAILED"
         return Features(values, codes, details)
+
+    def words(self, name: str) -> FeatureWords:
+        """The name that matminer gives; numbered columns of one name are one group."""
+        return unworded(name, re.sub(r"[\s_]*\d+$", "", name) or name)
 
     def _material(self, batch: CandidateBatch, row: int) -> Any:
         return batch.structure(row) if self.needs_crystal else Composition(batch.formulas[row])

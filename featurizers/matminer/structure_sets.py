@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, list_parts
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
-from matloop.featurizers.base import Features, no_codes
+from matloop.data.feature_words import FeatureWords, Label
+from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.crystal import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.featurizers.neighbours import distance_counts
 
@@ -20,7 +21,7 @@ from matloop.featurizers.neighbours import distance_counts
 _ANGSTROM_IN_BOHR = 1.00001495 / 0.529177210544
 
 
-class RadialDistribution:
+class RadialDistribution(Featurizer):
     """Radial distribution function, as matminer's ``RadialDistributionFunction``: one column per distance bin.
 
     Ordered pairs of atoms with a distance in [r, r + bin), divided by the volume of that shell and by the atoms per
@@ -56,8 +57,12 @@ class RadialDistribution:
             values /= crystals.site_counts[:, None]
         return Features(values, no_codes(len(batch)))
 
+    def words(self, name: str) -> FeatureWords:
+        """A bin of distances; all of them are one group."""
+        return _member_words(Label("radial distribution", "径向分布"), name)
 
-class SineCoulombEigenvalues:
+
+class SineCoulombEigenvalues(Featurizer):
     """Eigenvalues of the sine Coulomb matrix, largest first, zeros after the last: matminer's, sorted.
 
     M_ii = Z_i^2.4 / 2 and M_ij = Z_i Z_j / |sum_k e_k sin^2(pi (f_ik - f_jk)) a_k| with fractional coordinates f and
@@ -89,8 +94,12 @@ class SineCoulombEigenvalues:
         codes[large] = "E-FEATURE-FAILED"
         return Features(values, codes, {int(i): f"{crystals.site_counts[i]} sites, at most {width}" for i in large})
 
+    def words(self, name: str) -> FeatureWords:
+        """An eigenvalue; all of them are one group."""
+        return _member_words(Label("sine Coulomb matrix", "正弦库仑矩阵"), name)
 
-class StructuralComplexity:
+
+class StructuralComplexity(Featurizer):
     """Shannon entropy of the symmetry orbits, in bits per atom and per cell, as matminer's set of the same name.
 
     I = -sum_k (m_k / v) log2(m_k / v) over the orbits of m_k of the v sites (Krivovichev, Mineral. Mag. 77, 275
@@ -115,6 +124,15 @@ class StructuralComplexity:
         entropy[~known] = np.nan
         codes = np.where(known, no_codes(len(batch)), "E-FEATURE-FAILED")
         return Features(np.column_stack([entropy, entropy * crystals.site_counts]), codes)
+
+    def words(self, name: str) -> FeatureWords:
+        """The complexity per atom or per cell."""
+        return _member_words(Label("structural complexity", "结构复杂度"), name)
+
+
+def _member_words(group: Label, name: str) -> FeatureWords:
+    """Words of one of many columns that have no names of their own: the group, and the column's name in brackets."""
+    return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
 
 
 def _crystals(batch: CandidateBatch) -> Crystals:

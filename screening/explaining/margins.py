@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import SYMBOLS
+from matloop.data.feature_words import FeatureWords, Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.filters import ElementCount, ExcludeElements, Filter, NewCompounds, RequireElements
-from matloop.screening.language.feature_words import CRYSTAL_SYSTEMS, FeatureWords, feature_words
 from matloop.screening.language.text import Words, number, unit_text
 from matloop.screening.ranking.composition_distance import composition_distances, nearest_known
 from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
@@ -59,10 +59,11 @@ class FilterMargin(NamedTuple):
 
 def grouped_contributions(
     names: Sequence[str],
+    words: Sequence[FeatureWords],
+    *,
     values: NDArray[np.float64],
     contributions: NDArray[np.float64],
     levels: NDArray[np.float64],
-    *,
     property_name: str,
     transform: str,
     most: int = MOST_GROUPS,
@@ -71,6 +72,7 @@ def grouped_contributions(
 
     Args:
         names: Of the k features.
+        words: Of the k features.
         values: Of one candidate, shape (k,).
         contributions: To its prediction on the model scale, shape (k,).
         levels: Share of training rows below each value, shape (k,).
@@ -78,10 +80,9 @@ def grouped_contributions(
         transform: How the model scale came from the property.
         most: Most groups.
     """
-    words = [feature_words(name) for name in names]
     groups: dict[str, list[int]] = {}
     for column, word in enumerate(words):
-        groups.setdefault(word.group, []).append(column)
+        groups.setdefault(word.group.en, []).append(column)
     sums = {group: float(contributions[columns].sum()) for group, columns in groups.items()}
     order = sorted(sums, key=lambda group: (-abs(sums[group]), group))
     least = _NEGLIGIBLE * max((abs(total) for total in sums.values()), default=0.0)
@@ -94,7 +95,7 @@ def grouped_contributions(
             words[lead], float(values[lead]), float(levels[lead]), sums[group],
             property_name=property_name, transform=transform,
         )  # fmt: skip
-        name = Words(words[lead].group, words[lead].group_zh)
+        name = Words(*words[lead].group)
         told.append(
             GroupContribution(name, sums[group], names[lead], float(values[lead]), float(levels[lead]), text)
         )  # fmt: skip
@@ -116,19 +117,18 @@ def _sentence(
     )
 
 
-def _state(words: FeatureWords, value: float, level: float) -> tuple[str, str]:
+def _state(words: FeatureWords, value: float, level: float) -> Label:
     """A feature with how it stands to the training data."""
     if words.kind == "flag":
-        side = 0 if value > 0 else 1
-        return words.en.split("|")[side], words.zh.split("|")[side]
-    if words.kind == "system":
-        english, chinese = CRYSTAL_SYSTEMS.get(round(value), ("unknown", "未知"))
-        return f"{english} crystal system", f"{chinese}晶系"
-    if words.kind == "label":
-        return f"{words.en} {value:.0f}", f"{words.zh} {value:.0f}"
+        return words.values[int(value > 0)]
+    if words.kind == "named":
+        unknown = Label(f"unknown {words.label.en}", f"未知{words.label.zh}")
+        return words.values.get(round(value), unknown)
+    if words.kind == "index":
+        return Label(f"{words.label.en} {value:.0f}", f"{words.label.zh} {value:.0f}")
     english, chinese = ("low", "偏低") if level < _LOW else ("high", "偏高") if level > _HIGH else ("middling", "居中")
     shown = f"{value:.3g}".replace("-", "−")
-    return f"{english} {words.en} ({shown})", f"{words.zh}{chinese}（{shown}）"
+    return Label(f"{english} {words.label.en} ({shown})", f"{words.label.zh}{chinese}（{shown}）")
 
 
 def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:

@@ -23,9 +23,9 @@ from tests.plugins import ENDINGS, FAULTS, install_plugin
 
 POISON = f"""
 import numpy as np
-from matloop.featurizers.base import Features, no_codes
+from matloop.featurizers.base import Features, Featurizer, no_codes
 {FAULTS}
-class Plugin:
+class Plugin(Featurizer):
     name, version, feature_names = "poison", "1", ("volume per atom", "sum of coordinates")
     needs_crystal, parameters = True, {{}}
 

@@ -80,6 +80,16 @@ def test_survives_pickling_and_leaves_the_batch_alone(featurizer: Featurizer, ba
     assert batch.to_arrow().equals(before)
 
 
+def test_every_feature_of_the_package_has_words_in_both_languages(featurizer: Featurizer) -> None:
+    for name in featurizer.feature_names:
+        words = featurizer.words(name)
+        assert words.problem() == "", name
+        if featurizer.name == "matminer":
+            continue  # the names that matminer gives
+        for label in (words.group, words.label, *words.values.values()):
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in label.zh), name
+
+
 def test_empty_batch(featurizer: Featurizer, batch: CandidateBatch) -> None:
     values, codes, _ = featurize_checked(featurizer, batch.take([]))
     assert values.shape == (0, len(featurizer.feature_names))

@@ -32,7 +32,14 @@ from matloop.screening.explaining.margins import filter_margins, grouped_contrib
 from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.outcomes import SCORED, filter_stages
-from matloop.workflows.stages.scoring import ScoringTask, build_filters, features_of, joint_probability_of, surrogate_of
+from matloop.workflows.stages.scoring import (
+    ScoringTask,
+    build_filters,
+    feature_words_of,
+    features_of,
+    joint_probability_of,
+    surrogate_of,
+)
 
 MOST_FINALISTS = 30
 """As many as the report has cards."""
@@ -160,7 +167,7 @@ def _of_target(
         return told
     values = features.values[sound]
     parts = surrogate.ensemble.contributions(values, background_of(surrogate))
-    below = levels(surrogate, values)
+    below, words = levels(surrogate, values), feature_words_of(view.task)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
     for k, row in enumerate(sound.tolist()):
@@ -180,7 +187,7 @@ def _of_target(
         }  # fmt: skip
         if parts is not None:
             groups, others = grouped_contributions(
-                features.names, values[k], parts.values[k], below[k],
+                features.names, words, values=values[k], contributions=parts.values[k], levels=below[k],
                 property_name=name, transform=surrogate.transform,
             )  # fmt: skip
             listed = [

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
@@ -218,6 +219,11 @@ def _filtered(campaign: Campaign, batch: CandidateBatch, outcome: Outcomes) -> N
 def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:
     """The features of the task's stage."""
     return _feature_set(task.settings.model_dump_json()).featurize(batch)
+
+
+def feature_words_of(task: ScoringTask) -> tuple[FeatureWords, ...]:
+    """Words of the features of the task's stage."""
+    return _feature_set(task.settings.model_dump_json()).words
 
 
 def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]:

@@ -20,8 +20,8 @@ from tests.strategies import batch_of
 # Refuses a whole batch for one bad row, does not know oxygen, and counts how many rows each call is given.
 MOODY = """
 import numpy as np
-from matloop.featurizers.base import Features, no_codes
-class Plugin:
+from matloop.featurizers.base import Features, Featurizer, no_codes
+class Plugin(Featurizer):
     name, version, feature_names, needs_crystal, parameters = "moody", "7", ("atoms", "rows"), False, {"mood": 1}
     def __init__(self, mood="good"):
         if mood == "bad": raise ValueError("not today")

@@ -14,36 +14,23 @@ from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
 from matloop.screening.filters.filters import ElementCount, ExcludeElements, NewCompounds, RequireElements
-from matloop.screening.language.feature_words import feature_words
 from matloop.screening.ranking.ranking import diverse_choice
 from tests.strategies import batch_of
 
 KNOWN = KnownMaterials.of(labelled_table("materials"))
-NAMES = feature_set(
-    [
-        "magpie", "stoichiometry", "valence_orbital", "element_fraction", "charge_balance", "density", "symmetry",
-        "property_density", "crystal_local", "crystal_voronoi", "structural_complexity", "radial_distribution",
-        "sine_coulomb_eigenvalues",
-    ]
-).feature_names  # fmt: skip
+FEATURES = feature_set(["magpie", "density", "charge_balance", "symmetry"])
+NAMES, WORDS = FEATURES.feature_names, dict(zip(FEATURES.feature_names, FEATURES.words, strict=True))
 
 
-def told(names: list[str], parts: list[float], *, transform: str = "identity", level: float = 0.9) -> list[str]:
+def told(
+    names: list[str], parts: list[float], *, transform: str = "identity", level: float = 0.9, value: float = 2.0
+) -> list[str]:
     count = len(names)
     groups, _ = grouped_contributions(
-        names, np.full(count, 2.0), np.array(parts), np.full(count, level),
-        property_name="band_gap", transform=transform,
+        names, [WORDS[name] for name in names], values=np.full(count, value), contributions=np.array(parts),
+        levels=np.full(count, level), property_name="band_gap", transform=transform,
     )  # fmt: skip
     return [group.text.en for group in groups]
-
-
-def test_every_feature_of_the_package_has_words_in_both_languages() -> None:
-    for name in NAMES:
-        words = feature_words(name)
-        for chinese in (words.zh, words.group_zh):
-            assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese), name
-        assert words.group
-        assert words.en.count("|") == words.zh.count("|") == (words.kind == "flag"), name
 
 
 def test_statistics_of_one_elemental_property_are_one_group() -> None:
@@ -58,11 +45,31 @@ def test_statistics_of_one_elemental_property_are_one_group() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("odd electrons", 0.0, "An even number of electrons raises"),
+        ("odd electrons", 0.5, "An odd number of electrons raises"),
+        ("spacegroup_num", 225.0, "Space group number 225 raises"),
+        ("crystal_system_int", 2.0, "Hexagonal crystal system raises"),
+        ("density", 2.0, "High density (2) raises"),
+    ],
+)
+def test_a_feature_is_told_by_its_kind(name: str, value: float, expected: str) -> None:
+    assert told([name], [0.3], value=value)[0].startswith(expected)
+
+
 @given(st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=150, max_size=150))
 def test_groups_and_the_others_add_up(parts: list[float]) -> None:
     names = NAMES[:150]
     groups, others = grouped_contributions(
-        names, np.ones(150), np.array(parts), np.full(150, 0.5), property_name="band_gap", transform="identity"
+        names,
+        FEATURES.words[:150],
+        values=np.ones(150),
+        contributions=np.array(parts),
+        levels=np.full(150, 0.5),
+        property_name="band_gap",
+        transform="identity",
     )
     assert sum(group.contribution for group in groups) + others == pytest.approx(sum(parts), abs=1e-9)
     sizes = [abs(group.contribution) for group in groups]

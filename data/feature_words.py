@@ -1,0 +1,97 @@
+"""Features in words: how a featurizer names its columns for people, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Self, get_args
+
+FeatureKind = Literal["quantity", "flag", "index", "named"]
+
+
+class Label(NamedTuple):
+    """The same short text in two languages."""
+
+    en: str
+    zh: str
+
+
+class FeatureWords(NamedTuple):
+    """A feature in words.
+
+    Statistics of one quantity are collinear: how a model shares a contribution among them is chance. So contributions
+    are added up over a group of features, and the group has a name of its own.
+
+    Attributes:
+        group: What the feature's contribution is added up with; features of the same English group belong together,
+            also across featurizers.
+        label: The feature itself, as after "high" (``mean electronegativity``).
+        kind: ``quantity`` is said to be low or high; ``flag`` is set or not; ``index`` is a number that is no quantity,
+            such as that of a space group; ``named`` has a name for each of its values.
+        values: What a value is called: 1 and 0 of a flag, every whole number of a named feature.
+    """
+
+    group: Label
+    label: Label
+    kind: FeatureKind = "quantity"
+    values: Mapping[int, Label] = {}  # never written to
+
+    def to_json(self) -> list[Any]:
+        """Plain JSON values."""
+        return [list(self.group), list(self.label), self.kind, {str(k): list(v) for k, v in self.values.items()}]
+
+    @classmethod
+    def from_json(cls, content: list[Any]) -> Self:
+        """What :meth:`to_json` gave.
+
+        Raises:
+            ValueError: If it is something else.
+
+        >>> words = FeatureWords(Label("symmetry", "对称性"), Label("space group number", "空间群序号"), "index")
+        >>> FeatureWords.from_json(words.to_json()) == words
+        True
+        """
+        group, label, kind, values = content
+        words = cls(_label(group), _label(label), kind, {int(k): _label(v) for k, v in dict(values).items()})
+        if reason := words.problem():
+            raise ValueError(reason)
+        return words
+
+    def problem(self) -> str:
+        """What is wrong with the words, empty where they can be shown in both languages.
+
+        >>> FeatureWords(Label("size", "大小"), Label("density", "")).problem()
+        'the label lacks words in a language'
+        """
+        if self.kind not in get_args(FeatureKind):
+            return f"the kind {self.kind!r} is none of {', '.join(get_args(FeatureKind))}"
+        if self.kind == "flag" and not {0, 1} <= self.values.keys():
+            return "a flag has no words for 0 and 1"
+        if self.kind == "named" and not self.values:
+            return "no value of a named feature has a name"
+        values = [("value", label) for label in self.values.values()]
+        for what, label in [("group", self.group), ("label", self.label), *values]:
+            if not all(text.strip() for text in label):
+                return f"the {what} lacks words in a language"
+        return ""
+
+
+def flag_words(group: Label, label: Label, *, present: Label, absent: Label) -> FeatureWords:
+    """Words of a yes or no.
+
+    Args:
+        group: What its contribution is added up with.
+        label: The question.
+        present: What it means if it is set.
+        absent: What it means if it is not.
+    """
+    return FeatureWords(group, label, "flag", {1: present, 0: absent})
+
+
+def unworded(name: str, group: str) -> FeatureWords:
+    """A feature that stands under its own name in both languages."""
+    return FeatureWords(Label(group, group), Label(name, name))
+
+
+def _label(content: Any) -> Label:
+    english, chinese = content
+    return Label(str(english), str(chinese))

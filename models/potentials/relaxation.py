@@ -118,7 +118,7 @@ class PotentialCalculator(Calculator):
         stress = found.stresses[0] / _GPA
         voigt = np.array([stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]])
         self.results = {
-            Column.RELAXATION_ENERGY: energy, "free_energy": energy, "forces": found.forces,
+            "energy": energy, "free_energy": energy, "forces": found.forces,
             "stress": voigt, "magmoms": found.magnetic_moments,
         }  # fmt: skip
 

@@ -49,6 +49,18 @@ class UnitError(MatloopError):
     code = "E-UNIT"
 
 
+class PropertyError(MatloopError):
+    """When a property is defined against the rules of the catalogue, or under a name that is taken."""
+
+    code = "E-PROPERTY"
+
+
+class ProvenanceError(MatloopError):
+    """When the provenance of a label is not written as a method with, where known, its functional or laboratory."""
+
+    code = "E-PROVENANCE"
+
+
 class DatasetError(MatloopError):
     """When a packaged data file is missing or is not the file its recorded hash belongs to."""
 

@@ -1,8 +1,9 @@
 """Sources and generators by name, and the loader all registries share.
 
 A registry is a literal table, name -> ``module:attribute``, imported only when asked for. Other packages add entries
-through entry points of the groups ``matloop.sources``, ``matloop.featurizers``, ``matloop.models`` and
-``matloop.filters``.
+through entry points of the groups ``matloop.sources``, ``matloop.featurizers``, ``matloop.models``,
+``matloop.filters`` and ``matloop.potentials``, each a thing to call under the name of the entry point; and through
+``matloop.properties``, where the entry point is a :class:`matloop.data.properties.definition.Property` of its own name.
 """
 
 from __future__ import annotations

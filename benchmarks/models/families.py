@@ -32,7 +32,8 @@ from numpy.typing import NDArray  # noqa: E402
 from matloop.data.candidates.batch import CandidateBatch  # noqa: E402
 from matloop.data.candidates.compositions import composition_keys  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
-from matloop.data.properties.catalogue import Transform, property_named  # noqa: E402
+from matloop.data.properties.catalogue import property_named  # noqa: E402
+from matloop.data.properties.definition import Transform  # noqa: E402
 from matloop.data.registry import lookup  # noqa: E402
 from matloop.featurizers.base import featurize_checked  # noqa: E402
 from matloop.models.registry import MODELS  # noqa: E402

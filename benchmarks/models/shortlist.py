@@ -34,7 +34,8 @@ from sklearn.model_selection import KFold  # noqa: E402
 from matloop.data.candidates.compositions import composition_keys  # noqa: E402
 from matloop.data.feature_matrix import FeatureMatrix  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
-from matloop.data.properties.catalogue import Transform, property_named  # noqa: E402
+from matloop.data.properties.catalogue import property_named  # noqa: E402
+from matloop.data.properties.definition import Transform  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
 from matloop.models.surrogates.calibration import Calibration  # noqa: E402
 from matloop.models.surrogates.prediction import Prediction  # noqa: E402

@@ -24,7 +24,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.definition import Transform
 from matloop.featurizers.registry import feature_set
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.surrogates.prediction import forward

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Suffix
 
 _CARRIED: tuple[Suffix, ...] = ("dft", "exp", "pred", "sigma", "lo", "hi")
-PROPERTY_COLUMNS = frozenset(known.column(suffix) for known in PROPERTIES.values() for suffix in _CARRIED)
-"""Columns whose unit and meaning :mod:`matloop.data.properties.catalogue` defines."""
-
 MOST_COLUMNS = 1_000
+
+
+def is_property_column(name: str) -> bool:
+    """Whether the catalogue defines unit and meaning of a column of that name.
+
+    >>> is_property_column("band_gap_exp"), is_property_column("band_gap"), is_property_column("price_exp")
+    (True, False, False)
+    """
+    stem, _, suffix = name.rpartition("_")
+    return suffix in _CARRIED and stem in catalogue()
 
 
 def carried_name(origin: str, name: str) -> str:
@@ -22,4 +29,4 @@ def carried_name(origin: str, name: str) -> str:
     >>> carried_name("table", "band_gap_exp"), carried_name("table", "probability")
     ('band_gap_exp', 'table_probability')
     """
-    return name if name in PROPERTY_COLUMNS else f"{origin}_{name}"
+    return name if is_property_column(name) else f"{origin}_{name}"

@@ -1,134 +1,169 @@
-"""The properties matloop knows: the only place where a property's unit, labels and bounds are written down."""
+"""Every property by its name: packaged ones, those a campaign brings, and those of other packages.
+
+There is one catalogue at a time, the one in use. A campaign that brings properties of its own is worked on within
+:func:`using`, in the process that was started and, with the same definitions, in its workers.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from matloop.data.errors import unknown_name
-from matloop.data.properties.columns import Suffix, property_column
+from matloop.data.errors import PropertyError, unknown_name
+from matloop.data.properties.definition import Property
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 
-Transform = Literal["identity", "log10"]
+GROUP = "matloop.properties"
+"""Entry points of other packages: the name of a property -> its :class:`Property`."""
+
+
+def _check_names(names: list[str], *, taken: Any, whose: str) -> None:
+    for number, name in enumerate(names):
+        if name in taken or name in names[:number]:
+            raise PropertyError(
+                f"{whose} is named '{name}'", "a name that no other property has", "choose another name"
+            )
 
 
 @dataclass(frozen=True)
-class Property:
-    """One material property.
+class Catalogue(Mapping[str, Property]):
+    """Definitions of properties by name.
 
     Attributes:
-        name: Column stem; columns are ``name_dft``, ``name_pred`` and so on.
-        symbol: Short symbol used on axes.
-        unit: Unit of every column of this property.
-        label_en: English label.
-        label_zh: Chinese label.
-        description: What the number is and how it is obtained.
-        lower: Smallest physically possible value; predictions are clipped there.
-        upper: Largest plausible value; a larger input is held back as a likely unit mistake.
-        transform: Scale on which surrogates learn it unless a campaign says otherwise: the logarithm of what is
-            positive and spread over decades, or has a long tail.
+        own: Properties besides the packaged ones and those of other packages.
+
+    Raises:
+        PropertyError: If a name is taken.
+
+    >>> hardness = Property(
+    ...     name="hardness", symbol="H", unit="GPa", label_en="hardness", label_zh="硬度", lower=0, upper=200
+    ... )
+    >>> with using(Catalogue((hardness,))):
+    ...     property_named("hardness").label
+    'hardness (GPa)'
     """
 
-    name: str
-    symbol: str
-    unit: str
-    label_en: str
-    label_zh: str
-    description: str
-    lower: float
-    upper: float
-    transform: Transform = "identity"
+    own: tuple[Property, ...] = ()
 
-    def column(self, suffix: Suffix) -> str:
-        """Column name of this property from one provenance.
+    def __post_init__(self) -> None:
+        _check_names([known.name for known in self.own], taken=PACKAGED_PROPERTIES, whose="a property of a campaign")
 
-        >>> PROPERTIES["band_gap"].column("pred")
-        'band_gap_pred'
-        """
-        return property_column(self.name, suffix)
+    def __getitem__(self, name: str) -> Property:
+        if name in PACKAGED_PROPERTIES:
+            return PACKAGED_PROPERTIES[name]
+        own = {known.name: known for known in self.own}
+        return own[name] if name in own else outside_properties()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        outside = outside_properties()
+        own = [known.name for known in self.own]
+        _check_names(own, taken=outside, whose="a property of a campaign")
+        return iter([*PACKAGED_PROPERTIES, *own, *outside])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """The own properties as plain JSON values, by name: all that decides a number of theirs."""
+        return {known.name: asdict(known) for known in self.own}
 
     @property
-    def label(self) -> str:
-        """English label with the unit, as written on an axis."""
-        return self.label_en if self.unit == "1" else f"{self.label_en} ({self.unit})"
+    def key(self) -> str:
+        """Hash of the own definitions: equal catalogues have equal keys in every process."""
+        return hashlib.sha256(json.dumps(self.definitions(), sort_keys=True).encode()).hexdigest()
 
 
-_ALL = (
-    Property(
-        "formation_energy_per_atom", "ΔHf", "eV/atom", "formation energy", "形成能",
-        "PBE energy of formation from the elements at 0 K, per atom.", -6.0, 6.0,
-    ),
-    Property(
-        "energy_above_hull", "Ehull", "eV/atom", "energy above hull", "凸包以上能量",
-        "PBE energy above the convex hull of competing phases; 0 is stable at 0 K.", 0.0, 6.0,
-    ),
-    Property(
-        "band_gap", "Eg", "eV", "band gap", "带隙",
-        "PBE (Kohn-Sham) band gap; typically 30-50 % below experiment.", 0.0, 20.0,
-    ),
-    Property(
-        "refractive_index", "n", "1", "refractive index", "折射率",
-        "Static refractive index, square root of the mean eigenvalue of the electronic dielectric tensor (DFPT, PBE).",
-        1.0, 50.0, "log10",
-    ),
-    Property(
-        "bulk_modulus_vrh", "K", "GPa", "bulk modulus", "体积模量",
-        "Voigt-Reuss-Hill average bulk modulus (PBE).", 0.0, 1000.0, "log10",
-    ),
-    Property(
-        "shear_modulus_vrh", "G", "GPa", "shear modulus", "剪切模量",
-        "Voigt-Reuss-Hill average shear modulus (PBE).", 0.0, 1000.0, "log10",
-    ),
-    Property(
-        "piezoelectric_modulus", "e_max", "C/m2", "piezoelectric modulus", "压电模量",
-        "Largest modulus over all directions, shear terms counted once as published (DFPT, PBE).", 0.0, 100.0,
-    ),
-    Property(
-        "seebeck_p", "S_p", "uV/K", "Seebeck coefficient, p-type", "塞贝克系数 (p 型)",
-        "Mean Seebeck coefficient at 300 K and 1e18 holes/cm3, constant relaxation time.", -3000.0, 3000.0,
-    ),
-    Property(
-        "seebeck_n", "S_n", "uV/K", "Seebeck coefficient, n-type", "塞贝克系数 (n 型)",
-        "Mean Seebeck coefficient at 300 K and 1e18 electrons/cm3, constant relaxation time.", -3000.0, 3000.0,
-    ),
-)  # fmt: skip
+_IN_USE: ContextVar[Catalogue] = ContextVar("catalogue", default=Catalogue())  # noqa: B039  (it is frozen)
 
-PROPERTIES: dict[str, Property] = {prop.name: prop for prop in _ALL}
-"""Property name -> definition."""
 
-_OF_BENCHMARKS = (
-    Property(
-        "yield_strength", "σy", "MPa", "yield strength", "屈服强度",
-        "Measured yield strength of steels.", 0.0, 10_000.0,
-    ),
-    Property(
-        "exfoliation_energy", "Eexf", "meV/atom", "exfoliation energy", "剥离能",
-        "Energy to lift one layer off a layered crystal (OptB88vdW).", 0.0, 10_000.0,
-    ),
-    Property(
-        "phonon_peak", "ω", "1/cm", "highest phonon peak", "最高声子峰",
-        "Frequency of the last peak of the phonon density of states (DFPT, PBEsol).", 0.0, 10_000.0,
-    ),
-    Property(
-        "perovskite_formation_energy", "ΔHf", "eV", "formation energy of a perovskite cell", "钙钛矿晶胞形成能",
-        "RPBE energy of formation of the five-atom cell.", -50.0, 50.0,
-    ),
-)  # fmt: skip
+def catalogue() -> Catalogue:
+    """The catalogue in use."""
+    return _IN_USE.get()
 
-BENCHMARK_PROPERTIES: dict[str, Property] = {prop.name: prop for prop in _OF_BENCHMARKS}
-"""Properties of published benchmarks, of which no data are packaged."""
+
+@contextmanager
+def using(one: Catalogue) -> Iterator[None]:
+    """Use a catalogue within a block, in this thread; another thread keeps its own."""
+    before = _IN_USE.set(one)
+    try:
+        yield
+    finally:
+        _IN_USE.reset(before)
+
+
+@dataclass(frozen=True)
+class WithCatalogue:
+    """A function that uses a catalogue wherever it is called; travels to workers.
+
+    Attributes:
+        catalogue: The catalogue.
+        function: Called with it in use.
+    """
+
+    catalogue: Catalogue
+    function: Callable[..., Any]
+
+    @property
+    def __name__(self) -> str:
+        return self.function.__name__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function returns."""
+        with using(self.catalogue):
+            return self.function(*arguments)
 
 
 def property_named(name: str) -> Property:
-    """The property of that name.
+    """The property of that name in the catalogue in use.
 
     Raises:
         UnknownNameError: With the nearest known name.
+        PropertyError: If a property of another package breaks the rules.
 
     >>> property_named("band_gap").unit
     'eV'
     """
-    if name in BENCHMARK_PROPERTIES:
-        return BENCHMARK_PROPERTIES[name]
-    if name not in PROPERTIES:
-        raise unknown_name("property", name, PROPERTIES)
-    return PROPERTIES[name]
+    known = catalogue().get(name)
+    if known is None:
+        raise unknown_name("property", name, catalogue())
+    return known
+
+
+@functools.cache
+def outside_properties() -> Mapping[str, Property]:
+    """Properties of other packages, by name.
+
+    Raises:
+        PropertyError: If one cannot be loaded, is no property, has another name than its entry point, or a name that
+            is taken.
+    """
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    for number, point in enumerate(points):
+        before = {*PACKAGED_PROPERTIES, *(other.name for other in points[:number])}
+        _check_names([point.name], taken=before, whose=_source_of(point))
+    return {point.name: _loaded(point) for point in points}
+
+
+def _loaded(point: EntryPoint) -> Property:
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise PropertyError(
+            f"{_source_of(point)} cannot be loaded: {error}", "", "mend or remove that package"
+        ) from error
+    if not isinstance(found, Property) or found.name != point.name:
+        got = f"property '{found.name}'" if isinstance(found, Property) else f"a {type(found).__name__}"
+        raise PropertyError(f"{_source_of(point)} is {got}", f"a Property named '{point.name}'", "mend that package")
+    return found
+
+
+def _source_of(point: EntryPoint) -> str:
+    package = "another package" if point.dist is None else f"the package {point.dist.name}"
+    return f"'{point.name}' of {package}"

@@ -25,6 +25,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "Pa": ("pressure", 1e-9),
     "g/cm3": ("density", 1.0),
     "kg/m3": ("density", 1e-3),
+    "1/cm": ("wavenumber", 1.0),
     "Å": ("length", 1.0),
     "nm": ("length", 10.0),
     "pm": ("length", 0.01),
@@ -49,6 +50,9 @@ ALIASES: dict[str, str] = {
     "g/cc": "g/cm3",
     "g/cm^3": "g/cm3",
     "kg/m^3": "kg/m3",
+    "cm-1": "1/cm",
+    "cm^-1": "1/cm",
+    "cm−1": "1/cm",  # NFKC turns the superscript minus into a minus sign
     "A": "Å",
     "angstrom": "Å",
     "A3/atom": "Å3/atom",

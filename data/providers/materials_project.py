@@ -13,7 +13,7 @@ from typing import Any
 
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import ProviderError, unknown_name
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import property_named
 from matloop.data.providers.materials_project_routes import ENERGIES, MaterialsProjectRoutes
 from matloop.data.providers.polite_session import Patience, plain_line
 from matloop.data.providers.snapshot_writer import Database, Page, entry_row, plausible, refused_row
@@ -109,8 +109,8 @@ class MaterialsProject:
     def properties(self) -> dict[str, dict[str, str]]:
         """Columns with their unit and method; energies of another scheme than PBE have it in their name."""
         pbe = {_energy_column(name, self.thermo_type): (name, self.thermo_type) for name in ENERGIES}
-        pbe |= {PROPERTIES[name].column("dft"): (name, "GGA or GGA+U") for name in _FROM_SUMMARY}
-        return {column: {"unit": PROPERTIES[name].unit, "method": method} for column, (name, method) in pbe.items()}
+        pbe |= {property_named(name).column("dft"): (name, "GGA or GGA+U") for name in _FROM_SUMMARY}
+        return {column: {"unit": property_named(name).unit, "method": method} for column, (name, method) in pbe.items()}
 
     def connect(self, notify: Any) -> None:
         """Sign in.
@@ -200,7 +200,7 @@ class MaterialsProject:
             if name == "band_gap" and value is not None and not _is_pbe_gap(document, run_types):
                 notes[OTHER_FUNCTIONAL] += 1
                 value = None
-            found[PROPERTIES[name].column("dft")] = (name, value)
+            found[property_named(name).column("dft")] = (name, value)
         values = {column: plausible(name, value) for column, (name, value) in found.items()}
         notes[IMPLAUSIBLE] += sum(value is not None and values[column] is None for column, (_, value) in found.items())
         return values
@@ -238,7 +238,7 @@ def _energy_column(name: str, thermo_type: str) -> str:
     ('energy_above_hull_dft', 'energy_above_hull_r2scan_dft')
     """
     if thermo_type == "GGA_GGA+U":
-        return PROPERTIES[name].column("dft")
+        return property_named(name).column("dft")
     return f"{name}_{thermo_type.lower().replace('+', '_')}_dft"
 
 

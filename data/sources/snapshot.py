@@ -31,7 +31,7 @@ from matloop.data.candidates.batch import CELL_COLUMNS, CandidateBatch, Intake, 
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 
 PROVENANCE = b"matloop_snapshot"
@@ -51,7 +51,6 @@ ENTRY_COLUMNS = pa.schema(
 )
 """The columns every snapshot has; properties (float64) follow."""
 
-_PROPERTY_COLUMN = re.compile(rf"({'|'.join(map(re.escape, PROPERTIES))})(_[a-z0-9_]+)?_dft")
 _ROWS_AT_ONCE = 8192
 _FETCH_AGAIN = "fetch it again, or take an unharmed copy"
 
@@ -160,7 +159,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
         field.type != pa.float64() for field in properties
     ):
         raise SnapshotError(f"{path.name} has columns of other types than a snapshot", "", _FETCH_AGAIN)
-    if strange := [field.name for field in properties if not _PROPERTY_COLUMN.fullmatch(field.name)]:
+    if strange := [field.name for field in properties if not _is_property(field.name)]:
         raise SnapshotError(
             f"{path.name} has the columns {', '.join(strange)}"[:300],
             "properties such as band_gap_dft or band_gap_r2scan_dft",
@@ -237,6 +236,11 @@ def _intake(table: pa.Table) -> Intake:
         }
     )
     return Intake(batch, list(_refused(table, codes)))
+
+
+def _is_property(column: str) -> bool:
+    """Whether a column is of a property, with or without the functional in its name."""
+    return any(re.fullmatch(rf"{re.escape(name)}(_[a-z0-9_]+)?_dft", column) for name in catalogue())
 
 
 def _judge_crystals(table: pa.Table, rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> None:

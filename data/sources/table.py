@@ -19,7 +19,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
 from matloop.data.packaged.known_compositions import known_composition_keys
-from matloop.data.properties.carried import MOST_COLUMNS, PROPERTY_COLUMNS, carried_name
+from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_property_column
 from matloop.data.properties.columns import Column
 from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
 from matloop.data.readers.xlsx import Spreadsheet
@@ -123,7 +123,7 @@ class FormulaTable:
         stated = [name for name in others if _is_numeric(types[name])]
         texts = [name for name in others if pa.types.is_string(types[name])]
         if isinstance(self._file, ParquetFile):
-            known = [name for name in texts if name in PROPERTY_COLUMNS]
+            known = [name for name in texts if is_property_column(name)]
             count, numeric = self._file.row_count, {*stated, *known}
         else:
             count, numeric = self._scan(texts)
@@ -144,7 +144,7 @@ class FormulaTable:
                         other.add(name)
                     elif values.null_count < len(values):
                         filled.add(name)
-        return count, (filled - other) | (PROPERTY_COLUMNS & set(texts))
+        return count, (filled - other) | set(filter(is_property_column, texts))
 
     def _rows(self, names: Sequence[str]) -> Iterator[Rows]:
         file = self._file
@@ -166,7 +166,7 @@ class FormulaTable:
         columns, codes = {}, np.array(rows.codes.fill_null("").to_pylist(), object)
         for name in self._plan.numeric:
             columns[carried_name("table", name)], bad = _numbers(table.column(name))
-            if name in PROPERTY_COLUMNS:
+            if is_property_column(name):
                 codes[(codes == "") & bad.to_numpy(zero_copy_only=False)] = "E-TABLE-NUMBER"
         read = CandidateBatch.from_formulas(formulas.to_pylist())
         for refused in read.refused:

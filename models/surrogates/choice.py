@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.catalogue import Transform
+from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
-from matloop.data.properties.catalogue import Transform
+from matloop.data.properties.definition import Transform
 from matloop.models.surrogates.calibration import Calibration
 
 _SEARCH = 12.0  # widths of the predictive distribution to look at on either side

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
@@ -58,7 +59,7 @@ class Surrogate:
     """A trained model of one property.
 
     Attributes:
-        property_name: Property in :data:`matloop.data.properties.catalogue.PROPERTIES`.
+        property_name: Property in the catalogue (:mod:`matloop.data.properties.catalogue`).
         transform: Scale the ensemble works on.
         ensemble: Grown on all training rows.
         difficulty: Where its predictions are hard.

@@ -16,7 +16,8 @@ from pydantic import (
 )  # fmt: skip
 
 from matloop.data.errors import CampaignError, UnitError
-from matloop.data.properties.catalogue import Transform, property_named
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.definition import Transform
 from matloop.data.properties.durations import read_duration, write_duration
 from matloop.data.properties.units import convert
 from matloop.screening.campaign.cluster_settings import LOCAL, Cluster

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup, escape
 
 from matloop.data.errors import ROW_CODES
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue
 
 
 class Words(NamedTuple):
@@ -144,13 +144,13 @@ def range_words(ends: tuple[float | None, float | None], unit: str) -> Words:
 
 def property_words(name: str) -> Words:
     """Label of a property, without unit."""
-    known = PROPERTIES.get(name)
+    known = catalogue().get(name)
     return Words(known.label_en, known.label_zh) if known else Words(name, name)
 
 
 def axis_words(name: str) -> Words:
     """Label of a property with its unit, as written on an axis."""
-    label, unit = property_words(name), unit_text(PROPERTIES[name].unit) if name in PROPERTIES else ""
+    label, unit = property_words(name), unit_text(catalogue()[name].unit) if name in catalogue() else ""
     return Words(f"{label.en} ({unit})", f"{label.zh} ({unit})") if unit else label
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import property_column
 from matloop.screening.runs.report_files import RunFiles, numbers
 
@@ -93,7 +93,7 @@ def property_axis(run: RunFiles, name: str) -> Axis:
     if log:
         return Axis(10 ** (low - margin), 10 ** (high + margin), log)
     # Close to a physical bound only a sliver beyond it is shown, so that points on the bound stay whole.
-    bound = PROPERTIES[name].lower
+    bound = property_named(name).lower
     start = max(low - margin, bound - 0.015 * (high - low + margin)) if low >= bound else low - margin
     return Axis(start, high + margin, log)
 

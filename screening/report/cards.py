@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.screening.language.text import (
     Words,
@@ -172,7 +172,7 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
         targets=[_target_row(run, batch, row, drawn[name]) for name in run.properties],
         origin=origin_words(texts(batch, Column.ORIGIN)[row]),
         substitution_probability=float(numbers(batch, Column.SUBSTITUTION_PROBABILITY)[row]),
-        neighbour_columns=[(property_words(name), unit_text(PROPERTIES[name].unit)) for name in columns],
+        neighbour_columns=[(property_words(name), unit_text(property_named(name).unit)) for name in columns],
         neighbours=[_neighbour(compound, columns) for compound in known],
         scene=scene,
         drawing=[] if scene is None else still_drawing(scene),
@@ -187,7 +187,7 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
 
 
 def _target_row(run: RunFiles, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
-    name, unit = strip.name, PROPERTIES[strip.name].unit
+    name, unit = strip.name, property_named(strip.name).unit
     mean, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
     lower, upper = number(low, high - low), number(high, high - low)
     return TargetRow(
@@ -222,8 +222,8 @@ def _neighbour_properties(run: RunFiles, known: list[KnownCompound]) -> list[str
     for compound in known:
         for name in compound.properties:
             having[name] = having.get(name, 0) + 1
-    shared = [name for name in having if name in PROPERTIES]
-    shared.sort(key=lambda name: (name not in run.properties, -having[name], list(PROPERTIES).index(name)))
+    shared = [name for name in catalogue() if name in having]
+    shared.sort(key=lambda name: (name not in run.properties, -having[name]))
     return shared[: max(_PROPERTIES_OF_NEIGHBOURS, sum(name in run.properties for name in shared))]
 
 

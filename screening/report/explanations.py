@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.screening.language.text import (
     Words,
     _ion,
@@ -95,7 +95,7 @@ def explanation_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: st
     report = reports.get(candidate_id)
     if report is None:
         return None
-    targets = [_target(report, name, told) for name, told in report["targets"].items() if name in PROPERTIES]
+    targets = [_target(report, name, told) for name, told in report["targets"].items() if name in catalogue()]
     needed = report["needed"]
     cut = Words(f"below {percent(needed)}", f"低于 {percent(needed)}") if needed else _ALWAYS
     if report["max_false_discovery"] is not None:
@@ -116,7 +116,7 @@ _NOTHING = Words("–", "–")
 
 
 def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> TargetExplanation:
-    unit = PROPERTIES[name].unit
+    unit = property_named(name).unit
     if told["code"]:
         code = Words(told["code"], told["code"])
         return TargetExplanation(property_words(name), unit_text(unit), False, "", "–", [code], [], _NOTHING, _NOTHING,

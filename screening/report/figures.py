@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
@@ -58,7 +58,7 @@ def parity_figure(name: str, held_out: HeldOut, *, log: bool) -> Figure:
         shown = np.sort(np.random.default_rng(0).choice(shown, _POINTS_SHOWN, replace=False))
     part = HeldOut(*(values[shown] for values in held_out))
     inside = (part.target >= part.lo) & (part.target <= part.hi)
-    unit = unit_text(PROPERTIES[name].unit)
+    unit = unit_text(property_named(name).unit)
     traces = []
     for chosen, colour, label in (
         (inside, BLUE, Words("inside its 90 % interval", "落在 90 % 区间内")),
@@ -206,7 +206,7 @@ def tradeoff_data(run: RunFiles) -> dict[str, Any]:
         values = {key: rounded(numbers(ranked, f"{name}_{key}")) for key in ("pred", "lo", "hi")}
         properties[name] = {
             "label": property_words(name)._asdict(), "axis": axis_words(name)._asdict(), "wanted": run.ranges[name],
-            "unit": unit_text(PROPERTIES[name].unit), "view": axis.plotly(), "ends": [axis.low, axis.high],
+            "unit": unit_text(property_named(name).unit), "view": axis.plotly(), "ends": [axis.low, axis.high],
             **values, "probability": rounded(numbers(ranked, probability_of(name))),
         }  # fmt: skip
     return {

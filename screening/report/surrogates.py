@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import property_named
 from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_unit
 from matloop.screening.report.extrapolation import extrapolation_scores
 from matloop.screening.runs.report_files import RunFiles
@@ -13,18 +13,6 @@ from matloop.screening.runs.report_files import RunFiles
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
 _COVERAGE_SLACK = 0.02
 _TELLING, _SLIGHT = 0.3, 0.1  # rank correlation of interval width and error
-
-_DESCRIPTIONS_ZH = {
-    "formation_energy_per_atom": "0 K 下由单质生成的 PBE 形成能（每原子）。",
-    "energy_above_hull": "相对于竞争相凸包的 PBE 能量；0 表示 0 K 下稳定。",
-    "band_gap": "PBE（Kohn-Sham）带隙；通常比实验值低 30–50 %。",
-    "refractive_index": "静态折射率：电子介电张量平均本征值的平方根（DFPT，PBE）。",
-    "bulk_modulus_vrh": "Voigt-Reuss-Hill 平均体积模量（PBE）。",
-    "shear_modulus_vrh": "Voigt-Reuss-Hill 平均剪切模量（PBE）。",
-    "piezoelectric_modulus": "各方向上最大的压电模量，剪切项按原文献只计一次（DFPT，PBE）。",
-    "seebeck_p": "300 K、1e18 空穴/cm³ 下的平均塞贝克系数，恒定弛豫时间。",
-    "seebeck_n": "300 K、1e18 电子/cm³ 下的平均塞贝克系数，恒定弛豫时间。",
-}
 
 
 class Score(NamedTuple):
@@ -85,7 +73,7 @@ def surrogate_sections(run: RunFiles) -> list[SurrogateSection]:
     for name in run.properties:
         if name not in run.cards:
             continue
-        card, known = run.cards[name], PROPERTIES[name]
+        card, known = run.cards[name], property_named(name)
         scores = card.get("scores", {})
         found = [_error(scores, known.unit), _coverage(scores, known.unit), _width(scores), _training(card)]
         found += [Score(*one) for one in extrapolation_scores(card, _scale(card, known.unit))]
@@ -95,7 +83,7 @@ def surrogate_sections(run: RunFiles) -> list[SurrogateSection]:
             SurrogateSection(
                 name,
                 property_words(name),
-                Words(known.description, _DESCRIPTIONS_ZH.get(name, known.description)),
+                Words(known.description_en, known.description_zh or known.description_en),
                 [score for score in found if score is not None],
                 [table for table in (_tried(card, known.unit), _reliability(card)) if table is not None],
                 name in run.held_out and len(run.held_out[name].target) > 0,

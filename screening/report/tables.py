@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.language.text import (
     OUTCOMES,
@@ -99,7 +99,7 @@ def target_words(run: RunFiles) -> list[TargetWords]:
     """The targets in the campaign's order."""
     found = []
     for target in run.campaign.targets:
-        unit = PROPERTIES[target.property].unit
+        unit = property_named(target.property).unit
         relative = target.goal in ("maximize", "minimize") and target.value is None
         wanted = range_words(run.ranges[target.property], unit)
         found.append(TargetWords(target.property, property_words(target.property), wanted, unit_text(unit), relative))

@@ -23,9 +23,10 @@ from matloop.data.errors import InputFileError, unknown_name
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.transport import ARCHIVE, load_transport
-from matloop.data.properties.carried import PROPERTY_COLUMNS, carried_name
-from matloop.data.properties.catalogue import Property, Transform, property_named
+from matloop.data.properties.carried import carried_name, is_property_column
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.definition import Property, Transform
 from matloop.data.registry import lookup
 from matloop.data.sources.table import FormulaTable
 from matloop.featurizers.base import FeatureSet
@@ -140,7 +141,7 @@ def read_labelled(
         InputFileError: If the file cannot be read, has no such column of numbers, or fewer than 100 usable rows.
     """
     start = time.perf_counter()
-    if property_name in PROPERTY_COLUMNS:
+    if is_property_column(property_name):
         property_name, column = property_name.rpartition("_")[0], column or property_name
     known = property_named(property_name)
     names = tuple(features or (OF_CRYSTALS if data == "materials" else OF_COMPOSITIONS))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import InputFileError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.catalogue import Transform
+from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set

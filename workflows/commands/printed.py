@@ -16,7 +16,7 @@ from rich.table import Table
 from matloop.data.errors import ROW_CODES, RunError, unknown_name
 from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.transport import load_transport
-from matloop.data.properties.catalogue import PROPERTIES, property_named
+from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.table import FormulaTable
@@ -82,7 +82,7 @@ def print_datasets() -> None:
         table.add_column(heading, justify="right" if "rows" in heading else "left")
     for name, load in DATASETS.items():
         rows = load()
-        for prop in PROPERTIES.values():
+        for prop in catalogue().values():
             if prop.column("dft") in rows.column_names:
                 found = rows.num_rows - rows.column(prop.column("dft")).null_count
                 table.add_row(name, f"{rows.num_rows:,}", prop.name, prop.unit, f"{found:,}")

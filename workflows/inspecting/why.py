@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.errors import ROW_CODES, RunError
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
@@ -244,7 +244,7 @@ def _stage(stage: str, values: Mapping[str, Any]) -> Told:
 def _predictions(values: Mapping[str, Any], *, low: Suffix = "lo", high: Suffix = "hi") -> list[Told]:
     """Predicted properties with 90 % intervals and the probability of meeting the target."""
     told = []
-    for known in PROPERTIES.values():
+    for known in catalogue().values():
         chance = _number(values.get(probability_of(known.name)))
         value = _number(values.get(known.column("pred")))
         if value is None and chance is None:

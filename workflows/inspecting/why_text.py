@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matloop.data.errors import ROW_CODES
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.catalogue import catalogue
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
 from matloop.workflows.stages.outcomes import QUARANTINED, SCORED, SHORTLISTED
@@ -172,7 +172,7 @@ def _ranking(story: Told) -> Iterator[str]:
     for name, margin in (standing["margins"] or {}).items():
         value = margin["value_at_cut"]
         if value is not None:
-            unit = PROPERTIES[name].unit if name in PROPERTIES else "1"
+            unit = catalogue()[name].unit if name in catalogue() else "1"
             yield f"  in {one_line(name)} alone: if it were {_figure(value)}" + (
                 "" if unit == "1" else f" {one_line(unit)}"
             )

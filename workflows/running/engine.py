@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import RunError
+from matloop.data.properties.catalogue import WithCatalogue, catalogue
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake
@@ -103,7 +104,8 @@ class Engine:
     def answers(
         self, function: Callable[..., Any], calls: Iterable[Call], *, in_flight: int
     ) -> Iterator[Answered[Call]]:
-        """See :func:`matloop.workflows.running.dispatch.answers`."""
+        """See :func:`matloop.workflows.running.dispatch.answers`; workers use the catalogue in use here."""
+        function = WithCatalogue(catalogue(), function) if catalogue().own else function
         return answers(self.client, function, calls, in_flight=in_flight, patience=self.patience)
 
     def stage(self, label: str, total: int, jobs: Iterable[Job], keep: int) -> CandidateBatch:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from matloop.data.errors import MatloopError
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
@@ -54,6 +55,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "python": platform.python_version(),
         "versions": versions(),
         "plug_ins": plug_ins_used(wanted),
+        "properties": catalogue().definitions(),
         "code": dict(code_files()),
         "input_files": input_files(campaign.sources),
         "reference_files": {} if campaign.potential is None else input_files(campaign.potential.references),
@@ -112,7 +114,10 @@ def _key_of_everything_installed() -> str:
 
 def code_key(campaign: Campaign) -> str:
     """One hash of the code that decides results: matloop's own, the libraries', and the plug-ins' of a campaign."""
-    return key_of(installed=_key_of_everything_installed(), plug_ins=plug_ins_used(campaign.model_dump(mode="json")))
+    return key_of(
+        installed=_key_of_everything_installed(), plug_ins=plug_ins_used(campaign.model_dump(mode="json")),
+        properties=catalogue().key,
+    )  # fmt: skip
 
 
 @functools.cache

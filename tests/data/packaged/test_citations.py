@@ -2,7 +2,7 @@
 
 from matloop.data.packaged.citations import CITATIONS, cited_in
 from matloop.data.packaged.materials import MATERIALS_FILE
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.training.packaged_tables import labelled_table
 
 
@@ -15,7 +15,7 @@ def test_citations_are_those_of_the_packaged_data() -> None:
 
 def test_every_packaged_label_has_a_citation() -> None:
     for table in map(labelled_table, ("materials", "transport")):
-        assert all(table.training_set(name).citation for name in PROPERTIES if table.has(name))
+        assert all(table.training_set(name).citation for name in PACKAGED_PROPERTIES if table.has(name))
 
 
 def test_a_text_without_a_known_doi_cites_nothing() -> None:

@@ -9,7 +9,7 @@ from scipy import constants
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import UnitError, UnknownNameError
 from matloop.data.packaged.transport import load_transport
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.properties.units import ALIASES, UNITS, canonical_unit, convert
 
 units = st.sampled_from(sorted(UNITS))
@@ -109,7 +109,7 @@ def test_energy_per_electron_is_not_energy_per_atom() -> None:
 
 
 def test_units_of_all_properties_and_packaged_columns_are_in_the_table(materials: CandidateBatch) -> None:
-    used = {prop.unit for prop in PROPERTIES.values()}
+    used = {prop.unit for prop in PACKAGED_PROPERTIES.values()}
     for schema in (materials.table.schema, load_transport().schema):
         used |= {field.metadata[b"unit"].decode() for field in schema}
     assert used <= set(UNITS)

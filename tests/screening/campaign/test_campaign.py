@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from matloop.data.errors import CampaignError, UnitError, UnknownNameError
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.models.registry import MODELS
 from matloop.screening.campaign.campaign import (
     FAMILIES_TO_CHOOSE_FROM,
@@ -225,11 +225,11 @@ def test_the_largest_seed_is_one_numpy_takes() -> None:
     np.random.RandomState(seed)  # what scikit-learn makes of it
 
 
-@given(st.sampled_from(sorted(PROPERTIES)), st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.data())
+@given(st.sampled_from(sorted(PACKAGED_PROPERTIES)), st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.data())
 def test_ranges_have_an_inside(name: str, at: float, width: float, data: st.DataObject) -> None:
     goal = data.draw(st.sampled_from(["maximize", "minimize", "at_least", "at_most", "window"]))
     numbers = {"lower": at, "upper": at + width} if goal == "window" else {"value": at}
-    low, high = target(property=name, goal=goal, unit=PROPERTIES[name].unit, **numbers).range(BEST)
+    low, high = target(property=name, goal=goal, unit=PACKAGED_PROPERTIES[name].unit, **numbers).range(BEST)
     assert low < high
     assert not math.isnan(low + high) or {low, high} == {-INF, INF}
     assert at in (low, high)

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from matloop.data.errors import CampaignError
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.screening.campaign.campaign import Campaign, Entry, Shortlist, SurrogateStage, Target
 from matloop.screening.campaign.campaign_file import (
     Problem,
@@ -194,7 +194,7 @@ def targets(draw: st.DrawFn, name: str) -> Target:
 
 @st.composite
 def campaigns(draw: st.DrawFn) -> Campaign:
-    properties = draw(st.lists(st.sampled_from(sorted(PROPERTIES)), min_size=1, max_size=4, unique=True))
+    properties = draw(st.lists(st.sampled_from(sorted(PACKAGED_PROPERTIES)), min_size=1, max_size=4, unique=True))
     features = draw(st.lists(entries, min_size=1, max_size=2))
     return Campaign(
         name=draw(st.from_regex(r"\A[A-Za-z0-9._-]{1,80}\Z")),

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.catalogue import PROPERTIES
+from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.training_files import write_training_sets
 from matloop.data.training.packaged_tables import packaged_training_set
@@ -27,7 +27,9 @@ def make_run(
     folder: Path, *properties: str, crystals: bool = True, places: int = 2, rows: int = 30, **named: Any
 ) -> str:
     """A tiny run directory; returns its report. ``named`` replaces title, name of a source, origins and ids."""
-    targets = [{"property": p, "goal": "at_most", "value": 1.0, "unit": PROPERTIES[p].unit} for p in properties]
+    targets = [
+        {"property": p, "goal": "at_most", "value": 1.0, "unit": PACKAGED_PROPERTIES[p].unit} for p in properties
+    ]
     campaign = Campaign.model_validate(
         {
             "name": "tiny", "title": named.get("title", "A tiny run"),

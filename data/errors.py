@@ -145,6 +145,12 @@ class RunError(MatloopError):
     code = "E-RUN"
 
 
+class FateError(RunError):
+    """When rows of a run have no fate, or more than one: its results must not be trusted then."""
+
+    code = "E-RUN-FATES"
+
+
 class LockedError(RunError):
     """When another process works on the run directory."""
 

@@ -54,6 +54,17 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_whole(path, lambda draft: pq.write_table(table, draft, compression="zstd"))
 
 
+def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write tables one below the other into one Parquet file, whole or not at all; only one is held at a time."""
+
+    def fill(draft: Path) -> None:
+        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table)
+
+    write_whole(path, fill)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write one text file, whole or not at all."""
 

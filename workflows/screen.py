@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import BELOW_CUT
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
-from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
@@ -26,10 +26,10 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
-    Known,
     evidence_for,
     expected_misses,
     known_rows,
@@ -37,12 +37,13 @@ from matloop.workflows.deciding.selection_evidence import (
     selected_errors,
     selected_intervals,
 )  # fmt: skip
-from matloop.workflows.deciding.shortlisting import choose, distinct, novelty
+from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty
+from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
 from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
+from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import identity_of
-from matloop.workflows.running.partition_jobs import crystal_jobs, reference_jobs, relaxation_jobs, scoring_jobs
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.session import (
     PARTITION_ROWS,
@@ -51,14 +52,48 @@ from matloop.workflows.running.session import (
     interruptible,
     watched,
 )
+from matloop.workflows.running.stage import Stage
+from matloop.workflows.running.stage_list import stages_of
 from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import train
-from matloop.workflows.stages.outcomes import OutcomeCounts, check_conservation, settle
-from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
-from matloop.workflows.stages.potential import references_are_packaged
+from matloop.workflows.stages.fates import part_of
 from matloop.workflows.stages.scoring import ScoringTask
 
 REFERENCE_INTAKE_ROWS = 10_000
+
+
+def go_on(
+    run: RunDirectory, campaign: Campaign, settings: Settings, watch: Progress, *, criterion: Criterion = MOST_PROBABLE
+) -> ScreeningRun:
+    """Take a run from wherever it is to its end. The body is the data path."""
+    clock, training = Clock(), read_training_sets(run)
+    with engine_of(run, settings, watch) as engine:
+        clock.lap("workers started")
+        candidates = CandidateParts(engine, campaign, settings.partition_rows)
+        announced = len(candidates)
+        task = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign, training), criterion=criterion)
+        clock.lap("surrogates trained")
+        if settings.prepare_only:
+            return _prepared(engine, candidates)
+        survivors = dict[str, CandidateBatch]()
+        for stage in stages_of(task):
+            given = survivors[stage.after] if stage.after else candidates
+            survivors[stage.name] = _put_through(engine, stage, given)
+            clock.lap(stage.lap)
+        ranked, together = _shortlist(engine, task, survivors, training=training)
+        clock.lap("shortlist chosen")
+        account = account_of(run, engine.manifest, survivors)
+        check_conservation(account, announced)
+        _hand_over(run, campaign, ranked, known=training.known)
+        clock.lap("shortlist written")
+        summary = summary_of(campaign, task.ranges, account.counts, rows_in=account.intake)
+        sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
+        summary |= {"met_together": together, "seconds": clock.laps, "sessions": sessions, "workers": settings.workers}
+        write_json(run.summary, summary)
+        explain_run(run.folder)
+        write_report(run.folder)
+    remove_drafts(run.folder)  # of workers that were killed, now that all workers have ended
+    return ScreeningRun(run.folder)
 
 
 def screen(
@@ -124,54 +159,6 @@ def begin(
         return go_on(run, campaign, replace(settings, alive=lock.check), watch)
 
 
-def go_on(run: RunDirectory, campaign: Campaign, settings: Settings, watch: Progress) -> ScreeningRun:
-    """Take a run from wherever it is to its end. The body is the data path."""
-    clock, training = Clock(), read_training_sets(run)
-    with engine_of(run, settings, watch) as engine:
-        clock.lap("workers started")
-        candidates = CandidateParts(engine, campaign, settings.partition_rows)
-        rows_in = candidates.announced
-        ranges = train(engine, campaign, training)
-        clock.lap("surrogates trained")
-        if settings.prepare_only:
-            _take_all_in(engine, candidates)
-            return ScreeningRun(run.folder)
-        task = ScoringTask(campaign, run.folder.resolve(), ranges)
-        ranked = _score(engine, task, candidates)
-        clock.lap("candidates scored")
-        if campaign.structure is not None:
-            task = replace(task, stage="structure")
-            ranked = _score_crystals(engine, task, ranked)
-            clock.lap("crystals scored")
-        cut = _cut(task, ranked, engine.counts)
-        if campaign.potential is not None:
-            ranked = _relax(engine, task, ranked)
-            clock.lap("candidates relaxed")
-        known = engine.ask(known_rows, task, training)
-        ranked = _shortlist(engine, task, ranked, known, cut=cut)
-        clock.lap("shortlist chosen")
-        check_conservation(rows_in, engine.counts)
-        _hand_over(run, campaign, ranked, known=training.known)
-        clock.lap("shortlist written")
-        sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
-        summary = summary_of(campaign, ranges, engine.counts, rows_in=rows_in)
-        summary["met_together"] = met_together(known)
-        summary |= {"seconds": clock.laps, "sessions": sessions, "workers": settings.workers}
-        write_json(run.summary, summary)
-        explain_run(run.folder)
-        write_report(run.folder)
-    remove_drafts(run.folder)  # of workers that were killed, now that all workers have ended
-    return ScreeningRun(run.folder)
-
-
-def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:
-    """The ranked candidates, what is new about the best of them, and the shortlist."""
-    write_table(run.ranked, ranked.to_arrow())
-    reports = novelty(ranked, known, references=_references(campaign))
-    write_shortlist(run, ranked, campaign, novelty=reports)
-    write_json(run.novelty, {"finalists": reports})
-
-
 @dataclass(frozen=True)
 class ScreeningRun:
     """A run.
@@ -212,87 +199,72 @@ class ScreeningRun:
         return json.loads(RunDirectory(self.folder).summary.read_text(encoding="utf-8"))
 
 
-def _take_all_in(engine: Engine, candidates: CandidateParts) -> None:
+def _prepared(engine: Engine, candidates: CandidateParts) -> ScreeningRun:
     """Write all candidates, score none."""
-    engine.watch.start("taking candidates in", candidates.announced)
+    engine.watch.start("taking candidates in", len(candidates))
     with contextlib.closing(iter(candidates)) as parts:
         for part in parts:
             engine.watch.advance(part.rows, f"partition {part.index}")
+    return ScreeningRun(engine.run.folder)
 
 
-def _score(engine: Engine, task: ScoringTask, candidates: CandidateParts) -> CandidateBatch:
-    """First stage: everything the sources give; returns the most probable."""
-    jobs = scoring_jobs(task, engine.manifest, candidates)
-    ranked = engine.stage("scoring candidates", candidates.announced, jobs, task.settings.keep)
-    settle(engine.counts, "ranking", len(ranked), _below(task))
-    return distinct(ranked, engine.counts, "ranking")
-
-
-def _score_crystals(engine: Engine, task: ScoringTask, survivors: CandidateBatch) -> CandidateBatch:
-    """Second stage: the survivors again, by features of their crystals."""
-    if not len(survivors):
+def _put_through(engine: Engine, stage: Stage, given: CandidateParts | CandidateBatch) -> CandidateBatch:
+    """The candidates that go on from a stage, best first."""
+    survivors = stage.run(engine, given)
+    if not stage.merges_equal or not len(given):
         return survivors
-    jobs = crystal_jobs(task, engine.manifest, survivors)
-    ranked = engine.stage("scoring crystals", len(survivors), jobs, task.settings.keep)
-    settle(engine.counts, task.stage, len(ranked), _below(task))
-    return ranked
-
-
-def _relax(engine: Engine, task: ScoringTask, survivors: CandidateBatch) -> CandidateBatch:
-    """Third stage: relax the survivors and judge their stability by the potential."""
-    if not len(survivors):
-        return survivors
-    _evaluate_references(engine, task.campaign)
-    jobs = relaxation_jobs(task, engine.manifest, survivors)
-    ranked = engine.stage("relaxing candidates", len(survivors), jobs, len(survivors))
-    settle(engine.counts, POTENTIAL_STAGE, len(ranked), "")
-    return distinct(ranked, engine.counts, POTENTIAL_STAGE)
-
-
-def _cut(task: ScoringTask, survivors: CandidateBatch, counts: OutcomeCounts) -> float:
-    """The lowest probability that passed the last scoring stage; 0 where all passed."""
-    if not any(reason == _below(task) for _, _, reason in counts):
-        return 0.0
-    return float(survivors.column(Column.PROBABILITY).min())
-
-
-def _below(task: ScoringTask) -> str:
-    return f"below the {task.settings.keep:,} most probable"
+    survivors, fates = distinct(survivors, stage.ranked_at)
+    engine.keep_fates(stage.name, EQUAL, [fates])
+    return survivors
 
 
 def _shortlist(
-    engine: Engine, task: ScoringTask, ranked: CandidateBatch, known: Known, *, cut: float
-) -> CandidateBatch:
-    """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked."""
-    shares = expected_misses(evidence_for(known, ranked, cut=cut))
-    ranked = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign, engine.counts)
+    engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
+) -> tuple[CandidateBatch, list[dict[str, Any]]]:
+    """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked.
+
+    Args:
+        engine: Of the run.
+        task: Of the first stage.
+        survivors: The candidates that went on from each stage, by its name, in the order of the stages.
+        training: What surrogates learned from; its rows are predicted as new ones.
+
+    Returns:
+        The ranked, and how often targets are met together.
+    """
+    last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
+    task = replace(task, stage=last_scored)
+    known = engine.ask(known_rows, task, training)
+    shares = expected_misses(evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored])))
+    ranked, fates = choose(ranked.with_columns(expected_misses=shares), task.campaign)
+    engine.keep_fates(SHORTLIST, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0
     if not picked.any():
-        return ranked
-    relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
-    scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
+        return ranked, met_together(known)
+    relaxed = "probability_before_relaxing" in ranked.table.column_names
+    scores = ranked.column("probability_before_relaxing" if relaxed else Column.PROBABILITY)
     errors = selected_errors(known, scores, float(scores[picked].min()))
     columns = engine.ask(selected_intervals, task, ranked.take(np.flatnonzero(picked)), errors)
     spread = {name: np.full(len(ranked), np.nan) for name in columns}
     for name, values in columns.items():
         spread[name][picked] = values
-    return ranked.with_columns(spread)
+    return ranked.with_columns(**spread), met_together(known)
 
 
-def _evaluate_references(engine: Engine, campaign: Campaign) -> None:
-    """Evaluate the reference phases that the package holds no energies of, and write them into the run."""
-    stage = campaign.potential
-    assert stage is not None
-    sources = [(source, False) for source in sources_of(stage.references)]
-    if not references_are_packaged(stage.name):
-        sources.insert(0, (EmbeddedCrystals(), True))
-    if not sources:
-        return
-    total = sum(source.count() for source, _ in sources)
-    done = sorted(engine.finish("evaluating reference phases", total, reference_jobs(campaign, sources)))
-    tables = [pq.read_table(engine.run.partition(name, index)) for name, index in done]
-    if tables:
-        write_table(engine.run.references, pa.concat_tables(tables))
+def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:
+    """The lowest probability that went on from a scoring stage; 0 where all did."""
+    part = part_of(stage, "ranking")
+    if not any(ending.stage == part and ending.code == BELOW_CUT for ending in engine.counts):
+        return 0.0
+    return float(survivors.column(Column.PROBABILITY).min())
+
+
+def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:
+    """The ranked candidates, what is new about the best of them, and the shortlist."""
+    write_table(run.ranked, ranked.to_arrow())
+    reports = novelty(ranked, known, references=_references(campaign))
+    write_shortlist(run, ranked, campaign, novelty=reports)
+    write_json(run.novelty, {"finalists": reports})
 
 
 def _references(campaign: Campaign) -> list[CandidateBatch]:

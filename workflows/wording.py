@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matloop.data.errors import ROW_CODES
+from matloop.screening.language.reasons import reason_words
 from matloop.screening.language.text import plain
 
 
@@ -48,10 +49,10 @@ def memory_text(driver: int, worker: int) -> str:
     return f"memory {driver / 1e9:.1f} GB" + (f", largest worker {worker / 1e9:.1f} GB" if worker else "")
 
 
-def reason_text(stage: str, outcome: str, reason: str) -> str:
-    """Why rows left, in words: the stage with the meaning of the code.
+def reason_text(code: str, value: str = "", limit: str = "") -> str:
+    """Why rows end, in English; row codes are told with their meaning.
 
-    >>> reason_text("features", "quarantined", "E-GUARD-CRASH")
-    'features: E-GUARD-CRASH: the candidate ended the process that handled it'
+    >>> reason_text("E-GUARD-CRASH"), reason_text("R-FILTER-EXCLUDED-ELEMENT", "Tl")
+    ('E-GUARD-CRASH: the candidate ended the process that handled it', 'contains Tl')
     """
-    return f"{stage}: " + (f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason or outcome)
+    return f"{code}: {ROW_CODES[code]}" if code in ROW_CODES else reason_words(code, value, limit).en

@@ -15,7 +15,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -23,16 +22,18 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402  # after the thread limits
+import pyarrow as pa  # noqa: E402
 from campaign import run_campaign  # noqa: E402
 
 from matloop.data.candidates.batch import CandidateBatch  # noqa: E402
 from matloop.screening.campaign.campaign import Campaign  # noqa: E402
 from matloop.screening.campaign.campaign_file import write_campaign  # noqa: E402
+from matloop.screening.ranking.criteria import MOST_PROBABLE  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.deciding.shortlisting import distinct  # noqa: E402
 from matloop.workflows.resume import fork  # noqa: E402
 from matloop.workflows.running.candidate_parts import sources_of  # noqa: E402
-from matloop.workflows.running.engine import joined, most_probable  # noqa: E402
+from matloop.workflows.running.engine import joined  # noqa: E402
 from matloop.workflows.running.session import PARTITION_ROWS  # noqa: E402
 from matloop.workflows.screen import ScreeningRun, screen  # noqa: E402
 from matloop.workflows.stages.scoring import ScoringTask, score_partition  # noqa: E402
@@ -131,9 +132,10 @@ def plain_loop(size: int, folder: Path) -> tuple[float, list[str]]:
     for source in sources:
         for intake in source.intakes(PARTITION_ROWS):
             made = score_partition(task, intake).best
-            best = most_probable(made if best is None else joined([best, made]), KEEP)
+            table = made if best is None else joined([best, made])
+            best = table.take(pa.array(MOST_PROBABLE.order(table)[:KEEP]))
     assert best is not None
-    ranked = distinct(CandidateBatch.from_arrow(best), Counter(), "ranking")
+    ranked = distinct(CandidateBatch.from_arrow(best), "ranking").ranked
     return time.perf_counter() - start, ranked.ids
 
 

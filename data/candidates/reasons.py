@@ -71,4 +71,4 @@ def text_of(value: str | float) -> str:
     >>> text_of("Tl"), text_of(0.25), text_of(5000)
     ('Tl', '0.25', '5000')
     """
-    return value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -59,10 +59,13 @@ class Column(StrEnum):
     # What became of it.
     OUTCOME = "outcome", "text", "1", "What became of the row in this stage."
     STAGE = "stage", "text", "1", "Part of the stage that decided the outcome."
-    REASON = "reason", "text", "1", "Why the row ended here; empty where it goes on."
+    CODE = "code", "text", "1", "Code of the reason why the row ended here; empty where it goes on."
+    VALUE = "value", "text", "1", "What was met, such as an element or a probability."
+    LIMIT = "limit", "text", "1", "What was allowed."
+    SOURCE = "source", "text", "1", "Who says so: a filter, a property, a potential or another candidate."
     DETAIL = "detail", "text", "1", "What more is known about the reason."
     ROW = "row", "whole number", "1", "Place of a refused row in the input."
-    CODE = "code", "text", "1", "Why a row of the input is no candidate, or a phase has no energy."
+    INPUT_ROW = "input_row", "whole number", "1", "The same beside the fate of the row; empty for candidates."
 
     # How it was scored and chosen.
     PROBABILITY = "probability", "number", "1", "Probability that all targets are met."

@@ -11,7 +11,8 @@
     progress.json          how far the run is
     candidates/            one Parquet file per partition: what the sources gave
     models/STAGE/PROPERTY/ one surrogate each, with its card
-    partitions/STAGE/      one Parquet file per partition: the outcome of every row
+    partitions/STAGE/      one Parquet file per partition: what the stage found for every row, and its fate if it ends
+    fates/STAGE/           one Parquet file per merge of partitions: the fates of the rows that end there
     best/STAGE/            one Parquet file per partition: its most probable rows, which may go on
     references.parquet     energies of further reference phases, where the run evaluated any
     run.json               versions, seed, counts, funnel, timings; it is there once the run is complete
@@ -67,7 +68,7 @@ class RunDirectory:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder)
-            parts = (run.candidates, run.models, run.partitions, run.best, run.cif)
+            parts = (run.candidates, run.models, run.partitions, run.fates, run.best, run.cif)
             if not _is_free(folder, parts):
                 raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
             for part in parts:
@@ -80,6 +81,7 @@ class RunDirectory:
     models = property(lambda self: self.folder / "models")
     partitions = property(lambda self: self.folder / "partitions")
     best = property(lambda self: self.folder / "best")
+    fates = property(lambda self: self.folder / "fates")
     cif = property(lambda self: self.folder / "cif")
     identity = property(lambda self: self.folder / "identity.json")
     training_sets = property(lambda self: self.folder / "training_sets.json")
@@ -109,12 +111,16 @@ class RunDirectory:
         return Path(self.candidates / part_name(index))
 
     def partition(self, stage: str, index: int) -> Path:
-        """File of the outcomes of one partition of a stage."""
+        """File of what a stage found for the rows of one partition."""
         return Path(self.partitions / stage / part_name(index))
 
     def best_part(self, stage: str, index: int) -> Path:
         """File of the rows of one partition that may go on to the next stage."""
         return Path(self.best / stage / part_name(index))
+
+    def merge(self, stage: str, name: str) -> Path:
+        """File of the fates of the rows that end where the partitions of a stage are merged."""
+        return Path(self.fates / stage / f"{name}.parquet")
 
 
 def _is_free(folder: Path, parts: Iterable[Path]) -> bool:

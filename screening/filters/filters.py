@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import ELEMENT_COUNT, EXCLUDED_ELEMENT, KNOWN_COMPOUND, REQUIRED_ELEMENT, Reason
 from matloop.data.elements import ATOMIC_NUMBERS, RADIOACTIVE, SYMBOLS
 from matloop.data.errors import unknown_name
 from matloop.data.properties.columns import Column
@@ -19,11 +20,24 @@ class Verdict(NamedTuple):
 
     Attributes:
         keep: Whether each stays, shape (n,).
-        reasons: Why each that goes does; empty where it stays, shape (n,).
+        reasons: A :class:`Reason` for each that goes; None where it stays, shape (n,).
     """
 
     keep: NDArray[np.bool_]
-    reasons: NDArray[np.str_]
+    reasons: NDArray[Any]
+
+    @classmethod
+    def of(cls, keep: NDArray[np.bool_], reasons: Reason | Sequence[Reason]) -> Verdict:
+        """A verdict with one reason for all that go, or with the reasons of the n candidates, those that stay included.
+
+        >>> Verdict.of(np.array([True, False]), Reason("R-MY-OWN")).reasons.tolist()
+        [None, Reason(code='R-MY-OWN', value='', limit='', source='')]
+        """
+        given = np.full(len(keep), None, dtype=object)
+        gone = np.flatnonzero(~keep).tolist()
+        for row in gone:
+            given[row] = reasons if isinstance(reasons, Reason) else reasons[row]
+        return cls(keep, given)
 
 
 class Filter(Protocol):
@@ -58,9 +72,9 @@ class ExcludeElements:
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         present = batch.compositions.element_mask()[:, self.numbers]
-        names = np.array([f"contains {SYMBOLS[number]}" for number in self.numbers] or [""])
         keep = ~np.any(present, axis=1)
-        return Verdict(keep, np.where(keep, "", names[present.argmax(axis=1)] if len(self.numbers) else ""))
+        named = [Reason(EXCLUDED_ELEMENT, SYMBOLS[number], source=self.name) for number in self.numbers]
+        return Verdict.of(keep, [named[place] for place in present.argmax(axis=1)] if named else [])
 
 
 class ExcludeRadioactive(ExcludeElements):
@@ -91,7 +105,7 @@ class RequireElements:
         """Which candidates stay."""
         keep = np.any(batch.compositions.element_mask()[:, self.numbers], axis=1)
         wanted = ", ".join(SYMBOLS[number] for number in self.numbers)
-        return Verdict(keep, np.where(keep, "", f"contains none of {wanted}"))
+        return Verdict.of(keep, Reason(REQUIRED_ELEMENT, limit=wanted, source=self.name))
 
 
 class NewCompounds:
@@ -102,7 +116,7 @@ class NewCompounds:
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         keep = ~batch.column(Column.KNOWN).astype(bool)
-        return Verdict(keep, np.where(keep, "", "known compound"))
+        return Verdict.of(keep, Reason(KNOWN_COMPOUND, source=self.name))
 
 
 class ElementCount:
@@ -122,7 +136,8 @@ class ElementCount:
         """Which candidates stay."""
         counts = batch.compositions.lengths
         keep = (counts >= self.least) & (counts <= self.most)
-        return Verdict(keep, np.where(keep, "", f"not {self.least} to {self.most} elements"))
+        limit = f"{self.least}–{self.most}"
+        return Verdict.of(keep, [Reason(ELEMENT_COUNT, int(n), limit, self.name) for n in counts])
 
 
 def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
+from matloop.screening.language.reasons import reason_words
 from matloop.screening.language.text import (
     OUTCOMES,
     Words,
@@ -18,7 +19,6 @@ from matloop.screening.language.text import (
     origin_words,
     property_words,
     range_words,
-    reason_words,
     space_group_markup,
     stage_words,
     unit_text,
@@ -187,7 +187,7 @@ def run_funnel(run: RunFiles) -> Funnel:
         left, entered = int(stage["rows_out"]), int(stage["rows_in"])
         reasons = [
             Reason(OUTCOMES.get(lost["outcome"], Words(lost["outcome"], lost["outcome"])),
-                   reason_words(lost["reason"]), int(lost["rows"]))
+                   reason_words(lost["code"], lost["value"], lost["limit"]), int(lost["rows"]))
             for lost in stage.get("lost", [])
         ]  # fmt: skip
         bar = position(left)

@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.candidates.identity import crystal_ids
+from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EXCLUDED_ELEMENT, OUTSIDE_DOMAIN, REPEATED
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import RunError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.workflows.screen import ScreeningRun, screen
-from matloop.workflows.stages.outcomes import DUPLICATE, SCORED
+from matloop.workflows.stages.fates import FATE_COLUMNS, SCORED
 from tests.workflows.conftest import Told, campaign, files_of
 
 ROWS, REPEATS, KEEP, SIZE = 2000, 300, 60, 5
@@ -35,20 +37,42 @@ def test_every_row_that_came_in_is_in_the_partitions(partitions: pa.Table) -> No
     expected = [name for intake in source.intakes(ROWS) for name in intake.batch.ids]
     assert len(expected) == ROWS
     assert Counter(partitions["candidate_id"].to_pylist()) == Counter(expected + expected[:REPEATS])
-    assert partitions.filter(pa.compute.equal(partitions["reason"], DUPLICATE)).num_rows == REPEATS
+    assert partitions.filter(pa.compute.equal(partitions["code"], REPEATED)).num_rows == REPEATS
 
 
-def test_counts_are_those_of_the_partitions(finished: ScreeningRun, partitions: pa.Table) -> None:
-    outcomes = Counter(partitions["outcome"].to_pylist())
-    scored = outcomes.pop(SCORED)
-    outcomes["shortlisted"] += SIZE
-    outcomes["rejected"] += scored - SIZE
-    assert finished.summary["outcomes"] == dict(outcomes)
-    assert finished.summary["rows_in"] == sum(outcomes.values()) == ROWS + REPEATS
-    lost = Counter(zip(*(partitions[name].to_pylist() for name in ("stage", "outcome", "reason")), strict=True))
-    for stage in finished.summary["funnel"][:-2]:
-        told = {(stage["stage"], one["outcome"], one["reason"]): one["rows"] for one in stage["lost"]}
-        assert told == {key: n for key, n in lost.items() if key[0] == stage["stage"]}
+def test_every_row_has_one_fate_and_the_summary_counts_them(finished: ScreeningRun, partitions: pa.Table) -> None:
+    merges = pa.concat_tables([pq.read_table(path) for path in files_of(RunDirectory(finished.folder).fates)])
+    ended = partitions.filter(pa.compute.not_equal(partitions["outcome"], SCORED))
+    fates = pa.concat_tables([ended.select(FATE_COLUMNS), merges])
+    assert Counter(fates["candidate_id"].to_pylist()) == Counter(partitions["candidate_id"].to_pylist())
+    assert finished.summary["outcomes"] == Counter(fates["outcome"].to_pylist())
+    assert finished.summary["rows_in"] == fates.num_rows == ROWS + REPEATS
+    lost = Counter(zip(*(fates[name].to_pylist() for name in ("stage", "outcome", "code")), strict=True))
+    told: Counter[tuple[str, str, str]] = Counter({("shortlist", "shortlisted", CHOSEN): SIZE})
+    for stage in finished.summary["funnel"]:
+        for one in stage["lost"]:
+            told[stage["stage"], one["outcome"], one["code"]] += one["rows"]
+    assert told == lost
+
+
+def test_fates_tell_value_limit_and_source(finished: ScreeningRun, partitions: pa.Table) -> None:
+    def values(code: str) -> list[tuple[str, str, str]]:
+        table = fates.filter(pa.compute.equal(fates["code"], code))
+        return list(zip(*(table[name].to_pylist() for name in ("value", "limit", "source")), strict=True))
+
+    merges = pa.concat_tables([pq.read_table(path) for path in files_of(RunDirectory(finished.folder).fates)])
+    fates = pa.concat_tables([partitions.select(FATE_COLUMNS), merges])
+    assert {value for value, *_ in values(EXCLUDED_ELEMENT)} > {"Cd", "Hg"}
+    assert {source for *_, source in values(OUTSIDE_DOMAIN)} <= set(TARGETS)
+    least = finished.ranked.column("probability").min()
+    for value, limit, source in values(BELOW_CUT):
+        assert float(value) <= least + 1e-6
+        assert (limit, source) == (str(KEEP), "most probable")
+    assert sorted(values(CHOSEN)) == [(str(place), str(SIZE), "") for place in range(1, SIZE + 1)]
+    with_files = {name for line in Manifest(finished.folder).of_kind("fates") for name in line["files"]}
+    assert with_files == {
+        f"fates/{name}.parquet" for name in ("surrogates/below-cut", "surrogates/equal-crystals", "shortlist/choice")
+    }
 
 
 def test_funnel_adds_up(finished: ScreeningRun) -> None:
@@ -69,7 +93,7 @@ def test_funnel_adds_up(finished: ScreeningRun) -> None:
 
 
 def test_every_lost_row_has_a_reason(partitions: pa.Table) -> None:
-    for outcome, reason in zip(partitions["outcome"].to_pylist(), partitions["reason"].to_pylist(), strict=True):
+    for outcome, reason in zip(partitions["outcome"].to_pylist(), partitions["code"].to_pylist(), strict=True):
         assert outcome in ("rejected", "quarantined", SCORED)
         assert bool(reason) == (outcome != SCORED)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from matloop.data.errors import ROW_CODES, RunError, unknown_name
+from matloop.data.errors import RunError, unknown_name
 from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.transport import load_transport
 from matloop.data.properties.catalogue import catalogue, property_named
@@ -25,6 +25,7 @@ from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
+from matloop.workflows.wording import reason_text
 
 _FEATURIZERS_WITH_OPTIONS = {
     "crystal_embedding": ("crystal", "the embedding of a potential, {potential: chgnet}"),
@@ -41,7 +42,9 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     for heading in ("stage", "left", "most frequent reasons for leaving"):
         funnel.add_column(heading, justify="right" if heading == "left" else "left")
     for stage in summary["funnel"]:
-        reasons = ", ".join(f"{in_words(lost['reason'])} {lost['rows']:,}" for lost in stage["lost"][:3])
+        reasons = ", ".join(
+            f"{reason_text(lost['code'], lost['value'], lost['limit'])} {lost['rows']:,}" for lost in stage["lost"][:3]
+        )
         funnel.add_row(stage["stage"], f"{stage['rows_out']:,}", escape(reasons))
     console.print(funnel)
     outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary["outcomes"].items()))
@@ -49,11 +52,6 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     console.print(_shortlist_table(run.shortlist, list(summary["ranges"])))
     console.print(f"\n{sum(summary['seconds'].values()):.0f} s on {summary['workers']} workers.", highlight=False)
     console.print(f"Report: {run.report}\nTable:  {RunDirectory(run.folder).shortlist}", markup=False, soft_wrap=True)
-
-
-def in_words(reason: str) -> str:
-    """A row code with its meaning; other reasons are words already."""
-    return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
 
 
 _SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")

@@ -20,6 +20,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.whole_files import write_json
@@ -31,7 +32,8 @@ from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
 from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
-from matloop.workflows.stages.outcomes import SCORED, filter_stages
+from matloop.workflows.stages.fates import BELOW, SCORED
+from matloop.workflows.stages.funnel import filter_stages
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_filters,
@@ -260,7 +262,8 @@ def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> l
     """
     names = np.array([view.ranked.ids[row] for row in rows.tolist()])
     told: list[list[dict[str, Any]]] = [[] for _ in names]
-    for stage, settings in view.task.campaign.scoring_stages.items():
+    least = {line["stage"]: line["least"] for line in Manifest(run.folder).of_kind("fates") if line["merge"] == BELOW}
+    for stage in view.task.campaign.scoring_stages:
         files = sorted(run.partition(stage, 0).parent.glob("part-*.parquet"))
         parts = [
             pq.read_table(path, columns=[Column.CANDIDATE_ID, Column.OUTCOME, Column.PROBABILITY]) for path in files
@@ -268,11 +271,12 @@ def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> l
         if not parts:
             continue
         table = pa.concat_tables(parts)
-        scored = table.filter(pc.and_(pc.equal(table[Column.OUTCOME], SCORED), pc.is_finite(table[Column.PROBABILITY])))
-        chances = scored[Column.PROBABILITY].to_numpy().astype(float)
-        kept = settings.keep
-        cut = float(np.partition(chances, len(chances) - kept)[len(chances) - kept]) if len(chances) > kept else None
-        own = dict(zip(scored[Column.CANDIDATE_ID].to_pylist(), chances.tolist(), strict=True))
+        scored = table.filter(
+            pc.and_(pc.equal(table[Column.OUTCOME], SCORED), pc.is_in(table[Column.CANDIDATE_ID], pa.array(names)))
+        )
+        own = dict(zip(scored[Column.CANDIDATE_ID].to_pylist(), scored[Column.PROBABILITY].to_pylist(), strict=True))
+        # Partition files hold probabilities in single precision, and the cut stands beside them.
+        cut = None if least.get(stage) is None else float(np.float32(least[stage]))
         for cuts, name in zip(told, names.tolist(), strict=True):
             if name in own:
                 cuts.append({"stage": stage, "probability": own[name], "cut": cut})

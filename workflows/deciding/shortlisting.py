@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,34 +12,52 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NOT_CHOSEN, Reason
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.explaining.novelty import novelty_reports
 from matloop.screening.ranking.ranking import diverse_choice
-from matloop.workflows.stages.outcomes import REJECTED, SHORTLISTED, OutcomeCounts
+from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, fate_table
 
 MOST_COMPARED = 50
 """Crystals of one composition that are compared with each other."""
-EQUAL = "equal to a more probable candidate"
+EQUAL = "equal-crystals"
+"""Name of the merge of equal crystals."""
+CHOICE = "choice"
+"""Name of the stage's merge that chooses the shortlist."""
+STAGE = "shortlist"
 
 
-def distinct(ranked: CandidateBatch, counts: OutcomeCounts, stage: str) -> CandidateBatch:
-    """Of equal crystals only the most probable; the others are counted as rejected.
+class Decided(NamedTuple):
+    """What a merge leaves, and what became of the others.
+
+    Attributes:
+        ranked: The candidates that the merge leaves, best first.
+        fates: The fates of those that end in it.
+    """
+
+    ranked: CandidateBatch
+    fates: pa.Table
+
+
+def distinct(ranked: CandidateBatch, stage: str) -> Decided:
+    """Of equal crystals only the first; the others end.
 
     Args:
-        ranked: Candidates, the most probable first.
-        counts: Changed in place.
-        stage: Where the others end.
+        ranked: Candidates, best first.
+        stage: Part of the funnel where the others end.
     """
     compared = _first_of_each_composition(ranked)
     groups = crystal_groups(ranked.take(compared))
-    repeats = [compared[row] for rows in groups.members for row in np.sort(rows)[1:]]
+    first_of = {int(compared[row]): int(compared[rows.min()]) for rows in groups.members for row in np.sort(rows)[1:]}
+    repeats = sorted(first_of)
+    reasons = [Reason(EQUAL_CRYSTAL, source=ranked.ids[first_of[row]]) for row in repeats]
+    fates = fate_table(ranked.table.take(pa.array(repeats, pa.int64())), REJECTED, stage, reasons)
     if repeats:
-        counts[stage, REJECTED, EQUAL] += len(repeats)
         ranked = ranked.take(np.setdiff1d(np.arange(len(ranked)), repeats))
-    return ranked
+    return Decided(ranked, fates)
 
 
 def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
@@ -51,29 +69,38 @@ def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
     return np.sort(order[place < MOST_COMPARED])
 
 
-def choose(ranked: CandidateBatch, campaign: Campaign, counts: OutcomeCounts) -> CandidateBatch:
-    """Mark the shortlisted among the ranked, and settle the outcome of them all.
+def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
+    """Mark the shortlisted among the ranked, and decide the fate of them all.
 
     Args:
-        ranked: Candidates, the most probable first, with the column ``expected_misses``.
+        ranked: Candidates, best first, with the column ``expected_misses``.
         campaign: Says how many and how unlike.
-        counts: Changed in place.
 
     Returns:
-        The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0).
+        The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0), and the fates of all.
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
-    probability = ranked.column(Column.PROBABILITY)
+    probability, misses = ranked.column(Column.PROBABILITY), ranked.column(Column.EXPECTED_MISSES)
+    refused = np.zeros(len(ranked), bool)
     if limit is not None:
-        refused = ~(ranked.column(Column.EXPECTED_MISSES) <= limit)
-        counts["shortlist", REJECTED, f"expected share of misses above {limit:g}"] = int(refused.sum())
+        refused = ~(misses <= limit)
         probability = np.where(refused, np.nan, probability)
     picks = diverse_choice(probability, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
     place = np.zeros(len(ranked), np.int64)
     place[picks] = np.arange(1, len(picks) + 1)
-    counts["shortlist", REJECTED, "ranked, not chosen"] = int(np.isfinite(probability).sum()) - len(picks)
-    counts["shortlist", SHORTLISTED, ""] = len(picks)
-    return ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})
+    ranked = ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})
+    ends: list[tuple[NDArray[np.bool_], str, Callable[[int], Reason]]] = [
+        (place > 0, SHORTLISTED, lambda row: Reason(CHOSEN, int(place[row]), wanted.size)),
+        (refused, REJECTED, lambda row: Reason(EXPECTED_MISSES, float(misses[row]), float(limit or 0))),
+        ((place == 0) & ~refused, REJECTED, lambda row: Reason(NOT_CHOSEN, row + 1, wanted.size)),
+    ]
+    parts = []
+    for which, outcome, reason in ends:
+        rows = np.flatnonzero(which)
+        parts.append(
+            fate_table(ranked.table.take(pa.array(rows)), outcome, STAGE, [reason(row) for row in rows.tolist()])
+        )
+    return Decided(ranked, pa.concat_tables(parts))
 
 
 def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
@@ -88,7 +115,7 @@ def novelty(
     """What is new about each shortlisted candidate, best place first, as plain JSON values.
 
     Args:
-        ranked: What :func:`choose` returned.
+        ranked: What :func:`choose` left.
         known: What the run knows.
         references: Further known crystals, with a column ``origin``.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -19,14 +19,37 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import RunError
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
-from matloop.workflows.stages.outcomes import FIRST_STAGE, SCORED
+from matloop.workflows.stages.fates import FIRST_STAGE
 
 WAITING = "waiting"
 """In place of an outcome: the candidate is written down, its partition is not finished."""
 LEAST_PREFIX = 6
 _ID = r"[cxr][0-9a-f]{0,20}"
 Wanted = Mapping[str, Any]
-_TOLD = (Column.CANDIDATE_ID, Column.FORMULA, Column.ORIGIN, Column.OUTCOME, Column.STAGE, Column.REASON, Column.DETAIL)
+_TOLD = (
+    Column.CANDIDATE_ID,
+    Column.FORMULA,
+    Column.ORIGIN,
+    Column.OUTCOME,
+    Column.STAGE,
+    Column.CODE,
+    Column.VALUE,
+    Column.LIMIT,
+    Column.SOURCE,
+    Column.DETAIL,
+)
+
+
+class MergedFate(NamedTuple):
+    """The fate of a candidate that ended where partitions were merged.
+
+    Attributes:
+        stage: The stage whose partitions they are.
+        columns: The columns of the fate row.
+    """
+
+    stage: str
+    columns: dict[str, str]
 
 
 class Row(NamedTuple):
@@ -38,7 +61,10 @@ class Row(NamedTuple):
         origin: Where the source had it from.
         outcome: ``scored``, ``rejected``, ``quarantined`` or ``waiting``.
         stage: Part of the first stage where it got that outcome.
-        reason: Why.
+        code: Code of the reason.
+        value: What was met.
+        limit: What was allowed.
+        source: Who says so.
         detail: More about it.
         partition: Number of its partition.
     """
@@ -48,21 +74,12 @@ class Row(NamedTuple):
     origin: str
     outcome: str
     stage: str
-    reason: str
+    code: str
+    value: str
+    limit: str
+    source: str
     detail: str
     partition: int
-
-
-class Standing(NamedTuple):
-    """Where a scored candidate stands among all of its stage.
-
-    Attributes:
-        kept: Whether it is among those that go on.
-        cut: The lowest probability that goes on; None where there was room for all.
-    """
-
-    kept: bool
-    cut: float | None
 
 
 @dataclass
@@ -106,46 +123,21 @@ class RunRows:
                 return table.slice(0, 1)
         return None
 
-    def standing(self, stage: str, candidate_id: str, *, keep: int) -> Standing:
-        """Whether a scored candidate is among the ``keep`` most probable of its stage."""
-        tables = [self._read(path, None, [Column.CANDIDATE_ID, Column.PROBABILITY]) for path in self._best(stage)]
-        table = pa.concat_tables([table for table in tables if table is not None])
-        probability = table[Column.PROBABILITY].to_numpy()
-        at = pc.index(table[Column.CANDIDATE_ID], candidate_id).as_py()
-        # Each partition hands on no more than all of them together may: as many as that can still leave others out.
-        all_go_on = len(probability) < keep or (len(probability) == keep and self._scored(stage) == keep)
-        cut = None if all_go_on else float(np.partition(probability, -keep)[-keep])
-        if at < 0:  # not even among the best of its own partition
-            return Standing(False, cut)
-        equal = np.flatnonzero(probability == probability[at])
-        names = table[Column.CANDIDATE_ID].take(pa.array(equal)).to_pylist()
-        before = int((probability > probability[at]).sum()) + sum(name < candidate_id for name in names)
-        return Standing(before < keep, cut)
+    def merged_fate(self, candidate_id: str) -> MergedFate | None:
+        """The fate of a candidate that ended where partitions were merged; None if it did not, or not yet."""
+        for path in _files(self.run.fates, "*/*.parquet"):
+            table = self.of_candidate([path], candidate_id)
+            if table is not None:
+                return MergedFate(path.parent.name, table.to_pylist()[0])
+        return None
 
-    def best_of_formula(self, stage: str, formula: str, *, least: float | None) -> CandidateBatch | None:
-        """The rows of one formula that went on from a stage, the most probable first; None if there is none."""
-        wanted = ds.field(Column.FORMULA) == formula
-        if least is not None:
-            wanted &= ds.field(Column.PROBABILITY) >= least
-        tables = [self._read(path, {Column.FORMULA: wanted}) for path in self._best(stage)]
-        found = [table for table in tables if table is not None and table.num_rows]
-        if not found:
-            return None
-        table = pa.concat_tables(found, promote_options="permissive")
-        return CandidateBatch.from_arrow(
-            table.sort_by([(Column.PROBABILITY, "descending"), (Column.CANDIDATE_ID, "ascending")])
-        )
-
-    def _scored(self, stage: str) -> int:
-        wanted: Wanted = {Column.OUTCOME: ds.field(Column.OUTCOME) == SCORED}
-        tables = [self._read(path, wanted, [Column.OUTCOME]) for path in self.parts(stage)]
-        return sum(table.num_rows for table in tables if table is not None)
-
-    def _best(self, stage: str) -> list[Path]:
-        return _files(self.run.best_part(stage, 0).parent, "part-*.parquet")
+    def probability_of(self, stage: str, candidate_id: str) -> float:
+        """Probability of meeting all targets with which a candidate went on from its partition; nan if it did not."""
+        table = self.of_candidate(_files(self.run.best_part(stage, 0).parent, "part-*.parquet"), candidate_id)
+        return math.nan if table is None else float(table[Column.PROBABILITY][0].as_py())
 
     def _rows(self, path: Path, wanted: Wanted, made: Callable[[dict[str, Any], int], Row]) -> Iterator[Row]:
-        table = self._read(path, wanted, [*_TOLD, Column.CODE])
+        table = self._read(path, wanted, _TOLD)
         for values in [] if table is None else table.to_pylist():
             yield made(values, int(path.stem.rpartition("-")[2]))
 
@@ -192,7 +184,8 @@ def _waiting_row(values: dict[str, Any], partition: int) -> Row:
     told = {
         name: values.get(name) or "" for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.ORIGIN, Column.DETAIL)
     }
-    return Row(**told, outcome=WAITING, stage="", reason=values.get(Column.CODE) or "", partition=partition)
+    code = values.get(Column.CODE) or ""
+    return Row(**told, outcome=WAITING, stage="", code=code, value="", limit="", source="", partition=partition)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

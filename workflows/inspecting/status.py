@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LockState, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.workflows.running.progress import PROGRESS_NAME
-from matloop.workflows.stages.outcomes import FIRST_STAGE
+from matloop.workflows.stages.fates import FIRST_STAGE, FateCounts, counts_of, decided
 
 RUNNING, COMPLETE, PREPARED = "running", "complete", "prepared"
 INTERRUPTED, FAILED, LOST = "interrupted", "failed", "lost"
@@ -84,14 +83,15 @@ class StageStatus:
         partitions: How many are finished.
         partitions_total: How many there will be; None where that is not known yet.
         rows: Rows in the finished ones.
-        counts: What became of them: part of the stage, outcome, reason, rows; most frequent first.
+        counts: What became of them: part of the stage, outcome, code, value, limit and rows; most frequent first. Rows
+            whose fate is open are left out once what goes on is decided.
     """
 
     stage: str
     partitions: int
     partitions_total: int | None
     rows: int
-    counts: list[tuple[str, str, str, int]]
+    counts: list[tuple[str, str, str, str, str, int]]
 
 
 @dataclass(frozen=True)
@@ -259,14 +259,17 @@ def _stages(lines: _Lines, *, complete: bool) -> list[StageStatus]:
         found.setdefault(line["stage"], {})[line["index"]] = line
     stages = []
     for at, (stage, partitions) in enumerate(found.items()):
-        counts: Counter[tuple[str, str, str]] = Counter()
+        counts = FateCounts()
         for line in partitions.values():
-            counts.update({(part, outcome, reason): n for part, outcome, reason, n in line["counts"]})
+            counts.update(counts_of(line["counts"]))
+        merges = {line["merge"]: line for line in lines.of_kind("fates") if line["stage"] == stage}
+        for line in merges.values():
+            counts = decided(counts) + counts_of(line["counts"])
         end = lines.of_kind("candidates_end")[-1:]
         # A stage begins when the one before is finished.
         total = len(partitions) if complete or at + 1 < len(found) else None
         total = end[0]["partitions"] if end and stage == FIRST_STAGE else total
-        ordered = sorted(((*key, n) for key, n in counts.items()), key=lambda item: (-item[3], item))
+        ordered = sorted(((*key, n) for key, n in counts.items()), key=lambda item: (-item[-1], item))
         stages.append(
             StageStatus(stage, len(partitions), total, sum(line["rows"] for line in partitions.values()), ordered)
         )

@@ -92,8 +92,8 @@ def _stage_table(status: RunStatus) -> Table:
     for stage in status.stages:
         total = "?" if stage.partitions_total is None else f"{stage.partitions_total:,}"
         told = [
-            f"{one_line(reason_text(part, outcome, reason)) if reason else outcome} {n:,}"
-            for part, outcome, reason, n in stage.counts
+            f"{part}: {one_line(reason_text(code, value, limit))} {n:,}" if code else f"{outcome} {n:,}"
+            for part, outcome, code, value, limit, n in stage.counts
         ]
         more = [f"and {len(told) - _MOST_REASONS} more"] if len(told) > _MOST_REASONS else []
         cells = [one_line(stage.stage), f"{stage.partitions:,}/{total}", f"{stage.rows:,}"]

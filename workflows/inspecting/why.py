@@ -14,18 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.comparison.equal_crystals import crystal_groups
-from matloop.data.errors import ROW_CODES, RunError
+from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, REPEATED
+from matloop.data.errors import RunError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import read_campaign
-from matloop.workflows.deciding.shortlisting import EQUAL, MOST_COMPARED
+from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
 from matloop.workflows.inspecting.run_rows import WAITING, Row, RunRows
-from matloop.workflows.stages.outcomes import DUPLICATE, FIRST_STAGE, REJECTED, SCORED, SHORTLISTED
+from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, SCORED
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
+from matloop.workflows.wording import reason_text
 
 _FURTHER = (
     Column.HULL_DISTANCE,
@@ -46,9 +47,10 @@ def story_of(folder: Path, text: str) -> Told:
 
     Returns:
         Either ``matches``, the candidates that are meant by ``text`` if there are several; or ``candidate_id``,
-        ``formula``, ``outcome`` (``outcome``, ``stage``, ``reason``, ``meaning``), ``came_from``, ``crystal``,
-        ``stages`` (each with predictions, and the cut that decided what went on), ``equal_to``, ``ranking`` and
-        ``standing`` (what would put it out, or in). ``problems`` names files that could not be read.
+        ``formula``, ``outcome`` (``outcome``, ``stage``, ``code``, ``value``, ``limit``, ``source``, ``meaning``),
+        ``came_from``, ``crystal``, ``stages`` (each with predictions, and the cut that decided what went on),
+        ``equal_to``, ``ranking`` and ``standing`` (what would put it out, or in). ``problems`` names files that could
+        not be read.
 
     Raises:
         RunError: If there is no run in the folder, or no such candidate in the run.
@@ -67,7 +69,7 @@ def story_of(folder: Path, text: str) -> Told:
             "the ids are in column candidate_id of the run's Parquet files",
         )  # fmt: skip
     if len({row.candidate_id for row in found}) > 1:
-        matches = {row.candidate_id: row._asdict() for row in found if row.reason != DUPLICATE}
+        matches = {row.candidate_id: row._asdict() for row in found if row.code != REPEATED}
         return {"matches": list(matches.values()), "problems": rows.problems}
     return _Story(rows, read_campaign(path), found).told()
 
@@ -87,14 +89,14 @@ class _Story:
     found: list[Row]
 
     def told(self) -> Told:
-        own = next((row for row in self.found if row.reason != DUPLICATE), self.found[0])
+        own = next((row for row in self.found if row.code != REPEATED), self.found[0])
         candidate = self.rows.of_candidate([self.rows.run.candidate_part(own.partition)], own.candidate_id)
         outcome, stages, equal = self._course(own)
         explained = self._explained(own.candidate_id)
         return {
             "candidate_id": own.candidate_id,
             "formula": own.formula,
-            "outcome": {**outcome, "meaning": ROW_CODES.get(outcome["reason"], "")},
+            "outcome": outcome,
             "came_from": self._came_from(own, candidate),
             "crystal": None if candidate is None else _crystal(CandidateBatch.from_arrow(candidate)),
             "stages": stages,
@@ -106,7 +108,7 @@ class _Story:
 
     def _came_from(self, own: Row, candidate: pa.Table | None) -> Told:
         names = [entry.name for entry in self.campaign.sources]
-        repeats = [row.detail or row.origin for row in self.found if row.reason == DUPLICATE]
+        repeats = [row.detail or row.origin for row in self.found if row.code == REPEATED]
         columns = {} if candidate is None else candidate.slice(0, 1).to_pylist()[0]
         return {
             "origin": own.origin,
@@ -121,74 +123,43 @@ class _Story:
         """Outcome, what each stage said, and the equal candidate it was merged with."""
         stages: list[Told] = []
         if own.outcome == WAITING:
-            reason = own.reason or "its partition is not finished"
-            return _outcome(WAITING, FIRST_STAGE, reason), stages, None
-        names = [*self.campaign.scoring_stages, *([POTENTIAL_STAGE] if self.campaign.potential else [])]
-        for stage in names:
+            return _waiting(FIRST_STAGE, "its partition is not finished", code=own.code), stages, None
+        merged = self.rows.merged_fate(own.candidate_id)
+        cuts = {line[Column.STAGE]: line["least"] for line in self._merges(BELOW)}
+        for stage in [*self.campaign.scoring_stages, *([POTENTIAL_STAGE] if self.campaign.potential else [])]:
             paths = self.rows.parts(stage)
-            paths = (
-                [path for path in paths if path.stem == f"part-{own.partition:05d}"] if stage == FIRST_STAGE else paths
-            )
+            if stage == FIRST_STAGE:
+                paths = [path for path in paths if path.stem == f"part-{own.partition:05d}"]
             table = self.rows.of_candidate(paths, own.candidate_id)
             if table is None:
-                return _outcome(WAITING, stage, "its partition is not finished"), stages, None
+                return _waiting(stage, "its partition is not finished"), stages, None
             (values,) = table.to_pylist()
-            told = _stage(stage, values)
-            stages.append(told)
-            if told["outcome"] != SCORED:
-                return _outcome(told["outcome"], told["part"], told["reason"]), stages, None
-            if not self._is_finished(stage, names):
-                return (
-                    _outcome(WAITING, stage, "what goes on is decided when all partitions are finished"),
-                    stages,
-                    None,
-                )
-            if stage in self.campaign.scoring_stages:
+            stages.append(_stage(stage, values))
+            fate = merged.columns if merged is not None and merged.stage == stage else None
+            if values[Column.OUTCOME] != SCORED:
+                fate = values
+            below = fate is not None and fate[Column.CODE] == BELOW_CUT
+            if stage in self.campaign.scoring_stages and stage in cuts and (below or values[Column.OUTCOME] == SCORED):
                 keep = self.campaign.scoring_stages[stage].keep
-                standing = self.rows.standing(stage, own.candidate_id, keep=keep)
-                told |= {"keep": keep, "kept": standing.kept, "cut": standing.cut}
-                if not standing.kept:
-                    return _outcome(REJECTED, told["part"], f"below the {keep:,} most probable"), stages, None
-            equal = self._equal(stage, own, least=told.get("cut")) if stage in (FIRST_STAGE, POTENTIAL_STAGE) else None
-            if equal is not None:
-                return _outcome(REJECTED, told["part"], EQUAL), stages, equal
-        return self._end(own), stages, None
+                stages[-1] |= {"keep": keep, "kept": not below, "cut": cuts[stage]}
+            if fate is not None:
+                return _outcome(fate), stages, self._equal(stage, fate)
+            if stage not in cuts:
+                return _waiting(stage, "what goes on is decided when all partitions are finished"), stages, None
+        if merged is not None:
+            return _outcome(merged.columns), stages, None
+        return _waiting(SHORTLIST, "the ranked candidates are not written yet"), stages, None
 
-    def _is_finished(self, stage: str, names: list[str]) -> bool:
-        """Whether all partitions of a stage are: the next one has begun, or all candidates are in."""
-        later = names[names.index(stage) + 1 :]
-        if self.rows.run.ranked.is_file() or any(self.rows.parts(name) for name in later):
-            return True
-        if stage != FIRST_STAGE:
-            return False
-        manifest = Manifest(self.rows.run.folder)
-        ends = manifest.of_kind("candidates_end")
-        return bool(ends) and len(manifest.partitions(stage)) == ends[-1]["partitions"]
+    def _merges(self, name: str) -> list[dict[str, Any]]:
+        """Manifest lines of the merges of that name."""
+        return [line for line in Manifest(self.rows.run.folder).of_kind("fates") if line["merge"] == name]
 
-    def _equal(self, stage: str, own: Row, *, least: float | None) -> Told | None:
-        """The more probable candidate that is the same crystal, found as when the ranked were merged."""
-        batch = self.rows.best_of_formula(stage, own.formula, least=least)
-        if batch is None or own.candidate_id not in batch.ids[:MOST_COMPARED]:
+    def _equal(self, stage: str, fate: Mapping[str, str]) -> Told | None:
+        """The candidate that stands for this one too, where they are the same crystal."""
+        if fate[Column.CODE] != EQUAL_CRYSTAL:
             return None
-        batch = batch.take(np.arange(min(len(batch), MOST_COMPARED)))
-        at = batch.ids.index(own.candidate_id)
-        for members in crystal_groups(batch).members:
-            first = int(np.min(members))
-            if at in members and first != at:
-                probability = float(batch.column(Column.PROBABILITY)[first])
-                return {"candidate_id": batch.ids[first], "probability": probability, "stage": stage}
-        return None
-
-    def _end(self, own: Row) -> Told:
-        ranking = self._ranking(own.candidate_id)
-        if ranking is None:
-            return _outcome(WAITING, "shortlist", "the ranked candidates are not written yet")
-        if ranking["place"]:
-            return _outcome(SHORTLISTED, "shortlist", "")
-        limit = self.campaign.shortlist.max_false_discovery
-        if limit is not None and not (ranking["expected_misses"] or math.inf) <= limit:
-            return _outcome(REJECTED, "shortlist", f"expected share of misses above {limit:g}")
-        return _outcome(REJECTED, "shortlist", "ranked, not chosen")
+        first = fate[Column.SOURCE]
+        return {"candidate_id": first, "probability": self.rows.probability_of(stage, first), "stage": stage}
 
     def _ranking(self, candidate_id: str) -> Told | None:
         path = self.rows.run.ranked
@@ -222,16 +193,25 @@ class _Story:
             return None
 
 
-def _outcome(outcome: str, stage: str, reason: str) -> Told:
-    return {"outcome": outcome, "stage": stage, "reason": reason}
+def _outcome(fate: Mapping[str, Any]) -> Told:
+    """A fate as the story tells it."""
+    told = {"outcome": fate[Column.OUTCOME], "stage": fate[Column.STAGE], "code": fate[Column.CODE]}
+    told |= {"value": fate[Column.VALUE], "limit": fate[Column.LIMIT], "source": fate[Column.SOURCE]}
+    return {**told, "meaning": reason_text(told["code"], told["value"], told["limit"])}
+
+
+def _waiting(stage: str, meaning: str, *, code: str = "") -> Told:
+    """In place of a fate that is not decided yet."""
+    told = {"outcome": WAITING, "stage": stage, "code": code, "value": "", "limit": "", "source": ""}
+    return {**told, "meaning": reason_text(code) if code else meaning}
 
 
 def _stage(stage: str, values: Mapping[str, Any]) -> Told:
     """What a stage wrote down about a candidate."""
+    code, value, limit = (values[name] for name in (Column.CODE, Column.VALUE, Column.LIMIT))
     told: Told = {
-        "stage": stage, "outcome": values[Column.OUTCOME], "part": values[Column.STAGE],
-        "reason": values[Column.REASON],
-        "meaning": ROW_CODES.get(values[Column.REASON], ""), "detail": values[Column.DETAIL],
+        "stage": stage, "outcome": values[Column.OUTCOME], "part": values[Column.STAGE], "code": code,
+        "meaning": reason_text(code, value, limit) if code else "", "detail": values[Column.DETAIL],
         "probability": _number(values.get(Column.PROBABILITY)), "in_domain": None, "predictions": _predictions(values),
     }  # fmt: skip
     if values.get(Column.IN_DOMAIN) is not None:

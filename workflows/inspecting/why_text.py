@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matloop.data.errors import ROW_CODES
 from matloop.data.properties.catalogue import catalogue
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
-from matloop.workflows.stages.outcomes import QUARANTINED, SCORED, SHORTLISTED
-from matloop.workflows.wording import one_line
+from matloop.workflows.stages.fates import QUARANTINED, SCORED, SHORTLISTED
+from matloop.workflows.wording import one_line, reason_text
 
 _MOST_MATCHES, _MOST_REPEATS = 40, 5
 
@@ -45,7 +44,8 @@ def _matches(matches: list[Told]) -> Iterator[str | Table]:
     for heading in ("id", "formula", "origin", "after the first stage"):
         table.add_column(heading)
     for row in matches[:_MOST_MATCHES]:
-        told = f"{row['outcome']} {row['reason']}"
+        reason = reason_text(row["code"], row["value"], row["limit"]) if row["code"] else ""
+        told = f"{row['outcome']} {reason}"
         table.add_row(*(Text(one_line(cell)) for cell in (row["candidate_id"], row["formula"], row["origin"], told)))
     yield table
     if len(matches) > _MOST_MATCHES:
@@ -71,18 +71,14 @@ def _story(story: Told) -> Iterator[str | Table]:
 
 def _head(story: Told) -> str:
     outcome, name = story["outcome"], f"{one_line(story['formula'])} ({story['candidate_id']})"
-    stage, reason = one_line(outcome["stage"]), one_line(outcome["reason"])
+    stage, meaning = one_line(outcome["stage"]), one_line(outcome["meaning"])
     if outcome["outcome"] == SHORTLISTED:
-        ranking = story["ranking"]
-        return f"{name} is shortlisted, place {ranking['place']} of at most {ranking['shortlist_size']}."
+        place, size = one_line(outcome["value"]), one_line(outcome["limit"])
+        return f"{name} is shortlisted, place {place} of at most {size}."
     if outcome["outcome"] == WAITING:
-        return f"{name} has no outcome yet (stage {stage}): {_meaning(reason)}."
+        return f"{name} has no outcome yet (stage {stage}): {meaning}."
     verb = "quarantined" if outcome["outcome"] == QUARANTINED else "rejected"
-    return f"{name} was {verb} (stage {stage}): {_meaning(reason)}."
-
-
-def _meaning(reason: str) -> str:
-    return f"{reason}: {ROW_CODES[reason]}" if reason in ROW_CODES else reason
+    return f"{name} was {verb} (stage {stage}): {meaning}."
 
 
 def _origin(came: Told) -> Iterator[str]:
@@ -134,7 +130,7 @@ def _predictions(story: Told) -> Table:
 def _stage(stage: Told) -> Iterator[str]:
     name, told = one_line(stage["stage"]), []
     if stage["outcome"] != SCORED:
-        told.append(f"ended here ({one_line(stage['part'])}): {_meaning(one_line(stage['reason']))}")
+        told.append(f"ended here ({one_line(stage['part'])}): {one_line(stage['meaning'])}")
     if stage["detail"]:
         told.append(one_line(stage["detail"]))
     if stage["probability"] is not None:

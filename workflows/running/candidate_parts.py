@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import Intake, Refused
+from matloop.data.candidates.reasons import REPEATED
 from matloop.data.candidates.seen_ids import SeenIds
 from matloop.data.errors import RunChangedError
 from matloop.data.properties.columns import Column
@@ -32,7 +33,6 @@ from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key, input_files
-from matloop.workflows.stages.outcomes import DUPLICATE
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,9 @@ class CandidateParts:
         total = sum(source.count() for source in self._sources)
         _give_back_memory()
         return total
+
+    def __len__(self) -> int:
+        return self.announced
 
     @cached_property
     def _sources(self) -> list[Any]:
@@ -272,6 +275,6 @@ def _without_repeats(intake: Intake, new: NDArray[np.bool_]) -> Intake:
         return intake
     ids, formulas, origins = intake.batch.ids, intake.batch.formulas, intake.batch.table[Column.ORIGIN].to_pylist()
     repeats = [
-        Refused(row, ids[row], formulas[row], DUPLICATE, str(origins[row])) for row in (~new).nonzero()[0].tolist()
+        Refused(row, ids[row], formulas[row], REPEATED, str(origins[row])) for row in (~new).nonzero()[0].tolist()
     ]
     return Intake(intake.batch.take(new.nonzero()[0]), [*intake.refused, *repeats])

@@ -17,20 +17,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.batch import Intake
 from matloop.data.errors import RunError
 from matloop.data.properties.catalogue import WithCatalogue, catalogue
-from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.runs.manifest import Manifest, sha256_of
-from matloop.data.whole_files import write_table
-from matloop.screening.ranking.ranking import ranking_order
+from matloop.data.whole_files import write_table, write_tables
 from matloop.workflows.running.dispatch import PATIENCE, Answered, Call, Died, answers
 from matloop.workflows.running.progress import Progress
-from matloop.workflows.stages.outcomes import OutcomeCounts
+from matloop.workflows.stages.fates import FATE_SCHEMA, FateCounts, counted, counts_of, decided
 from matloop.workflows.stages.scoring import StageTables
 
 Work = Callable[[Intake], StageTables]
@@ -68,11 +65,11 @@ class Finished(NamedTuple):
 
     Attributes:
         files: sha256 by path in the run directory.
-        counts: Rows by stage, outcome and reason.
+        counts: Rows by where, how and why they end.
     """
 
     files: dict[str, str]
-    counts: OutcomeCounts
+    counts: FateCounts
 
 
 @dataclass
@@ -87,7 +84,7 @@ class Engine:
         in_flight: Most partitions handed out at a time.
         earlier: Manifest of the run this one was forked from.
         alive: Called before anything is written down; raises if the run was taken over by another process.
-        counts: Outcomes so far; changed as the run goes on.
+        counts: Fates so far, with the rows of the present stage whose fate is open; changed as the run goes on.
         patience: Seconds without any worker after which the run gives up.
     """
 
@@ -98,7 +95,7 @@ class Engine:
     in_flight: int
     earlier: Manifest | None = None
     alive: Callable[[], None] = lambda: None
-    counts: OutcomeCounts = field(default_factory=Counter)
+    counts: FateCounts = field(default_factory=Counter)
     patience: float = PATIENCE
 
     def answers(
@@ -107,21 +104,6 @@ class Engine:
         """See :func:`matloop.workflows.running.dispatch.answers`; workers use the catalogue in use here."""
         function = WithCatalogue(catalogue(), function) if catalogue().own else function
         return answers(self.client, function, calls, in_flight=in_flight, patience=self.patience)
-
-    def stage(self, label: str, total: int, jobs: Iterable[Job], keep: int) -> CandidateBatch:
-        """Send partitions through a stage, count outcomes, and return the ``keep`` most probable rows of all.
-
-        Raises:
-            RunError: If there is no partition.
-        """
-        done = sorted(self.finish(label, total, jobs))
-        if not done:
-            raise RunError("the sources gave no candidates", "at least one row", "look at the campaign's sources")
-        best: pa.Table | None = None
-        for stage, index in done:
-            table = pq.read_table(self.run.best_part(stage, index))
-            best = most_probable(table if best is None else joined([best, table]), keep)
-        return CandidateBatch.from_arrow(best)
 
     def finish(self, label: str, total: int, jobs: Iterable[Job]) -> list[tuple[str, int]]:
         """Finish all partitions that are not finished yet; returns stage and number of each."""
@@ -143,6 +125,33 @@ class Engine:
         for job in suspects:
             self._record(job, self._isolated(job), done)
         return done
+
+    def keep_fates(self, stage: str, merge: str, tables: Iterable[pa.Table], *, least: float | None = None) -> None:
+        """Write the fates of the rows that end in a merge of partitions.
+
+        A merge is made again by every process that goes on with a run; the same fates leave the manifest as it is.
+
+        Args:
+            stage: The stage whose partitions are merged.
+            merge: What is decided.
+            tables: Fates, one table or more.
+            least: What the last of those that go on scores, where a merge cuts by scores.
+        """
+        path, counts = self.run.merge(stage, merge), FateCounts()
+
+        def told() -> Iterator[pa.Table]:
+            for table in tables:
+                counts.update(counted(table))
+                yield table
+
+        self.alive()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tables(path, told(), FATE_SCHEMA)
+        files = {path.relative_to(self.run.folder).as_posix(): sha256_of(path)}
+        before = [line for line in self.manifest.of_kind("fates") if (line["stage"], line["merge"]) == (stage, merge)]
+        if not before or before[-1]["files"] != files:
+            self.manifest.append("fates", stage=stage, merge=merge, files=files, counts=_lines_of(counts), least=least)
+        self.counts = decided(self.counts) + counts
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The answer of one worker to one call; a worker that dies is replaced, twice at most.
@@ -192,7 +201,7 @@ class Engine:
                 continue
             if self.manifest.with_key(job.key) is not line:
                 self.manifest.append(**line)
-            self._count(job, Counter({tuple(key): n for *key, n in line["counts"]}), done, earlier=True)
+            self._count(job, counts_of(line["counts"]), done, earlier=True)
 
     def _worked_on(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Finished | Died]]:
         folder = self.run.folder.resolve()
@@ -204,15 +213,15 @@ class Engine:
         self.alive()
         self.manifest.append(
             "partition", stage=job.stage, index=job.index, key=job.key, rows=job.rows, files=finished.files,
-            counts=[[*reason, n] for reason, n in finished.counts.items()],
+            counts=_lines_of(finished.counts),
         )  # fmt: skip
         self._count(job, finished.counts, done)
 
-    def _count(self, job: Job, counts: OutcomeCounts, done: list[tuple[str, int]], *, earlier: bool = False) -> None:
+    def _count(self, job: Job, counts: FateCounts, done: list[tuple[str, int]], *, earlier: bool = False) -> None:
         done.append((job.stage, job.index))
         self.counts.update(counts)
-        reasons = [(*reason, n) for reason, n in self.counts.items()]
-        self.watch.advance(job.rows, f"{job.stage}, partition {job.index}", reasons=reasons, earlier=earlier)
+        endings = [(ending, n) for ending, n in self.counts.items()]
+        self.watch.advance(job.rows, f"{job.stage}, partition {job.index}", endings=endings, earlier=earlier)
 
     def _isolated(self, job: Job) -> Finished:
         """Work on a partition piece by piece, nothing else beside it, until only rows that end their worker fail."""
@@ -236,10 +245,8 @@ class Engine:
                 tables.append((start, job.lost(part)))
                 self.event("candidate quarantined", f"{', '.join(part.batch.ids)} ended its worker in {job.stage}")
         parts = [made for _, made in sorted(tables, key=lambda piece: piece[0])]
-        best = joined([made.best for made in parts])
-        if Column.PROBABILITY in best.column_names:
-            best = most_probable(best, best.num_rows)
-        return written(self.run.folder, job, StageTables(joined([made.outcomes for made in parts]), best))
+        whole = StageTables(joined([made.fates for made in parts]), joined([made.best for made in parts]))
+        return written(self.run.folder, job, whole)
 
 
 def write_event(manifest: Manifest, what: str, detail: str) -> None:
@@ -256,22 +263,21 @@ def perform(call: tuple[Path, Job]) -> Finished:
 def written(folder: Path, job: Job, tables: StageTables) -> Finished:
     """Write the tables of a partition, each whole or not at all."""
     run = RunDirectory(folder)
-    files = {run.partition(job.stage, job.index): tables.outcomes, run.best_part(job.stage, job.index): tables.best}
+    files = {run.partition(job.stage, job.index): tables.fates, run.best_part(job.stage, job.index): tables.best}
     for path, table in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(path, table)
     return Finished({path.relative_to(folder).as_posix(): sha256_of(path) for path in files}, tables.counts)
 
 
-def most_probable(table: pa.Table, keep: int) -> pa.Table:
-    """The most probable rows, best first; equal probabilities are ordered by id."""
-    order = ranking_order(table[Column.PROBABILITY].to_numpy(), table[Column.CANDIDATE_ID].to_pylist())
-    return table.take(pa.array(order[:keep]))
-
-
 def joined(tables: list[pa.Table]) -> pa.Table:
     """Tables one below the other; a column that one of them lacks is null there."""
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _lines_of(counts: FateCounts) -> list[list[Any]]:
+    """Counts as a line of the manifest holds them."""
+    return [[*ending, n] for ending, n in counts.items()]
 
 
 def _work_on(call: tuple[Work, Intake]) -> StageTables:

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from matloop.workflows.stages.fates import Ending
 from matloop.workflows.wording import memory_text, rate_text, time_text
 
-Reason = tuple[str, str, str, int]
-"""Stage, outcome, reason and how many rows ended so."""
+Endings = Sequence[tuple[Ending, int]]
+"""Where, how and why rows end, and how many of them."""
 _WINDOW = 60.0  # s: the rate is that of the last minute, so that it follows what the run does now
 
 
@@ -25,25 +26,23 @@ class Pace:
         total: Units it has.
         done: Units finished.
         note: What happened last.
-        reasons: What became of the rows of the run so far.
+        endings: What became of the rows of the run so far.
         driver_memory: Of this process, in bytes.
         worker_memory: Of the largest worker, in bytes; 0 if there is none.
     """
 
     def __init__(self, step: str = "", total: int = 0) -> None:
         self.step, self.total, self.done, self.note = step, total, 0, ""
-        self.reasons: Sequence[Reason] = ()
+        self.endings: Endings = ()
         self.driver_memory = self.worker_memory = self._reported_memory = 0
         self._samples = deque([(time.monotonic(), 0)])
 
-    def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason], worker_memory: int, earlier: bool = False
-    ) -> None:
+    def advance(self, units: int, note: str, *, endings: Endings, worker_memory: int, earlier: bool = False) -> None:
         """Take in what a progress is told."""
         self.done, self.note = self.done + units, note
         if earlier:
             self._samples = deque((then, done + units) for then, done in self._samples)
-        self.reasons = reasons or self.reasons
+        self.endings = endings or self.endings
         self._reported_memory = max(self._reported_memory, worker_memory)
         now = time.monotonic()
         if now - self._samples[-1][0] >= 1.0:

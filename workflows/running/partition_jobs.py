@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ def crystal_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatc
 
 def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch) -> Iterator[Job]:
     """Third stage: the survivors relaxed, large crystals first: a long one that starts last delays the end."""
-    lost = partial(lost_partition, ScoringTask(task.campaign, task.folder, task.ranges, POTENTIAL_STAGE))
+    lost = partial(lost_partition, replace(task, stage=POTENTIAL_STAGE))
     sizes = np.zeros(len(survivors)) if survivors.crystals is None else survivors.crystals.site_counts
     ordered = survivors.take(np.argsort(-sizes, kind="stable"))
     references = [line["key"] for line in manifest.partitions(REFERENCES).values()]
@@ -79,7 +80,7 @@ def _stage_key(task: ScoringTask, manifest: Manifest) -> str:
     ranges = {name: list(map(repr, ends)) for name, ends in task.ranges.items()}  # infinities are no JSON
     return key_of(
         code=code_key(task.campaign), stage=task.stage, settings=campaign[task.stage], filters=campaign["filters"],
-        explore=task.campaign.shortlist.explore, ranges=ranges, models=models,
+        explore=task.campaign.shortlist.explore, criterion=task.criterion.name, ranges=ranges, models=models,
     )  # fmt: skip
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from matloop.data.errors import ROW_CODES
 from matloop.data.whole_files import write_json
-from matloop.workflows.running.pace import Pace, Reason
-from matloop.workflows.wording import one_line
+from matloop.workflows.running.pace import Endings, Pace
+from matloop.workflows.stages.fates import SCORED, Ending
+from matloop.workflows.wording import one_line, reason_text
 
 PROGRESS_NAME = "progress.json"
 _LINE_REASONS, _BAR_REASONS = 3, 6
@@ -24,14 +25,14 @@ class Progress(Protocol):
         ...
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """So many units are done.
 
         Args:
             units: Since the last time.
             note: What happened, for people.
-            reasons: What became of all rows of the run so far; empty if that did not change.
+            endings: What became of all rows of the run so far; empty if that did not change.
             worker_memory: Of the largest worker, in bytes, where it is no process below this one.
             earlier: Whether an earlier process had done them already: they are no sign of how fast it goes.
         """
@@ -49,7 +50,7 @@ class SilentProgress:
         """Nothing."""
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """Nothing."""
 
@@ -69,11 +70,11 @@ class Progresses:
             other.start(step, total)
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """Tell all of them."""
         for other in self._others:
-            other.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
+            other.advance(units, note, endings=endings, worker_memory=worker_memory, earlier=earlier)
 
     def close(self) -> None:
         """Close all of them."""
@@ -99,7 +100,7 @@ class BarProgress:
         self._task: Any = None
 
         def shown() -> Any:
-            lines = [f"{rows:>12,}  {reason}" for reason, rows in _most_frequent(self._pace.reasons, _BAR_REASONS)]
+            lines = [f"{rows:>12,}  {reason}" for reason, rows in _most_frequent(self._pace.endings, _BAR_REASONS)]
             lines = lines or [f"{'':>12}  {one_line(self._pace.note)}"] * bool(self._pace.note)
             return Group(self._bars, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
@@ -108,16 +109,16 @@ class BarProgress:
 
     def start(self, step: str, total: int) -> None:
         """Begin a new bar."""
-        reasons = self._pace.reasons
+        endings = self._pace.endings
         self._pace = Pace(step, total)
-        self._pace.reasons, self._measured = reasons, 0.0
+        self._pace.endings, self._measured = endings, 0.0
         self._task = self._bars.add_task(step, total=total, figures="")
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """Move the bar on."""
-        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
+        self._pace.advance(units, note, endings=endings, worker_memory=worker_memory, earlier=earlier)
         now = time.monotonic()
         if now - self._measured >= 1.0:
             self._measured = now
@@ -146,16 +147,16 @@ class LineProgress:
         self._last = time.monotonic()
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """Print a line if it is time, or the step is done."""
         pace = self._pace
-        pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
+        pace.advance(units, note, endings=endings, worker_memory=worker_memory, earlier=earlier)
         now = time.monotonic()
         if now - self._last >= self._interval or pace.done >= pace.total:
             self._last = now
             pace.measure()
-            counted = [f"{reason} {rows:,}" for reason, rows in _most_frequent(reasons, _LINE_REASONS)]
+            counted = [f"{reason} {rows:,}" for reason, rows in _most_frequent(endings, _LINE_REASONS)]
             parts = [f"{pace.step}: {pace.done:,}/{pace.total:,}", pace.text()]
             print("; ".join([", ".join(filter(None, parts)), ", ".join(counted) or one_line(note)]), flush=True)
 
@@ -178,16 +179,16 @@ class FileProgress:
 
     def start(self, step: str, total: int) -> None:
         """Begin a step."""
-        reasons = self._pace.reasons
+        endings = self._pace.endings
         self._pace, self._finished = Pace(step, total), False
-        self._pace.reasons = reasons
+        self._pace.endings = endings
         self._write("running", "")
 
     def advance(
-        self, units: int, note: str, *, reasons: Sequence[Reason] = (), worker_memory: int = 0, earlier: bool = False
+        self, units: int, note: str, *, endings: Endings = (), worker_memory: int = 0, earlier: bool = False
     ) -> None:
         """Write if it is time."""
-        self._pace.advance(units, note, reasons=reasons, worker_memory=worker_memory, earlier=earlier)
+        self._pace.advance(units, note, endings=endings, worker_memory=worker_memory, earlier=earlier)
         if time.monotonic() - self._last >= self._interval:
             self._write("running", note)
 
@@ -208,7 +209,7 @@ class FileProgress:
         content = {
             "state": state, "step": pace.step, "done": pace.done, "total": pace.total,
             "rate": round(pace.rate, 3), "eta_seconds": pace.eta_seconds,
-            "counts": [list(reason) for reason in pace.reasons],
+            "counts": [[*ending, rows] for ending, rows in pace.endings],
             "driver_memory": pace.driver_memory, "worker_memory": pace.worker_memory,
             "updated": time.time(), "message": message,
         }  # fmt: skip
@@ -216,6 +217,14 @@ class FileProgress:
             write_json(self._path, content)
 
 
-def _most_frequent(reasons: Iterable[Reason], most: int) -> list[tuple[str, int]]:
-    told = [(f"{stage}: {reason}" if reason else outcome, rows) for stage, outcome, reason, rows in reasons if rows]
+def _most_frequent(endings: Endings, most: int) -> list[tuple[str, int]]:
+    told = [(_brief(ending), rows) for ending, rows in endings if rows]
     return [(one_line(text), rows) for text, rows in sorted(told, key=lambda item: -item[1])[:most]]
+
+
+def _brief(ending: Ending) -> str:
+    """Where and why rows end; row codes without their meaning, which would fill the line."""
+    if ending.outcome == SCORED:
+        return SCORED
+    brief = ending.code in ROW_CODES
+    return f"{ending.stage}: {ending.code if brief else reason_text(ending.code, ending.value, ending.limit)}"

@@ -12,17 +12,18 @@ import numpy as np
 from matloop.models.potentials.contract import energy_source, potential_named
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.identity import versions
-from matloop.workflows.stages.outcomes import OutcomeCounts, by_outcome, funnel
+from matloop.workflows.stages.fates import FateCounts
+from matloop.workflows.stages.funnel import by_outcome, funnel
 from matloop.workflows.stages.scoring import Ranges
 
 
-def summary_of(campaign: Campaign, ranges: Ranges, counts: OutcomeCounts, *, rows_in: int) -> dict[str, Any]:
+def summary_of(campaign: Campaign, ranges: Ranges, counts: FateCounts, *, rows_in: int) -> dict[str, Any]:
     """Content of ``run.json`` that does not depend on how the run was worked on.
 
     Args:
         campaign: The resolved campaign.
         ranges: Wanted range of each target, in the property's unit.
-        counts: Rows by stage, outcome and reason.
+        counts: Rows by where, how and why they end.
         rows_in: Number of rows that came in.
     """
     return {

@@ -14,7 +14,7 @@ from matloop.screening.campaign.campaign import Campaign, Target
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
-from matloop.workflows.stages.outcomes import FIRST_STAGE
+from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges, train_surrogate
 
 

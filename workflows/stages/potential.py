@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.formula import parse_formulas
+from matloop.data.candidates.reasons import EXPLODED, Reason
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
@@ -24,7 +25,7 @@ from matloop.models.potentials.hull import HullDistances, PhaseEnergies, package
 from matloop.models.potentials.relaxation import Outcome, RelaxationLimits
 from matloop.models.potentials.stability import Stability
 from matloop.screening.campaign.campaign import PotentialStage
-from matloop.workflows.stages.outcomes import QUARANTINED, REJECTED, Outcomes
+from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     StageTables,
@@ -36,7 +37,6 @@ from matloop.workflows.stages.scoring import (
 )
 
 STAGE = "potential"
-EXPLODED = "exploded in relaxation"
 
 
 def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
@@ -52,35 +52,35 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     settings = task.campaign.potential
     assert settings is not None
     batch = intake.batch
-    outcome = Outcomes(len(batch), STAGE)
+    fates = Fates(len(batch), STAGE)
     rows = np.arange(len(batch))
     if batch.crystals is None:
-        outcome.set(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
-        return StageTables(outcome.table(batch, rows, {}), batch.take([]).to_arrow())
+        fates.end(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
+        return StageTables(fates.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
     relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
-    outcome.set(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
+    fates.end(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
     ends = relaxed.column(Column.RELAXATION_OUTCOME)
-    outcome.set(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, EXPLODED)
+    fates.end(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, Reason(EXPLODED, source=settings.name))
     # What time cut short would end elsewhere on another machine: its energy must not decide a rank.
     cut_short = (ends == Outcome.NOT_CONVERGED) & (relaxed.column(Column.RELAXATION_STEPS) < settings.steps)
-    outcome.set(rows[cut_short], QUARANTINED, STAGE, "E-POTENTIAL-TIMEOUT")
-    outcome.explain(rows, dict(enumerate(relaxed.column(Column.RELAXATION_DETAIL))))
-    rows = rows[outcome.scored(rows)]
+    fates.end(rows[cut_short], QUARANTINED, STAGE, "E-POTENTIAL-TIMEOUT")
+    fates.explain(rows, dict(enumerate(relaxed.column(Column.RELAXATION_DETAIL))))
+    rows = rows[fates.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
     stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
     predictions = {**predict(task, features_of(task, survivors)), **stability}
     joint = joint_probability_of(task, without=stability)
-    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, outcome, joint)
+    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, fates, joint)
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     columns |= _hull_columns(distances)
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
     told: dict[str, Any] = {name: survivors.table.column(name).combine_chunks() for name in written}
-    table = outcome.table(batch, rows, {**columns, **told})
     # How long it took differs from run to run, and what goes on must not.
     relaxed = relaxed.without_columns(Column.RELAXATION_SECONDS)
-    return StageTables(table, best_rows(relaxed, rows, columns, outcome, keep=len(rows)))
+    best = best_rows(relaxed, rows, columns, fates, criterion=task.criterion, keep=len(rows))
+    return StageTables(fates.table(batch, rows, {**columns, **told}), best)
 
 
 def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -> StageTables:
@@ -95,7 +95,7 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
         intake: Crystals.
 
     Returns:
-        In place of outcomes the columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none),
+        In place of fates the columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none),
         ``code`` (why there is none) and ``packaged``.
     """
     batch = intake.batch

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.reasons import BELOW_CUT, NOT_RANKABLE, OUTSIDE_DOMAIN, Reason
 from matloop.data.errors import TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
@@ -29,38 +30,30 @@ from matloop.models.surrogates.prediction import Prediction, forward
 from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters.filters import Filter
-from matloop.screening.ranking.ranking import ranking_order
+from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
-from matloop.workflows.stages.outcomes import (
-    FIRST_STAGE,
-    QUARANTINED,
-    REJECTED,
-    OutcomeCounts,
-    Outcomes,
-    counted,
-    filter_stages,
-)  # fmt: skip
+from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
+from matloop.workflows.stages.funnel import filter_stages
 
 Ranges = dict[str, tuple[float, float]]
-OUTSIDE = "outside the domain of a surrogate"
 
 
 class StageTables(NamedTuple):
     """What a stage makes of a partition.
 
     Attributes:
-        outcomes: One row per input row, with its outcome.
+        fates: One row per input row, with its fate, or ``scored`` where that is open.
         best: The rows that may go on to the next stage, whole.
     """
 
-    outcomes: pa.Table
+    fates: pa.Table
     best: pa.Table
 
     @property
-    def counts(self) -> OutcomeCounts:
-        """Rows by stage, outcome and reason; none where the table does not tell outcomes."""
-        return counted(self.outcomes) if Column.OUTCOME in self.outcomes.column_names else Counter()
+    def counts(self) -> FateCounts:
+        """Rows by where, how and why they end; none where the table does not tell fates."""
+        return counted(self.fates) if Column.OUTCOME in self.fates.column_names else Counter()
 
 
 @dataclass(frozen=True)
@@ -72,12 +65,14 @@ class ScoringTask:
         folder: The run directory.
         ranges: Wanted range of each target, in the property's unit.
         stage: Name of the scoring stage.
+        criterion: Puts candidates in order.
     """
 
     campaign: Campaign
     folder: Path
     ranges: Ranges
     stage: str = FIRST_STAGE
+    criterion: Criterion = MOST_PROBABLE
 
     @property
     def settings(self) -> SurrogateStage:
@@ -182,36 +177,36 @@ def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
         task: What to do.
         intake: Candidates, and rows that are none.
     """
-    batch, outcome = intake.batch, Outcomes(len(intake.batch), task.stage)
+    batch, fates = intake.batch, Fates(len(intake.batch), task.stage)
     rows = np.arange(len(batch))
     if task.stage == FIRST_STAGE:
-        rows = _filtered(task.campaign, batch, outcome)
+        rows = _filtered(task.campaign, batch, fates)
     features = features_of(task, batch.take(rows))
-    outcome.set(rows, QUARANTINED, outcome.part("features"), features.codes)
-    outcome.explain(rows, features.details)
+    fates.end(rows, QUARANTINED, fates.part("features"), features.codes)
+    fates.explain(rows, features.details)
     sound = np.flatnonzero(features.codes == "")
     rows = rows[sound]
     predictions = predict(task, features.take(sound))
-    columns = judge(task, rows, predictions, outcome, joint_probability_of(task))
-    table = outcome.table(batch, rows, columns, intake.refused)
-    return StageTables(table, best_rows(batch, rows, columns, outcome, keep=task.settings.keep))
+    columns = judge(task, rows, predictions, fates, joint_probability_of(task))
+    best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=task.settings.keep)
+    return StageTables(fates.table(batch, rows, columns, intake.refused), best)
 
 
 def lost_partition(task: ScoringTask, intake: Intake) -> StageTables:
     """What becomes of candidates that end every worker process that handles them."""
-    outcome, rows = Outcomes(len(intake.batch), task.stage), np.arange(len(intake.batch))
-    outcome.set(rows, QUARANTINED, outcome.part("features"), "E-GUARD-CRASH")
+    fates, rows = Fates(len(intake.batch), task.stage), np.arange(len(intake.batch))
+    fates.end(rows, QUARANTINED, fates.part("features"), "E-GUARD-CRASH")
     # Where all rows of a run are lost, what follows still asks for the columns of those that were scored: none.
     none = intake.batch.take([]).with_columns({Column.PROBABILITY: np.empty(0), Column.IN_DOMAIN: np.empty(0, bool)})
-    return StageTables(outcome.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
+    return StageTables(fates.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
 
 
-def _filtered(campaign: Campaign, batch: CandidateBatch, outcome: Outcomes) -> NDArray[np.int64]:
+def _filtered(campaign: Campaign, batch: CandidateBatch, fates: Fates) -> NDArray[np.int64]:
     """Rows that pass every filter."""
     rows = np.arange(len(batch))
     for stage, filter_ in zip(filter_stages(campaign), build_filters(campaign), strict=True):
         verdict = filter_.judge(batch.take(rows))
-        outcome.set(rows[~verdict.keep], REJECTED, stage, verdict.reasons[~verdict.keep])
+        fates.end(rows[~verdict.keep], REJECTED, stage, verdict.reasons[~verdict.keep])
         rows = rows[verdict.keep]
     return rows
 
@@ -251,16 +246,16 @@ def judge(
     task: ScoringTask,
     rows: NDArray[np.int64],
     predictions: Mapping[str, Any],
-    outcome: Outcomes,
+    fates: Fates,
     joint: JointProbability,
 ) -> dict[str, NDArray[Any]]:
-    """Settle the rows without prediction and those outside a domain, and rate the others.
+    """End the rows without prediction and those outside a domain, and rate the others.
 
     Args:
         task: What to do.
         rows: The rows that ``predictions`` are of.
         predictions: By property.
-        outcome: Told of the rows that end here.
+        fates: Told of the rows that end here.
         joint: Of meeting all targets.
 
     Returns:
@@ -268,10 +263,12 @@ def judge(
         prediction, width, 90 % interval and probability.
     """
     codes = functools.reduce(lambda a, b: np.where(a == "", b, a), [p.codes for p in predictions.values()])
-    outcome.set(rows, QUARANTINED, outcome.part("surrogates"), codes)
-    in_domain = np.logical_and.reduce([p.in_domain for p in predictions.values()])
-    outside = (codes == "") & ~in_domain & (not task.campaign.shortlist.explore)
-    outcome.set(rows[outside], REJECTED, outcome.part("domain"), OUTSIDE)
+    fates.end(rows, QUARANTINED, fates.part("surrogates"), codes)
+    inside = {name: np.asarray(p.in_domain) for name, p in predictions.items()}
+    in_domain = np.logical_and.reduce(list(inside.values()))
+    outside = np.flatnonzero((codes == "") & ~in_domain & (not task.campaign.shortlist.explore))
+    first = [next(name for name in inside if not inside[name][row]) for row in outside.tolist()]
+    fates.end(rows[outside], REJECTED, fates.part("domain"), [Reason(OUTSIDE_DOMAIN, source=name) for name in first])
     probability, each = joint.probabilities(predictions, task.ranges)
     columns: dict[str, NDArray[Any]] = {Column.PROBABILITY: probability, Column.IN_DOMAIN: in_domain}
     for name, prediction in predictions.items():
@@ -283,13 +280,41 @@ def judge(
 
 
 def best_rows(
-    batch: CandidateBatch, rows: NDArray[np.int64], columns: Mapping[str, Any], outcome: Outcomes, *, keep: int
+    batch: CandidateBatch,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, Any],
+    fates: Fates,
+    *,
+    criterion: Criterion,
+    keep: int,
 ) -> pa.Table:
-    """The most probable of the scored rows, with their columns, as Arrow."""
-    rankable = outcome.scored(rows)
-    ids = batch.table.column(Column.CANDIDATE_ID).take(pa.array(rows[rankable])).to_pylist()
-    chosen = rankable[ranking_order(columns[Column.PROBABILITY][rankable], ids)[:keep]]
+    """The best of the scored rows, with their columns, as Arrow.
+
+    Args:
+        batch: The candidates of the partition.
+        rows: The candidates that ``columns`` tell of.
+        columns: What the stage found, each of the length of ``rows``.
+        fates: Told of the rows that end here: those that cannot be ranked, and those below the cut.
+        criterion: Puts the rows in order.
+        keep: Most rows that all partitions together hand on.
+    """
+    rankable = fates.scored(rows)
+    ids = batch.table.column(Column.CANDIDATE_ID).take(pa.array(rows[rankable]))
+    table = pa.table({Column.CANDIDATE_ID: ids, **{name: values[rankable] for name, values in columns.items()}})
+    scores, order = criterion.scores(table), criterion.order(table)
+    unranked = np.flatnonzero(~np.isfinite(scores))
+    no_score = Reason(NOT_RANKABLE, source=criterion.name)
+    fates.end(rows[rankable[unranked]], REJECTED, fates.part("ranking"), no_score)
+    kept = keep if criterion.holds_in_parts else len(order)
+    below = order[kept:]
+    fates.end(rows[rankable[below]], REJECTED, fates.part("ranking"), below_cut(criterion, scores[below], keep))
+    chosen = rankable[order[:kept]]
     return batch.take(rows[chosen]).with_columns({name: values[chosen] for name, values in columns.items()}).to_arrow()
+
+
+def below_cut(criterion: Criterion, scores: NDArray[np.float64], keep: int) -> list[Reason]:
+    """Why rows of these scores do not go on, n of them."""
+    return [Reason(BELOW_CUT, score, keep, criterion.name) for score in scores.tolist()]
 
 
 @functools.lru_cache(maxsize=4)

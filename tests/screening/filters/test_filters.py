@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import DECISION_CODES, KNOWN_COMPOUND, Reason, text_of
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import UnknownNameError
 from matloop.data.registry import lookup
@@ -16,6 +17,7 @@ from matloop.screening.filters.filters import (
     NewCompounds,
     RequireElements,
 )
+from matloop.screening.language.reasons import reason_words
 from matloop.screening.registry import FILTERS
 from tests.strategies import batch_of, formula_of, whole_compositions
 
@@ -30,11 +32,18 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 
 
 def verdicts(filter_: Any, *formulas: str) -> dict[str, str]:
-    """Reason by formula; empty where it stays."""
+    """Why each formula goes, in English; empty where it stays."""
     batch = batch_of(*formulas)
     keep, reasons = filter_.judge(batch)
-    assert (keep == (reasons == "")).all()
-    return dict(zip(formulas, reasons.tolist(), strict=True))
+    assert [reason is None for reason in reasons.tolist()] == keep.tolist()
+    texts = ["" if reason is None else words_of(reason) for reason in reasons.tolist()]
+    return dict(zip(formulas, texts, strict=True))
+
+
+def words_of(reason: Reason) -> str:
+    assert reason.code in DECISION_CODES
+    assert reason.source in FILTERS
+    return reason_words(reason.code, text_of(reason.value), text_of(reason.limit)).en
 
 
 def test_every_registered_filter_is_under_contract() -> None:
@@ -67,7 +76,7 @@ class TestContract:
         keep, reasons = self.made(name).judge(batch)
         assert keep.dtype == bool
         assert keep.shape == reasons.shape == (len(batch),)
-        assert [reason == "" for reason in reasons.tolist()] == keep.tolist()
+        assert [reason is None for reason in reasons.tolist()] == keep.tolist()
         rows = data.draw(st.lists(st.integers(0, len(batch) - 1), max_size=10))
         again = self.made(name).judge(batch.take(rows))
         assert again.keep.tolist() == keep[rows].tolist()
@@ -128,11 +137,12 @@ def test_new_compounds() -> None:
     batch = batch_of("NaCl", "CsTaO3", "MgO").with_columns(known=[True, False, True])
     keep, reasons = NewCompounds().judge(batch)
     assert keep.tolist() == [False, True, False]
-    assert reasons.tolist() == ["known compound", "", "known compound"]
+    known = Reason(KNOWN_COMPOUND, source="new_compounds")
+    assert reasons.tolist() == [known, None, known]
 
 
 def test_element_count() -> None:
     assert verdicts(ElementCount(least=2, most=3), "Cu", "NaCl", "BaTiO3", "LiFePO4") == {
-        "Cu": "not 2 to 3 elements", "NaCl": "", "BaTiO3": "", "LiFePO4": "not 2 to 3 elements",
+        "Cu": "not 2–3 elements", "NaCl": "", "BaTiO3": "", "LiFePO4": "not 2–3 elements",
     }  # fmt: skip
     assert set(verdicts(ElementCount(), "Cu", "LiFePO4").values()) == {""}

@@ -68,7 +68,8 @@ def make_run(
     write_text(folder / "campaign.yaml", write_campaign(campaign))
     write_training_sets(run, TrainingSets({name: labels_of(name) for name in properties}))
     write_table(run.ranked, ranked.to_arrow())
-    lost = [{"outcome": "rejected", "reason": named.get("reason", "known compound"), "rows": 5}]
+    code = named.get("code", "R-FILTER-KNOWN-COMPOUND")
+    lost = [{"outcome": "rejected", "code": code, "value": "", "limit": "", "rows": 5}]
     funnel = [{"stage": "filter new_compounds", "rows_in": 40, "rows_out": 35, "lost": lost}]
     outcomes = {"rejected": 40 - places, "shortlisted": places}
     write_json(

@@ -54,13 +54,13 @@ def test_policy_names_exactly_the_scripts_of_the_page(html: str) -> None:
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    named = dict.fromkeys(("title", "path", "origin", "formula", "reason"), HOSTILE)
+    named = dict.fromkeys(("title", "path", "origin", "formula", "code"), HOSTILE)
     html = make_run(
         tmp_path / "run", "band_gap", "refractive_index", **{**named, "title": HOSTILE.replace("\x07\x1b", "")}
     )
     page = Page(html)
     shown = "</script><script>alert(1)</script>[31m =cmd|'/C calc'!A0\"onload=\"x"
-    assert page.text.count(shown) > 60  # title, origins, formulas, reason
+    assert page.text.count(shown) > 60  # title, origins, formulas, code
     assert len(page.scripts) == 4
     assert not any("alert(1)" in script for script in page.scripts[1:])
     # plotly reads tags in labels

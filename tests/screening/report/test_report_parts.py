@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.errors import ROW_CODES
 from matloop.data.packaged.materials import load_materials
 from matloop.screening.language.text import (
-    _ROW_CODES_ZH,
     Words,
     number,
     origin_words,
     percent,
-    reason_words,
     space_group_markup,
     stage_words,
 )
@@ -101,12 +98,6 @@ def test_words_and_numbers() -> None:
     assert str(Words("<b>", "乙").__html__()) == '<span lang="en">&lt;b&gt;</span><span lang="zh-CN">乙</span>'
     assert (percent(0.0004), percent(0.9996), percent(1.0), percent(float("nan"))) == ("< 1 %", "> 99 %", "100 %", "–")
     assert origin_words("<i>, Na+ to K+") == ("<i>, Na+ to K+",) * 2
-    # A code nobody translated yet is shown in English rather than lost.
-    assert set(_ROW_CODES_ZH) <= set(ROW_CODES)
-    for code in ROW_CODES:
-        assert code in reason_words(code).zh
-        assert bool(re.search(r"[\u4e00-\u9fff]", reason_words(code).zh)) == (code in _ROW_CODES_ZH)
-    assert reason_words("contains Tl") == ("contains Tl", "含 Tl")
 
 
 def test_a_filter_named_twice_has_its_own_words() -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from matloop.data.errors import ROW_CODES, MatloopError, RunError, UnknownNameError
+from matloop.data.errors import MatloopError, RunError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.directory import RunDirectory
@@ -18,7 +18,6 @@ from matloop.models.registry import MODELS
 from matloop.screening.report.tables import LAPS
 from matloop.workflows.commands.printed import (
     _shortlist_table,
-    in_words,
     print_dataset,
     print_datasets,
     print_families,
@@ -52,6 +51,8 @@ def test_a_run_in_words(finished: ScreeningRun) -> None:
     assert words.startswith("2,300 candidates")
     assert "intake 2,000 repeats an earlier candidate 300" in words
     assert "filter new_compounds" in words
+    assert re.search(r"below the 60 most probable [\d,]+", words)
+    assert "contains Cd " in words
     assert re.search(r"Every candidate accounted for: .*shortlisted 5; together 2,300\.", words)
     for _, row in finished.shortlist.iterrows():
         for text in (row["formula"], f"{row['probability']:.2f}", f"{row['refractive_index_pred']:.3g}"):
@@ -71,11 +72,6 @@ def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun)
 def test_the_report_has_words_for_every_lap(finished: ScreeningRun) -> None:
     # The two named here belong to stages that the small campaign does not have.
     assert set(finished.summary["seconds"]) | {"crystals scored", "candidates relaxed"} == set(LAPS)
-
-
-def test_codes_are_told_in_words() -> None:
-    assert in_words("E-MODEL-ELEMENT") == f"E-MODEL-ELEMENT: {ROW_CODES['E-MODEL-ELEMENT']}"
-    assert in_words("contains Cd") == "contains Cd"
 
 
 def test_data_sets_with_their_counts(shown: Shown) -> None:

@@ -14,6 +14,7 @@ from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import write_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json, write_table, write_text
@@ -216,23 +217,19 @@ def test_with_the_probability_at_the_cut_all_targets_are_met_as_the_cut_needs(
     assert checked
 
 
-def test_the_cut_of_a_stage_is_the_least_probable_that_went_on(folder: Path, ranked: CandidateBatch) -> None:
-    rng = np.random.default_rng(0)
-    names = [*ranked.ids, *(f"other {number}" for number in range(90))]
-    chances = np.concatenate([ranked.column("probability"), rng.random(70), np.full(20, np.nan)])
-    order = rng.permutation(len(names))
-    outcome = np.where(np.isfinite(chances), "scored", "rejected")
-    for index, part in enumerate(np.array_split(order, 3)):
-        columns = {"candidate_id": np.array(names)[part], "outcome": outcome[part], "probability": chances[part]}
-        path = RunDirectory(folder).partition("surrogates", index)
-        path.parent.mkdir(exist_ok=True)
-        write_table(path, pa.table(columns))
+def test_the_cut_of_a_stage_is_the_one_that_its_merge_wrote_down(folder: Path, ranked: CandidateBatch) -> None:
+    names, chances = [*ranked.ids, "other"], np.append(ranked.column("probability"), np.nan)
+    columns = {"candidate_id": names, "outcome": ["scored"] * len(ranked) + ["rejected"], "probability": chances}
+    path = RunDirectory(folder).partition("surrogates", 0)
+    path.parent.mkdir(exist_ok=True)
+    write_table(path, pa.table(columns))
     (folder / "partitions" / "surrogates" / "notes.txt").write_text("not a partition")
+    Manifest(folder).append("fates", stage="surrogates", merge="below-cut", files={}, counts=[], least=0.25)
     told = explain_run(folder)
     for finalist in told["finalists"]:
         (stage,) = finalist["stages"]
         assert stage["probability"] == pytest.approx(finalist["probability"])
-        assert stage["cut"] == pytest.approx(np.sort(chances[np.isfinite(chances)])[-60])  # the campaign keeps 60
+        assert stage["cut"] == 0.25
     page = render_report(read_run(folder))
     assert "falls out below" in page
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from matloop.data.candidates.reasons import REPEATED
 from matloop.data.errors import RunError
 from matloop.data.runs.lock import RunLock
 from matloop.data.runs.manifest import Manifest
@@ -76,8 +77,8 @@ def test_a_finished_run(finished: ScreeningRun, capsys: pytest.CaptureFixture[st
     assert status.problems == []
     (stage,) = status.stages
     assert (stage.stage, stage.rows, stage.partitions) == ("surrogates", 2300, stage.partitions_total)
-    assert sum(count[3] for count in stage.counts) == 2300
-    assert ("intake", "rejected", "repeats an earlier candidate", 300) in stage.counts
+    assert sum(count[-1] for count in stage.counts) == 2300 - len(finished.ranked)
+    assert ("intake", "rejected", REPEATED, "", "", 300) in stage.counts
     assert status.outcomes == finished.summary["outcomes"]
     text = text_of(finished.folder, capsys)
     assert f"{finished.folder}: complete" in text

@@ -15,17 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EQUAL_CRYSTAL, REPEATED, Reason
 from matloop.data.errors import RunError
-from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
 from matloop.workflows.cli import main
-from matloop.workflows.deciding.shortlisting import EQUAL
 from matloop.workflows.inspecting import why
-from matloop.workflows.inspecting.run_rows import RunRows
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.inspecting.why_text import print_why
 from matloop.workflows.screen import ScreeningRun
-from matloop.workflows.stages.outcomes import DUPLICATE
+from matloop.workflows.stages.fates import fate_table
 from tests.workflows.conftest import campaign
 
 Capsys = pytest.CaptureFixture[str]
@@ -33,7 +32,7 @@ Capsys = pytest.CaptureFixture[str]
 
 def outcomes_of(folder: Path) -> pa.Table:
     paths = sorted((folder / "partitions" / "surrogates").glob("*.parquet"))
-    names = ["candidate_id", "formula", "origin", "outcome", "stage", "reason", "probability"]
+    names = ["candidate_id", "formula", "origin", "outcome", "stage", "code", "probability"]
     return pa.concat_tables([pq.read_table(path, columns=names) for path in paths])
 
 
@@ -57,15 +56,15 @@ def test_the_stories_add_up_to_what_the_run_counted(finished: ScreeningRun, monk
     told: Counter[tuple[str, str, str]] = Counter()
     for name in scored["candidate_id"].to_pylist()[:80]:
         outcome = story_of(finished.folder, name)["outcome"]
-        told[outcome["stage"], outcome["outcome"], outcome["reason"]] += 1
-    assert told.pop(("ranking", "rejected", "below the 60 most probable")) == 20
+        told[outcome["stage"], outcome["outcome"], outcome["code"]] += 1
+    assert told.pop(("ranking", "rejected", BELOW_CUT)) == 20
     counted = {
-        (stage["stage"], lost["outcome"], lost["reason"]): lost["rows"]
+        (stage["stage"], lost["outcome"], lost["code"]): lost["rows"]
         for stage in finished.summary["funnel"]
         for lost in stage["lost"]
-        if lost["reason"] == EQUAL or stage["stage"] == "shortlist"
+        if lost["code"] == EQUAL_CRYSTAL or stage["stage"] == "shortlist"
     }
-    assert told == {**counted, ("shortlist", "shortlisted", ""): finished.summary["outcomes"]["shortlisted"]}
+    assert told == {**counted, ("shortlist", "shortlisted", CHOSEN): finished.summary["outcomes"]["shortlisted"]}
     for stage in set(table["stage"].to_pylist()) - {"intake", "ranking"}:
         name = ids_where(table, stage=stage)[0]
         assert story_of(finished.folder, name)["outcome"]["stage"] == stage
@@ -109,7 +108,7 @@ def test_the_cut_of_the_ranking(finished: ScreeningRun, capsys: Capsys) -> None:
     kept = set(finished.ranked.ids)
     dropped = [name for name in ids_where(table, outcome="scored") if name not in kept]
     stories = [story_of(finished.folder, name) for name in dropped[:20]]
-    below = [story for story in stories if story["outcome"]["reason"] == "below the 60 most probable"]
+    below = [story for story in stories if story["outcome"]["code"] == BELOW_CUT]
     assert below
     for story in below:
         (stage,) = story["stages"]
@@ -122,23 +121,25 @@ def test_the_cut_of_the_ranking(finished: ScreeningRun, capsys: Capsys) -> None:
 
 def test_a_repeated_candidate_tells_who_repeats_it(finished: ScreeningRun, capsys: Capsys) -> None:
     table = outcomes_of(finished.folder)
-    name = ids_where(table, reason=DUPLICATE)[0]
+    name = ids_where(table, code=REPEATED)[0]
     story = story_of(finished.folder, name)
-    assert story["outcome"]["reason"] != DUPLICATE
+    assert story["outcome"]["code"] != REPEATED
     assert len(story["came_from"]["repeated_by"]) == 1
     assert story["came_from"]["sources"] == ["ionic_substitution"]
     assert "It was given 2 times; these repeat it: " in text_of(finished.folder, name, capsys)
 
 
 def test_a_quarantined_candidate_has_its_code_explained(finished: ScreeningRun, capsys: Capsys) -> None:
-    name = ids_where(outcomes_of(finished.folder), reason="E-MODEL-ELEMENT")[0]
-    assert story_of(finished.folder, name)["outcome"]["meaning"].startswith("an element never occurred in the training")
+    name = ids_where(outcomes_of(finished.folder), code="E-MODEL-ELEMENT")[0]
+    assert story_of(finished.folder, name)["outcome"]["meaning"].startswith(
+        "E-MODEL-ELEMENT: an element never occurred"
+    )
     assert "E-MODEL-ELEMENT: an element never occurred" in text_of(finished.folder, name, capsys)
 
 
 def test_asking_by_formula_prefix_or_in_other_words(finished: ScreeningRun, capsys: Capsys) -> None:
     table = outcomes_of(finished.folder)
-    table = table.filter(pc.not_equal(table["reason"], DUPLICATE))
+    table = table.filter(pc.not_equal(table["code"], REPEATED))
     counts = Counter(table["formula"].to_pylist())
     single = next(formula for formula, n in counts.items() if n == 1)
     (name,) = ids_where(table, formula=single)
@@ -171,7 +172,8 @@ def outcome_table(batch: CandidateBatch, stage: str, probability: list[float | N
     n = len(batch)
     data: dict[str, Any] = {
         "candidate_id": batch.ids, "formula": batch.formulas, "origin": [f"own-{i}" for i in range(n)],
-        "outcome": ["scored"] * n, "stage": [stage] * n, "reason": [""] * n, "detail": [""] * n,
+        "outcome": ["scored"] * n, "stage": [stage] * n, "code": [""] * n, "value": [""] * n, "limit": [""] * n,
+        "source": [""] * n, "detail": [""] * n,
         "probability": pa.array(probability, pa.float32()),
     }  # fmt: skip
     return pa.table({**data, **changes})
@@ -195,47 +197,51 @@ def staged(tmp_path: Path) -> tuple[Path, CandidateBatch]:
     chances = [0.9, 0.8, 0.7, 0.6, 0.5, 0.5]
     write(folder, "partitions/surrogates/part-00000.parquet", outcome_table(batch, "ranking", list(chances)))
     best = batch.with_columns(probability=np.array(chances))
+    merge(folder, "surrogates", best.take([4, 5]), least=0.6)
     write(folder, "best/surrogates/part-00000.parquet", best.to_arrow())
     second = best.take([0, 1, 2, 3])
-    reasons = ["", "", "", "E-FEATURE-CRYSTAL"]
+    codes = ["", "", "", "E-FEATURE-CRYSTAL"]
     outcomes = ["scored"] * 3 + ["quarantined"]
-    table = outcome_table(second, "structure", [0.2, 0.9, 0.4, None], outcome=outcomes, reason=reasons)
+    table = outcome_table(second, "structure", [0.2, 0.9, 0.4, None], outcome=outcomes, code=codes)
     write(folder, "partitions/structure/part-00000.parquet", table)
-    rated = best.take([0, 1, 2]).with_columns(probability=np.array([0.2, 0.9, 0.4]))
-    write(folder, "best/structure/part-00000.parquet", rated.to_arrow())
+    write(folder, "best/structure/part-00000.parquet", rated_of(batch).to_arrow())
     return folder, batch
+
+
+def rated_of(batch: CandidateBatch) -> CandidateBatch:
+    return batch.take([0, 1, 2]).with_columns(probability=np.array([0.2, 0.9, 0.4]))
+
+
+def merge(folder: Path, stage: str, ended: CandidateBatch, *, least: float, keep: int = 4) -> None:
+    """Write the fates of candidates below a cut, and the line of the manifest."""
+    reasons = [Reason(BELOW_CUT, float(p), keep) for p in ended.column("probability")]
+    part = "ranking" if stage == "surrogates" else stage
+    write(folder, f"fates/{stage}/below-cut.parquet", fate_table(ended.table, "rejected", part, reasons))
+    Manifest(folder).append("fates", stage=stage, merge="below-cut", files={}, counts=[], least=least)
 
 
 def test_stages_one_after_the_other(staged: tuple[Path, CandidateBatch]) -> None:
     folder, batch = staged
     last = story_of(folder, "LiCl")
-    assert last["outcome"]["reason"] == "below the 4 most probable"
+    assert (last["outcome"]["code"], last["outcome"]["meaning"]) == (BELOW_CUT, "below the 4 most probable")
     assert (last["stages"][0]["cut"], last["stages"][0]["kept"]) == (0.6, False)
     quarantined = story_of(folder, "CsCl")
     assert [stage["outcome"] for stage in quarantined["stages"]] == ["scored", "quarantined"]
-    assert quarantined["outcome"]["meaning"].startswith("the feature needs a crystal")
+    assert quarantined["outcome"]["meaning"].startswith("E-FEATURE-CRYSTAL: the feature needs a crystal")
     waiting = story_of(folder, "NaCl")  # nothing tells yet that all of the second stage are in
     assert (waiting["outcome"]["outcome"], waiting["outcome"]["stage"]) == ("waiting", "structure")
+    merge(folder, "structure", rated_of(batch).take([0]), least=0.4, keep=2)
     relaxed = batch.take([1]).with_columns(probability=np.array([0.3]))
     write(folder, "partitions/potential/part-00000.parquet", outcome_table(relaxed, "potential", [0.3]))
     write(folder, "best/potential/part-00000.parquet", relaxed.to_arrow())
-    assert story_of(folder, "NaCl")["outcome"]["reason"] == "below the 2 most probable"
-    assert story_of(folder, "RbCl")["outcome"] == {
-        "outcome": "waiting", "stage": "potential", "reason": "its partition is not finished", "meaning": "",
-    }  # fmt: skip
+    assert story_of(folder, "NaCl")["outcome"]["meaning"] == "below the 2 most probable"
+    rest = dict.fromkeys(("code", "value", "limit", "source"), "")
+    waits = {"outcome": "waiting", "stage": "potential", **rest, "meaning": "its partition is not finished"}
+    assert story_of(folder, "RbCl")["outcome"] == waits
     first = story_of(folder, "KCl")
     assert [stage["stage"] for stage in first["stages"]] == ["surrogates", "structure", "potential"]
     assert first["outcome"]["outcome"] == "waiting"
     assert story_of(folder, "own-1")["candidate_id"] == batch.ids[1]
-
-
-def test_equals_at_the_cut_go_by_id(staged: tuple[Path, CandidateBatch]) -> None:
-    folder, batch = staged
-    rows = RunRows(RunDirectory(folder))
-    low, high = sorted([batch.ids[4], batch.ids[5]])
-    assert rows.standing("surrogates", low, keep=5) == (True, 0.5)
-    assert rows.standing("surrogates", high, keep=5) == (False, 0.5)
-    assert rows.standing("surrogates", high, keep=6) == (True, None)
 
 
 def test_candidates_whose_partition_is_not_finished(staged: tuple[Path, CandidateBatch], capsys: Capsys) -> None:
@@ -249,7 +255,7 @@ def test_candidates_whose_partition_is_not_finished(staged: tuple[Path, Candidat
         "code": ["E-FORMULA-AMOUNT"],
     }
     write(folder, "candidates/refused-part-00001.parquet", pa.table({**refused, "detail": [""]}))
-    assert story_of(folder, "MgO")["outcome"]["reason"] == "its partition is not finished"
+    assert story_of(folder, "MgO")["outcome"]["meaning"] == "its partition is not finished"
     assert story_of(folder, "own-9")["formula"] == "CaO"
     text = text_of(folder, "r111111", capsys)
     assert "E-FORMULA-AMOUNT: an amount is zero, too large or not a number" in text
@@ -259,36 +265,20 @@ def test_candidates_whose_partition_is_not_finished(staged: tuple[Path, Candidat
 
 
 def test_an_equal_crystal_that_was_merged_away(finished: ScreeningRun, tmp_path: Path, capsys: Capsys) -> None:
-    """The most probable candidate once more, in a supercell of its own id: the story names what stands for both."""
+    """The story names what stands for both."""
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)
-    first = finished.ranked.ids[0]
-    # Equal probabilities go by id: the twin must be the second of the two.
-    shaken = (finished.ranked.structure(0).perturb(0.001, seed=seed) for seed in range(20))
-    twins = (CandidateBatch.from_structures([structure]).batch for structure in shaken)
-    twin = next(batch for batch in twins if batch.ids[0] > first)
-    name = twin.ids[0]
-    own = next(
-        path
-        for path in sorted((folder / "best/surrogates").glob("*"))
-        if first in pq.read_table(path)["candidate_id"].to_pylist()
-    )
-    for path, replaced in (
-        (own, True),
-        (folder / "partitions/surrogates" / own.name, False),
-        (folder / "candidates" / own.name, True),
-    ):
+    first, name = finished.ranked.ids[0], finished.ranked.ids[-1]
+    for path in sorted((folder / "fates").glob("*/*.parquet")):
         table = pq.read_table(path)
-        row = table.filter(pc.equal(table["candidate_id"], first))
-        row = row.set_column(0, "candidate_id", pa.array([name]))
-        if replaced:
-            cell = twin.to_arrow()
-            for column in ("lattice", "species", "frac_coords"):
-                row = row.set_column(row.schema.get_field_index(column), column, cell[column])
-        pq.write_table(pa.concat_tables([table, row]), path)
+        pq.write_table(table.filter(pc.not_equal(table["candidate_id"], name)), path)
+    twin = finished.ranked.take([len(finished.ranked) - 1])
+    fate = fate_table(twin.table, "rejected", "ranking", [Reason(EQUAL_CRYSTAL, source=first)])
+    write(folder, "fates/surrogates/equal-crystals.parquet", fate)
     story = story_of(folder, name)
-    assert (story["outcome"]["stage"], story["outcome"]["reason"]) == ("ranking", EQUAL)
+    assert (story["outcome"]["stage"], story["outcome"]["code"]) == ("ranking", EQUAL_CRYSTAL)
     assert story["equal_to"]["candidate_id"] == first
+    assert story["equal_to"]["probability"] == finished.ranked.column("probability")[0]
     assert story_of(folder, first)["outcome"]["outcome"] == "shortlisted"
     assert f"It is the same crystal as {first}, which stands for both" in text_of(folder, name, capsys)
 

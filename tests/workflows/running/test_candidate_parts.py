@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.reasons import REPEATED
 from matloop.data.errors import RunChangedError
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.sources.contract import GeneratingSource, Recipe
 from matloop.workflows.running import candidate_parts, engine
 from matloop.workflows.running.candidate_parts import CandidateParts
 from matloop.workflows.running.engine import Engine
-from matloop.workflows.stages.outcomes import DUPLICATE
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
 from tests.workflows.running.engines import Poison, engine_in, inline
@@ -91,7 +91,7 @@ def test_the_same_partitions_whoever_makes_them_in_whatever_order(
     working, made = take_in(monkeypatch, tmp_path / "made", *map(Computed, halves), seed=seed)
     assert told(made) == told(read)
     ids = [name for part in made for name in part.batch.ids]
-    repeats = [row.candidate_id for part in made for row in part.refused if row.code == DUPLICATE]
+    repeats = [row.candidate_id for part in made for row in part.refused if row.code == REPEATED]
     assert len(ids) == len(set(ids)) == len(set(CandidateBatch.from_formulas(FORMULAS).batch.ids) & set(ids))
     assert set(repeats) <= set(ids)
     assert len(ids) + len(repeats) + len(made) == len(FORMULAS)

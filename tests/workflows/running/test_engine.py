@@ -21,11 +21,11 @@ from matloop.data.runs.manifest import Manifest, key_of
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.running import engine as module
 from matloop.workflows.running.engine import Engine, Job
-from matloop.workflows.stages.outcomes import QUARANTINED, REJECTED, SCORED
+from matloop.workflows.stages.fates import QUARANTINED, REJECTED, SCORED, Ending
 from matloop.workflows.stages.scoring import ScoringTask, lost_partition
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
-from tests.workflows.running.engines import Poison, engine_in, inline
+from tests.workflows.running.engines import Poison, engine_in, inline, put_through
 
 LOST = (QUARANTINED, "features", "E-GUARD-CRASH")
 METALS = "Li Na K Rb Cs Be Mg Ca Sr Ba Al Ga In Sc Y La Ti Zr Hf V Nb Ta Cr Mo W Mn Fe Co Ni Cu Ag Zn".split()
@@ -33,13 +33,16 @@ ANIONS = "O S Se Te F Cl Br I N P".split()
 FORMULAS = batch_of(*(f"{metal}{anion}{n}" for n in (1, 2) for anion in ANIONS for metal in METALS)).formulas
 
 
-def scoring(die: Callable[[], None], poison: Iterable[str] = (), log: Path | None = None) -> Callable[[Intake], Any]:
+def scoring(
+    die: Callable[[], None], poison: Iterable[str] = (), log: Path | None = None, *, keep: int = 25
+) -> Callable[[Intake], Any]:
     """A stage that takes its probability from the id of a candidate.
 
     Args:
         die: Called for a row that is poison.
         poison: Formulas.
         log: Folder where each call leaves a file with the formulas it had.
+        keep: Most candidates that go on.
     """
     poisonous = frozenset(poison)
 
@@ -48,7 +51,9 @@ def scoring(die: Callable[[], None], poison: Iterable[str] = (), log: Path | Non
 
         import numpy as np
 
-        from matloop.workflows.stages.outcomes import Outcomes
+        from matloop.data.candidates.reasons import Reason
+        from matloop.screening.ranking.criteria import MOST_PROBABLE
+        from matloop.workflows.stages.fates import Fates
         from matloop.workflows.stages.scoring import StageTables, best_rows
 
         batch = intake.batch
@@ -57,13 +62,13 @@ def scoring(die: Callable[[], None], poison: Iterable[str] = (), log: Path | Non
         for formula in batch.formulas:
             if formula in poisonous:
                 die()
-        outcome, rows = Outcomes(len(batch), "surrogates"), np.arange(len(batch))
+        fates, rows = Fates(len(batch), "surrogates"), np.arange(len(batch))
         # Few different values, so that many candidates are equally probable.
         probability = np.array([int(name[-2:], 16) % 32 / 32 for name in batch.ids])
-        outcome.set(rows[probability < 0.25], "rejected", "filter low", "too low")
+        fates.end(rows[probability < 0.25], "rejected", "filter low", Reason("R-TOO-LOW"))
         columns = {"probability": probability, "in_domain": probability >= 0}
-        table = outcome.table(batch, rows, columns, intake.refused)
-        return StageTables(table, best_rows(batch, rows, columns, outcome, keep=25))
+        best = best_rows(batch, rows, columns, fates, criterion=MOST_PROBABLE, keep=keep)
+        return StageTables(fates.table(batch, rows, columns, intake.refused), best)
 
     return score
 
@@ -112,13 +117,19 @@ def jobs(
 
 
 def told(engine: Engine) -> dict[str, tuple[str, str, str]]:
-    """Outcome, stage and reason by formula, from the files of all partitions."""
-    table = pa.concat_tables(
-        [pq.read_table(path) for path in files_of(engine.run.partitions)], promote_options="permissive"
-    )
-    columns = [table[name].to_pylist() for name in ("formula", "outcome", "stage", "reason")]
-    assert len(set(columns[0])) == table.num_rows
-    return {formula: (outcome, stage, reason) for formula, outcome, stage, reason in zip(*columns, strict=True)}
+    """Outcome, stage and code by formula, from the files of all partitions and of the merges."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for folder in (engine.run.partitions, engine.run.fates):
+        tables = [pq.read_table(path) for path in files_of(folder)]
+        if not tables:
+            continue
+        table = pa.concat_tables(tables, promote_options="permissive")
+        columns = [table[name].to_pylist() for name in ("formula", "outcome", "stage", "code")]
+        assert len(set(columns[0])) == table.num_rows
+        for formula, *fate in zip(*columns, strict=True):
+            assert found.get(formula, (SCORED,))[0] == SCORED
+            found[formula] = (fate[0], fate[1], fate[2])
+    return found
 
 
 def events(engine: Engine) -> Counter[str]:
@@ -130,13 +141,15 @@ def log_in(folder: Path) -> Path:
     return folder / "log"
 
 
-def clean_run(folder: Path, batch: CandidateBatch, refused: Iterable[Refused] = ()) -> tuple[dict[str, Any], Any]:
+def clean_run(
+    folder: Path, batch: CandidateBatch, refused: Iterable[Refused] = (), *, keep: int = 25
+) -> tuple[dict[str, Any], Any]:
     """What becomes of candidates none of which is poison, and the best of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "answers", inline())
         patch.setattr("os.fsync", lambda _: None)
         engine = engine_in(folder)
-        best = engine.stage("s", len(batch), jobs(scoring(fail), batch, [len(batch)], refused), 25)
+        best = put_through(engine, jobs(scoring(fail, keep=keep), batch, [len(batch)], refused), keep)
         return told(engine), best.to_arrow()
 
 
@@ -149,13 +162,13 @@ def mortals() -> Iterator[Client]:
 
 def test_r2_only_the_row_that_ends_its_worker_is_quarantined(mortals: Client, tmp_path: Path) -> None:
     batch, culprit = candidates(*FORMULAS[:280]), FORMULAS[163]
-    clean, _ = clean_run(tmp_path / "clean", batch)
+    clean, _ = clean_run(tmp_path / "clean", batch, keep=280)
     engine = engine_in(tmp_path / "run", mortals, in_flight=4)
-    work = scoring(dying(), [culprit])
-    best = engine.stage("scoring", 280, jobs(work, batch, [40, 200, 40]), 280)
+    work = scoring(dying(), [culprit], keep=280)
+    best = put_through(engine, jobs(work, batch, [40, 200, 40]), 280)
     assert told(engine) == {**clean, culprit: LOST}
-    assert sum(engine.counts.values()) == 280
-    assert engine.counts["features", QUARANTINED, "E-GUARD-CRASH"] == 1
+    assert sum(engine.counts.values()) == 280 - len(best)
+    assert engine.counts[Ending("features", QUARANTINED, "E-GUARD-CRASH")] == 1
     assert set(best.formulas) <= {formula for formula, (outcome, *_) in clean.items() if outcome == SCORED} - {culprit}
     assert sorted(engine.manifest.partitions("surrogates")) == [0, 1, 2]
     assert all(map(engine.manifest.is_sound, engine.manifest.of_kind("partition")))
@@ -179,7 +192,7 @@ def test_r2_a_partition_whose_worker_dies_once_is_simply_done_again(mortals: Cli
     batch = candidates(*FORMULAS[:30])
     clean, best = clean_run(tmp_path / "clean", batch)
     engine = engine_in(tmp_path / "run", mortals)
-    ranked = engine.stage("scoring", 30, jobs(scoring(once, [FORMULAS[17]]), batch, [10, 10, 10]), 25)
+    ranked = put_through(engine, jobs(scoring(once, [FORMULAS[17]]), batch, [10, 10, 10]), 25)
     assert told(engine) == clean
     assert ranked.to_arrow().equals(best)
     assert set(events(engine)) == {"worker died"}
@@ -197,7 +210,7 @@ def test_r2_a_row_alone_has_a_second_chance(deaths: int, lost: bool, tmp_path: P
 
     batch = candidates(FORMULAS[0])
     engine = engine_in(tmp_path / "run")
-    engine.stage("scoring", 1, jobs(scoring(die, [FORMULAS[0]]), batch, [1]), 25)
+    put_through(engine, jobs(scoring(die, [FORMULAS[0]]), batch, [1]), 25)
     assert (told(engine)[FORMULAS[0]] == LOST) is lost
     assert events(engine)["candidate quarantined"] == lost
 
@@ -210,7 +223,7 @@ def test_r4_a_row_that_asks_for_too_much_memory_is_quarantined(mortals: Client, 
     clean, _ = clean_run(tmp_path / "clean", batch)
     engine = engine_in(tmp_path / "run", mortals)
     pids = set(mortals.run(lambda: __import__("os").getpid()).values())
-    engine.stage("scoring", 12, jobs(scoring(eat, [culprit]), batch, [12]), 25)
+    put_through(engine, jobs(scoring(eat, [culprit]), batch, [12]), 25)
     assert told(engine) == {**clean, culprit: LOST}
     assert pids == set(mortals.run(lambda: __import__("os").getpid()).values())  # no worker had to end for it
 
@@ -229,23 +242,18 @@ def test_r2_r18_any_poison_any_partitions_any_order(
     refused = [Refused(0, "r1", "?", "E-FORMULA-SYNTAX")] * data.draw(st.integers(0, 1))
     batch = candidates(*formulas)
     order = np.random.default_rng(seed).permutation(count)
-    clean, _ = clean_run(folder / "clean", batch, refused)
     without = batch.take([row for row, formula in enumerate(formulas) if formula not in poison])
-    _, best = clean_run(folder / "without", without)
+    clean, best = clean_run(folder / "without", without, refused)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "answers", inline(seed))
         patch.setattr("os.fsync", lambda _: None)
         engine = engine_in(folder / "run")
-        ranked = engine.stage("s", count, jobs(scoring(fail, poison), batch.take(order), sizes, refused), 25)
+        ranked = put_through(engine, jobs(scoring(fail, poison), batch.take(order), sizes, refused), 25)
     assert told(engine) == clean | dict.fromkeys(poison, LOST)
     assert ranked.to_arrow().equals(best)
-    assert sum(engine.counts.values()) == count + len(refused)
-    assert engine.counts == sum((Counter(one) for one in counts_of(engine)), Counter())
-
-
-def counts_of(engine: Engine) -> Iterator[dict[tuple[str, str, str], int]]:
-    for line in engine.manifest.of_kind("partition"):
-        yield {(stage, outcome, reason): n for stage, outcome, reason, n in line["counts"]}
+    assert sum(engine.counts.values()) == count + len(refused) - len(ranked)
+    ends = Counter(fate for fate in told(engine).values() if fate[0] != SCORED)
+    assert Counter({(e.outcome, e.stage, e.code): n for e, n in engine.counts.items()}) == ends
 
 
 def test_what_is_finished_is_not_done_again(here: None, tmp_path: Path) -> None:
@@ -255,11 +263,11 @@ def test_what_is_finished_is_not_done_again(here: None, tmp_path: Path) -> None:
     first.finish("s", 20, made[:2])
     assert len(files_of(log)) == 2
     second = engine_in(tmp_path / "run")
-    best = second.stage("s", 41, made, 25)
+    best = put_through(second, made, 25)
     assert len(files_of(log)) == 4
-    assert sum(second.counts.values()) == 41
+    assert sum(second.counts.values()) == 41 - len(best)
     third = engine_in(tmp_path / "run")
-    assert third.stage("s", 41, made, 25).to_arrow().equals(best.to_arrow())
+    assert put_through(third, made, 25).to_arrow().equals(best.to_arrow())
     assert len(files_of(log)) == 4
     assert third.counts == second.counts
     assert len(third.manifest.of_kind("partition")) == 4
@@ -270,7 +278,7 @@ def test_what_is_finished_is_not_done_again(here: None, tmp_path: Path) -> None:
 def test_r13_a_damaged_file_is_made_again_and_nothing_else(kind: str, damage: str, here: None, tmp_path: Path) -> None:
     log, batch = log_in(tmp_path), candidates(*FORMULAS[:40])
     made = jobs(scoring(fail, log=log), batch, [10, 10, 10, 10])
-    best = engine_in(tmp_path / "run").stage("s", 40, made, 25).to_arrow()
+    best = put_through(engine_in(tmp_path / "run"), made, 25).to_arrow()
     before = {path: path.read_bytes() for path in files_of(tmp_path / "run") if path.suffix == ".parquet"}
     victim = files_of(tmp_path / "run" / kind)[2]
     content = victim.read_bytes()
@@ -282,12 +290,12 @@ def test_r13_a_damaged_file_is_made_again_and_nothing_else(kind: str, damage: st
     for path in files_of(log):
         path.unlink()
     engine = engine_in(tmp_path / "run")
-    assert engine.stage("s", 40, made, 25).to_arrow().equals(best)
+    assert put_through(engine, made, 25).to_arrow().equals(best)
     assert [path.read_text().split() for path in files_of(log)] == [FORMULAS[20:30]]
     assert events(engine) == {"damaged": 1}
     assert {path: path.read_bytes() for path in before} == before
     again = engine_in(tmp_path / "run")
-    assert again.stage("s", 40, made, 25).to_arrow().equals(best)
+    assert put_through(again, made, 25).to_arrow().equals(best)
     assert events(again) == {"damaged": 1}
     assert len(files_of(log)) == 1
 
@@ -316,14 +324,14 @@ def test_candidates_may_be_given_in_a_file(here: None, tmp_path: Path) -> None:
 
 def test_no_partition_at_all_is_refused(here: None, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="the sources gave no candidates"):
-        engine_in(tmp_path / "run").stage("s", 0, [], 25)
+        put_through(engine_in(tmp_path / "run"), [], 25)
 
 
 def test_a_row_that_is_the_whole_of_the_first_partition(here: None, tmp_path: Path) -> None:
     batch = candidates(*FORMULAS[:3])
-    ranked = engine_in(tmp_path / "a").stage("s", 3, jobs(scoring(fail, FORMULAS[:1]), batch, [1, 2]), 25)
+    ranked = put_through(engine_in(tmp_path / "a"), jobs(scoring(fail, FORMULAS[:1]), batch, [1, 2]), 25)
     assert set(ranked.formulas) <= set(FORMULAS[1:3])
-    nothing = engine_in(tmp_path / "b").stage("s", 3, jobs(scoring(fail, FORMULAS[:3]), batch, [1, 2]), 25)
+    nothing = put_through(engine_in(tmp_path / "b"), jobs(scoring(fail, FORMULAS[:3]), batch, [1, 2]), 25)
     assert len(nothing) == 0
     assert len(nothing.column("probability")) == 0
 
@@ -340,9 +348,9 @@ def test_a_partition_without_candidates_whose_worker_dies(here: None, tmp_path: 
         return scoring(fail)(intake)
 
     engine = engine_in(tmp_path / "run")
-    engine.stage("s", 4, jobs(score, batch, [3, 0], refused), 25)
+    best = put_through(engine, jobs(score, batch, [3, 0], refused), 25)
     assert told(engine)["?"] == (QUARANTINED, "intake", "E-FORMULA-SYNTAX")
-    assert sum(engine.counts.values()) == 4
+    assert sum(engine.counts.values()) == 4 - len(best)
 
 
 def test_nothing_is_written_down_for_a_run_that_was_taken_over(here: None, tmp_path: Path) -> None:
@@ -359,11 +367,11 @@ def test_files_of_an_earlier_run_are_shared_where_the_key_is_the_same(here: None
     log, batch = log_in(tmp_path), candidates(*FORMULAS[:40])
     made = jobs(scoring(fail, log=log), batch, [10, 10, 10, 10])
     earlier = engine_in(tmp_path / "earlier")
-    best = earlier.stage("s", 40, made, 25).to_arrow()
+    best = put_through(earlier, made, 25).to_arrow()
     earlier.run.best_part("surrogates", 1).write_bytes(b"damaged")
     later = engine_in(tmp_path / "later", earlier=Manifest(tmp_path / "earlier"))
     changed = Job("surrogates", 3, "another", made[3].work, made[3].lost, made[3].given, made[3].rows)
-    assert later.stage("s", 40, [*made[:3], changed], 25).to_arrow().equals(best)
+    assert put_through(later, [*made[:3], changed], 25).to_arrow().equals(best)
     assert len(files_of(log)) == 4 + 2
     for index, shared in enumerate([True, False, True, False]):
         for path in (later.run.partition("surrogates", index), later.run.best_part("surrogates", index)):
@@ -371,7 +379,7 @@ def test_files_of_an_earlier_run_are_shared_where_the_key_is_the_same(here: None
             assert path.samefile(twin) == shared
     # The later run stands by itself, and leaves the earlier one as it was.
     again = engine_in(tmp_path / "later")
-    assert again.stage("s", 40, [*made[:3], changed], 25).to_arrow().equals(best)
+    assert put_through(again, [*made[:3], changed], 25).to_arrow().equals(best)
     assert len(files_of(log)) == 6
     assert earlier.run.best_part("surrogates", 1).read_bytes() == b"damaged"
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from matloop.data.candidates.reasons import OUTSIDE_DOMAIN, REPEATED
 from matloop.workflows.running import pace, progress
 from matloop.workflows.running.pace import Pace, resident_memory
 from matloop.workflows.running.progress import (
@@ -22,12 +23,13 @@ from matloop.workflows.running.progress import (
     Progresses,
     SilentProgress,
 )
+from matloop.workflows.stages.fates import Ending
 
-REASONS = [
-    ("intake", "rejected", "repeats an earlier candidate", 12),
-    ("features", "quarantined", "E-FEATURE-NODATA", 3456),
-    ("ranking", "scored", "", 700),
-    ("domain", "rejected", "outside the domain of a surrogate", 0),
+ENDINGS = [
+    (Ending("intake", "rejected", REPEATED), 12),
+    (Ending("features", "quarantined", "E-FEATURE-NODATA"), 3456),
+    (Ending("ranking", "scored"), 700),
+    (Ending("domain", "rejected", OUTSIDE_DOMAIN), 0),
 ]
 
 
@@ -66,7 +68,7 @@ def child() -> Iterator["subprocess.Popen[str]"]:
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent: Progress = SilentProgress()
     silent.start("scoring", 10)
-    silent.advance(10, "done", reasons=REASONS)
+    silent.advance(10, "done", endings=ENDINGS)
     silent.close()
     assert capsys.readouterr() == ("", "")
 
@@ -102,7 +104,7 @@ def test_lines_name_the_most_frequent_reasons_and_the_memory(
     lines = LineProgress(interval=0.0)
     lines.start("scoring", 10_000)
     clock.now += 2
-    lines.advance(5000, "a tally", reasons=REASONS, worker_memory=1_930_000_000)
+    lines.advance(5000, "a tally", endings=ENDINGS, worker_memory=1_930_000_000)
     assert capsys.readouterr().out == (
         "scoring: 5,000/10,000, 2,500/s, 2 s left, memory 0.4 GB, largest worker 1.9 GB; "
         "features: E-FEATURE-NODATA 3,456, scored 700, intake: repeats an earlier candidate 12\n"
@@ -111,11 +113,11 @@ def test_lines_name_the_most_frequent_reasons_and_the_memory(
 
 def test_the_rate_is_that_of_the_last_minute_without_what_was_done_before(clock: Clock) -> None:
     step = Pace("scoring", 100_000)
-    step.advance(60_000, "", reasons=(), worker_memory=0, earlier=True)
+    step.advance(60_000, "", endings=(), worker_memory=0, earlier=True)
     assert (step.rate, step.eta_seconds) == (0, None)
     for second in range(1, 201):
         clock.now = 100.0 + second
-        step.advance(300 if second <= 100 else 60, "", reasons=(), worker_memory=0)
+        step.advance(300 if second <= 100 else 60, "", endings=(), worker_memory=0)
     assert step.done == 96_000
     assert step.rate == pytest.approx(60)
     assert step.eta_seconds == pytest.approx(4000 / 60)
@@ -130,7 +132,7 @@ def largest_below() -> int:
 
 def test_memory_of_this_process_and_of_the_largest_below(child: "subprocess.Popen[str]") -> None:
     step = Pace("scoring", 10)
-    step.advance(1, "", reasons=(), worker_memory=5)
+    step.advance(1, "", endings=(), worker_memory=5)
     step.measure()
     assert step.worker_memory > 300e6
     assert step.worker_memory == pytest.approx(largest_below(), rel=0.05)
@@ -156,7 +158,7 @@ def test_bars_show_step_count_figures_and_reasons() -> None:
     bars.start("[i]scoring[/i]", 3)
     bars.advance(1, "scored 0", earlier=True)
     time.sleep(0.01)
-    bars.advance(1, "scored 1", reasons=REASONS)
+    bars.advance(1, "scored 1", endings=ENDINGS)
     bars.close()
     shown = text.getvalue()
     assert "training surrogates" in shown
@@ -179,13 +181,13 @@ def test_the_file_follows_the_run(clock: Clock, tmp_path: Path) -> None:
     kept.start("scoring candidates", 8000)
     assert read(tmp_path)["state"] == "running"
     clock.now += 1
-    kept.advance(1000, "a", reasons=REASONS)
+    kept.advance(1000, "a", endings=ENDINGS)
     assert read(tmp_path)["done"] == 0  # a write every two seconds is enough
     clock.now += 1
     kept.advance(1000, "b", worker_memory=7)
     assert read(tmp_path) == {
         "state": "running", "step": "scoring candidates", "done": 2000, "total": 8000, "rate": 1000.0,
-        "eta_seconds": 6.0, "counts": [list(reason) for reason in REASONS], "driver_memory": 0, "worker_memory": 7,
+        "eta_seconds": 6.0, "counts": [[*ending, n] for ending, n in ENDINGS], "driver_memory": 0, "worker_memory": 7,
         "updated": 1e9 + 102, "message": "b",
     }  # fmt: skip
     clock.now += 0.1
@@ -209,7 +211,7 @@ def test_a_file_closed_early_says_interrupted_and_a_full_disk_stops_nothing(tmp_
 def test_several_are_told_the_same(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     several: Progress = Progresses(LineProgress(interval=0.0), FileProgress(tmp_path, interval=0.0))
     several.start("scoring", 10)
-    several.advance(5, "a", reasons=REASONS, worker_memory=9)
+    several.advance(5, "a", endings=ENDINGS, worker_memory=9)
     several.close()
     assert capsys.readouterr().out.startswith("scoring: 5/10")
     assert read(tmp_path)["done"] == 5

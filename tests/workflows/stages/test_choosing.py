@@ -152,7 +152,7 @@ def test_the_card_of_a_classifier(
 
 
 def test_candidates_are_ranked_by_the_classifier(scored: Scored) -> None:
-    table = score_partition(scored.task, Intake(scored.children, [])).outcomes
+    table = score_partition(scored.task, Intake(scored.children, [])).fates
     told = {name: table[name].to_numpy() for name in table.column_names if name.startswith(("prob", "refr"))}
     features = features_of(scored.task, scored.children)
     surrogate = surrogate_of(scored.task, "refractive_index")
@@ -202,7 +202,7 @@ def test_targets_known_of_the_same_crystals_are_met_together_as_often_as_promise
     assert together.odds < 1 == alone.odds
     assert joint_probability_of(task, without=["band_gap"]).groups[0].odds == 1
     (intake,) = IonicSubstitution(limit=300, min_probability=1e-3, max_sites=10).intakes(300)
-    table = score_partition(task, intake).outcomes
+    table = score_partition(task, intake).fates
     chance = {name: table[f"probability_{name}"].to_numpy() for name in ranges}
     product = chance["refractive_index"] * chance["band_gap"]
     both = together.odds * product / (1 - product + together.odds * product)

@@ -11,6 +11,14 @@ import pyarrow as pa
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.reasons import (
+    CHOSEN,
+    EXCLUDED_ELEMENT,
+    KNOWN_COMPOUND,
+    NOT_RANKABLE,
+    OUTSIDE_DOMAIN,
+    REPEATED,
+)
 from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
@@ -21,7 +29,8 @@ from matloop.screening.campaign.campaign import Campaign, Entry
 from matloop.screening.ranking.ranking import ranking_order
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages import scoring as module
-from matloop.workflows.stages.outcomes import DUPLICATE, SCORED, SHORTLISTED, funnel, settle
+from matloop.workflows.stages.fates import SCORED, SHORTLISTED, Ending, FateCounts
+from matloop.workflows.stages.funnel import funnel
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     StageTables,
@@ -60,11 +69,11 @@ def with_origin(*formulas: str) -> CandidateBatch:
 
 
 def outcomes(result: StageTables) -> dict[str, tuple[str, str, str]]:
-    table = result.outcomes
+    table = result.fates
     return dict(
         zip(
             table["formula"].to_pylist(),
-            zip(*(table[k].to_pylist() for k in ("outcome", "stage", "reason")), strict=True),
+            zip(*(table[k].to_pylist() for k in ("outcome", "stage", "code")), strict=True),
             strict=True,
         )
     )
@@ -83,7 +92,7 @@ def test_same_best_and_counts_for_any_partition_size(size: int, task: ScoringTas
     parts = [score_partition(task, Intake(part, [])) for part in few.slices(size)]
     assert sum((part.counts for part in parts), Counter()) == whole.counts
     assert best_of(task, parts).equals(best_of(task, [whole]))
-    assert pa.concat_tables([part.outcomes for part in parts]).equals(whole.outcomes)
+    assert pa.concat_tables([part.fates for part in parts]).equals(whole.fates)
 
 
 def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: CandidateBatch) -> None:
@@ -97,17 +106,17 @@ def test_every_row_has_one_outcome(task: ScoringTask) -> None:
     batch = with_origin("CdS", "UO2", "NaCl", "Og2", "HeNe", "ZnS")
     batch = batch.with_columns(known=[False, False, True, False, False, False])
     refused = [Refused(1, "r1", "Fe0", "E-FORMULA-AMOUNT", "detail")]
-    repeats = [Refused(0, "c1", "ZnO", DUPLICATE)]
+    repeats = [Refused(0, "c1", "ZnO", REPEATED)]
     result = score_partition(task, Intake(batch, [*refused, *repeats]))
     assert outcomes(result) == {
-        "CdS": ("rejected", "filter exclude_elements", "contains Cd"),
-        "UO2": ("rejected", "filter exclude_radioactive", "contains U"),
-        "NaCl": ("rejected", "filter new_compounds", "known compound"),
-        "Og": ("rejected", "filter exclude_radioactive", "contains Og"),
+        "CdS": ("rejected", "filter exclude_elements", EXCLUDED_ELEMENT),
+        "UO2": ("rejected", "filter exclude_radioactive", EXCLUDED_ELEMENT),
+        "NaCl": ("rejected", "filter new_compounds", KNOWN_COMPOUND),
+        "Og": ("rejected", "filter exclude_radioactive", EXCLUDED_ELEMENT),
         "HeNe": ("quarantined", "surrogates", "E-MODEL-ELEMENT"),
         "ZnS": (SCORED, "ranking", ""),
         "Fe0": ("quarantined", "intake", "E-FORMULA-AMOUNT"),
-        "ZnO": ("rejected", "intake", DUPLICATE),
+        "ZnO": ("rejected", "intake", REPEATED),
     }
     assert sum(result.counts.values()) == 8
     assert result.best["formula"].to_pylist() == ["ZnS"]
@@ -128,8 +137,8 @@ def test_every_row_is_told_once_in_the_funnel(
     task = task_in(tmp_path / "run", finished, filters=filters)
     result = score_partition(task, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []))
     counts = result.counts
-    assert outcomes(result)["PbS"] == ("rejected", "filter 2 exclude_elements", "contains Pb")
-    settle(counts, "ranking", 0, "below the most probable")
+    assert outcomes(result)["PbS"] == ("rejected", "filter 2 exclude_elements", EXCLUDED_ELEMENT)
+    counts[Ending("ranking", "rejected", "R-LAST")] = counts.pop(Ending("ranking", SCORED))
     stages = {stage["stage"]: (stage["rows_in"], stage["rows_out"]) for stage in funnel(task.campaign, counts, 5)}
     assert list(stages)[1:5] == [
         "filter exclude_elements", "filter 2 exclude_elements", "filter without_gallium", "features",
@@ -139,10 +148,11 @@ def test_every_row_is_told_once_in_the_funnel(
 
 
 def test_a_funnel_that_does_not_end_in_the_shortlist_is_refused() -> None:
-    counts = Counter({("shortlist", SHORTLISTED, ""): 2, ("a stage nobody knows", "rejected", "why"): 1})
+    unknown = Ending("a stage nobody knows", "rejected", "R-WHY")
+    counts = Counter({Ending("shortlist", SHORTLISTED, CHOSEN): 2, unknown: 1})
     with pytest.raises(RunError, match="the funnel leaves 3 rows and 2 are shortlisted"):
         funnel(campaign(), counts, 3)
-    del counts["a stage nobody knows", "rejected", "why"]
+    del counts[unknown]
     assert funnel(campaign(), counts, 2)[-1]["rows_out"] == 2
 
 
@@ -154,6 +164,10 @@ def test_nothing_to_score(formulas: tuple[str, ...], task: ScoringTask) -> None:
     assert result.best.num_rows == 0
 
 
+def ranked(counts: FateCounts) -> int:
+    return sum(n for ending, n in counts.items() if ending.stage == "ranking")
+
+
 def test_candidates_outside_the_domain_rank_only_where_wanted(
     tmp_path: Path, finished: ScreeningRun, children: CandidateBatch
 ) -> None:
@@ -162,10 +176,10 @@ def test_candidates_outside_the_domain_rank_only_where_wanted(
         for explore in (False, True)
     )
     result, explored = (score_partition(task, Intake(children, [])) for task in (careful, daring))
-    outside = result.counts["domain", "rejected", "outside the domain of a surrogate"]
+    outside = result.counts[Ending("domain", "rejected", OUTSIDE_DOMAIN)]
     assert outside > 0
     assert not [key for key in explored.counts if key[0] == "domain"]
-    assert explored.counts["ranking", SCORED, ""] == result.counts["ranking", SCORED, ""] + outside
+    assert ranked(explored.counts) == ranked(result.counts) + outside
     assert pa.compute.all(result.best["in_domain"]).as_py()
 
 
@@ -190,6 +204,7 @@ def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: p
     assert sorted(result.best["formula"].to_pylist()) == ["GaAs", "MgO"]
     assert np.isfinite(result.best["probability"].to_numpy()).all()
     assert sum(result.counts.values()) == 4
+    assert result.counts[Ending("ranking", "rejected", NOT_RANKABLE)] == 2
 
 
 def test_work_travels_between_processes(task: ScoringTask, children: CandidateBatch) -> None:

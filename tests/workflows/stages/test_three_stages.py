@@ -11,19 +11,19 @@ import pytest
 from distributed import Client
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, EXPLODED
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.models.potentials.hull import packaged_references
 from matloop.models.potentials.relaxation import RelaxationLimits
 from matloop.screening.campaign.campaign import Campaign
-from matloop.workflows import screen as module
-from matloop.workflows.deciding.shortlisting import EQUAL
+from matloop.workflows.running import stage_list
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import SilentProgress
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages import potential as potential_stage
-from matloop.workflows.stages.outcomes import SCORED, check_conservation
+from matloop.workflows.stages.fates import SCORED, Ending
 from matloop.workflows.stages.potential import relax_partition
 from matloop.workflows.stages.scoring import ScoringTask
 from tests.strategies import batch_of
@@ -59,10 +59,10 @@ def test_survivors_go_from_stage_to_stage(run: ScreeningRun) -> None:
     first, second, third = (partitions(run, stage) for stage in ("surrogates", "structure", "potential"))
     funnel = {stage["stage"]: stage for stage in run.summary["funnel"]}
     # Of equal crystals among the best of the first stage only the most probable goes on.
-    equal = sum(lost["rows"] for lost in funnel["ranking"]["lost"] if lost["reason"] == EQUAL)
+    equal = sum(lost["rows"] for lost in funnel["ranking"]["lost"] if lost["code"] == EQUAL_CRYSTAL)
     assert equal < 5
     for before, after, keep, merged in ((first, second, 40, equal), (second, third, 5, 0)):
-        scored = before.filter(pa.compute.equal(before["outcome"], SCORED))
+        scored = before.filter(pa.compute.is_in(before["code"], pa.array(["", BELOW_CUT])))
         order = np.lexsort((scored["candidate_id"].to_pylist(), -scored["probability"].to_numpy()))[:keep]
         best, went_on = {scored["candidate_id"][row].as_py() for row in order}, set(after["candidate_id"].to_pylist())
         assert went_on <= best
@@ -128,7 +128,7 @@ def test_a_relaxation_that_fails_takes_no_other_with_it(
 
     monkeypatch.setattr(potential_stage, "RelaxationLimits", tight)
     exploded = relax_partition(task(tmp_path / "exploded"), Intake(survivors(small), []))
-    assert exploded.counts == {("potential", "rejected", "exploded in relaxation"): 3}
+    assert exploded.counts == {Ending("potential", "rejected", EXPLODED): 3}
     assert exploded.best.num_rows == 0
 
 
@@ -136,14 +136,13 @@ def test_a_relaxation_cut_short_by_time_does_not_rank(task: Callable[..., Scorin
     small = np.flatnonzero(load_materials().crystals.site_counts <= 3)[:1].tolist()
     hurried = {"steps": 100, "largest_force": 1e-9, "seconds": 1e-3}
     result = relax_partition(task(tmp_path / "hurried", potential=hurried), Intake(survivors(small), []))
-    assert result.counts == {("potential", "quarantined", "E-POTENTIAL-TIMEOUT"): 1}
+    assert result.counts == {Ending("potential", "quarantined", "E-POTENTIAL-TIMEOUT"): 1}
 
 
 def test_candidates_without_crystal_are_coded(task: Callable[..., ScoringTask], tmp_path: Path) -> None:
     batch = batch_of("NaCl", "ZnS").with_columns(origin=["a", "b"], known=[True, True])
     result = relax_partition(task(tmp_path / "bare"), Intake(batch, []))
-    assert result.counts == {("potential", "quarantined", "E-POTENTIAL-CRYSTAL"): 2}
-    check_conservation(2, result.counts)
+    assert result.counts == {Ending("potential", "quarantined", "E-POTENTIAL-CRYSTAL"): 2}
 
 
 def test_further_references_are_evaluated_once_and_used(
@@ -164,11 +163,11 @@ def test_further_references_are_evaluated_once_and_used(
         def intakes(self, size: int) -> Any:
             yield Intake(few, [])
 
-    monkeypatch.setattr(module, "sources_of", lambda entries: [Few()])
+    monkeypatch.setattr(stage_list, "sources_of", lambda entries: [Few()])
     stage = potential.model_copy(update={"references": campaign(sources=["embedded"]).sources})
     run_directory = RunDirectory.create(tmp_path / "run", "x")
     engine = Engine(workers, run_directory, Manifest(run_directory.folder), SilentProgress(), 2)
-    module._evaluate_references(engine, chosen.model_copy(update={"potential": stage}))
+    stage_list.evaluate_references(chosen.model_copy(update={"potential": stage}), engine)
     table = pq.read_table(engine.run.references)
     assert table["id"].to_pylist() == few.ids
     expected = packaged_references(load_materials()).energies[[10, 11, 12]]

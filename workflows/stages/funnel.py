@@ -1,0 +1,61 @@
+"""The funnel: stage by stage how many candidates a run had left, and why the others ended there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matloop.data.errors import RunError
+from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, FateCounts
+
+
+def by_outcome(counts: FateCounts) -> dict[str, int]:
+    """Rows by outcome alone; those that a run always has are there where there are none."""
+    totals = {REJECTED: 0, SHORTLISTED: 0}
+    for ending, n in counts.items():
+        totals[ending.outcome] = totals.get(ending.outcome, 0) + n
+    return dict(sorted(totals.items()))
+
+
+def filter_stages(campaign: Campaign) -> list[str]:
+    """Stage of each filter, by the name the campaign gives it; a filter named again is told by its number there."""
+    names: list[str] = []
+    for number, entry in enumerate(campaign.filters, start=1):
+        name = f"filter {entry.name}"
+        names.append(f"filter {number} {entry.name}" if name in names else name)
+    return names
+
+
+def stage_names(campaign: Campaign) -> list[str]:
+    """Stages at which a candidate of this campaign can end, in order."""
+    names = ["intake", *filter_stages(campaign)]
+    names += ["features", "surrogates", "domain", "ranking"]
+    names += ["structure"] * (campaign.structure is not None) + ["potential"] * (campaign.potential is not None)
+    return [*names, "shortlist"]
+
+
+def funnel(campaign: Campaign, counts: FateCounts, rows_in: int) -> list[dict[str, Any]]:
+    """Stage by stage: how many went in, how many stayed, and what became of the others.
+
+    Raises:
+        RunError: If the last stage leaves others than the shortlisted; a fate has a stage that is not told then.
+    """
+    stages, remaining = [], rows_in
+    for name in stage_names(campaign):
+        lost = {ending: n for ending, n in counts.items() if ending.stage == name and ending.outcome != SHORTLISTED}
+        left = remaining - sum(lost.values())
+        ordered = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
+        reasons = [
+            {"outcome": end.outcome, "code": end.code, "value": end.value, "limit": end.limit, "rows": n}
+            for end, n in ordered
+        ]
+        stages.append({"stage": name, "rows_in": remaining, "rows_out": left, "lost": reasons})
+        remaining = left
+    shortlisted = by_outcome(counts)[SHORTLISTED]
+    if remaining != shortlisted:
+        raise RunError(
+            f"the funnel leaves {remaining} rows and {shortlisted} are shortlisted",
+            "equal numbers",
+            "report this as a bug",
+        )
+    return stages

@@ -272,7 +272,10 @@ def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> l
             continue
         table = pa.concat_tables(parts)
         scored = table.filter(
-            pc.and_(pc.equal(table[Column.OUTCOME], SCORED), pc.is_in(table[Column.CANDIDATE_ID], pa.array(names)))
+            pc.and_(
+                pc.equal(table[Column.OUTCOME], SCORED),
+                pc.is_in(table[Column.CANDIDATE_ID], pa.array(names.tolist(), pa.string())),
+            )
         )
         own = dict(zip(scored[Column.CANDIDATE_ID].to_pylist(), scored[Column.PROBABILITY].to_pylist(), strict=True))
         # Partition files hold probabilities in single precision, and the cut stands beside them.

@@ -69,7 +69,7 @@ def go_on(
     clock, training = Clock(), read_training_sets(run)
     with engine_of(run, settings, watch) as engine:
         clock.lap("workers started")
-        candidates = CandidateParts(engine, campaign, settings.partition_rows)
+        candidates = CandidateParts(engine, campaign, settings.partition_rows, training.known_compositions)
         announced = len(candidates)
         task = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign, training), criterion=criterion)
         clock.lap("surrogates trained")

@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.candidates.compositions import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
+from matloop.data.candidates.compositions import Compositions, gather_rows, mix_bits, sum_rows_of_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 from matloop.data.training.packaged_tables import packaged_crystals
@@ -55,19 +54,17 @@ class Plan(NamedTuple):
         offsets: Shape (m + 1,) into ``ions``.
         ions: New species of each entry of the parent's composition.
         log_probability: Natural logarithm of the substitution's probability, shape (m,).
-        known: Whether a compound of that composition is already known, shape (m,).
     """
 
     parents: NDArray[np.integer]
     offsets: NDArray[np.int64]
     ions: NDArray[np.integer]
     log_probability: NDArray[np.float64]
-    known: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.integer]) -> Plan:
         """The substitutions in ``rows``."""
         flat, offsets = gather_rows(self.offsets, rows)
-        return Plan(self.parents[rows], offsets, self.ions[flat], self.log_probability[rows], self.known[rows])
+        return Plan(self.parents[rows], offsets, self.ions[flat], self.log_probability[rows])
 
     def parts(self) -> Iterator[Plan]:
         """The plan in consecutive parts, at least one: what is computed of millions at once would fill the memory."""
@@ -126,17 +123,14 @@ class IonicSubstitution:
         chosen, log_probability = np.empty(offsets[-1], np.int16), np.empty(starts[-1])
         _enumerate(*arguments, chosen, log_probability, starts, True)
         rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        return self._most_probable(Plan(rows, offsets, chosen, log_probability, np.zeros(len(rows), bool)), ions)
+        return self._most_probable(Plan(rows, offsets, chosen, log_probability), ions)
 
     def _most_probable(self, plan: Plan, ions: Ions) -> Plan:
-        """Repeats removed, sorted by probability, cut at the limit, known compounds marked."""
+        """Repeats removed, sorted by probability, cut at the limit."""
         keys = np.concatenate([_prototype_keys(part, self.parents, ions) for part in plan.parts()])
         order = np.lexsort((keys, -np.round(plan.log_probability, 9)))
         first = np.sort(np.unique(keys[order], return_index=True)[1])
-        kept = order[first[: self.limit]]
-        chosen = plan.take(kept)
-        found = [composition_keys(_children(part, self.parents, ions)) for part in chosen.parts()]
-        return chosen._replace(known=np.isin(np.concatenate(found), known_composition_keys()))
+        return plan.take(order[first[: self.limit]])
 
     def count(self) -> int:
         """Number of children; exact."""
@@ -145,8 +139,8 @@ class IonicSubstitution:
     def intakes(self, size: int) -> Iterator[Intake]:
         """Children as batches of at most ``size``, most probable first.
 
-        Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability``,
-        ``space_group_number`` (the parent's) and ``known``.
+        Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability`` and
+        ``space_group_number`` (the parent's).
         """
         return (recipe() for recipe in self.recipes(size))
 
@@ -178,7 +172,6 @@ class IonicSubstitution:
                 Column.PARENT_ID: parent_ids,
                 Column.SUBSTITUTION_PROBABILITY: np.exp(part.log_probability),
                 Column.SPACE_GROUP_NUMBER: parents.batch.table.column(Column.SPACE_GROUP_NUMBER).take(part.parents),
-                Column.KNOWN: part.known,
             },
         )
         return Intake(batch, [])

@@ -10,12 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import write_formulas
 from matloop.data.candidates.identity import composition_ids
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.columns import Column
 
 
@@ -60,7 +59,7 @@ def composition_intake(compositions: Compositions, origin: str) -> Intake:
 
 
 def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]) -> CandidateBatch:
-    """Candidates known by composition alone, with the columns ``origin`` and ``known``.
+    """Candidates known by composition alone, with the column ``origin``.
 
     Args:
         compositions: n compositions, elements ascending within each.
@@ -68,13 +67,11 @@ def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]
     """
     n = len(compositions)
     origins = pa.repeat(pa.scalar(origin, pa.string()), n) if isinstance(origin, str) else pa.array(origin, pa.string())
-    known = np.isin(composition_keys(compositions), known_composition_keys())
     table = pa.table(
         {
             Column.CANDIDATE_ID: pa.array(composition_ids(compositions), pa.string()),
             Column.FORMULA: pa.array(write_formulas(compositions), pa.string()),
             Column.ORIGIN: origins,
-            Column.KNOWN: known,
         }
     )
     return CandidateBatch(table, compositions)

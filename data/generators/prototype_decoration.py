@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
-from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.formula import write_formulas
 from matloop.data.candidates.identity import text_id
@@ -29,7 +29,6 @@ from matloop.data.errors import GeneratorError, unknown_name
 from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import element_pool, require_whole
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 
@@ -282,13 +281,12 @@ def _intake(parts: Sequence[Decorations]) -> Intake:
             Column.SPACE_GROUP_NUMBER: np.array([part.prototype.space_group for part in parts], np.int64)[owner],
         },
     )
-    known = np.isin(composition_keys(batch.compositions), known_composition_keys())
     formulas = write_formulas(crystals.take(bad).compositions()) if len(bad) else []
     refused = [
         Refused(int(row), text_id(origins[row]), formula, str(codes[row]), origins[row])
         for row, formula in zip(bad, formulas, strict=True)
     ]
-    return Intake(batch.with_columns({Column.KNOWN: known}), refused)
+    return Intake(batch, refused)
 
 
 def _origins(part: Decorations) -> list[str]:

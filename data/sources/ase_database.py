@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name
 from matloop.data.properties.columns import Column
 from matloop.data.readers.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
@@ -95,7 +92,6 @@ class AseDatabase:
         batch = gated.batch.with_columns(
             {
                 Column.ORIGIN: pa.array([f"{self.path.name} row {ids[place]}" for place, _ in good], pa.string()),
-                Column.KNOWN: np.isin(composition_keys(gated.batch.compositions), known_composition_keys()),
                 **columns,
             }
         )

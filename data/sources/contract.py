@@ -29,8 +29,8 @@ class Source(Protocol):
     def intakes(self, size: int) -> Iterator[Intake]:
         """Batches of at most ``size`` candidates with the rows refused on the way; the same stream every time.
 
-        Every candidate has the columns ``origin`` (where it comes from, for people) and ``known`` (whether it is a
-        compound already known).
+        Every candidate has the column ``origin``: where it comes from, for people. A source whose candidates are known
+        compounds says so in the column ``known``; what else a run knows is marked when it takes candidates in.
         """
         ...
 

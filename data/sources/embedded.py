@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
@@ -23,12 +22,11 @@ class EmbeddedCrystals:
         return len(packaged_crystals())
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` candidates; ``known`` is true for all of them."""
+        """Batches of at most ``size`` candidates."""
         for batch in packaged_crystals().slices(size):
             columns: dict[str, Any] = {
                 name: batch.table.column(name)
                 for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.SPACE_GROUP_NUMBER)
             }
-            columns[Column.KNOWN] = pa.array(np.ones(len(batch), bool))
             columns[Column.ORIGIN] = batch.table[Column.MATERIAL_ID]
             yield Intake(CandidateBatch(pa.table(columns), batch.compositions, batch.crystals), [])

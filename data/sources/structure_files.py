@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.columns import Column
 from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
 from matloop.data.readers.disorder import POLICIES
@@ -277,8 +275,7 @@ def _with_columns(batch: CandidateBatch, answers: list[_Answer]) -> CandidateBat
     import pyarrow as pa
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
-    known = np.isin(composition_keys(batch.compositions), known_composition_keys())
-    return batch.with_columns({Column.ORIGIN: origin, Column.KNOWN: known})
+    return batch.with_columns({Column.ORIGIN: origin})
 
 
 def _refused(answers: list[_Answer]) -> list[Refused]:

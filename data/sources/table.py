@@ -15,10 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_property_column
 from matloop.data.properties.columns import Column
 from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
@@ -178,7 +176,6 @@ class FormulaTable:
         batch = batch.with_columns(
             {
                 Column.ORIGIN: names.take(kept),
-                Column.KNOWN: np.isin(composition_keys(batch.compositions), known_composition_keys()),
                 **{name: values.take(kept) for name, values in columns.items()},
             }
         )

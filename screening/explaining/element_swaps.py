@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import composition_batch
-from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownCompositions
 
 MOST_SWAPS = 24
 """Of one finalist."""
@@ -41,7 +41,9 @@ class Swap(NamedTuple):
     scale: float
 
 
-def single_swaps(finalist: CandidateBatch, *, most: int = MOST_SWAPS) -> tuple[list[Swap], CandidateBatch]:
+def single_swaps(
+    finalist: CandidateBatch, known: KnownCompositions, *, most: int = MOST_SWAPS
+) -> tuple[list[Swap], CandidateBatch]:
     """The swaps of one finalist, and the candidates they make.
 
     Charged species are replaced by those of the same charge, each element's most probable first; where no
@@ -50,13 +52,14 @@ def single_swaps(finalist: CandidateBatch, *, most: int = MOST_SWAPS) -> tuple[l
 
     Args:
         finalist: One candidate.
+        known: Compositions that the run knows.
         most: Most swaps; each element gets an equal share.
 
     Returns:
         Swaps, and as many candidates with the columns ``origin``, ``known`` and, where the finalist has it,
         ``space_group_number``.
 
-    >>> swaps, made = single_swaps(CandidateBatch.from_formulas(["BaTiO3"]).batch, most=6)
+    >>> swaps, made = single_swaps(CandidateBatch.from_formulas(["BaTiO3"]).batch, KnownCompositions(), most=6)
     >>> [(swap.old, swap.new) for swap in swaps[:2]], made.formulas[:2]
     ([('O2-', 'S2-'), ('O2-', 'Se2-')], ['BaTiS3', 'BaTiSe3'])
     """
@@ -69,7 +72,8 @@ def single_swaps(finalist: CandidateBatch, *, most: int = MOST_SWAPS) -> tuple[l
     for entry in range(len(reduced.elements)):
         swaps += _ionic(reduced, chosen, entry, ions)[:each] if ionic else _same_group(reduced, entry)[:each]
     swaps = swaps[:most]
-    return swaps, _made(finalist, reduced, swaps)
+    made = _made(finalist, reduced, swaps)
+    return swaps, made.with_columns({Column.KNOWN: known.include(made.compositions)})
 
 
 def _ionic(reduced: Compositions, chosen: NDArray[np.int64], entry: int, ions: Ions) -> list[Swap]:
@@ -131,8 +135,8 @@ def _made(finalist: CandidateBatch, reduced: Compositions, swaps: list[Swap]) ->
     scale = np.array([swap.scale for swap in swaps])
     crystals = Crystals(base.lattice * scale[:, None, None], base.offsets, species, base.frac_coords)
     batch = CandidateBatch.from_crystals(crystals, {Column.ORIGIN: origin})
-    known = np.isin(composition_keys(batch.compositions), known_composition_keys())
-    columns: dict[str, Any] = {Column.KNOWN: known}
-    if Column.SPACE_GROUP_NUMBER in finalist.table.column_names:
-        columns[Column.SPACE_GROUP_NUMBER] = finalist.table.column(Column.SPACE_GROUP_NUMBER).take([0] * n)
-    return batch.with_columns(columns)
+    if Column.SPACE_GROUP_NUMBER not in finalist.table.column_names:
+        return batch
+    return batch.with_columns(
+        {Column.SPACE_GROUP_NUMBER: finalist.table.column(Column.SPACE_GROUP_NUMBER).take([0] * n)}
+    )

@@ -23,6 +23,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
@@ -87,13 +88,13 @@ class _RunView:
         task: The last scoring stage.
         surrogates: Of that stage, by property.
         ranked: The ranked candidates.
-        known: What the run knew before it began.
+        training: What the surrogates learned from.
     """
 
     task: ScoringTask
     surrogates: Mapping[str, Surrogate]
     ranked: CandidateBatch
-    known: KnownMaterials
+    training: TrainingSets
 
     @classmethod
     def of(cls, run: RunDirectory) -> _RunView:
@@ -108,8 +109,8 @@ class _RunView:
         stage = list(campaign.scoring_stages)[-1]
         task = ScoringTask(campaign, run.folder.resolve(), ranges, stage)
         surrogates = {name: surrogate_of(task, name) for name in ranges}
-        known = read_training_sets(run).known
-        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)), known)
+        training = read_training_sets(run)
+        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)), training)
 
     @functools.cached_property
     def joint(self) -> JointProbability:
@@ -146,13 +147,15 @@ def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         own = {name: one_row(prediction, at) for name, prediction in predictions.items()}
         scored = all(prediction.codes[0] == "" for prediction in own.values())
         finalist = batch.take([at])
-        margins = filter_margins(filters, finalist, known=view.known)
+        margins = filter_margins(filters, finalist, known=view.training.known)
         found.append(
             {
                 **_standing(view, row, own),
                 "targets": {name: told[at] for name, told in of_targets.items()},
                 "filters": [{"stage": stage, "text": text._asdict()} for stage, text in margins],
-                "swaps": swap_effects(view.task, view.surrogates, finalist, own) if scored else None,
+                "swaps": swap_effects(view.task, view.surrogates, finalist, own, known=view.training.known_compositions)
+                if scored
+                else None,
             }
         )
     return found
@@ -183,7 +186,7 @@ def _of_target(
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
             },
             "nearest_training": _nearest(
-                surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.known
+                surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.training.known
             ),
             "contributions": None,
         }  # fmt: skip

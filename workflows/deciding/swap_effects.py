@@ -9,6 +9,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownCompositions
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.explaining.element_swaps import Swap, single_swaps
@@ -16,7 +17,12 @@ from matloop.workflows.stages.scoring import ScoringTask, build_filters, feature
 
 
 def swap_effects(
-    task: ScoringTask, surrogates: Mapping[str, Surrogate], finalist: CandidateBatch, before: Mapping[str, Prediction]
+    task: ScoringTask,
+    surrogates: Mapping[str, Surrogate],
+    finalist: CandidateBatch,
+    before: Mapping[str, Prediction],
+    *,
+    known: KnownCompositions,
 ) -> dict[str, Any]:
     """The single element swap that would help each target most.
 
@@ -28,12 +34,13 @@ def swap_effects(
         surrogates: Of that stage, by property.
         finalist: One candidate.
         before: Its predictions, each of one row, by property.
+        known: Compositions that the run knows.
 
     Returns:
         ``tried`` and ``proposable`` swaps, and ``best`` by property: the swap with the largest gain in the probability
         of that target and what it does to all targets, or None where none gains.
     """
-    swaps, made = single_swaps(finalist)
+    swaps, made = single_swaps(finalist, known)
     passing = np.arange(len(made))
     for filter_ in build_filters(task.campaign):
         passing = passing[filter_.judge(made.take(passing)).keep] if len(passing) else passing

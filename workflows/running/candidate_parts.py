@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -29,6 +29,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake, write_intake
 from matloop.data.runs.manifest import Manifest, key_of, sha256_of
 from matloop.data.sources.contract import GeneratingSource, Recipe, Source
+from matloop.data.training.known_materials import KnownCompositions
 from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
@@ -65,11 +66,13 @@ class CandidateParts:
         engine: Of the run.
         campaign: Names the sources.
         partition_rows: Candidates in a file.
+        known: Compositions that the run knows.
     """
 
     engine: Engine
     campaign: Campaign
     partition_rows: int
+    known: KnownCompositions
 
     @cached_property
     def announced(self) -> int:
@@ -100,7 +103,7 @@ class CandidateParts:
         engine, manifest = self.engine, self.engine.manifest
         key = key_of(
             code=code_key(self.campaign), rows=self.partition_rows, files=input_files(self.campaign.sources),
-            sources=self.campaign.model_dump(mode="json")["sources"],
+            sources=self.campaign.model_dump(mode="json")["sources"], known=self.known.sha256,
         )  # fmt: skip
         parts = parts_taken_in(manifest)
         if parts is None and _taken_over(engine, key):
@@ -112,7 +115,7 @@ class CandidateParts:
         seen = SeenIds()
         for source in self._sources:
             take = _made_by_workers if isinstance(source, GeneratingSource) else _read_here
-            for line in take(engine, source, self.partition_rows, first=index, seen=seen):
+            for line in take(self, source, first=index, seen=seen):
                 rows, index = rows + line["rows"], index + 1
                 yield _part(manifest, line)
         manifest.append("candidates_end", partitions=index, rows=rows, announced=self.announced, inputs=key)
@@ -135,10 +138,39 @@ class Written:
     files: dict[str, str]
 
 
-def make(call: tuple[Path, int, Recipe]) -> Written:
+class Making(NamedTuple):
+    """A partition of candidates that nobody has made yet; travels to a worker.
+
+    Attributes:
+        folder: The run directory.
+        index: Number of the partition.
+        recipe: Makes the candidates.
+        known: Compositions that the run knows.
+    """
+
+    folder: Path
+    index: int
+    recipe: Recipe
+    known: KnownCompositions
+
+
+def make(call: Making) -> Written:
     """What a worker does with a partition of candidates that nobody has made yet."""
-    folder, index, recipe = call
-    return _written(RunDirectory(folder), index, recipe())
+    return _written(RunDirectory(call.folder), call.index, with_known(call.recipe(), call.known))
+
+
+def with_known(intake: Intake, known: KnownCompositions) -> Intake:
+    """Candidates with the column ``known``: whether the run knows their composition, or their source calls them known.
+
+    Args:
+        intake: What a source handed over.
+        known: Compositions that the run knows.
+    """
+    batch = intake.batch
+    found = known.include(batch.compositions)
+    if Column.KNOWN in batch.table.column_names:
+        found |= batch.column(Column.KNOWN).astype(bool)
+    return Intake(batch.with_columns({Column.KNOWN: found}), intake.refused)
 
 
 def _give_back_memory() -> None:
@@ -160,11 +192,12 @@ def _lines(manifest: Manifest) -> dict[int, dict[str, Any]]:
     return {line["index"]: line for line in manifest.of_kind("candidates")}
 
 
-def _read_here(engine: Engine, source: Source, size: int, *, first: int, seen: SeenIds) -> Iterator[dict[str, Any]]:
+def _read_here(parts: CandidateParts, source: Source, *, first: int, seen: SeenIds) -> Iterator[dict[str, Any]]:
     """The line of each partition of a source that only this process can read, such as a folder."""
+    engine = parts.engine
     before = _lines(engine.manifest)
-    for index, intake in enumerate(source.intakes(size), first):
-        fresh = _without_repeats(intake, seen.add(intake.batch.ids))
+    for index, intake in enumerate(source.intakes(parts.partition_rows), first):
+        fresh = with_known(_without_repeats(intake, seen.add(intake.batch.ids)), parts.known)
         _check_same(before.get(index), index, fresh.batch.ids, [row.candidate_id for row in fresh.refused])
         if _is_sound(engine, before.get(index)):
             yield before[index]
@@ -173,23 +206,24 @@ def _read_here(engine: Engine, source: Source, size: int, *, first: int, seen: S
 
 
 def _made_by_workers(
-    engine: Engine, source: GeneratingSource, size: int, *, first: int, seen: SeenIds
+    parts: CandidateParts, source: GeneratingSource, *, first: int, seen: SeenIds
 ) -> Iterator[dict[str, Any]]:
     """The line of each partition of a source that any process can compute; in order, though they are made in any."""
+    engine, folder = parts.engine, parts.engine.run.folder.resolve()
     before, ready, index = _lines(engine.manifest), dict[int, Written | None](), first
 
-    def to_make() -> Iterator[tuple[Path, int, Recipe]]:
-        for number, recipe in enumerate(source.recipes(size), first):
+    def to_make() -> Iterator[Making]:
+        for number, recipe in enumerate(source.recipes(parts.partition_rows), first):
             if _is_sound(engine, before.get(number)):
                 ready[number] = None
             else:
-                yield engine.run.folder.resolve(), number, recipe
+                yield Making(folder, number, recipe, parts.known)
 
     for answered in itertools.chain(engine.answers(make, to_make(), in_flight=engine.in_flight), [None]):
         if answered is not None:
             # Nothing foreign is read here, so what ended the worker was another task of it.
             died = isinstance(answered.answer, Died)
-            ready[answered.call[1]] = make(answered.call) if died else answered.answer
+            ready[answered.call.index] = make(answered.call) if died else answered.answer
         while index in ready:
             made = ready.pop(index)
             if made is None:

@@ -105,12 +105,6 @@ def test_required_elements_are_in_every_composition() -> None:
     assert with_both.count() == len(expected) > 0
 
 
-def test_known_compounds_are_marked() -> None:
-    (intake,) = CompositionEnumeration(["Na", "Cl"], largest_coefficient=3).intakes(10)
-    assert intake.batch.formulas == ["NaCl"]
-    assert intake.batch.column("known").tolist() == [True]
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -18,6 +18,7 @@ from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.packaged.transport import load_transport
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.sources.contract import Source
+from matloop.data.training.known_materials import KnownCompositions
 
 SETTINGS = {"max_sites": 6, "min_probability": 1e-4, "limit": 50_000}
 
@@ -181,7 +182,7 @@ def test_known_means_packaged_or_in_the_transport_data(materials: CandidateBatch
     for name in [*packaged, *transport]:
         if (chemistry := "".join(sorted(re.findall("[A-Z][a-z]?", name)))) in by_chemistry:
             by_chemistry[chemistry].add(Composition(name).reduced_composition)
-    known = children.column("known")
+    known = KnownCompositions().include(children.compositions)
     expected = [
         Composition(children.formulas[row]).reduced_composition in by_chemistry[chemistries[row]] for row in chosen
     ]

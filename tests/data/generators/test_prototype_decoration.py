@@ -31,8 +31,8 @@ def structure_of(prototype: Prototype, elements: list[str]) -> Structure:
     return Structure(Lattice(prototype.lattice), species, prototype.frac_coords)
 
 
-def rows_of(source: PrototypeDecoration, size: int = 5000) -> list[tuple[str, str, bool]]:
-    columns = ("candidate_id", "origin", "known")
+def rows_of(source: PrototypeDecoration, size: int = 5000) -> list[tuple[str, str]]:
+    columns = ("candidate_id", "origin")
     return [
         row
         for intake in source.intakes(size)
@@ -81,7 +81,6 @@ def test_salts_are_made_with_real_cell_lengths() -> None:
     (intake,) = PrototypeDecoration(**SALTS).intakes(10)
     batch = intake.batch
     assert batch.formulas == ["NaCl", "KCl"]
-    assert batch.column("known").tolist() == [True, True]
     assert batch.column("origin").tolist()[0] == "AB_cF8_225_a_b (Halite, Rock Salt), A=Cl, B=Na"
     assert batch.crystals is not None
     edges = np.cbrt(batch.crystals.volumes * 8 / batch.crystals.site_counts)

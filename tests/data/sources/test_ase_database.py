@@ -63,13 +63,12 @@ def test_crystals_are_those_that_ase_reads(path: Path) -> None:
     rows = list(ase.db.connect(path).select("id<7"))
     assert batch.table["origin"].to_pylist() == [f"{path.name} row {row.id}" for row in rows]
     assert batch.ids == CandidateBatch.from_atoms([row.toatoms() for row in rows]).batch.ids
-    assert batch.table["known"].to_pylist()[0] is True
 
 
 def test_numbers_travel_and_text_stays_behind(path: Path) -> None:
     table = whole(path).batch.table
-    assert table.column_names[4:] == ["band_gap_dft", "ase_count", "ase_edge", "ase_stable"]
-    assert all(table[name].type == "double" for name in table.column_names[4:])
+    assert table.column_names[3:] == ["band_gap_dft", "ase_count", "ase_edge", "ase_stable"]
+    assert all(table[name].type == "double" for name in table.column_names[3:])
     assert table["ase_edge"].to_pylist() == pytest.approx([4.2, 4.5, 4.8, 5.1, 5.4, 5.7])
     assert table["band_gap_dft"].to_pylist() == [None, 2.5, 1.5, None, None, None]
     assert table["ase_stable"].to_pylist() == [None, 1.0, None, None, None, None]

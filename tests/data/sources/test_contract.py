@@ -76,7 +76,7 @@ def whole(source: Source) -> Intake:
 
 
 def rows_of(batch: CandidateBatch) -> list[tuple[Any, ...]]:
-    columns = ("candidate_id", "formula", "origin", "known")
+    columns = ("candidate_id", "formula", "origin")
     return list(zip(*(batch.table.column(name).to_pylist() for name in columns), strict=True))
 
 
@@ -107,7 +107,7 @@ def test_recipes_make_the_same_stream_in_any_process(source: Source, whole: Inta
 
 
 def test_candidates_are_sound_and_say_where_they_come_from(whole: Intake) -> None:
-    assert all(origin and known in (True, False) for _, _, origin, known in rows_of(whole.batch))
+    assert all(origin for _, _, origin in rows_of(whole.batch))
     assert CandidateBatch.from_formulas(whole.batch.formulas).batch.formulas == whole.batch.formulas
     if whole.batch.crystals is not None:
         assert set(whole.batch.crystals.row_codes()) == {""}

@@ -77,12 +77,12 @@ def traps(request: pytest.FixtureRequest, tmp_path: Path) -> FormulaTable:
     return FormulaTable(str(path), id_column="id")
 
 
-def all_rows(intakes: list[Intake]) -> tuple[list[tuple[str, str, bool]], list[tuple[int, str, str]]]:
-    """Formula, origin and known of the candidates; row in the file, text and code of the refused."""
+def all_rows(intakes: list[Intake]) -> tuple[list[tuple[str, str]], list[tuple[int, str, str]]]:
+    """Formula and origin of the candidates; row in the file, text and code of the refused."""
     candidates, refused, start = [], [], 0
     for intake in intakes:
         table = intake.batch.table
-        candidates += zip(*(table.column(k).to_pylist() for k in ("formula", "origin", "known")), strict=True)
+        candidates += zip(*(table.column(k).to_pylist() for k in ("formula", "origin")), strict=True)
         refused += [(start + row.row, row.formula, row.code) for row in intake.refused]
         start += len(intake.batch) + len(intake.refused)
     return candidates, refused
@@ -97,13 +97,13 @@ def test_ids_and_formulas_are_text(traps: FormulaTable) -> None:
     (intake,) = traps.intakes(100)
     candidates, refused = all_rows([intake])
     assert candidates == [
-        ("NaN", "0012345", False),
-        ("InF", "None", False),
-        ("NaCl", "", True),
-        ("No", "TRUE", False),
-        ("YF3", "=1+1", True),
-        ("Ba(PO3)2", "-1", True),
-        ("KCl", " x ", True),
+        ("NaN", "0012345"),
+        ("InF", "None"),
+        ("NaCl", ""),
+        ("No", "TRUE"),
+        ("YF3", "=1+1"),
+        ("Ba(PO3)2", "-1"),
+        ("KCl", " x "),
     ]
     assert refused == [
         (2, "None", "E-FORMULA-SYNTAX"),
@@ -125,7 +125,7 @@ def test_batches_of_any_size_give_the_same_rows_and_counts_add_up(size: int, tra
     assert all_rows(intakes) == all_rows(list(traps.intakes(100)))
     extra = ["table_other"] if traps.path.suffix == ".parquet" else []
     for intake in intakes:
-        assert intake.batch.table.schema.names == ["candidate_id", "formula", "origin", "known", *extra]
+        assert intake.batch.table.schema.names == ["candidate_id", "formula", "origin", *extra]
 
 
 def test_origin_is_the_formula_as_written_where_there_is_no_id(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_other_column_names_and_other_columns(tmp_path: Path) -> None:
     rows = [("1", "K2O", "3.5", "x"), ("2", "Rb2O", "n.d.", "y")]
     save_csv(tmp_path / "t.csv", rows, ("number", "成分", "value", "note"))
     table = FormulaTable(str(tmp_path / "t.csv"), formula_column="成分", id_column="note")
-    assert all_rows(list(table.intakes(10)))[0] == [("K2O", "x", True), ("Rb2O", "y", True)]
+    assert all_rows(list(table.intakes(10)))[0] == [("K2O", "x"), ("Rb2O", "y")]
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.sampled_from(["NaCl", "", "NaN", "?", "MgO"])), max_size=12))
@@ -156,7 +156,7 @@ def test_any_id_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, r
     assert table.count() == len(rows)
     candidates, refused = all_rows(list(table.intakes(5)))
     plain = [(re.sub(r"^'(?=[=+\-@])", "", name), formula) for name, formula in rows]
-    assert [origin for _, origin, _ in candidates] == [name for name, formula in plain if formula not in ("", "?")]
+    assert [origin for _, origin in candidates] == [name for name, formula in plain if formula not in ("", "?")]
     assert [row for row, _, _ in refused] == [at for at, (_, formula) in enumerate(rows) if formula in ("", "?")]
 
 
@@ -172,8 +172,8 @@ def test_null_of_a_parquet_column_is_an_empty_formula(tmp_path: Path) -> None:
 def test_line_ends_and_byte_order_mark(ending: str, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "t.CSV").write_bytes(ending.join(["formula", "NaCl", "MgO", ""]).encode(encoding))
     assert all_rows(list(FormulaTable(str(tmp_path / "t.CSV")).intakes(9)))[0] == [
-        ("NaCl", "NaCl", True),
-        ("MgO", "MgO", True),
+        ("NaCl", "NaCl"),
+        ("MgO", "MgO"),
     ]
 
 
@@ -264,13 +264,13 @@ def test_columns_of_numbers_travel_and_text_stays_behind(kind: str, size: int, t
     save(tmp_path / f"t.{kind}", list(zip(*NUMBERS.values(), strict=True)), tuple(NUMBERS))
     parts = list(FormulaTable(str(tmp_path / f"t.{kind}")).intakes(size))
     table = pa.concat_tables([part.batch.table for part in parts])
-    assert {name: table[name].to_pylist() for name in table.column_names[4:]} == {
+    assert {name: table[name].to_pylist() for name in table.column_names[3:]} == {
         "table_length": [1.0, -2.5],
         "table_gaps": [None, 4.0],
         "band_gap_exp": [1.5, None],
         "table_probability": [1.0, 1.0],
     }
-    assert all(table[name].type == pa.float64() for name in table.column_names[4:])
+    assert all(table[name].type == pa.float64() for name in table.column_names[3:])
     refused = [(r.formula, r.code, r.detail) for part in parts for r in part.refused]
     assert refused == [("?", "E-FORMULA-SYNTAX", "row 3: ?"), ("K2O", "E-TABLE-NUMBER", "row 4: K2O")]
     assert sum(len(part.batch) + len(part.refused) for part in parts) == 4
@@ -290,7 +290,7 @@ def test_numbers_of_a_parquet_file_travel(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=2)
     (intake,) = FormulaTable(str(tmp_path / "t.parquet")).intakes(10)
     table = intake.batch.table
-    assert {name: table[name].to_pylist() for name in table.column_names[4:]} == {
+    assert {name: table[name].to_pylist() for name in table.column_names[3:]} == {
         "table_whole": [1.0, None],
         "table_single": [0.5, None],
         "band_gap_dft": [1.0, 2.0],
@@ -332,7 +332,7 @@ def test_ragged_rows_are_refused_where_they_stand(block: int, tmp_path: Path, mo
     assert source.count() == 13
     for size in (1, 4, 100):
         candidates, refused = all_rows(list(source.intakes(size)))
-        assert [origin for _, origin, _ in candidates] == [*map(str, range(9)), "two\nlines"]
+        assert [origin for _, origin in candidates] == [*map(str, range(9)), "two\nlines"]
         assert refused == [(0, "", "E-TABLE-RAGGED"), (10, "", "E-TABLE-RAGGED"), (12, "", "E-TABLE-RAGGED")]
     details = [row.detail for intake in source.intakes(5) for row in intake.refused]
     assert details[1] == "row 11: 4 cells, 3 columns: a,b,c,d"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.chemistry.ions import assign_ions, load_ions
 from matloop.data.packaged.materials import load_materials
-from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
@@ -119,7 +119,7 @@ def crystal_of(formula: str) -> CandidateBatch:
 @pytest.mark.parametrize("formula", ["BaTiO3", "NaCl", "ZnS", "MgAl2O4"])
 def test_swaps_exchange_one_element_and_keep_charge_and_crystal(formula: str) -> None:
     finalist = crystal_of(formula)
-    swaps, made = single_swaps(finalist)
+    swaps, made = single_swaps(finalist, KnownCompositions())
     assert 0 < len(swaps) <= 24
     assert finalist.crystals is not None
     assert made.crystals is not None
@@ -137,7 +137,7 @@ def test_swaps_exchange_one_element_and_keep_charge_and_crystal(formula: str) ->
 
 
 def test_larger_ions_widen_the_cell_and_the_most_probable_swap_comes_first() -> None:
-    swaps, _ = single_swaps(crystal_of("BaTiO3"), most=30)
+    swaps, _ = single_swaps(crystal_of("BaTiO3"), KnownCompositions(), most=30)
     scales = {(swap.old, swap.new): swap.scale for swap in swaps}
     assert scales["O2-", "S2-"] > 1
     of_barium = [swap.probability for swap in swaps if swap.old == "Ba2+"]
@@ -146,7 +146,7 @@ def test_larger_ions_widen_the_cell_and_the_most_probable_swap_comes_first() -> 
 
 
 def test_without_crystal_or_charges_elements_of_the_group_are_tried() -> None:
-    swaps, made = single_swaps(batch_of("Fe3O4"))
+    swaps, made = single_swaps(batch_of("Fe3O4"), KnownCompositions())
     assert {"S", "Se"} <= {swap.new for swap in swaps if swap.old == "O"}
     assert {"Ru"} <= {swap.new for swap in swaps if swap.old == "Fe"}
     assert all(np.isnan(swap.probability) for swap in swaps)

@@ -16,6 +16,7 @@ from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import write_training_sets
+from matloop.data.training.known_materials import KnownCompositions
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -60,7 +61,7 @@ def make_planted_run(folder: Path) -> None:
     training = features_of(materials)
     groups = np.unique(composition_keys(materials.compositions), return_inverse=True)[1]
     (intake,) = IonicSubstitution(limit=400, min_probability=1e-3, max_sites=10).intakes(400)
-    batch = intake.batch.take(np.flatnonzero(~intake.batch.column("known")))
+    batch = intake.batch.take(np.flatnonzero(~KnownCompositions().include(intake.batch.compositions)))
     features = features_of(batch)
     sound = np.flatnonzero(features.codes == "")
     batch, features = batch.take(sound), features.take(sound)
@@ -167,7 +168,7 @@ def test_the_best_swap_gains_most_and_is_scored_by_the_surrogates(
     features_of = build_feature_set(planted_campaign().surrogates.features).featurize
     checked = 0
     for finalist in told["finalists"]:
-        swaps, made = single_swaps(ranked.take([ranked.ids.index(finalist["candidate_id"])]))
+        swaps, made = single_swaps(ranked.take([ranked.ids.index(finalist["candidate_id"])]), KnownCompositions())
         chances = surrogate.predict(features_of(made)).probability_between(*RANGES["bulk_modulus_vrh"])
         best = finalist["swaps"]["best"]["bulk_modulus_vrh"]
         assert finalist["swaps"]["tried"] == len(swaps)

@@ -13,8 +13,10 @@ from matloop.data.candidates.reasons import REPEATED
 from matloop.data.errors import RunChangedError
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.sources.contract import GeneratingSource, Recipe
+from matloop.data.training.known_materials import KnownCompositions
+from matloop.data.training.training_set import TrainingSet
 from matloop.workflows.running import candidate_parts, engine
-from matloop.workflows.running.candidate_parts import CandidateParts
+from matloop.workflows.running.candidate_parts import CandidateParts, with_known
 from matloop.workflows.running.engine import Engine
 from tests.strategies import batch_of
 from tests.workflows.conftest import campaign, files_of
@@ -68,7 +70,7 @@ def take_in(
     monkeypatch.setattr(candidate_parts, "sources_of", lambda _: list(sources))
     working = engine_in(folder)
     found = []
-    for number, part in enumerate(CandidateParts(working, campaign(), 20)):
+    for number, part in enumerate(CandidateParts(working, campaign(), 20, KnownCompositions())):
         found.append(read_intake(part.path))
         assert part.rows == len(found[-1].batch) + len(found[-1].refused)
         if number + 1 == stop:
@@ -138,3 +140,23 @@ def test_other_candidates_than_before_are_refused(
     working.run.candidate_part(1).write_bytes(b"damaged")
     with pytest.raises(RunChangedError, match="first in partition 1"):
         take_in(monkeypatch, tmp_path / "run", kind([*FORMULAS[:30], *FORMULAS[60:]]))
+
+
+def test_known_is_what_the_run_knows_and_what_the_source_says() -> None:
+    films = TrainingSet.of_formulas(
+        ["Ga7N9"], [3.0], property_name="band_gap", name="our films", provenance="exp", licence="CC0"
+    )
+    batch = batch_of("NaCl", "Ga14N18", "Ga7N10", "Ga7N11")
+    told = Intake(batch.with_columns(known=[False, False, False, True]), [])
+    for known, expected in (
+        (KnownCompositions(), [True, False, False, True]),
+        (KnownCompositions.of([films]), [True, True, False, True]),
+    ):
+        assert with_known(told, known).batch.column("known").tolist() == expected
+        assert with_known(Intake(batch, []), known).batch.column("known").tolist() == [*expected[:3], False]
+
+
+def test_candidates_are_taken_in_with_what_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for place, kind in (("here", Listed), ("by workers", Computed)):
+        _, parts = take_in(monkeypatch, tmp_path / place, kind(["?", "NaCl", "Ga7N10"]))
+        assert [part.batch.column("known").tolist() for part in parts] == [[True, False]]

@@ -55,7 +55,7 @@ from matloop.workflows.running.session import (
 from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
 from matloop.workflows.running.summary import Clock, summary_of
-from matloop.workflows.running.surrogate_training import train
+from matloop.workflows.running.surrogate_training import check_provenances, train
 from matloop.workflows.stages.fates import part_of
 from matloop.workflows.stages.scoring import ScoringTask
 
@@ -128,11 +128,13 @@ def screen(
 
     Raises:
         CampaignError: Listing every problem of the campaign.
-        TrainingSetError: If a training set is of a property that is no target.
+        TrainingSetError: If a training set is of a property that is no target, or of another provenance than its
+            target names.
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
     chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign, training_sets)
     training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
+    check_provenances(chosen, training)
     settings = Settings(workers, cluster_chosen(chosen.cluster, cluster), partition_rows, prepare_only)
     return begin(chosen, output, settings, training=training, progress=progress)
 

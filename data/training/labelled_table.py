@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import unknown_name
 from matloop.data.packaged.citations import cited_in
-from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.data.properties.columns import Column, property_column
+from matloop.data.properties.provenance import Provenance
 from matloop.data.training.training_set import TrainingSet
 
-_LABEL: Suffix = "dft"
 _KEPT = (Column.CANDIDATE_ID, Column.FORMULA, Column.MATERIAL_ID, Column.SPACE_GROUP_NUMBER, "orbits")
 """Columns of a table that describe a material and are no label of it."""
 
@@ -53,12 +53,16 @@ class LabelledTable:
     def labels(self) -> Mapping[str, NDArray[np.float64]]:
         """Values by property, nan where unknown, each of shape (n,)."""
         fields = [field for field in self.published.schema if pa.types.is_float64(field.type)]
-        named = [field.name for field in fields if field.name.endswith(f"_{_LABEL}")]
-        return {name.removesuffix(f"_{_LABEL}"): self.rows.column(name) for name in named}
+        end = f"_{Provenance.read(self.provenance).suffix}"
+        named = [field.name for field in fields if field.name.endswith(end)]
+        return {name.removesuffix(end): self.rows.column(name) for name in named}
 
     def has(self, property_name: str) -> bool:
         """Whether the table has labels of a property."""
-        return property_column(property_name, _LABEL) in self.published.column_names
+        return self._column(property_name) in self.published.column_names
+
+    def _column(self, property_name: str) -> str:
+        return property_column(property_name, Provenance.read(self.provenance).suffix)
 
     def training_set(self, property_name: str) -> TrainingSet:
         """The materials that have a label of a property.
@@ -68,7 +72,7 @@ class LabelledTable:
         """
         if property_name not in self.labels:
             raise unknown_name(f"property of the table '{self.name}'", property_name, self.labels)
-        field = self.published.schema.field(property_column(property_name, _LABEL))
+        field = self.published.schema.field(self._column(property_name))
         kept = [name for name in _KEPT if name in self.rows.table.column_names]
         rows = CandidateBatch(self.rows.table.select(kept), self.rows.compositions, self.rows.crystals)
         source = (field.metadata or {}).get(b"source", b"").decode()

@@ -18,6 +18,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import TrainingSetError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.provenance import Provenance
 
 _NAME_COLUMNS = (Column.MATERIAL_ID, Column.ORIGIN)
 
@@ -31,7 +32,8 @@ class TrainingSet:
         property_name: Property in the catalogue.
         rows: The materials.
         values: In the property's unit, finite, shape (n,).
-        provenance: Where every value comes from, such as ``dft:pbe`` or ``exp``.
+        provenance: Where every value comes from, such as ``dft:pbe`` or ``exp``
+            (:mod:`matloop.data.properties.provenance`).
         groups: Reduced-formula group of each row, shape (n,); splits never separate a group.
         weights: How much each row counts, positive, shape (n,).
         licence: Under which the data may be used and passed on.
@@ -66,6 +68,7 @@ class TrainingSet:
                 f"a training set without {' and '.join(missing)}", "a text for each",
                 "write 'unknown' where it is not known",
             )  # fmt: skip
+        Provenance.read(self.provenance)
 
     @classmethod
     def of_rows(

@@ -11,18 +11,24 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )  # fmt: skip
 
-from matloop.data.errors import CampaignError, UnitError
+from matloop.data.errors import CampaignError, ProvenanceError, UnitError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.definition import Transform
 from matloop.data.properties.durations import read_duration, write_duration
+from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
 from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
 
 Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
+
+ANY_DFT = "dft"
+"""Provenance of the labels of a target that names none: computed, with any functional."""
 
 FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
 """What a budget chooses among where the campaign names one family or none: those that need no torch, cheapest first."""
@@ -110,6 +116,9 @@ class Target(_Frozen):
     family: Families | None = Field(
         None, description="Ensemble family, or a list to choose among; the stage's where left out."
     )
+    provenance: str = Field(
+        ANY_DFT, description="Where the labels come from: `dft`, `dft:FUNCTIONAL`, `exp` or `exp:LAB`."
+    )
     transform: Transform | None = Field(
         None, description="Scale the surrogate works on; the property's own where left out."
     )
@@ -118,6 +127,30 @@ class Target(_Frozen):
         description="What tells the probability of meeting the target: the predictive distribution of the value, or a "
         "calibrated classifier of lying in the range.",
     )
+
+    @field_validator("provenance")
+    @classmethod
+    def _provenance_is_one(cls, written: str) -> str:
+        try:
+            return str(Provenance.read(written))
+        except ProvenanceError as error:
+            raise ValueError(str(error)) from error
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain values; where the provenance is the default a target reads as one that names none."""
+        written: dict[str, Any] = handler(self)
+        if self.provenance == ANY_DFT:
+            written.pop("provenance", None)
+        return written
+
+    def accepts(self, provenance: str) -> bool:
+        """Whether labels of a provenance may teach this target.
+
+        Raises:
+            ProvenanceError: If the provenance is not written as one.
+        """
+        return Provenance.read(self.provenance).covers(Provenance.read(provenance))
 
     @model_validator(mode="after")
     def _numbers_fit_goal(self) -> Self:

@@ -14,10 +14,11 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.workflows.resume import fork, resume, unchanged
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages.scoring import train_surrogate
-from tests.workflows.conftest import campaign
+from tests.workflows.conftest import SMALL, campaign
 
 CITATION = "N. Obody, Films we measured (2026)"
 NEW = ["Ga7N9", "Zn7O9"]
+MEASURED = [SMALL["targets"][0], {**SMALL["targets"][1], "provenance": "exp"}]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def films() -> TrainingSet:
 @pytest.fixture(scope="module")
 def own_run(films: TrainingSet, tmp_path_factory: pytest.TempPathFactory) -> ScreeningRun:
     folder = tmp_path_factory.mktemp("runs") / "own"
-    return screen(campaign(), output=folder, workers=2, partition_rows=300, training_sets=[films])
+    return screen(campaign(targets=MEASURED), output=folder, workers=2, partition_rows=300, training_sets=[films])
 
 
 def card_of(run: ScreeningRun, name: str) -> dict[str, Any]:
@@ -94,6 +95,14 @@ def test_set_without_a_target_is_refused_before_anything_is_written(films: Train
     targets = [{"property": "band_gap", "goal": "at_least", "value": 1.0, "unit": "eV"}]
     with pytest.raises(TrainingSetError, match="refractive_index"):
         screen(campaign(targets=targets), output=tmp_path / "run", training_sets=[films])
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_of_another_provenance_than_the_target_names_are_refused(films: TrainingSet, tmp_path: Path) -> None:
+    with pytest.raises(TrainingSetError, match="write 'provenance: exp' in the target"):
+        screen(campaign(), output=tmp_path / "run", training_sets=[films])
+    with pytest.raises(TrainingSetError, match="'materials' has piezoelectric_modulus with provenance dft:pbe"):
+        screen(campaign(targets=[{**SMALL["targets"][0], "provenance": "dft:r2scan"}]), output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -139,8 +139,11 @@ def _check_target(target: Target, place: Location, own: TrainingSet | None) -> I
         if np.isfinite(end) and not known.lower <= end <= known.upper:
             allowed = f"{known.lower:g} to {known.upper:g} {known.unit}"
             yield (*place, "value"), f"{end:g} {known.unit} is not possible for {known.label_en}; allowed: {allowed}"
+    provenance = labelled_table().provenance if own is None else own.provenance
     if own is None and not labelled_table().has(target.property):
         yield (*place, "property"), f"no packaged data to train a surrogate of '{target.property}' on"
+    elif not target.accepts(provenance):
+        yield (*place, "provenance"), f"labels of {target.property} have provenance {provenance}"
     elif target.probability == "classifier" and not target.is_relative():
         training = own or packaged_training_set(target.property)
         reason = _refusal(lambda: _check_labels(training, (low, high)))

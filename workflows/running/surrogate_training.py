@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matloop.data.errors import TrainingSetError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
@@ -34,6 +35,26 @@ class Wanted(NamedTuple):
     target: Target
     folder: Path
     training: TrainingSets
+
+
+def check_provenances(campaign: Campaign, training: TrainingSets) -> None:
+    """Refuse to teach a target with labels of another provenance than it names.
+
+    Args:
+        campaign: The campaign.
+        training: What its surrogates are to learn from.
+
+    Raises:
+        TrainingSetError: If a target names another provenance than its training set has.
+    """
+    for target in campaign.targets:
+        given = training[target.property]
+        if not target.accepts(given.provenance):
+            raise TrainingSetError(
+                f"'{given.name}' has {target.property} with provenance {given.provenance}",
+                f"labels with provenance {target.provenance}",
+                f"write 'provenance: {given.provenance}' in the target, or give other labels",
+            )
 
 
 def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:

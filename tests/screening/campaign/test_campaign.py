@@ -344,3 +344,23 @@ def test_what_hangs_on_the_training_data(changes: dict[str, Any], relative: bool
     one = target(**changes)
     assert one.is_relative() == relative
     assert (one.range((0.1, 0.2)) != one.range((0.3, 0.4))) == relative
+
+
+def test_a_target_that_names_no_provenance_takes_any_computed_labels_and_is_written_as_before() -> None:
+    plain = target(goal="maximize")
+    assert plain.accepts("dft:pbe")
+    assert not plain.accepts("exp")
+    assert "provenance" not in plain.model_dump(mode="json")
+    assert plain == target(goal="maximize", provenance="dft")
+
+
+def test_a_target_of_measured_labels_is_written_with_its_provenance() -> None:
+    measured = target(goal="maximize", provenance="exp:lab-a")
+    assert Target.model_validate(measured.model_dump(mode="json")) == measured
+    assert measured.accepts("exp:lab-a")
+    assert not measured.accepts("exp")
+
+
+def test_a_provenance_of_another_form_is_refused_with_the_code() -> None:
+    with pytest.raises(ValidationError, match="E-PROVENANCE: provenance 'experiment'"):
+        target(goal="maximize", provenance="experiment")

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -137,7 +137,7 @@ class TrainingSet:
         ...     property_name="band_gap", name="our films", provenance="exp", licence="CC0",
         ... )
         >>> len(gaps), gaps.groups.tolist(), gaps.sha256[:8]
-        (3, [1, 0, 1], '122194e9')
+        (3, [0, 1, 0], '122194e9')
         """
         rows, refused = CandidateBatch.from_formulas(formulas)
         if refused:
@@ -163,7 +163,7 @@ class TrainingSet:
         for column in sorted(table.column_names):
             digest.update(json.dumps([column, str(table.schema.field(column).type)]).encode())
             digest.update(repr(table.column(column).to_pylist()).encode("utf-8", "surrogatepass"))
-        arrays = [compositions.offsets, compositions.elements, compositions.amounts]
+        arrays: list[NDArray[Any]] = [compositions.offsets, compositions.elements, compositions.amounts]
         if crystals is not None:
             arrays += [crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords]
         for array in (*arrays, self.values, self.groups, self.weights):

@@ -238,19 +238,19 @@ def _shortlist(
     task = replace(task, stage=last_scored)
     known = engine.ask(known_rows, task, training)
     shares = expected_misses(evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored])))
-    ranked, fates = choose(ranked.with_columns(expected_misses=shares), task.campaign)
+    ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
     engine.keep_fates(SHORTLIST, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0
     if not picked.any():
         return ranked, met_together(known)
-    relaxed = "probability_before_relaxing" in ranked.table.column_names
-    scores = ranked.column("probability_before_relaxing" if relaxed else Column.PROBABILITY)
+    relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
+    scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
     errors = selected_errors(known, scores, float(scores[picked].min()))
     columns = engine.ask(selected_intervals, task, ranked.take(np.flatnonzero(picked)), errors)
     spread = {name: np.full(len(ranked), np.nan) for name in columns}
     for name, values in columns.items():
         spread[name][picked] = values
-    return ranked.with_columns(**spread), met_together(known)
+    return ranked.with_columns(spread), met_together(known)
 
 
 def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:

@@ -30,6 +30,7 @@ class LabelledTable:
         published: The table as it was published; each field's metadata have unit, description and source.
         provenance: Of every label.
         licence: Of the labels.
+        sha256: Of the file it was read from.
         read: Makes materials of the published table.
     """
 
@@ -37,6 +38,7 @@ class LabelledTable:
     published: pa.Table
     provenance: str
     licence: str
+    sha256: str
     read: Callable[[pa.Table], Intake]
 
     @functools.cached_property

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.packaged.materials import load_materials
-from matloop.data.packaged.transport import load_transport
+from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
+from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.data.training.labelled_table import LabelledTable
@@ -64,13 +64,15 @@ def packaged_crystals() -> CandidateBatch:
 def materials() -> LabelledTable:
     """The packaged crystals, computed by the Materials Project."""
     crystals = packaged_crystals()
-    return LabelledTable("materials", crystals.table, "dft:pbe", LICENCE, lambda _: Intake(crystals, []))
+    return LabelledTable(
+        "materials", crystals.table, "dft:pbe", LICENCE, MATERIALS_SHA256, lambda _: Intake(crystals, [])
+    )
 
 
 @functools.cache
 def transport() -> LabelledTable:
     """Electronic transport of 47,737 crystals, of which the formulas are known."""
-    return LabelledTable("transport", load_transport(), "dft:pbe", LICENCE, _with_numbers)
+    return LabelledTable("transport", load_transport(), "dft:pbe", LICENCE, ARCHIVE.sha256, _with_numbers)
 
 
 @functools.cache

@@ -93,8 +93,8 @@ def novelty_reports(
         known_fingerprints: :func:`structure_fingerprints` of the known crystals, shape (m, 48), if they are at hand.
         count: The most names and neighbours of a kind.
 
-    >>> from matloop.data.packaged.materials import load_materials
-    >>> materials = load_materials()
+    >>> from matloop.data.training.packaged_tables import packaged_crystals
+    >>> materials = packaged_crystals()
     >>> rows = np.flatnonzero(materials.table["formula"].to_numpy() == "ZnS")
     >>> sulphides = materials.take(rows)
     >>> known = sulphides.take(np.arange(1, len(rows)))

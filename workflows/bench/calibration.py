@@ -22,7 +22,7 @@ from matloop.models.surrogates.prediction import Prediction, forward
 from matloop.models.surrogates.selection import Best, selection_conditional
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import COVERAGE_LEVELS
-from matloop.workflows.bench.labelled import Labelled, ModelChoice
+from matloop.workflows.bench.labelled import ModelChoice, ReplayData
 from matloop.workflows.bench.seeds import grouped_split, over_seeds
 
 LEVEL = 0.9
@@ -111,7 +111,7 @@ class SplitResult(NamedTuple):
 class CalibrationRun(NamedTuple):
     """A finished benchmark: data, settings, the result of each split, and the wall time of everything."""
 
-    data: Labelled
+    data: ReplayData
     settings: CalibrationSettings
     splits: list[SplitResult]
     seconds: float
@@ -126,7 +126,7 @@ class SpreadBin(NamedTuple):
     coverage: float
 
 
-def run_calibration(data: Labelled, settings: CalibrationSettings, *, workers: int = 1) -> CalibrationRun:
+def run_calibration(data: ReplayData, settings: CalibrationSettings, *, workers: int = 1) -> CalibrationRun:
     """Test all splits.
 
     Raises:
@@ -139,7 +139,7 @@ def run_calibration(data: Labelled, settings: CalibrationSettings, *, workers: i
     return CalibrationRun(data, settings, splits, data.seconds + time.perf_counter() - start)
 
 
-def examine_split(data: Labelled, settings: CalibrationSettings, seed: int) -> SplitResult:
+def examine_split(data: ReplayData, settings: CalibrationSettings, seed: int) -> SplitResult:
     """Train on one part of the formulas and predict the other."""
     start = time.perf_counter()
     train, others = grouped_split(data.groups, 1 - settings.held_out, seed=seed)

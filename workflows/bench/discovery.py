@@ -24,7 +24,7 @@ from matloop.models.surrogates.selection import Evidence, conformal_selection
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.workflows.bench.discovery_rounds import Replay, replay
 from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, wanted_range, within
-from matloop.workflows.bench.labelled import Labelled
+from matloop.workflows.bench.labelled import ReplayData
 from matloop.workflows.bench.seeds import grouped_split, over_seeds
 
 RANKS = (10, 20, 50, 100)
@@ -64,13 +64,13 @@ class SeedResult(NamedTuple):
 class DiscoveryRun(NamedTuple):
     """A finished benchmark: data, settings, the result of each seed, and the wall time of everything."""
 
-    data: Labelled
+    data: ReplayData
     settings: DiscoverySettings
     seeds: list[SeedResult]
     seconds: float
 
 
-def run_discovery(data: Labelled, settings: DiscoverySettings, *, workers: int = 1) -> DiscoveryRun:
+def run_discovery(data: ReplayData, settings: DiscoverySettings, *, workers: int = 1) -> DiscoveryRun:
     """Replay all seeds.
 
     Raises:
@@ -83,7 +83,7 @@ def run_discovery(data: Labelled, settings: DiscoverySettings, *, workers: int =
     return DiscoveryRun(data, settings, seeds, data.seconds + time.perf_counter() - start)
 
 
-def replay_seed(data: Labelled, settings: DiscoverySettings, seed: int) -> SeedResult:
+def replay_seed(data: ReplayData, settings: DiscoverySettings, seed: int) -> SeedResult:
     """Label some formulas, train, rank and judge the others."""
     start = time.perf_counter()
     train, pool = grouped_split(data.groups, settings.labelled, seed=seed)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, wanted_range, within
-from matloop.workflows.bench.labelled import Labelled
+from matloop.workflows.bench.labelled import ReplayData
 
 SHARES = (0.25, 0.5, 0.75)  # of the best, to be found
 
@@ -45,7 +45,7 @@ class Replay(NamedTuple):
 
 
 def replay(
-    data: Labelled,
+    data: ReplayData,
     settings: DiscoverySettings,
     *,
     train: NDArray[np.int64],

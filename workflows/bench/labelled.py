@@ -11,67 +11,80 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import InputFileError, unknown_name
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
-from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.carried import carried_name, is_property_column
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.definition import Property, Transform
 from matloop.data.registry import lookup
 from matloop.data.sources.table import FormulaTable
+from matloop.data.training.labelled_table import LabelledTable
+from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
+from matloop.data.training.training_set import TrainingSet
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.language.text import with_unit
 
-PACKAGED = ("materials", "transport")
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
 OF_CRYSTALS = (*OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
 FEWEST_ROWS = 100  # fewer leave too few to train on, or too few to judge by
 _ROWS_AT_ONCE = 5000
 
 
-class Labelled(NamedTuple):
-    """Rows with features and a label, and what became of the others.
+class ReplayData(NamedTuple):
+    """A training set with features of its rows, and what became of the other rows of its data.
 
     Attributes:
-        name: File name, or name of the packaged data.
-        sha256: Of the file.
-        known: The property.
+        training: The n rows with their labels and formula groups.
+        sha256: Of the file the rows were read from.
         column: Column of the labels.
         formula_column: Column of the formulas.
         feature_names: Names of the featurizers.
         features: Of n rows.
-        target: Labels in the unit of the property, shape (n,).
-        groups: Reduced-formula group of each row, shape (n,).
         rows: Rows of the data, used or not.
         left_out: How many rows were left out, by reason.
         seconds: Wall time of reading and features.
     """
 
-    name: str
+    training: TrainingSet
     sha256: str
-    known: Property
     column: str
     formula_column: str
     feature_names: tuple[str, ...]
     features: FeatureMatrix
-    target: NDArray[np.float64]
-    groups: NDArray[np.int64]
     rows: int
     left_out: dict[str, int]
     seconds: float
+
+    @property
+    def name(self) -> str:
+        """File name, or name of the packaged table."""
+        return self.training.name
+
+    @property
+    def known(self) -> Property:
+        """The property."""
+        return property_named(self.training.property_name)
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """Labels in the unit of the property, shape (n,)."""
+        return self.training.values
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Reduced-formula group of each row, shape (n,)."""
+        return self.training.groups
 
 
 class ModelChoice(NamedTuple):
@@ -85,7 +98,7 @@ class ModelChoice(NamedTuple):
     family: str = "extra_trees"
     transform: Transform = "identity"
 
-    def check(self, data: Labelled) -> None:
+    def check(self, data: ReplayData) -> None:
         """Refuse what no split could be trained with.
 
         Raises:
@@ -98,11 +111,12 @@ class ModelChoice(NamedTuple):
                 "choose --transform identity",
             )  # fmt: skip
 
-    def fit(self, data: Labelled, rows: NDArray[np.int64], *, seed: int) -> Surrogate:
+    def fit(self, data: ReplayData, rows: NDArray[np.int64], *, seed: int) -> Surrogate:
         """A surrogate that knows the labels of some rows, in their order."""
         return Surrogate.fit(
             data.known.name, data.features.take(rows), data.target[rows], data.groups[rows],
             family=self.family, transform=self.transform, parameters={"seed": seed},
+            about=data.training.about,
         )  # fmt: skip
 
 
@@ -126,7 +140,7 @@ def read_labelled(
     column: str | None = None,
     formula_column: str = "formula",
     features: Sequence[str] | None = None,
-) -> Labelled:
+) -> ReplayData:
     """Read labels and compute features.
 
     Args:
@@ -146,25 +160,42 @@ def read_labelled(
     known = property_named(property_name)
     names = tuple(features or (OF_CRYSTALS if data == "materials" else OF_COMPOSITIONS))
     chosen = feature_set(names)
-    packaged = data in PACKAGED
-    intakes = _packaged(data) if packaged else _of_file(data, formula_column)
-    collected = _Collected(Path(data).name, known, column, "" if packaged else "table")
+    if data in TRAINING_SETS:
+        table = labelled_table(data)
+        collected = _Collected(table.name, known, column, _OfTable(table.provenance, table.licence))
+        intakes, sha256 = _slices(table), table.sha256
+    else:
+        collected = _Collected(Path(data).name, known, column, _OfTable("", "not stated", "table"))
+        intakes, sha256 = _of_file(data, formula_column), ""
     for intake in intakes:
         collected.add(intake, chosen)
-    sha256 = _packaged_sha256(data) if packaged else _sha256(Path(data))
-    return collected.labelled(sha256, formula_column, names, start)
+    return collected.replayed(sha256 or _sha256(Path(data)), formula_column, names, start)
+
+
+class _OfTable(NamedTuple):
+    """What holds for all labels of a table.
+
+    Attributes:
+        provenance: Where they come from; empty where the name of the column says it.
+        licence: Under which they may be used.
+        origin: What the columns of numbers of a file are named after; empty where they keep their names.
+    """
+
+    provenance: str
+    licence: str
+    origin: str = ""
 
 
 class _Collected:
     """Labels, features and left-out rows of what was read so far."""
 
-    def __init__(self, name: str, known: Property, column: str | None, origin: str) -> None:
-        self.name, self.known, self.origin = name, known, origin
+    def __init__(self, name: str, known: Property, column: str | None, table: _OfTable) -> None:
+        self.name, self.known, self.table = name, known, table
         self.column, self.stored = column, ""
         self.left_out: Counter[str] = Counter()
         self.rows = 0
         self.targets: list[NDArray[np.float64]] = []
-        self.keys: list[NDArray[np.uint64]] = []
+        self.materials: list[pa.Table] = []
         self.features: list[FeatureMatrix] = []
 
     def add(self, intake: Intake, features: FeatureSet) -> None:
@@ -186,7 +217,9 @@ class _Collected:
         self.left_out.update(str(code) for code in matrix.codes if code)
         good = np.flatnonzero(matrix.codes == "")
         self.targets.append(values[possible][good])
-        self.keys.append(composition_keys(part.compositions)[good])
+        used = part.take(good)
+        described = used.table.select([Column.CANDIDATE_ID, Column.FORMULA])
+        self.materials.append(CandidateBatch(described, used.compositions, used.crystals).to_arrow())
         self.features.append(matrix.take(good))
 
     def _leave_out(self, reason: str, count: int) -> None:
@@ -216,10 +249,10 @@ class _Collected:
         return self.column, stored[self.column]
 
     def _plain(self, stored: str) -> str:
-        prefix = carried_name(self.origin, "") if self.origin else ""
+        prefix = carried_name(self.table.origin, "") if self.table.origin else ""
         return stored.removeprefix(prefix)
 
-    def labelled(self, sha256: str, formula_column: str, names: tuple[str, ...], start: float) -> Labelled:
+    def replayed(self, sha256: str, formula_column: str, names: tuple[str, ...], start: float) -> ReplayData:
         usable = sum(map(len, self.targets))
         left_out = dict(sorted(self.left_out.items()))
         if usable < FEWEST_ROWS:
@@ -232,12 +265,20 @@ class _Collected:
         values, elements, codes = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "elements", "codes")
         )
-        groups = np.unique(np.concatenate(self.keys), return_inverse=True)[1]
-        return Labelled(
-            self.name, sha256, self.known, str(self.column), formula_column, names,
-            FeatureMatrix(values, first.names, first.fingerprint, elements, codes), np.concatenate(self.targets),
-            groups, self.rows, left_out, time.perf_counter() - start,
+        training = TrainingSet.of_rows(
+            CandidateBatch.from_arrow(pa.concat_tables(self.materials)), np.concatenate(self.targets),
+            property_name=self.known.name, name=self.name, provenance=self._provenance(), licence=self.table.licence,
         )  # fmt: skip
+        return ReplayData(
+            training, sha256, str(self.column), formula_column, names,
+            FeatureMatrix(values, first.names, first.fingerprint, elements, codes), self.rows, left_out,
+            time.perf_counter() - start,
+        )  # fmt: skip
+
+    def _provenance(self) -> str:
+        """Where the labels come from, as far as the data say it."""
+        named = {self.known.column("exp"): "exp", self.known.column("dft"): "dft"}
+        return self.table.provenance or named.get(str(self.column), "not stated")
 
 
 def _number_columns(table: pa.Table) -> Iterable[str]:
@@ -246,26 +287,15 @@ def _number_columns(table: pa.Table) -> Iterable[str]:
 
 def _of_file(data: str, formula_column: str) -> Iterator[Intake]:
     if not Path(data).exists() and not Path(data).suffix:
-        raise unknown_name("packaged data", data, PACKAGED)
+        raise unknown_name("packaged data", data, TRAINING_SETS)
     yield from FormulaTable(data, formula_column=formula_column).intakes(_ROWS_AT_ONCE)
 
 
-def _packaged(name: str) -> Iterator[Intake]:
-    if name == "materials":
-        yield from (Intake(batch, []) for batch in load_materials().slices(_ROWS_AT_ONCE))
-        return
-    table = load_transport()
-    columns = list(_number_columns(table))
-    for at in range(0, table.num_rows, _ROWS_AT_ONCE):
-        part = table.slice(at, _ROWS_AT_ONCE)
-        batch, refused = CandidateBatch.from_formulas(part[Column.FORMULA].to_pylist())
-        kept = pa.array(np.setdiff1d(np.arange(part.num_rows), [row.row for row in refused]))
-        numbers: dict[str, Any] = {name: part[name].take(kept) for name in columns}
-        yield Intake(batch.with_columns(numbers), refused)
-
-
-def _packaged_sha256(name: str) -> str:
-    return MATERIALS_SHA256 if name == "materials" else ARCHIVE.sha256
+def _slices(table: LabelledTable) -> Iterator[Intake]:
+    refused = table.intake.refused
+    for batch in table.rows.slices(_ROWS_AT_ONCE):
+        yield Intake(batch, refused)
+        refused = []
 
 
 def _sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ from matloop.data.errors import ROW_CODES
 from matloop.screening.language.text import number, percent, unit_text
 from matloop.screening.report.page import asset, content_policy, page_template, script_json
 from matloop.workflows.bench.hardware import describe_machine
-from matloop.workflows.bench.labelled import OF_COMPOSITIONS, OF_CRYSTALS, Labelled, ModelChoice
+from matloop.workflows.bench.labelled import OF_COMPOSITIONS, OF_CRYSTALS, ModelChoice, ReplayData
 from matloop.workflows.bench.seeds import plain
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a9099", "#1f2933"  # as in the run report
@@ -25,7 +25,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 Summary = Mapping[str, Any]
 
 
-def provenance(data: Labelled, model: ModelChoice, command: str) -> dict[str, Any]:
+def provenance(data: ReplayData, model: ModelChoice, command: str) -> dict[str, Any]:
     """What was used, as plain JSON values: data with hash, left-out rows, features, model, command, machine."""
     return {
         "data": data.name,
@@ -46,7 +46,7 @@ def provenance(data: Labelled, model: ModelChoice, command: str) -> dict[str, An
     }
 
 
-def command_line(name: str, data: Labelled, model: ModelChoice, options: Mapping[str, Any]) -> str:
+def command_line(name: str, data: ReplayData, model: ModelChoice, options: Mapping[str, Any]) -> str:
     """The command that gives the same figures again; the file is named without its folder."""
     words = ["matloop", "bench", name, "--data", data.name, "--property", data.known.name, "--column", data.column]
     words += [] if data.formula_column == "formula" else ["--formula-column", data.formula_column]
@@ -58,7 +58,7 @@ def command_line(name: str, data: Labelled, model: ModelChoice, options: Mapping
     return shlex.join(words)
 
 
-def left_out_words(data: Labelled) -> list[tuple[str, int]]:
+def left_out_words(data: ReplayData) -> list[tuple[str, int]]:
     """Reasons for leaving rows out, in words, and how many."""
     return [(f"{ROW_CODES[key]} ({key})" if key in ROW_CODES else key, n) for key, n in data.left_out.items()]
 
@@ -110,7 +110,7 @@ def print_table(console: Console, headings: Sequence[str], rows: Sequence[Sequen
     console.print(table, markup=False, highlight=False)
 
 
-def print_data(data: Labelled, console: Console) -> None:
+def print_data(data: ReplayData, console: Console) -> None:
     """Rows, formulas, and how many rows were left out for which reason."""
     lines = [
         f"{data.known.label_en} ({data.column}) of {data.name}: {len(data.target):,} of {data.rows:,} rows used, "
@@ -121,7 +121,7 @@ def print_data(data: Labelled, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def render(template: str, data: Labelled, figures: Mapping[str, Any], **content: Any) -> str:
+def render(template: str, data: ReplayData, figures: Mapping[str, Any], **content: Any) -> str:
     """A page that opens from a disk without network."""
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")]
     return page_template(_TEMPLATES, template).render(

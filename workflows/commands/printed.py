@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from matloop.data.errors import RunError, unknown_name
-from matloop.data.packaged.materials import load_materials
-from matloop.data.packaged.transport import load_transport
+from matloop.data.errors import RunError
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.table import FormulaTable
+from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.data.whole_files import write_table
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
@@ -32,7 +31,6 @@ _FEATURIZERS_WITH_OPTIONS = {
     "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
     "matminer": ("either", "any matminer featurizer, by class name and preset"),
 }
-DATASETS = {"materials": lambda: load_materials().table, "transport": load_transport}
 
 
 def print_run(run: ScreeningRun, console: Console) -> None:
@@ -78,8 +76,8 @@ def print_datasets() -> None:
     table = Table()
     for heading in ("data set", "rows", "property", "unit", "rows with it"):
         table.add_column(heading, justify="right" if "rows" in heading else "left")
-    for name, load in DATASETS.items():
-        rows = load()
+    for name in TRAINING_SETS:
+        rows = labelled_table(name).published
         for prop in catalogue().values():
             if prop.column("dft") in rows.column_names:
                 found = rows.num_rows - rows.column(prop.column("dft")).null_count
@@ -93,12 +91,12 @@ def print_dataset(name: str) -> None:
     Raises:
         UnknownNameError: If there is no such data set.
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
+    if name not in TRAINING_SETS:
+        raise unknown_name("data set", name, TRAINING_SETS)
+    rows = labelled_table(name).published
     table = Table()
     for heading in ("column", "unit", "rows", "description"):
         table.add_column(heading)
-    rows = DATASETS[name]()
     for field in rows.schema:
         about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         found = rows.num_rows - rows.column(field.name).null_count

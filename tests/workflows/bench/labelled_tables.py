@@ -1,5 +1,6 @@
 """Small tables of real formulas with labels made up for a test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
+from matloop.workflows.bench.labelled import ReplayData
 
 CHEAP = ("stoichiometry", "valence_orbital")
 
@@ -31,3 +33,13 @@ def electrons(formulas: list[str]) -> NDArray[np.float64]:
 def write_labels(path: Path, formulas: list[str], labels: NDArray[np.float64], column: str = "band_gap_exp") -> Path:
     pq.write_table(pa.table({"formula": formulas, column: labels}), path)
     return path
+
+
+def labelled_with(data: ReplayData, values: NDArray[np.float64]) -> ReplayData:
+    """The same rows with other labels."""
+    return data._replace(training=replace(data.training, values=values))
+
+
+def named(data: ReplayData, name: str) -> ReplayData:
+    """The same data under another name."""
+    return data._replace(training=replace(data.training, name=name))

@@ -30,7 +30,7 @@ from matloop.workflows.bench.calibration_report import (
 )
 from matloop.workflows.bench.labelled import ModelChoice, read_labelled
 from matloop.workflows.bench.seeds import grouped_split
-from tests.workflows.bench.labelled_tables import CHEAP, electrons, some_formulas, write_labels
+from tests.workflows.bench.labelled_tables import CHEAP, electrons, labelled_with, named, some_formulas, write_labels
 
 FORMULAS = some_formulas(500)
 FEW = ModelChoice("few_trees")
@@ -89,7 +89,7 @@ def test_truths_shifted_after_training_are_seen(noisy: CalibrationRun) -> None:
     _, others = grouped_split(data.groups, 0.65, seed=0)
     target = data.target.copy()
     target[others] = 19.5
-    shifted = run_calibration(data._replace(target=target), CalibrationSettings(splits=1, model=FEW)).splits[0]
+    shifted = run_calibration(labelled_with(data, target), CalibrationSettings(splits=1, model=FEW)).splits[0]
     assert shifted.figures["coverage"] < 0.2
     assert np.median(shifted.held.position) > 0.97
     assert shifted.curve[-1] < 0.3
@@ -144,7 +144,7 @@ def test_same_seeds_same_json(noisy: CalibrationRun, noisy_file: Path) -> None:
 
 def test_page_is_whole_fetches_nothing_and_escapes_names(noisy: CalibrationRun) -> None:
     run = noisy._replace(
-        data=noisy.data._replace(name="<script>alert(1)</script>.csv", left_out={"E-FORMULA-EMPTY": 2})
+        data=named(noisy.data, "<script>alert(1)</script>.csv")._replace(left_out={"E-FORMULA-EMPTY": 2})
     )
     html = render_calibration(run, calibration_json(run))
     assert "&lt;script&gt;alert(1)" in html

@@ -23,7 +23,7 @@ from matloop.workflows.bench.discovery_rounds import measure, next_batch
 from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, wanted_range
 from matloop.workflows.bench.labelled import ModelChoice, read_labelled
 from matloop.workflows.bench.seeds import grouped_split
-from tests.workflows.bench.labelled_tables import CHEAP, electrons, some_formulas, write_labels
+from tests.workflows.bench.labelled_tables import CHEAP, electrons, labelled_with, named, some_formulas, write_labels
 
 FORMULAS = some_formulas(400)
 FEW = ModelChoice("few_trees")
@@ -91,7 +91,7 @@ def test_labels_of_no_meaning_give_no_acceleration(tmp_path: Path) -> None:
 
 
 def test_low_values_can_be_wanted(planted: DiscoveryRun) -> None:
-    mirrored = planted.data._replace(target=15.5 - planted.data.target)
+    mirrored = labelled_with(planted.data, 15.5 - planted.data.target)
     settings = DiscoverySettings(direction="min", top=0.1, seeds=2, model=FEW)
     low = run_discovery(mirrored, settings)
     for seed, other in zip(low.seeds, planted.seeds, strict=False):
@@ -106,7 +106,7 @@ def test_the_threshold_is_that_of_labelled_rows_only(planted: DiscoveryRun) -> N
     assert not set(data.groups[train]) & set(data.groups[pool])
     spoilt = data.target.copy()
     spoilt[pool] = 19.0
-    other = run_discovery(data._replace(target=spoilt), settings).seeds[0]
+    other = run_discovery(labelled_with(data, spoilt), settings).seeds[0]
     assert other.threshold == planted.seeds[0].threshold == np.sort(data.target[train])[-round(0.1 * len(train))]
     assert other.prevalence == 1
     for name, figures in planted.seeds[0].shortlists.items():
@@ -129,7 +129,7 @@ def test_a_pool_without_a_hit_has_no_acceleration(planted: DiscoveryRun) -> None
     _, pool = grouped_split(data.groups, 0.5, seed=0)
     target = data.target.copy()
     target[pool] = 0.0
-    run = run_discovery(data._replace(target=target), DiscoverySettings(top=0.05, seeds=1, rounds=1, model=FEW))
+    run = run_discovery(labelled_with(data, target), DiscoverySettings(top=0.05, seeds=1, rounds=1, model=FEW))
     result = discovery_json(run)
     assert result["seeds_without_a_hit"] == 1
     assert result["mean"]["shortlists"]["most probable"]["daf"]["mean"] is None
@@ -251,7 +251,7 @@ def test_json_says_what_was_done(planted: DiscoveryRun, planted_file: Path) -> N
 
 
 def test_page_is_whole_fetches_nothing_and_escapes_names(planted: DiscoveryRun) -> None:
-    run = planted._replace(data=planted.data._replace(name="<script>alert(1)</script>.csv"))
+    run = planted._replace(data=named(planted.data, "<script>alert(1)</script>.csv"))
     html = render_discovery(run, discovery_json(run))
     assert "&lt;script&gt;alert(1)" in html
     outside_scripts = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)

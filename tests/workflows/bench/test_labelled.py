@@ -18,7 +18,7 @@ from matloop.workflows.bench import labelled
 from matloop.workflows.bench.discovery_settings import share_named
 from matloop.workflows.bench.labelled import ModelChoice, model_choice, read_labelled
 from matloop.workflows.bench.seeds import grouped_split, summary
-from tests.workflows.bench.labelled_tables import CHEAP, electrons, some_formulas, write_labels
+from tests.workflows.bench.labelled_tables import CHEAP, electrons, labelled_with, some_formulas, write_labels
 
 FORMULAS = some_formulas(150)
 
@@ -135,7 +135,7 @@ def test_names_and_logarithms_are_checked(table: Path) -> None:
     data = read_labelled(str(table), "band_gap", features=CHEAP)
     ModelChoice("extra_trees", "log10").check(data)
     with pytest.raises(InputFileError, match="1 of 150 values"):
-        ModelChoice("extra_trees", "log10").check(data._replace(target=np.append(data.target[1:], 0.0)))
+        ModelChoice("extra_trees", "log10").check(labelled_with(data, np.append(data.target[1:], 0.0)))
 
 
 @pytest.mark.parametrize("text", ["", "%", "one", "1 percent", "1%%"])

@@ -1,0 +1,26 @@
+"""The packaged data are named in one place; everybody else is handed them, or asks there."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+THE_ONE_PLACE = "data/training/packaged_tables.py"
+
+
+def test_nobody_loads_the_packaged_data_behind_the_back_of_the_caller() -> None:
+    found = set()
+    for folder in ("data", "featurizers", "models", "screening", "workflows"):
+        for path in (ROOT / folder).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            text = path.read_text("utf-8")
+            inside = name.startswith(("data/packaged/", "data/datasets/"))
+            if not inside and ("load_materials" in text or "load_transport" in text):
+                found.add(name)
+    assert found == {THE_ONE_PLACE}
+
+
+def test_models_and_screening_are_handed_the_packaged_crystals() -> None:
+    """Only examples in docstrings may ask for them there."""
+    for folder in ("featurizers", "models", "screening"):
+        for path in (ROOT / folder).rglob("*.py"):
+            lines = [line for line in path.read_text("utf-8").splitlines() if "packaged_crystals" in line]
+            assert all(line.strip().startswith(">>>") for line in lines), path.name

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from matloop.data.errors import RunError
+from matloop.data.errors import RunError, unknown_name
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.runs.directory import RunDirectory

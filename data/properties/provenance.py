@@ -12,15 +12,18 @@ _SUFFIXES: dict[str, Suffix] = {"dft": "dft", "exp": "exp"}
 """Method -> suffix of the columns with its values; the only place where the two are tied."""
 
 
+Method = Literal["dft", "exp", "unknown"]
+
+
 class Provenance(NamedTuple):
-    """Where values come from. It is written ``dft``, ``dft:pbe``, ``exp`` or ``exp:LAB``.
+    """Where values come from. It is written ``dft``, ``dft:pbe``, ``exp``, ``exp:LAB`` or ``unknown``.
 
     Attributes:
-        method: Computed with density functional theory, or measured.
+        method: Computed with density functional theory, measured, or unknown.
         source: Functional or laboratory; empty where it is not said.
     """
 
-    method: Literal["dft", "exp"]
+    method: Method
     source: str = ""
 
     @classmethod
@@ -33,11 +36,13 @@ class Provenance(NamedTuple):
         >>> Provenance.read("dft:r2scan")
         Provenance(method='dft', source='r2scan')
         """
+        if text == "unknown":
+            return cls("unknown")
         written = re.fullmatch(r"(dft|exp)(?::(\w[\w.+-]{0,39}))?", text)
         if written is None:
             raise ProvenanceError(
                 f"provenance {text[:80]!r}",
-                "dft, dft:FUNCTIONAL, exp, exp:LAB",
+                "dft, dft:FUNCTIONAL, exp, exp:LAB, unknown",
                 "write it such as dft:pbe or exp:lab-a",
             )
         return cls("dft" if written[1] == "dft" else "exp", written[2] or "")
@@ -47,7 +52,13 @@ class Provenance(NamedTuple):
 
     @property
     def suffix(self) -> Suffix:
-        """Suffix of the columns that hold such values."""
+        """Suffix of the columns that hold such values.
+
+        Raises:
+            ProvenanceError: If it is unknown: no column is named so.
+        """
+        if self.method not in _SUFFIXES:
+            raise ProvenanceError("values of unknown provenance in a column", "dft or exp", "say where they come from")
         return _SUFFIXES[self.method]
 
     def covers(self, other: Provenance) -> bool:

@@ -278,7 +278,7 @@ class _Collected:
     def _provenance(self) -> str:
         """Where the labels come from, as far as the data say it."""
         named = {self.known.column("exp"): "exp", self.known.column("dft"): "dft"}
-        return self.table.provenance or named.get(str(self.column), "not stated")
+        return self.table.provenance or named.get(str(self.column), "unknown")
 
 
 def _number_columns(table: pa.Table) -> Iterable[str]:

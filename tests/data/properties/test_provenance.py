@@ -32,3 +32,12 @@ def test_what_a_provenance_takes(wanted: str, given: str, fits: bool) -> None:
 
 def test_columns_follow_the_method() -> None:
     assert [Provenance.read(text).suffix for text in ("dft:pbe", "exp:lab-a")] == ["dft", "exp"]
+
+
+def test_unknown_provenance_is_none_of_the_others() -> None:
+    unknown = Provenance.read("unknown")
+    assert str(unknown) == "unknown"
+    assert unknown.covers(unknown)
+    assert not any(Provenance.read(text).covers(unknown) for text in ("dft", "exp", "dft:pbe"))
+    with pytest.raises(ProvenanceError, match="unknown provenance"):
+        _ = unknown.suffix

@@ -189,6 +189,12 @@ class PotentialError(MatloopError):
     code = "E-POTENTIAL"
 
 
+class CapabilityError(PotentialError):
+    """When an interatomic potential is asked for something that it does not offer, such as an embedding."""
+
+    code = "E-POTENTIAL-CAPABILITY"
+
+
 class EnergySourceError(MatloopError):
     """When energies from two sources (functionals, potentials or versions of one) would meet in one convex hull."""
 

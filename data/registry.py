@@ -9,7 +9,8 @@ through entry points of the groups ``matloop.sources``, ``matloop.featurizers``,
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -32,7 +33,7 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
     """The object registered under a name.
 
     Args:
-        kind: ``source``, ``featurizer``, ``model`` or ``filter``.
+        kind: ``source``, ``featurizer``, ``model``, ``potential`` or ``filter``.
         table: The folder's literal table.
         name: Name asked for.
 
@@ -51,3 +52,20 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
     if name in outside:
         return outside[name].load()
     raise unknown_name(kind, name, [*table, *outside])
+
+
+def check_options(name: str, factory: Callable[..., Any], options: Iterable[str]) -> None:
+    """Make sure that a registered thing knows the options it is given.
+
+    Args:
+        name: Name of the thing.
+        factory: What makes it.
+        options: Names of the options.
+
+    Raises:
+        UnknownNameError: With the nearest known option.
+    """
+    allowed = [option for option in inspect.signature(factory).parameters if option not in ("args", "kwargs")]
+    for option in options:
+        if option not in allowed:
+            raise unknown_name(f"option of {name}", option, allowed)

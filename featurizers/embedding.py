@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.errors import BatchError
+from matloop.data.errors import CapabilityError
 from matloop.data.feature_words import FeatureWords, Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
 @runtime_checkable
 class EmbeddingPotential(Protocol):
-    """What the embedding needs of a potential; those of :mod:`matloop.models.potentials.contract` have it.
+    """What the embedding needs of a potential: those that are ``Embeds`` in models/potentials/contract.py have it.
 
     Attributes:
         name: Name in the registry.
         version: Version of the trained potential.
         weights_sha256: Hash of its weights file.
+        settings: What else its numbers depend on.
     """
 
     @property
@@ -31,6 +32,8 @@ class EmbeddingPotential(Protocol):
     def version(self) -> str: ...  # noqa: D102
     @property
     def weights_sha256(self) -> str: ...  # noqa: D102
+    @property
+    def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate it cannot evaluate, else empty, shape (n,)."""
@@ -55,7 +58,7 @@ class CrystalEmbedding(Featurizer):
         potential: The potential itself, not its name.
 
     Raises:
-        BatchError: If it is none.
+        CapabilityError: If it embeds no crystals.
     """
 
     name = "crystal_embedding"
@@ -64,14 +67,15 @@ class CrystalEmbedding(Featurizer):
 
     def __init__(self, potential: EmbeddingPotential) -> None:
         if not isinstance(potential, EmbeddingPotential):
-            raise BatchError(
+            raise CapabilityError(
                 f"crystal_embedding of {potential!r}",
-                "a potential with row_codes and embeddings",
+                "a potential that offers Embeds",
                 "name the potential in a campaign, or make it with matloop.models.potentials.contract.potential_named",
             )
         self._potential = potential
         self.parameters: Mapping[str, Any] = {
             "potential": potential.name, "version": potential.version, "weights_sha256": potential.weights_sha256,
+            **({"settings": dict(potential.settings)} if potential.settings else {}),
         }  # fmt: skip
         width = potential.embeddings(_nothing()).shape[1]
         self.feature_names = tuple(f"{potential.name} embedding {component}" for component in range(1, width + 1))

@@ -19,6 +19,7 @@ FORK, WAIT, PREPARE = b"F", b"W", b"P"
 FAILED = frozenset({"E-GUARD-CRASH", "E-GUARD-MEMORY", "E-GUARD-TIMEOUT"})
 _NAP = 0.001  # s
 _LENGTH = struct.Struct("<Q")
+_SECONDS = struct.Struct("<d")
 _LARGEST_REQUEST = 1_000_000_000  # bytes; requests come from the caller, who is trusted
 
 
@@ -123,11 +124,16 @@ def _framed(message: bytes) -> bytes:
     return _LENGTH.pack(len(message)) + message
 
 
+def timed(item: bytes, timeout: float) -> bytes:
+    """An item for a child, with the seconds it may take."""
+    return _SECONDS.pack(timeout) + item
+
+
 def nursery(arguments: Sequence[str]) -> None:
     """Import a function and do the caller's orders until it hangs up: prepare an item, fork a child, wait for one.
 
     Args:
-        arguments: Descriptor of the control channel, ``module:function``, memory limit in bytes, time limit in seconds.
+        arguments: Descriptor of the control channel, ``module:function``, memory limit in bytes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the caller ends its children
     frames = Frames(socket.socket(fileno=int(arguments[0])))
@@ -140,7 +146,7 @@ def nursery(arguments: Sequence[str]) -> None:
     frames.reply(VALUE)
     children: set[int] = set()
     try:
-        _do_orders(frames, function, int(arguments[2]), float(arguments[3]), children)
+        _do_orders(frames, function, int(arguments[2]), children)
     except (EOFError, ConnectionError):
         # The caller is gone, perhaps killed: a child may be in the middle of something long.
         for pid in children:
@@ -148,9 +154,7 @@ def nursery(arguments: Sequence[str]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _do_orders(
-    frames: Frames, function: Callable[[bytes], bytes], memory_limit: int, timeout: float, children: set[int]
-) -> NoReturn:
+def _do_orders(frames: Frames, function: Callable[[bytes], bytes], memory_limit: int, children: set[int]) -> NoReturn:
     while True:
         kind, content, descriptor = frames.order()
         if kind == PREPARE:
@@ -162,7 +166,7 @@ def _do_orders(
             pid = os.fork()
             if pid == 0:
                 frames.close()
-                _serve(socket.socket(fileno=descriptor), function, memory_limit, timeout)
+                _serve(socket.socket(fileno=descriptor), function, memory_limit)
             children.add(pid)
             os.close(descriptor)
             frames.reply(str(pid).encode())
@@ -175,7 +179,7 @@ def _exit_code(pid: int) -> int:
     return 0
 
 
-def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_limit: int, timeout: float) -> NoReturn:
+def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_limit: int) -> NoReturn:
     """Answer items until the caller hangs up; never returns into the nursery's code."""
     try:
         frames = Frames(channel)
@@ -183,10 +187,11 @@ def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_li
         _limit_memory(memory_limit)
         while True:
             for item in frames.requests():
+                timeout = _SECONDS.unpack_from(item)[0]
                 # The caller keeps the clock. Should it and the nursery die, the alarm ends this process, even inside
                 # native code.
                 signal.setitimer(signal.ITIMER_REAL, 2 * timeout + 5)
-                reply = _answer(function, item)
+                reply = _answer(function, item[_SECONDS.size :])
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 frames.reply(reply)
     finally:

@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from matloop.data.errors import GuardError
-from matloop.data.guard.child import FAILED, PREPARE, VALUE, WAIT, Frames
+from matloop.data.guard.child import FAILED, PREPARE, VALUE, WAIT, Frames, timed
 
 _START_SECONDS = 180.0
 _BATCH_ITEMS = 64
@@ -51,13 +51,25 @@ class Failure(NamedTuple):
     detail: str
 
 
+class LongItem(NamedTuple):
+    """An item that may take longer than others.
+
+    Attributes:
+        content: What the function is given.
+        timeout: Seconds it may take.
+    """
+
+    content: bytes
+    timeout: float
+
+
 class GuardedWorker:
     """Calls a function in a child process that may be killed.
 
     Args:
         function_path: ``module:function``, which takes and gives bytes.
         memory_limit: Bytes an item may ask for beyond what the process holds when idle.
-        timeout: Seconds an item may take.
+        timeout: Seconds an item may take, unless it is a :class:`LongItem`.
         warm_up: An item to be prepared (see :meth:`prepare`) from the start.
         reply_limit: Bytes a value may have.
 
@@ -132,22 +144,22 @@ class GuardedWorker:
                 self._end_child()  # the next one is forked with what was prepared
             return self._prepared[item]
 
-    def map(self, items: Iterable[bytes]) -> Iterator[bytes | Failure]:
+    def map(self, items: Iterable[bytes | LongItem]) -> Iterator[bytes | Failure]:
         """The function's value or a failure for each item, in order; items are read as they are needed."""
-        batch: list[bytes] = []
+        batch: list[LongItem] = []
         for item in items:
-            batch.append(item)
-            if len(batch) == _BATCH_ITEMS or sum(map(len, batch)) >= _BATCH_BYTES:
+            batch.append(item if isinstance(item, LongItem) else LongItem(item, self.timeout))
+            if len(batch) == _BATCH_ITEMS or sum(len(each.content) for each in batch) >= _BATCH_BYTES:
                 yield from self._answers(batch)
                 batch = []
         yield from self._answers(batch)
 
-    def _answers(self, batch: list[bytes]) -> list[bytes | Failure]:
+    def _answers(self, batch: list[LongItem]) -> list[bytes | Failure]:
         """Answers to a batch, all taken before any is handed on: a slow caller must not look like a slow child."""
         with self._lock:
             return self._answers_in_turn(deque(batch))
 
-    def _answers_in_turn(self, waiting: deque[bytes]) -> list[bytes | Failure]:
+    def _answers_in_turn(self, waiting: deque[LongItem]) -> list[bytes | Failure]:
         answers: list[bytes | Failure] = []
         while waiting:
             child = self._child
@@ -166,14 +178,14 @@ class GuardedWorker:
                 self._renewed_child().suspect = True
         return answers
 
-    def _serve(self, child: _Child, waiting: deque[bytes], answers: list[bytes | Failure]) -> Failure | None:
+    def _serve(self, child: _Child, waiting: deque[LongItem], answers: list[bytes | Failure]) -> Failure | None:
         """Move answered items from ``waiting`` to ``answers``; what ended the child, if it ended."""
         # A suspected item goes alone, so that what follows is not blamed on it.
         share = [waiting[0]] if child.suspect else list(waiting)
         try:
-            child.frames.send(*share, seconds=self.timeout)
+            child.frames.send(*(timed(*item) for item in share), seconds=self.timeout)
             for _ in share:
-                reply = child.frames.receive(self.timeout, self.reply_limit)
+                reply = child.frames.receive(waiting[0].timeout, self.reply_limit)
                 kind, content = reply[:1], reply[1:]
                 if kind != VALUE:
                     code, _, detail = content.decode("utf-8", "replace").partition("\n")
@@ -187,7 +199,7 @@ class GuardedWorker:
                 child.served += 1
                 child.suspect = False
         except TimeoutError:
-            return Failure("E-GUARD-TIMEOUT", f"took longer than {self.timeout:g} s")
+            return Failure("E-GUARD-TIMEOUT", f"took longer than {waiting[0].timeout:g} s")
         except ValueError as error:
             return Failure("E-GUARD-CRASH", str(error))
         except OSError:
@@ -221,11 +233,11 @@ class GuardedWorker:
     def _start_nursery(self) -> None:
         ours, theirs = socket.socketpair()
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        limits = (self.memory_limit, self.timeout)
         with theirs:
+            arguments = (theirs.fileno(), self.function_path, self.memory_limit)
             self._control = Frames(ours)
             self._nursery = subprocess.Popen(  # a command of ours, no shell
-                [sys.executable, "-P", "-c", _COMMAND, *map(str, (theirs.fileno(), self.function_path, *limits))],
+                [sys.executable, "-P", "-c", _COMMAND, *map(str, arguments)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

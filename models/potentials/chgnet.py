@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,9 @@ class CHGNetPotential:
     version: ClassVar[str] = "0.3.0"
     weights_sha256: ClassVar[str] = WEIGHTS.sha256
     licence: ClassVar[str] = "modified BSD (chgnet)"
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    neutral_options: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_graph", "threads"})
+    batch_sites: ClassVar[int] = 1  # in company the last digits of a crystal's energy change
 
     def __post_init__(self) -> None:
         verified_weights()

@@ -1,7 +1,16 @@
-"""Interatomic potentials: what each of them offers, and the name under which its energies may meet."""
+"""Interatomic potentials by what they can do, and the name under which their energies may meet.
+
+A potential offers one or more capabilities: it evaluates crystals (:class:`Evaluates`), it embeds them
+(:class:`Embeds`), or it relaxes several of them at once (:class:`RelaxesBatches`).
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.registry import lookup
+from matloop.data.errors import CapabilityError, PotentialError
+from matloop.data.registry import check_options, lookup
+from matloop.models.potentials.relaxed_crystal import RelaxationLimits, RelaxedCrystal
 from matloop.models.registry import POTENTIALS
 
 BATCHING_TOLERANCE = 1e-5
@@ -40,27 +51,41 @@ class Evaluation:
 
 @runtime_checkable
 class Potential(Protocol):
-    """A universal interatomic potential.
+    """What every potential says about itself, whatever it can do.
 
-    A crystal's numbers do not depend on the others in its batch, within the tolerances above. Crystals it cannot
-    handle get nan and a row code and do not disturb the others. An instance can be pickled to worker processes.
-    :func:`matloop.models.potentials.validation.validate_potential` checks all of it.
+    A crystal's numbers do not depend on the others in its batch, within the tolerances above. Crystals that a potential
+    cannot handle get nan and a row code and do not disturb the others. An instance can be pickled to worker processes.
+    :func:`matloop.models.potentials.validation.validate_potential` checks what a potential offers.
 
     Attributes:
         name: Name in the registry.
         version: Version of the trained potential.
         weights_sha256: Hash of its weights file.
         licence: Licence of the weights.
+        settings: Settings that its energies depend on, besides the weights, as plain JSON values by option name. Every
+            option that was given another value than its default stands here, except the neutral ones. They become part
+            of the energy source.
+        neutral_options: Options that change no energy beyond rounding, such as a number of threads.
+        batch_sites: Most sites, of several crystals together, that it is given at once for relaxation. With 1 each
+            crystal goes alone. A potential whose numbers depend on the batch in the last digits should say 1.
     """
 
     name: str
     version: str
     weights_sha256: str
     licence: str
+    settings: Mapping[str, Any]
+    neutral_options: frozenset[str]
+    batch_sites: int
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
-        """Row code of each candidate it cannot evaluate, else empty, shape (n,)."""
+        """Row code of each candidate it cannot handle, else empty, shape (n,)."""
         ...
+
+
+@runtime_checkable
+class Evaluates(Potential, Protocol):
+    """A potential that gives energies, forces and stresses of crystals."""
 
     def energies(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Energies in eV/atom, nan for candidates with a row code, shape (n,)."""
@@ -70,9 +95,56 @@ class Potential(Protocol):
         """Energies, forces, stresses and magnetic moments."""
         ...
 
+
+@runtime_checkable
+class Embeds(Potential, Protocol):
+    """A potential that gives a vector for each crystal."""
+
     def embeddings(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """A vector for each crystal that does not depend on cell setting or rotation, shape (n, k)."""
         ...
+
+
+@runtime_checkable
+class RelaxesBatches(Potential, Protocol):
+    """A potential that relaxes several crystals at once by its own means."""
+
+    def relax_batch(
+        self, batch: CandidateBatch, *, limits: RelaxationLimits, relax_cell: bool
+    ) -> Sequence[RelaxedCrystal]:
+        """How the relaxation of each crystal ended, in order.
+
+        With ``limits.steps`` of 0 the crystals stay as they are and only get their energies.
+        """
+        ...
+
+
+CAPABILITIES: Mapping[str, type] = {"Evaluates": Evaluates, "Embeds": Embeds, "RelaxesBatches": RelaxesBatches}
+"""What a potential may offer, by name."""
+
+
+def capabilities_of(potential: object) -> tuple[str, ...]:
+    """Names of the capabilities that a potential offers."""
+    return tuple(name for name, capability in CAPABILITIES.items() if isinstance(potential, capability))
+
+
+def require_capability(potential: Potential, *names: str) -> None:
+    """Make sure that a potential offers one of several capabilities.
+
+    Args:
+        potential: Any potential.
+        names: Names in :data:`CAPABILITIES`; one of them is enough.
+
+    Raises:
+        CapabilityError: If it offers none of them.
+    """
+    offered = capabilities_of(potential)
+    if not set(names) & set(offered):
+        raise CapabilityError(
+            f"potential '{potential.name}', which offers {' and '.join(offered) or 'no capability'}",
+            f"a potential that offers {' or '.join(names)}",
+            f"see matloop.models.potentials.contract.{names[0]}, or choose another potential",
+        )
 
 
 def energy_source(potential: Potential) -> str:
@@ -82,20 +154,89 @@ def energy_source(potential: Potential) -> str:
         potential: Any potential.
 
     Returns:
-        Name, version and the first twelve digits of the weights' hash.
+        Name, version, the first twelve digits of the weights' hash and, where there are any, the settings.
     """
-    return f"{potential.name}-{potential.version}-{potential.weights_sha256[:12]}"
+    source = f"{potential.name}-{potential.version}-{potential.weights_sha256[:12]}"
+    if not potential.settings:
+        return source
+    return f"{source} {json.dumps(dict(potential.settings), sort_keys=True, allow_nan=False)}"
 
 
-def potential_named(name: str, **parameters: Any) -> Potential:
+def potential_named(name: str, **options: Any) -> Potential:
     """The registered potential of that name.
 
     Args:
         name: Name in :data:`matloop.models.registry.POTENTIALS`, or of an entry point in ``matloop.potentials``.
-        parameters: Settings of the potential.
+        options: Options of the potential.
 
     Raises:
-        UnknownNameError: With the nearest known name.
-        PotentialError: If it is not installed or its weights are not the released ones.
+        UnknownNameError: For an unknown potential or option, with the nearest known name.
+        PotentialError: If it is not installed, its weights are not the released ones, or it does not say what its
+            energies depend on.
     """
-    return lookup("potential", POTENTIALS, name)(**parameters)
+    factory = lookup("potential", POTENTIALS, name)
+    check_options(name, factory, options)
+    potential = factory(**options)
+    check_facts(potential)
+    if potential.name != name:
+        raise PotentialError(f"potential '{name}', which calls itself '{potential.name}'", "one name for one potential")
+    usual = inspect.signature(factory).parameters
+    for option, value in options.items():
+        changes_energies = option not in potential.neutral_options and usual[option].default != value
+        if changes_energies and potential.settings.get(option) != value:
+            raise PotentialError(
+                f"potential '{name}' with option {option} = {value!r}, which is not among its settings",
+                "every option in settings or neutral_options",
+                "let the potential say so: energies under two settings must not meet in one hull",
+            )
+    return potential
+
+
+def shared_potential(name: str, options: Mapping[str, Any]) -> Potential:
+    """What :func:`potential_named` gives, loaded once per process for each set of options.
+
+    Args:
+        name: Name of a registered potential.
+        options: Its options, plain JSON values.
+    """
+    return _loaded(name, json.dumps(dict(options), sort_keys=True))
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(name: str, options: str) -> Potential:
+    return potential_named(name, **json.loads(options))
+
+
+def check_facts(potential: object) -> None:
+    """Make sure that a potential says of itself what :class:`Potential` lists.
+
+    Raises:
+        PotentialError: Naming what is missing or not as it should be.
+    """
+    missing = [fact for fact in (*Potential.__annotations__, "row_codes") if not hasattr(potential, fact)]
+    if missing or not isinstance(potential, Potential):
+        raise PotentialError(
+            f"{type(potential).__name__} does not say its {', '.join(missing)}",
+            f"a potential with {', '.join(Potential.__annotations__)} and row_codes",
+            "see matloop.models.potentials.contract.Potential",
+        )
+    texts: tuple[Any, ...] = (potential.name, potential.version, potential.licence)
+    sites: Any = potential.batch_sites
+    sha256 = str(potential.weights_sha256)
+    problems = {
+        "name, version and licence are texts that are not empty": all(isinstance(t, str) and t for t in texts),
+        "weights_sha256 is a sha256 in hexadecimal digits": re.fullmatch("[0-9a-f]{64}", sha256) is not None,
+        "settings are plain JSON values by option name": _is_json(potential.settings),
+        "no setting is a neutral option": not set(potential.settings) & potential.neutral_options,
+        "batch_sites is a whole number of at least 1": isinstance(sites, int) and sites >= 1,
+    }
+    for clause, held in problems.items():
+        if not held:
+            raise PotentialError(f"{type(potential).__name__} breaks the rule that {clause}", "all of them kept")
+
+
+def _is_json(settings: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(json.dumps(dict(settings), allow_nan=False)) == dict(settings))
+    except (TypeError, ValueError):
+        return False

@@ -1,35 +1,51 @@
-"""Relaxation under guard: each crystal under a time and a memory limit, in a process that may be killed.
+"""Relaxation under guard: crystals under a time and a memory limit, in a process that may be killed.
 
-A process that calls :func:`relax_guarded` keeps one child, into which the potential is loaded once.
+A process that calls :func:`relax_guarded` keeps one child, into which the potential is loaded once. Crystals go to the
+child in batches of as many sites as the potential asks for. A batch that fails is halved until the crystal at fault
+stands alone: only that crystal fails.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.errors import ROW_CODES, GuardError, MatloopError, PotentialError, UnknownNameError, unknown_name
-from matloop.data.guard.guarded import Failure, GuardedWorker
+from matloop.data.errors import (
+    ROW_CODES,
+    CapabilityError,
+    GuardError,
+    MatloopError,
+    PotentialError,
+    UnknownNameError,
+    unknown_name,
+)  # fmt: skip
+from matloop.data.guard.guarded import Failure, GuardedWorker, LongItem
 from matloop.data.guard.messages import pack, unpack
 from matloop.data.guard.shared_workers import shared_worker
-from matloop.models.potentials.contract import Potential, potential_named
+from matloop.models.potentials.contract import (
+    Evaluates,
+    Potential,
+    RelaxesBatches,
+    require_capability,
+    shared_potential,
+)  # fmt: skip
 from matloop.models.potentials.relaxation import (
     OPTIMIZERS,
-    Outcome,
-    RelaxationLimits,
-    RelaxedCrystal,
-    failed,
+    Exploded,
+    code_of,
+    gated,
     relax_crystal,
     relaxed_batch,
     rows_to_relax,
-)
+)  # fmt: skip
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits, RelaxedCrystal, failed
 from matloop.models.potentials.validation import example_crystals
 
 ANSWER = "matloop.models.potentials.guarded_relaxation:answer"
@@ -38,6 +54,8 @@ _CODES = {
     "E-GUARD-MEMORY": "E-POTENTIAL-MEMORY",
     "E-GUARD-CRASH": "E-POTENTIAL-CRASH",
 }
+_ERRORS = {error.code: error for error in (UnknownNameError, CapabilityError)}
+_MOST_SITES = 1_000_000  # of a batch, whatever a potential asks for
 
 
 @dataclass(frozen=True)
@@ -47,11 +65,12 @@ class GuardedRelaxationSettings:
     Attributes:
         limits: When a relaxation is over; looked at between two steps.
         grace_seconds: How long beyond ``limits.seconds`` a crystal may take, for its last step, before its process is
-            killed, even inside native code.
-        megabytes: Memory a crystal may ask for, beyond what the process with the potential holds when idle.
-        optimizer: Name in :data:`matloop.models.potentials.relaxation.OPTIMIZERS`.
+            killed, even inside native code. A batch may take as long as its crystals together.
+        megabytes: Memory a batch may ask for, beyond what the process with the potential holds when idle.
+        optimizer: Name in :data:`matloop.models.potentials.relaxation.OPTIMIZERS`; a potential that relaxes batches
+            has its own.
         relax_cell: Whether the cell relaxes too.
-        parameters: Settings of the potential; plain JSON values.
+        parameters: Options of the potential; plain JSON values.
     """
 
     limits: RelaxationLimits = field(default_factory=RelaxationLimits)
@@ -67,8 +86,10 @@ def relax_guarded(
 ) -> CandidateBatch:
     """Relax each crystal of a batch as :func:`.relaxation.relax` does, whatever it does to its process.
 
+    A potential that relaxes batches does so by its own means, and the limits of explosions hold for what it gives.
+
     Args:
-        potential: Name of a registered potential.
+        potential: Name of a registered potential that evaluates crystals or relaxes batches of them.
         batch: n crystals that passed :meth:`Crystals.row_codes`.
         settings: How they are relaxed.
 
@@ -79,7 +100,8 @@ def relax_guarded(
 
     Raises:
         BatchError: If the batch has no crystals.
-        UnknownNameError: For an unknown potential or optimiser.
+        UnknownNameError: For an unknown potential, option or optimiser.
+        CapabilityError: If the potential neither evaluates nor relaxes.
         PotentialError: If the potential cannot be loaded.
     """
     chosen = settings or GuardedRelaxationSettings()
@@ -90,86 +112,183 @@ def relax_guarded(
     assert crystals is not None  # as rows_to_relax made sure
     timeout = chosen.limits.seconds + chosen.grace_seconds
     worker = shared_worker(ANSWER, memory_limit=int(chosen.megabytes * 1e6), timeout=timeout)
-    _get_ready(worker, potential, chosen.parameters)
-    manner = {"limits": asdict(chosen.limits), "optimizer": chosen.optimizer, "relax_cell": chosen.relax_cell}
-    starts = [crystals.take(np.array([row])) for row in rows]
-    replies = worker.map(_message(potential, chosen.parameters, start, manner) for start in starts)
-    return relaxed_batch(batch, [_end(start, reply) for start, reply in zip(starts, replies, strict=True)])
+    batch_sites = _get_ready(worker, potential, chosen.parameters)
+    manner = {
+        "potential": potential, "parameters": dict(chosen.parameters), "limits": asdict(chosen.limits),
+        "optimizer": chosen.optimizer, "relax_cell": chosen.relax_cell,
+    }  # fmt: skip
+    ends: dict[int, RelaxedCrystal] = {}
+    groups = list(_groups(rows, crystals.site_counts, batch_sites))
+    while groups:
+        parts = [crystals.take(np.array(group)) for group in groups]
+        replies = worker.map(LongItem(_message(part, manner), timeout * len(part)) for part in parts)
+        halves: list[list[int]] = []
+        for group, part, reply in zip(groups, parts, replies, strict=True):
+            found = _ends(part, reply)
+            if found is None:
+                halves += [group[: len(group) // 2], group[len(group) // 2 :]]
+            else:
+                ends.update(zip(group, found, strict=True))
+        groups = halves
+    return relaxed_batch(batch, [ends[row] for row in rows])
+
+
+def _groups(rows: Sequence[int], site_counts: NDArray[np.int64], batch_sites: int) -> Iterator[list[int]]:
+    """Neighbouring rows, as many as have no more sites together than allowed, and at least one."""
+    group: list[int] = []
+    sites = 0
+    for row in rows:
+        sites += int(site_counts[row])
+        if group and sites > batch_sites:
+            yield group
+            group, sites = [], int(site_counts[row])
+        group.append(row)
+    if group:
+        yield group
 
 
 def answer(message: bytes) -> bytes:
-    """In the child: relax the crystal in a message, or, where it holds none, get the potential ready.
+    """In the child: relax the crystals in a message, or, where it holds none, get the potential ready.
 
     Raises:
         MemoryError: If there is not enough memory.
     """
     values, arrays = unpack(message)
     if not arrays:
-        return _readiness(values["potential"])
+        return _readiness(values["potential"], values["parameters"])
+    potential = shared_potential(values["potential"], values["parameters"])
     limits = RelaxationLimits(**{**values["limits"], "volume_ratio": tuple(values["limits"]["volume_ratio"])})
-    crystal = Crystals(arrays["lattice"], np.array([0, len(arrays["species"])]), arrays["species"], arrays["places"])
-    end = relax_crystal(
-        CandidateBatch.from_crystals(crystal).atoms(0), _potential(values["potential"]),
-        limits=limits, optimizer=values["optimizer"], relax_cell=values["relax_cell"],
-    )  # fmt: skip
-    if end.code == "E-POTENTIAL-MEMORY":
-        raise MemoryError(end.detail)  # the guard tries once more, in a fresh process
-    numbers = np.array([*end.energies, end.steps, end.seconds, end.largest_force], float)
-    known = {"outcome": end.outcome.value, "code": end.code, "detail": end.detail}
-    return pack(known, {"cell": end.cell, "frac_coords": end.frac_coords, "numbers": numbers})
+    crystals = Crystals(arrays["lattice"], arrays["offsets"], arrays["species"], arrays["places"])
+    batch, relax_cell = CandidateBatch.from_crystals(crystals), values["relax_cell"]
+    ends: Sequence[RelaxedCrystal]
+    if isinstance(potential, RelaxesBatches):
+        ends = _relaxed_together(potential, batch, limits, relax_cell=relax_cell)
+    else:
+        assert isinstance(potential, Evaluates)  # as it was when it got ready
+        ends = [
+            relax_crystal(
+                batch.atoms(row), potential, limits=limits, optimizer=values["optimizer"], relax_cell=relax_cell
+            )
+            for row in range(len(batch))
+        ]
+    for end in ends:
+        if end.code == "E-POTENTIAL-MEMORY":
+            raise MemoryError(end.detail)  # the guard tries once more, in a fresh process
+    return _packed(ends)
 
 
-def _readiness(made_of: str) -> bytes:
+def _relaxed_together(
+    potential: RelaxesBatches, batch: CandidateBatch, limits: RelaxationLimits, *, relax_cell: bool
+) -> Sequence[RelaxedCrystal]:
+    """How the relaxation of each crystal ended; an error that one crystal alone causes is its outcome."""
+    crystals = batch.crystals
+    assert crystals is not None
     try:
-        # What is loaded or compiled when first used must not count against the first crystal's time.
-        potential, example = _potential(made_of), example_crystals().take([0])
-        potential.evaluate(example)
-        relax_crystal(example.atoms(0), potential, limits=RelaxationLimits(steps=1))
+        ends = potential.relax_batch(batch, limits=limits, relax_cell=relax_cell)
+    except Exception as error:  # a potential may raise anything for a strange crystal; it is kept
+        if len(batch) > 1:
+            raise  # the caller halves the batch
+        detail = f"{type(error).__name__}: {error}"[:500]
+        return [failed(crystals.lattice[0], crystals.frac_coords, code=code_of(error), detail=detail)]
+    starts = [crystals.take(np.array([row])) for row in range(len(crystals))]
+    return [_within_limits(end, start, limits) for end, start in zip(ends, starts, strict=True)]
+
+
+def _within_limits(end: RelaxedCrystal, start: Crystals, limits: RelaxationLimits) -> RelaxedCrystal:
+    """A relaxation by other means than ours, held to the same limits of explosions."""
+    if end.outcome not in (Outcome.CONVERGED, Outcome.NOT_CONVERGED):
+        return end._replace(cell=start.lattice[0], frac_coords=start.frac_coords)
+    try:
+        volume = float(start.volumes[0])
+        gated(end.cell, end.frac_coords @ end.cell, start.species, start_volume=volume, limits=limits)
+    except Exploded as error:
+        return RelaxedCrystal(
+            Outcome.EXPLODED, start.lattice[0], start.frac_coords, (end.energies[0], np.nan), end.steps, end.seconds,
+            np.nan, detail=str(error),
+        )  # fmt: skip
+    if not np.isfinite(end.energies).all():
+        return failed(start.lattice[0], start.frac_coords, code="E-POTENTIAL-NONFINITE", detail="no finite energy")
+    return end
+
+
+def _packed(ends: Sequence[RelaxedCrystal]) -> bytes:
+    known = [{"outcome": end.outcome.value, "code": end.code, "detail": end.detail} for end in ends]
+    numbers = [[*end.energies, end.steps, end.seconds, end.largest_force] for end in ends]
+    cells = np.array([end.cell for end in ends], float)
+    places = np.concatenate([end.frac_coords for end in ends])
+    return pack({"ends": known}, {"cells": cells, "places": places, "numbers": np.array(numbers, float)})
+
+
+def _readiness(name: str, options: Mapping[str, Any]) -> bytes:
+    try:
+        potential, example = shared_potential(name, options), example_crystals().take([0])
+        require_capability(potential, RelaxesBatches.__name__, Evaluates.__name__)
+        _warm_up(potential, example)
     except MatloopError as error:
         return pack({"error": [error.code, error.got, error.allowed, error.fix]})
-    return pack({})
+    return pack({"batch_sites": potential.batch_sites})
 
 
-def _get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> None:
+def _warm_up(potential: Potential, example: CandidateBatch) -> None:
+    """Have loaded and compiled at once what would count against the first crystal's time."""
+    limits = RelaxationLimits(steps=1)
+    if isinstance(potential, RelaxesBatches):
+        potential.relax_batch(example, limits=limits, relax_cell=True)
+    else:
+        assert isinstance(potential, Evaluates)
+        potential.evaluate(example)
+        relax_crystal(example.atoms(0), potential, limits=limits)
+
+
+def _get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> int:
+    """Load the potential into the nursery; most sites that it wants in a batch."""
     try:
-        known = unpack(worker.prepare(pack(_made_of(potential, parameters)))).values
+        known = unpack(worker.prepare(pack({"potential": potential, "parameters": dict(parameters)}))).values
     except GuardError as error:
         raise PotentialError(f"potential '{potential}' cannot be used: {error.got}", error.allowed) from error
     if "error" in known:
         code, *parts = known["error"]
-        raise (UnknownNameError if code == UnknownNameError.code else PotentialError)(*parts)
+        raise _ERRORS.get(code, PotentialError)(*parts)
+    return min(max(int(known["batch_sites"]), 1), _MOST_SITES)
 
 
-@functools.lru_cache
-def _potential(made_of: str) -> Potential:
-    name, parameters = json.loads(made_of)
-    return potential_named(name, **parameters)
+def _message(crystals: Crystals, manner: Mapping[str, Any]) -> bytes:
+    arrays = {
+        "lattice": crystals.lattice, "offsets": crystals.offsets, "species": crystals.species,
+        "places": crystals.frac_coords,
+    }  # fmt: skip
+    return pack(manner, arrays)
 
 
-def _made_of(potential: str, parameters: Mapping[str, Any]) -> dict[str, str]:
-    return {"potential": json.dumps([potential, dict(parameters)], sort_keys=True)}
-
-
-def _message(potential: str, parameters: Mapping[str, Any], crystal: Crystals, manner: Mapping[str, Any]) -> bytes:
-    arrays = {"lattice": crystal.lattice, "species": crystal.species, "places": crystal.frac_coords}
-    return pack({**_made_of(potential, parameters), **manner}, arrays)
-
-
-def _end(start: Crystals, reply: bytes | Failure) -> RelaxedCrystal:
-    """How a relaxation ended; what the child says is not believed blindly."""
+def _ends(starts: Crystals, reply: bytes | Failure) -> list[RelaxedCrystal] | None:
+    """How relaxations ended, None where a batch has to be halved; what the child says is not believed blindly."""
     if isinstance(reply, Failure):
-        return failed(start.lattice[0], start.frac_coords, code=_CODES[reply.code], detail=reply.detail)
-    try:
-        values, arrays = unpack(reply)
-        cell, frac_coords, numbers = (arrays[name] for name in ("cell", "frac_coords", "numbers"))
-        first, last, steps, seconds, force = numbers.tolist()
-        if cell.shape != (3, 3) or frac_coords.shape != start.frac_coords.shape or values["code"] not in {
-            "", *ROW_CODES
-        }:  # fmt: skip
-            raise ValueError("an unknown code, or arrays of the wrong shape")
-        outcome = Outcome(values["outcome"])
-        code, detail = str(values["code"]), str(values["detail"])[:500]
-        return RelaxedCrystal(outcome, cell, frac_coords, (first, last), int(steps), seconds, force, code, detail)
-    except (ValueError, KeyError, TypeError) as error:
-        detail = f"the process gave no usable answer: {error}"[:200]
-        return failed(start.lattice[0], start.frac_coords, code="E-POTENTIAL-CRASH", detail=detail)
+        code, detail = _CODES[reply.code], reply.detail
+    else:
+        try:
+            return _read(starts, reply)
+        except (ValueError, KeyError, TypeError) as error:
+            code, detail = "E-POTENTIAL-CRASH", f"the process gave no usable answer: {error}"[:200]
+    return [failed(starts.lattice[0], starts.frac_coords, code=code, detail=detail)] if len(starts) == 1 else None
+
+
+def _read(starts: Crystals, reply: bytes) -> list[RelaxedCrystal]:
+    """The ends that a child told of.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    values, arrays = unpack(reply)
+    cells, places, numbers, known = (*(arrays[name] for name in ("cells", "places", "numbers")), values["ends"])
+    expected = (starts.lattice.shape, starts.frac_coords.shape, (len(starts), 5), len(starts))
+    if (cells.shape, places.shape, numbers.shape, len(known)) != expected:
+        raise ValueError("arrays of the wrong shape")
+    ends = []
+    for row, (first, stop) in enumerate(itertools.pairwise(starts.offsets.tolist())):
+        code, detail = str(known[row]["code"]), str(known[row]["detail"])[:500]
+        if code not in {"", *ROW_CODES}:
+            raise ValueError("an unknown code")
+        before, after, steps, seconds, force = numbers[row].tolist()
+        outcome, cell, coords = Outcome(known[row]["outcome"]), cells[row], places[first:stop]
+        ends.append(RelaxedCrystal(outcome, cell, coords, (before, after), int(steps), seconds, force, code, detail))
+    return ends

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -18,7 +16,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, unknown_name
 from matloop.data.properties.columns import Column
-from matloop.models.potentials.contract import Potential
+from matloop.models.potentials.contract import Evaluates
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits, RelaxedCrystal, failed
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -29,61 +28,7 @@ the steps of FIRE (a third from better starts) and ended between 8 meV/atom lowe
 _GPA = 160.2176634  # GPa per eV/Å3
 
 
-class Outcome(StrEnum):
-    """How a relaxation ended."""
-
-    CONVERGED = "converged"
-    NOT_CONVERGED = "not_converged"
-    EXPLODED = "exploded"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class RelaxationLimits:
-    """When a relaxation is over.
-
-    Attributes:
-        largest_force: eV/Å; converged once no force exceeds it, and no row of stress times volume per atom (eV) either.
-        steps: Most steps of the optimiser.
-        seconds: Most wall time for one crystal; a single step is never cut short.
-        volume_ratio: Smallest and largest volume relative to the start; beyond them the crystal has exploded.
-        shortest_distance: Å; two atoms closer than that have exploded.
-    """
-
-    largest_force: float = 0.05
-    steps: int = 300
-    seconds: float = 60.0
-    volume_ratio: tuple[float, float] = (0.5, 2.0)
-    shortest_distance: float = 0.6
-
-
-class RelaxedCrystal(NamedTuple):
-    """One crystal after relaxation.
-
-    Attributes:
-        outcome: How it ended.
-        cell: Row vectors in Å, shape (3, 3); of the start where the outcome is exploded or failed.
-        frac_coords: Fractional coordinates, shape (sites, 3); likewise.
-        energies: First and last energy in eV/atom; nan for last where the outcome is exploded or failed.
-        steps: Steps taken.
-        seconds: Wall time.
-        largest_force: Of the last step, eV/Å, stress included; nan likewise.
-        code: Row code, where the outcome is failed.
-        detail: What exploded or failed.
-    """
-
-    outcome: Outcome
-    cell: NDArray[np.float64]
-    frac_coords: NDArray[np.float64]
-    energies: tuple[float, float]
-    steps: int
-    seconds: float
-    largest_force: float
-    code: str = ""
-    detail: str = ""
-
-
-class _Exploded(Exception):
+class Exploded(Exception):
     """Raised when the next crystal to evaluate has passed the volume or distance gate."""
 
 
@@ -92,7 +37,7 @@ class _Unanswered(Exception):
 
 
 class PotentialCalculator(Calculator):
-    """An ASE calculator over a :class:`~matloop.models.potentials.contract.Potential`.
+    """An ASE calculator over a :class:`~matloop.models.potentials.contract.Evaluates`.
 
     Args:
         potential: Where energies, forces and stresses come from.
@@ -102,7 +47,7 @@ class PotentialCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress", "magmoms"]  # noqa: RUF012  # as in ASE
 
-    def __init__(self, potential: Potential, limits: RelaxationLimits, start_volume: float) -> None:
+    def __init__(self, potential: Evaluates, limits: RelaxationLimits, start_volume: float) -> None:
         super().__init__()
         self.potential, self.limits, self.start_volume = potential, limits, start_volume
 
@@ -110,7 +55,10 @@ class PotentialCalculator(Calculator):
         """Called by ASE whenever atoms or cell have changed."""
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None  # set by the call above
-        batch = self._gated(self.atoms)
+        batch = gated(
+            np.asarray(self.atoms.cell), self.atoms.positions, self.atoms.numbers,
+            start_volume=self.start_volume, limits=self.limits,
+        )  # fmt: skip
         found = self.potential.evaluate(batch)
         if found.codes[0]:
             raise _Unanswered(str(found.codes[0]))
@@ -122,31 +70,45 @@ class PotentialCalculator(Calculator):
             "stress": voigt, "magmoms": found.magnetic_moments,
         }  # fmt: skip
 
-    def _gated(self, atoms: Atoms) -> CandidateBatch:
-        """The crystal as a batch of one.
 
-        Raises:
-            _Exploded: If its volume or shortest distance is outside the limits.
-        """
-        cell, places = np.asarray(atoms.cell), atoms.positions
-        if not (np.isfinite(cell).all() and np.isfinite(places).all()):
-            raise _Exploded("a position or cell vector is not finite")
-        ratio = np.linalg.det(cell) / self.start_volume
-        low, high = self.limits.volume_ratio
-        if not low <= abs(ratio) <= high:
-            raise _Exploded(f"volume {abs(ratio):.2f} times that of the start (allowed {low} to {high})")
-        sites = np.array([0, len(atoms)])
-        crystals = Crystals(cell[None], sites, atoms.numbers.astype(np.uint8), places @ np.linalg.inv(cell))
-        code = crystals.row_codes()[0]
-        shortest = crystals.shortest_distances()[0] if not code else 0.0
-        if code or shortest < self.limits.shortest_distance:
-            raise _Exploded(str(code) or f"two atoms {shortest:.2f} Å apart")
-        return CandidateBatch.from_crystals(crystals)
+def gated(
+    cell: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    numbers: NDArray[np.integer],
+    *,
+    start_volume: float,
+    limits: RelaxationLimits,
+) -> CandidateBatch:
+    """A crystal as a batch of one, if it has not exploded.
+
+    Args:
+        cell: Row vectors in Å, shape (3, 3).
+        positions: Cartesian coordinates in Å, shape (sites, 3).
+        numbers: Atomic numbers, shape (sites,).
+        start_volume: Å3, what the volume ratio refers to.
+        limits: Beyond which volume and distance it has exploded.
+
+    Raises:
+        Exploded: If its volume or shortest distance is outside the limits.
+    """
+    if not (np.isfinite(cell).all() and np.isfinite(positions).all()):
+        raise Exploded("a position or cell vector is not finite")
+    ratio = np.linalg.det(cell) / start_volume
+    low, high = limits.volume_ratio
+    if not low <= abs(ratio) <= high:
+        raise Exploded(f"volume {abs(ratio):.2f} times that of the start (allowed {low} to {high})")
+    sites = np.array([0, len(numbers)])
+    crystals = Crystals(cell[None], sites, numbers.astype(np.uint8), positions @ np.linalg.inv(cell))
+    code = crystals.row_codes()[0]
+    shortest = crystals.shortest_distances()[0] if not code else 0.0
+    if code or shortest < limits.shortest_distance:
+        raise Exploded(str(code) or f"two atoms {shortest:.2f} Å apart")
+    return CandidateBatch.from_crystals(crystals)
 
 
 def relax(
     batch: CandidateBatch,
-    potential: Potential,
+    potential: Evaluates,
     *,
     limits: RelaxationLimits | None = None,
     optimizer: str = "bfgs",
@@ -227,18 +189,12 @@ def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> Cand
     return done.with_columns(columns)
 
 
-def failed(cell: Any, frac_coords: Any, *, code: str, detail: str, seconds: float = 0.0) -> RelaxedCrystal:
-    """A relaxation of which nothing is known but how it failed."""
-    nothing = (np.nan, np.nan)
-    return RelaxedCrystal(Outcome.FAILED, cell, frac_coords, nothing, 0, seconds, np.nan, code, detail)
-
-
 def _without_crystal() -> RelaxedCrystal:
     return failed(np.zeros((3, 3)), np.empty((0, 3)), code="E-POTENTIAL-CRYSTAL", detail="")
 
 
 def relax_crystal(
-    atoms: Atoms, potential: Potential, *, limits: RelaxationLimits, optimizer: str = "bfgs", relax_cell: bool = True
+    atoms: Atoms, potential: Evaluates, *, limits: RelaxationLimits, optimizer: str = "bfgs", relax_cell: bool = True
 ) -> RelaxedCrystal:
     """Relax one crystal; whatever goes wrong becomes its outcome.
 
@@ -268,16 +224,17 @@ def relax_crystal(
         detail = "" if converged else f"stopped after {steps} steps at {force:.3f} eV/Å"
         cell, frac_coords = np.asarray(atoms.cell).copy(), atoms.get_scaled_positions(wrap=False)
         energies = (energies[0], last)
-    except _Exploded as error:
+    except Exploded as error:
         outcome, detail = Outcome.EXPLODED, str(error)
     except _Unanswered as error:
         outcome, code, detail = Outcome.FAILED, str(error), f"after {steps} steps"
     except Exception as error:  # noqa: BLE001  # a potential may raise anything for a strange crystal; it is kept
-        outcome, code, detail = Outcome.FAILED, _code_of(error), f"{type(error).__name__}: {error}"[:500]
+        outcome, code, detail = Outcome.FAILED, code_of(error), f"{type(error).__name__}: {error}"[:500]
     return RelaxedCrystal(outcome, cell, frac_coords, energies, steps, time.perf_counter() - begun, force, code, detail)
 
 
-def _code_of(error: Exception) -> str:
+def code_of(error: Exception) -> str:
+    """Row code of a crystal for which a potential raised an error."""
     # torch says so in a RuntimeError of its own.
     short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
     return "E-POTENTIAL-MEMORY" if short_of_memory else "E-POTENTIAL-FAILED"

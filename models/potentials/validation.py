@@ -9,7 +9,20 @@ from scipy.spatial.transform import Rotation
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import PotentialError
-from matloop.models.potentials.contract import BATCHING_TOLERANCE, FORCE_BATCHING_TOLERANCE, Evaluation, Potential
+from matloop.models.potentials.contract import (
+    BATCHING_TOLERANCE,
+    CAPABILITIES,
+    FORCE_BATCHING_TOLERANCE,
+    Embeds,
+    Evaluates,
+    Evaluation,
+    Potential,
+    RelaxesBatches,
+    capabilities_of,
+    check_facts,
+    require_capability,
+)  # fmt: skip
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits, RelaxedCrystal
 
 ENERGY_TOLERANCE = 2e-5
 """eV/atom; single precision over a few dozen messages per atom."""
@@ -17,32 +30,58 @@ FORCE_TOLERANCE = 3e-3
 """eV/Å; of a difference quotient over 0.02 Å of energies in single precision."""
 STRESS_TOLERANCE = 0.05
 """GPa; of a difference quotient over a strain of 0.004."""
+EMBEDDING_TOLERANCE = 1e-3
+"""By which a component of an embedding may differ between settings of one crystal."""
 _STEP = 0.01  # Å
 _STRAIN = 0.002
 _GPA = 160.2176634  # GPa per eV/Å3
+_TURN = Rotation.from_euler("xyz", [0.4, 1.1, -0.7]).as_matrix()
 
 
-def validate_potential(potential: Potential) -> None:
-    """Hold a potential to its contract on a few small crystals.
+def validate_potential(potential: Potential) -> tuple[str, ...]:
+    """Hold a potential to the contract of each capability it offers, on a few small crystals.
 
-    Checked: shapes and types; finite numbers; a crystal alone, in a batch and in another order gets the same numbers;
-    supercells, shifts, rotations and other settings of the cell change no energy and no embedding; forces are the
-    slopes of the energy and add up to zero; stresses are the slopes along strain; a crystal it cannot handle gets a row
-    code and nan and leaves its neighbours alone.
+    Of every potential: it says what it is and which settings its energies depend on; a crystal alone, in a batch and in
+    another order gets the same numbers; a crystal it cannot handle gets a row code and no number and leaves its
+    neighbours alone. Of one that evaluates: shapes and types; finite numbers; supercells, shifts, rotations and other
+    settings of the cell change no energy; forces are the slopes of the energy and add up to zero; stresses are the
+    slopes along strain. Of one that embeds: the same changes of the cell change no vector. Of one that relaxes batches:
+    energies fall, no steps leave the crystals as they are, and the cell stays where it is told to.
 
     Args:
         potential: The potential, able to handle sodium, chlorine, silicon and titanium oxide.
 
+    Returns:
+        The capabilities that were checked: names in :data:`matloop.models.potentials.contract.CAPABILITIES`.
+
     Raises:
+        CapabilityError: If it offers no capability.
         PotentialError: Naming the first clause that is broken.
     """
+    check_facts(potential)
+    _check_that_no_capability_is_half_there(potential)
+    require_capability(potential, *CAPABILITIES)
     batch = example_crystals()
-    _check_shapes(potential, batch)
-    _check_independence(potential, batch)
-    _check_invariance(potential, batch)
-    _check_forces(potential, batch)
-    _check_stresses(potential, batch)
-    _check_refusals(potential, batch)
+    _require(bool((potential.row_codes(batch) == "").all()), "sound crystals get a row code")
+    if isinstance(potential, Evaluates):
+        _check_shapes(potential, batch)
+        _check_independence(potential, batch)
+        _check_invariance(potential, batch)
+        _check_forces(potential, batch)
+        _check_stresses(potential, batch)
+        _check_refusals(potential, batch)
+    if isinstance(potential, Embeds):
+        _check_embeddings(potential, batch)
+    if isinstance(potential, RelaxesBatches):
+        _check_relaxations(potential, batch)
+    return capabilities_of(potential)
+
+
+def _check_that_no_capability_is_half_there(potential: Potential) -> None:
+    for name, needed in {"Evaluates": {"energies", "evaluate"}}.items():
+        there = {method for method in needed if hasattr(potential, method)}
+        if there and there != needed:
+            _require(False, f"it has {', '.join(there)}, and {name} also needs {', '.join(needed - there)}")
 
 
 def example_crystals() -> CandidateBatch:
@@ -81,13 +120,13 @@ def _cell(batch: CandidateBatch, row: int) -> Cell:
     return crystals.lattice[0], crystals.species.tolist(), crystals.frac_coords
 
 
-def _check_shapes(potential: Potential, batch: CandidateBatch) -> None:
+def _check_shapes(potential: Evaluates, batch: CandidateBatch) -> None:
     n, sites = len(batch), 24
-    energies, result, embeddings = potential.energies(batch), potential.evaluate(batch), potential.embeddings(batch)
+    energies, result = potential.energies(batch), potential.evaluate(batch)
     shapes = {
         "energies": (energies, (n,)), "evaluate's energies": (result.energies, (n,)),
         "forces": (result.forces, (sites, 3)), "stresses": (result.stresses, (n, 3, 3)),
-        "magnetic moments": (result.magnetic_moments, (sites,)), "embeddings": (embeddings, (n, embeddings.shape[-1])),
+        "magnetic moments": (result.magnetic_moments, (sites,)),
     }  # fmt: skip
     for name, (array, shape) in shapes.items():
         _require(array.shape == shape and array.dtype == np.float64, f"{name} are {array.dtype} of shape {array.shape}")
@@ -95,12 +134,11 @@ def _check_shapes(potential: Potential, batch: CandidateBatch) -> None:
     _require(bool((result.codes == "").all()), "sound crystals get a row code")
     _require(_close(energies, result.energies, BATCHING_TOLERANCE), "energies and evaluate disagree")
     _require(bool((result.magnetic_moments >= 0).all()), "a magnetic moment is negative")
-    _require(len(potential.weights_sha256) == 64 and bool(potential.licence), "no hash of the weights, or no licence")
     nothing = batch.take([])
     _require(potential.energies(nothing).shape == (0,), "an empty batch gets an answer of another shape")
 
 
-def _check_independence(potential: Potential, batch: CandidateBatch) -> None:
+def _check_independence(potential: Evaluates, batch: CandidateBatch) -> None:
     whole, turned = potential.evaluate(batch), potential.evaluate(batch.take([3, 2, 1, 0]))
     _require(_close(turned.energies[::-1], whole.energies, BATCHING_TOLERANCE), "the order of a batch matters")
     _require(_close(turned.forces[:8], whole.forces[16:], FORCE_BATCHING_TOLERANCE), "forces depend on the batch")
@@ -109,31 +147,34 @@ def _check_independence(potential: Potential, batch: CandidateBatch) -> None:
         _require(_close(alone, whole.energies[row : row + 1], BATCHING_TOLERANCE), "the energy depends on the batch")
 
 
-def _check_invariance(potential: Potential, batch: CandidateBatch) -> None:
+def _other_settings(batch: CandidateBatch) -> tuple[list[str], CandidateBatch]:
+    """The distorted rock salt, then the same crystal described in other ways, and the names of these."""
     lattice, species, frac = _cell(batch, 3)
-    turn = Rotation.from_euler("xyz", [0.4, 1.1, -0.7]).as_matrix()
     shifted = frac + np.array([0.37, -1.21, 4.6])
     doubled = np.concatenate([frac, frac + np.array([0, 0, 1])]) / [1, 1, 2]
     setting = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]])
     same: dict[str, Cell] = {
         "a shift": (lattice, species, shifted),
-        "a rotation": (lattice @ turn.T, species, frac),
+        "a rotation": (lattice @ _TURN.T, species, frac),
         "a supercell": (lattice * [[1], [1], [2]], species * 2, doubled),
         "another setting of the cell": (setting @ lattice, species, frac @ np.linalg.inv(setting)),
         "another order of the sites": (lattice, species[::-1], frac[::-1]),
     }
-    changed = _batch([(lattice, species, frac), *same.values()])
-    energies, embeddings = potential.energies(changed), potential.embeddings(changed)
-    for row, name in enumerate(same, 1):
+    return list(same), _batch([(lattice, species, frac), *same.values()])
+
+
+def _check_invariance(potential: Evaluates, batch: CandidateBatch) -> None:
+    names, changed = _other_settings(batch)
+    energies = potential.energies(changed)
+    for row, name in enumerate(names, 1):
         _require(abs(energies[row] - energies[0]) < ENERGY_TOLERANCE, f"{name} changes the energy per atom")
-        _require(_close(embeddings[row], embeddings[0], 1e-3), f"{name} changes the embedding")
     result = potential.evaluate(changed.take([0, 2]))
-    _require(_close(result.forces[8:], result.forces[:8] @ turn.T, 1e-3), "forces do not turn with the crystal")
-    stress = turn @ result.stresses[0] @ turn.T
+    _require(_close(result.forces[8:], result.forces[:8] @ _TURN.T, 1e-3), "forces do not turn with the crystal")
+    stress = _TURN @ result.stresses[0] @ _TURN.T
     _require(_close(result.stresses[1], stress, STRESS_TOLERANCE), "stresses do not turn with the crystal")
 
 
-def _check_forces(potential: Potential, batch: CandidateBatch) -> None:
+def _check_forces(potential: Evaluates, batch: CandidateBatch) -> None:
     lattice, species, frac = _cell(batch, 3)
     forces = potential.evaluate(batch.take([3])).forces
     _require(_close(forces.sum(axis=0), np.zeros(3), 1e-3), "the forces on a crystal do not add up to zero")
@@ -151,7 +192,7 @@ def _check_forces(potential: Potential, batch: CandidateBatch) -> None:
     )
 
 
-def _check_stresses(potential: Potential, batch: CandidateBatch) -> None:
+def _check_stresses(potential: Evaluates, batch: CandidateBatch) -> None:
     lattice, species, frac = _cell(batch, 3)
     result: Evaluation = potential.evaluate(batch.take([3]))
     strained, parts = [], ((0, 0), (2, 2), (0, 1), (1, 2))
@@ -170,11 +211,8 @@ def _check_stresses(potential: Potential, batch: CandidateBatch) -> None:
     _require(_close(result.stresses, result.stresses.transpose(0, 2, 1), STRESS_TOLERANCE), "a stress is not symmetric")
 
 
-def _check_refusals(potential: Potential, batch: CandidateBatch) -> None:
-    """An atom 30 Å from the next one and an element without data, between two sound crystals."""
-    far = (30.0 * np.eye(3), [11], np.zeros((1, 3)))
-    strange = (5.0 * np.eye(3), [118, 8], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
-    mixed = _batch([_cell(batch, 0), far, strange, _cell(batch, 1)])
+def _check_refusals(potential: Evaluates, batch: CandidateBatch) -> None:
+    mixed = _with_refused(batch)
     codes, energies = potential.row_codes(mixed), potential.energies(mixed)
     refused = codes != ""
     _require(bool((np.isnan(energies) == refused).all()), "nan and row codes do not go together")
@@ -183,12 +221,70 @@ def _check_refusals(potential: Potential, batch: CandidateBatch) -> None:
     _require(_close(energies[[0, 3]], sound, BATCHING_TOLERANCE), "a refused crystal changes its neighbours' energies")
 
 
+def _with_refused(batch: CandidateBatch) -> CandidateBatch:
+    """An atom 30 Å from the next one and an element without data, between two sound crystals."""
+    far = (30.0 * np.eye(3), [11], np.zeros((1, 3)))
+    strange = (5.0 * np.eye(3), [118, 8], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
+    return _batch([_cell(batch, 0), far, strange, _cell(batch, 1)])
+
+
+def _check_embeddings(potential: Embeds, batch: CandidateBatch) -> None:
+    vectors = potential.embeddings(batch)
+    _require(
+        vectors.ndim == 2 and len(vectors) == len(batch) and vectors.dtype == np.float64,
+        f"embeddings are {vectors.dtype} of shape {vectors.shape}",
+    )
+    _require(bool(np.isfinite(vectors).all()), "embeddings of sound crystals are not finite")
+    nothing = potential.embeddings(batch.take([]))
+    _require(nothing.shape == (0, vectors.shape[1]), "an empty batch gets embeddings of another width")
+    alone = np.concatenate([potential.embeddings(batch.take([row])) for row in range(len(batch))])
+    _require(_close(alone, vectors, EMBEDDING_TOLERANCE), "the embedding depends on the batch")
+    names, changed = _other_settings(batch)
+    turned = potential.embeddings(changed)
+    for row, name in enumerate(names, 1):
+        _require(_close(turned[row], turned[0], EMBEDDING_TOLERANCE), f"{name} changes the embedding")
+    mixed = _with_refused(batch)
+    lost = np.isnan(potential.embeddings(mixed)).any(axis=1)
+    _require(bool((lost == (potential.row_codes(mixed) != "")).all()), "nan and row codes of embeddings differ")
+
+
+def _check_relaxations(potential: RelaxesBatches, batch: CandidateBatch) -> None:
+    still, limits = (RelaxationLimits(steps=steps, volume_ratio=(0.1, 10)) for steps in (0, 5))
+    before = _ends(potential, batch, still)
+    after = _ends(potential, batch, limits)
+    assert batch.crystals is not None
+    for row, (start, end) in enumerate(zip(before, after, strict=True)):
+        lattice, _, frac = _cell(batch, row)
+        _require(_close(start.cell, lattice, 1e-6) and _close(start.frac_coords, frac, 1e-6), "no steps move a crystal")
+        _require(end.steps <= limits.steps, "a relaxation takes more steps than allowed")
+        _require(end.energies[1] <= end.energies[0] + ENERGY_TOLERANCE, "relaxing raises an energy")
+        _require(abs(end.energies[0] - start.energies[1]) < ENERGY_TOLERANCE, "the first energy is not the start's")
+        if isinstance(potential, Evaluates):
+            own = potential.energies(_batch([(end.cell, _cell(batch, row)[1], end.frac_coords)]))[0]
+            _require(abs(own - end.energies[1]) < ENERGY_TOLERANCE, "the last energy is not that of the last crystal")
+        alone = _ends(potential, batch.take([row]), limits)[0]
+        _require(abs(alone.energies[1] - end.energies[1]) < 1e-3, "a relaxation depends on the batch")
+        fixed = potential.relax_batch(batch.take([row]), limits=limits, relax_cell=False)[0]
+        _require(_close(fixed.cell, lattice, 1e-6), "the cell relaxes although it should not")
+    mixed = _with_refused(batch)
+    lost = [end.outcome == Outcome.FAILED for end in potential.relax_batch(mixed, limits=still, relax_cell=True)]
+    _require(lost == (potential.row_codes(mixed) != "").tolist(), "failed relaxations and row codes do not go together")
+
+
+def _ends(potential: RelaxesBatches, batch: CandidateBatch, limits: RelaxationLimits) -> list[RelaxedCrystal]:
+    ends = list(potential.relax_batch(batch, limits=limits, relax_cell=True))
+    _require(len(ends) == len(batch), f"{len(batch)} crystals are relaxed into {len(ends)}")
+    for end in ends:
+        sound = end.outcome in (Outcome.CONVERGED, Outcome.NOT_CONVERGED) and not end.code
+        sound &= bool(np.isfinite(end.energies).all())
+        _require(sound, f"a sound crystal ends as {end.outcome} with energies {end.energies}: {end.detail}")
+    return ends
+
+
 def _close(found: NDArray[np.float64], expected: NDArray[np.float64], tolerance: float) -> bool:
     return bool(np.allclose(found, expected, rtol=0, atol=tolerance))
 
 
 def _require(held: bool, clause: str) -> None:
     if not held:
-        raise PotentialError(
-            f"the potential breaks its contract: {clause}", "see matloop.models.potentials.contract.Potential"
-        )
+        raise PotentialError(f"the potential breaks its contract: {clause}", "see matloop.models.potentials.contract")

@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -223,6 +224,7 @@ class PotentialStage(_Frozen):
     """Relax every candidate that is left with an interatomic potential, and judge its stability by the energy."""
 
     name: str = Field("chgnet", description="Potential.")
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="Options of the potential.")
     steps: int = Field(150, gt=0, le=10_000, description="Most steps of a relaxation.")
     largest_force: float = Field(0.1, gt=0, le=1, description="A relaxation ends below this force, in eV/Å.")
     seconds: float = Field(300, gt=0, le=86_400, description="Most time for one crystal, in seconds.")

@@ -11,7 +11,8 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import ROW_CODES
 from matloop.data.guard.shared_workers import close_shared_workers
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
-from matloop.models.potentials.relaxation import Outcome, RelaxationLimits, relax
+from matloop.models.potentials.relaxation import relax
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.potentials.validation import example_crystals
 from tests.models.potentials.pair_potential import PairPotential
 from tests.plugins import ENDINGS, FAULTS, install_plugin
@@ -20,10 +21,23 @@ POISON = f"""
 from pair_potential import PairPotential
 {FAULTS}
 class Plugin(PairPotential):
+    name = "poison"
     def evaluate(self, batch):
         suffer(batch.formulas[0])
         return super().evaluate(batch)
 """
+IN_BATCHES = (
+    POISON.replace('"poison"', '"poison_batches"')
+    + """
+    batch_sites = 1000
+    def relax_batch(self, batch, *, limits, relax_cell):
+        from matloop.models.potentials.relaxation import relax_crystal
+        for formula in batch.formulas:
+            suffer(formula)
+        rows = range(len(batch))
+        return [relax_crystal(batch.atoms(row), self, limits=limits, relax_cell=relax_cell) for row in rows]
+"""
+)
 LIMITS = RelaxationLimits(steps=4, seconds=5)  # a busy machine takes its time with a new process
 SETTINGS = GuardedRelaxationSettings(limits=LIMITS, grace_seconds=5, megabytes=400)
 
@@ -32,12 +46,15 @@ SETTINGS = GuardedRelaxationSettings(limits=LIMITS, grace_seconds=5, megabytes=4
 def poison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("poison")
     with pytest.MonkeyPatch.context() as patch:
-        install_plugin(folder, patch, group="matloop.potentials", name="poison", source=POISON)
+        for name, source in {"poison": POISON, "poison_batches": IN_BATCHES}.items():
+            install_plugin(folder, patch, group="matloop.potentials", name=name, source=source)
         yield
         close_shared_workers()
 
 
-def test_r2_r3_r4_only_the_culprits_fail_and_every_crystal_ends_in_one_way() -> None:
+@pytest.mark.parametrize("potential", ["poison", "poison_batches"])
+def test_r2_r3_r4_only_the_culprits_fail_and_every_crystal_ends_in_one_way(potential: str) -> None:
+    """Also where a potential relaxes crystals together: a batch that fails is halved until the culprit is alone."""
     good = example_crystals()
     gases = CandidateBatch.from_atoms([Atoms(gas, cell=[3, 3, 3], pbc=True) for gas in ENDINGS]).batch
     assert good.crystals is not None
@@ -51,7 +68,7 @@ def test_r2_r3_r4_only_the_culprits_fail_and_every_crystal_ends_in_one_way() -> 
             np.concatenate([good.crystals.frac_coords, gases.crystals.frac_coords]),
         )
     ).take(order)
-    done = relax_guarded("poison", batch, SETTINGS)
+    done = relax_guarded(potential, batch, SETTINGS)
     assert done.ids == batch.ids
     expected = dict(zip(batch.formulas, [""] * len(batch), strict=True))
     expected |= {gas: f"E-POTENTIAL-{ending}" for gas, ending in ENDINGS.items()}

@@ -92,7 +92,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
 def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:
     if task.campaign.potential is None:
         return {}
-    stability = stability_of(task.folder, task.campaign.potential.name)
+    stability = stability_of(task.folder, task.campaign.potential)
     judged = set(task.ranges) & set(stability.calibration)
     return {name: stability.calibration_rows(name, *task.ranges[name]) for name in judged}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from matloop.data.errors import MatloopError, unknown_name
+from matloop.data.errors import MatloopError
 from matloop.data.properties.catalogue import property_named
-from matloop.data.registry import SOURCES, lookup
+from matloop.data.registry import SOURCES, check_options, lookup
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
-from matloop.models.potentials.contract import potential_named
-from matloop.models.registry import MODELS
+from matloop.models.potentials.contract import potential_named, require_capability
+from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
 from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
@@ -103,18 +102,21 @@ def _check_entries(
 
 def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
     factory = lookup(kind, table, entry.name)
-    allowed = [name for name in inspect.signature(factory).parameters if name not in ("args", "kwargs")]
-    for option in entry.options:
-        if option not in allowed:
-            raise unknown_name(f"option of {entry.name}", option, allowed)
+    check_options(entry.name, factory, entry.options)
     entry.make(factory)
 
 
 def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
-    reason = _refusal(lambda: potential_named(stage.name))
+    unknown = _refusal(lambda: lookup("potential", POTENTIALS, stage.name))
+    reason = unknown or _refusal(lambda: _set_up_potential(stage))
     if reason:
-        yield ("potential", "name"), reason
+        yield ("potential", "name" if unknown or not stage.options else "options"), reason
     yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
+
+
+def _set_up_potential(stage: PotentialStage) -> None:
+    potential = potential_named(stage.name, **stage.options)
+    require_capability(potential, "Evaluates", "RelaxesBatches")
 
 
 def _check_family(family: Families, place: Location) -> Iterator[tuple[Location, str]]:

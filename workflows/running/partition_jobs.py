@@ -18,7 +18,7 @@ from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.engine import Job
 from matloop.workflows.running.identity import code_key
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
-from matloop.workflows.stages.potential import evaluate_references, lost_references, relax_partition
+from matloop.workflows.stages.potential import evaluate_references, lost_references, relax_partition, source_of
 from matloop.workflows.stages.scoring import ScoringTask, lost_partition, score_partition
 
 CRYSTAL_PARTITION_ROWS = 500
@@ -52,7 +52,8 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
     references = [line["key"] for line in manifest.partitions(REFERENCES).values()]
     assert task.campaign.potential is not None
     potential = task.campaign.potential.model_dump(mode="json")
-    stage = key_of(scored=_stage_key(task, manifest), potential=potential, references=references)
+    source = source_of(task.campaign.potential)
+    stage = key_of(scored=_stage_key(task, manifest), potential=potential, energies=source, references=references)
     for index, part in enumerate(ordered.slices(RELAXATION_PARTITION_ROWS)):
         key = _key_given(stage, index, part)
         yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
@@ -62,7 +63,8 @@ def reference_jobs(campaign: Campaign, sources: Iterable[tuple[Any, bool]]) -> I
     """Reference phases of sources, each with whether they are the packaged ones."""
     stage = campaign.potential
     assert stage is not None
-    settings = key_of(code=code_key(campaign), potential=stage.model_dump(mode="json", exclude={"references"}))
+    potential = stage.model_dump(mode="json", exclude={"references"})
+    settings = key_of(code=code_key(campaign), potential=potential, energies=source_of(stage))
     index = 0
     for source, packaged in sources:
         for intake in source.intakes(REFERENCE_PARTITION_ROWS):

@@ -57,7 +57,7 @@ def evaluate_references(campaign: Campaign, engine: Engine) -> None:
     stage = campaign.potential
     assert stage is not None
     sources = [(source, False) for source in sources_of(stage.references)]
-    if not references_are_packaged(stage.name):
+    if not references_are_packaged(stage):
         sources.insert(0, (EmbeddedCrystals(), True))
     if not sources:
         return

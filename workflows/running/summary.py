@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from matloop.models.potentials.contract import energy_source, potential_named
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts
 from matloop.workflows.stages.funnel import by_outcome, funnel
+from matloop.workflows.stages.potential import source_of
 from matloop.workflows.stages.scoring import Ranges
 
 
@@ -35,7 +35,7 @@ def summary_of(campaign: Campaign, ranges: Ranges, counts: FateCounts, *, rows_i
         "ranges": {name: [None if np.isinf(end) else end for end in ends] for name, ends in ranges.items()},
         "python": platform.python_version(),
         "versions": versions() | {"dask": importlib.metadata.version("dask")},
-        "energies": None if campaign.potential is None else energy_source(potential_named(campaign.potential.name)),
+        "energies": None if campaign.potential is None else source_of(campaign.potential),
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matloop.featurizers.embedding import CrystalEmbedding
 from matloop.featurizers.registry import FEATURIZERS
-from matloop.models.potentials.contract import potential_named
+from matloop.models.potentials.contract import Embeds, potential_named, require_capability
 
 CAMPAIGN_FEATURIZERS: Mapping[str, str] = {
     **FEATURIZERS,
@@ -15,14 +16,19 @@ CAMPAIGN_FEATURIZERS: Mapping[str, str] = {
 """Every featurizer a campaign may name; featurizers cannot look up potentials themselves."""
 
 
-def crystal_embedding(potential: str) -> CrystalEmbedding:
+def crystal_embedding(potential: str, options: Mapping[str, Any] | None = None) -> CrystalEmbedding:
     """The embedding of a potential, in a campaign ``crystal_embedding: {potential: chgnet}``.
 
     Args:
         potential: Name in :data:`matloop.models.registry.POTENTIALS`.
+        options: Options of the potential.
 
     Raises:
         UnknownNameError: With the nearest known name.
+        CapabilityError: If the potential embeds no crystals.
         PotentialError: If the potential is not installed or its weights are not the released ones.
     """
-    return CrystalEmbedding(potential_named(potential))
+    made = potential_named(potential, **(options or {}))
+    require_capability(made, Embeds.__name__)
+    assert isinstance(made, Embeds)  # as was just made sure
+    return CrystalEmbedding(made)

@@ -17,12 +17,13 @@ from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.reasons import EXPLODED, Reason
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import sha256_of
 from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
-from matloop.models.potentials.contract import Potential, energy_source, potential_named
+from matloop.models.potentials.contract import energy_source, shared_potential
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.hull import HullDistances, PhaseEnergies, packaged_references
-from matloop.models.potentials.relaxation import Outcome, RelaxationLimits
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.potentials.stability import Stability
 from matloop.screening.campaign.campaign import PotentialStage
 from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
@@ -58,7 +59,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
         fates.end(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
         return StageTables(fates.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
-    relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits))
+    relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits, parameters=settings.options))
     fates.end(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
     ends = relaxed.column(Column.RELAXATION_OUTCOME)
     fates.end(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, Reason(EXPLODED, source=settings.name))
@@ -69,7 +70,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     rows = rows[fates.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
-    stability, distances = stability_of(task.folder, settings.name).predict(_energies(survivors, settings.name))
+    stability, distances = stability_of(task.folder, settings).predict(_energies(survivors, settings))
     predictions = {**predict(task, features_of(task, survivors)), **stability}
     joint = joint_probability_of(task, without=stability)
     columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, fates, joint)
@@ -104,7 +105,7 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
     limits = RelaxationLimits(
         largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
     )
-    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits))
+    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits, parameters=stage.options))
     return _reference_table(
         batch, relaxed.column(Column.RELAXATION_ENERGY), relaxed.column(Column.RELAXATION_CODE), packaged
     )
@@ -128,22 +129,32 @@ def _reference_table(
     return StageTables(table, batch.take([]).to_arrow())
 
 
-def references_are_packaged(name: str) -> bool:
-    """Whether the packaged reference energies come from the potential of that name."""
-    return packaged_references(packaged_crystals()).source == energy_source(_potential(name))
+def source_of(stage: PotentialStage) -> str:
+    """The name of the energies that the potential of a campaign gives, under its options."""
+    return energy_source(shared_potential(stage.name, stage.options))
+
+
+def references_are_packaged(stage: PotentialStage) -> bool:
+    """Whether the packaged reference energies come from the potential of a campaign."""
+    return packaged_references(packaged_crystals()).source == source_of(stage)
+
+
+def stability_of(folder: Path, stage: PotentialStage) -> Stability:
+    """Learnt once per worker, from labels of the packaged crystals and their energies, packaged or evaluated here.
+
+    Args:
+        folder: The run directory.
+        stage: Names the potential.
+    """
+    path = RunDirectory(folder).references
+    return _learnt(path, sha256_of(path) if path.is_file() else "", source_of(stage))
 
 
 @functools.lru_cache(maxsize=1)
-def _potential(name: str) -> Potential:
-    return potential_named(name)
-
-
-@functools.lru_cache(maxsize=1)
-def stability_of(folder: Path, name: str) -> Stability:
-    """Learnt once per worker, from labels of the packaged crystals and their energies, packaged or evaluated here."""
+def _learnt(path: Path, sha256: str, source: str) -> Stability:
+    """Kept by the content of the references: those of another run may have the same path."""
     crystals = labelled_table()
-    path, source = RunDirectory(folder).references, energy_source(_potential(name))
-    if not path.is_file():
+    if not sha256:
         return Stability.fit(packaged_references(crystals.rows), crystals.labels)
     table = pq.read_table(path)
     own = table.filter(table["packaged"])
@@ -157,10 +168,10 @@ def _phases(table: pa.Table, source: str) -> PhaseEnergies:
     return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
 
 
-def _energies(relaxed: CandidateBatch, name: str) -> PhaseEnergies:
+def _energies(relaxed: CandidateBatch, stage: PotentialStage) -> PhaseEnergies:
     """Energies of relaxed candidates under the name of their source."""
     energies = relaxed.column(Column.RELAXATION_ENERGY)
-    return PhaseEnergies(energy_source(_potential(name)), relaxed.compositions, energies, relaxed.ids)
+    return PhaseEnergies(source_of(stage), relaxed.compositions, energies, relaxed.ids)
 
 
 def _with_space_groups(relaxed: CandidateBatch) -> CandidateBatch:

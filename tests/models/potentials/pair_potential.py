@@ -16,10 +16,16 @@ class PairPotential:
     version: ClassVar[str] = "1"
     weights_sha256: ClassVar[str] = "0" * 64
     licence: ClassVar[str] = "none"
+    neutral_options: ClassVar[frozenset[str]] = frozenset()
+    batch_sites = 1
 
     depth = 0.2
     width = 1.3
     length = 3.0
+
+    @property
+    def settings(self) -> dict[str, float]:
+        return {} if self.depth == 0.2 else {"depth": self.depth}
 
     def row_codes(self, batch: CandidateBatch) -> np.ndarray:
         heavy = np.repeat(np.arange(len(batch)), batch.crystals.site_counts)[batch.crystals.species > 94]

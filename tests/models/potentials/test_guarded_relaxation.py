@@ -7,13 +7,14 @@ import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.errors import BatchError, PotentialError, UnknownNameError
+from matloop.data.errors import BatchError, CapabilityError, PotentialError, UnknownNameError
 from matloop.data.guard.messages import pack
 from matloop.data.guard.shared_workers import close_shared_workers
 from matloop.models.potentials import guarded_relaxation
 from matloop.models.potentials.contract import potential_named
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
-from matloop.models.potentials.relaxation import RelaxationLimits, relax
+from matloop.models.potentials.relaxation import relax
+from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.models.potentials.validation import example_crystals
 from tests.models.potentials.pair_potential import PairPotential
 from tests.plugins import install_plugin
@@ -24,6 +25,27 @@ class Plugin(PairPotential):
     def __init__(self, depth=0.2):
         if depth < 0: raise ValueError("a hole")
         self.depth = depth
+"""
+TOGETHER = """
+import numpy as np
+from matloop.models.potentials.relaxation import relax_crystal
+from pair_potential import PairPotential
+class Plugin(PairPotential):
+    name = "together"
+    batch_sites = 1000
+    def relax_batch(self, batch, *, limits, relax_cell):
+        with open({log!r}, "a") as log:
+            print(*batch.formulas, file=log)
+        rows = range(len(batch))
+        return [relax_crystal(batch.atoms(row), self, limits=limits, relax_cell=relax_cell) for row in rows]
+"""
+EMBEDS = """
+from pair_potential import PairPotential
+class Plugin:
+    name, version, weights_sha256, licence = "embeds", "1", "0" * 64, "none"
+    settings, neutral_options, batch_sites = {}, frozenset(), 1
+    row_codes = PairPotential.row_codes
+    def embeddings(self, batch): return batch.crystals.volumes[:, None]
 """
 
 
@@ -57,6 +79,35 @@ def test_same_answer_as_without_guard_and_the_potential_is_loaded_once() -> None
     assert set(psutil.Process().children(recursive=True)) == before
 
 
+def test_a_potential_that_relaxes_batches_gets_as_many_sites_as_it_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    install_plugin(
+        tmp_path, monkeypatch, group="matloop.potentials", name="together", source=TOGETHER.format(log=str(log))
+    )
+    batch, limits = example_crystals(), RelaxationLimits(steps=5)  # of 8, 2, 6 and 8 sites
+    settings = GuardedRelaxationSettings(limits=limits)
+    together = relax_guarded("together", batch, settings)
+    assert log.read_text().splitlines()[1:] == ["NaCl Si TiO2 NaCl"]  # the first line got it ready
+    plain = relax(batch, PairPotential(), limits=limits)
+    seconds = ["relaxation_seconds"]
+    assert together.table.drop_columns(seconds).equals(plain.table.drop_columns(seconds))
+    tight = GuardedRelaxationSettings(limits=RelaxationLimits(steps=5, volume_ratio=(1.5, 2.0)))
+    gated = relax_guarded("together", batch, tight)
+    assert set(gated.column("relaxation_outcome")) == {"exploded"}
+    np.testing.assert_array_equal(gated.crystals.lattice, batch.crystals.lattice)
+
+
+def test_groups_have_no_more_sites_than_allowed_and_at_least_one_crystal() -> None:
+    counts = np.array([8, 2, 6, 30, 8, 1])
+    rows = [0, 1, 2, 3, 5]
+    assert list(guarded_relaxation._groups(rows, counts, 10)) == [[0, 1], [2], [3], [5]]
+    assert list(guarded_relaxation._groups(rows, counts, 1)) == [[row] for row in rows]
+    assert list(guarded_relaxation._groups(rows, counts, 1000)) == [rows]
+    assert list(guarded_relaxation._groups([], counts, 10)) == []
+
+
 def test_candidate_without_crystal_fails_and_the_others_relax() -> None:
     crystal, limits = example_crystals().take([3]), RelaxationLimits(steps=2)
     start = crystal.crystals
@@ -82,6 +133,8 @@ def test_what_cannot_be_used_says_why() -> None:
     assert len(relax_guarded("pair", batch.take([]))) == 0
     with pytest.raises(UnknownNameError, match="did you mean 'pair'"):
         relax_guarded("pairs", batch)
+    with pytest.raises(UnknownNameError, match=r"option of pair 'dept'.*did you mean 'depth'"):
+        relax_guarded("pair", batch, GuardedRelaxationSettings(parameters={"dept": 1}))
     with pytest.raises(PotentialError, match="ValueError: a hole"):
         relax_guarded("pair", batch, GuardedRelaxationSettings(parameters={"depth": -1}))
     with pytest.raises(UnknownNameError, match="did you mean 'fire'"):
@@ -90,25 +143,38 @@ def test_what_cannot_be_used_says_why() -> None:
         relax_guarded("pair", CandidateBatch.from_formulas(["NaCl"]).batch)
 
 
+END = {"outcome": "converged", "code": "", "detail": ""}
+ARRAYS = {"cells": np.eye(3)[None], "places": np.zeros((2, 3)), "numbers": np.zeros((1, 5))}
+
+
 @pytest.mark.parametrize(
     "reply",
     [
         b"\x80\x04cos\nsystem\n",
-        pack({"outcome": "converged", "code": "", "detail": ""}),
-        pack({"outcome": "wonderful", "code": "", "detail": ""}, {"cell": np.eye(3), "frac_coords": np.zeros((2, 3)),
-                                                                  "numbers": np.zeros(5)}),
-        pack({"outcome": "failed", "code": "E-MADE-UP", "detail": ""}, {"cell": np.eye(3), "numbers": np.zeros(5),
-                                                                        "frac_coords": np.zeros((2, 3))}),
-        pack({"outcome": "converged", "code": "", "detail": ""}, {"cell": np.eye(2), "frac_coords": np.zeros((2, 3)),
-                                                                  "numbers": np.zeros(5)}),
+        pack({"ends": [END]}),
+        pack({"ends": [{**END, "outcome": "wonderful"}]}, ARRAYS),
+        pack({"ends": [{**END, "code": "E-MADE-UP"}]}, ARRAYS),
+        pack({"ends": [END]}, {**ARRAYS, "cells": np.eye(2)[None]}),
+        pack({"ends": [END, END]}, ARRAYS),
     ],
 )  # fmt: skip
 def test_an_answer_that_makes_no_sense_is_not_believed(reply: bytes) -> None:
     start = example_crystals().take([1]).crystals
     assert start is not None
-    end = guarded_relaxation._end(start, reply)
+    ends = guarded_relaxation._ends(start, reply)
+    assert ends is not None
+    (end,) = ends
     assert (end.outcome, end.code) == ("failed", "E-POTENTIAL-CRASH")
     assert "no usable answer" in end.detail
+    two = example_crystals().take([0, 1]).crystals
+    assert two is not None
+    assert guarded_relaxation._ends(two, reply) is None  # to be halved
+
+
+def test_a_potential_that_only_embeds_relaxes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_plugin(tmp_path, monkeypatch, group="matloop.potentials", name="embeds", source=EMBEDS)
+    with pytest.raises(CapabilityError, match=r"'embeds', which offers Embeds.*RelaxesBatches or Evaluates"):
+        relax_guarded("embeds", example_crystals())
 
 
 def test_chgnet_in_a_child_gives_the_same_and_is_short_of_memory_where_it_may_have_little() -> None:

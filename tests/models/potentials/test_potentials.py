@@ -1,6 +1,7 @@
 import importlib.util
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import ROW_CODES, PotentialError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials import chgnet as chgnet_potential
-from matloop.models.potentials import chgnet_network
+from matloop.models.potentials import chgnet_network, contract
 from matloop.models.potentials.chgnet_graph import graph_sizes, neighbour_graph
 from matloop.models.potentials.contract import Evaluation, Potential, energy_source, potential_named
+from matloop.models.potentials.relaxation import relax_crystal
+from matloop.models.potentials.relaxed_crystal import RelaxationLimits, RelaxedCrystal
 from matloop.models.potentials.validation import example_crystals, validate_potential
 from tests.models.potentials.pair_potential import PairPotential
 
@@ -41,7 +44,135 @@ def one_cell(edge: float, species: list[int], places: list[list[float]]) -> Cand
 
 
 def test_pair_potential_keeps_the_contract() -> None:
-    validate_potential(PairPotential())
+    assert validate_potential(PairPotential()) == ("Evaluates", "Embeds")
+
+
+class OnlyEvaluates:
+    """The pair potential without its embedding."""
+
+    name, version, weights_sha256, licence = "only", "1", "0" * 64, "none"
+    neutral_options, batch_sites = frozenset({"threads"}), 1
+
+    def __init__(self, depth: float = 0.2, threads: int = 1) -> None:
+        self.settings: dict[str, Any] = {} if depth == 0.2 else {"depth": depth}
+        self.pair = PairPotential()
+        self.pair.depth = depth
+
+    def row_codes(self, batch: CandidateBatch) -> np.ndarray:
+        return self.pair.row_codes(batch)
+
+    def energies(self, batch: CandidateBatch) -> np.ndarray:
+        return self.pair.energies(batch)
+
+    def evaluate(self, batch: CandidateBatch) -> Evaluation:
+        return self.pair.evaluate(batch)
+
+
+class OnlyEmbeds:
+    name, version, weights_sha256, licence = "vectors", "1", "0" * 64, "none"
+    neutral_options, batch_sites, settings = frozenset[str](), 1, MappingProxyType[str, Any]({})
+
+    def row_codes(self, batch: CandidateBatch) -> np.ndarray:
+        return PairPotential().row_codes(batch)
+
+    def embeddings(self, batch: CandidateBatch) -> np.ndarray:
+        return PairPotential().embeddings(batch)
+
+
+class Together(PairPotential):
+    """Relaxes crystals one after the other and calls it a batch."""
+
+    def relax_batch(self, batch: CandidateBatch, *, limits: RelaxationLimits, relax_cell: bool) -> list[RelaxedCrystal]:
+        rows = range(len(batch))
+        return [relax_crystal(batch.atoms(row), self, limits=limits, relax_cell=relax_cell) for row in rows]
+
+
+class LeavesOneOut(Together):
+    def relax_batch(self, batch: CandidateBatch, **given: Any) -> list[RelaxedCrystal]:
+        return super().relax_batch(batch, **given)[:-1]
+
+
+class GoesUphill(Together):
+    def relax_batch(self, batch: CandidateBatch, **given: Any) -> list[RelaxedCrystal]:
+        ends = super().relax_batch(batch, **given)
+        return [end._replace(energies=(end.energies[0], end.energies[1] + 1.0)) for end in ends]
+
+
+class ForgetsTheCell(Together):
+    def relax_batch(self, batch: CandidateBatch, *, limits: RelaxationLimits, relax_cell: bool) -> list[RelaxedCrystal]:
+        return super().relax_batch(batch, limits=limits, relax_cell=True)
+
+
+class HalfThere(OnlyEmbeds):
+    def energies(self, batch: CandidateBatch) -> np.ndarray:
+        return PairPotential().energies(batch)
+
+
+class Nothing(OnlyEmbeds):
+    embeddings = property()  # type: ignore[assignment]  # raises AttributeError
+
+
+class Whimsical(OnlyEmbeds):
+    """Its numbers depend on the company a crystal keeps."""
+
+    def embeddings(self, batch: CandidateBatch) -> np.ndarray:
+        return super().embeddings(batch) + len(batch)
+
+
+def test_exactly_what_a_potential_offers_is_checked() -> None:
+    assert validate_potential(OnlyEvaluates()) == ("Evaluates",)
+    assert validate_potential(OnlyEmbeds()) == ("Embeds",)
+    assert validate_potential(Together()) == ("Evaluates", "Embeds", "RelaxesBatches")
+
+
+@pytest.mark.parametrize(
+    ("broken", "clause"),
+    [
+        (LeavesOneOut, "4 crystals are relaxed into 3"), (GoesUphill, "raises an energy|last energy"),
+        (ForgetsTheCell, "the cell relaxes although"), (HalfThere, "Evaluates also needs evaluate"),
+        (Nothing, "no capability"), (Whimsical, "the embedding depends on the batch"),
+    ],
+)  # fmt: skip
+def test_broken_promise_of_a_capability_is_named(broken: type, clause: str) -> None:
+    with pytest.raises(PotentialError, match=clause):
+        validate_potential(broken())
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "clause"),
+    [
+        ("name", "", "not empty"), ("weights_sha256", "abc", "hexadecimal"), ("batch_sites", 0, "at least 1"),
+        ("settings", {"threads": 2}, "neutral"), ("settings", {"cutoff": np.inf}, "plain JSON"),
+        ("settings", {"path": Path("x")}, "plain JSON"),
+    ],
+)  # fmt: skip
+def test_what_a_potential_says_of_itself_is_checked(fact: str, value: Any, clause: str) -> None:
+    potential = OnlyEvaluates()
+    setattr(potential, fact, value)
+    with pytest.raises(PotentialError, match=clause):
+        validate_potential(potential)
+
+
+class Secretive(OnlyEvaluates):
+    def __init__(self, depth: float = 0.2, threads: int = 1) -> None:
+        super().__init__(depth, threads)
+        self.settings = {}
+
+
+def test_settings_are_part_of_the_energy_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "POTENTIALS", {"only": f"{__name__}:OnlyEvaluates", "chgnet": "never:loaded"})
+    plain = energy_source(potential_named("only"))
+    assert plain == "only-1-000000000000"
+    assert energy_source(potential_named("only", depth=0.2, threads=4)) == plain
+    assert energy_source(potential_named("only", depth=0.3)) == 'only-1-000000000000 {"depth": 0.3}'
+    with pytest.raises(UnknownNameError, match=r"option of only 'dept'.*did you mean 'depth'"):
+        potential_named("only", dept=0.3)
+    monkeypatch.setattr(contract, "POTENTIALS", {"only": f"{__name__}:Secretive", "other": f"{__name__}:OnlyEvaluates"})
+    assert energy_source(potential_named("only", depth=0.2)) == plain
+    with pytest.raises(PotentialError, match=r"depth = 0.3, which is not among its settings"):
+        potential_named("only", depth=0.3)
+    with pytest.raises(PotentialError, match=r"'other', which calls itself 'only'"):
+        potential_named("other")
 
 
 class Extensive(PairPotential):
@@ -102,10 +233,10 @@ def test_graph_of_rock_salt() -> None:
 
 
 def test_chgnet_keeps_the_contract(chgnet: Potential) -> None:
-    assert isinstance(chgnet, Potential)
-    validate_potential(chgnet)
+    assert validate_potential(chgnet) == ("Evaluates", "Embeds")
     validate_potential(pickle.loads(pickle.dumps(chgnet)))  # noqa: S301  # our own object
     assert energy_source(chgnet) == "chgnet-0.3.0-d14ab7c0f093"
+    assert energy_source(potential_named("chgnet", batch_size=2, threads=2)) == energy_source(chgnet)
 
 
 def test_chgnet_agrees_with_its_own_package(chgnet: Potential, some_crystals: CandidateBatch) -> None:

@@ -4,7 +4,8 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ROW_CODES, BatchError, UnknownNameError
 from matloop.models.potentials.contract import Evaluation, potential_named
-from matloop.models.potentials.relaxation import OPTIMIZERS, Outcome, RelaxationLimits, relax
+from matloop.models.potentials.relaxation import OPTIMIZERS, relax
+from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.potentials.validation import example_crystals
 from tests.models.potentials.pair_potential import PairPotential
 

@@ -16,7 +16,7 @@ from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.models.potentials.hull import packaged_references
-from matloop.models.potentials.relaxation import RelaxationLimits
+from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running import stage_list
 from matloop.workflows.running.engine import Engine

@@ -240,6 +240,7 @@ ROW_CODES: dict[str, str] = {
     "E-FEATURE-TIMEOUT": "a feature of the candidate took too long and was given up",
     "E-FEATURE-CRASH": "a feature of the candidate ended the process that computed it",
     "E-FEATURE-MEMORY": "a feature of the candidate asked for more memory than allowed",
+    "E-FEATURE-BLOCK": "the feature needs data that the candidate does not have",
     "E-FEATURE-CRYSTAL": "the feature needs a crystal and the candidate has only a composition",
     "E-MODEL-ELEMENT": "an element never occurred in the training data of a surrogate",
     "E-POTENTIAL-CRYSTAL": "the potential needs a crystal and the candidate has only a composition",

@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords, unworded
+
+CODES_OF_MISSING_BLOCKS = {CRYSTALS: "E-FEATURE-CRYSTAL"}
+"""Row code of a candidate that lacks a block; ``E-FEATURE-BLOCK`` for any other block."""
 
 
 class Features(NamedTuple):
@@ -44,14 +48,15 @@ class Featurizer(Protocol):
         name: Name in the registry.
         version: Raised whenever the numbers change.
         feature_names: Names of the columns, in order.
-        needs_crystal: Whether cells and sites are needed.
+        needs: Names of the blocks a candidate must have, ``compositions`` or ``crystals``; one that lacks any of
+            them gets a row code and is not handed to the featurizer.
         parameters: What else the numbers depend on; plain JSON values.
     """
 
     name: str
     version: str
     feature_names: tuple[str, ...]
-    needs_crystal: bool
+    needs: frozenset[str]
     parameters: Mapping[str, Any]
 
     def featurize(self, batch: CandidateBatch) -> Features:
@@ -126,9 +131,9 @@ def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features
         The block; candidates without a crystal and rows with non-finite values carry a row code.
     """
     width = len(featurizer.feature_names)
-    present = batch.has_crystal
-    if featurizer.needs_crystal and not present.all():
-        return _where_crystals(featurizer, batch, present)
+    missing = _missing_blocks(featurizer, batch)
+    if (missing != "").any():
+        return _where_nothing_is_missing(featurizer, batch, missing)
     values, codes, details = featurizer.featurize(batch)
     if values.shape != (len(batch), width) or values.dtype != np.float64 or codes.shape != (len(batch),):
         raise BatchError(
@@ -139,11 +144,19 @@ def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features
     return Features(values, np.where(non_finite & (codes == ""), "E-FEATURE-NONFINITE", codes), details)
 
 
-def _where_crystals(featurizer: Featurizer, batch: CandidateBatch, present: NDArray[np.bool_]) -> Features:
-    """Features of the candidates that have a crystal; the others are coded."""
-    rows = np.flatnonzero(present)
+def _missing_blocks(featurizer: Featurizer, batch: CandidateBatch) -> NDArray[np.str_]:
+    """Row code of each candidate that lacks a block the featurizer needs, and empty for the others, shape (n,)."""
+    codes = no_codes(len(batch))
+    for name in sorted(featurizer.needs):
+        code = CODES_OF_MISSING_BLOCKS.get(name, "E-FEATURE-BLOCK")
+        codes = np.where(batch.has(name) | (codes != ""), codes, code)
+    return codes
+
+
+def _where_nothing_is_missing(featurizer: Featurizer, batch: CandidateBatch, codes: NDArray[np.str_]) -> Features:
+    """Features of the candidates that have no code yet."""
+    rows = np.flatnonzero(codes == "")
     values = np.full((len(batch), len(featurizer.feature_names)), np.nan)
-    codes = np.where(present, no_codes(len(batch)), "E-FEATURE-CRYSTAL")
     if len(rows) == 0:
         return Features(values, codes)
     part = featurize_checked(featurizer, batch.take(rows))

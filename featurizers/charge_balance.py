@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.chemistry.charge_balance import charge_balance, element_roles
 from matloop.data.chemistry.oxidation_states import LIKE_ANIONS, METAL_FORMERS, METALS, OXIDATION_STATES
 from matloop.data.elements import element_table
@@ -106,7 +107,7 @@ class ChargeBalanceFeatures(Featurizer):
 
     name = "charge_balance"
     version = "1"
-    needs_crystal = False
+    needs = frozenset({COMPOSITIONS})
     feature_names = (
         "charges balance", "log ways to balance charges", "charge imbalance per atom", "metallic composition",
         "odd electrons", *_SPLIT_FEATURES,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.feature_words import FeatureWords, Label
@@ -44,7 +45,7 @@ class Magpie(Featurizer):
 
     name = "magpie"
     version = "1"
-    needs_crystal = False
+    needs = frozenset({COMPOSITIONS})
 
     def __init__(self, missing: Literal["refuse", "impute"] = "refuse") -> None:
         self.parameters: Mapping[str, Any] = {"missing": missing}
@@ -70,7 +71,7 @@ class Stoichiometry(Featurizer):
 
     name = "stoichiometry"
     version = "1"
-    needs_crystal = False
+    needs = frozenset({COMPOSITIONS})
     parameters: Mapping[str, Any] = {}
     feature_names = tuple(f"{p}-norm" for p in (0, 2, 3, 5, 7, 10))
 
@@ -96,7 +97,7 @@ class ValenceOrbital(Featurizer):
 
     name = "valence_orbital"
     version = "1"
-    needs_crystal = False
+    needs = frozenset({COMPOSITIONS})
     parameters: Mapping[str, Any] = {}
     feature_names = tuple(f"{kind} {orbital} valence electrons" for kind in ("avg", "frac") for orbital in _ORBITALS)
 
@@ -128,7 +129,7 @@ class ElementFraction(Featurizer):
 
     name = "element_fraction"
     version = "1"
-    needs_crystal = False
+    needs = frozenset({COMPOSITIONS})
     parameters: Mapping[str, Any] = {}
     feature_names = SYMBOLS[1:]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
@@ -40,7 +41,7 @@ class Density(Featurizer):
 
     name = "density"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
     parameters: Mapping[str, Any] = {}
     feature_names = ("density", "volume per atom", "packing fraction", "shortest distance")
 
@@ -83,7 +84,7 @@ class Symmetry(Featurizer):
 
     name = "symmetry"
     version = "2"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
     parameters: Mapping[str, Any] = {"symprec": SYMMETRY_TOLERANCE}
     feature_names = ("spacegroup_num", "crystal_system_int")
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
@@ -102,7 +103,7 @@ class CrystalLocal(Featurizer):
 
     name = "crystal_local"
     version = "2"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
 
     def __init__(self, inner: float = 1.1, outer: float = 1.5) -> None:
         if not 0.5 <= inner < outer <= 3.0:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.feature_words import FeatureWords
 from matloop.featurizers.base import Features, Featurizer
@@ -42,7 +43,7 @@ class CrystalVoronoi(Featurizer):
 
     name = "crystal_voronoi"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
     parameters: Mapping[str, Any] = {}
     feature_names = (
         *(f"voronoi {quantity} {statistic}" for quantity in SITE_QUANTITIES for statistic in SITE_STATISTICS),

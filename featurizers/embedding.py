@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import CapabilityError
 from matloop.data.feature_words import FeatureWords, Label
@@ -63,7 +64,7 @@ class CrystalEmbedding(Featurizer):
 
     name = "crystal_embedding"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
 
     def __init__(self, potential: EmbeddingPotential) -> None:
         if not isinstance(potential, EmbeddingPotential):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.data.feature_words import FeatureWords, Label
@@ -31,7 +32,7 @@ class PropertyDensity(Featurizer):
 
     name = "property_density"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
     parameters: Mapping[str, Any] = {}
     feature_names = tuple(f"{name} per volume" for name in (*MAGPIE_PROPERTIES, "bonding electrons"))
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.feature_matrix import FeatureMatrix
@@ -102,7 +103,7 @@ def relaxation() -> None:
     owner = np.repeat(np.arange(len(start)), start.site_counts)
     shaken = np.einsum("si,sij->sj", 0.05 * random.normal(size=start.frac_coords.shape), np.linalg.inv(lattice)[owner])
     changed = Crystals(lattice, start.offsets, start.species, start.frac_coords + shaken)
-    moved = replace(batch, crystals=changed)
+    moved = batch.with_block(CRYSTALS, changed)
     print("the same stretched by 3 % and shaken by 0.05 Å, relaxed to 0.05 eV/Å")
     for name in OPTIMIZERS:
         processor = time.process_time()

@@ -50,7 +50,7 @@ def suffer(formula):
 
 
 class Angles(Featurizer):
-    name, version, needs_crystal, parameters = "angles", "1", True, {}
+    name, version, needs, parameters = "angles", "1", frozenset({"crystals"}), {}
     feature_names = ("smallest angle", "largest angle")
 
     def featurize(self, batch):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.formula import parse_formulas, write_formulas
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-CELL_COLUMNS: tuple[str, ...] = (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
-"""What :func:`crystals_from_columns` needs."""
-_ARRAY_COLUMNS: tuple[str, ...] = (Column.ELEMENTS, Column.AMOUNTS, *CELL_COLUMNS)
+BLOCK_TYPES: Mapping[str, type[Block]] = MappingProxyType({COMPOSITIONS: Compositions, CRYSTALS: Crystals})
+"""Type of each block by its name, in the order in which their columns stand in a table."""
 _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -63,23 +63,23 @@ class Intake(NamedTuple):
 
 @dataclass(frozen=True)
 class CandidateBatch:
-    """``n`` candidates.
+    """``n`` candidates: one table, and blocks of flat arrays on its rows.
 
     Attributes:
         table: One row per candidate; ``candidate_id`` and ``formula`` (reduced) always, then any typed columns.
-        compositions: Elements and amounts.
-        crystals: Cells and sites, or None where only compositions are known. In a batch that mixes both, a candidate
-            without a crystal has no sites and a cell of zeros.
+        blocks: What else is known, by name: ``compositions`` (elements and amounts) and, where they are known,
+            ``crystals`` (cells and sites). In a batch that mixes both, a candidate without a crystal has no sites and
+            a cell of zeros.
+
+    Raises:
+        BatchError: If a block has another number of candidates than the table.
     """
 
     table: pa.Table
-    compositions: Compositions
-    crystals: Crystals | None = None
+    blocks: Mapping[str, Block]
 
     def __post_init__(self) -> None:
-        sizes = {"table": self.table.num_rows, "compositions": len(self.compositions)}
-        if self.crystals is not None:
-            sizes["crystals"] = len(self.crystals)
+        sizes = {"table": self.table.num_rows, **{name: len(block) for name, block in self.blocks.items()}}
         if len(set(sizes.values())) != 1:
             raise BatchError(f"parts of different length: {sizes}", "the same number of rows in every part")
 
@@ -97,9 +97,39 @@ class CandidateBatch:
         return self.table.column(Column.FORMULA).to_pylist()
 
     @property
+    def compositions(self) -> Compositions:
+        """Elements and amounts.
+
+        Raises:
+            BatchError: If the batch has no compositions.
+        """
+        found = self.blocks.get(COMPOSITIONS)
+        if not isinstance(found, Compositions):
+            raise BatchError(f"a batch with the blocks {', '.join(self.blocks) or 'none'}", "one with compositions")
+        return found
+
+    @property
+    def crystals(self) -> Crystals | None:
+        """Cells and sites, or None where only compositions are known."""
+        found = self.blocks.get(CRYSTALS)
+        return found if isinstance(found, Crystals) else None
+
+    @property
     def has_crystal(self) -> NDArray[np.bool_]:
         """Which candidates have cells and sites, shape (n,)."""
-        return np.zeros(len(self), bool) if self.crystals is None else self.crystals.site_counts > 0
+        return self.has(CRYSTALS)
+
+    def has(self, name: str) -> NDArray[np.bool_]:
+        """Which candidates a block says anything about, shape (n,); none where the batch lacks the block.
+
+        >>> CandidateBatch.from_formulas(["NaCl"]).batch.has("crystals").tolist()
+        [False]
+        """
+        return self.blocks[name].present() if name in self.blocks else np.zeros(len(self), bool)
+
+    def with_block(self, name: str, block: Block) -> CandidateBatch:
+        """A batch with a further (or replaced) block of n candidates."""
+        return replace(self, blocks={**self.blocks, name: block})
 
     def column(self, name: str) -> NDArray[Any]:
         """A typed column as an array; nulls of a numeric column become nan."""
@@ -128,8 +158,8 @@ class CandidateBatch:
     def take(self, indices: NDArray[np.integer] | Sequence[int]) -> CandidateBatch:
         """The candidates at ``indices``, in that order."""
         rows = np.asarray(indices, np.int64)
-        crystals = None if self.crystals is None else self.crystals.take(rows)
-        return CandidateBatch(self.table.take(pa.array(rows)), self.compositions.take(rows), crystals)
+        blocks = {name: block.take(rows) for name, block in self.blocks.items()}
+        return CandidateBatch(self.table.take(pa.array(rows)), blocks)
 
     def slices(self, size: int) -> Iterable[CandidateBatch]:
         """Consecutive batches of at most ``size`` candidates."""
@@ -158,7 +188,7 @@ class CandidateBatch:
             Refused(row, text_id(formulas[row] or ""), _storable(formulas[row] or ""), str(codes[row]))
             for row in np.flatnonzero(codes != "").tolist()
         ]
-        return Intake(cls(table, compositions), refused)
+        return Intake(cls(table, {COMPOSITIONS: compositions}), refused)
 
     @classmethod
     def from_crystals(
@@ -173,7 +203,7 @@ class CandidateBatch:
         """
         compositions = crystals.compositions()
         table = _identity_table(crystal_ids(crystals), compositions)
-        return cls(table, compositions, crystals).with_columns(columns, **named)
+        return cls(table, {COMPOSITIONS: compositions, CRYSTALS: crystals}).with_columns(columns, **named)
 
     @classmethod
     def from_structures(cls, structures: Sequence[Structure]) -> Intake:
@@ -252,29 +282,27 @@ class CandidateBatch:
         return self.crystals.lattice[row], self.crystals.species[sites], self.crystals.frac_coords[sites]
 
     def to_arrow(self) -> pa.Table:
-        """Everything in one Arrow table; the arrays become list columns."""
-        columns = {
-            Column.ELEMENTS: _list_array(self.compositions.offsets, self.compositions.elements),
-            Column.AMOUNTS: _list_array(self.compositions.offsets, self.compositions.amounts),
-        }
-        if self.crystals is not None:
-            flat = pa.array(self.crystals.lattice.reshape(-1))
-            columns[Column.LATTICE] = pa.FixedSizeListArray.from_arrays(flat, 9)
-            columns[Column.SPECIES] = _list_array(self.crystals.offsets, self.crystals.species)
-            columns[Column.FRAC_COORDS] = _list_array(3 * self.crystals.offsets, self.crystals.frac_coords.reshape(-1))
+        """Everything in one Arrow table; the arrays of the blocks become columns of lists."""
         table = self.table
-        for name, array in columns.items():
-            table = table.append_column(name, array)
+        for name in [*BLOCK_TYPES, *(other for other in self.blocks if other not in BLOCK_TYPES)]:
+            for column, array in self.blocks[name].to_columns().items() if name in self.blocks else ():
+                table = table.append_column(column, array)
         return table
 
     @classmethod
-    def from_arrow(cls, table: pa.Table) -> CandidateBatch:
-        """The batch that :meth:`to_arrow` wrote."""
-        arrays = {name: table.column(name).combine_chunks() for name in _ARRAY_COLUMNS if name in table.column_names}
-        offsets, elements = list_parts(arrays[Column.ELEMENTS])
-        compositions = Compositions(offsets, elements, list_parts(arrays[Column.AMOUNTS])[1])
-        crystals = crystals_from_columns(arrays) if Column.LATTICE in arrays else None
-        return cls(table.drop_columns(list(arrays)), compositions, crystals)
+    def from_arrow(cls, table: pa.Table, *, block_types: Mapping[str, type[Block]] = BLOCK_TYPES) -> CandidateBatch:
+        """The batch that :meth:`to_arrow` wrote.
+
+        Args:
+            table: Its table.
+            block_types: Type of each block that the table may hold, by name.
+        """
+        blocks = {}
+        for name, kind in block_types.items():
+            if set(kind.columns) <= set(table.column_names):
+                blocks[name] = kind.from_columns({column: table[column].combine_chunks() for column in kind.columns})
+                table = table.drop_columns(list(kind.columns))
+        return cls(table, blocks)
 
     def write_parquet(self, path: Path) -> None:
         """Write to one Parquet file."""
@@ -284,26 +312,6 @@ class CandidateBatch:
     def read_parquet(cls, path: Path) -> CandidateBatch:
         """Read what :meth:`write_parquet` wrote."""
         return cls.from_arrow(pq.read_table(path))
-
-
-def crystals_from_columns(arrays: dict[str, pa.Array]) -> Crystals:
-    """Crystals from the Arrow columns ``lattice``, ``species`` and ``frac_coords``; null is a crystal without sites."""
-    offsets, species = list_parts(arrays[Column.SPECIES])
-    known = arrays[Column.LATTICE].is_valid().to_numpy(zero_copy_only=False)
-    lattice = np.zeros((len(known), 9))
-    lattice[known] = arrays[Column.LATTICE].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
-    frac_coords = list_parts(arrays[Column.FRAC_COORDS])[1].astype(np.float64)
-    return Crystals(lattice.reshape(-1, 3, 3), offsets, species, frac_coords.reshape(-1, 3))
-
-
-def list_parts(array: pa.ListArray) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Offsets from zero and flat values of an Arrow list column; a null counts as an empty list."""
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    return offsets - offsets[0], array.flatten().to_numpy(zero_copy_only=False)
-
-
-def _list_array(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
 
 
 def _storable(text: str) -> str:

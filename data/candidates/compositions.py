@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numba
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from matloop.data.candidates.blocks import list_array, list_parts
 from matloop.data.elements import SYMBOLS
+from matloop.data.properties.columns import Column
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Compositions:
     offsets: NDArray[np.int64]
     elements: NDArray[np.uint8]
     amounts: NDArray[np.float64]
+
+    columns: ClassVar[tuple[str, ...]] = (Column.ELEMENTS, Column.AMOUNTS)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -52,6 +59,23 @@ class Compositions:
         """The candidates at ``indices``, in that order."""
         flat, offsets = gather_rows(self.offsets, np.asarray(indices, np.int64))
         return Compositions(offsets, self.elements[flat], self.amounts[flat])
+
+    def present(self) -> NDArray[np.bool_]:
+        """Every candidate has a composition."""
+        return np.ones(len(self), bool)
+
+    def to_columns(self) -> dict[str, pa.Array]:
+        """Elements and amounts as list columns."""
+        return {
+            Column.ELEMENTS: list_array(self.offsets, self.elements),
+            Column.AMOUNTS: list_array(self.offsets, self.amounts),
+        }
+
+    @classmethod
+    def from_columns(cls, arrays: Mapping[str, pa.Array]) -> Self:
+        """The compositions that :meth:`to_columns` wrote."""
+        offsets, elements = list_parts(arrays[Column.ELEMENTS])
+        return cls(offsets, elements, list_parts(arrays[Column.AMOUNTS])[1])
 
     def element_mask(self) -> NDArray[np.bool_]:
         """Which elements each candidate contains, shape (n, 119)."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numba
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from matloop.data.candidates.blocks import list_array, list_parts
 from matloop.data.candidates.compositions import Compositions, gather_rows
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError
+from matloop.data.properties.columns import Column
 
 MAX_SITES = 500
 VOLUME_PER_ATOM_BOUNDS = (2.0, 2000.0)  # Å3; fcc hydrogen at 200 GPa and a dilute gas lie outside
@@ -34,6 +39,8 @@ class Crystals:
     offsets: NDArray[np.int64]
     species: NDArray[np.uint8]
     frac_coords: NDArray[np.float64]
+
+    columns: ClassVar[tuple[str, ...]] = (Column.LATTICE, Column.SPECIES, Column.FRAC_COORDS)
 
     def __post_init__(self) -> None:
         n, sites = len(self.offsets) - 1, len(self.species)
@@ -69,6 +76,28 @@ class Crystals:
         rows = np.asarray(indices, np.int64)
         flat, offsets = gather_rows(self.offsets, rows)
         return Crystals(self.lattice[rows], offsets, self.species[flat], self.frac_coords[flat])
+
+    def present(self) -> NDArray[np.bool_]:
+        """Which candidates have sites, shape (n,)."""
+        return self.site_counts > 0
+
+    def to_columns(self) -> dict[str, pa.Array]:
+        """Cells as lists of nine numbers, sites as list columns."""
+        return {
+            Column.LATTICE: pa.FixedSizeListArray.from_arrays(pa.array(self.lattice.reshape(-1)), 9),
+            Column.SPECIES: list_array(self.offsets, self.species),
+            Column.FRAC_COORDS: list_array(3 * self.offsets, self.frac_coords.reshape(-1)),
+        }
+
+    @classmethod
+    def from_columns(cls, arrays: Mapping[str, pa.Array]) -> Self:
+        """The crystals that :meth:`to_columns` wrote; null is a crystal without sites."""
+        offsets, species = list_parts(arrays[Column.SPECIES])
+        known = arrays[Column.LATTICE].is_valid().to_numpy(zero_copy_only=False)
+        lattice = np.zeros((len(known), 9))
+        lattice[known] = arrays[Column.LATTICE].flatten().to_numpy(zero_copy_only=False).reshape(-1, 9)
+        frac_coords = list_parts(arrays[Column.FRAC_COORDS])[1].astype(np.float64)
+        return cls(lattice.reshape(-1, 3, 3), offsets, species, frac_coords.reshape(-1, 3))
 
     def compositions(self) -> Compositions:
         """Atoms of each element per cell."""

@@ -28,7 +28,7 @@ from build_checks import Checks, check_cells, check_file, check_sets, check_tens
 from build_sources import DIELECTRIC, ELASTIC, FLLA, PIEZO, SETS, SYMPREC, Cell, Row, read_cell, read_sets
 from numpy.typing import NDArray
 
-from matloop.data.candidates.batch import crystals_from_columns
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import crystal_ids
 
 OUTPUT = Path(__file__).with_name("materials.parquet")
@@ -153,7 +153,7 @@ def build_table(sets: dict[str, dict[str, Row]], kept: dict[str, Cell]) -> pa.Ta
     arrays = {
         c.name: pa.array(values[c.name], c.type) for c in COLUMNS if c.name in ("lattice", "species", "frac_coords")
     }
-    values["candidate_id"] = list(crystal_ids(crystals_from_columns(arrays)))
+    values["candidate_id"] = list(crystal_ids(Crystals.from_columns(arrays)))
     fields = []
     for column in COLUMNS:
         if column.dataset:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions, gather_rows, mix_bits, sum_rows_of_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
@@ -191,7 +192,7 @@ def _parents(max_sites: int) -> Parents:
         raise GeneratorError(f"no parent crystal with at most {max_sites} sites", "a larger max_sites")
     batch = materials.take(usable)
     reduced = reduced.take(usable)
-    batch = CandidateBatch(batch.table, reduced, batch.crystals)
+    batch = batch.with_block(COMPOSITIONS, reduced)
     flat, _ = gather_rows(materials.compositions.offsets, usable)
     assert batch.crystals is not None
     slots = _site_slots(reduced.offsets, reduced.elements, batch.crystals.offsets, batch.crystals.species)

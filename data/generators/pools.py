@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import write_formulas
 from matloop.data.candidates.identity import composition_ids
@@ -74,4 +75,4 @@ def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]
             Column.ORIGIN: origins,
         }
     )
-    return CandidateBatch(table, compositions)
+    return CandidateBatch(table, {COMPOSITIONS: compositions})

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CELL_COLUMNS, CandidateBatch, crystals_from_columns
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import DatasetError
 
 MATERIALS_FILE = Path(__file__).parents[1] / "datasets" / "materials.parquet"
@@ -39,6 +41,6 @@ def load_materials() -> CandidateBatch:
         DatasetError: If the packaged file is not the one that was released.
     """
     table = pq.read_table(io.BytesIO(read_verified(MATERIALS_FILE, MATERIALS_SHA256)))
-    arrays = {name: table.column(name).combine_chunks() for name in CELL_COLUMNS}
-    crystals = crystals_from_columns(arrays)
-    return CandidateBatch(table.drop_columns(list(arrays)), crystals.compositions(), crystals)
+    arrays = {name: table.column(name).combine_chunks() for name in Crystals.columns}
+    crystals = Crystals.from_columns(arrays)
+    return CandidateBatch(table.drop_columns(list(arrays)), {COMPOSITIONS: crystals.compositions(), CRYSTALS: crystals})

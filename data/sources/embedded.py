@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.batch import Intake
 from matloop.data.properties.columns import Column
 from matloop.data.training.packaged_tables import packaged_crystals
 
@@ -29,4 +30,4 @@ class EmbeddedCrystals:
                 for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.SPACE_GROUP_NUMBER)
             }
             columns[Column.ORIGIN] = batch.table[Column.MATERIAL_ID]
-            yield Intake(CandidateBatch(pa.table(columns), batch.compositions, batch.crystals), [])
+            yield Intake(replace(batch, table=pa.table(columns)), [])

@@ -27,8 +27,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CELL_COLUMNS, CandidateBatch, Intake, Refused, crystals_from_columns
+from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
+from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
 from matloop.data.properties.catalogue import catalogue
@@ -253,8 +255,8 @@ def _judge_crystals(table: pa.Table, rows: np.ndarray[Any, Any], codes: np.ndarr
 
 
 def _crystals(table: pa.Table) -> Any:
-    arrays = {name: table[name].combine_chunks() for name in CELL_COLUMNS}
-    return crystals_from_columns(arrays)
+    arrays = {name: table[name].combine_chunks() for name in Crystals.columns}
+    return Crystals.from_columns(arrays)
 
 
 def _batch(kept: pa.Table, bare: CandidateBatch) -> CandidateBatch:
@@ -272,7 +274,8 @@ def _batch(kept: pa.Table, bare: CandidateBatch) -> CandidateBatch:
         np.concatenate([one.amounts, other.amounts]),
     ).take(order)
     table = pa.concat_tables([with_cells.table, bare.table]).take(pa.array(order))
-    return CandidateBatch(table, compositions, crystals if has_crystal.any() else None)
+    blocks: dict[str, Block] = {COMPOSITIONS: compositions}
+    return CandidateBatch(table, blocks | {CRYSTALS: crystals} if has_crystal.any() else blocks)
 
 
 def _refused(table: pa.Table, codes: Iterable[str]) -> Iterator[Refused]:

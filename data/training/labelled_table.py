@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +76,7 @@ class LabelledTable:
             raise unknown_name(f"property of the table '{self.name}'", property_name, self.labels)
         field = self.published.schema.field(self._column(property_name))
         kept = [name for name in _KEPT if name in self.rows.table.column_names]
-        rows = CandidateBatch(self.rows.table.select(kept), self.rows.compositions, self.rows.crystals)
+        rows = replace(self.rows, table=self.rows.table.select(kept))
         source = (field.metadata or {}).get(b"source", b"").decode()
         return TrainingSet.of_rows(
             rows, self.labels[property_name], property_name=property_name, name=self.name,

@@ -79,7 +79,7 @@ class GuardedFeaturizer(Featurizer):
             raise (UnknownNameError if code == UnknownNameError.code else FeaturizerError)(*parts)
         self.version = str(known["version"])
         self.feature_names = tuple(map(str, known["feature_names"]))
-        self.needs_crystal = bool(known["needs_crystal"])
+        self.needs = frozenset(known["needs"])
         self.parameters: Mapping[str, Any] = {"featurizer": featurizer, "parameters": known["parameters"]}
         self._words = self._read_words(known["words"])
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import MatloopError
@@ -74,7 +75,7 @@ def _description(made_of: str) -> bytes:
         {
             "version": featurizer.version,
             "feature_names": list(featurizer.feature_names),
-            "needs_crystal": bool(featurizer.needs_crystal),
+            "needs": sorted(featurizer.needs),
             "parameters": dict(featurizer.parameters),
             "words": [featurizer.words(name).to_json() for name in featurizer.feature_names],
         }
@@ -97,6 +98,6 @@ def _candidates(values: dict[str, Any], arrays: dict[str, Any]) -> CandidateBatc
     table = pa.table({name: pa.array(values[name], pa.string()) for name in (Column.CANDIDATE_ID, Column.FORMULA)})
     compositions = Compositions(*(arrays[name] for name in ("element_offsets", "elements", "amounts")))
     if "lattice" not in arrays:
-        return CandidateBatch(table, compositions)
+        return CandidateBatch(table, {COMPOSITIONS: compositions})
     crystals = Crystals(*(arrays[name] for name in ("lattice", "offsets", "species", "frac_coords")))
-    return CandidateBatch(table, compositions, crystals)
+    return CandidateBatch(table, {COMPOSITIONS: compositions, CRYSTALS: crystals})

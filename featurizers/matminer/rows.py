@@ -15,6 +15,7 @@ from matminer.featurizers.base import BaseFeaturizer
 from pymatgen.core import Composition
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
 from matloop.data.errors import FeaturizerError, unknown_name
 from matloop.data.feature_words import FeatureWords, unworded
 from matloop.featurizers.base import Features, Featurizer, no_codes
@@ -53,7 +54,7 @@ class MatminerRows(Featurizer):
         known = {**_classes(composition), **of_structures}
         if featurizer not in known:
             raise unknown_name("matminer featurizer", featurizer, known)
-        self.needs_crystal = featurizer in of_structures
+        self.needs = frozenset({CRYSTALS if featurizer in of_structures else COMPOSITIONS})
         factory = known[featurizer] if preset is None else getattr(known[featurizer], "from_preset", None)
         try:
             if factory is None:
@@ -93,4 +94,4 @@ class MatminerRows(Featurizer):
         return unworded(name, re.sub(r"[\s_]*\d+$", "", name) or name)
 
     def _material(self, batch: CandidateBatch, row: int) -> Any:
-        return batch.structure(row) if self.needs_crystal else Composition(batch.formulas[row])
+        return batch.structure(row) if CRYSTALS in self.needs else Composition(batch.formulas[row])

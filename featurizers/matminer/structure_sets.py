@@ -9,7 +9,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.candidates.batch import CandidateBatch, list_parts
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS, list_parts
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.data.feature_words import FeatureWords, Label
@@ -36,7 +37,7 @@ class RadialDistribution(Featurizer):
 
     name = "radial_distribution"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
 
     def __init__(self, cutoff: float = 20.0, bin_size: float = 0.1, *, per_atom: bool = False) -> None:
         bins = round(cutoff / bin_size) if bin_size > 0 else 0
@@ -76,7 +77,7 @@ class SineCoulombEigenvalues(Featurizer):
 
     name = "sine_coulomb_eigenvalues"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
 
     def __init__(self, sites: int = 200) -> None:
         if not 1 <= sites <= 500:
@@ -109,7 +110,7 @@ class StructuralComplexity(Featurizer):
 
     name = "structural_complexity"
     version = "1"
-    needs_crystal = True
+    needs = frozenset({CRYSTALS})
     parameters: Mapping[str, Any] = {"symprec": SYMMETRY_TOLERANCE}
     feature_names = ("structural complexity per atom", "structural complexity per cell")
 

@@ -13,6 +13,7 @@ from ase.optimize import BFGS, FIRE
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, unknown_name
 from matloop.data.properties.columns import Column
@@ -185,7 +186,7 @@ def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> Cand
         Column.RELAXATION_CODE: [end.code for end in every],
         Column.RELAXATION_DETAIL: [end.detail for end in every],
     }
-    done = CandidateBatch(batch.table, batch.compositions, crystals)
+    done = batch.with_block(CRYSTALS, crystals)
     return done.with_columns(columns)
 
 

@@ -77,6 +77,7 @@ ROW_CODES_ZH: Mapping[str, str] = {
     "E-FEATURE-NONFINITE": "某个特征不是有限数值",
     "E-FEATURE-FAILED": "特征计算程序拒绝了该候选材料",
     "E-FEATURE-TIMEOUT": "某个特征的计算耗时过长，已放弃",
+    "E-FEATURE-BLOCK": "该特征需要的数据在候选材料中不存在",
     "E-FEATURE-CRYSTAL": "该特征需要晶体结构，而候选材料只有成分",
     "E-MODEL-ELEMENT": "某个元素从未出现在代理模型的训练数据中",
     "E-POTENTIAL-CRYSTAL": "势函数需要晶体结构，而候选材料只有成分",

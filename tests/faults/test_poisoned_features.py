@@ -27,7 +27,7 @@ from matloop.featurizers.base import Features, Featurizer, no_codes
 {FAULTS}
 class Plugin(Featurizer):
     name, version, feature_names = "poison", "1", ("volume per atom", "sum of coordinates")
-    needs_crystal, parameters = True, {{}}
+    needs, parameters = frozenset({{"crystals"}}), {{}}
 
     def featurize(self, batch):
         for formula in batch.formulas:

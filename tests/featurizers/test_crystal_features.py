@@ -4,6 +4,7 @@ from matminer.featurizers.structure import DensityFeatures, GlobalSymmetryFeatur
 from pymatgen.core import Lattice, Structure
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
 from matloop.featurizers.base import FeatureSet
@@ -38,7 +39,7 @@ def test_densities_of_well_known_crystals() -> None:
 def test_density_counts_atoms_of_the_cell_not_of_the_formula(sample: CandidateBatch) -> None:
     reduced, _ = sample.compositions.reduced()
     assert (reduced.totals < sample.compositions.totals).any()
-    same = CandidateBatch(sample.table, reduced, sample.crystals)
+    same = sample.with_block(COMPOSITIONS, reduced)
     np.testing.assert_array_equal(Density().featurize(same).values, Density().featurize(sample).values)
 
 
@@ -117,7 +118,7 @@ def two_crystals_of_which_one_is_impossible() -> CandidateBatch:
         batch.crystals.lattice, batch.crystals.offsets, batch.crystals.species,
         np.concatenate([coincident, batch.crystals.frac_coords[8:]]),
     )  # fmt: skip
-    return CandidateBatch(batch.table, batch.compositions, crystals)
+    return batch.with_block(CRYSTALS, crystals)
 
 
 def test_symmetry_that_cannot_be_found_leaves_the_batch_alive() -> None:

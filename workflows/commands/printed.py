@@ -114,7 +114,7 @@ def print_features() -> None:
             table.add_row(name, "any", *_FEATURIZERS_WITH_OPTIONS[name])
             continue
         (featurizer,) = feature_set([name]).featurizers
-        needs = "crystal" if featurizer.needs_crystal else "composition"
+        needs = ", ".join(sorted(featurizer.needs))
         table.add_row(name, str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3]))
     Console().print(table)
 

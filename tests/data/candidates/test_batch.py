@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import DummySpecies, Lattice, Structure
 
-from matloop.data.candidates.batch import CandidateBatch, list_parts
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS, list_parts
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import BatchError
@@ -120,9 +121,10 @@ def test_take_and_slices(compositions: list[dict[str, int]], size: int, data: st
 def test_parts_of_different_length_are_refused() -> None:
     one, two = batch_of("NaCl"), batch_of("NaCl", "SiO2")
     with pytest.raises(BatchError, match=r"'table': 1, 'compositions': 2"):
-        CandidateBatch(one.table, two.compositions)
+        CandidateBatch(one.table, two.blocks)
+    crystal = CandidateBatch.from_structures([SALT]).batch.blocks[CRYSTALS]
     with pytest.raises(BatchError, match=r"'crystals': 1"):
-        CandidateBatch(two.table, two.compositions, CandidateBatch.from_structures([SALT]).batch.crystals)
+        two.with_block(CRYSTALS, crystal)
 
 
 @pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 3.0], np.zeros(0), pa.chunked_array([[1], [2], [3]])])

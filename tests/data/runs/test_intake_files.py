@@ -39,9 +39,7 @@ def mixed() -> CandidateBatch:
     offsets = np.array([0, sites[0], sites[0], sites.sum()])
     both = CandidateBatch.from_crystals(crystals)
     formulas = batch_of(both.formulas[0], "ZnS", both.formulas[1])
-    return CandidateBatch(
-        formulas.table, formulas.compositions, Crystals(lattice, offsets, crystals.species, crystals.frac_coords)
-    )
+    return formulas.with_block(CRYSTALS, Crystals(lattice, offsets, crystals.species, crystals.frac_coords))
 
 
 BATCHES = {

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import TrainingSetError, UnknownNameError
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
@@ -66,7 +67,7 @@ def test_crystals_count_in_the_hash() -> None:
     crystals = packaged_training_set("band_gap")
     cells = crystals.rows.crystals
     assert cells is not None
-    moved = replace(crystals.rows, crystals=replace(cells, lattice=cells.lattice * 1.01))
+    moved = crystals.rows.with_block(CRYSTALS, replace(cells, lattice=cells.lattice * 1.01))
     assert replace(crystals, rows=moved).sha256 != crystals.sha256
 
 

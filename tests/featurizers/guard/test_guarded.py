@@ -22,7 +22,8 @@ MOODY = """
 import numpy as np
 from matloop.featurizers.base import Features, Featurizer, no_codes
 class Plugin(Featurizer):
-    name, version, feature_names, needs_crystal, parameters = "moody", "7", ("atoms", "rows"), False, {"mood": 1}
+    name, version, feature_names, parameters = "moody", "7", ("atoms", "rows"), {"mood": 1}
+    needs = frozenset({"compositions"})
     def __init__(self, mood="good"):
         if mood == "bad": raise ValueError("not today")
         if mood == "deadly":
@@ -48,7 +49,7 @@ def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_same_numbers_as_without_guard(sample: CandidateBatch) -> None:
     for plain in (Density(), Magpie(missing="refuse")):
         guarded = GuardedFeaturizer(plain.name, options={} if plain.name == "density" else {"missing": "refuse"})
-        assert (guarded.feature_names, guarded.needs_crystal) == (plain.feature_names, plain.needs_crystal)
+        assert (guarded.feature_names, guarded.needs) == (plain.feature_names, plain.needs)
         assert (guarded.version, guarded.parameters["parameters"]) == (plain.version, plain.parameters)
         expected, found = plain.featurize(sample), guarded.featurize(sample)
         np.testing.assert_array_equal(found.values, expected.values)

@@ -21,7 +21,7 @@ CUBE = Lattice.cubic(4.0)
 
 def test_composition_featurizer() -> None:
     featurizer = MatminerFeaturizer("BandCenter")
-    assert not featurizer.needs_crystal
+    assert featurizer.needs == {"compositions"}
     assert featurizer.feature_names == ("BandCenter band center",)
     values, codes, details = featurizer.featurize(batch_of("NaCl", "Fe4O6"))
     expected = [composition.BandCenter().featurize(Composition(formula)) for formula in ("NaCl", "Fe2O3")]
@@ -32,7 +32,7 @@ def test_composition_featurizer() -> None:
 
 def test_structure_featurizer_with_options(sample: CandidateBatch) -> None:
     featurizer = MatminerFeaturizer("DensityFeatures", options={"desired_features": ["vpa", "density"]})
-    assert featurizer.needs_crystal
+    assert featurizer.needs == {"crystals"}
     values, codes, _ = featurizer.featurize(sample.take(range(5)))
     reference = structure.DensityFeatures(desired_features=["vpa", "density"])
     np.testing.assert_allclose(values, [reference.featurize(sample.structure(row)) for row in range(5)], rtol=1e-12)

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, CapabilityError, PotentialError, UnknownNameError
 from matloop.data.guard.messages import pack
@@ -116,7 +117,7 @@ def test_candidate_without_crystal_fails_and_the_others_relax() -> None:
         np.concatenate([np.zeros((1, 3, 3)), start.lattice]), np.array([0, 0, 8]), start.species, start.frac_coords
     )
     formulas = CandidateBatch.from_formulas(["MgO", "NaCl"]).batch
-    mixed = CandidateBatch(formulas.table, formulas.compositions, empty)
+    mixed = formulas.with_block(CRYSTALS, empty)
     for done in (
         relax_guarded("pair", mixed, GuardedRelaxationSettings(limits=limits)),
         relax(mixed, PairPotential(), limits=limits),

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.runs.directory import RunDirectory
@@ -61,7 +62,8 @@ def make_run(
         write_json(folder_of_model / "card.json", {"rows_trained": 50, "formulas": 40, "scores": scores})
         held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
         write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
-    ranked = CandidateBatch(table, batch.compositions, batch.crystals if crystals else None).with_columns(**columns)
+    blocks = batch.blocks if crystals else {COMPOSITIONS: batch.compositions}
+    ranked = CandidateBatch(table, blocks).with_columns(**columns)
     write_shortlist(run, ranked, campaign)
     if "formula" in named:
         ranked = ranked.with_columns(formula=[named["formula"]] * rows, candidate_id=[named["formula"]] * rows)

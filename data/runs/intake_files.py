@@ -7,12 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.properties.columns import Column
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.properties.columns import Column
 from matloop.data.whole_files import write_table
 
 _REFUSED = pa.schema(
-    [(Column.ROW, pa.int64())] + [(name, pa.string()) for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.CODE, Column.DETAIL)]
+    [(Column.ROW, pa.int64())]
+    + [(name, pa.string()) for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.CODE, Column.DETAIL)]
 )
 
 

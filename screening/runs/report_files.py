@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.properties.columns import Column
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.runs.directory import RunDirectory
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
+from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign

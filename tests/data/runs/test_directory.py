@@ -23,7 +23,14 @@ TABLE = pa.table({"candidate_id": ["a", "b"], "value": [1.5, None]})
 def test_new_directory_has_its_folders(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "deep" / "run", "unused")
     assert run.folder == tmp_path / "deep" / "run"
-    assert sorted(path.name for path in run.folder.iterdir()) == ["best", "candidates", "cif", "fates", "models", "partitions"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "best",
+        "candidates",
+        "cif",
+        "fates",
+        "models",
+        "partitions",
+    ]
     assert all(path.is_relative_to(run.folder) for path in (run.ranked, run.summary, run.report, run.shortlist))
     assert run.partition("structure", 7).relative_to(run.folder) == Path("partitions/structure/part-00007.parquet")
 

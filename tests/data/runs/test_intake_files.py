@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.intake_files import read_intake, refused_path, write_intake

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -219,7 +220,7 @@ class _Collected:
         self.targets.append(values[possible][good])
         used = part.take(good)
         described = used.table.select([Column.CANDIDATE_ID, Column.FORMULA])
-        self.materials.append(CandidateBatch(described, used.compositions, used.crystals).to_arrow())
+        self.materials.append(replace(used, table=described).to_arrow())
         self.features.append(matrix.take(good))
 
     def _leave_out(self, reason: str, count: int) -> None:

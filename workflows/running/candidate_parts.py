@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -138,7 +138,8 @@ class Written:
     files: dict[str, str]
 
 
-class Making(NamedTuple):
+@dataclass(frozen=True)
+class Making:
     """A partition of candidates that nobody has made yet; travels to a worker.
 
     Attributes:

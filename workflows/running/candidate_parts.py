@@ -144,20 +144,20 @@ class Making:
 
     Attributes:
         folder: The run directory.
-        index: Number of the partition.
+        number: Of the partition.
         recipe: Makes the candidates.
         known: Compositions that the run knows.
     """
 
     folder: Path
-    index: int
+    number: int
     recipe: Recipe
     known: KnownCompositions
 
 
 def make(call: Making) -> Written:
     """What a worker does with a partition of candidates that nobody has made yet."""
-    return _written(RunDirectory(call.folder), call.index, with_known(call.recipe(), call.known))
+    return _written(RunDirectory(call.folder), call.number, with_known(call.recipe(), call.known))
 
 
 def with_known(intake: Intake, known: KnownCompositions) -> Intake:
@@ -224,7 +224,7 @@ def _made_by_workers(
         if answered is not None:
             # Nothing foreign is read here, so what ended the worker was another task of it.
             died = isinstance(answered.answer, Died)
-            ready[answered.call.index] = make(answered.call) if died else answered.answer
+            ready[answered.call.number] = make(answered.call) if died else answered.answer
         while index in ready:
             made = ready.pop(index)
             if made is None:

@@ -114,11 +114,11 @@ def main() -> None:
         changed = sum(not same(row, before.get(key, {})) for key, row in good.items())
         print(f"clean: {clean.summary['rows_in']:,} rows, {clean.summary['outcomes']}, {first:.0f} s")
         print(f"mixed: {mixed.summary['rows_in']:,} rows, {mixed.summary['outcomes']}, {second:.0f} s")
-        refused = Counter(row["reason"] for (_, origin), row in after.items() if row["stage"] == "intake")
+        refused = Counter(row["code"] for (_, origin), row in after.items() if row["stage"] == "intake")
         print(f"refused when read: {dict(refused)}")
         for (_, origin), row in sorted(after.items()):
             if "poison" in origin:
-                print(f"  {origin.split(':')[0]:<28} {row['outcome']:<12} {row['reason']}")
+                print(f"  {origin.split(':')[0]:<28} {row['outcome']:<12} {row['code']}")
         print(f"good files with another result than in the clean run: {changed} of {len(good):,} (target: 0)")
 
 

@@ -121,8 +121,8 @@ def main() -> None:
         before, after = (outcomes(ScreeningRun(folder / f"{part}-0")) for part in seconds)
     poison = {origin: row for origin, row in after.items() if origin not in before}
     for origin, row in sorted(poison.items()):
-        print(f"  {origin:<20} {row['formula']:<8} {row['outcome']:<12} {row['reason']:<20} {row['detail']}")
-    quarantined = sum(row["outcome"] == "quarantined" and "FEATURE" in row["reason"] for row in poison.values())
+        print(f"  {origin:<20} {row['formula']:<8} {row['outcome']:<12} {row['code']:<20} {row['detail']}")
+    quarantined = sum(row["outcome"] == "quarantined" and "FEATURE" in row["code"] for row in poison.values())
     same = sum(pa.Table.from_pylist([row]).equals(pa.Table.from_pylist([after[key]])) for key, row in before.items())
     clean, mixed = (statistics.median(times) for times in seconds.values())
     print(f"quarantined {quarantined} of {len(poison)} (target: 4 of 4); the same as before {same} of {len(before)}")

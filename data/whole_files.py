@@ -54,13 +54,11 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_whole(path, lambda draft: pq.write_table(table, draft, compression="zstd"))
 
 
-def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write tables one below the other into one Parquet file, whole or not at all; only one is held at a time."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write one file, whole or not at all."""
 
     def fill(draft: Path) -> None:
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-            for table in tables:
-                writer.write_table(table)
+        draft.write_bytes(content)
 
     write_whole(path, fill)
 

@@ -7,6 +7,8 @@ it, and cut in halves until the rows that end their worker stand alone; only tho
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import Intake
 from matloop.data.errors import RunError
@@ -24,7 +27,7 @@ from matloop.data.properties.catalogue import WithCatalogue, catalogue
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.runs.manifest import Manifest, sha256_of
-from matloop.data.whole_files import write_table, write_tables
+from matloop.data.whole_files import write_bytes, write_table
 from matloop.workflows.running.dispatch import PATIENCE, Answered, Call, Died, answers
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.stages.fates import FATE_SCHEMA, FateCounts, counted, counts_of, decided
@@ -129,7 +132,8 @@ class Engine:
     def keep_fates(self, stage: str, merge: str, tables: Iterable[pa.Table], *, least: float | None = None) -> None:
         """Write the fates of the rows that end in a merge of partitions.
 
-        A merge is made again by every process that goes on with a run; the same fates leave the manifest as it is.
+        A merge is made again by every process that goes on with a run; the same fates leave file and manifest as they
+        are, and a fork shares the file of the run it was forked from.
 
         Args:
             stage: The stage whose partitions are merged.
@@ -137,19 +141,22 @@ class Engine:
             tables: Fates, one table or more.
             least: What the last of those that go on scores, where a merge cuts by scores.
         """
-        path, counts = self.run.merge(stage, merge), FateCounts()
-
-        def told() -> Iterator[pa.Table]:
+        path, counts, sink = self.run.merge(stage, merge), FateCounts(), io.BytesIO()
+        with pq.ParquetWriter(sink, FATE_SCHEMA, compression="zstd") as writer:
             for table in tables:
                 counts.update(counted(table))
-                yield table
-
+                writer.write_table(table)
+        content = sink.getvalue()
+        files = {path.relative_to(self.run.folder).as_posix(): hashlib.sha256(content).hexdigest()}
         self.alive()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_tables(path, told(), FATE_SCHEMA)
-        files = {path.relative_to(self.run.folder).as_posix(): sha256_of(path)}
-        before = [line for line in self.manifest.of_kind("fates") if (line["stage"], line["merge"]) == (stage, merge)]
-        if not before or before[-1]["files"] != files:
+        own = _made_before(self.manifest, files)
+        if own is None and self.earlier is not None and (line := _made_before(self.earlier, files)):
+            self.link(line)
+        elif own is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, content)
+        lines = [line for line in self.manifest.of_kind("fates") if (line["stage"], line["merge"]) == (stage, merge)]
+        if not lines or lines[-1]["files"] != files:
             self.manifest.append("fates", stage=stage, merge=merge, files=files, counts=_lines_of(counts), least=least)
         self.counts = decided(self.counts) + counts
 
@@ -273,6 +280,12 @@ def written(folder: Path, job: Job, tables: StageTables) -> Finished:
 def joined(tables: list[pa.Table]) -> pa.Table:
     """Tables one below the other; a column that one of them lacks is null there."""
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _made_before(manifest: Manifest, files: dict[str, str]) -> dict[str, Any] | None:
+    """The line of a merge that found the same fates, whose file is what it was."""
+    found = [line for line in manifest.of_kind("fates") if line["files"] == files]
+    return found[-1] if found and manifest.is_sound(found[-1]) else None
 
 
 def _lines_of(counts: FateCounts) -> list[list[Any]]:

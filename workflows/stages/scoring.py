@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_set import TrainingSet
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
@@ -54,6 +55,27 @@ class StageTables(NamedTuple):
     def counts(self) -> FateCounts:
         """Rows by where, how and why they end; none where the table does not tell fates."""
         return counted(self.fates) if Column.OUTCOME in self.fates.column_names else Counter()
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of a saved surrogate, equal to others of the same content wherever they lie.
+
+    A worker may outlive a run, and another run may use the same folder: what a worker keeps goes by content.
+
+    Attributes:
+        content: Hash of the files.
+        folder: Where they are.
+    """
+
+    content: str
+    folder: Path = field(compare=False)
+
+    @classmethod
+    def of(cls, folder: Path) -> ModelFiles:
+        """The files in a folder; reading a few megabytes takes some milliseconds."""
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return cls(key_of(files={path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}), folder)
 
 
 @dataclass(frozen=True)
@@ -228,7 +250,7 @@ def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
     """The surrogate of one property in the task's stage, read once per worker."""
-    return _surrogate(RunDirectory(task.folder).model(task.stage, name))
+    return _surrogate(ModelFiles.of(RunDirectory(task.folder).model(task.stage, name)))
 
 
 def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) -> JointProbability:
@@ -238,8 +260,9 @@ def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) ->
         task: Names the stage and the ranges.
         without: Targets that something else judges; they are independent of the others.
     """
-    ranges = tuple((name, ends) for name, ends in task.ranges.items() if name not in without)
-    return _joint_probability(task.folder, task.stage, ranges)
+    run = RunDirectory(task.folder)
+    judged = [(name, ends) for name, ends in task.ranges.items() if name not in without]
+    return _joint_probability(tuple((name, ModelFiles.of(run.model(task.stage, name)), ends) for name, ends in judged))
 
 
 def judge(
@@ -324,13 +347,11 @@ def _feature_set(stage: str) -> FeatureSet:
 
 
 @functools.lru_cache(maxsize=20)
-def _surrogate(folder: Path) -> Surrogate:
-    return Surrogate.load(folder)
+def _surrogate(files: ModelFiles) -> Surrogate:
+    return Surrogate.load(files.folder)
 
 
 @functools.lru_cache(maxsize=4)
-def _joint_probability(
-    folder: Path, stage: str, ranges: tuple[tuple[str, tuple[float, float]], ...]
-) -> JointProbability:
-    surrogates = {name: _surrogate(RunDirectory(folder).model(stage, name)) for name, _ in ranges}
-    return JointProbability.fit(surrogates, dict(ranges))
+def _joint_probability(judged: tuple[tuple[str, ModelFiles, tuple[float, float]], ...]) -> JointProbability:
+    surrogates = {name: _surrogate(files) for name, files, _ in judged}
+    return JointProbability.fit(surrogates, {name: ends for name, _, ends in judged})

@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from matloop.workflows.stages.scoring import (
     build_filters,
     lost_partition,
     score_partition,
+    surrogate_of,
 )
 from tests.strategies import batch_of
 from tests.workflows.conftest import SMALL, campaign
@@ -205,6 +208,19 @@ def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: p
     assert np.isfinite(result.best["probability"].to_numpy()).all()
     assert sum(result.counts.values()) == 4
     assert result.counts[Ending("ranking", "rejected", NOT_RANKABLE)] == 2
+
+
+def test_r26_what_a_worker_keeps_goes_by_content_not_by_path(task: ScoringTask, tmp_path: Path) -> None:
+    """A worker may outlive a run whose folder is then used again."""
+    name, other = "refractive_index", "piezoelectric_modulus"
+    first, second = surrogate_of(task, name), surrogate_of(task, other)
+    moved = replace(task, folder=tmp_path / "moved")
+    source, target = RunDirectory(task.folder), RunDirectory(moved.folder).model(task.stage, name)
+    shutil.copytree(source.model(task.stage, name), target)
+    assert surrogate_of(moved, name) is first  # the same files elsewhere
+    shutil.rmtree(target)
+    shutil.copytree(source.model(task.stage, other), target)
+    assert surrogate_of(moved, name) is second  # other files in the same place
 
 
 def test_work_travels_between_processes(task: ScoringTask, children: CandidateBatch) -> None:

@@ -24,11 +24,13 @@ from matloop.data.candidates.reasons import (
 from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.known_materials import KnownCompositions
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign, Entry
 from matloop.screening.ranking.ranking import ranking_order
+from matloop.workflows.running.candidate_parts import with_known
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages import scoring as module
 from matloop.workflows.stages.fates import SCORED, SHORTLISTED, Ending, FateCounts
@@ -59,7 +61,7 @@ def task_in(folder: Path, finished: ScreeningRun, **changes: Any) -> ScoringTask
 @pytest.fixture(scope="module")
 def children() -> CandidateBatch:
     (intake,) = IonicSubstitution(limit=400, min_probability=1e-3, max_sites=10).intakes(400)
-    return intake.batch
+    return with_known(intake, KnownCompositions()).batch
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from matloop.data.plain_text import plain
+
 
 class MatloopError(Exception):
     """Root of all errors raised on purpose; when none of the named ones below fits.
@@ -33,7 +35,7 @@ class MatloopError(Exception):
             parts.append(f"Allowed: {self.allowed}")
         if self.fix:
             parts.append(f"To mend it: {self.fix}")
-        text = ". ".join(part.rstrip(".") for part in parts)
+        text = plain(". ".join(part.rstrip(".") for part in parts))
         return text if text.endswith("?") else text + "."
 
 
@@ -71,6 +73,12 @@ class InputFileError(MatloopError):
     """When a file handed in by the user cannot be read as what it is said to be."""
 
     code = "E-INPUT-FILE"
+
+
+class DamagedFileError(MatloopError):
+    """When a file is not what was written: no regular file, larger or deeper than allowed, or of another form."""
+
+    code = "E-FILE-DAMAGED"
 
 
 class SnapshotError(MatloopError):

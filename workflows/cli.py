@@ -175,11 +175,13 @@ def models(
     run: Annotated[Path | None, typer.Argument(help="A run directory: show what its surrogates are worth.")] = None,
 ) -> None:
     """List the model families, or the scores of a run's surrogates."""
-    from matloop.workflows.commands.printed import print_families, print_scores
-
     if run is None:
+        from matloop.workflows.commands.printed import print_families
+
         print_families()
     else:
+        from matloop.workflows.commands.model_scores import print_scores
+
         print_scores(run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +16,8 @@ from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
 from matloop.workflows.running.identity import differences, identity_of, told
@@ -87,13 +87,12 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
     run = existing_run(folder)
-    identity = json.loads(run.identity.read_text(encoding="utf-8"))
-    campaign = read_campaign(run.folder / "campaign.yaml")
-    settings = Settings(workers, campaign.cluster, identity["partition_rows"], earlier=Manifest(run.folder))
-    training = read_training_sets(run).by_property
-    wanted = [target.property for target in campaign.targets]
+    view = RunView(run.folder)
+    settings = Settings(workers, view.campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
+    wanted = [target.property for target in view.campaign.targets]
+    training = view.training.by_property
     given = [training[name] for name in wanted if name in training]
-    return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
+    return begin(view.campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
 
 
 def score_share(
@@ -155,13 +154,15 @@ def existing_run(folder: str | Path) -> RunDirectory:
 
     Raises:
         RunError: If there is none.
+        DamagedFileError: If the folder holds something that would lead a writer out of it, or make a reader wait.
     """
     run = RunDirectory(Path(folder))
-    if not run.identity.is_file() or not (run.folder / "campaign.yaml").is_file():
+    if not os.path.lexists(run.identity) or not os.path.lexists(run.campaign):
         raise RunError(
             f"no run in {folder}", "a folder that matloop screen wrote",
             "look at the path; one that was cut off before it began is started anew with matloop screen",
         )  # fmt: skip
+    RunView(run.folder).check_contents()
     return run
 
 
@@ -173,10 +174,10 @@ def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
     Raises:
         RunChangedError: Showing what is another.
     """
-    before = json.loads(run.identity.read_text(encoding="utf-8"))
-    campaign = read_campaign(run.folder / "campaign.yaml")
-    now = identity_of(campaign, before["partition_rows"], training=read_training_sets(run))
-    if Manifest(run.folder).of_kind("candidates_end"):
+    view = RunView(run.folder)
+    campaign, before = view.campaign, view.identity.model_dump()
+    now = identity_of(campaign, before["partition_rows"], training=view.training)
+    if view.manifest.of_kind("candidates_end"):
         before["input_files"] = now["input_files"]
     if found := differences(before, now):
         raise RunChangedError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
@@ -28,6 +28,8 @@ from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
+from matloop.screening.runs.run_summary import MetTogether, RunSummary
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
     evidence_for,
@@ -86,10 +88,12 @@ def go_on(
         check_conservation(account, announced)
         _hand_over(run, campaign, ranked, known=training.known)
         clock.lap("shortlist written")
-        summary = summary_of(campaign, task.ranges, account.counts, rows_in=account.intake)
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
-        summary |= {"met_together": together, "seconds": clock.laps, "sessions": sessions, "workers": settings.workers}
-        write_json(run.summary, summary)
+        summary = summary_of(
+            task, account.counts, rows_in=account.intake, together=together, seconds=clock.laps, sessions=sessions,
+            workers=settings.workers,
+        )  # fmt: skip
+        write_json(run.summary, summary.model_dump(mode="json"))
         explain_run(run.folder)
         write_report(run.folder)
     remove_drafts(run.folder)  # of workers that were killed, now that all workers have ended
@@ -181,10 +185,15 @@ class ScreeningRun:
         """The HTML report."""
         return RunDirectory(self.folder).report
 
+    @functools.cached_property
+    def view(self) -> RunView:
+        """Everything in the directory; each file is read when it is first asked for."""
+        return RunView(self.folder)
+
     @property
     def ranked(self) -> CandidateBatch:
         """The ranked candidates with predictions and cells, best first; column ``shortlisted`` is 1, 2, 3 ... or 0."""
-        return CandidateBatch.from_arrow(pq.read_table(RunDirectory(self.folder).ranked))
+        return self.view.ranked
 
     @property
     def shortlist(self) -> Any:
@@ -194,11 +203,9 @@ class ScreeningRun:
         return chosen.to_pandas()
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> RunSummary:
         """Content of ``run.json``: counts, funnel, versions, timings."""
-        import json
-
-        return json.loads(RunDirectory(self.folder).summary.read_text(encoding="utf-8"))
+        return self.view.summary
 
 
 def _prepared(engine: Engine, candidates: CandidateParts) -> ScreeningRun:
@@ -222,7 +229,7 @@ def _put_through(engine: Engine, stage: Stage, given: CandidateParts | Candidate
 
 def _shortlist(
     engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
-) -> tuple[CandidateBatch, list[dict[str, Any]]]:
+) -> tuple[CandidateBatch, list[MetTogether]]:
     """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked.
 
     Args:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
+from typing import Any
+
 from matloop.data.errors import ROW_CODES
 from matloop.screening.language.reasons import reason_words
-from matloop.screening.language.text import plain
 
 
-def one_line(text: str) -> str:
-    r"""Foreign text, such as a name, fit for a line of a terminal: nothing in it moves the cursor or hides itself.
+def json_text(content: Any) -> str:
+    r"""JSON for programs, which a person may print: characters that deceive are escaped, all others stand as they are.
 
-    >>> one_line("Si\n" + chr(27) + "[31mO2" + chr(0x202E))
-    'Si [31mO2'
+    >>> json_text({"name": "Å" + chr(0x202E)})
+    '{\n "name": "Å\\u202e"\n}'
     """
-    return " ".join(plain(text).split())
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    return "".join(json.dumps(c)[1:-1] if c != "\n" and unicodedata.category(c).startswith("C") else c for c in text)
 
 
 def time_text(seconds: float) -> str:

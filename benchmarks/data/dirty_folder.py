@@ -112,8 +112,8 @@ def main() -> None:
         before, after = outcomes(clean), outcomes(mixed)
         good = {key: row for key, row in after.items() if key[0] == "surrogates" and key[1].startswith("good-")}
         changed = sum(not same(row, before.get(key, {})) for key, row in good.items())
-        print(f"clean: {clean.summary['rows_in']:,} rows, {clean.summary['outcomes']}, {first:.0f} s")
-        print(f"mixed: {mixed.summary['rows_in']:,} rows, {mixed.summary['outcomes']}, {second:.0f} s")
+        print(f"clean: {clean.summary.rows_in:,} rows, {clean.summary.outcomes}, {first:.0f} s")
+        print(f"mixed: {mixed.summary.rows_in:,} rows, {mixed.summary.outcomes}, {second:.0f} s")
         refused = Counter(row["code"] for (_, origin), row in after.items() if row["stage"] == "intake")
         print(f"refused when read: {dict(refused)}")
         for (_, origin), row in sorted(after.items()):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import psutil
 
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.bench.hardware import describe
 
 
@@ -41,9 +42,8 @@ def run_campaign(campaign: str = "optical_window", *, workers: int = 2) -> Measu
             output = process.stdout.read() if process.stdout else ""
         if process.returncode:
             raise SystemExit(f"the campaign failed with exit code {process.returncode}")
-        import json
 
-        rows = json.loads((Path(folder) / "run" / "run.json").read_text())["rows_in"]
+        rows = RunView(Path(folder) / "run").summary.rows_in
     return Measured(seconds, rows, peaks, output)
 
 

@@ -97,7 +97,7 @@ def workers(size: int, repeats: int) -> None:
         for repeat in range(repeats):
             for count in (1, 2):
                 run = fork(trained, Path(name) / f"{count}-{repeat}", workers=count)
-                seconds[str(count)].append(run.summary["seconds"]["candidates scored"])
+                seconds[str(count)].append(run.summary.seconds["candidates scored"])
             for kind, count in (("loop", 1), ("two loops", 2)):
                 told = side_by_side(size, run.folder, count)
                 seconds[kind].append(max(each for each, _ in told))
@@ -122,7 +122,7 @@ def plain_loop(size: int, folder: Path) -> tuple[float, list[str]]:
     campaign, run = campaign_of(size), ScreeningRun(folder)
     ends = {
         name: (-np.inf if low is None else low, np.inf if high is None else high)
-        for name, (low, high) in run.summary["ranges"].items()
+        for name, (low, high) in run.summary.ranges.items()
     }
     task = ScoringTask(campaign, folder.resolve(), ends)
     sources, best = sources_of(campaign.sources), None

@@ -112,6 +112,13 @@ class Crystals:
 
         A cell with a nan reaches native symmetry code as a segmentation fault, so this gate comes before any such call.
         """
+        codes = self.form_codes()
+        sound = np.flatnonzero(codes == "")
+        codes[sound[self.take(sound).shortest_distances() < 0.5]] = "E-STRUCT-DISTANCE"
+        return codes
+
+    def form_codes(self) -> NDArray[np.str_]:
+        """Row codes without the distances between atoms, which take longer than all else, shape (n,)."""
         counts = self.site_counts
         placed = np.all(np.abs(self.frac_coords) <= _LARGEST_COORDINATE, axis=1)  # false for nan
         known = (self.species >= 1) & (self.species < len(SYMBOLS))
@@ -126,8 +133,6 @@ class Crystals:
         codes[~self._all_sites(known)] = "E-STRUCT-ELEMENT"
         codes[(counts == 0) | (counts > MAX_SITES)] = "E-STRUCT-SIZE"
         codes[~finite] = "E-STRUCT-NONFINITE"
-        sound = np.flatnonzero(codes == "")
-        codes[sound[self.take(sound).shortest_distances() < 0.5]] = "E-STRUCT-DISTANCE"
         return codes
 
     def _all_sites(self, held: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -83,6 +83,8 @@ class RunDirectory:
     best = property(lambda self: self.folder / "best")
     fates = property(lambda self: self.folder / "fates")
     cif = property(lambda self: self.folder / "cif")
+    campaign = property(lambda self: self.folder / "campaign.yaml")
+    progress = property(lambda self: self.folder / "progress.json")
     identity = property(lambda self: self.folder / "identity.json")
     training_sets = property(lambda self: self.folder / "training_sets.json")
     ranked = property(lambda self: self.folder / "ranked.parquet")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.bounded_files import read_table
+from matloop.data.candidates.batch import Intake, Refused
+from matloop.data.candidates.checked_batch import checked_batch
+from matloop.data.errors import DamagedFileError
 from matloop.data.properties.columns import Column
 from matloop.data.whole_files import write_table
 
@@ -33,10 +35,19 @@ def write_intake(path: Path, intake: Intake) -> list[Path]:
 
 
 def read_intake(path: Path) -> Intake:
-    """What :func:`write_intake` wrote."""
+    """What :func:`write_intake` wrote.
+
+    Raises:
+        DamagedFileError: If a file is not what it wrote.
+    """
     beside = refused_path(path)
-    rows = pq.read_table(beside).to_pylist() if beside.is_file() else []
-    return Intake(CandidateBatch.read_parquet(path), [Refused(**row) for row in rows])
+    refused = []
+    if beside.is_file():
+        table = read_table(beside)
+        if not table.schema.equals(_REFUSED):
+            raise DamagedFileError(f"{beside.name} has other columns", ", ".join(_REFUSED.names), "restore the file")
+        refused = [Refused(**row) for row in table.to_pylist()]
+    return Intake(checked_batch(read_table(path), name=path.name), refused)
 
 
 def refused_path(path: Path) -> Path:

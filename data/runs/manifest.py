@@ -12,13 +12,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from matloop.data.errors import RunError
+from matloop.data.bounded_files import parse_json, read_bounded, regular_file
+from matloop.data.errors import DamagedFileError, RunError
 
 Line = Mapping[str, Any]
+
+_LARGEST, _LARGEST_COUNT = 1_000_000_000, 10**15
+_FILE = re.compile(r"(?:candidates|models|partitions|best|fates)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){1,5}")
+"""Files that lines name: of partitions and models, below their folders in the run."""
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
+_NEEDED = {
+    "partition": ("stage", "index", "rows", "key", "files"),
+    "candidates": ("index", "rows", "files"),
+    "candidates_end": ("partitions", "rows"),
+    "model": ("stage", "property", "key", "files"),
+    "fates": ("stage", "merge", "files", "counts", "least"),
+    "event": ("what", "detail", "time"),
+}
+_TYPES: dict[str, Any] = {
+    "stage": str, "property": str, "key": str, "content": str, "inputs": str, "what": str, "detail": str,
+    "merge": str, "least": (int, float, type(None)),
+    "index": int, "rows": int, "partitions": int, "announced": int, "time": (int, float), "files": dict,
+    "counts": list,
+}  # fmt: skip
 
 
 class Manifest:
@@ -29,7 +50,8 @@ class Manifest:
         name: The file this process appends to; all manifests of the run are read.
 
     Raises:
-        RunError: If a line is no JSON object, the last one of a file aside.
+        RunError: If a line is not one that a run writes, the last one of a file aside.
+        DamagedFileError: If a manifest is no regular file of the run, or larger than any.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -74,10 +96,14 @@ class Manifest:
         return [line for line in self.lines if line["kind"] == kind]
 
     def is_sound(self, line: Line) -> bool:
-        """Whether all files of a line are there and what they were."""
+        """Whether all files of a line are there and what they were.
+
+        Raises:
+            DamagedFileError: If a link leads out of the run.
+        """
         for name, digest in line["files"].items():
             path = self.folder / name
-            if not path.is_file() or sha256_of(path) != digest:
+            if not path.is_file() or sha256_of(regular_file(path, inside=self.folder)) != digest:
                 return False
         return True
 
@@ -105,18 +131,47 @@ def sha256_of(path: Path) -> str:
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    *whole, _ = path.read_bytes().split(b"\n")
+    *whole, _ = read_bounded(path, inside=path.parent, most_bytes=_LARGEST).split(b"\n")
     for number, text in enumerate(whole, start=1):
         try:
-            line = json.loads(text)
-            if not isinstance(line["kind"], str):
-                raise TypeError("the kind is no text")
-        except (ValueError, TypeError, KeyError) as error:
+            line = parse_json(text, name=f"line {number}")
+            _check_line(line)
+        except (DamagedFileError, ValueError) as error:
+            reason = error.got if isinstance(error, DamagedFileError) else str(error)
             raise RunError(
-                f"line {number} of {path.name} cannot be read: {error}", "lines as a run writes them",
+                f"line {number} of {path.name} cannot be read: {reason}", "lines as a run writes them",
                 "restore the file, or delete it from that line on: what it told of is made again",
             ) from error  # fmt: skip
         yield line
+
+
+def _check_line(line: Any) -> None:
+    """Refuse a line that no run writes.
+
+    Raises:
+        ValueError: Saying what is wrong with it.
+    """
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+        raise ValueError("it is no JSON object with a kind")
+    for name in _NEEDED.get(line["kind"], ()):
+        if name not in line:
+            raise ValueError(f"it lacks {name}")
+    for name, kinds in _TYPES.items():
+        value = line.get(name, 0 if kinds is int else None)
+        if name in line and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"its {name} is {str(value)[:40]!r}")
+        if isinstance(value, int) and not 0 <= value <= _LARGEST_COUNT:
+            raise ValueError(f"its {name} is {value}")
+    for name, digest in line.get("files", {}).items():
+        if not _FILE.fullmatch(name) or not isinstance(digest, str):
+            raise ValueError(f"it names a file {name[:80]!r}, which is none of a run")
+    for name in ("stage", "merge", "property"):
+        if name in line and not _PART.fullmatch(line[name]):
+            raise ValueError(f"its {name} is {line[name][:40]!r}, which cannot be that of a file")
+    for count in line.get("counts", ()):
+        texts = count[:-1] if isinstance(count, list) and len(count) == 6 else [None]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(count[-1], int):
+            raise ValueError("its counts are not stage, outcome, code, value, limit and number of rows")
 
 
 def _cut_torn_end(file: Any) -> None:

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-import json
+import os
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.errors import RunChangedError, RunError
+from matloop.data.bounded_files import read_json, read_table
+from matloop.data.candidates.checked_batch import checked_batch
+from matloop.data.errors import DamagedFileError, RunChangedError, RunError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.training_set import TrainingSet
@@ -23,6 +23,7 @@ from matloop.data.whole_files import write_json, write_table
 
 _ARRAYS = ("values", "groups", "weights")
 _COLUMN = "training_"
+_ABOUT = {"packaged": bool, "name": str, "sha256": str, "provenance": str, "licence": str, "citation": str}
 
 
 def write_training_sets(run: RunDirectory, sets: TrainingSets) -> None:
@@ -45,25 +46,35 @@ def read_training_sets(run: RunDirectory) -> TrainingSets:
 
     Raises:
         RunError: If the run kept none.
+        DamagedFileError: If a file is not what a run keeps.
         RunChangedError: If the rows are not those the run learned from.
         DatasetError: If a packaged table is another one than when the run began.
     """
-    if not run.training_sets.is_file():
+    if not os.path.lexists(run.training_sets):
         raise RunError(
             f"no {run.training_sets.name} in {run.folder}", "a run that this version of matloop began",
             "start a new run",
         )  # fmt: skip
-    written = json.loads(run.training_sets.read_text(encoding="utf-8"))
+    written = read_json(run.training_sets, inside=run.folder)
+    if not isinstance(written, dict):
+        raise _unlike(run.training_sets.name, "no JSON object")
     return TrainingSets({name: _read(run, property_named(name).name, about) for name, about in written.items()})
 
 
-def _read(run: RunDirectory, name: str, about: dict[str, Any]) -> TrainingSet:
+def _read(run: RunDirectory, name: str, about: Any) -> TrainingSet:
+    for key, kind in _ABOUT.items():
+        if not isinstance(about, dict) or not isinstance(about.get(key), kind):
+            raise _unlike(run.training_sets.name, f"no {key} of the training set of {name}")
     if about["packaged"]:
         return PackagedSet(about["name"], name, about["sha256"]).load()
-    table = pq.read_table(run.training_rows(name))
+    path = run.training_rows(name)
+    table = read_table(path, inside=run.folder)
     columns = [f"{_COLUMN}{part}" for part in _ARRAYS]
+    for column in columns:
+        if column not in table.column_names or not _is_number(table[column].type):
+            raise _unlike(path.name, f"no numbers in column {column}")
     values, groups, weights = (table[column].to_numpy() for column in columns)
-    rows = CandidateBatch.from_arrow(table.drop_columns(columns))
+    rows = checked_batch(table.drop_columns(columns), name=path.name)
     training = TrainingSet(
         about["name"], name, rows, values, about["provenance"], groups.astype(np.int64), weights, about["licence"],
         about["citation"],
@@ -74,3 +85,11 @@ def _read(run: RunDirectory, name: str, about: dict[str, Any]) -> TrainingSet:
             "restore the file, or start again",
         )  # fmt: skip
     return training
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def _unlike(name: str, found: str) -> DamagedFileError:
+    return DamagedFileError(f"{name} has {found}", "the training sets as the run kept them", "restore the file")

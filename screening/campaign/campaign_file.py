@@ -28,7 +28,7 @@ from ruamel.yaml.tokens import (
 from matloop.data.errors import CampaignError
 from matloop.screening.campaign.campaign import Campaign
 
-_LARGEST_FILE = 200_000  # bytes
+LARGEST_CAMPAIGN = 200_000  # bytes
 _DEEPEST = 20
 _MOST_TOKENS = 50_000
 _OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
@@ -91,11 +91,16 @@ def inspect_campaign(path: Path) -> CampaignText:
     """Read a file and collect every problem of form; nothing is raised for a bad file."""
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+            content = file.read(LARGEST_CAMPAIGN + 1)
     except OSError as error:
         return _unreadable(f"cannot read {path}: {error.strerror}")
-    if len(content) > _LARGEST_FILE:
-        return _unreadable(f"the file has more than {_LARGEST_FILE} bytes")
+    return inspect_content(content)
+
+
+def inspect_content(content: bytes) -> CampaignText:
+    """:func:`inspect_campaign` of a file that was read already."""
+    if len(content) > LARGEST_CAMPAIGN:
+        return _unreadable(f"the file has more than {LARGEST_CAMPAIGN} bytes")
     try:
         text = content.decode("utf-8-sig")
         _refuse_needless_syntax(text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from matloop.data.plain_text import plain
 from matloop.data.properties.catalogue import catalogue
 
 
@@ -23,18 +23,6 @@ class Words(NamedTuple):
         if english == chinese:
             return str(english)
         return f'<span lang="en">{english}</span><span lang="zh-CN">{chinese}</span>'
-
-
-def plain(text: str) -> str:
-    """Text without control, bidirectional, zero-width and unpaired surrogate characters.
-
-    A name with such characters could look like another one or reverse the text around it. Line feeds and tabs stay.
-
-    >>> plain("Si" + chr(0x202E) + "O2" + chr(7))
-    'SiO2'
-    """
-    spaced = re.sub("[\u2028\u2029\u0085]", " ", text)
-    return "".join(c for c in spaced if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
 def formula_markup(formula: str) -> Markup:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import property_column
-from matloop.screening.runs.report_files import RunFiles, numbers
+from matloop.screening.report.batch_columns import numbers
+from matloop.screening.runs.run_view import RunView
 
 DENSITY_BINS = 60
 _PLOTLY_TICKS = ((1.0, "D1"), (2.5, "D2"), (math.inf, 1))
@@ -66,7 +67,7 @@ class Axis(NamedTuple):
         return {"type": "log", "range": ends, "dtick": spacing}
 
 
-def property_axis(run: RunFiles, name: str) -> Axis:
+def property_axis(run: RunView, name: str) -> Axis:
     """The stretch that shows most of the training data, the ranked values, shortlisted intervals and what is wanted.
 
     Args:

@@ -24,11 +24,12 @@ from matloop.screening.language.text import (
 )  # fmt: skip
 from matloop.screening.ranking.composition_distance import KnownCompound, nearest_known
 from matloop.screening.report.axes import Axis, density, property_axis
+from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.stability import Relaxation, relaxations
-from matloop.screening.runs.report_files import RunFiles, numbers, texts
+from matloop.screening.runs.run_view import RunView
 
 MOST_CARDS = 30
 _NEIGHBOURS = 5
@@ -115,12 +116,12 @@ class Card(NamedTuple):
     explanation: ExplanationWords | None
 
 
-def strips(run: RunFiles) -> dict[str, Strip]:
+def strips(run: RunView) -> dict[str, Strip]:
     """The strip of each target."""
     return {name: _strip(run, name) for name in run.properties}
 
 
-def cards(run: RunFiles, drawn: dict[str, Strip]) -> list[Card]:
+def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
     """Cards of the first shortlisted candidates, best place first.
 
     Args:
@@ -136,7 +137,7 @@ def cards(run: RunFiles, drawn: dict[str, Strip]) -> list[Card]:
     ]
 
 
-def _strip(run: RunFiles, name: str) -> Strip:
+def _strip(run: RunView, name: str) -> Strip:
     axis = property_axis(run, name)
     path = ""
     if name in run.held_out:
@@ -151,7 +152,7 @@ def _strip(run: RunFiles, name: str) -> Strip:
     return Strip(name, axis, path, wanted, ticks)
 
 
-def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
+def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
     scene = crystal_scene(batch.crystals, row) if batch.crystals is not None and batch.has_crystal[row] else None
     group = numbers(batch, Column.SPACE_GROUP_NUMBER)[row]
     group_number = int(group) if np.isfinite(group) else None
@@ -186,7 +187,7 @@ def _card(run: RunFiles, batch: CandidateBatch, row: int, known: list[KnownCompo
     )
 
 
-def _target_row(run: RunFiles, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
+def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
     name, unit = strip.name, property_named(strip.name).unit
     mean, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
     lower, upper = number(low, high - low), number(high, high - low)
@@ -216,7 +217,7 @@ def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | No
     return Words(f"{lower} to {upper}", f"{lower} 至 {upper}")
 
 
-def _neighbour_properties(run: RunFiles, known: list[KnownCompound]) -> list[str]:
+def _neighbour_properties(run: RunView, known: list[KnownCompound]) -> list[str]:
     """Properties any of the neighbours has: the targets first, then those most of them have."""
     having: dict[str, int] = {}
     for compound in known:

@@ -14,7 +14,8 @@ from matloop.data.properties.columns import Column, probability_of, property_col
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
-from matloop.screening.runs.report_files import HeldOut, RunFiles, numbers
+from matloop.screening.report.batch_columns import numbers
+from matloop.screening.runs.run_view import HeldOut, RunView
 
 # Okabe and Ito's palette, told apart by colour-blind readers: jfly.uni-koeln.de/color.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a9099"
@@ -145,7 +146,7 @@ def coverage_figure(card: dict[str, Any]) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def distribution_figure(run: RunFiles, name: str) -> Figure:
+def distribution_figure(run: RunView, name: str) -> Figure:
     """Where the ranked and shortlisted candidates lie on the range of a single target."""
     axis = property_axis(run, name)
     low, high = axis.plotly()["range"]
@@ -197,7 +198,7 @@ def _wanted_band(ends: tuple[float | None, float | None], axis: Axis) -> Figure:
     }  # fmt: skip
 
 
-def tradeoff_data(run: RunFiles) -> dict[str, Any]:
+def tradeoff_data(run: RunView) -> dict[str, Any]:
     """Everything the page needs to plot any two targets against each other."""
     ranked = run.ranked.take(np.arange(min(len(run.ranked), _RANKED_SHOWN)))
     properties = {}
@@ -220,7 +221,7 @@ def tradeoff_data(run: RunFiles) -> dict[str, Any]:
     }
 
 
-def _hardest_two(run: RunFiles) -> list[str]:
+def _hardest_two(run: RunView) -> list[str]:
     """The two targets that ranked candidates are least likely to meet, which is where choices have to be made."""
     chance = {name: np.nan_to_num(numbers(run.ranked, probability_of(name))).mean() for name in run.properties}
     hardest = sorted(run.properties, key=lambda name: chance[name])[:2]

@@ -16,12 +16,13 @@ from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
 from matloop.screening.language.text import OUTCOMES, finalize, number, percent
+from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
 from matloop.screening.report.sources import sources_of
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
-from matloop.screening.runs.report_files import RunFiles, numbers, read_run
+from matloop.screening.runs.run_view import RunView
 
 _HERE = Path(__file__).parent
 
@@ -33,17 +34,17 @@ def write_report(folder: Path) -> None:
         folder: The run directory.
 
     Raises:
-        OSError: If a file every run has is missing.
+        DamagedFileError: If a file that every run has is missing, or one is not what a run writes.
         CampaignError: If the resolved campaign cannot be read back.
     """
-    write_text(RunDirectory(folder).report, render_report(read_run(folder)))
+    write_text(RunDirectory(folder).report, render_report(RunView(folder)))
 
 
-def render_report(run: RunFiles) -> str:
+def render_report(run: RunView) -> str:
     """The report as HTML.
 
     Args:
-        run: Content of a run directory.
+        run: A finished run.
     """
     drawn = strips(run)
     chosen = cards(run, drawn)
@@ -134,7 +135,7 @@ def script_json(content: Any) -> Markup:
     return Markup(text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026"))
 
 
-def _figures(run: RunFiles, sections: list[SurrogateSection]) -> dict[str, Any]:
+def _figures(run: RunView, sections: list[SurrogateSection]) -> dict[str, Any]:
     """Figures by the name of the element they are drawn in."""
     figures: dict[str, Any] = {}
     if len(run.properties) == 1 and len(run.ranked):

@@ -9,9 +9,10 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
-from matloop.screening.language.text import Words, formula_markup, number, percent, plain
-from matloop.screening.runs.report_files import numbers, texts
+from matloop.screening.language.text import Words, formula_markup, number, percent
+from matloop.screening.report.batch_columns import numbers, texts
 
 _OUTCOMES = {
     "converged": Words("converged", "已收敛"),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from matloop.data.properties.catalogue import property_named
 from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_unit
 from matloop.screening.report.extrapolation import extrapolation_scores
-from matloop.screening.runs.report_files import RunFiles
+from matloop.screening.runs.run_view import RunView
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
 _COVERAGE_SLACK = 0.02
@@ -67,7 +67,7 @@ class SurrogateSection(NamedTuple):
     weak: bool
 
 
-def surrogate_sections(run: RunFiles) -> list[SurrogateSection]:
+def surrogate_sections(run: RunView) -> list[SurrogateSection]:
     """One section for each target with a card."""
     sections = []
     for name in run.properties:

@@ -23,7 +23,8 @@ from matloop.screening.language.text import (
     stage_words,
     unit_text,
 )  # fmt: skip
-from matloop.screening.runs.report_files import RunFiles, numbers, texts
+from matloop.screening.report.batch_columns import numbers, texts
+from matloop.screening.runs.run_view import RunView
 
 _MOST_ROWS = 1000
 _REASONS_SHOWN = 6
@@ -62,17 +63,16 @@ class Headline(NamedTuple):
     complete: bool
 
 
-def run_headline(run: RunFiles) -> Headline:
+def run_headline(run: RunView) -> Headline:
     """The run in numbers."""
-    outcomes = run.summary.get("outcomes", {})
-    rows_in = int(run.summary.get("rows_in", 0))
+    outcomes, rows_in = run.summary.outcomes, run.summary.rows_in
     return Headline(
         rows_in,
         len(run.shortlisted),
-        int(outcomes.get("rejected", 0)),
-        int(outcomes.get("quarantined", 0)),
-        float(sum(run.summary.get("seconds", {}).values())),
-        int(run.summary.get("workers", 1)),
+        outcomes.get("rejected", 0),
+        outcomes.get("quarantined", 0),
+        float(sum(run.summary.seconds.values())),
+        run.summary.workers,
         rows_in == sum(outcomes.values()),
     )
 
@@ -95,7 +95,7 @@ class TargetWords(NamedTuple):
     best_share: bool
 
 
-def target_words(run: RunFiles) -> list[TargetWords]:
+def target_words(run: RunView) -> list[TargetWords]:
     """The targets in the campaign's order."""
     found = []
     for target in run.campaign.targets:
@@ -118,13 +118,13 @@ class MetTogether(NamedTuple):
     lowered: bool
 
 
-def met_together(run: RunFiles) -> list[MetTogether]:
+def met_together(run: RunView) -> list[MetTogether]:
     """Groups of targets whose truth is known of the same crystals."""
     found = []
-    for group in run.summary.get("met_together", []):
-        en, zh = zip(*(property_words(name) for name in group["targets"]), strict=True)
-        rows, met, promised = f"{group['crystals']:,}", f"{group['met']:,}", group["promised"]
-        promised, odds = f"{promised:,.0f}" if promised >= 10 else f"{promised:.1f}", f"{group['odds']:.2g}"
+    for group in run.summary.met_together:
+        en, zh = zip(*(property_words(name) for name in group.targets), strict=True)
+        rows, met, odds = f"{group.crystals:,}", f"{group.met:,}", f"{group.odds:.2g}"
+        promised = f"{group.promised:,.0f}" if group.promised >= 10 else f"{group.promised:.1f}"
         words = Words(
             f"Of {rows} packaged crystals with known {', '.join(en[:-1])} and {en[-1]}, {met} meet these targets "
             f"together, where the products of their probabilities promise {promised}: "
@@ -132,7 +132,7 @@ def met_together(run: RunFiles) -> list[MetTogether]:
             f"在{'、'.join(zh[:-1])}和{zh[-1]}均已知的 {rows} 个内置晶体中，同时满足这些目标的有 {met} 个，"
             f"而各项概率之积预计为 {promised} 个：因此同时达标的发生比（odds，即 p/(1−p)）乘以 {odds}。",
         )
-        found.append(MetTogether(words, group["odds"] < 1))
+        found.append(MetTogether(words, group.odds < 1))
     return found
 
 
@@ -173,10 +173,10 @@ class Funnel(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def run_funnel(run: RunFiles) -> Funnel:
+def run_funnel(run: RunView) -> Funnel:
     """The funnel stage by stage."""
-    stages = run.summary.get("funnel", [])
-    top = max([2, *(int(stage["rows_in"]) for stage in stages)])
+    stages = run.summary.funnel
+    top = max([2, *(stage.rows_in for stage in stages)])
 
     def position(count: int) -> float:
         # One candidate still has a visible bar; none has no bar.
@@ -184,16 +184,18 @@ def run_funnel(run: RunFiles) -> Funnel:
 
     rows = []
     for stage in stages:
-        left, entered = int(stage["rows_out"]), int(stage["rows_in"])
+        left, entered = stage.rows_out, stage.rows_in
         reasons = [
-            Reason(OUTCOMES.get(lost["outcome"], Words(lost["outcome"], lost["outcome"])),
-                   reason_words(lost["code"], lost["value"], lost["limit"]), int(lost["rows"]))
-            for lost in stage.get("lost", [])
+            Reason(
+                OUTCOMES.get(lost.outcome, Words(lost.outcome, lost.outcome)),
+                reason_words(lost.code, lost.value, lost.limit), lost.rows,
+            )
+            for lost in stage.lost
         ]  # fmt: skip
         bar = position(left)
         rows.append(
             FunnelRow(
-                stage_words(stage["stage"]), left, entered - left, bar, round(position(entered) - bar, 2),
+                stage_words(stage.stage), left, entered - left, bar, round(position(entered) - bar, 2),
                 reasons[:_REASONS_SHOWN], reasons[_REASONS_SHOWN:],
             )
         )  # fmt: skip
@@ -232,7 +234,7 @@ class RankedTable(NamedTuple):
     total: int
 
 
-def ranked_table(run: RunFiles) -> RankedTable:
+def ranked_table(run: RunView) -> RankedTable:
     """The ranked candidates, best first, at most 1000 of them."""
     batch = run.ranked.take(np.arange(min(len(run.ranked), _MOST_ROWS)))
     columns = {

@@ -45,13 +45,13 @@ def test_every_row_has_one_fate_and_the_summary_counts_them(finished: ScreeningR
     ended = partitions.filter(pa.compute.not_equal(partitions["outcome"], SCORED))
     fates = pa.concat_tables([ended.select(FATE_COLUMNS), merges])
     assert Counter(fates["candidate_id"].to_pylist()) == Counter(partitions["candidate_id"].to_pylist())
-    assert finished.summary["outcomes"] == Counter(fates["outcome"].to_pylist())
-    assert finished.summary["rows_in"] == fates.num_rows == ROWS + REPEATS
+    assert finished.summary.outcomes == Counter(fates["outcome"].to_pylist())
+    assert finished.summary.rows_in == fates.num_rows == ROWS + REPEATS
     lost = Counter(zip(*(fates[name].to_pylist() for name in ("stage", "outcome", "code")), strict=True))
     told: Counter[tuple[str, str, str]] = Counter({("shortlist", "shortlisted", CHOSEN): SIZE})
-    for stage in finished.summary["funnel"]:
-        for one in stage["lost"]:
-            told[stage["stage"], one["outcome"], one["code"]] += one["rows"]
+    for stage in finished.summary.funnel:
+        for one in stage.lost:
+            told[stage.stage, one.outcome, one.code] += one.rows
     assert told == lost
 
 
@@ -76,20 +76,20 @@ def test_fates_tell_value_limit_and_source(finished: ScreeningRun, partitions: p
 
 
 def test_funnel_adds_up(finished: ScreeningRun) -> None:
-    funnel = finished.summary["funnel"]
-    assert [stage["stage"] for stage in funnel] == [
+    funnel = finished.summary.funnel
+    assert [stage.stage for stage in funnel] == [
         "intake", "filter exclude_elements", "filter exclude_radioactive", "filter new_compounds",
         "features", "surrogates", "domain", "ranking", "shortlist",
     ]  # fmt: skip
-    entering = finished.summary["rows_in"]
+    entering = finished.summary.rows_in
     for stage in funnel:
-        assert stage["rows_in"] == entering
-        assert stage["rows_out"] == entering - sum(one["rows"] for one in stage["lost"])
-        assert all(one["rows"] > 0 for one in stage["lost"])
-        entering = stage["rows_out"]
+        assert stage.rows_in == entering
+        assert stage.rows_out == entering - sum(one.rows for one in stage.lost)
+        assert all(one.rows > 0 for one in stage.lost)
+        entering = stage.rows_out
     assert entering == SIZE
-    assert funnel[-2]["rows_out"] == KEEP
-    assert funnel[0]["rows_out"] == ROWS
+    assert funnel[-2].rows_out == KEEP
+    assert funnel[0].rows_out == ROWS
 
 
 def test_every_lost_row_has_a_reason(partitions: pa.Table) -> None:
@@ -171,10 +171,10 @@ def test_cells_are_those_of_the_candidates(finished: ScreeningRun) -> None:
 
 
 def test_wanted_ranges_come_from_the_campaign_and_the_training_data(finished: ScreeningRun) -> None:
-    ranges = finished.summary["ranges"]
-    assert ranges["refractive_index"] == [1.5, 3.0]
+    ranges = finished.summary.ranges
+    assert ranges["refractive_index"] == (1.5, 3.0)
     card = json.loads((finished.folder / "models/surrogates/piezoelectric_modulus/card.json").read_text("utf-8"))
-    assert ranges["piezoelectric_modulus"] == [card["best_of_training"][1], None]
+    assert ranges["piezoelectric_modulus"] == (card["best_of_training"][1], None)
     assert card["formulas"] <= card["rows_trained"]
 
 
@@ -188,10 +188,10 @@ def test_the_shortlist_that_is_handed_over_says_what_is_new(finished: ScreeningR
 
 def test_run_says_what_made_it(finished: ScreeningRun) -> None:
     summary = finished.summary
-    assert (summary["campaign"], summary["seed"], summary["workers"]) == ("small", 0, 2)
-    assert summary["versions"]["matloop"] == importlib.metadata.version("matloop")
-    assert {"numpy", "scikit-learn", "pyarrow", "dask"} <= set(summary["versions"])
-    assert all(seconds >= 0 for seconds in summary["seconds"].values())
+    assert (summary.campaign, summary.seed, summary.workers) == ("small", 0, 2)
+    assert summary.versions["matloop"] == importlib.metadata.version("matloop")
+    assert {"numpy", "scikit-learn", "pyarrow", "dask"} <= set(summary.versions)
+    assert all(seconds >= 0 for seconds in summary.seconds.values())
     assert read_campaign(finished.folder / "campaign.yaml") == campaign()
 
 
@@ -228,7 +228,7 @@ def test_a_run_may_be_moved(finished: ScreeningRun) -> None:
 
 
 def test_progress_was_told_of_every_row(told: Told, finished: ScreeningRun) -> None:
-    assert told.steps == [("training surrogates", 2), ("scoring candidates", finished.summary["rows_in"])]
+    assert told.steps == [("training surrogates", 2), ("scoring candidates", finished.summary.rows_in)]
     assert told.units == [2, ROWS + REPEATS]
     assert sorted(note.split(":")[0] for note in told.notes[:2]) == [
         "surrogates, piezoelectric_modulus", "surrogates, refractive_index",

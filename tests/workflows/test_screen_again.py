@@ -89,7 +89,7 @@ def test_one_worker_and_small_partitions_give_the_same_bytes(finished: Screening
     assert results[0] == results[1]
     assert fates_of(again) == fates_of(finished)
     for key in ("rows_in", "outcomes", "funnel", "ranges", "versions"):
-        assert again.summary[key] == finished.summary[key]
+        assert getattr(again.summary, key) == getattr(finished.summary, key)
 
 
 def test_order_of_the_input_does_not_matter(rerun: Rerun, tmp_path: Path) -> None:
@@ -116,22 +116,22 @@ def test_elements_without_data_get_no_number(rerun: Rerun, tmp_path: Path) -> No
     assert found[""] == ("quarantined", "intake", "E-FORMULA-EMPTY")
     assert found["None"] == found["0012345"] == ("quarantined", "intake", "E-FORMULA-SYNTAX")
     assert sorted(run.ranked.formulas) == ["AlN", "NaN", "ZnS"]
-    assert run.summary["rows_in"] == len(traps)
-    assert run.summary["outcomes"] == {"quarantined": 9, "rejected": 1, "shortlisted": 3}
+    assert run.summary.rows_in == len(traps)
+    assert run.summary.outcomes == {"quarantined": 9, "rejected": 1, "shortlisted": 3}
 
 
 def test_nothing_left_is_a_result_too(rerun: Rerun, tmp_path: Path) -> None:
     settings = write_table(tmp_path / "t.csv", ["NaCl", "MgO", "?"])
     run = rerun(**{**settings, "filters": [{"exclude_elements": ["Cl", "O"]}]})
-    assert run.summary["outcomes"] == {"quarantined": 1, "rejected": 2, "shortlisted": 0}
+    assert run.summary.outcomes == {"quarantined": 1, "rejected": 2, "shortlisted": 0}
     assert len(run.ranked) == len(run.shortlist) == 0
     assert run.report.is_file()
-    assert [stage["rows_out"] for stage in run.summary["funnel"]] == [2, 0, 0, 0, 0, 0, 0]
+    assert [stage.rows_out for stage in run.summary.funnel] == [2, 0, 0, 0, 0, 0, 0]
 
 
 def test_rows_that_are_all_refused(rerun: Rerun, tmp_path: Path) -> None:
     run = rerun(**write_table(tmp_path / "t.csv", ["?", "Xx", ""]))
-    assert run.summary["outcomes"] == {"quarantined": 3, "rejected": 0, "shortlisted": 0}
+    assert run.summary.outcomes == {"quarantined": 3, "rejected": 0, "shortlisted": 0}
 
 
 def test_sources_without_a_row_are_refused(rerun: Rerun, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_crystals_and_compositions_in_one_campaign(rerun: Rerun, tmp_path: Path)
     settings = write_table(tmp_path / "t.csv", FORMULAS)
     children = {"ionic_substitution": {"limit": 40, "min_probability": 1e-2}}
     run = rerun(**{**settings, "sources": [children, *settings["sources"]]})
-    assert run.summary["rows_in"] == 40 + len(FORMULAS)
+    assert run.summary.rows_in == 40 + len(FORMULAS)
     assert set(run.ranked.formulas) & set(FORMULAS)
 
 

@@ -1,22 +1,21 @@
-"""What the command line prints: shortlists, packaged data, feature sets and model scores."""
+"""What the command line prints: shortlists, packaged data, feature sets and model families."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from matloop.data.errors import RunError, unknown_name
+from matloop.data.plain_text import one_line, plain
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
-from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.data.whole_files import write_table
@@ -36,20 +35,21 @@ _FEATURIZERS_WITH_OPTIONS = {
 def print_run(run: ScreeningRun, console: Console) -> None:
     """The funnel, the shortlist and where the report lies."""
     summary = run.summary
-    funnel = Table(title=f"{summary['rows_in']:,} candidates", title_justify="left", box=None, pad_edge=False)
+    funnel = Table(title=f"{summary.rows_in:,} candidates", title_justify="left", box=None, pad_edge=False)
     for heading in ("stage", "left", "most frequent reasons for leaving"):
         funnel.add_column(heading, justify="right" if heading == "left" else "left")
-    for stage in summary["funnel"]:
+    for stage in summary.funnel:
         reasons = ", ".join(
-            f"{reason_text(lost['code'], lost['value'], lost['limit'])} {lost['rows']:,}" for lost in stage["lost"][:3]
+            f"{reason_text(lost.code, lost.value, lost.limit)} {lost.rows:,}" for lost in stage.lost[:3]
         )
-        funnel.add_row(stage["stage"], f"{stage['rows_out']:,}", escape(reasons))
+        funnel.add_row(*(Text(one_line(cell)) for cell in (stage.stage, f"{stage.rows_out:,}", reasons)))
     console.print(funnel)
-    outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary["outcomes"].items()))
-    console.print(f"\nEvery candidate accounted for: {outcomes}; together {sum(summary['outcomes'].values()):,}.\n")
-    console.print(_shortlist_table(run.shortlist, list(summary["ranges"])))
-    console.print(f"\n{sum(summary['seconds'].values()):.0f} s on {summary['workers']} workers.", highlight=False)
-    console.print(f"Report: {run.report}\nTable:  {RunDirectory(run.folder).shortlist}", markup=False, soft_wrap=True)
+    outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary.outcomes.items()))
+    counted = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
+    console.print(Text(plain(counted)))
+    console.print(_shortlist_table(run.shortlist, list(summary.ranges)))
+    console.print(f"\n{sum(summary.seconds.values()):.0f} s on {summary.workers} workers.", highlight=False)
+    console.print(f"Report: {run.report}\nTable:  {run.view.paths.shortlist}", markup=False, soft_wrap=True)
 
 
 _SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
@@ -67,7 +67,7 @@ def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
         group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
         cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
-        table.add_row(*(escape(text) for text in [*cells, f"{row[Column.PROBABILITY]:.2f}", *values]))
+        table.add_row(*(Text(one_line(text)) for text in [*cells, f"{row[Column.PROBABILITY]:.2f}", *values]))
     return table
 
 
@@ -159,103 +159,3 @@ def print_families() -> None:
     for name, where in MODELS.items():
         table.add_row(name, where)
     Console().print(table)
-
-
-def print_scores(run: Path) -> None:
-    """What the surrogates of a run are worth, from their cards.
-
-    Raises:
-        RunError: If the folder has no models.
-    """
-    cards = [
-        (path.parent.parent.name, json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(
-            RunDirectory(run).models.glob("*/*/card.json"), key=lambda path: (path.parts[-3] != "surrogates", path)
-        )
-    ]
-    if not cards:
-        raise RunError(f"{run} holds no models", "a run directory made by matloop screen")
-    table = Table(title="Out-of-fold scores, folds grouped by reduced formula", title_justify="left")
-    headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in headings[:3] else "right")
-    for stage, card in cards:
-        scores = card["scores"]
-        numbers = [scores[k] for k in ("mae", "mae_of_mean", "r2", "coverage_90", "width_error_rank_correlation")]
-        label = (
-            f"{card['property']} ({card['unit']})" if card["transform"] == "identity" else f"log10 {card['property']}"
-        )
-        table.add_row(
-            stage, label, card["family"], f"{card['rows_trained']:,}", *(f"{np.round(x, 4):.3g}" for x in numbers)
-        )
-    console = Console()
-    console.print(table)
-    _print_extrapolation(cards, console)
-    _print_choices(cards, console)
-    _print_classifiers(cards, console)
-
-
-def _print_extrapolation(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
-    """Errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
-    scored = [(stage, card) for stage, card in cards if "held_out_ensemble" in card["scores"]]
-    if not scored:
-        return
-    table = Table(title="MAE of a small ensemble with whole clusters or elements left out", title_justify="left")
-    headings = (
-        "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
-    )  # fmt: skip
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in (*headings[:3], headings[-1]) else "right")
-    for stage, card in scored:
-        scores = card["scores"]
-        small, elements = scores["held_out_ensemble"], scores["leave_one_element_out"]
-        ratio, share = elements["outside_over_inside"], elements["share_outside"]
-        errors = (small["grouped_mae"], scores["leave_one_cluster_out"]["mae"], elements["mae"], ratio)
-        hardest = ", ".join(f"{one['element']} {one['mae']:.2g}" for one in elements["worst"][:3])
-        table.add_row(
-            stage, card["property"], f"{small['family']}, {small.get('size', '')}",
-            *("" if number is None else f"{number:.3g}" for number in errors),
-            "" if share is None else f"{share:.0%}", hardest,
-        )  # fmt: skip
-    console.print(table)
-
-
-def _print_choices(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
-    """What was tried where families were chosen, and why the winners won."""
-    chosen = [(stage, card) for stage, card in cards if "choice" in card]
-    if not chosen:
-        return
-    table = Table(title="Families tried, by nested cross-validation", title_justify="left")
-    for heading in ("stage", "property", "family", "MAE", "seconds", "outcome"):
-        table.add_column(heading, justify="right" if heading in ("MAE", "seconds") else "left")
-    for stage, card in chosen:
-        for trial in card["choice"]["tried"]:
-            error = "" if trial["mae"] is None else f"{trial['mae']:.4g}"
-            outcome = "chosen" if trial["candidate"] == card["choice"]["winner"] else escape(trial["outcome"])
-            table.add_row(stage, card["property"], trial["candidate"], error, f"{trial['seconds']:.1f}", outcome)
-    console.print(table)
-    for stage, card in chosen:
-        why, error = card["choice"]["reason"], card["choice"]["nested_mae"]
-        text = f"{stage}, {card['property']}: {why} Error of the whole procedure, choosing included: {error:.4g}."
-        console.print(text, markup=False, highlight=False)
-
-
-def _print_classifiers(cards: Sequence[tuple[str, dict[str, Any]]], console: Console) -> None:
-    """What the classifiers of meeting a target are worth."""
-    grown = [(stage, card) for stage, card in cards if "probability" in card]
-    if not grown:
-        return
-    title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
-    table = Table(title=title, title_justify="left")
-    headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
-    for stage, card in grown:
-        found = card["probability"]
-        scores, rows = found["scores"], found["rows"]
-        table.add_row(
-            stage, card["property"], f"{rows:,}", f"{found['rows_met'] / rows:.1%}",
-            f"{scores['brier']:.3f} ({scores['brier_of_share']:.3f})",
-            f"{scores['log_loss']:.3f} ({scores['log_loss_of_share']:.3f})", f"{scores['calibration_error']:.3f}",
-        )  # fmt: skip
-    console.print(table)

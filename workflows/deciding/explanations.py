@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
-from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.manifest import Manifest
-from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json
@@ -29,9 +24,9 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
-from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
 from matloop.screening.ranking.composition_distance import composition_distances
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
 from matloop.workflows.stages.funnel import filter_stages
@@ -61,11 +56,11 @@ def explain_run(folder: Path) -> dict[str, Any]:
         with the probability each would have needed.
 
     Raises:
-        OSError: If a file every run has is missing.
+        DamagedFileError: If a file that every run has is missing, or one is not what a run writes.
         ModelError: If a surrogate of the last scoring stage cannot be loaded.
     """
-    run = RunDirectory(folder)
-    view = _RunView.of(run)
+    run = RunView(folder)
+    view = _Ranking.of(run)
     place = view.ranked.column(Column.SHORTLISTED)
     chosen = np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")][:MOST_FINALISTS]
     missed = np.flatnonzero(place == 0)[:MOST_NEAR_MISSES].tolist()
@@ -76,12 +71,12 @@ def explain_run(folder: Path) -> dict[str, Any]:
         "finalists": finalists,
         "near_misses": [_standing(view, row) for row in missed],
     }
-    write_json(run.explanations, content)
+    write_json(run.paths.explanations, content)
     return content
 
 
 @dataclass(frozen=True)
-class _RunView:
+class _Ranking:
     """What explanations are made from.
 
     Attributes:
@@ -97,20 +92,15 @@ class _RunView:
     training: TrainingSets
 
     @classmethod
-    def of(cls, run: RunDirectory) -> _RunView:
-        """Read it from a run directory."""
-        campaign = read_campaign(run.folder / "campaign.yaml")
-        written = json.loads(run.summary.read_text(encoding="utf-8"))["ranges"]
-        ends = {target.property: written[target.property] for target in campaign.targets}
+    def of(cls, run: RunView) -> _Ranking:
+        """Read it from a run."""
         ranges = {
             name: (-np.inf if low is None else low, np.inf if high is None else high)
-            for name, (low, high) in ends.items()
+            for name, (low, high) in run.ranges.items()
         }
-        stage = list(campaign.scoring_stages)[-1]
-        task = ScoringTask(campaign, run.folder.resolve(), ranges, stage)
+        task = ScoringTask(run.campaign, run.folder.resolve(), ranges, run.last_stage)
         surrogates = {name: surrogate_of(task, name) for name in ranges}
-        training = read_training_sets(run)
-        return cls(task, surrogates, CandidateBatch.from_arrow(pq.read_table(run.ranked)), training)
+        return cls(task, surrogates, run.ranked, run.training)
 
     @functools.cached_property
     def joint(self) -> JointProbability:
@@ -134,7 +124,7 @@ class _RunView:
         return "potential" if self.task.campaign.potential is not None and name in _BY_POTENTIAL else "surrogate"
 
 
-def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     """Every finalist as plain JSON values."""
     batch = view.ranked.take(rows)
     features = features_of(view.task, batch)
@@ -162,7 +152,7 @@ def _explained(view: _RunView, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
 
 
 def _of_target(
-    view: _RunView, name: str, batch: CandidateBatch, features: FeatureMatrix, prediction: Prediction
+    view: _Ranking, name: str, batch: CandidateBatch, features: FeatureMatrix, prediction: Prediction
 ) -> list[dict[str, Any]]:
     """Contributions, nearest training compounds and place in the domain of each finalist, for one target."""
     surrogate = view.surrogates[name]
@@ -223,7 +213,7 @@ def _nearest(
     return found
 
 
-def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = None) -> dict[str, Any]:
+def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = None) -> dict[str, Any]:
     """How far a ranked candidate is from the cut of the shortlist: in all targets together and in each alone.
 
     Args:
@@ -258,19 +248,17 @@ def _standing(view: _RunView, row: int, own: Mapping[str, Prediction] | None = N
     }
 
 
-def _stage_cuts(run: RunDirectory, view: _RunView, rows: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
+def _stage_cuts(run: RunView, view: _Ranking, rows: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
     """Of each finalist its probability of all targets in every scoring stage, and the least that went on from there.
 
     The cut is None where the stage had room for all it scored.
     """
     names = np.array([view.ranked.ids[row] for row in rows.tolist()])
     told: list[list[dict[str, Any]]] = [[] for _ in names]
-    least = {line["stage"]: line["least"] for line in Manifest(run.folder).of_kind("fates") if line["merge"] == BELOW}
+    least = {line["stage"]: line["least"] for line in run.manifest.of_kind("fates") if line["merge"] == BELOW}
     for stage in view.task.campaign.scoring_stages:
-        files = sorted(run.partition(stage, 0).parent.glob("part-*.parquet"))
-        parts = [
-            pq.read_table(path, columns=[Column.CANDIDATE_ID, Column.OUTCOME, Column.PROBABILITY]) for path in files
-        ]
+        columns = [Column.CANDIDATE_ID, Column.OUTCOME, Column.PROBABILITY]
+        parts = [run.table(path, columns) for path in run.parts(run.paths.partitions / stage)]
         if not parts:
             continue
         table = pa.concat_tables(parts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from matloop.models.surrogates.selection import (
     conformal_selection,
     selection_conditional,
 )
+from matloop.screening.runs.run_summary import MetTogether
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -101,17 +101,16 @@ def _inside(values: NDArray[np.float64], lower: float, upper: float) -> NDArray[
     return np.asarray((values >= lower) & (values <= upper))
 
 
-def met_together(known: Known) -> list[dict[str, Any]]:
-    """How often targets are met together whose truth is known of the same crystals, as plain JSON values.
+def met_together(known: Known) -> list[MetTogether]:
+    """How often targets are met together whose truth is known of the same crystals.
 
     Each group has its ``targets``, the number of ``crystals``, how many were ``promised`` by the products of their
     probabilities and how many ``met`` all, and the factor of the ``odds`` that follows from it.
     """
     return [
-        {
-            "targets": list(group.names), "crystals": group.rows, "promised": group.promised, "met": group.met,
-            "odds": group.odds,
-        }
+        MetTogether(
+            targets=tuple(group.names), crystals=group.rows, promised=group.promised, met=group.met, odds=group.odds
+        )
         for group in known.joint.groups
         if len(group.names) > 1
     ]  # fmt: skip

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from matloop.data.errors import MatloopError
+from matloop.data.plain_text import one_line
 from matloop.workflows.inspecting.check import FAIL, OK, Check
-from matloop.workflows.wording import one_line
 
 _NATIVE = ("numpy", "numba", "pyarrow.parquet", "sklearn", "lightgbm", "spglib", "moyopy", "pymatgen.core")
 _EXTRAS = {"potentials": "campaigns with a potential", "hpc": "--cluster", "mp": "fetch materials-project"}

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matloop.data.errors import MatloopError
+from matloop.data.plain_text import one_line
 from matloop.data.runs.lock import RunLock
 from matloop.data.whole_files import write_text
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
 from matloop.workflows.inspecting.machine_limits import usable_cores, usable_memory
-from matloop.workflows.wording import one_line
 
 _GB = 1e9
 _WORKER_MEMORY = 2 * _GB  # the most a process of a run holds

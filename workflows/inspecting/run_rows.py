@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.errors import RunError
+from matloop.data.candidates.checked_batch import check_columns
+from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.properties.columns import Column
-from matloop.data.runs.directory import RunDirectory
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.stages.fates import FIRST_STAGE
 
 WAITING = "waiting"
@@ -26,7 +27,7 @@ WAITING = "waiting"
 LEAST_PREFIX = 6
 _ID = r"[cxr][0-9a-f]{0,20}"
 Wanted = Mapping[str, Any]
-_TOLD = (
+TOLD = (
     Column.CANDIDATE_ID,
     Column.FORMULA,
     Column.ORIGIN,
@@ -38,6 +39,9 @@ _TOLD = (
     Column.SOURCE,
     Column.DETAIL,
 )
+
+
+_OF_FATE = (Column.OUTCOME, Column.STAGE, Column.CODE, Column.VALUE, Column.LIMIT, Column.SOURCE)
 
 
 class MergedFate(NamedTuple):
@@ -87,11 +91,11 @@ class RunRows:
     """The rows of a run.
 
     Attributes:
-        run: The run directory.
+        view: The run.
         problems: Files that could not be read, as coded messages.
     """
 
-    run: RunDirectory
+    view: RunView
     problems: list[str] = field(default_factory=list)
 
     def matching(self, text: str) -> list[Row]:
@@ -103,7 +107,7 @@ class RunRows:
         wanted = _wanted(text)
         found = [row for path in self.parts(FIRST_STAGE) for row in self._rows(path, wanted, _outcome_row)]
         scored = {path.name for path in self.parts(FIRST_STAGE)}
-        for path in _files(self.run.candidates, "part-*.parquet"):
+        for path in self.view.parts(self.view.paths.candidates):
             if path.name not in scored:
                 found += self._rows(path, wanted, _waiting_row)
                 beside = path.with_name(f"refused-{path.name}")
@@ -112,53 +116,59 @@ class RunRows:
 
     def parts(self, stage: str) -> list[Path]:
         """The finished partitions of a stage."""
-        return _files(self.run.partition(stage, 0).parent, "part-*.parquet")
+        return self.view.parts(self.view.paths.partitions / stage)
 
-    def of_candidate(self, paths: Iterable[Path], candidate_id: str) -> pa.Table | None:
+    def of_candidate(
+        self, paths: Iterable[Path], candidate_id: str, *, needed: Sequence[Column] = ()
+    ) -> pa.Table | None:
         """All columns of a candidate, from the first file that has it; None if none has."""
         wanted: Wanted = {Column.CANDIDATE_ID: ds.field(Column.CANDIDATE_ID) == candidate_id}
         for path in paths:
-            table = self._read(path, wanted)
+            table = self._read(path, wanted, needed=needed)
             if table is not None and table.num_rows:
                 return table.slice(0, 1)
         return None
 
     def merged_fate(self, candidate_id: str) -> MergedFate | None:
         """The fate of a candidate that ended where partitions were merged; None if it did not, or not yet."""
-        for path in _files(self.run.fates, "*/*.parquet"):
-            table = self.of_candidate([path], candidate_id)
+        for path in self.view.merges:
+            table = self.of_candidate([path], candidate_id, needed=_OF_FATE)
             if table is not None:
                 return MergedFate(path.parent.name, table.to_pylist()[0])
         return None
 
     def probability_of(self, stage: str, candidate_id: str) -> float:
         """Probability of meeting all targets with which a candidate went on from its partition; nan if it did not."""
-        table = self.of_candidate(_files(self.run.best_part(stage, 0).parent, "part-*.parquet"), candidate_id)
+        paths = self.view.parts(self.view.paths.best / stage)
+        table = self.of_candidate(paths, candidate_id, needed=(Column.PROBABILITY,))
         return math.nan if table is None else float(table[Column.PROBABILITY][0].as_py())
 
     def _rows(self, path: Path, wanted: Wanted, made: Callable[[dict[str, Any], int], Row]) -> Iterator[Row]:
-        table = self._read(path, wanted, _TOLD)
+        needed = TOLD if made is _outcome_row else (Column.FORMULA,)
+        table = self._read(path, wanted, TOLD, needed=needed)
         for values in [] if table is None else table.to_pylist():
             yield made(values, int(path.stem.rpartition("-")[2]))
 
-    def _read(self, path: Path, wanted: Wanted | None, columns: Sequence[str] | None = None) -> pa.Table | None:
+    def _read(
+        self, path: Path, wanted: Wanted, columns: Sequence[str] | None = None, *, needed: Sequence[Column] = ()
+    ) -> pa.Table | None:
         """Rows of one file; None if it cannot be read, which is then among the problems.
 
         Args:
             path: A Parquet file.
             wanted: Conditions by the column they are on, of which a row must meet one; those on columns that the file
-                lacks are left out. All rows without.
+                lacks are left out.
             columns: Which to read, of those that are there; all without.
+            needed: Those that must be there, beside the id.
         """
         try:
-            file = ds.dataset(path, format="parquet")
-            names = [name for name in file.schema.names if columns is None or name in columns]
-            met = [condition for name, condition in (wanted or {}).items() if name in file.schema.names]
-            return file.to_table(names, filter=functools.reduce(operator.or_, met) if met else None)
-        except (pa.ArrowException, OSError) as error:
-            told, name = str(error).splitlines()[0], path.relative_to(self.run.folder)
-            self.problems.append(str(RunError(f"{name} cannot be read: {told}", "the file as the run wrote it")))
+            table = self.view.table(path, None if columns is None else [*columns, *wanted])
+            check_columns(table, name=self.view.told(path), needed=(Column.CANDIDATE_ID, *needed))
+        except DamagedFileError as error:
+            self.problems.append(str(error))
             return None
+        met = [condition for name, condition in wanted.items() if name in table.column_names]
+        return table.filter(functools.reduce(operator.or_, met))
 
 
 def _wanted(text: str) -> Wanted:
@@ -176,7 +186,7 @@ def _wanted(text: str) -> Wanted:
 
 
 def _outcome_row(values: dict[str, Any], partition: int) -> Row:
-    return Row(**{name: values[name] or "" for name in _TOLD}, partition=partition)
+    return Row(**{name: values[name] or "" for name in TOLD}, partition=partition)
 
 
 def _waiting_row(values: dict[str, Any], partition: int) -> Row:
@@ -186,7 +196,3 @@ def _waiting_row(values: dict[str, Any], partition: int) -> Row:
     }
     code = values.get(Column.CODE) or ""
     return Row(**told, outcome=WAITING, stage="", code=code, value="", limit="", source="", partition=partition)
-
-
-def _files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(folder.glob(pattern))

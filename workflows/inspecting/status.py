@@ -6,21 +6,23 @@ machine or gone. What cannot be read is told and left out.
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from matloop.data.errors import RunError
-from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.lock import LockState, lock_states
-from matloop.data.runs.manifest import Manifest
-from matloop.workflows.running.progress import PROGRESS_NAME
+from matloop.data.errors import MatloopError
+from matloop.data.runs.lock import LockState
+from matloop.screening.runs.run_records import RunIdentity, RunProgress
+from matloop.screening.runs.run_summary import RunSummary
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.stages.fates import FIRST_STAGE, FateCounts, counts_of, decided
+from matloop.workflows.wording import json_text
 
+Read = TypeVar("Read")
 RUNNING, COMPLETE, PREPARED = "running", "complete", "prepared"
 INTERRUPTED, FAILED, LOST = "interrupted", "failed", "lost"
 """Lost: the process that worked on the run is gone and left no word."""
@@ -130,7 +132,7 @@ class RunStatus:
 
     def to_json(self) -> str:
         """The same as JSON, under the names of the attributes."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        return json_text(asdict(self))
 
 
 def status_of(folder: Path) -> RunStatus:
@@ -142,33 +144,35 @@ def status_of(folder: Path) -> RunStatus:
     Raises:
         RunError: If there is no run in it.
     """
-    run, reading = RunDirectory(folder), _Reading(folder)
+    view, reading = RunView(folder), _Reading()
     # The lock comes first: whoever gives it back has written everything else by then.
-    locks = lock_states(folder)
-    if not any(path.exists() for path in (run.identity, folder / "campaign.yaml", run.summary)) and not locks:
-        raise RunError(f"no run in {folder}", "a folder that matloop screen wrote", "look at the path")
-    told, summary = reading.json(PROGRESS_NAME), reading.json(run.summary.name) or {}
-    lines = reading.manifest_lines()
-    stages = reading.stages(lines, complete=run.is_complete)
+    locks = view.locks
+    if not locks:
+        view.require()
+    told = reading.tried(lambda: view.progress)
+    summary = reading.tried(lambda: view.summary) if os.path.lexists(view.paths.summary) else None
+    identity = reading.tried(lambda: view.identity) if os.path.lexists(view.paths.identity) else None
+    manifest = reading.tried(lambda: view.manifest)
+    complete = view.paths.is_complete
+    lines = [] if manifest is None else manifest.lines
+    stages = _stages(lines, complete=complete)
     running = any(not lock.abandoned for lock in locks.values())
-    state = RUNNING if running else _resting(run, told, began=bool(stages), locked=bool(locks))
-    campaign = (reading.json(run.identity.name) or {}).get("campaign")
-    name = campaign.get("name") if isinstance(campaign, dict) else summary.get("campaign")
+    state = RUNNING if running else _resting(told, complete=complete, began=bool(stages), locked=bool(locks))
+    end = _of_kind(lines, "candidates_end")[-1:]
     resumable = state not in (RUNNING, COMPLETE)
-    end = lines.of_kind("candidates_end")[-1:]
     return RunStatus(
         run=str(folder),
-        campaign=str(name or ""),
+        campaign=_campaign_name(identity, summary),
         state=state,
         go_on=f"matloop resume {shlex.quote(str(folder))}" if resumable else "",
         processes=[_process(name, lock) for name, lock in locks.items()],
-        step=reading.step(told, running=running) if told else None,
-        candidates=sum(line.get("rows", 0) for line in lines.of_kind("candidates")),
-        candidates_total=end[0].get("rows") if end else None,
-        models=len({(line.get("stage"), line.get("property")) for line in lines.of_kind("model")}),
+        step=None if told is None else _step(told, running=running),
+        candidates=sum(line["rows"] for line in _of_kind(lines, "candidates")),
+        candidates_total=end[0]["rows"] if end else None,
+        models=len({(line["stage"], line["property"]) for line in _of_kind(lines, "model")}),
         stages=stages,
-        outcomes=dict(summary.get("outcomes", {})),
-        events=[{name: line.get(name) for name in ("what", "detail", "time")} for line in lines.of_kind("event")],
+        outcomes={} if summary is None else dict(summary.outcomes),
+        events=[{name: line[name] for name in ("what", "detail", "time")} for line in _of_kind(lines, "event")],
         problems=reading.problems,
     )
 
@@ -177,69 +181,39 @@ def status_of(folder: Path) -> RunStatus:
 class _Reading:
     """Reads files of a run, and keeps in mind which of them cannot be read."""
 
-    folder: Path
     problems: list[str] = field(default_factory=list)
 
-    def json(self, name: str) -> dict[str, Any] | None:
-        """A JSON object; None if there is none. The files are replaced whole, so that half of one is damage."""
+    def tried(self, read: Callable[[], Read]) -> Read | None:
+        """What is read; None if the file cannot be read, which is then among the problems."""
         try:
-            content = json.loads((self.folder / name).read_text(encoding="utf-8"))
-            if not isinstance(content, dict):
-                raise ValueError("it is no JSON object")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            self.problems.append(str(RunError(f"{name} cannot be read: {error}", "the file as the run wrote it")))
-            return None
-        return content
-
-    def step(self, told: Mapping[str, Any], *, running: bool) -> StepStatus | None:
-        """What ``progress.json`` tells; times left are told only while somebody works on the run."""
-        try:
-            eta = told["eta_seconds"] if running else None
-            return StepStatus(
-                str(told["step"]), int(told["done"]), int(told["total"]), float(told["rate"]),
-                None if eta is None else float(eta), int(told["driver_memory"]), int(told["worker_memory"]),
-                max(0.0, time.time() - float(told["updated"])), str(told["message"]),
-            )  # fmt: skip
-        except (LookupError, TypeError, ValueError) as error:
-            self.problems.append(str(RunError(f"{PROGRESS_NAME} lacks something: {error!r}", "the file as written")))
+            return read()
+        except MatloopError as error:
+            self.problems.append(str(error))
             return None
 
-    def manifest_lines(self) -> _Lines:
-        """What is finished."""
-        try:
-            manifest = Manifest(self.folder)
-        except (RunError, OSError, LookupError) as error:
-            told = error if isinstance(error, RunError) else RunError(f"the manifest cannot be read: {error!r}")
-            self.problems.append(str(told))
-            return _Lines([])
-        return _Lines(manifest.lines)
 
-    def stages(self, lines: _Lines, *, complete: bool) -> list[StageStatus]:
-        """The stages by the partitions that are finished."""
-        try:
-            return _stages(lines, complete=complete)
-        except (LookupError, TypeError, ValueError) as error:
-            self.problems.append(
-                str(RunError(f"the manifest lacks something: {error!r}", "lines as a run writes them"))
-            )
-            return []
+def _campaign_name(identity: RunIdentity | None, summary: RunSummary | None) -> str:
+    name = None if identity is None else identity.campaign.get("name")
+    return name if isinstance(name, str) else "" if summary is None else summary.campaign
 
 
-@dataclass(frozen=True)
-class _Lines:
-    lines: list[dict[str, Any]]
-
-    def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines if line["kind"] == kind]
+def _of_kind(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line["kind"] == kind]
 
 
-def _resting(run: RunDirectory, told: Mapping[str, Any] | None, *, began: bool, locked: bool) -> str:
+def _step(told: RunProgress, *, running: bool) -> StepStatus:
+    """What ``progress.json`` tells; times left are told only while somebody works on the run."""
+    return StepStatus(
+        told.step, told.done, told.total, told.rate, told.eta_seconds if running else None, told.driver_memory,
+        told.worker_memory, max(0.0, time.time() - told.updated), told.message,
+    )  # fmt: skip
+
+
+def _resting(told: RunProgress | None, *, complete: bool, began: bool, locked: bool) -> str:
     """State of a run that nobody works on."""
-    if run.is_complete:
+    if complete:
         return COMPLETE
-    last = (told or {}).get("state")
+    last = None if told is None else told.state
     if last == RUNNING or locked:
         return LOST
     if last == FAILED or (last == PREPARED and not began):
@@ -253,19 +227,19 @@ def _process(name: str, lock: LockState) -> ProcessStatus:
     return ProcessStatus(name, host, pid, started, round(lock.silent_seconds, 1), not lock.abandoned)
 
 
-def _stages(lines: _Lines, *, complete: bool) -> list[StageStatus]:
+def _stages(lines: list[dict[str, Any]], *, complete: bool) -> list[StageStatus]:
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for line in lines.of_kind("partition"):
+    for line in _of_kind(lines, "partition"):
         found.setdefault(line["stage"], {})[line["index"]] = line
     stages = []
     for at, (stage, partitions) in enumerate(found.items()):
         counts = FateCounts()
         for line in partitions.values():
-            counts.update(counts_of(line["counts"]))
-        merges = {line["merge"]: line for line in lines.of_kind("fates") if line["stage"] == stage}
+            counts.update(counts_of(line.get("counts", ())))
+        merges = {line["merge"]: line for line in _of_kind(lines, "fates") if line["stage"] == stage}
         for line in merges.values():
             counts = decided(counts) + counts_of(line["counts"])
-        end = lines.of_kind("candidates_end")[-1:]
+        end = _of_kind(lines, "candidates_end")[-1:]
         # A stage begins when the one before is finished.
         total = len(partitions) if complete or at + 1 < len(found) else None
         total = end[0]["partitions"] if end and stage == FIRST_STAGE else total

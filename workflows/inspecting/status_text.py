@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from matloop.data.plain_text import one_line
 from matloop.data.runs.directory import RunDirectory
 from matloop.workflows.inspecting.status import (
     COMPLETE,
@@ -22,7 +24,7 @@ from matloop.workflows.inspecting.status import (
     StepStatus,
     status_of,
 )  # fmt: skip
-from matloop.workflows.wording import memory_text, one_line, rate_text, reason_text, time_text
+from matloop.workflows.wording import memory_text, rate_text, reason_text, time_text
 
 _MOST_REASONS, _MOST_EVENTS = 4, 5
 _STALE_FIGURES = 30.0  # s
@@ -92,7 +94,7 @@ def _stage_table(status: RunStatus) -> Table:
     for stage in status.stages:
         total = "?" if stage.partitions_total is None else f"{stage.partitions_total:,}"
         told = [
-            f"{part}: {one_line(reason_text(code, value, limit))} {n:,}" if code else f"{outcome} {n:,}"
+            one_line(f"{part}: {reason_text(code, value, limit)} {n:,}" if code else f"{outcome} {n:,}")
             for part, outcome, code, value, limit, n in stage.counts
         ]
         more = [f"and {len(told) - _MOST_REASONS} more"] if len(told) > _MOST_REASONS else []
@@ -107,7 +109,7 @@ def _event_lines(status: RunStatus) -> list[str]:
     counts = Counter(one_line(str(event["what"])) for event in status.events)
     told = ["Events: " + ", ".join(f"{what} {n} x" for what, n in counts.most_common())]
     for event in status.events[-_MOST_EVENTS:]:
-        when = _clock(event["time"]) if isinstance(event["time"], int | float) else ""
+        when = _clock(event["time"])
         told.append(f"  {when} {one_line(str(event['what']))}: {one_line(str(event['detail']))}")
     return told
 
@@ -118,11 +120,14 @@ def _last_lines(status: RunStatus) -> list[str]:
         outcomes = ", ".join(f"{one_line(name)} {rows:,}" for name, rows in sorted(status.outcomes.items()))
         told.append(f"Every candidate accounted for: {outcomes}; together {sum(status.outcomes.values()):,}.")
     if status.state == COMPLETE:
-        told.append(f"Report: {RunDirectory(Path(status.run)).report}")
+        told.append(f"Report: {one_line(str(RunDirectory(Path(status.run)).report))}")
     if status.go_on:
-        told.append(f"Go on with: {status.go_on}")
+        told.append(f"Go on with: {one_line(status.go_on)}")
     return told
 
 
 def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+    """Local time; empty for one outside the calendar, as a foreign run may say."""
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+    return ""

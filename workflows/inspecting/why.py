@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.checked_batch import checked_batch
 from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, REPEATED
-from matloop.data.errors import RunError
+from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
-from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
-from matloop.workflows.inspecting.run_rows import WAITING, Row, RunRows
+from matloop.workflows.inspecting.run_rows import TOLD, WAITING, Row, RunRows
 from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, SCORED
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.wording import reason_text
@@ -35,14 +32,16 @@ _FURTHER = (
     Column.PROBABILITY_BEFORE_RELAXING,
 )
 
+_OF_RANKING = (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
+
 Told = dict[str, Any]
 
 
-def story_of(folder: Path, text: str) -> Told:
+def story_of(run: Path | RunView, text: str) -> Told:
     """What became of a candidate and why, as plain JSON values.
 
     Args:
-        folder: The run directory; the run need not be complete.
+        run: The run directory, or a view of it; the run need not be complete.
         text: An id, its first characters, a formula, or the user's own id.
 
     Returns:
@@ -56,22 +55,20 @@ def story_of(folder: Path, text: str) -> Told:
         RunError: If there is no run in the folder, or no such candidate in the run.
         CampaignError: If the campaign in the run directory cannot be read.
     """
-    run = RunDirectory(folder)
-    path = folder / "campaign.yaml"
-    if not path.is_file():
-        raise RunError(f"no run in {folder}", "a folder that matloop screen wrote", "look at the path")
-    rows = RunRows(run)
+    view = RunView(run) if isinstance(run, Path) else run
+    view.require()
+    campaign, rows = view.campaign, RunRows(view)
     found = rows.matching(text)
     if not found:
         damaged = f" ({len(rows.problems)} files could not be read)" if rows.problems else ""
         raise RunError(
-            f"no candidate '{text}' in {folder}{damaged}", "an id, its first 6 characters, or a formula",
+            f"no candidate '{text}' in {view.folder}{damaged}", "an id, its first 6 characters, or a formula",
             "the ids are in column candidate_id of the run's Parquet files",
         )  # fmt: skip
     if len({row.candidate_id for row in found}) > 1:
         matches = {row.candidate_id: row._asdict() for row in found if row.code != REPEATED}
         return {"matches": list(matches.values()), "problems": rows.problems}
-    return _Story(rows, read_campaign(path), found).told()
+    return _Story(rows, campaign, found).told()
 
 
 @dataclass
@@ -90,7 +87,7 @@ class _Story:
 
     def told(self) -> Told:
         own = next((row for row in self.found if row.code != REPEATED), self.found[0])
-        candidate = self.rows.of_candidate([self.rows.run.candidate_part(own.partition)], own.candidate_id)
+        candidate = self.rows.of_candidate([self.rows.view.paths.candidate_part(own.partition)], own.candidate_id)
         outcome, stages, equal = self._course(own)
         explained = self._explained(own.candidate_id)
         return {
@@ -98,7 +95,7 @@ class _Story:
             "formula": own.formula,
             "outcome": outcome,
             "came_from": self._came_from(own, candidate),
-            "crystal": None if candidate is None else _crystal(CandidateBatch.from_arrow(candidate)),
+            "crystal": None if candidate is None else _crystal(checked_batch(candidate, name="candidates")),
             "stages": stages,
             "equal_to": equal,
             "ranking": self._ranking(own.candidate_id),
@@ -130,7 +127,7 @@ class _Story:
             paths = self.rows.parts(stage)
             if stage == FIRST_STAGE:
                 paths = [path for path in paths if path.stem == f"part-{own.partition:05d}"]
-            table = self.rows.of_candidate(paths, own.candidate_id)
+            table = self.rows.of_candidate(paths, own.candidate_id, needed=TOLD)
             if table is None:
                 return _waiting(stage, "its partition is not finished"), stages, None
             (values,) = table.to_pylist()
@@ -152,7 +149,7 @@ class _Story:
 
     def _merges(self, name: str) -> list[dict[str, Any]]:
         """Manifest lines of the merges of that name."""
-        return [line for line in Manifest(self.rows.run.folder).of_kind("fates") if line["merge"] == name]
+        return [line for line in self.rows.view.manifest.of_kind("fates") if line["merge"] == name]
 
     def _equal(self, stage: str, fate: Mapping[str, str]) -> Told | None:
         """The candidate that stands for this one too, where they are the same crystal."""
@@ -162,14 +159,14 @@ class _Story:
         return {"candidate_id": first, "probability": self.rows.probability_of(stage, first), "stage": stage}
 
     def _ranking(self, candidate_id: str) -> Told | None:
-        path = self.rows.run.ranked
-        table = self.rows.of_candidate([path], candidate_id) if path.is_file() else None
+        path = self.rows.view.paths.ranked
+        table = self.rows.of_candidate([path], candidate_id, needed=_OF_RANKING) if path.is_file() else None
         if table is None:
             return None
         (values,) = table.to_pylist()
         return {
             "rank": values[Column.RANK],
-            "of": pq.read_metadata(path).num_rows,
+            "of": self.rows.view.rows(path),
             "place": values[Column.SHORTLISTED],
             "shortlist_size": self.campaign.shortlist.size,
             "probability": values[Column.PROBABILITY],
@@ -179,18 +176,13 @@ class _Story:
 
     def _explained(self, candidate_id: str) -> Told | None:
         """What would put a shortlisted candidate out, or a near miss in."""
-        path = self.rows.run.explanations
-        if not path.is_file():
-            return None
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            told = [*content["finalists"], *content["near_misses"]]
-            (own,) = [entry for entry in told if entry["candidate_id"] == candidate_id] or [None]
-            return own and {name: own.get(name) for name in ("needed", "margins", "filters")}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            damage = RunError(f"{path.name} cannot be read: {error!r}", "the file as the run wrote it")
-            self.rows.problems.append(str(damage))
+            told = self.rows.view.near_misses | self.rows.view.explanations
+        except DamagedFileError as error:
+            self.rows.problems.append(str(error))
             return None
+        own = told.get(candidate_id)
+        return own and {name: own.get(name) for name in ("needed", "margins", "filters")}
 
 
 def _outcome(fate: Mapping[str, Any]) -> Told:

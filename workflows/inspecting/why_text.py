@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import catalogue
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
 from matloop.workflows.stages.fates import QUARANTINED, SCORED, SHORTLISTED
-from matloop.workflows.wording import one_line, reason_text
+from matloop.workflows.wording import json_text, reason_text
 
 _MOST_MATCHES, _MOST_REPEATS = 40, 5
 
@@ -28,7 +28,7 @@ def print_why(folder: Path, text: str, *, as_json: bool = False) -> None:
     """
     story = story_of(folder, text)
     if as_json:
-        print(json.dumps(story, indent=1, ensure_ascii=False))
+        print(json_text(story))
         return
     console = Console(highlight=False)
     parts = _matches(story["matches"]) if "matches" in story else _story(story)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_table
 from matloop.data.candidates.batch import Intake, Refused
 from matloop.data.candidates.reasons import REPEATED
 from matloop.data.candidates.seen_ids import SeenIds
@@ -183,7 +183,8 @@ def _give_back_memory() -> None:
 def parts_taken_in(manifest: Manifest) -> list[CandidatePart] | None:
     """All candidates of a run; None if they are not all there, or a file is not what it was."""
     lines = list(_lines(manifest).values())
-    if not manifest.of_kind("candidates_end") or not all(map(manifest.is_sound, lines)):
+    ends = manifest.of_kind("candidates_end")
+    if not ends or len(lines) != ends[-1]["partitions"] or not all(map(manifest.is_sound, lines)):
         return None
     return [_part(manifest, line) for line in lines]
 
@@ -280,7 +281,7 @@ def _is_sound(engine: Engine, before: dict[str, Any] | None) -> bool:
 
 
 def _ids_in(path: Path) -> list[str]:
-    return pq.read_table(path, columns=[Column.CANDIDATE_ID])[Column.CANDIDATE_ID].to_pylist()
+    return read_table(path, columns=[Column.CANDIDATE_ID])[Column.CANDIDATE_ID].to_pylist()
 
 
 def _taken_over(engine: Engine, key: str) -> bool:

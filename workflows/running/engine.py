@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matloop.data.bounded_files import regular_file
 from matloop.data.candidates.batch import Intake
 from matloop.data.errors import RunError
 from matloop.data.properties.catalogue import WithCatalogue, catalogue
@@ -197,7 +198,7 @@ class Engine:
         """Give this run the files that a line of the run it was forked from names."""
         assert self.earlier is not None
         for name in line["files"]:
-            _link(self.earlier.folder / name, self.run.folder / name)
+            _link(regular_file(self.earlier.folder / name, inside=self.earlier.folder), self.run.folder / name)
 
     def _unfinished(self, jobs: Iterable[Job], done: list[tuple[str, int]]) -> Iterator[Job]:
         """Jobs still to be done; those that are finished are counted on the way."""
@@ -306,10 +307,11 @@ def _call(call: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
 def _link(source: Path, target: Path) -> None:
     """The same file under another name; a copy where the file system has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
+    draft = target.with_name(f".{target.name}.partial")
+    draft.unlink(missing_ok=True)
     try:
-        os.link(source, target)
+        os.link(source, draft)
     except OSError:
-        draft = target.with_name(f".{target.name}.partial")
         shutil.copyfile(source, draft)
-        draft.replace(target)
+    draft.replace(target)  # nothing happens where both are the same file already
+    draft.unlink(missing_ok=True)

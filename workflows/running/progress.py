@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from matloop.data.errors import ROW_CODES
+from matloop.data.plain_text import one_line
+from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json
+from matloop.screening.runs.run_records import LONGEST_TEXT, RunProgress
 from matloop.workflows.running.pace import Endings, Pace
 from matloop.workflows.stages.fates import SCORED, Ending
-from matloop.workflows.wording import one_line, reason_text
+from matloop.workflows.wording import reason_text
 
-PROGRESS_NAME = "progress.json"
 _LINE_REASONS, _BAR_REASONS = 3, 6
 
 
@@ -173,7 +175,7 @@ class FileProgress:
     """
 
     def __init__(self, folder: Path, *, interval: float = 2.0) -> None:
-        self._path, self._interval, self._last = folder / PROGRESS_NAME, interval, 0.0
+        self._path, self._interval, self._last = RunDirectory(folder).progress, interval, 0.0
         self._pace = Pace()
         self._finished = False
 
@@ -206,15 +208,14 @@ class FileProgress:
         pace, self._last = self._pace, time.monotonic()
         if state == "running":  # at the end the workers are gone
             pace.measure()
-        content = {
-            "state": state, "step": pace.step, "done": pace.done, "total": pace.total,
-            "rate": round(pace.rate, 3), "eta_seconds": pace.eta_seconds,
-            "counts": [[*ending, rows] for ending, rows in pace.endings],
-            "driver_memory": pace.driver_memory, "worker_memory": pace.worker_memory,
-            "updated": time.time(), "message": message,
-        }  # fmt: skip
+        content = RunProgress(
+            state=state, step=pace.step, done=pace.done, total=pace.total, rate=round(pace.rate, 3),
+            eta_seconds=pace.eta_seconds, counts=[(*ending, rows) for ending, rows in pace.endings],
+            driver_memory=pace.driver_memory, worker_memory=pace.worker_memory, updated=time.time(),
+            message=message[:LONGEST_TEXT],
+        )  # fmt: skip
         with contextlib.suppress(OSError):  # a full disk stops a run where it cannot keep results, not for this
-            write_json(self._path, content)
+            write_json(self._path, content.model_dump())
 
 
 def _most_frequent(endings: Endings, most: int) -> list[tuple[str, int]]:

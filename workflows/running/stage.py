@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_table
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
 from matloop.data.errors import RunError
@@ -84,7 +84,9 @@ def _best_of_parts(engine: Engine, stage: Stage, done: list[tuple[str, int]]) ->
         stage: Says in what order and how many.
         done: Stage and number of each partition.
     """
-    tables: Iterable[pa.Table] = (pq.read_table(engine.run.best_part(name, index)) for name, index in done)
+    tables: Iterable[pa.Table] = (
+        read_table(engine.run.best_part(name, index), inside=engine.run.folder) for name, index in done
+    )
     if not stage.criterion.holds_in_parts:
         tables = [joined(list(tables))]
     best: pa.Table | None = None

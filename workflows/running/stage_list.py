@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from matloop.data.bounded_files import read_table
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.data.whole_files import write_table
 from matloop.screening.campaign.campaign import Campaign
@@ -63,6 +63,6 @@ def evaluate_references(campaign: Campaign, engine: Engine) -> None:
         return
     total = sum(source.count() for source, _ in sources)
     done = sorted(engine.finish("evaluating reference phases", total, reference_jobs(campaign, sources)))
-    tables = [pq.read_table(engine.run.partition(name, index)) for name, index in done]
+    tables = [read_table(engine.run.partition(name, index), inside=engine.run.folder) for name, index in done]
     if tables:
         write_table(engine.run.references, pa.concat_tables(tables))

@@ -5,38 +5,53 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.runs.run_summary import MetTogether, RunSummary
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts
 from matloop.workflows.stages.funnel import by_outcome, funnel
 from matloop.workflows.stages.potential import source_of
-from matloop.workflows.stages.scoring import Ranges
+from matloop.workflows.stages.scoring import ScoringTask
 
 
-def summary_of(campaign: Campaign, ranges: Ranges, counts: FateCounts, *, rows_in: int) -> dict[str, Any]:
-    """Content of ``run.json`` that does not depend on how the run was worked on.
+def summary_of(
+    task: ScoringTask, counts: FateCounts, *, rows_in: int, together: Sequence[MetTogether],
+    seconds: Mapping[str, float], sessions: int, workers: int,
+) -> RunSummary:  # fmt: skip
+    """What a run counted, and what made it.
 
     Args:
-        campaign: The resolved campaign.
-        ranges: Wanted range of each target, in the property's unit.
+        task: Names the campaign and the wanted ranges.
         counts: Rows by where, how and why they end.
         rows_in: Number of rows that came in.
+        together: Of targets that are known of the same crystals.
+        seconds: By step.
+        sessions: How often the run was started or resumed.
+        workers: Worker processes of this session.
     """
-    return {
-        "campaign": campaign.name,
-        "seed": campaign.seed,
-        "rows_in": rows_in,
-        "outcomes": by_outcome(counts),
-        "funnel": funnel(campaign, counts, rows_in),
-        "ranges": {name: [None if np.isinf(end) else end for end in ends] for name, ends in ranges.items()},
-        "python": platform.python_version(),
-        "versions": versions() | {"dask": importlib.metadata.version("dask")},
-        "energies": None if campaign.potential is None else source_of(campaign.potential),
-    }
+    campaign = task.campaign
+    return RunSummary(
+        campaign=campaign.name,
+        seed=campaign.seed,
+        rows_in=rows_in,
+        outcomes=by_outcome(counts),
+        funnel=tuple(funnel(campaign, counts, rows_in)),
+        ranges={name: (_bounded(low), _bounded(high)) for name, (low, high) in task.ranges.items()},
+        python=platform.python_version(),
+        versions=versions() | {"dask": importlib.metadata.version("dask")},
+        energies=None if campaign.potential is None else source_of(campaign.potential),
+        met_together=tuple(together),
+        seconds=dict(seconds),
+        sessions=sessions,
+        workers=workers,
+    )
+
+
+def _bounded(end: float) -> float | None:
+    return None if np.isinf(end) else end
 
 
 class Clock:

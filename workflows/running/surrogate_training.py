@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matloop.data.errors import TrainingSetError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign, Target
+from matloop.screening.runs.run_records import ModelCard
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
@@ -91,7 +92,7 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
         engine.manifest.append("model", stage=one.stage, property=one.target.property, key=_key(one), files=files)
         engine.watch.advance(1, _told(one, _card(one)))
     first = {one.target.property: _card(one) for one in wanted if one.stage == FIRST_STAGE}
-    return {t.property: t.range(tuple(first[t.property]["best_of_training"])) for t in campaign.targets}
+    return {t.property: t.range(first[t.property].best_of_training) for t in campaign.targets}
 
 
 def train_anew(wanted: Wanted) -> dict[str, str]:
@@ -115,11 +116,10 @@ def _key(wanted: Wanted) -> str:
     )  # fmt: skip
 
 
-def _card(wanted: Wanted) -> dict[str, Any]:
-    card = RunDirectory(wanted.folder).model(wanted.stage, wanted.target.property) / "card.json"
-    return dict(json.loads(card.read_text(encoding="utf-8")))
+def _card(wanted: Wanted) -> ModelCard:
+    return RunView(wanted.folder).card(wanted.stage, wanted.target.property)
 
 
-def _told(wanted: Wanted, card: dict[str, Any]) -> str:
-    scale = card["unit"] if card["transform"] == "identity" else "decades"
-    return f"{wanted.stage}, {card['property']}: grouped MAE {card['scores']['mae']:.3g} {scale}"
+def _told(wanted: Wanted, card: ModelCard) -> str:
+    scale = card.unit if card.transform == "identity" else "decades"
+    return f"{wanted.stage}, {card.property}: grouped MAE {card.scores.mae:.3g} {scale}"

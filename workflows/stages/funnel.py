@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matloop.data.errors import RunError
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.runs.run_summary import FunnelStage, LostRows
 from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, FateCounts
 
 
@@ -34,7 +33,7 @@ def stage_names(campaign: Campaign) -> list[str]:
     return [*names, "shortlist"]
 
 
-def funnel(campaign: Campaign, counts: FateCounts, rows_in: int) -> list[dict[str, Any]]:
+def funnel(campaign: Campaign, counts: FateCounts, rows_in: int) -> list[FunnelStage]:
     """Stage by stage: how many went in, how many stayed, and what became of the others.
 
     Raises:
@@ -45,11 +44,10 @@ def funnel(campaign: Campaign, counts: FateCounts, rows_in: int) -> list[dict[st
         lost = {ending: n for ending, n in counts.items() if ending.stage == name and ending.outcome != SHORTLISTED}
         left = remaining - sum(lost.values())
         ordered = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
-        reasons = [
-            {"outcome": end.outcome, "code": end.code, "value": end.value, "limit": end.limit, "rows": n}
-            for end, n in ordered
-        ]
-        stages.append({"stage": name, "rows_in": remaining, "rows_out": left, "lost": reasons})
+        reasons = tuple(
+            LostRows(outcome=end.outcome, code=end.code, value=end.value, limit=end.limit, rows=n) for end, n in ordered
+        )
+        stages.append(FunnelStage(stage=name, rows_in=remaining, rows_out=left, lost=reasons))
         remaining = left
     shortlisted = by_outcome(counts)[SHORTLISTED]
     if remaining != shortlisted:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_table
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.reasons import EXPLODED, Reason
@@ -156,7 +156,7 @@ def _learnt(path: Path, sha256: str, source: str) -> Stability:
     crystals = labelled_table()
     if not sha256:
         return Stability.fit(packaged_references(crystals.rows), crystals.labels)
-    table = pq.read_table(path)
+    table = read_table(path, inside=path.parent)
     own = table.filter(table["packaged"])
     further = table.filter(pc.invert(table["packaged"]))
     packaged = _phases(own, source) if own.num_rows else packaged_references(crystals.rows)

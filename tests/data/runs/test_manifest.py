@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matloop.data.errors import RunError
+from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.runs.manifest import Manifest, key_of, sha256_of
 
 LINES: list[tuple[str, dict[str, Any]]] = [
     ("event", {"what": "resumed", "detail": "Å, 中文, \u2028 and a \n break", "time": 1.5}),
     ("model", {"stage": "surrogates", "property": "band_gap", "key": "m", "files": {}}),
     ("partition", {"stage": "surrogates", "index": 0, "key": "a", "rows": 3, "files": {}}),
-    ("partition", {"stage": "surrogates", "index": 1, "key": "b", "rows": 0, "files": {"x": "0"}}),
+    ("partition", {"stage": "surrogates", "index": 1, "key": "b", "rows": 0, "files": {"best/x": "0"}}),
     ("partition", {"stage": "structure", "index": 0, "key": "c", "rows": 7, "files": {}}),
 ]
 PLAIN = [{"kind": kind, **fields} for kind, fields in LINES]
@@ -88,7 +88,12 @@ def test_a_line_that_could_not_be_written_does_not_count(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "damage", [b"{", b"", b"[1]", b'"text"', b"{}", b'{"kind": 7}', b"\xff\xfe", b"null", b'{"kind": "event"'],
+    "damage", [b"{", b"", b"[1]", b'"text"', b"{}", b'{"kind": 7}', b"\xff\xfe", b"null", b'{"kind": "event"',
+     b"[" * 100_000, b'{"kind": "event", "what": "x", "detail": "", "time": Infinity}',
+     b'{"kind": "event", "what": "x"}',
+     b'{"kind": "candidates", "index": -1, "rows": 1, "files": {}}',
+     b'{"kind": "candidates", "index": 0, "rows": "1", "files": {}}',
+     b'{"kind": "candidates", "index": 0, "rows": 1, "files": {}, "counts": [["a", 1]]}'],
 )  # fmt: skip
 def test_a_damaged_line_in_the_middle_is_told_by_its_number(damage: bytes, whole: bytes, tmp_path: Path) -> None:
     lines = whole.split(b"\n")
@@ -100,9 +105,37 @@ def test_a_damaged_line_in_the_middle_is_told_by_its_number(damage: bytes, whole
     assert Manifest(tmp_path).lines == PLAIN[:2]
 
 
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../other/run.json", "candidates/../../x", "candidates/./x", "run.json", "candidates", "",
+             "candidates//x", "partitions/.hidden", "models/a/b\n/c"],
+)  # fmt: skip
+def test_s19_a_line_names_only_files_of_partitions_and_models(name: str, tmp_path: Path) -> None:
+    line = {"kind": "candidates", "index": 0, "rows": 1, "files": {name: "0"}}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
+    with pytest.raises(RunError, match=r"line 1 of manifest\.jsonl cannot be read: it names a file"):
+        Manifest(tmp_path)
+
+
+def test_s19_a_file_that_a_link_leads_out_of_the_run_to_is_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "secret").write_bytes(b"x")
+    (run / "candidates").symlink_to(tmp_path)
+    manifest = Manifest(run)
+    manifest.append("candidates", index=0, rows=1, files={"candidates/secret": sha256_of(tmp_path / "secret")})
+    with pytest.raises(DamagedFileError, match="a link that leads out"):
+        manifest.is_sound(manifest.lines[0])
+
+
+def test_s20_a_manifest_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.jsonl")
+    with pytest.raises(DamagedFileError, match=r"manifest\.jsonl is no regular file"):
+        Manifest(tmp_path)
+
+
 def test_tasks_write_manifests_of_their_own_and_read_all(tmp_path: Path) -> None:
     main, third = Manifest(tmp_path), Manifest(tmp_path, name="manifest-003.jsonl")
-    main.append("candidates_end", partitions=2)
+    main.append("candidates_end", partitions=2, rows=9)
     third.append("partition", stage="s", index=2, key="c", rows=1, files={})
     assert third.of_kind("candidates_end") == []  # each knows what was there when it began
     tenth = Manifest(tmp_path, name="manifest-010.jsonl")

@@ -22,6 +22,7 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.report.page import write_report
+from matloop.screening.runs.run_summary import FunnelStage, LostRows, RunSummary
 
 
 def make_run(
@@ -56,10 +57,17 @@ def make_run(
             f"{name}_hi": mean + 0.1,
             f"probability_{name}": mean,
         }
-        scores = {"mae": 0.1, "mae_of_mean": 0.5, "coverage_90": 0.9, "coverage_curve": [[0.5, 0.5], [0.9, 0.9]]}
+        scores = {
+            "mae": 0.1, "mae_of_mean": 0.5, "r2": 0.9, "coverage_90": 0.9, "width_error_rank_correlation": None,
+            "coverage_curve": [[0.5, 0.5], [0.9, 0.9]],
+        }  # fmt: skip
+        card = {
+            "property": name, "unit": PACKAGED_PROPERTIES[name].unit, "transform": "identity", "family": "extra_trees",
+            "rows_trained": 50, "formulas": 40, "best_of_training": [0.0, 1.0], "scores": scores,
+        }  # fmt: skip
         folder_of_model = run.model("surrogates", name)
         folder_of_model.mkdir(parents=True)
-        write_json(folder_of_model / "card.json", {"rows_trained": 50, "formulas": 40, "scores": scores})
+        write_json(folder_of_model / "card.json", card)
         held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
         write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
     blocks = batch.blocks if crystals else {COMPOSITIONS: batch.compositions}
@@ -71,13 +79,14 @@ def make_run(
     write_training_sets(run, TrainingSets({name: labels_of(name) for name in properties}))
     write_table(run.ranked, ranked.to_arrow())
     code = named.get("code", "R-FILTER-KNOWN-COMPOUND")
-    lost = [{"outcome": "rejected", "code": code, "value": "", "limit": "", "rows": 5}]
-    funnel = [{"stage": "filter new_compounds", "rows_in": 40, "rows_out": 35, "lost": lost}]
+    lost = (LostRows(outcome="rejected", code=code, value="", limit="", rows=5),)
+    funnel = (FunnelStage(stage="filter new_compounds", rows_in=40, rows_out=35, lost=lost),)
     outcomes = {"rejected": 40 - places, "shortlisted": places}
-    write_json(
-        run.summary,
-        {"rows_in": 40, "outcomes": outcomes, "funnel": funnel, "ranges": {p: [None, 1] for p in properties}},
-    )
+    summary = RunSummary(
+        campaign="tiny", seed=0, rows_in=40, outcomes=outcomes, funnel=funnel,
+        ranges=dict.fromkeys(properties, (None, 1.0)), python="3.11", versions={}, seconds={}, sessions=1, workers=1,
+    )  # fmt: skip
+    write_json(run.summary, summary.model_dump(mode="json"))
     write_report(folder)
     return run.report.read_text(encoding="utf-8")
 

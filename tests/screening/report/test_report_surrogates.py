@@ -10,7 +10,7 @@ from matloop.data.whole_files import write_json, write_text
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
 from matloop.screening.report.page import write_report
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
-from matloop.screening.runs.report_files import read_run
+from matloop.screening.runs.run_view import RunView
 from tests.screening.report.run_directories import Page, make_run
 
 CHOICE: dict[str, Any] = {
@@ -48,7 +48,7 @@ def run_with(folder: Path, **records: Any) -> Page:
 
 
 def section_of(folder: Path) -> SurrogateSection:
-    (section,) = surrogate_sections(read_run(folder))
+    (section,) = surrogate_sections(RunView(folder))
     return section
 
 

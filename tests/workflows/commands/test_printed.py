@@ -16,6 +16,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.registry import MODELS
 from matloop.screening.report.tables import LAPS
+from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.commands.printed import (
     _shortlist_table,
     print_dataset,
@@ -23,7 +24,6 @@ from matloop.workflows.commands.printed import (
     print_families,
     print_features,
     print_run,
-    print_scores,
     write_features,
 )
 from matloop.workflows.screen import ScreeningRun
@@ -65,13 +65,13 @@ def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun)
     rows = finished.shortlist
     assert len(rows) > 1
     mixed = rows.assign(space_group_number=[np.nan, *[225.0] * (len(rows) - 1)])
-    table = _shortlist_table(mixed, list(finished.summary["ranges"]))
-    assert list(table.columns[2].cells) == ["", *["225"] * (len(rows) - 1)]
+    table = _shortlist_table(mixed, list(finished.summary.ranges))
+    assert list(map(str, table.columns[2].cells)) == ["", *["225"] * (len(rows) - 1)]
 
 
 def test_the_report_has_words_for_every_lap(finished: ScreeningRun) -> None:
     # The two named here belong to stages that the small campaign does not have.
-    assert set(finished.summary["seconds"]) | {"crystals scored", "candidates relaxed"} == set(LAPS)
+    assert set(finished.summary.seconds) | {"crystals scored", "candidates relaxed"} == set(LAPS)
 
 
 def test_data_sets_with_their_counts(shown: Shown) -> None:

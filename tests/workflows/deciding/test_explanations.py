@@ -26,7 +26,8 @@ from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.ranking.ranking import diverse_choice, ranking_order
 from matloop.screening.report.page import render_report
-from matloop.screening.runs.report_files import read_run
+from matloop.screening.runs.run_summary import RunSummary
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.stages.scoring import build_feature_set
 
@@ -91,9 +92,13 @@ def make_planted_run(folder: Path) -> None:
     write_text(run.folder / "campaign.yaml", write_campaign(campaign))
     write_training_sets(run, TrainingSets.of([target.property for target in campaign.targets]))
     write_table(run.ranked, ranked.to_arrow())
-    ends = {name: [None if np.isinf(end) else end for end in ends] for name, ends in RANGES.items()}
+    ends = {name: tuple(None if np.isinf(end) else end for end in ends) for name, ends in RANGES.items()}
     outcomes = {"rejected": 97, "shortlisted": 3}
-    write_json(run.summary, {"ranges": ends, "rows_in": 100, "outcomes": outcomes, "funnel": []})
+    summary = RunSummary(
+        campaign="planted", seed=0, rows_in=100, outcomes=outcomes, funnel=(), ranges=ends, python="3.11", versions={},
+        seconds={}, sessions=1, workers=1,
+    )  # fmt: skip
+    write_json(run.summary, summary.model_dump(mode="json"))
 
 
 @pytest.fixture(scope="module")
@@ -231,12 +236,12 @@ def test_the_cut_of_a_stage_is_the_one_that_its_merge_wrote_down(folder: Path, r
         (stage,) = finalist["stages"]
         assert stage["probability"] == pytest.approx(finalist["probability"])
         assert stage["cut"] == 0.25
-    page = render_report(read_run(folder))
+    page = render_report(RunView(folder))
     assert "falls out below" in page
 
 
 def test_the_page_tells_it_in_both_languages(folder: Path, told: dict[str, Any]) -> None:
-    page = render_report(read_run(folder))
+    page = render_report(RunView(folder))
     assert "What raises and lowers each prediction" in page
     assert "出局条件" in page
     sentence = told["finalists"][0]["targets"]["bulk_modulus_vrh"]["contributions"]["groups"][0]["text"]
@@ -246,7 +251,7 @@ def test_the_page_tells_it_in_both_languages(folder: Path, told: dict[str, Any])
 
 def test_names_in_explanations_stay_text(folder: Path, told: dict[str, Any]) -> None:
     hostile = "<script>alert(1)</script>"
-    run = read_run(folder)
+    run = RunView(folder)
     finalist = told["finalists"][0]
     for target in finalist["targets"].values():
         target["nearest_training"][0] |= {"formula": hostile, "material_id": hostile}
@@ -263,7 +268,7 @@ def test_names_in_explanations_stay_text(folder: Path, told: dict[str, Any]) -> 
 def test_a_candidate_that_the_model_cannot_score_is_still_told_of(
     folder: Path, told: dict[str, Any], tmp_path: Path
 ) -> None:
-    run = read_run(folder)
+    run = RunView(folder)
     finalist = told["finalists"][0]
     finalist["targets"] = {name: {"code": "E-FEATURE-NODATA"} for name in finalist["targets"]}
     finalist["swaps"] = None

@@ -1,6 +1,5 @@
 """``matloop why``: stories of candidates, held against what the run as a whole says."""
 
-import functools
 import json
 import shutil
 import sys
@@ -18,9 +17,9 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EQUAL_CRYSTAL, REPEATED, Reason
 from matloop.data.errors import RunError
 from matloop.data.runs.manifest import Manifest
-from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
+from matloop.screening.campaign.campaign_file import write_campaign
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import main
-from matloop.workflows.inspecting import why
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.inspecting.why_text import print_why
 from matloop.workflows.screen import ScreeningRun
@@ -48,23 +47,23 @@ def text_of(folder: Path, text: str, capsys: Capsys) -> str:
     return capsys.readouterr().out
 
 
-def test_the_stories_add_up_to_what_the_run_counted(finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stories_add_up_to_what_the_run_counted(finished: ScreeningRun) -> None:
     """The story of every candidate that went on ends as the run's own funnel counts it; of the others a few do."""
-    monkeypatch.setattr(why, "read_campaign", functools.cache(read_campaign))
+    view = RunView(finished.folder)
     table = outcomes_of(finished.folder)
     scored = table.filter(pc.equal(table["outcome"], "scored")).sort_by([("probability", "descending")])
     told: Counter[tuple[str, str, str]] = Counter()
     for name in scored["candidate_id"].to_pylist()[:80]:
-        outcome = story_of(finished.folder, name)["outcome"]
+        outcome = story_of(view, name)["outcome"]
         told[outcome["stage"], outcome["outcome"], outcome["code"]] += 1
     assert told.pop(("ranking", "rejected", BELOW_CUT)) == 20
     counted = {
-        (stage["stage"], lost["outcome"], lost["code"]): lost["rows"]
-        for stage in finished.summary["funnel"]
-        for lost in stage["lost"]
-        if lost["code"] == EQUAL_CRYSTAL or stage["stage"] == "shortlist"
+        (stage.stage, lost.outcome, lost.code): lost.rows
+        for stage in finished.summary.funnel
+        for lost in stage.lost
+        if lost.code == EQUAL_CRYSTAL or stage.stage == "shortlist"
     }
-    assert told == {**counted, ("shortlist", "shortlisted", CHOSEN): finished.summary["outcomes"]["shortlisted"]}
+    assert told == {**counted, ("shortlist", "shortlisted", CHOSEN): finished.summary.outcomes["shortlisted"]}
     for stage in set(table["stage"].to_pylist()) - {"intake", "ranking"}:
         name = ids_where(table, stage=stage)[0]
         assert story_of(finished.folder, name)["outcome"]["stage"] == stage
@@ -288,8 +287,8 @@ def test_damaged_files_are_told(name: str, finished: ScreeningRun, tmp_path: Pat
     folder, best = tmp_path / "run", finished.ranked.ids[0]
     shutil.copytree(finished.folder, folder)
     (folder / name).write_bytes(b"PAR1 cut off")
-    assert any(told.startswith(f"E-RUN: {name} cannot be read") for told in story_of(folder, best)["problems"])
-    assert f"Damaged: E-RUN: {name} cannot be read" in text_of(folder, best, capsys)
+    assert any(told.startswith(f"E-FILE-DAMAGED: {name} cannot be read") for told in story_of(folder, best)["problems"])
+    assert f"Damaged: E-FILE-DAMAGED: {name} cannot be read" in text_of(folder, best, capsys)
 
 
 def test_a_candidate_that_may_be_in_a_damaged_file(staged: tuple[Path, CandidateBatch]) -> None:

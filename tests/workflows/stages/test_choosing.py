@@ -19,7 +19,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.cli import main
-from matloop.workflows.commands.printed import print_scores
+from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows
 from matloop.workflows.deciding.swap_effects import one_row
 from matloop.workflows.stages import scoring as stages

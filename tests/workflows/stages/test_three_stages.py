@@ -57,9 +57,9 @@ def partitions(run: ScreeningRun, stage: str) -> pa.Table:
 
 def test_survivors_go_from_stage_to_stage(run: ScreeningRun) -> None:
     first, second, third = (partitions(run, stage) for stage in ("surrogates", "structure", "potential"))
-    funnel = {stage["stage"]: stage for stage in run.summary["funnel"]}
+    funnel = {stage.stage: stage for stage in run.summary.funnel}
     # Of equal crystals among the best of the first stage only the most probable goes on.
-    equal = sum(lost["rows"] for lost in funnel["ranking"]["lost"] if lost["code"] == EQUAL_CRYSTAL)
+    equal = sum(lost.rows for lost in funnel["ranking"].lost if lost.code == EQUAL_CRYSTAL)
     assert equal < 5
     for before, after, keep, merged in ((first, second, 40, equal), (second, third, 5, 0)):
         scored = before.filter(pa.compute.is_in(before["code"], pa.array(["", BELOW_CUT])))
@@ -67,9 +67,9 @@ def test_survivors_go_from_stage_to_stage(run: ScreeningRun) -> None:
         best, went_on = {scored["candidate_id"][row].as_py() for row in order}, set(after["candidate_id"].to_pylist())
         assert went_on <= best
         assert len(went_on) == after.num_rows == keep - merged
-    assert funnel["ranking"]["rows_out"] == 40 - equal
-    assert funnel["structure"]["rows_out"] == 5
-    assert sum(run.summary["outcomes"].values()) == run.summary["rows_in"]
+    assert funnel["ranking"].rows_out == 40 - equal
+    assert funnel["structure"].rows_out == 5
+    assert sum(run.summary.outcomes.values()) == run.summary.rows_in
 
 
 def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:

@@ -1,0 +1,329 @@
+"""Content of the smaller files of a run, as far as anything reads it: identity, progress, cards, novelty, explanations.
+
+What reads them finds every key that it needs, with a value of the right kind; further keys are left as they are, for a
+family of models or a newer version may say more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from matloop.screening.runs.run_summary import Count, Name
+
+LONGEST_TEXT = 20_000
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Number = float | None
+"""A number, or null where there is none."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RunIdentity(_Record):
+    """``identity.json``: what decides the result of a run.
+
+    Attributes:
+        campaign: Content of the campaign.
+        partition_rows: Candidates in a partition of the first stage.
+    """
+
+    campaign: dict[Name, Any]
+    partition_rows: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class RunProgress(_Record):
+    """``progress.json``: how far a run is, or how it ended.
+
+    Attributes:
+        state: ``running``, ``complete``, ``prepared``, ``interrupted`` or ``failed``.
+        step: What is done, in words.
+        done: Units of the step that are finished.
+        total: Units it has.
+        rate: Units per second.
+        eta_seconds: Time left of the step; None where that is not known.
+        counts: What became of all rows so far: stage, outcome, code, value, limit, rows.
+        driver_memory: In bytes.
+        worker_memory: Of the largest worker, in bytes.
+        updated: When this was written, in unix seconds.
+        message: What was said last, such as why the run stopped.
+    """
+
+    state: Name
+    step: Text
+    done: Count
+    total: Count
+    rate: float
+    eta_seconds: Number
+    counts: list[tuple[Text, Text, Text, Text, Text, Count]]
+    driver_memory: Count
+    worker_memory: Count
+    updated: Annotated[float, Field(ge=0, le=1e11)]
+    message: Text
+
+
+class HardElement(_Record):
+    """An element that is hard to predict without."""
+
+    element: Name
+    mae: Number
+
+
+class WithoutClusters(_Record):
+    """Errors with whole clusters left out of training."""
+
+    mae: Number
+    folds: Count
+
+
+class WithoutElements(_Record):
+    """Errors with whole elements left out of training."""
+
+    mae: Number
+    folds: Count
+    outside_over_inside: Number
+    share_outside: Number
+    worst: list[HardElement]
+
+
+class SmallEnsemble(_Record):
+    """The ensemble that the errors with clusters or elements left out are those of."""
+
+    family: Name
+    size: Name = ""
+    grouped_mae: Number
+
+
+class CardScores(_Record):
+    """Out-of-fold scores of a surrogate."""
+
+    mae: Number
+    mae_of_mean: Number
+    r2: Number
+    coverage_90: Number
+    width_error_rank_correlation: Number
+    width_90: Number = None
+    coverage_curve: list[tuple[Fraction, Fraction]] = []
+    leave_one_cluster_out: WithoutClusters | None = None
+    leave_one_element_out: WithoutElements | None = None
+    held_out_ensemble: SmallEnsemble | None = None
+
+
+class ChoiceBudget(_Record):
+    """When choosing had to stop."""
+
+    seconds: Number
+
+
+class ChoiceTrial(_Record):
+    """One family that was tried."""
+
+    candidate: Text
+    outcome: Text
+    mae: Number
+    seconds: float
+
+
+class CardChoice(_Record):
+    """How a family was chosen."""
+
+    winner: Text
+    reason: Text
+    nested_mae: float
+    rows: Count
+    budget: ChoiceBudget
+    tried: list[ChoiceTrial]
+
+
+class ClassifierScores(_Record):
+    """Out-of-fold scores of a classifier."""
+
+    brier: float
+    brier_of_share: float
+    log_loss: float
+    log_loss_of_share: float
+    calibration_error: float
+    reliability: list[tuple[float, float, Count]]
+
+
+class CardClassifier(_Record):
+    """The classifier of meeting a target."""
+
+    rows: Annotated[int, Field(ge=1)]
+    rows_met: Count
+    scores: ClassifierScores
+
+
+class ModelCard(_Record):
+    """``card.json`` of a surrogate."""
+
+    property: Name
+    unit: Name
+    transform: Literal["identity", "log10"]
+    family: Name
+    rows_trained: Count
+    best_of_training: tuple[float, float]
+    scores: CardScores
+    formulas: Count | None = None
+    rows_left_out: Count | None = None
+    split: Text = ""
+    data_sha256: Name | None = None
+    choice: CardChoice | None = None
+    probability: CardClassifier | None = None
+
+
+class NoveltyRecord(_Record):
+    """What is known that is like one finalist; neighbours are name, formula, distance of composition and structure."""
+
+    candidate_id: Name
+    novelty: Name
+    equal: list[Name]
+    equal_count: Count
+    same_composition: list[Name]
+    same_composition_count: Count
+    nearest_structures: list[tuple[Name, Name, Number, float]]
+
+
+class NoveltyRecords(_Record):
+    """``novelty.json``."""
+
+    finalists: list[NoveltyRecord]
+
+
+class BothLanguages(_Record):
+    """A text in English and Chinese."""
+
+    en: Text
+    zh: Text
+
+
+class Margin(_Record):
+    """How far one target is from the cut."""
+
+    probability: Number
+    at_cut: Number
+    value_at_cut: Number
+
+
+class Standing(_Record):
+    """How far a ranked candidate is from the cut."""
+
+    candidate_id: Name
+    needed: Number
+    expected_misses: Number
+    max_false_discovery: Number
+    margins: dict[Name, Margin]
+
+
+class DomainPlace(_Record):
+    """Distance from the training data and its limit."""
+
+    distance: float
+    limit: float
+
+
+class NearCompound(_Record):
+    """A training compound near a finalist."""
+
+    formula: Name | None
+    material_id: Name | None
+    composition_distance: Number
+    distance: float
+    value: Number
+
+
+class GroupOfFeatures(_Record):
+    """What a group of features adds to a prediction."""
+
+    text: BothLanguages
+
+
+class Contributions(_Record):
+    """What groups of features add to a prediction."""
+
+    base: float
+    groups: list[GroupOfFeatures]
+
+
+class ExplainedTarget(_Record):
+    """One target of one finalist; only the row code where it has no prediction."""
+
+    code: Annotated[str, Field(max_length=500)]
+
+
+class PredictedTarget(ExplainedTarget):
+    """One target of one finalist with a prediction, and so without row code."""
+
+    code: Literal[""]
+    transform: Literal["identity", "log10"]
+    judged_by: Name
+    prediction: float
+    domain: DomainPlace
+    nearest_training: list[NearCompound]
+    contributions: Contributions | None
+
+
+class PassedFilter(_Record):
+    """By what margin a filter is passed."""
+
+    stage: Name
+    text: BothLanguages
+
+
+class StageCut(_Record):
+    """Probability in a stage, and the least with which a candidate went on."""
+
+    stage: Name
+    probability: float
+    cut: Number
+
+
+class SwapChange(_Record):
+    """What a swap does to one target: probability before and after."""
+
+    probability: tuple[Number, Number]
+
+
+class BestSwap(_Record):
+    """The element swap that helps one target most."""
+
+    old: Name
+    new: Name
+    formula: Name
+    probability_of_all: tuple[Number, Number]
+    targets: dict[Name, SwapChange]
+
+
+class Swaps(_Record):
+    """Single element swaps of a finalist."""
+
+    proposable: Count
+    best: dict[Name, BestSwap | None]
+
+
+class ExplainedFinalist(Standing):
+    """Why one finalist stands where it does."""
+
+    targets: dict[Name, PredictedTarget | ExplainedTarget]
+    filters: list[PassedFilter]
+    stages: list[StageCut]
+    swaps: Swaps | None
+
+    @model_validator(mode="after")
+    def _targets_are_whole(self) -> Self:
+        for name, target in self.targets.items():
+            if not target.code and not isinstance(target, PredictedTarget):
+                raise ValueError(f"target {name} has neither a row code nor a whole prediction")
+            if name not in self.margins:
+                raise ValueError(f"target {name} has no margin")
+        return self
+
+
+class Explanations(_Record):
+    """``explanations.json``."""
+
+    finalists: list[ExplainedFinalist]
+    near_misses: list[Standing]

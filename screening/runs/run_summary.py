@@ -1,0 +1,103 @@
+"""``run.json``: what a finished run counted, and what made it; written and read as one model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Name = Annotated[str, Field(max_length=500)]
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+
+
+class _Part(BaseModel):
+    """An unknown key is refused: it would be the summary of another version, or of something else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LostRows(_Part):
+    """Rows that ended in one stage for one reason.
+
+    Attributes:
+        outcome: ``rejected`` or ``quarantined``.
+        code: Why, as a code.
+        value: What was met, where that is a text such as an element.
+        limit: What was allowed.
+        rows: How many.
+    """
+
+    outcome: Name
+    code: Name
+    value: Name
+    limit: Name
+    rows: Count
+
+
+class FunnelStage(_Part):
+    """One stage of the funnel.
+
+    Attributes:
+        stage: Its name.
+        rows_in: Rows that entered it.
+        rows_out: Rows that went on.
+        lost: The others, the most frequent reason first.
+    """
+
+    stage: Name
+    rows_in: Count
+    rows_out: Count
+    lost: tuple[LostRows, ...] = ()
+
+
+class MetTogether(_Part):
+    """How often targets are met together whose truth is known of the same crystals.
+
+    Attributes:
+        targets: The properties.
+        crystals: Crystals with known values of all of them.
+        promised: How many would meet all targets if the products of single probabilities were right.
+        met: How many do.
+        odds: What the odds of meeting them together are multiplied by.
+    """
+
+    targets: Annotated[tuple[Name, ...], Field(min_length=2, max_length=100)]
+    crystals: Count
+    promised: Seconds
+    met: Count
+    odds: Annotated[float, Field(ge=0)]
+
+
+class RunSummary(_Part):
+    """What a finished run counted, and what made it.
+
+    Attributes:
+        campaign: Name of the campaign.
+        seed: Of everything random.
+        rows_in: Rows that came in.
+        outcomes: Rows by outcome.
+        funnel: Stage by stage, how many went in and stayed.
+        ranges: Wanted range of each target in the property's unit; None where open.
+        python: Version of Python.
+        versions: Versions of the libraries.
+        energies: Name of the energies by which stability was judged; None without a potential.
+        met_together: Of targets that are known of the same crystals.
+        seconds: By step.
+        sessions: How often the run was started or resumed.
+        workers: Worker processes of the last session.
+    """
+
+    campaign: Name
+    seed: int
+    rows_in: Count
+    outcomes: dict[Name, Count]
+    funnel: tuple[FunnelStage, ...]
+    ranges: dict[Name, tuple[float | None, float | None]]
+    python: Name
+    versions: dict[Name, Name]
+    energies: Name | None = None
+    met_together: tuple[MetTogether, ...] = ()
+    seconds: dict[Name, Seconds]
+    sessions: Count
+    workers: Count

@@ -1,0 +1,125 @@
+"""What ``matloop models RUN`` prints: what the surrogates of a run are worth, from their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from matloop.data.errors import RunError
+from matloop.data.plain_text import one_line
+from matloop.screening.runs.run_records import ModelCard
+from matloop.screening.runs.run_view import RunView
+
+Cards = Sequence[tuple[str, ModelCard]]
+"""Stage and card of each surrogate."""
+
+
+def print_scores(folder: Path) -> None:
+    """What the surrogates of a run are worth.
+
+    Raises:
+        RunError: If the folder has no models.
+        DamagedFileError: If a card is not one that a run writes.
+    """
+    cards = [(stage, card) for (stage, _), card in RunView(folder).cards_of_stages.items()]
+    if not cards:
+        raise RunError(f"{folder} holds no models", "a run directory made by matloop screen", "look at the path")
+    headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
+    table = _table("Out-of-fold scores, folds grouped by reduced formula", headings, left=headings[:3])
+    for stage, card in cards:
+        scores = card.scores
+        numbers = (
+            scores.mae, scores.mae_of_mean, scores.r2, scores.coverage_90, scores.width_error_rank_correlation
+        )  # fmt: skip
+        label = f"{card.property} ({card.unit})" if card.transform == "identity" else f"log10 {card.property}"
+        rounded = (None if number is None else round(number, 4) for number in numbers)
+        _add_row(table, stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded))
+    console = Console()
+    console.print(table)
+    _print_extrapolation(cards, console)
+    _print_choices(cards, console)
+    _print_classifiers(cards, console)
+
+
+def _print_extrapolation(cards: Cards, console: Console) -> None:
+    """Errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
+    headings = (
+        "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
+    )  # fmt: skip
+    title = "MAE of a small ensemble with whole clusters or elements left out"
+    table = _table(title, headings, left=(*headings[:3], headings[-1]))
+    for stage, card in cards:
+        small, elements = card.scores.held_out_ensemble, card.scores.leave_one_element_out
+        clusters = card.scores.leave_one_cluster_out
+        if small is None or elements is None or clusters is None:
+            continue
+        share = elements.share_outside
+        errors = (small.grouped_mae, clusters.mae, elements.mae, elements.outside_over_inside)
+        hardest = ", ".join(f"{one.element} {_figure(one.mae, 2)}" for one in elements.worst[:3])
+        _add_row(
+            table, stage, card.property, f"{small.family}, {small.size}", *map(_figure, errors),
+            "" if share is None else f"{share:.0%}", hardest,
+        )  # fmt: skip
+    if table.row_count:
+        console.print(table)
+
+
+def _print_choices(cards: Cards, console: Console) -> None:
+    """What was tried where families were chosen, and why the winners won."""
+    headings = ("stage", "property", "family", "MAE", "seconds", "outcome")
+    table = _table("Families tried, by nested cross-validation", headings, left=(*headings[:3], headings[-1]))
+    reasons = []
+    for stage, card in cards:
+        if card.choice is None:
+            continue
+        for trial in card.choice.tried:
+            outcome = "chosen" if trial.candidate == card.choice.winner else trial.outcome
+            error = "" if trial.mae is None else f"{trial.mae:.4g}"
+            _add_row(table, stage, card.property, trial.candidate, error, f"{trial.seconds:.1f}", outcome)
+        reasons.append(
+            f"{stage}, {card.property}: {card.choice.reason} Error of the whole procedure, choosing included: "
+            f"{card.choice.nested_mae:.4g}."
+        )
+    if table.row_count:
+        console.print(table)
+    for reason in reasons:
+        console.print(one_line(reason), markup=False, highlight=False)
+
+
+def _print_classifiers(cards: Cards, console: Console) -> None:
+    """What the classifiers of meeting a target are worth."""
+    title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
+    headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
+    table = _table(title, headings, left=headings[:2])
+    for stage, card in cards:
+        found = card.probability
+        if found is None:
+            continue
+        scores = found.scores
+        _add_row(
+            table, stage, card.property, f"{found.rows:,}", f"{found.rows_met / found.rows:.1%}",
+            f"{scores.brier:.3f} ({scores.brier_of_share:.3f})",
+            f"{scores.log_loss:.3f} ({scores.log_loss_of_share:.3f})", f"{scores.calibration_error:.3f}",
+        )  # fmt: skip
+    if table.row_count:
+        console.print(table)
+
+
+def _table(title: str, headings: Sequence[str], *, left: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right")
+    return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """Foreign text is neither markup nor a command to the terminal."""
+    table.add_row(*(Text(one_line(cell)) for cell in cells))
+
+
+def _figure(number: float | None, digits: int = 3) -> str:
+    return "" if number is None else f"{number:.{digits}g}"

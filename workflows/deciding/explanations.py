@@ -29,7 +29,6 @@ from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
-from matloop.workflows.stages.funnel import filter_stages
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_filters,
@@ -38,6 +37,7 @@ from matloop.workflows.stages.scoring import (
     joint_probability_of,
     surrogate_of,
 )
+from matloop.workflows.stages.stage_names import filter_stages
 
 MOST_FINALISTS = 30
 """As many as the report has cards."""

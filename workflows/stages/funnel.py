@@ -6,6 +6,7 @@ from matloop.data.errors import RunError
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_summary import FunnelStage, LostRows
 from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, FateCounts
+from matloop.workflows.stages.stage_names import stage_names
 
 
 def by_outcome(counts: FateCounts) -> dict[str, int]:
@@ -14,23 +15,6 @@ def by_outcome(counts: FateCounts) -> dict[str, int]:
     for ending, n in counts.items():
         totals[ending.outcome] = totals.get(ending.outcome, 0) + n
     return dict(sorted(totals.items()))
-
-
-def filter_stages(campaign: Campaign) -> list[str]:
-    """Stage of each filter, by the name the campaign gives it; a filter named again is told by its number there."""
-    names: list[str] = []
-    for number, entry in enumerate(campaign.filters, start=1):
-        name = f"filter {entry.name}"
-        names.append(f"filter {number} {entry.name}" if name in names else name)
-    return names
-
-
-def stage_names(campaign: Campaign) -> list[str]:
-    """Stages at which a candidate of this campaign can end, in order."""
-    names = ["intake", *filter_stages(campaign)]
-    names += ["features", "surrogates", "domain", "ranking"]
-    names += ["structure"] * (campaign.structure is not None) + ["potential"] * (campaign.potential is not None)
-    return [*names, "shortlist"]
 
 
 def funnel(campaign: Campaign, counts: FateCounts, rows_in: int) -> list[FunnelStage]:

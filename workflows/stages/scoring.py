@@ -35,7 +35,7 @@ from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
-from matloop.workflows.stages.funnel import filter_stages
+from matloop.workflows.stages.stage_names import filter_stages
 
 Ranges = dict[str, tuple[float, float]]
 

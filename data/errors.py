@@ -45,6 +45,36 @@ class UnknownNameError(MatloopError):
     code = "E-NAME-UNKNOWN"
 
 
+class PlugInError(MatloopError):
+    """When what another package brings cannot be used; the named cases are below."""
+
+    code = "E-PLUG-IN"
+
+
+class PlugInImportError(PlugInError):
+    """When the module of another package that an entry point names cannot be imported, or lacks what it names."""
+
+    code = "E-PLUG-IN-IMPORT"
+
+
+class PlugInDoubleError(PlugInError):
+    """When two packages bring a thing of one kind under one name."""
+
+    code = "E-PLUG-IN-DOUBLE"
+
+
+class PlugInContractError(PlugInError):
+    """When what another package brings lacks a part of the contract of its kind."""
+
+    code = "E-PLUG-IN-CONTRACT"
+
+
+class ContractError(MatloopError):
+    """When a contract check finds that a source, featurizer or filter breaks a clause of its contract."""
+
+    code = "E-CONTRACT"
+
+
 class UnitError(MatloopError):
     """When a value carries no unit, a unit outside the closed table, or one of another dimension."""
 

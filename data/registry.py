@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import entry_points
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
 
-from matloop.data.errors import unknown_name
+from matloop.data.errors import PlugInContractError, PlugInDoubleError, PlugInImportError, unknown_name
 
 SOURCES: Mapping[str, str] = {
     "alloy_grid": "matloop.data.generators.alloy_grid:AlloyGrid",
@@ -29,8 +29,44 @@ SOURCES: Mapping[str, str] = {
 }
 
 
+_NEEDED: Mapping[str, Sequence[str]] = {
+    "source": ("count", "intakes"),
+    "featurizer": ("featurize", "words"),
+    "model": (
+        "family", "cost", "members", "fit", "predict", "importances", "small", "contributions", "save", "load"
+    ),
+    "filter": ("judge", "margin", "title"),
+    "potential": ("row_codes",),
+}  # fmt: skip
+"""What a class from another package must have at least, by kind; the rest shows when it is made or checked."""
+
+
+class PlugIn(NamedTuple):
+    """What another package brings.
+
+    Attributes:
+        kind: ``source``, ``featurizer``, ``model``, ``potential`` or ``filter``.
+        name: Name that a campaign gives.
+        distribution: Package that brings it, with its version: ``my-package 1.2``.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+
+
+def plug_ins(kind: str) -> list[PlugIn]:
+    """What other packages bring of a kind, by name; a name may stand there more than once.
+
+    >>> plug_ins("no_such_kind")
+    []
+    """
+    points = sorted(entry_points(group=f"matloop.{kind}s"), key=lambda point: point.name)
+    return [PlugIn(kind, point.name, _distribution_of(point)) for point in points]
+
+
 def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
-    """The object registered under a name.
+    """The object registered under a name; a name in the table is never taken by another package.
 
     Args:
         kind: ``source``, ``featurizer``, ``model``, ``potential`` or ``filter``.
@@ -39,6 +75,9 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
 
     Raises:
         UnknownNameError: With the nearest known name.
+        PlugInDoubleError: If two other packages bring the name.
+        PlugInImportError: If the other package cannot be imported.
+        PlugInContractError: If what it brings lacks a part of the contract.
 
     >>> lookup("source", SOURCES, "embeded")
     Traceback (most recent call last):
@@ -48,10 +87,43 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
     if name in table:
         module, _, attribute = table[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    outside = {point.name: point for point in entry_points(group=f"matloop.{kind}s")}
-    if name in outside:
-        return outside[name].load()
-    raise unknown_name(kind, name, [*table, *outside])
+    outside = list(entry_points(group=f"matloop.{kind}s"))
+    named = [point for point in outside if point.name == name]
+    if not named:
+        raise unknown_name(kind, name, [*table, *(point.name for point in outside)])
+    if len(named) > 1:
+        raise PlugInDoubleError(
+            f"{kind} '{name}' is brought by {' and by '.join(sorted(map(_distribution_of, named)))}",
+            "one package for each name",
+            "uninstall all of them but one",
+        )
+    return _loaded(kind, named[0])
+
+
+def _loaded(kind: str, point: EntryPoint) -> Any:
+    """What an entry point names, once it has what its kind needs."""
+    told = f"{kind} '{point.name}' of {_distribution_of(point)}"
+    try:
+        found = point.load()
+    except Exception as error:  # a module of another package may raise anything
+        raise PlugInImportError(
+            f"{told}: {point.value} cannot be imported: {type(error).__name__}: {error}"[:500],
+            "an entry point whose module can be imported",
+            "install a version of the package that fits, or uninstall it",
+        ) from error
+    missing = [name for name in _NEEDED.get(kind, ()) if not hasattr(found, name)] if inspect.isclass(found) else []
+    if missing or not callable(found):
+        got = f"has no {', '.join(missing)}" if missing else f"is {type(found).__name__}, which makes nothing"
+        raise PlugInContractError(
+            f"{told}: {point.value} {got}",
+            "a class with all parts of the contract, or a function that makes such an object",
+            "derive from the class that states the contract: it brings what has a default",
+        )
+    return found
+
+
+def _distribution_of(point: EntryPoint) -> str:
+    return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
 def check_options(name: str, factory: Callable[..., Any], options: Iterable[str]) -> None:

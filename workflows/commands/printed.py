@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from matloop.data.errors import RunError, unknown_name
+from matloop.data.errors import PlugInError, RunError, unknown_name
 from matloop.data.plain_text import one_line, plain
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.data.registry import lookup
 from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.data.whole_files import write_table
 from matloop.featurizers.registry import feature_set
-from matloop.models.registry import MODELS
+from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 from matloop.workflows.wording import reason_text
 
-_FEATURIZERS_WITH_OPTIONS = {
-    "crystal_embedding": ("crystal", "the embedding of a potential, {potential: chgnet}"),
-    "guarded": ("either", "another featurizer in a process that may be killed, {featurizer: NAME}"),
-    "matminer": ("either", "any matminer featurizer, by class name and preset"),
-}
 
 
 def print_run(run: ScreeningRun, console: Console) -> None:
@@ -105,18 +102,27 @@ def print_dataset(name: str) -> None:
 
 
 def print_features() -> None:
-    """Featurizers and how many columns each gives."""
+    """Featurizers, how many columns each gives, and the package that brings it."""
     table = Table()
-    for heading in ("featurizer", "columns", "needs", "first columns"):
+    for heading in ("featurizer", "columns", "needs", "first columns", "from"):
         table.add_column(heading)
-    for name in CAMPAIGN_FEATURIZERS:
-        if name in _FEATURIZERS_WITH_OPTIONS:
-            table.add_row(name, "any", *_FEATURIZERS_WITH_OPTIONS[name])
-            continue
-        (featurizer,) = feature_set([name]).featurizers
-        needs = ", ".join(sorted(featurizer.needs))
-        table.add_row(name, str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3]))
+    for name, package in brought_by("featurizer").items():
+        table.add_row(name, *map(escape, _about_featurizer(name)), package)
     Console().print(table)
+
+
+def _about_featurizer(name: str) -> tuple[str, str, str]:
+    """Columns, needs and first columns of a featurizer; what it says of itself where it has to be given options."""
+    try:
+        factory = lookup("featurizer", CAMPAIGN_FEATURIZERS, name)
+    except PlugInError as error:
+        return "", "", str(error)
+    options = [known for known in inspect.signature(factory).parameters.values() if known.default is known.empty]
+    if any(option.kind not in (option.VAR_POSITIONAL, option.VAR_KEYWORD) for option in options):
+        return "any", "either", (inspect.getdoc(factory) or "").partition("\n")[0]
+    featurizer = factory()
+    needs = ", ".join(sorted(featurizer.needs))
+    return str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3])
 
 
 def write_features(names: Sequence[str], table: Path, output: Path) -> str:
@@ -152,10 +158,11 @@ def write_features(names: Sequence[str], table: Path, output: Path) -> str:
 
 
 def print_families() -> None:
-    """Model families."""
-    table = Table()
-    for heading in ("family", "where"):
-        table.add_column(heading)
-    for name, where in MODELS.items():
-        table.add_row(name, where)
-    Console().print(table)
+    """Model families and potentials, and the package that brings each."""
+    for kind, heading in (("model", "family"), ("potential", "potential")):
+        table = Table()
+        for title in (heading, "where", "from"):
+            table.add_column(title)
+        for name, package in brought_by(kind).items():
+            table.add_row(name, TABLES[kind].get(name, ""), package)
+        Console().print(table)

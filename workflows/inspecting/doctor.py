@@ -29,6 +29,7 @@ from matloop.workflows.inspecting.machine_checks import (
     check_threads,
     check_worker,
 )  # fmt: skip
+from matloop.workflows.inspecting.plug_ins import check_plug_ins
 
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
@@ -40,7 +41,8 @@ def doctor(folder: Path) -> Iterator[Check]:
         folder: Where runs are to be written; it or a folder above it must exist.
     """
     looks: list[Callable[[], Iterator[Check]]] = [
-        check_python, check_libraries, check_native_code, check_torch, check_data, check_threads, check_machine,
+        check_python, check_libraries, check_native_code, check_torch, check_data, check_plug_ins, check_threads,
+        check_machine,
         lambda: check_folder("run folder", folder),
         lambda: check_folder("temporary folder", Path(tempfile.gettempdir())),
         check_compiled_code, check_loopback, check_worker, check_slurm, check_text,

@@ -1,0 +1,48 @@
+"""What other packages bring: listed with the package that brought it, and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matloop.data.errors import PlugInError
+from matloop.data.registry import SOURCES, PlugIn, lookup, plug_ins
+from matloop.models.registry import MODELS, POTENTIALS
+from matloop.screening.registry import FILTERS
+from matloop.workflows.inspecting.check import OK, WARN, Check
+from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
+
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "source": SOURCES,
+    "featurizer": CAMPAIGN_FEATURIZERS,
+    "model": MODELS,
+    "filter": FILTERS,
+    "potential": POTENTIALS,
+}
+"""What a campaign may name, by kind."""
+OWN = "matloop"
+
+
+def brought_by(kind: str) -> dict[str, str]:
+    """Every name of a kind, with the package and version that brings it; our own first."""
+    outside = {found.name: found.distribution for found in plug_ins(kind)}
+    own = TABLES[kind]
+    return {**dict.fromkeys(own, OWN), **{name: package for name, package in outside.items() if name not in own}}
+
+
+def check_plug_ins() -> Iterator[Check]:
+    """Each thing from another package: that it can be loaded, has its contract, and that its name is its own."""
+    for kind in TABLES:
+        for found in plug_ins(kind):
+            yield _check(found)
+
+
+def _check(found: PlugIn) -> Check:
+    name = f"{found.kind} {found.name}"
+    if found.name in TABLES[found.kind]:
+        told = f"{found.distribution} brings a name that matloop has itself, which is the one that is used"
+        return Check(name, WARN, told, "ask its authors for another name")
+    try:
+        lookup(found.kind, TABLES[found.kind], found.name)
+    except PlugInError as error:
+        return Check(name, WARN, f"{error.code}: {error.got}", error.fix)
+    return Check(name, OK, f"from {found.distribution}")

@@ -35,7 +35,7 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "model": (
         "family", "cost", "members", "fit", "predict", "importances", "small", "contributions", "save", "load"
     ),
-    "filter": ("judge", "margin", "title"),
+    "filter": ("judge",),
     "potential": ("row_codes",),
 }  # fmt: skip
 """What a class from another package must have at least, by kind; the rest shows when it is made or checked."""
@@ -62,7 +62,7 @@ def plug_ins(kind: str) -> list[PlugIn]:
     []
     """
     points = sorted(entry_points(group=f"matloop.{kind}s"), key=lambda point: point.name)
-    return [PlugIn(kind, point.name, _distribution_of(point)) for point in points]
+    return [PlugIn(kind, point.name, distribution_of(point)) for point in points]
 
 
 def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
@@ -93,7 +93,7 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
         raise unknown_name(kind, name, [*table, *(point.name for point in outside)])
     if len(named) > 1:
         raise PlugInDoubleError(
-            f"{kind} '{name}' is brought by {' and by '.join(sorted(map(_distribution_of, named)))}",
+            f"{kind} '{name}' is brought by {' and by '.join(sorted(map(distribution_of, named)))}",
             "one package for each name",
             "uninstall all of them but one",
         )
@@ -102,7 +102,7 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
 
 def _loaded(kind: str, point: EntryPoint) -> Any:
     """What an entry point names, once it has what its kind needs."""
-    told = f"{kind} '{point.name}' of {_distribution_of(point)}"
+    told = f"{kind} '{point.name}' of {distribution_of(point)}"
     try:
         found = point.load()
     except Exception as error:  # a module of another package may raise anything
@@ -122,7 +122,8 @@ def _loaded(kind: str, point: EntryPoint) -> Any:
     return found
 
 
-def _distribution_of(point: EntryPoint) -> str:
+def distribution_of(point: EntryPoint) -> str:
+    """Name and version of the package that an entry point comes from."""
     return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 

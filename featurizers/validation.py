@@ -46,9 +46,7 @@ def validate_featurizer(make: Callable[[], Featurizer], *, batch: CandidateBatch
     _check_features(featurizer, featurizer.featurize(batch.take([])), 0, clauses)
     if not featurizer.needs_crystal:
         bare = CandidateBatch(batch.table, batch.compositions)
-        clauses.require(
-            _same(featurizer.featurize(bare), whole), "it uses crystals and does not say so"
-        )
+        clauses.require(_same(featurizer.featurize(bare), whole), "it uses crystals and does not say so")
 
 
 def _check_parts(featurizer: Featurizer, clauses: Clauses) -> None:

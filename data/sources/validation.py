@@ -77,8 +77,9 @@ def _texts(batch: CandidateBatch, name: str) -> list[Any]:
 
 def _check_candidates(batch: CandidateBatch, clauses: Clauses) -> None:
     clauses.require(all(_texts(batch, Column.ORIGIN)), "a candidate does not say where it comes from (column origin)")
-    known = _texts(batch, Column.KNOWN)
-    clauses.require(all(value in (True, False) for value in known), "a candidate does not say whether it is known")
+    if Column.KNOWN in batch.table.column_names:
+        truths = all(value in (True, False) for value in _texts(batch, Column.KNOWN))
+        clauses.require(truths, "the column known holds something else than true and false")
     if batch.crystals is None:
         again = CandidateBatch.from_formulas(batch.formulas).batch.ids
     else:

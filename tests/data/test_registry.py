@@ -16,7 +16,7 @@ from matloop.data.registry import SOURCES, lookup, plug_ins
 from matloop.data.sources.contract import Source
 from matloop.featurizers.base import Featurizer
 from matloop.models.families.contract import Ensemble
-from matloop.screening.filters.contract import Filter
+from matloop.screening.filters.filters import Filter
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -42,16 +42,11 @@ def test_unknown_name_names_the_nearest() -> None:
 class Complete:
     """Has all parts that a filter needs."""
 
-    title = "complete"
-
     def judge(self) -> None: ...
-    def margin(self) -> None: ...
 
 
 class Lacking:
-    """Has no margin."""
-
-    def judge(self) -> None: ...
+    """Judges nothing."""
 
 
 HERE = "tests.data.test_registry"
@@ -100,7 +95,7 @@ def test_two_packages_with_one_name_are_both_named(entries: list[EntryPoint]) ->
         ("no_such_package.at_all:Thing", PlugInImportError, "cannot be imported: ModuleNotFoundError"),
         ("pathlib:NoSuchThing", PlugInImportError, "cannot be imported: AttributeError"),
         ("this_module_is_broken:Thing", PlugInImportError, "ZeroDivisionError: division by zero"),
-        (f"{HERE}:Lacking", PlugInContractError, "has no margin, title"),
+        (f"{HERE}:Lacking", PlugInContractError, "has no judge"),
         ("math:pi", PlugInContractError, "is float, which makes nothing"),
     ],
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 
-from matloop.data.errors import PlugInError
-from matloop.data.registry import SOURCES, PlugIn, lookup, plug_ins
+from matloop.data.errors import PlugInError, PropertyError
+from matloop.data.properties.catalogue import GROUP as PROPERTY_GROUP
+from matloop.data.properties.catalogue import outside_properties
+from matloop.data.registry import SOURCES, PlugIn, distribution_of, lookup, plug_ins
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.screening.registry import FILTERS
 from matloop.workflows.inspecting.check import OK, WARN, Check
@@ -34,6 +37,18 @@ def check_plug_ins() -> Iterator[Check]:
     for kind in TABLES:
         for found in plug_ins(kind):
             yield _check(found)
+    yield from _check_properties()
+
+
+def _check_properties() -> Iterator[Check]:
+    try:
+        names = list(outside_properties())
+    except PropertyError as error:
+        yield Check("properties", WARN, f"{error.code}: {error.got}", error.fix)
+        return
+    packages = {point.name: distribution_of(point) for point in entry_points(group=PROPERTY_GROUP)}
+    for name in names:
+        yield Check(f"property {name}", OK, f"from {packages[name]}")
 
 
 def _check(found: PlugIn) -> Check:

@@ -7,14 +7,13 @@ from typing import Any
 import ase.db
 import pytest
 from ase.build import bulk
-from distributed.protocol.pickle import dumps, loads
+from distributed.protocol.pickle import dumps
 
-from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.errors import ROW_CODES
 from matloop.data.packaged.materials import load_materials
 from matloop.data.providers.snapshot_writer import Database, Page, SnapshotDraft, entry_row, refused_row
 from matloop.data.registry import SOURCES, lookup
-from matloop.data.sources.contract import GeneratingSource, Source
+from matloop.data.sources.contract import GeneratingSource
+from matloop.data.sources.validation import validate_source
 
 
 def formula_file(folder: Path) -> str:
@@ -63,59 +62,14 @@ SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(SOURCES))
-def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Source:
-    settings = SETTINGS[request.param](tmp_path_factory.mktemp("source"))
-    return lookup("source", SOURCES, request.param)(**settings)
-
-
-@pytest.fixture(scope="module")
-def whole(source: Source) -> Intake:
-    (intake,) = source.intakes(source.count())
-    return intake
-
-
-def rows_of(batch: CandidateBatch) -> list[tuple[Any, ...]]:
-    columns = ("candidate_id", "formula", "origin")
-    return list(zip(*(batch.table.column(name).to_pylist() for name in columns), strict=True))
-
-
-def test_count_is_that_of_the_stream(source: Source, whole: Intake) -> None:
-    assert isinstance(source, Source)
-    assert source.count() == len(whole.batch) + len(whole.refused) > 0
-
-
-def test_stream_is_the_same_for_any_batch_size(source: Source, whole: Intake) -> None:
-    size = max(source.count() // 4, 2)
-    parts = list(source.intakes(size))
-    assert len(parts) > 1
-    assert all(len(part.batch) + len(part.refused) <= size for part in parts)
-    assert [row for part in parts for row in rows_of(part.batch)] == rows_of(whole.batch)
-    assert [r.code for part in parts for r in part.refused] == [r.code for r in whole.refused]
-
-
-def test_recipes_make_the_same_stream_in_any_process(source: Source, whole: Intake) -> None:
-    assert isinstance(source, GeneratingSource) == (".generators." in type(source).__module__)
-    if not isinstance(source, GeneratingSource):
-        return
-    size = max(source.count() // 4, 2)
-    sent = [dumps(recipe) for recipe in source.recipes(size)]
-    parts = [loads(recipe)() for recipe in sent[::-1]][::-1]
-    assert [row for part in parts for row in rows_of(part.batch)] == rows_of(whole.batch)
-    assert [r.code for part in parts for r in part.refused] == [r.code for r in whole.refused]
-    assert sum(map(len, sent)) < 1000 * source.count() + 20_000 * len(sent)  # a recipe is not the candidates
-
-
-def test_candidates_are_sound_and_say_where_they_come_from(whole: Intake) -> None:
-    assert all(origin for _, _, origin in rows_of(whole.batch))
-    assert CandidateBatch.from_formulas(whole.batch.formulas).batch.formulas == whole.batch.formulas
-    if whole.batch.crystals is not None:
-        assert set(whole.batch.crystals.row_codes()) == {""}
-        assert CandidateBatch.from_crystals(whole.batch.crystals).ids == whole.batch.ids
-
-
-def test_refused_rows_have_a_known_code_and_an_id(whole: Intake) -> None:
-    for refused in whole.refused:
-        assert refused.code in ROW_CODES
-        assert refused.candidate_id.startswith("r")
-        assert 0 <= refused.row < len(whole.batch) + len(whole.refused)
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_every_source_holds_its_contract(name: str, tmp_path: Path) -> None:
+    settings = SETTINGS[name](tmp_path)
+    kind = lookup("source", SOURCES, name)
+    validate_source(lambda: kind(**settings))
+    source = kind(**settings)
+    assert source.name == name
+    assert isinstance(source, GeneratingSource) == (".generators." in kind.__module__)
+    if isinstance(source, GeneratingSource):
+        sent = [dumps(recipe) for recipe in source.recipes(max(source.count() // 4, 2))]
+        assert sum(map(len, sent)) < 1000 * source.count() + 20_000 * len(sent)  # a recipe is not the candidates

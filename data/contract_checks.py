@@ -49,7 +49,7 @@ class Clauses(NamedTuple):
             ContractError: If it cannot be pickled.
         """
         try:
-            return pickle.loads(pickle.dumps(thing))  # type: ignore[no-any-return]  # noqa: S301  # made right here
+            return pickle.loads(pickle.dumps(thing))  # noqa: S301  # made right here
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             self.require(held=False, clause=f"it cannot be pickled, so that no worker can have it: {error}")
             raise

@@ -51,11 +51,10 @@ def validate_featurizer(make: Callable[[], Featurizer], *, batch: CandidateBatch
 
 def _check_parts(featurizer: Featurizer, clauses: Clauses) -> None:
     clauses.require(isinstance(featurizer, Featurizer), "parts of the contract are missing")
-    for part in (featurizer.name, featurizer.version):
-        clauses.require(isinstance(part, str) and bool(part), "its name or version is no text")
+    clauses.require(all(map(_is_text, (featurizer.name, featurizer.version))), "its name or version is no text")
     names = featurizer.feature_names
     clauses.require(
-        isinstance(names, tuple) and bool(names) and all(isinstance(name, str) and name for name in names),
+        _is_filled_tuple(names) and all(map(_is_text, names)),
         "feature_names is no tuple of texts",
     )
     clauses.require(len(set(names)) == len(names), "two features have one name")
@@ -66,6 +65,14 @@ def _check_parts(featurizer: Featurizer, clauses: Clauses) -> None:
     for name in names:
         problem = featurizer.words(name).problem()
         clauses.require(not problem, f"words of the feature {name!r}: {problem}")
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str) and bool(part)
+
+
+def _is_filled_tuple(part: object) -> bool:
+    return isinstance(part, tuple) and bool(part)
 
 
 def _check_features(featurizer: Featurizer, features: Features, count: int, clauses: Clauses) -> None:

@@ -32,7 +32,7 @@ def validate_source(make: Callable[[], Source]) -> None:
     source = make()
     clauses = Clauses(f"source {getattr(source, 'name', source)!r}", "matloop.data.sources.contract.Source")
     clauses.require(isinstance(source, Source), "parts of the contract are missing")
-    clauses.require(isinstance(source.name, str) and bool(source.name), "its name is no text")
+    clauses.require(bool(source.name), "its name is no text")
     count = source.count()
     whole = list(source.intakes(max(count, 1)))
     streamed = sum(len(intake.batch) + len(intake.refused) for intake in whole)

@@ -28,7 +28,6 @@ from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 from matloop.workflows.wording import reason_text
 
 
-
 def print_run(run: ScreeningRun, console: Console) -> None:
     """The funnel, the shortlist and where the report lies."""
     summary = run.summary

@@ -9,7 +9,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.contract_checks import Clauses, content_of, sample_crystals
-from matloop.data.errors import ROW_CODES
+from matloop.data.errors import ROW_CODES, BatchError
 from matloop.featurizers.base import Features, Featurizer
 
 
@@ -18,8 +18,8 @@ def validate_featurizer(make: Callable[[], Featurizer], *, batch: CandidateBatch
 
     Checked: the parts of the contract are there, shapes and types, a row with a number that is not finite has a known
     row code, the same candidates get the same numbers (again, in another order, in batches of another size, in another
-    process), the batch is left as it was, a featurizer that says so does without crystals, and every feature has words
-    in both languages.
+    process), the batch is left as it was, no block is used but those it says it needs, and every feature has words in
+    both languages.
 
     Args:
         make: Makes the featurizer; called twice.
@@ -44,14 +44,25 @@ def validate_featurizer(make: Callable[[], Featurizer], *, batch: CandidateBatch
     copy = clauses.copied(featurizer)
     clauses.require(_same(copy.featurize(batch), whole), "a copy in another process gives other features")
     _check_features(featurizer, featurizer.featurize(batch.take([])), 0, clauses)
-    if not featurizer.needs_crystal:
-        bare = CandidateBatch(batch.table, batch.compositions)
-        clauses.require(_same(featurizer.featurize(bare), whole), "it uses crystals and does not say so")
+    needed = {name: block for name, block in batch.blocks.items() if name in featurizer.needs}
+    if len(needed) < len(batch.blocks):
+        features = _of_blocks(featurizer, CandidateBatch(batch.table, needed), clauses)
+        clauses.require(_same(features, whole), "it uses a block of the batch and does not say so")
+
+
+def _of_blocks(featurizer: Featurizer, batch: CandidateBatch, clauses: Clauses) -> Features:
+    """Features from the needed blocks alone."""
+    try:
+        return featurizer.featurize(batch)
+    except BatchError as error:
+        clauses.require(held=False, clause=f"it uses a block of the batch and does not say so: {error.got}")
+        raise
 
 
 def _check_parts(featurizer: Featurizer, clauses: Clauses) -> None:
     clauses.require(isinstance(featurizer, Featurizer), "parts of the contract are missing")
     clauses.require(all(map(_is_text, (featurizer.name, featurizer.version))), "its name or version is no text")
+    clauses.require(isinstance(featurizer.needs, frozenset), "needs is no frozenset of names of blocks")
     names = featurizer.feature_names
     clauses.require(
         _is_filled_tuple(names) and all(map(_is_text, names)),

@@ -22,7 +22,7 @@ class Sound(Featurizer):
     name = "sound"
     version = "1"
     feature_names = ("length", "square")
-    needs_crystal = False
+    needs = frozenset({"compositions"})
     parameters: Mapping[str, Any] = {}
 
     def featurize(self, batch: CandidateBatch) -> Features:
@@ -139,6 +139,10 @@ class Secretive(Sound):
         return found._replace(values=found.values + volume[:, None])
 
 
+class Listing(Sound):
+    needs = ["compositions"]  # type: ignore[assignment]  # noqa: RUF012
+
+
 class English(Sound):
     def words(self, name: str) -> FeatureWords:
         return FeatureWords(Label("length", "长度"), Label(name, ""))
@@ -167,7 +171,8 @@ BROKEN = [
     (Local, "cannot be pickled"),
     (Homesick, "a copy in another process"),
     (Meddling, "changes the batch"),
-    (Secretive, "uses crystals and does not say so"),
+    (Secretive, "uses a block of the batch and does not say so"),
+    (Listing, "needs is no frozenset"),
     (English, "words of the feature 'length': the label lacks words"),
     (Eager, r"values of 0 candidates have shape \(0, 5\)"),
 ]
@@ -183,7 +188,7 @@ def test_the_broken_clause_is_named(broken: type[Sound], clause: str) -> None:
 
 def test_what_has_no_words_at_all_is_no_featurizer() -> None:
     class Bare:
-        name, version, feature_names, needs_crystal, parameters = "bare", "1", ("pid",), False, {}
+        name, version, feature_names, needs, parameters = "bare", "1", ("pid",), frozenset(), {}
 
         def featurize(self, batch: CandidateBatch) -> Features:
             return Features(np.full((len(batch), 1), float(os.getpid())), no_codes(len(batch)))

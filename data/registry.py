@@ -35,7 +35,7 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "model": (
         "family", "cost", "members", "fit", "predict", "importances", "small", "contributions", "save", "load"
     ),
-    "filter": ("judge",),
+    "filter": ("judge", "margin", "title", "reason_words"),
     "potential": ("row_codes",),
 }  # fmt: skip
 """What a class from another package must have at least, by kind; the rest shows when it is made or checked."""

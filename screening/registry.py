@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FILTERS: Mapping[str, str] = {
-    "exclude_elements": "matloop.screening.filters.filters:ExcludeElements",
-    "exclude_radioactive": "matloop.screening.filters.filters:ExcludeRadioactive",
-    "require_elements": "matloop.screening.filters.filters:RequireElements",
-    "new_compounds": "matloop.screening.filters.filters:NewCompounds",
-    "element_count": "matloop.screening.filters.filters:ElementCount",
+    "exclude_elements": "matloop.screening.filters.elements:ExcludeElements",
+    "exclude_radioactive": "matloop.screening.filters.radioactivity:ExcludeRadioactive",
+    "require_elements": "matloop.screening.filters.elements:RequireElements",
+    "new_compounds": "matloop.screening.filters.known_compounds:NewCompounds",
+    "element_count": "matloop.screening.filters.element_count:ElementCount",
 }

@@ -11,14 +11,6 @@ from dataclasses import dataclass
 
 REPEATED = "R-INTAKE-REPEATED"
 """The candidate came before."""
-EXCLUDED_ELEMENT = "R-FILTER-EXCLUDED-ELEMENT"
-"""Holds an element that must not be there; the value is its symbol."""
-REQUIRED_ELEMENT = "R-FILTER-REQUIRED-ELEMENT"
-"""Holds none of the elements of which one must be there; the limit names them."""
-KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
-"""The composition is known already."""
-ELEMENT_COUNT = "R-FILTER-ELEMENT-COUNT"
-"""Has too few or too many elements; the value is their number, the limit the range."""
 OUTSIDE_DOMAIN = "R-SURROGATE-DOMAIN"
 """Lies outside what a surrogate has learned; the source names the property."""
 NOT_RANKABLE = "R-RANKING-NO-SCORE"
@@ -38,11 +30,11 @@ CHOSEN = "R-SHORTLIST-CHOSEN"
 
 DECISION_CODES = frozenset(
     {
-        REPEATED, EXCLUDED_ELEMENT, REQUIRED_ELEMENT, KNOWN_COMPOUND, ELEMENT_COUNT, OUTSIDE_DOMAIN, NOT_RANKABLE,
+        REPEATED, OUTSIDE_DOMAIN, NOT_RANKABLE,
         BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, EXPECTED_MISSES, NOT_CHOSEN, CHOSEN,
     }
 )  # fmt: skip
-"""Every code of a decision that the package itself gives; filters of others bring their own."""
+"""Every code of a decision but those of filters: each filter has codes of its own, with their words."""
 
 
 @dataclass(frozen=True, slots=True)

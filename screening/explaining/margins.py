@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.elements import SYMBOLS
 from matloop.data.feature_words import FeatureWords, Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
-from matloop.screening.filters.filters import ElementCount, ExcludeElements, Filter, NewCompounds, RequireElements
+from matloop.screening.filters.contract import Filter
 from matloop.screening.language.text import Words, number, unit_text
-from matloop.screening.ranking.composition_distance import composition_distances, nearest_known
+from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
 
 MOST_GROUPS = 5
@@ -174,29 +173,4 @@ def filter_margins(
         finalist: One candidate.
         known: What the run knows.
     """
-    return [FilterMargin(stage, _margin(filter_, finalist, known)) for stage, filter_ in filters.items()]
-
-
-def _margin(filter_: Filter, finalist: CandidateBatch, known: KnownMaterials) -> Words:
-    present = finalist.compositions.elements
-    if isinstance(filter_, ExcludeElements):
-        return Words(
-            f"none of the {len(filter_.numbers)} excluded elements",
-            f"不含 {len(filter_.numbers)} 种排除元素中的任何一种",
-        )
-    if isinstance(filter_, RequireElements):
-        held = [SYMBOLS[z] for z in np.intersect1d(present, filter_.numbers)]
-        return Words(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
-    if isinstance(filter_, ElementCount):
-        count = len(present)
-        return Words(
-            f"{count} elements; {count - filter_.least} fewer or {filter_.most - count} more would still pass",
-            f"{count} 种元素；再少 {count - filter_.least} 种或再多 {filter_.most - count} 种仍可通过",
-        )
-    if isinstance(filter_, NewCompounds):
-        nearest = nearest_known(finalist, known, count=1)[0][0]
-        return Words(
-            f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
-            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",
-        )
-    return Words("passes", "通过")
+    return [FilterMargin(stage, filter_.margin(finalist, known=known)) for stage, filter_ in filters.items()]

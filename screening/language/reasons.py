@@ -11,27 +11,20 @@ from collections.abc import Mapping
 from matloop.data.candidates.reasons import (
     BELOW_CUT,
     CHOSEN,
-    ELEMENT_COUNT,
     EQUAL_CRYSTAL,
-    EXCLUDED_ELEMENT,
     EXPECTED_MISSES,
     EXPLODED,
-    KNOWN_COMPOUND,
     NOT_CHOSEN,
     NOT_RANKABLE,
     OUTSIDE_DOMAIN,
     REPEATED,
-    REQUIRED_ELEMENT,
 )  # fmt: skip
 from matloop.data.errors import ROW_CODES
+from matloop.screening.language.filter_words import filter_reasons
 from matloop.screening.language.text import Words
 
 DECISION_WORDS: Mapping[str, Words] = {
     REPEATED: Words("repeats an earlier candidate", "与先前的候选材料重复"),
-    EXCLUDED_ELEMENT: Words("contains {value}", "含 {value}"),
-    REQUIRED_ELEMENT: Words("contains none of {limit}", "不含以下任何元素：{limit}"),
-    KNOWN_COMPOUND: Words("known compound", "已知化合物"),
-    ELEMENT_COUNT: Words("not {limit} elements", "元素种数不在 {limit} 之间"),
     OUTSIDE_DOMAIN: Words("outside the domain of a surrogate", "超出某个代理模型的适用域"),
     NOT_RANKABLE: Words("no finite score to be ranked by", "没有可用于排序的有限评分"),
     BELOW_CUT: Words("below the {limit} most probable", "未进入概率最高的前 {limit} 名"),
@@ -41,7 +34,7 @@ DECISION_WORDS: Mapping[str, Words] = {
     NOT_CHOSEN: Words("ranked, not chosen", "已排序，未入选"),
     CHOSEN: Words("chosen for the shortlist", "入选候选名单"),
 }
-"""Words of every decision the package gives a code for."""
+"""Words of every decision but those of filters, which bring their own."""
 
 ROW_CODES_ZH: Mapping[str, str] = {
     "E-FORMULA-EMPTY": "化学式为空",
@@ -116,8 +109,9 @@ def reason_words(code: str, value: str = "", limit: str = "") -> Words:
     if code in ROW_CODES:
         return Words(f"{ROW_CODES[code]} ({code})", f"{ROW_CODES_ZH[code]}（{code}）")
     parts = {"value": _shown(value), "limit": _shown(limit)}
-    if code in DECISION_WORDS:
-        return Words(*(words.format(**parts) for words in DECISION_WORDS[code]))
+    words = DECISION_WORDS.get(code) or filter_reasons().get(code)
+    if words is not None:
+        return Words(*(text.format(**parts) for text in words))
     met = f": {parts['value']}" if value else ""
     allowed = f" (allowed: {parts['limit']})", f"（允许：{parts['limit']}）"
     return Words(*(f"{code}{met}{text if limit else ''}" for text in allowed))

@@ -141,34 +141,6 @@ def axis_words(name: str) -> Words:
     return Words(f"{label.en} ({unit})", f"{label.zh} ({unit})") if unit else label
 
 
-_STAGES = {
-    "intake": Words("Read in", "读入"),
-    "features": Words("Features computed", "计算特征"),
-    "surrogates": Words("Predicted by the surrogates", "代理模型给出预测"),
-    "domain": Words("Inside the surrogates' domain", "处于代理模型适用域内"),
-    "ranking": Words("Ranked", "进入排序"),
-    "structure": Words("Scored by crystal structure", "按晶体结构评分"),
-    "potential": Words("Relaxed with a potential", "势函数弛豫"),
-    "shortlist": Words("Shortlisted", "入选"),
-    "filter exclude_elements": Words("Filter: unwanted elements", "过滤：排除指定元素"),
-    "filter exclude_radioactive": Words("Filter: radioactive elements", "过滤：排除放射性元素"),
-    "filter require_elements": Words("Filter: required elements", "过滤：须含指定元素"),
-    "filter new_compounds": Words("Filter: new compounds only", "过滤：仅保留新化合物"),
-    "filter element_count": Words("Filter: number of elements", "过滤：元素种数"),
-}
-
-
-def stage_words(stage: str) -> Words:
-    """Name of a stage of the funnel."""
-    if stage in _STAGES:
-        return _STAGES[stage]
-    if again := re.fullmatch(r"filter (\d+) (.+)", stage):  # a filter the campaign names more than once
-        named = stage_words(f"filter {again[2]}")
-        return Words(f"{named.en} (filter {again[1]})", f"{named.zh}（第 {again[1]} 个过滤器）")
-    name = stage.removeprefix("filter ").replace("_", " ")
-    return Words(f"Filter: {name}", f"过滤：{name}") if stage.startswith("filter ") else Words(name, name)
-
-
 OUTCOMES = {"rejected": Words("rejected", "淘汰"), "quarantined": Words("set aside", "搁置")}
 """Outcome of a candidate that is not shortlisted."""
 

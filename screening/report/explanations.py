@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from matloop.data.properties.catalogue import catalogue, property_named
+from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     Words,
     _ion,
@@ -15,7 +16,6 @@ from matloop.screening.language.text import (
     number,
     percent,
     property_words,
-    stage_words,
     unit_text,
     with_unit,
 )  # fmt: skip

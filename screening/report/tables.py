@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.language.reasons import reason_words
+from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     OUTCOMES,
     Words,
@@ -20,7 +21,6 @@ from matloop.screening.language.text import (
     property_words,
     range_words,
     space_group_markup,
-    stage_words,
     unit_text,
 )  # fmt: skip
 from matloop.screening.report.batch_columns import numbers, texts

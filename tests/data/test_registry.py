@@ -16,7 +16,7 @@ from matloop.data.registry import SOURCES, lookup, plug_ins
 from matloop.data.sources.contract import Source
 from matloop.featurizers.base import Featurizer
 from matloop.models.families.contract import Ensemble
-from matloop.screening.filters.filters import Filter
+from matloop.screening.filters.contract import Filter
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -39,14 +39,14 @@ def test_unknown_name_names_the_nearest() -> None:
         lookup("source", SOURCES, "embeded")
 
 
-class Complete:
+class Complete(Filter):
     """Has all parts that a filter needs."""
-
-    def judge(self) -> None: ...
 
 
 class Lacking:
-    """Judges nothing."""
+    """Has neither margin nor words."""
+
+    def judge(self) -> None: ...
 
 
 HERE = "tests.data.test_registry"
@@ -95,7 +95,7 @@ def test_two_packages_with_one_name_are_both_named(entries: list[EntryPoint]) ->
         ("no_such_package.at_all:Thing", PlugInImportError, "cannot be imported: ModuleNotFoundError"),
         ("pathlib:NoSuchThing", PlugInImportError, "cannot be imported: AttributeError"),
         ("this_module_is_broken:Thing", PlugInImportError, "ZeroDivisionError: division by zero"),
-        (f"{HERE}:Lacking", PlugInContractError, "has no judge"),
+        (f"{HERE}:Lacking", PlugInContractError, "has no margin, title, reason_words"),
         ("math:pi", PlugInContractError, "is float, which makes nothing"),
     ],
 )

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.candidates.identity import crystal_ids
-from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EXCLUDED_ELEMENT, OUTSIDE_DOMAIN, REPEATED
+from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, OUTSIDE_DOMAIN, REPEATED
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import RunError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.screening.filters.elements import EXCLUDED_ELEMENT
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages.fates import FATE_COLUMNS, SCORED
 from tests.workflows.conftest import Told, campaign, files_of

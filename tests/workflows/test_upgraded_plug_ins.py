@@ -13,7 +13,7 @@ from tests.plugins import install_plugin
 from tests.workflows.conftest import campaign
 
 FILTER = """
-from matloop.screening.filters.filters import ExcludeElements
+from matloop.screening.filters.elements import ExcludeElements
 
 class Plugin(ExcludeElements):
     name = "outside_elements"

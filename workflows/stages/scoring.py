@@ -30,7 +30,7 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, forward
 from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
-from matloop.screening.filters.filters import Filter
+from matloop.screening.filters.contract import Filter
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS

@@ -13,7 +13,9 @@ from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
-from matloop.screening.filters.filters import ElementCount, ExcludeElements, NewCompounds, RequireElements
+from matloop.screening.filters.element_count import ElementCount
+from matloop.screening.filters.elements import ExcludeElements, RequireElements
+from matloop.screening.filters.known_compounds import NewCompounds
 from matloop.screening.ranking.ranking import diverse_choice
 from tests.strategies import batch_of
 

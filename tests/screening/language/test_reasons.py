@@ -8,19 +8,22 @@ import pytest
 from matloop.data.candidates import reasons as codes_module
 from matloop.data.candidates.reasons import DECISION_CODES
 from matloop.data.errors import ROW_CODES
+from matloop.screening.language.filter_words import filter_reasons
 from matloop.screening.language.reasons import DECISION_WORDS, ROW_CODES_ZH, reason_words
 
+EVERY = {**DECISION_WORDS, **filter_reasons()}
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 def test_no_code_lacks_words() -> None:
     assert set(DECISION_WORDS) == DECISION_CODES
     assert set(ROW_CODES_ZH) == set(ROW_CODES)
+    assert not DECISION_CODES & filter_reasons().keys()
     named = {value for name, value in vars(codes_module).items() if name.isupper() and isinstance(value, str)}
     assert named == DECISION_CODES
 
 
-@pytest.mark.parametrize("code", sorted(DECISION_CODES | set(ROW_CODES)))
+@pytest.mark.parametrize("code", sorted(EVERY.keys() | ROW_CODES.keys()))
 def test_every_code_has_words_in_both_languages(code: str) -> None:
     assert re.fullmatch(r"[ER](-[A-Z0-9]+)+", code)
     words = reason_words(code, "5", "1234")
@@ -30,9 +33,9 @@ def test_every_code_has_words_in_both_languages(code: str) -> None:
     assert "{" not in words.en + words.zh
 
 
-@pytest.mark.parametrize("code", sorted(DECISION_CODES))
+@pytest.mark.parametrize("code", sorted(EVERY))
 def test_both_languages_tell_the_same_figures(code: str) -> None:
-    fields = [{name for _, name, *_ in string.Formatter().parse(text) if name} for text in DECISION_WORDS[code]]
+    fields = [{name for _, name, *_ in string.Formatter().parse(text) if name} for text in EVERY[code]]
     assert fields[0] == fields[1] <= {"value", "limit"}
 
 

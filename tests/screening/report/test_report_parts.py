@@ -10,13 +10,13 @@ import pytest
 
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.packaged.materials import load_materials
+from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     Words,
     number,
     origin_words,
     percent,
     space_group_markup,
-    stage_words,
 )
 from matloop.screening.report import sources as report_sources
 from matloop.screening.report.axes import Axis, density

@@ -231,7 +231,7 @@ def test_what_workers_run_is_part_of_the_identity() -> None:
 
 
 FILTER = """
-from matloop.screening.filters.filters import ExcludeElements
+from matloop.screening.filters.elements import ExcludeElements
 
 class Plugin(ExcludeElements):
     name = "outside"

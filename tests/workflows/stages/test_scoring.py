@@ -15,8 +15,6 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.reasons import (
     CHOSEN,
-    EXCLUDED_ELEMENT,
-    KNOWN_COMPOUND,
     NOT_RANKABLE,
     OUTSIDE_DOMAIN,
     REPEATED,
@@ -29,6 +27,8 @@ from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.filters.elements import EXCLUDED_ELEMENT
+from matloop.screening.filters.known_compounds import KNOWN_COMPOUND
 from matloop.screening.ranking.ranking import ranking_order
 from matloop.workflows.running.candidate_parts import with_known
 from matloop.workflows.screen import ScreeningRun
@@ -137,7 +137,7 @@ def test_every_row_is_told_once_in_the_funnel(
     tmp_path: Path, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a filter is named twice, or is called otherwise in the registry than by itself."""
-    monkeypatch.setitem(module.FILTERS, "without_gallium", "matloop.screening.filters.filters:ExcludeElements")
+    monkeypatch.setitem(module.FILTERS, "without_gallium", "matloop.screening.filters.elements:ExcludeElements")
     filters: list[Any] = [{"exclude_elements": ["Cd"]}, {"exclude_elements": ["Pb"]}, {"without_gallium": ["Ga"]}]
     task = task_in(tmp_path / "run", finished, filters=filters)
     result = score_partition(task, Intake(with_origin("CdS", "CdTe", "PbS", "GaN", "ZnS"), []))

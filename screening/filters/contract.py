@@ -1,0 +1,75 @@
+"""What every hard filter is: a predicate over batches that says why a candidate goes, and how one passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import Reason
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.screening.language.text import Words
+
+
+class Verdict(NamedTuple):
+    """What a filter says of n candidates.
+
+    Attributes:
+        keep: Whether each stays, shape (n,).
+        reasons: A :class:`Reason` for each that goes; None where it stays, shape (n,).
+    """
+
+    keep: NDArray[np.bool_]
+    reasons: NDArray[Any]
+
+    @classmethod
+    def of(cls, keep: NDArray[np.bool_], reasons: Reason | Sequence[Reason]) -> Verdict:
+        """A verdict with one reason for all that go, or with the reasons of the n candidates, those that stay included.
+
+        >>> Verdict.of(np.array([True, False]), Reason("R-MY-OWN")).reasons.tolist()
+        [None, Reason(code='R-MY-OWN', value='', limit='', source='')]
+        """
+        given = np.full(len(keep), None, dtype=object)
+        gone = np.flatnonzero(~keep).tolist()
+        for row in gone:
+            given[row] = reasons if isinstance(reasons, Reason) else reasons[row]
+        return cls(keep, given)
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """A predicate over batches.
+
+    A filter derives from this class and thereby inherits :meth:`title` and :meth:`margin`; one that writes its own is
+    understood better.
+
+    Attributes:
+        name: Name in the registry.
+        reason_words: Words of each code that its reasons have; ``{value}`` is what was met, ``{limit}`` what was
+            allowed. A code is one of its own, such as ``R-MY-FILTER-TOO-HEAVY``.
+    """
+
+    name: str
+    reason_words: ClassVar[Mapping[str, Words]] = {}
+
+    def judge(self, batch: CandidateBatch) -> Verdict:
+        """Which candidates stay."""
+        ...
+
+    @classmethod
+    def title(cls) -> Words:
+        """What it looks at, in a few words of both languages; its name where nothing is written."""
+        name = cls.name.replace("_", " ")
+        return Words(name, name)
+
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:  # filters use them
+        """By what margin a candidate passes, in both languages.
+
+        Args:
+            finalist: One candidate, which passes.
+            known: What the run knows.
+        """
+        return Words("passes", "通过")

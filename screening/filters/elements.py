@@ -1,0 +1,100 @@
+"""Filters by the elements that are there: none of some, or at least one of some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import Reason
+from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
+from matloop.data.errors import unknown_name
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.screening.filters.contract import Filter, Verdict
+from matloop.screening.language.text import Words
+
+EXCLUDED_ELEMENT = "R-FILTER-EXCLUDED-ELEMENT"
+"""Holds an element that must not be there; the value is its symbol."""
+REQUIRED_ELEMENT = "R-FILTER-REQUIRED-ELEMENT"
+"""Holds none of the elements of which one must be there; the limit names them."""
+
+
+class ExcludeElements(Filter):
+    """No candidate with any of these elements.
+
+    Args:
+        elements: Symbols.
+
+    Raises:
+        UnknownNameError: For a symbol that is no element.
+    """
+
+    name = "exclude_elements"
+    reason_words: ClassVar[Mapping[str, Words]] = {EXCLUDED_ELEMENT: Words("contains {value}", "含 {value}")}
+
+    def __init__(self, elements: Sequence[str]) -> None:
+        self.numbers = _numbers(elements)
+
+    def judge(self, batch: CandidateBatch) -> Verdict:
+        """Which candidates stay."""
+        present = batch.compositions.element_mask()[:, self.numbers]
+        keep = ~np.any(present, axis=1)
+        named = [Reason(EXCLUDED_ELEMENT, SYMBOLS[number], source=self.name) for number in self.numbers]
+        return Verdict.of(keep, [named[place] for place in present.argmax(axis=1)] if named else [])
+
+    @classmethod
+    def title(cls) -> Words:
+        """What it looks at."""
+        return Words("unwanted elements", "排除指定元素")
+
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+        """How many elements it has none of."""
+        count = len(self.numbers)
+        return Words(f"none of the {count} excluded elements", f"不含 {count} 种排除元素中的任何一种")
+
+
+class RequireElements(Filter):
+    """Only candidates with at least one of these elements.
+
+    Args:
+        elements: Symbols.
+
+    Raises:
+        UnknownNameError: For a symbol that is no element.
+    """
+
+    name = "require_elements"
+    reason_words: ClassVar[Mapping[str, Words]] = {
+        REQUIRED_ELEMENT: Words("contains none of {limit}", "不含以下任何元素：{limit}")
+    }
+
+    def __init__(self, elements: Sequence[str]) -> None:
+        self.numbers = _numbers(elements)
+
+    def judge(self, batch: CandidateBatch) -> Verdict:
+        """Which candidates stay."""
+        keep = np.any(batch.compositions.element_mask()[:, self.numbers], axis=1)
+        wanted = ", ".join(SYMBOLS[number] for number in self.numbers)
+        return Verdict.of(keep, Reason(REQUIRED_ELEMENT, limit=wanted, source=self.name))
+
+    @classmethod
+    def title(cls) -> Words:
+        """What it looks at."""
+        return Words("required elements", "须含指定元素")
+
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+        """Which of its elements it passes for."""
+        held = [SYMBOLS[number] for number in np.intersect1d(finalist.compositions.elements, self.numbers)]
+        return Words(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
+
+
+def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:
+    if isinstance(elements, str):
+        elements = [elements]  # `exclude_elements: Cd` means cadmium, not C and d
+    for symbol in elements:
+        if symbol not in ATOMIC_NUMBERS:
+            raise unknown_name("element", str(symbol), ATOMIC_NUMBERS)
+    return np.array([ATOMIC_NUMBERS[symbol] for symbol in elements], np.int64)

@@ -1,0 +1,42 @@
+"""A filter against compositions that are known already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.reasons import Reason
+from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownMaterials
+from matloop.screening.filters.contract import Filter, Verdict
+from matloop.screening.language.text import Words
+from matloop.screening.ranking.composition_distance import nearest_known
+
+KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
+"""The composition is known already."""
+
+
+class NewCompounds(Filter):
+    """Only compositions that are not known to the packaged crystals or the transport data."""
+
+    name = "new_compounds"
+    reason_words: ClassVar[Mapping[str, Words]] = {KNOWN_COMPOUND: Words("known compound", "已知化合物")}
+
+    def judge(self, batch: CandidateBatch) -> Verdict:
+        """Which candidates stay."""
+        keep = ~batch.column(Column.KNOWN).astype(bool)
+        return Verdict.of(keep, Reason(KNOWN_COMPOUND, source=self.name))
+
+    @classmethod
+    def title(cls) -> Words:
+        """What it looks at."""
+        return Words("new compounds only", "仅保留新化合物")
+
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+        """How far the nearest known composition is."""
+        nearest = nearest_known(finalist, known, count=1)[0][0]
+        return Words(
+            f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
+            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",
+        )

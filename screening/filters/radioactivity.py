@@ -1,0 +1,21 @@
+"""A filter against elements without a stable isotope."""
+
+from __future__ import annotations
+
+from matloop.data.elements import RADIOACTIVE
+from matloop.screening.filters.elements import ExcludeElements
+from matloop.screening.language.text import Words
+
+
+class ExcludeRadioactive(ExcludeElements):
+    """No candidate with an element that has no stable isotope (technetium, promethium, polonium and beyond)."""
+
+    name = "exclude_radioactive"
+
+    def __init__(self) -> None:
+        super().__init__(sorted(RADIOACTIVE))
+
+    @classmethod
+    def title(cls) -> Words:
+        """What it looks at."""
+        return Words("radioactive elements", "排除放射性元素")

@@ -1,0 +1,38 @@
+"""What filters say of themselves: our own and those of other packages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from matloop.data.errors import PlugInError, UnknownNameError
+from matloop.data.registry import lookup, plug_ins
+from matloop.screening.language.text import Words
+from matloop.screening.registry import FILTERS
+
+
+def filter_title(name: str) -> Words:
+    """What a filter looks at; its name if it is not installed.
+
+    >>> filter_title("exclude_radioactive").en, filter_title("not_installed").en
+    ('radioactive elements', 'not installed')
+    """
+    plain = name.replace("_", " ")
+    try:
+        found = lookup("filter", FILTERS, name)
+    except (UnknownNameError, PlugInError):
+        return Words(plain, plain)
+    return found.title() if hasattr(found, "title") else Words(plain, plain)
+
+
+@functools.cache
+def filter_reasons() -> Mapping[str, Words]:
+    """Words of the codes that filters give, of our own and of other packages; ours are never replaced."""
+    words: dict[str, Words] = {}
+    for name in [*FILTERS, *(found.name for found in plug_ins("filter"))]:
+        try:
+            found = lookup("filter", FILTERS, name)
+        except PlugInError:
+            continue  # what cannot be loaded is told when a campaign asks for it, and by the doctor
+        words = {**getattr(found, "reason_words", {}), **words}
+    return words

@@ -1,5 +1,6 @@
 """A package from outside, installed for the processes that a test starts: its module and its entry point."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ MODELS = Path(__file__).parent / "models" / "potentials"
 
 
 def install_plugin(folder: Path, patch: pytest.MonkeyPatch, *, group: str, name: str, source: str) -> None:
-    """Put a module that defines ``Plugin`` on the path of new processes, under an entry point.
+    """Put a package that brings one thing on the path of new processes: a module that defines ``Plugin``.
 
     Args:
         folder: Where it is written.
@@ -17,11 +18,35 @@ def install_plugin(folder: Path, patch: pytest.MonkeyPatch, *, group: str, name:
         name: Of the entry point; the module is called ``plugin_<name>``.
         source: Of the module; it may import the modules in ``tests/models/potentials`` by their bare names.
     """
-    (folder / f"plugin_{name}.py").write_text(source, "utf-8")
-    facts = folder / f"plugin_{name}-1.0.dist-info"
+    install_package(folder, patch, package=f"plugin_{name}", things={(group, name): source})
+
+
+def install_package(
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    package: str,
+    things: Mapping[tuple[str, str], str],
+    version: str = "1.0",
+) -> None:
+    """Put a package on the path of new processes: a module that defines ``Plugin`` for each thing it brings.
+
+    Args:
+        folder: Where it is written.
+        patch: Undoes the change of path.
+        package: Its name.
+        things: Source of a module by group and name of the entry point; the module is called ``plugin_<name>``.
+        version: Of the package.
+    """
+    groups: dict[str, list[str]] = {}
+    for (group, name), source in things.items():
+        (folder / f"plugin_{name}.py").write_text(source, "utf-8")
+        groups.setdefault(group, []).append(f"{name} = plugin_{name}:Plugin")
+    facts = folder / f"{package}-{version}.dist-info"
     facts.mkdir()
-    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plugin_{name}\nVersion: 1.0\n", "utf-8")
-    (facts / "entry_points.txt").write_text(f"[{group}]\n{name} = plugin_{name}:Plugin\n", "utf-8")
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n", "utf-8")
+    points = [f"[{group}]\n" + "\n".join(lines) for group, lines in groups.items()]
+    (facts / "entry_points.txt").write_text("\n".join(points) + "\n", "utf-8")
     patch.setenv("PYTHONPATH", f"{folder}:{MODELS}")
 
 

@@ -9,19 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from matloop.data.errors import MatloopError
+from matloop.data.errors import MatloopError, PlugInContractError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.registry import SOURCES, check_options, lookup
+from matloop.data.sources.contract import Source
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
+from matloop.featurizers.base import Featurizer
 from matloop.models.potentials.contract import potential_named, require_capability
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
 from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
+from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
+_CONTRACTS: Mapping[str, type] = {"source": Source, "featurizer": Featurizer, "filter": Filter}
 PACKAGED_CAMPAIGNS = Path(__file__).parents[1] / "campaigns"
 
 
@@ -103,7 +107,13 @@ def _check_entries(
 def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
     factory = lookup(kind, table, entry.name)
     check_options(entry.name, factory, entry.options)
-    entry.make(factory)
+    made = entry.make(factory)
+    if not isinstance(made, _CONTRACTS[kind]):
+        raise PlugInContractError(
+            f"{kind} '{entry.name}' makes {type(made).__name__}, which lacks a part of its contract",
+            f"what {_CONTRACTS[kind].__module__} describes",
+            f"derive from {_CONTRACTS[kind].__name__}",
+        )
 
 
 def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:

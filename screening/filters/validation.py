@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
@@ -51,9 +52,15 @@ def validate_filter(make: Callable[[], Filter], *, batch: CandidateBatch | None 
     _check_verdict(filter_, filter_.judge(batch.take([])), 0, clauses)
     _check_independence(filter_, make, batch, clauses)
     clauses.require(_same(clauses.copied(filter_).judge(batch), whole), "a copy in another process judges differently")
-    known = KnownMaterials(batch, batch.ids, {})
+    known = known_without_labels(batch)
     for row in np.flatnonzero(whole.keep).tolist():
         _check_words(filter_.margin(batch.take([row]), known=known), "a margin", clauses)
+
+
+def known_without_labels(batch: CandidateBatch) -> KnownMaterials:
+    """Candidates as known materials of which no property and no space group is known."""
+    rows = batch.with_columns({Column.SPACE_GROUP_NUMBER: pa.nulls(len(batch), pa.int64())})
+    return KnownMaterials(rows, batch.ids, {"energy_above_hull": np.full(len(batch), np.nan)})
 
 
 def _sample() -> CandidateBatch:

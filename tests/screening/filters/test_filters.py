@@ -10,17 +10,16 @@ from matloop.data.candidates.reasons import Reason, text_of
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import UnknownNameError
 from matloop.data.registry import lookup
-from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
 from matloop.screening.filters.known_compounds import KNOWN_COMPOUND, NewCompounds
 from matloop.screening.filters.radioactivity import ExcludeRadioactive
-from matloop.screening.filters.validation import validate_filter
+from matloop.screening.filters.validation import known_without_labels, validate_filter
 from matloop.screening.language.reasons import reason_words
 from matloop.screening.registry import FILTERS
 from tests.strategies import batch_of, formula_of, whole_compositions
 
-KNOWN = KnownMaterials(batch_of("MgO", "NaCl"), ["mp-1", "mp-2"], {})
+KNOWN = known_without_labels(batch_of("MgO", "NaCl"))
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "exclude_elements": (["Cd", "O"],),
     "exclude_radioactive": (),

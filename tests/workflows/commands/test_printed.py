@@ -98,7 +98,7 @@ def test_unknown_data_set() -> None:
 def test_feature_sets_and_families_are_all_listed(shown: Shown) -> None:
     features, families = shown(print_features), shown(print_families)
     assert all(f"│ {name} │" in features for name in FEATURIZERS)
-    assert "│ magpie │ 132 │ composition │" in features
+    assert "│ magpie │ 132 │ compositions │" in features
     assert all(f"│ {name} │" in families for name in MODELS)
 
 

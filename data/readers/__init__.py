@@ -1,1 +1,1 @@
-"""From the bytes of files to cells, tables and numbers; nothing in a file is ever guessed or run."""
+"""Readers that turn the bytes of a file into crystals or tables. They never guess, and never run what a file holds."""

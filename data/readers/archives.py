@@ -1,4 +1,4 @@
-"""Files and archives as a stream of bytes: nothing is unpacked to disk, and no name in an archive becomes a path."""
+"""Read files and archives as bytes. Nothing is unpacked to disk, and no name in an archive is used as a path."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from matloop.data.readers.structure_split import MAX_FILE_BYTES
 
 MAX_MEMBERS = 1_000_000
 MAX_UNPACKED_BYTES = 20_000_000_000  # all members of an archive together
-MAX_RATIO = 200.0  # unpacked to packed; structure files shrink by a factor of 3 to 30
-_FREE_BYTES = 5_000_000  # the ratio is looked at from here on: short files of zeros are harmless
+MAX_RATIO = 200.0  # unpacked bytes per packed byte; structure files shrink by a factor of 3 to 30
+_FREE_BYTES = 5_000_000  # the ratio is only checked above this size, since short files of zeros are harmless
 _MAX_ZIP_DIRECTORY = 12_000_000  # bytes; the directory of a zip is held in memory
 _CHUNK = 1 << 16
 _XZ_MEMORY = 200_000_000  # bytes; a header may ask for 4 GB
@@ -27,13 +27,13 @@ _PACKED = {".gz": "gz", ".tgz": "gz", ".xz": "xz", ".txz": "xz", ".bz2": "bz2", 
 
 
 class SourceFile(NamedTuple):
-    """One file.
+    """One file that was read, or the reason why it was not.
 
     Attributes:
-        name: Its name, for people: never opened, never part of a path.
-        content: What it holds; empty where ``code`` says why it was not read.
-        code: Row code, empty if the file was read.
-        detail: What more is known.
+        name: Name to show to people. It is never opened and never becomes part of a path.
+        content: Bytes of the file; empty if the file was not read.
+        code: Row code that says why the file was not read; empty if it was.
+        detail: Details about the code.
     """
 
     name: str
@@ -43,17 +43,18 @@ class SourceFile(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive by its name."""
+    """Whether the name of a file is that of an archive."""
     return path.name.lower().endswith(_ARCHIVES)
 
 
 def read_archive(path: Path) -> Iterator[SourceFile]:
-    """The files of a zip or tar archive, in its order.
+    """Yield the files of a zip or tar archive in the order of the archive.
 
-    Links, devices and names that lead out of the archive come with a code, folders and hidden files not at all.
+    Links, devices and names that lead out of the archive are returned with a row code. Folders and hidden files are
+    skipped.
 
     Raises:
-        InputFileError: If the archive is broken or exceeds what an archive may hold.
+        InputFileError: If the archive is broken or exceeds a limit.
     """
     try:
         if path.name.lower().endswith(".zip"):
@@ -67,7 +68,7 @@ def read_archive(path: Path) -> Iterator[SourceFile]:
 
 
 def read_file(path: Path, name: str) -> SourceFile:
-    """A file of its own; one that ends in .gz, .xz or .bz2 is unpacked in memory."""
+    """Read one file. A file that ends in .gz, .xz or .bz2 is unpacked in memory."""
     kind = _PACKED.get(path.suffix.lower())
     try:
         if not path.is_file():
@@ -85,7 +86,7 @@ def read_file(path: Path, name: str) -> SourceFile:
 
 
 def _leads_out(name: str) -> bool:
-    """Whether a member's name is absolute, has a drive or climbs up."""
+    """Whether the name of a member is absolute, has a drive letter or contains ``..``."""
     plain = name.replace("\\", "/")
     return plain.startswith("/") or plain[1:2] == ":" or ".." in plain.split("/") or "\0" in plain
 
@@ -105,14 +106,14 @@ def _read_zip(path: Path) -> Iterator[SourceFile]:
         for info in archive.infolist():
             if info.is_dir() or _is_hidden(info.filename):
                 continue
-            kind = info.external_attr >> 28  # file type of Unix: 8 is a regular file, 0 not stated
+            kind = info.external_attr >> 28  # Unix file type: 8 is a regular file, 0 means that none is stated
             if _leads_out(info.filename) or kind not in (0, 8):
                 yield SourceFile(info.filename, b"", "E-FILE-MEMBER")
                 continue
             if info.file_size > max(_FREE_BYTES, MAX_RATIO * info.compress_size) or info.file_size > MAX_FILE_BYTES:
                 yield SourceFile(info.filename, b"", "E-FILE-TOO-LARGE", f"{info.file_size:,} bytes unpacked")
                 continue
-            with archive.open(info) as member:  # reads no more than the size stated
+            with archive.open(info) as member:  # never reads more than the stated size
                 content = member.read(MAX_FILE_BYTES + 1)
             total += len(content)
             if total > max(_FREE_BYTES, MAX_RATIO * path.stat().st_size) or total > MAX_UNPACKED_BYTES:
@@ -121,7 +122,7 @@ def _read_zip(path: Path) -> Iterator[SourceFile]:
 
 
 def check_zip_directory(path: Path) -> None:
-    """Refuse a zip whose directory would fill the memory, before anything is read of it."""
+    """Refuse a zip file whose directory would fill the memory, before that directory is read."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         stream.seek(max(size - 65_600, 0))
@@ -137,7 +138,7 @@ def check_zip_directory(path: Path) -> None:
 
 
 def _read_tar(path: Path) -> Iterator[SourceFile]:
-    """Members of a tar, header by header: the module tarfile holds extended headers of any size in memory."""
+    """Yield the members of a tar file, header by header, because tarfile loads extended headers of any size."""
     with path.open("rb") as raw:
         kind = _PACKED.get(path.suffix.lower())
         stream: Any = _Unpacked(raw, kind, path.stat().st_size, MAX_UNPACKED_BYTES) if kind else raw
@@ -171,7 +172,7 @@ def _read_tar(path: Path) -> Iterator[SourceFile]:
 
 
 def _long_name(extra: bytes, kind: bytes) -> str:
-    """The name an extended header gives to the next member."""
+    """Name that an extended header gives to the next member."""
     if kind == tarfile.GNUTYPE_LONGNAME:
         return extra.rstrip(b"\0").decode("utf-8", "surrogateescape")
     for record in extra.split(b"\n"):
@@ -194,7 +195,7 @@ def _skip(stream: Any, count: int) -> None:
 
 
 class _Unpacked:
-    """Reads gzip, xz or bzip2 and stops at a limit of bytes or of their ratio to the packed ones."""
+    """Unpack gzip, xz or bzip2, and stop at a limit of the bytes and of their ratio to the packed bytes."""
 
     def __init__(self, stream: BinaryIO, kind: str, packed_size: int, limit: int) -> None:
         self._stream, self._kind = stream, kind
@@ -209,7 +210,7 @@ class _Unpacked:
         return bz2.BZ2Decompressor() if self._kind == "bz2" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
     def read(self, count: int) -> bytes:
-        """At most ``count`` bytes; fewer at the end only."""
+        """Read ``count`` bytes; fewer are returned only at the end."""
         parts = []
         while count:
             part = self._some(min(count, _CHUNK))

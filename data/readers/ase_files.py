@@ -1,14 +1,14 @@
-"""ASE databases as files: which rows a selection names, and what those rows store, as plain numbers.
+"""Read ASE databases without trusting them: select rows, and return what each row stores as plain numbers.
 
-ASE says what a selection means (it parses the text and writes the SQL), but it neither opens the file, which it would
-alter (missing tables are made), nor decodes it. ASE's JSON decoder calls no function of the file's choosing, as the
-kinds of objects it makes are a closed list; but it allocates arrays of whatever shape a text states. So JSON is decoded
-to plain values here, and ``data``, in which anything may hide, is never looked at, nor are constraints and calculators.
+ASE is used to interpret a selection: it parses the text and writes the SQL. ASE does not open the file, because it
+would create missing tables in it. ASE does not decode the file either. Its JSON decoder only makes objects from a
+closed list, but it allocates arrays of any shape that a text states. Here JSON is decoded to plain values. The field
+``data``, constraints and calculators are never read.
 
-No child process stands guard as for structure files, because no parser of a format is at work: a row is arrays of known
-width whose lengths are compared before they become numbers, and the gate of all crystals comes before native code.
-SQLite is built to meet damaged files. It gets this one read-only, as plain tables (a view may hide an endless query),
-without trust in functions the file names, and under a limit of time.
+Structure files are read in a child process; databases are not, because no parser of a text format is involved. A row
+consists of arrays of known width. Their lengths are compared before they become numbers, and every crystal is checked
+before native code sees it. SQLite is built to withstand damaged files. The file is opened read-only, its views are not
+used (a view may hide an endless query), functions that it names are not trusted, and each query has a time limit.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.errors import InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS
 
-LOCK_SECONDS = 10.0  # how long a writer is waited for
+LOCK_SECONDS = 10.0  # how long to wait until another process has finished writing
 QUERY_SECONDS = 600.0
-_STEPS = 10_000  # of SQLite's machine between two looks at the clock
+_STEPS = 10_000  # instructions of SQLite between two checks of the time limit
 MAX_JSON_BYTES = 200_000_000  # held in memory as a whole
 _MAX_PAIRS = 1_000_000  # characters of the key-value pairs of one row
 _VERSIONS = range(6, 10)
@@ -44,11 +44,11 @@ Conditions = tuple[list[str], list[tuple[Any, str, Any]]]
 
 
 class Damaged(Exception):
-    """When a row gives no crystal.
+    """Raised when a row holds no usable crystal.
 
     Args:
         code: Row code.
-        detail: What more is known.
+        detail: Details about the code.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -57,13 +57,13 @@ class Damaged(Exception):
 
 
 class StoredRow(NamedTuple):
-    """What one row stores.
+    """Content of one row.
 
     Attributes:
         numbers: Atomic numbers, shape (sites,).
-        positions: Cartesian, Å, shape (sites, 3).
-        cell: Row vectors, Å, shape (3, 3).
-        pairs: The user's keys and numbers.
+        positions: Cartesian coordinates in Å, shape (sites, 3).
+        cell: Row vectors of the cell in Å, shape (3, 3).
+        pairs: Numbers that the user stored, by key.
     """
 
     numbers: NDArray[np.int64]
@@ -73,11 +73,11 @@ class StoredRow(NamedTuple):
 
 
 class AseFile(Protocol):
-    """A database file.
+    """A database file that was opened with a selection.
 
     Attributes:
         ids: Ids of the selected rows, ascending.
-        keys: Keys whose values are numbers wherever they occur, sorted.
+        keys: Keys whose values are numbers in every row that has them, sorted.
     """
 
     ids: list[int]
@@ -89,13 +89,13 @@ class AseFile(Protocol):
 
 
 def conditions(select: str | None) -> Conditions:
-    """A selection in ASE's language, parsed.
+    """Parse a selection in the language of ASE.
 
     Args:
-        select: Such as ``"Ti>1,O,band_gap<2"``; see ``ase db --help``.
+        select: A selection such as ``"Ti>1,O,band_gap<2"``; see ``ase db --help``.
 
     Raises:
-        InputFileError: If it cannot be read, or speaks of a row's age, which differs from day to day.
+        InputFileError: If it cannot be parsed, or uses the age of a row, which changes from day to day.
 
     >>> conditions("O,natoms<5")
     ([], [(8, '>', 0), ('natoms', '<', 5)])
@@ -144,7 +144,7 @@ class SqliteFile:
         """What each of these rows stores, or why it cannot be used."""
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
-            # What is too long for a crystal that may be one is not taken into memory.
+            # A row that is too long for the largest allowed crystal is not loaded into memory.
             sql = (
                 "SELECT id, CASE WHEN length(numbers) <= ? THEN numbers END, "
                 "CASE WHEN length(positions) <= ? THEN positions END, "
@@ -249,12 +249,12 @@ def _pairs(found: Any) -> dict[str, float]:
     if not isinstance(found, dict):
         raise Damaged("E-FILE-SYNTAX", "key-value pairs that are missing or too long")
     numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
-    # An integer may have any number of digits; isfinite would overflow on it.
+    # An integer may have any number of digits, and isfinite would overflow.
     return {key: float(value) for key, value in numbers.items() if abs(value) < 1e300}
 
 
 class JsonFile:
-    """A database in JSON, read as a whole.
+    """A database in JSON. The whole file is held in memory.
 
     Args:
         path: The file.
@@ -300,7 +300,7 @@ class JsonFile:
         return rows
 
     def _selected_ids(self) -> list[int]:
-        """Ids that ASE selects among the rows, which it is shown as plain values."""
+        """Ids of the rows that ASE selects; ASE sees the rows as plain values only."""
         if not any(self._selection):
             return list(self._content)
         from ase.db.jsondb import JSONDatabase
@@ -356,11 +356,11 @@ def _stored_values(row: Mapping[str, Any]) -> StoredRow:
 
 
 def _flat(value: Any) -> list[Any]:
-    """The values of an array in any of the ways ASE has written one, without its shape."""
+    """Values of an array without its shape, in any of the forms that versions of ASE have written."""
     if isinstance(value, dict):
         value = value.get("__ndarray__", value.get("array"))
         value = value[2] if isinstance(value, list) and len(value) == 3 and isinstance(value[1], str) else value
-        if isinstance(value, dict):  # a cell wraps its array
+        if isinstance(value, dict):  # ASE wraps the array of a cell in an object
             return _flat(value)
     if not isinstance(value, list):
         return []

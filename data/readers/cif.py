@@ -1,7 +1,7 @@
 """Crystals from the text of one CIF block (Hall, Allen, Brown, Acta Cryst. A47, 655, 1991), without guessing.
 
-Where a lenient reader drops an atom with a warning, this one refuses: a structure that lacks atoms looks like another
-material.
+A lenient reader drops an atom that it cannot interpret, and warns. This reader refuses the block, because a structure
+without some of its atoms looks like a different material.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matloop.data.readers.symmetry import fit_cell, operations_of_symbol, operat
 
 _TOKEN = re.compile(r"""#.*|'((?:[^']|'(?=\S))*)'(?=\s|$)|"((?:[^"]|"(?=\S))*)"(?=\s|$)|(\S+)""")
 _LONGEST_LINE = 20_000
-_SAME_PLACE = 0.1  # Å; images of an atom closer than this are one atom on a special position
+_SAME_PLACE = 0.1  # Å; images of an atom that are closer than this are one atom on a special position
 _THIRDS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 _FORMULA_TOLERANCE = 0.03  # atomic fraction
 
@@ -28,10 +28,10 @@ Block = dict[str, str | list[str]]
 
 
 def read_cif(text: str) -> ParsedCell:
-    """The crystal of one block.
+    """Read the crystal of one block.
 
     Raises:
-        Unreadable: If it has none or breaks the rules.
+        Unreadable: If the block holds no crystal or breaks the rules of CIF.
     """
     block = _read_block(text)
     lattice = _lattice(block)
@@ -45,7 +45,7 @@ def read_cif(text: str) -> ParsedCell:
 
 
 def _tokens(text: str) -> list[tuple[str, bool]]:
-    """Words of a block, each with whether it was quoted."""
+    """Yield the words of a block, and for each whether it was quoted."""
     words: list[tuple[str, bool]] = []
     field: list[str] | None = None
     for line in text.split("\n"):
@@ -71,7 +71,7 @@ def _tokens(text: str) -> list[tuple[str, bool]]:
 
 
 def _read_block(text: str) -> Block:
-    """Values and columns by tag, in lower case and with underscores for dots."""
+    """Return values and columns by tag. Tags are in lower case, with underscores in place of dots."""
     block: Block = {}
     words = _tokens(text)
     at = 0
@@ -101,7 +101,7 @@ def _read_loop(words: list[tuple[str, bool]], at: int, block: Block) -> int:
         matters = any(tag.startswith(("_atom_site_", "_symmetry", "_space_group")) for tag in tags)
         if matters or not tags:
             raise Unreadable("E-FILE-SYNTAX", f"{at - start} values in a loop of {len(tags)} columns")
-        return at  # a broken table of something else, such as references
+        return at  # a broken table that does not describe the crystal, such as the references
     values = [_value(word) for word in words[start:at]]
     for column, tag in enumerate(tags):
         block[tag] = values[column :: len(tags)]
@@ -113,7 +113,7 @@ def _tag(word: str) -> str:
 
 
 def _value(word: tuple[str, bool]) -> str:
-    """A value; missing ones (an unquoted dot or question mark) become empty."""
+    """Return a value; a missing one (an unquoted dot or question mark) becomes an empty text."""
     text, quoted = word
     return "" if not quoted and text in (".", "?") else text
 
@@ -145,7 +145,7 @@ def _column(block: Block, *tags: str) -> list[str]:
 
 
 def _lattice(block: Block) -> NDArray[np.float64]:
-    """Row vectors in Å: a along x, b in the xy plane."""
+    """Row vectors of the cell in Å, with a along x and b in the xy plane."""
     words = [_text(block, f"_cell_length_{axis}") for axis in "abc"]
     angles = [_text(block, f"_cell_angle_{axis}") for axis in ("alpha", "beta", "gamma")]
     if not all(words):
@@ -198,7 +198,7 @@ def _sites(block: Block) -> tuple[list[str], NDArray[np.float64], NDArray[np.flo
 
 
 def _symbol(kind: str, label: str) -> str:
-    """Element of an atom by its type or else by its label.
+    """Symbol of the element of an atom, from its type or otherwise from its label.
 
     >>> [_symbol("Fe3+", "M1"), _symbol("", "HO1"), _symbol("", "Ho1"), _symbol("CA", "")]
     ['Fe', 'H', 'Ho', 'Ca']
@@ -234,8 +234,8 @@ def _expanded(
     frac: NDArray[np.float64],
     operations: NDArray[np.float64],
 ) -> ParsedCell:
-    """All atoms of the cell from those listed."""
-    near = np.abs((frac % 1.0)[..., None] - _THIRDS) < 1.01e-4  # 0.3333 means a third
+    """Apply the symmetry operations to the listed atoms, which gives all atoms of the cell."""
+    near = np.abs((frac % 1.0)[..., None] - _THIRDS) < 1.01e-4  # 0.3333 is meant to be one third
     frac = np.where(near.any(-1), _THIRDS[near.argmax(-1)] + np.floor(frac), frac)
     places: list[Any] = []
     owners: list[int] = []
@@ -255,7 +255,7 @@ def _expanded(
 
 
 def _check_formula(block: Block, cell: ParsedCell) -> None:
-    """Refuse a cell that is not of the formula the file states.
+    """Refuse a cell whose composition differs from the formula that the file states.
 
     Raises:
         Unreadable: If an element is missing or the proportions differ.
@@ -263,7 +263,7 @@ def _check_formula(block: Block, cell: ParsedCell) -> None:
     stated: dict[str, float] = {}
     text = re.sub(r"\s", "", _text(block, "_chemical_formula_sum"))
     if len(text) > 300 or not re.fullmatch(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+", text):
-        return  # none is stated, or one with variables
+        return  # the file states no formula, or one with variables
     for symbol, amount in re.findall(r"([A-Z][a-z]?)([\d.]*)", text):
         stated[symbol] = stated.get(symbol, 0.0) + float(amount or 1)
     found = cell.amounts()

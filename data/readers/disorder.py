@@ -1,4 +1,4 @@
-"""What becomes of crystals with shared or partly filled sites."""
+"""Treat crystals in which sites are shared by elements or only partly filled."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ POLICIES: Mapping[str, str] = {
     "composition_only": "a candidate known by its composition alone, amounts from the occupancies",
     "order": "the arrangement of lowest electrostatic energy in the cell as given, if the cell is small enough",
 }
-"""Policy -> what it does."""
+"""Description of each policy by its name."""
 
-_SAME_PLACE = 0.1  # Å; partly filled sites closer than this are one shared site
+_SAME_PLACE = 0.1  # Å; partly filled sites that are closer than this are one shared site
 _MOST_SITES_TO_ORDER = 60
 _MOST_ARRANGEMENTS = 1e6
 _WHOLE = 0.02  # atoms of an element per cell may be this far from a whole number
 
 
 def resolve_disorder(cell: ParsedCell, policy: str) -> ParsedCell | None:
-    """An ordered cell, or None where only the composition is to be kept.
+    """Return an ordered cell, or None if only the composition is to be kept.
 
     Args:
         cell: A cell with shared or partly filled sites.
@@ -36,7 +36,7 @@ def resolve_disorder(cell: ParsedCell, policy: str) -> ParsedCell | None:
         Unreadable: If the policy gives no candidate.
     """
     shared = merge_shared(cell)
-    if shared.is_ordered:  # shares of one element that fill a site
+    if shared.is_ordered:  # several entries of one element together fill the site
         return shared
     if policy == "composition_only":
         return None
@@ -46,7 +46,7 @@ def resolve_disorder(cell: ParsedCell, policy: str) -> ParsedCell | None:
 
 
 def merge_shared(cell: ParsedCell) -> ParsedCell:
-    """Partly filled sites at the same place as one.
+    """Merge partly filled sites that lie at the same place.
 
     Raises:
         Unreadable: If a place holds more than one atom.
@@ -71,7 +71,7 @@ def merge_shared(cell: ParsedCell) -> ParsedCell:
 
 
 def _ordered(cell: ParsedCell) -> ParsedCell:
-    """The arrangement of lowest Ewald energy among a bounded number of them."""
+    """Return the arrangement of lowest Ewald energy among a bounded number of arrangements."""
     amounts = cell.amounts()
     if len(cell.occupancies) > _MOST_SITES_TO_ORDER:
         raise _refusal(cell, f"{len(cell.occupancies)} sites, more than {_MOST_SITES_TO_ORDER} to order")
@@ -100,7 +100,7 @@ def _ordered(cell: ParsedCell) -> ParsedCell:
 
 
 def _at_most_one(share: dict[str, float]) -> dict[str, float]:
-    """Shares whose sum does not exceed one by rounding."""
+    """Scale occupancies so that rounding does not let their sum exceed one."""
     total = max(sum(share.values()), 1.0)
     return {symbol: share[symbol] / total for symbol in sorted(share, key=ATOMIC_NUMBERS.__getitem__)}
 

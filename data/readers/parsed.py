@@ -1,4 +1,4 @@
-"""What every reader of structure files gives: a cell with sites that may be shared or partly filled."""
+"""The cell that every reader of structure files returns. Its sites may be shared or partly filled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.readers.structure_split import Unreadable
 
 FULL = 1.0 - 1e-3
-"""Occupancy from which a site counts as full: files round to three or four digits."""
+"""Smallest occupancy that counts as full, because files round to three or four digits."""
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)(?:\(\d+\))?")
 
@@ -41,7 +41,7 @@ class ParsedCell(NamedTuple):
         return np.array([ATOMIC_NUMBERS[next(iter(site))] for site in self.occupancies], np.uint8)
 
     def amounts(self) -> dict[str, float]:
-        """Atoms of each element in the cell, occupancies added up, by symbol in order of atomic number."""
+        """Sum of the occupancies of each element in the cell, by symbol, in order of atomic number."""
         total: dict[str, float] = {}
         for site in self.occupancies:
             for symbol, occupancy in site.items():
@@ -49,16 +49,16 @@ class ParsedCell(NamedTuple):
         return {symbol: total[symbol] for symbol in SYMBOLS if total.get(symbol, 0.0) > 0}
 
     def formula(self) -> str:
-        """Formula of the cell, amounts with at most four decimals."""
+        """Formula of the cell; amounts have at most four decimals."""
         words = [(symbol, f"{amount:.4f}".rstrip("0").rstrip(".")) for symbol, amount in self.amounts().items()]
         return "".join(symbol + ("" if amount == "1" else amount) for symbol, amount in words if amount != "0")
 
 
 def number(word: str) -> float:
-    """A number as CIF and Fortran write it: ``1.234(5)``, ``1.5D-3``.
+    """Read a number as CIF or Fortran write it, such as ``1.234(5)`` or ``1.5D-3``.
 
     Raises:
-        Unreadable: If it is none, or not finite.
+        Unreadable: If the text is not a number, or the number is not finite.
 
     >>> number("-3.140(12)"), number("1.5D-3")
     (-3.14, 0.0015)
@@ -75,15 +75,15 @@ def number(word: str) -> float:
 
 
 def numbers(words: list[str]) -> list[float]:
-    """Numbers, see :func:`number`."""
+    """Read several numbers with :func:`number`."""
     return [number(word) for word in words]
 
 
 def symbol_of(word: str) -> str:
-    """Symbol of an element, charges left out.
+    """Return the symbol of an element without its charge.
 
     Raises:
-        Unreadable: If it is none; D, T, X and vacancies are none.
+        Unreadable: If the text is not an element. D, T, X and vacancies are not accepted.
 
     >>> symbol_of("Fe3+"), symbol_of("CL"), symbol_of("O2-")
     ('Fe', 'Cl', 'O')

@@ -1,4 +1,4 @@
-"""Crystals from JSON of pymatgen and of OPTIMADE, read as plain data: no name in a file is ever imported."""
+"""Read crystals from the JSON of pymatgen and OPTIMADE as plain data. No name in a file is ever imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matloop.data.readers.structure_split import Unreadable
 
 
 def read_json(data: Any) -> ParsedCell:
-    """The crystal of one JSON value.
+    """Read the crystal in one JSON value.
 
     Args:
         data: A pymatgen structure as a dictionary, or an OPTIMADE entry of type structures.
@@ -83,7 +83,7 @@ def _read_optimade(data: dict[str, Any]) -> ParsedCell:
 
 
 def _optimade_species(species: Any) -> dict[str, dict[str, float]]:
-    """Occupancies by name of the species; a vacancy fills nothing."""
+    """Return the occupancies of each species by its name; vacancies are left out."""
     shares: dict[str, dict[str, float]] = {}
     for entry in _list(species or [], "species"):
         if not isinstance(entry, dict):
@@ -104,7 +104,7 @@ def _optimade_species(species: Any) -> dict[str, dict[str, float]]:
 
 
 def _checked(cell: Any, frac: Any, occupancies: list[dict[str, float]]) -> ParsedCell:
-    """A cell of three vectors and sites filled with at most one atom; empty sites are left out."""
+    """Check that the cell has three vectors and that no site holds more than one atom. Empty sites are left out."""
     if cell.shape != (3, 3):
         raise Unreadable("E-FILE-SYNTAX", f"a lattice of shape {cell.shape}")
     for site in occupancies:

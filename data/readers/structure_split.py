@@ -1,7 +1,7 @@
-"""Which format a structure file has, and which of its parts are candidates. Plain text work in linear time, no parsing.
+"""Detect the format of a structure file and split it into structures. Both work on plain text, in linear time.
 
 One row is one structure: a block of a CIF that lists atoms, an image of an extended XYZ file, an entry of a JSON list,
-and any other file as a whole. A file without such a part is one row all the same, so that it is refused and counted.
+or any other file as a whole. A file without a structure still gives one row, so that it is refused and counted.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _LINE_ENDS = re.compile(r"\r\n?")
 
 
 class Unreadable(Exception):
-    """When a file or a part of it gives no structure.
+    """Raised when a file, or a part of it, gives no structure.
 
     Args:
         code: Row code.
-        detail: What more is known.
-        formula: Formula, where one could be read.
+        detail: Details about the code.
+        formula: Formula, if one could be read.
     """
 
     def __init__(self, code: str, detail: str = "", formula: str = "") -> None:
@@ -37,7 +37,7 @@ class TextRow(NamedTuple):
     Attributes:
         format: ``cif``, ``poscar``, ``extxyz``, ``xsf`` or ``json``.
         label: Name of the block or number of the image, empty if the file has one structure.
-        text: What it says.
+        text: Text of the structure.
     """
 
     format: str
@@ -46,17 +46,17 @@ class TextRow(NamedTuple):
 
 
 def split_rows(name: str, content: bytes) -> list[TextRow]:
-    r"""The structures of a file, as text.
+    r"""Split a file into the texts of its structures.
 
     Args:
-        name: File name; only its ending and the words POSCAR and CONTCAR are looked at.
+        name: File name, of which only the ending and the words POSCAR and CONTCAR matter.
         content: Content of the file.
 
     Returns:
         At least one row.
 
     Raises:
-        Unreadable: If the file is empty, too large, no text or in no known format.
+        Unreadable: If the file is empty, too large, not text or in an unknown format.
 
     >>> [row.label for row in split_rows("two.cif", b"data_a\n_atom_site_label\ndata_b\n_atom_site_label\n")]
     ['a', 'b']
@@ -76,10 +76,10 @@ def split_rows(name: str, content: bytes) -> list[TextRow]:
 
 
 def decode_text(content: bytes) -> str:
-    """Text of a file in UTF-8, UTF-16 with a byte order mark or Latin-1; line ends become single line feeds.
+    """Decode UTF-8, UTF-16 with a byte order mark, or Latin-1. All line ends become single line feeds.
 
     Raises:
-        Unreadable: If it is no text.
+        Unreadable: If the content is not text.
     """
     try:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -89,17 +89,17 @@ def decode_text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise Unreadable("E-FILE-ENCODING", "broken UTF-16") from error
-        text = content.decode("latin-1")  # authors' names in old CIFs; the numbers are ASCII anyway
+        text = content.decode("latin-1")  # for names of authors in old CIFs; the numbers are ASCII in any case
     if "\0" in text:
         raise Unreadable("E-FILE-ENCODING", "holds zero bytes")
     return _LINE_ENDS.sub("\n", text)
 
 
 def detect_format(name: str, text: str) -> str:
-    """The format of a file by its name or else by its content.
+    """Detect the format of a file from its name, or otherwise from its content.
 
     Raises:
-        Unreadable: If it looks like none of those read.
+        Unreadable: If the file looks like none of the known formats.
     """
     lower = name.lower()
     head = text[:100_000]
@@ -122,7 +122,7 @@ def detect_format(name: str, text: str) -> str:
 
 
 def _looks_like_poscar(lines: list[str]) -> bool:
-    """A comment, one to three factors, and three vectors."""
+    """Whether a text begins with a comment, one to three factors, and three vectors."""
     if len(lines) < 8 or len(lines[1].split()) not in (1, 3):
         return False
     return all(len(line.split()) == 3 and _are_numbers(line) for line in lines[2:5]) and _are_numbers(lines[1])
@@ -148,7 +148,7 @@ _CIF_CELL = re.compile(r"^[ \t]*_cell[_.]length", re.MULTILINE | re.IGNORECASE)
 
 
 def _split_cif(text: str) -> list[TextRow]:
-    """Blocks that list atoms; if none does, the first that has a cell, or the file as a whole."""
+    """Return the blocks that list atoms. If there are none, return the first block with a cell, or the whole file."""
     starts = [(0, "")]
     in_text_field = False
     for match in _CIF_MARK.finditer(text):
@@ -165,7 +165,7 @@ def _split_cif(text: str) -> list[TextRow]:
 
 
 def _split_extxyz(text: str) -> list[TextRow]:
-    """Images, each as many lines as its first line says; what is left over counts as one more."""
+    """Split into images; the first line of each says how many atoms follow. Remaining lines form one more image."""
     text = text.rstrip()
     rows: list[TextRow] = []
     start = 0
@@ -187,7 +187,7 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
 
 
 def _split_json(text: str) -> list[TextRow]:
-    """Entries of a list, be it the whole file or the member ``data`` of its object."""
+    """Split a list into its entries. The list is the whole file, or the member ``data`` of an object."""
     spans = list(itertools.islice(_json_entries(text), MAX_ROWS_PER_FILE + 1))
     if not spans:
         return [TextRow("json", "", text)]
@@ -195,7 +195,7 @@ def _split_json(text: str) -> list[TextRow]:
 
 
 def _json_entries(text: str) -> Iterator[tuple[int, int]]:
-    """Where the entries begin and end; brackets are counted, nothing is built."""
+    """Find where the entries begin and end by counting brackets, without building any objects."""
     depth, inside, start, key, last = 0, 0, 0, "", ""
     for match in _JSON_TOKEN.finditer(text):
         token = match[0]

@@ -1,7 +1,7 @@
-"""The one reader of structure files: text of one structure in, a sound cell or a row code out.
+"""Read the text of one structure, and return a checked cell or a row code. All structure files pass through here.
 
-It runs in a child process (see :mod:`matloop.data.guard.guarded`). Counts that a file declares are compared with what
-it holds before anything is allocated for them, and no reader follows names into modules: JSON is read as plain data.
+The reader runs in a child process (see :mod:`matloop.data.guard.guarded`). It compares the counts that a file declares
+with what the file holds before it allocates memory for them. JSON is read as plain data; no name in it is imported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_HEADER = 20_000  # characters of a comment line
 
 
 def request(row: TextRow, disorder: str) -> bytes:
-    """What :func:`read_row` is handed."""
+    """Pack the message that :func:`read_row` takes."""
     head = f"{row.format} {disorder}\n"
     return (head + row.text).encode("utf-8", "replace")
 
@@ -38,8 +38,8 @@ def read_row(message: bytes) -> bytes:
         message: Made by :func:`request`.
 
     Returns:
-        A message (:mod:`matloop.data.guard.messages`) with ``code``, ``detail`` and ``formula``, and where the code is
-        empty and the cell ordered, the arrays ``lattice`` (3, 3) in Å, ``species`` and ``frac_coords``.
+        A message (:mod:`matloop.data.guard.messages`) with ``code``, ``detail`` and ``formula``. If the code is empty
+        and the cell is ordered, it also has the arrays ``lattice`` (3, 3) in Å, ``species`` and ``frac_coords``.
     """
     head, _, text = message.decode("utf-8").partition("\n")
     kind, _, disorder = head.partition(" ")
@@ -68,14 +68,14 @@ def _read(kind: str, text: str, disorder: str) -> bytes:
 
 
 def read_cell(kind: str, text: str) -> ParsedCell:
-    """The cell a text states, not yet checked.
+    """Parse the cell of a structure, without checking it.
 
     Args:
         kind: Format.
         text: One structure.
 
     Raises:
-        Unreadable: If it states none.
+        Unreadable: If the text holds no cell.
     """
     cell = _READERS[kind](text)
     if not len(cell.frac_coords):
@@ -84,7 +84,7 @@ def read_cell(kind: str, text: str) -> ParsedCell:
 
 
 def gate(cell: ParsedCell) -> None:
-    """Let nothing unsound past, see :meth:`Crystals.row_codes`; in a cell with disorder, sites may lie close.
+    """Refuse an unsound cell, see :meth:`Crystals.row_codes`. In a disordered cell, sites may lie close to each other.
 
     Raises:
         Unreadable: With the row code.
@@ -93,7 +93,7 @@ def gate(cell: ParsedCell) -> None:
     offsets = np.array([0, len(numbers_of_sites)])
     if cell.is_ordered or len(numbers_of_sites) > MAX_SITES:
         crystals = Crystals(cell.lattice[None], offsets, numbers_of_sites, cell.frac_coords)
-    else:  # shared and partly filled sites are too close by nature: the cell is judged with one atom
+    else:  # shared and partly filled sites are too close by nature, so the cell is checked with one atom
         crystals = Crystals(cell.lattice[None], np.array([0, 1]), numbers_of_sites[:1], cell.frac_coords[:1])
     code = str(crystals.row_codes()[0])
     if code == "E-STRUCT-VOLUME" and not cell.is_ordered:
@@ -110,7 +110,7 @@ def _fractional(cartesian: NDArray[np.float64], lattice: NDArray[np.float64]) ->
 
 
 def _vectors(lines: list[str]) -> NDArray[np.float64]:
-    """Three numbers at the start of each line, shape (len(lines), 3)."""
+    """Read the three numbers at the start of each line, shape (len(lines), 3)."""
     rows = [line.split(None, 3)[:3] for line in lines]
     if any(len(row) != 3 for row in rows):
         raise Unreadable("E-FILE-SYNTAX", "a line with fewer than three numbers")
@@ -118,7 +118,7 @@ def _vectors(lines: list[str]) -> NDArray[np.float64]:
 
 
 def _site_count(word: str, lines_left: int) -> int:
-    """A declared number of atoms, checked against the limit and against the lines there are."""
+    """Read the declared number of atoms, and check it against the limit and the number of lines."""
     if not (word.isascii() and word.isdecimal()):
         raise Unreadable("E-FILE-SYNTAX", f"'{word[:40]}' is no number of atoms")
     count = int(word) if len(word) < 12 else 10**12
@@ -163,7 +163,7 @@ def _read_poscar(text: str) -> ParsedCell:
 
 
 def _factors(lattice: NDArray[np.float64], words: list[str]) -> NDArray[np.float64]:
-    """Scaling along x, y and z from the second line: one factor, three, or the cell volume as a negative number."""
+    """Read the scaling along x, y and z: one factor, three factors, or the cell volume as a negative number."""
     factors = np.array(numbers(words[:3]))
     if len(factors) == 1 and factors[0] < 0:
         volume = abs(np.linalg.det(lattice))
@@ -211,7 +211,7 @@ def _read_extxyz(text: str) -> ParsedCell:
 
 
 def _columns(properties: str) -> tuple[dict[str, int], int]:
-    """First column of each property of an extended XYZ file, and how many columns there are."""
+    """Return the first column of each property of an extended XYZ file, and the number of columns."""
     words = properties.split(":")
     columns: dict[str, int] = {}
     width = 0
@@ -222,7 +222,7 @@ def _columns(properties: str) -> tuple[dict[str, int], int]:
 
 
 def element(word: str) -> str:
-    """Symbol of an element by symbol or atomic number."""
+    """Symbol of an element that is given by its symbol or its atomic number."""
     if word.isascii() and word.isdecimal() and len(word) < 4:
         if 0 < int(word) < len(SYMBOLS):
             return SYMBOLS[int(word)]

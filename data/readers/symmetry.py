@@ -1,4 +1,4 @@
-"""Symmetry operations as CIF writes them: ``-y, x-y, z+1/3``, or the symbol of a space group."""
+"""Read symmetry operations as CIF writes them: ``-y, x-y, z+1/3``, or the symbol of a space group."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TERM = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)?\*?([xyz]?)")
 
 
 def operations_of_words(words: list[str], centrings: list[str]) -> NDArray[np.float64]:
-    """Operations from text, shape (n, 3, 4): rotation and, in the last column, translation.
+    """Read operations, shape (n, 3, 4): a rotation, and a translation in the last column.
 
     Args:
         words: One operation each.
-        centrings: Translations that magnetic CIFs list apart.
+        centrings: Translations, which magnetic CIFs list separately.
 
     Raises:
-        Unreadable: If one is no symmetry operation, or there are too many.
+        Unreadable: If a text is not a symmetry operation, or there are too many.
     """
     if len(words) * max(len(centrings), 1) > _MOST_OPERATIONS:
         raise Unreadable("E-STRUCT-SYMMETRY", f"{len(words) * max(len(centrings), 1):,} operations")
@@ -33,7 +33,7 @@ def operations_of_words(words: list[str], centrings: list[str]) -> NDArray[np.fl
 
 
 def _operation(word: str) -> NDArray[np.float64]:
-    """One operation.
+    """Read one operation.
 
     >>> _operation("-y, x-y, z+1/4").tolist()
     [[0.0, -1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.25]]
@@ -57,11 +57,11 @@ def _operation(word: str) -> NDArray[np.float64]:
 
 
 def operations_of_symbol(name: str, other: str) -> NDArray[np.float64]:
-    """Operations of a space group in the setting its symbol names, shape (n, 3, 4); none stated means no symmetry.
+    """Operations of a space group in the setting that its symbol names, shape (n, 3, 4). No symbol means no symmetry.
 
     Args:
         name: Hermann-Mauguin symbol.
-        other: Number or Hall symbol, which alone is enough only where it says that there is no symmetry.
+        other: Number or Hall symbol. On its own it is sufficient only if it says that there is no symmetry.
 
     Raises:
         Unreadable: If the symbol is unknown or missing.
@@ -77,15 +77,15 @@ def operations_of_symbol(name: str, other: str) -> NDArray[np.float64]:
     from pymatgen.symmetry.groups import SpaceGroup
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the long form of the symbol
+        warnings.simplefilter("ignore")  # warnings about the long form of the symbol
         group = SpaceGroup(_known_symbols()[plain])
     matrices = [operation.affine_matrix[:3] for operation in group.symmetry_ops]
-    # They come as a set; the structure must not depend on its order.
+    # pymatgen returns a set, and the structure must not depend on its order.
     return np.array(sorted(matrices, key=lambda matrix: matrix.round(6).tolist()))
 
 
 def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64]) -> bool:
-    """Whether the rotations leave the cell as it is, to two percent of its longest squared edge."""
+    """Whether the rotations leave the cell unchanged, to two percent of its longest squared edge."""
     metric = lattice @ lattice.T
     rotations = operations[:, :, :3]
     turned = rotations.transpose(0, 2, 1) @ metric @ rotations
@@ -98,7 +98,7 @@ def _plain(symbol: str) -> str:
 
 @functools.cache
 def _known_symbols() -> dict[str, str]:
-    """Symbols by their spelling without blanks and underscores."""
+    """Known symbols by their spelling without blanks and underscores."""
     from pymatgen.symmetry.groups import SpaceGroup
 
     symbols = [*SpaceGroup.full_sg_mapping, *SpaceGroup.abbrev_sg_mapping, *sorted(SpaceGroup.SG_SYMBOLS)]

@@ -1,7 +1,7 @@
-"""CSV and Parquet files as a stream of Arrow tables, a few megabytes at a time, in which nothing is guessed.
+"""Read CSV and Parquet files as a stream of Arrow tables of a few megabytes, without guessing types.
 
-Each stretch of rows is a :class:`Rows`: the columns asked for, and a row code where the file itself is at fault. All
-cells of a CSV file are text. A blank line of a CSV file is no row; every other line is.
+Each part of the stream is a :class:`Rows`: the requested columns, and a row code for each row that is broken in the
+file. All cells of a CSV file are text. Blank lines of a CSV file are skipped; every other line is a row.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from matloop.data.errors import InputFileError
 
 _BLOCK_BYTES = 4_000_000  # a row must fit in one
 _PARQUET_ROWS = 8_192
-_SHOWN = 256  # characters of a broken row
+_SHOWN = 256  # characters of a broken row that are shown
 
 
 class Rows(NamedTuple):
     """Some rows of a table.
 
     Attributes:
-        table: The columns asked for, in that order.
-        codes: Row code of each row that the file spoils, null elsewhere; type string.
-        details: What more is known of it.
+        table: The requested columns, in the requested order.
+        codes: Row code of each row that is broken in the file, null for the others; type string.
+        details: Details about each code.
     """
 
     table: pa.Table
@@ -41,24 +41,24 @@ class TableFile(Protocol):
     """A file with named columns.
 
     Attributes:
-        types: Column name -> type; string wherever the file does not state one.
+        types: Type of each column by name; string if the file does not state one.
     """
 
     types: dict[str, pa.DataType]
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
-        """The columns ``names`` of all rows, a stretch at a time."""
+        """Yield the columns ``names`` of all rows in parts."""
         ...
 
 
 def sound_rows(table: pa.Table) -> Rows:
-    """Rows that the file does not spoil."""
+    """Rows of which none is broken in the file."""
     nothing = pa.nulls(table.num_rows, pa.string())
     return Rows(table, nothing, nothing)
 
 
 def named_columns(names: Sequence[str], file: str) -> list[str]:
-    """The header without the columns that have no name.
+    """Return the column names of a header; columns without a name are left out.
 
     Raises:
         InputFileError: If two columns share a name.
@@ -88,7 +88,7 @@ class CsvFile:
         self.types = dict.fromkeys(named_columns(names, path.name), pa.string())
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
-        """The columns ``names`` of all rows; one with too few or too many cells gets a code where it stands."""
+        """Yield the columns ``names`` of all rows; one with a wrong number of cells keeps its place and gets a code."""
         ragged: deque[pyarrow.csv.InvalidRow] = deque()
         at = 0
         with self._open(names, ragged) as reader:
@@ -104,7 +104,7 @@ class CsvFile:
             ragged.append(row)
             return "skip"
 
-        # One thread: only then do broken rows come with their number.
+        # Arrow tells the numbers of broken rows only if it reads with one thread.
         return pyarrow.csv.open_csv(
             self.path,
             read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
@@ -116,14 +116,14 @@ class CsvFile:
 
 
 def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int, *, to_the_end: bool = False) -> Rows:
-    """Rows from number ``at`` on, the broken ones put back where they stood, as rows of nulls.
+    """Put the broken rows back at their places, as rows of nulls, into the rows from number ``at`` on.
 
     Raises:
-        ValueError: If a broken row is the rest of the file after a quotation mark.
+        ValueError: If a broken row is the rest of the file after an unclosed quotation mark.
     """
     places: list[int] = []
     texts: list[str] = []
-    # The header is line 1 of those that are not blank.
+    # The header is the first line that is not blank.
     while ragged and (to_the_end or ragged[0].number - 2 < at + table.num_rows + len(places)):
         row = ragged.popleft()
         if row.text.count('"') % 2 and "\n" in row.text.rstrip():
@@ -143,10 +143,10 @@ def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int
 
 
 def _check_encoding(path: Path) -> None:
-    """Read the file through once as UTF-8.
+    """Read the whole file once as UTF-8.
 
     Raises:
-        InputFileError: If it is something else, naming what it looks like.
+        InputFileError: If it has another encoding; the message names the likely one.
     """
     with path.open("rb") as stream:
         start = stream.read(4)
@@ -172,7 +172,7 @@ def _wrong_encoding(path: Path, reason: str) -> InputFileError:
 
 
 class ParquetFile:
-    """A Parquet file; columns keep the type it states.
+    """A Parquet file. Columns keep the types that the file states.
 
     Args:
         path: The file.
@@ -186,7 +186,7 @@ class ParquetFile:
             self.row_count = int(file.metadata.num_rows)
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
-        """The columns ``names`` of all rows, never more than some thousand in memory."""
+        """Yield the columns ``names`` of all rows. Only some thousand rows are in memory at a time."""
         wanted = pa.schema([(name, self.types[name]) for name in names])
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names), use_threads=False):
@@ -194,7 +194,7 @@ class ParquetFile:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Text in any of its forms is text."""
+    """Replace every Arrow type that holds text by the plain string type."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_binary(kind)

@@ -1,8 +1,8 @@
-"""XLSX files as rows of text, after a look at the package that keeps hostile ones from the library that reads them.
+"""Read XLSX files as rows of text. The file is checked before openpyxl opens it.
 
-An XLSX file is a zip of XML. Before openpyxl sees it: the number, size and packing of the members are bounded, no XML
-part may declare a document type (entities that unfold to gigabytes need one), nest deeply, or number its rows and
-columns beyond those of a sheet. What a member states as its size is what is read of it at most.
+An XLSX file is a zip archive of XML files. The check limits the number, size and packing of the members. No XML part
+may declare a document type (entities that expand to gigabytes need one), nest deeply, or number rows and columns beyond
+those of a sheet. No more is read of a member than the size it states.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from matloop.data.readers.table_files import Rows, named_columns
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 1_000_000_000  # a full sheet of 20 columns
-MAX_PART_BYTES = 200_000_000  # a member that is no sheet, such as the shared strings, is held in memory
-_FREE_BYTES = 5_000_000  # the ratio is looked at from here on
+MAX_PART_BYTES = 200_000_000  # members other than sheets, such as the shared strings, are held in memory
+_FREE_BYTES = 5_000_000  # the ratio is only checked above this size
 _MOST_ROWS, _MOST_COLUMNS, _DEEPEST = 1_048_576, 16_384, 100
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks, half of a wide character, blanks
 _CHUNK = 1 << 16
@@ -36,11 +36,11 @@ _ROWS_AT_ONCE = 4_096
 
 
 class Spreadsheet:
-    """The first sheet of an XLSX file; column names in its first row that is not empty.
+    """The first sheet of an XLSX file. Its first row that is not empty holds the column names.
 
-    A cell with a formula of the spreadsheet counts as the value it had when the file was last saved, and as empty if it
-    was never calculated; no formula is ever evaluated. An empty row is no row. Of merged cells the first one holds the
-    value. Cells beyond the last column name belong to no column.
+    Spreadsheet formulas are never evaluated. A cell with one has the value that was last saved, and is empty if it was
+    never calculated. Empty rows are skipped. The first of several merged cells holds the value. Cells beyond the last
+    column name are ignored.
 
     Args:
         path: The file.
@@ -56,10 +56,10 @@ class Spreadsheet:
         self.types = dict.fromkeys(named_columns(self._header, path.name), pa.string())
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
-        """The columns ``names`` of all rows as text; a formula that is not stored as text gets a code.
+        """Yield the columns ``names`` of all rows as text. A row whose formula is not stored as text gets a code.
 
         Args:
-            names: Column names, that of the formulas first.
+            names: Column names; the first is the column with the formulas.
         """
         places = [self._header.index(name) for name in names]
         rows = self._sheet_rows(len(self._header))
@@ -73,7 +73,7 @@ class Spreadsheet:
         yield _as_rows(names, block)
 
     def _sheet_rows(self, width: int | None) -> Iterator[tuple[Any, ...]]:
-        """Cell values of the rows that are not empty, the first ``width`` of each or as many as it has."""
+        """Yield the cell values of each row that is not empty: the first ``width``, or all of them."""
         import openpyxl
 
         with _quietly():
@@ -82,7 +82,7 @@ class Spreadsheet:
             if not book.worksheets:
                 raise InputFileError(f"{self.path.name} has no sheet", "a sheet with a table")
             sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # what the file says of them need not be true
+            sheet.reset_dimensions()  # the size that the file states need not be true
             rows = sheet.iter_rows(max_col=width, values_only=True)
             while True:
                 with _quietly():
@@ -96,7 +96,7 @@ class Spreadsheet:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without openpyxl's warnings about styles and extensions, which say nothing about values."""
+    """Silence the warnings of openpyxl about styles and extensions, which do not concern values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -112,7 +112,7 @@ def _as_rows(names: Sequence[str], block: list[tuple[Any, ...]]) -> Rows:
 
 
 def _cell_text(value: Any) -> str:
-    """What a cell says, numbers with all their digits.
+    """Content of a cell as text; numbers keep all their digits.
 
     >>> [_cell_text(value) for value in (None, "007", 7, 7.0, 0.1, True)]
     ['', '007', '7', '7', '0.1', 'TRUE']
@@ -135,8 +135,8 @@ def check_package(path: Path) -> None:
         path: The file.
 
     Raises:
-        InputFileError: With what is wrong.
-        zipfile.BadZipFile: If it is no zip.
+        InputFileError: If the file is harmful; the message says why.
+        zipfile.BadZipFile: If it is not a zip file.
     """
     check_zip_directory(path)
     with zipfile.ZipFile(path) as package:
@@ -156,7 +156,7 @@ def check_package(path: Path) -> None:
 
 
 def _check_part(path: Path, stream: IO[bytes]) -> None:
-    """Check a member if a parser could take it for XML, whatever its name: that of a sheet may be any."""
+    """Check a member if a parser could take it for XML. Its name does not matter, since a sheet may have any name."""
     check: _XmlCheck | None = None
     while chunk := stream.read(_CHUNK):
         if check is None and (begin := chunk.lstrip(_BEFORE_XML)):
@@ -174,7 +174,7 @@ def _refused(path: Path, got: str, allowed: str) -> InputFileError:
 
 
 class _XmlCheck:
-    """One pass over an XML part that holds none of it."""
+    """One pass over an XML part, which is not held in memory."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -200,7 +200,7 @@ class _XmlCheck:
         kind = name.rpartition(":")[2]
         place = attributes.get("r", "")
         if kind == "row":
-            # Rows out of order would be left out by the reader, and numbers far apart filled with empty rows.
+            # The reader would leave out rows that are out of order, and fill gaps in the numbers with empty rows.
             number = int(place) if place.isascii() and place.isdecimal() and len(place) < 9 else 0
             number = number if place else self._row + 1
             if not self._row < number <= _MOST_ROWS:

@@ -1,1 +1,1 @@
-"""Sources of candidates that take more than one module."""
+"""Sources that read candidates from files or from the packaged data."""

@@ -1,4 +1,4 @@
-"""Crystals from an ASE database, with the numbers among the user's key-value pairs."""
+"""Read crystals from an ASE database, with the numbers among the key-value pairs of the user."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".jso
 class AseDatabase:
     """Crystals of an ASE database, in the order of their ids.
 
-    A row that is not periodic in all three directions is refused under ``E-STRUCT-NOCELL``; every other passes the gate
-    of all crystals (:meth:`matloop.data.candidates.crystals.Crystals.row_codes`).
+    A row that is not periodic in all three directions is refused with ``E-STRUCT-NOCELL``. Every other row must pass
+    the check of all crystals (:meth:`matloop.data.candidates.crystals.Crystals.row_codes`).
 
-    Keys whose values are numbers travel with the candidates as float64, null where a row lacks them. A key is named
-    ``ase_`` and its name; a property column that :mod:`matloop.data.properties.catalogue` defines, such as
+    Keys whose values are numbers become columns of the candidates, as float64; a row without the key has a null. The
+    column has the prefix ``ase_``. A property column that :mod:`matloop.data.properties.catalogue` defines, such as
     ``band_gap_dft``, keeps its name and must be in the unit defined there. Keys with text, energies, forces and
-    ``data`` stay behind.
+    ``data`` are not read.
 
     Args:
         path: A ``.db`` (SQLite) or ``.json`` file.
-        select: Which rows, in ASE's language, such as ``"Ti,O>2,natoms<20,band_gap>1"``.
+        select: Which rows to read, in the language of ASE, such as ``"Ti,O>2,natoms<20,band_gap>1"``.
 
     Raises:
-        InputFileError: If there is no such file, it is no ASE database, damaged or locked, or the selection cannot be
-            read.
+        InputFileError: If the file does not exist, is not an ASE database, is damaged or locked, or the selection
+            cannot be parsed.
     """
 
     name = "ase_database"
@@ -48,7 +48,7 @@ class AseDatabase:
         self._file = self._opened()
 
     def files(self) -> list[Path]:
-        """The file it reads."""
+        """The file that the source reads."""
         return [self.path]
 
     def count(self) -> int:
@@ -56,7 +56,7 @@ class AseDatabase:
         return len(self._file.ids)
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` rows; candidates have the columns ``origin`` (file and row id) and ``known``."""
+        """Yield batches of at most ``size`` rows, with the columns ``origin`` (file and row id) and ``known``."""
         ids = self._file.ids
         for start in range(0, len(ids), size):
             some = ids[start : start + size]

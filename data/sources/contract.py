@@ -1,4 +1,4 @@
-"""What every source of candidates is."""
+"""The interface of every source of candidates."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Protocol, runtime_checkable
 from matloop.data.candidates.batch import Intake
 
 Recipe = Callable[[], Intake]
-"""A batch that is still to be made; travels to whatever process makes it."""
+"""A function that makes one batch of candidates. It can be sent to another process."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Candidates as a stream of batches.
+    """Yields candidates as a stream of batches.
 
     Attributes:
         name: Name in the registry.
@@ -23,24 +23,24 @@ class Source(Protocol):
     name: str
 
     def count(self) -> int:
-        """Exact number of rows that :meth:`intakes` streams, candidates and refused rows together."""
+        """Exact number of rows that :meth:`intakes` yields: candidates plus refused rows."""
         ...
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` candidates with the rows refused on the way; the same stream every time.
+        """Yield batches of at most ``size`` candidates and the refused rows. The stream is the same on every call.
 
-        Every candidate has the column ``origin``: where it comes from, for people. A source whose candidates are known
-        compounds says so in the column ``known``; what else a run knows is marked when it takes candidates in.
+        Every candidate has the column ``origin``, which tells people where it comes from. A source of known compounds
+        sets the column ``known``. A run also marks the candidates that it knows from elsewhere.
         """
         ...
 
 
 @runtime_checkable
 class FileSource(Source, Protocol):
-    """A source that reads files, so that a run can tell whether they are still what they were."""
+    """A source that reads files, so that a run can check whether the files have changed."""
 
     def files(self) -> Sequence[Path]:
-        """Every file whose content decides what :meth:`intakes` streams, and no other."""
+        """Exactly those files whose content decides what :meth:`intakes` yields."""
         ...
 
 
@@ -49,5 +49,5 @@ class GeneratingSource(Source, Protocol):
     """A source that computes its candidates, so that any process can make any batch of them."""
 
     def recipes(self, size: int) -> Iterator[Recipe]:
-        """What :meth:`intakes` streams, batch by batch, with the costly part still to be done."""
+        """Yield one recipe for each batch of :meth:`intakes`; the costly work is done when the recipe is called."""
         ...

@@ -1,4 +1,4 @@
-"""The packaged crystals as candidates: ``embedded``."""
+"""The source ``embedded``: the packaged crystals as candidates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from matloop.data.training.packaged_tables import packaged_crystals
 
 
 class EmbeddedCrystals:
-    """The packaged crystals as candidates, for ranking what is already known."""
+    """The packaged crystals as candidates, to rank compounds that are already known."""
 
     name = "embedded"
 
     def count(self) -> int:
-        """Number of rows that :meth:`intakes` streams."""
+        """Number of rows that :meth:`intakes` yields."""
         return len(packaged_crystals())
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` candidates."""
+        """Yield batches of at most ``size`` candidates."""
         for batch in packaged_crystals().slices(size):
             columns: dict[str, Any] = {
                 name: batch.table.column(name)

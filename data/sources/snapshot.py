@@ -1,11 +1,11 @@
-"""Snapshots: what a database answered on one day, in one Parquet file, so that a run never needs the network.
+"""Read snapshots. A snapshot is one Parquet file with the answer of a database, so that a run needs no network.
 
-A row is an entry of the database: a crystal, a composition, or an entry that could not be read, under its row code.
-The metadata of the file say where it comes from; a sha256 over the rows shows any later change. Columns::
+A row is an entry of the database: a crystal, a composition, or an unreadable entry with its row code. The metadata of
+the file say where it comes from. A sha256 over the rows shows any later change. The columns are::
 
-    entry_id      the provider's name of the entry
-    formula       as computed from the sites, or as the provider states it
-    code, detail  row code and more, empty for a candidate
+    entry_id      identifier of the entry at the provider
+    formula       computed from the sites, or as the provider states it
+    code, detail  row code and its details, empty for a candidate
     lattice       Å, nine numbers; null where only the composition is known
     species, frac_coords
     ..._dft       properties; a name of the schema is followed by the functional where that is not the schema's own
@@ -37,7 +37,7 @@ from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 
 PROVENANCE = b"matloop_snapshot"
-"""Key of the provenance, as JSON, in the metadata of the file."""
+"""Key in the metadata of the file under which the provenance is stored as JSON."""
 
 PROVENANCE_SHA256 = b"matloop_snapshot_sha256"
 ENTRY_COLUMNS = pa.schema(
@@ -51,7 +51,7 @@ ENTRY_COLUMNS = pa.schema(
         (Column.FRAC_COORDS, pa.list_(pa.float64())),
     ]
 )
-"""The columns every snapshot has; properties (float64) follow."""
+"""Columns of every snapshot; columns of properties (float64) follow them."""
 
 _ROWS_AT_ONCE = 8192
 _FETCH_AGAIN = "fetch it again, or take an unharmed copy"
@@ -62,11 +62,11 @@ class Snapshot:
 
     Args:
         path: A file written by ``matloop fetch``.
-        sha256: What the sha256 of its rows must be, to hold a campaign to one snapshot.
+        sha256: Expected sha256 of the rows, which ties a campaign to one snapshot.
 
     Raises:
-        InputFileError: If there is no such file.
-        SnapshotError: If it is no snapshot, or not the one asked for. Changed rows are found on the first pass.
+        InputFileError: If the file does not exist.
+        SnapshotError: If the file is not a snapshot, or has another sha256. Changed rows are found on the first pass.
     """
 
     name = "snapshot"
@@ -84,15 +84,15 @@ class Snapshot:
             )
 
     def files(self) -> list[Path]:
-        """The file it reads."""
+        """The file that the source reads."""
         return [self.path]
 
     def count(self) -> int:
-        """Number of entries; the first call takes a pass over the file to check its sha256."""
+        """Number of entries. The first call reads the whole file to check its sha256."""
         return self._checked_rows
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` rows; what could not be read when it was fetched is refused under its code.
+        """Yield batches of at most ``size`` rows. Unreadable entries are refused with their code.
 
         Candidates have the columns ``origin`` (the provider's id), ``known`` and the properties of the file.
         """
@@ -116,13 +116,13 @@ class Snapshot:
 
 
 class ContentHash:
-    """A sha256 over rows that does not depend on how they are cut into tables or packed in a file."""
+    """A sha256 over rows that does not depend on how they are split into tables or packed in a file."""
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {}
 
     def update(self, table: pa.Table) -> None:
-        """Add the rows of a table; all tables have the same columns."""
+        """Add the rows of a table. All tables must have the same columns."""
         for name in table.column_names:
             column = table.column(name).combine_chunks()
             parts = self._columns.setdefault(name, [hashlib.sha256() for _ in range(3)])
@@ -138,11 +138,11 @@ class ContentHash:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """What a snapshot says about itself: provider, database_version, query, licence, rows, sha256 and more.
+    """Read the provenance of a snapshot: provider, database_version, query, licence, rows, sha256 and more.
 
     Raises:
-        SnapshotError: If the file is no snapshot, is cut short, has columns of no known property, or its provenance
-            was changed.
+        SnapshotError: If the file is not a snapshot or is incomplete, has columns of unknown properties, or its
+            provenance was changed.
     """
     try:
         schema = pq.read_schema(path)
@@ -174,20 +174,20 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def with_provenance(schema: pa.Schema, provenance: Mapping[str, Any]) -> pa.Schema:
-    """A schema whose metadata hold the provenance."""
+    """Return the schema with the provenance in its metadata."""
     text = json.dumps(provenance, ensure_ascii=False, sort_keys=True).encode("utf-8")
     return schema.with_metadata({PROVENANCE: text, PROVENANCE_SHA256: hashlib.sha256(text).hexdigest().encode()})
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
-    """The type Parquet gives back: it calls the values of a list ``element``."""
+    """Return the type as Parquet reads it back, which names the values of a list ``element``."""
     if isinstance(kind, pa.FixedSizeListType):
         return pa.list_(pa.field("element", kind.value_type), kind.list_size)
     return pa.list_(pa.field("element", kind.value_type)) if isinstance(kind, pa.ListType) else kind
 
 
 def _tables(path: Path, size: int) -> Iterator[pa.Table]:
-    """The rows in tables of at most ``size``.
+    """Yield the rows in tables of at most ``size``.
 
     Raises:
         SnapshotError: If the file is damaged.
@@ -203,7 +203,7 @@ def _tables(path: Path, size: int) -> Iterator[pa.Table]:
 
 
 def _contents(column: pa.Array) -> tuple[bytes, bytes, bytes]:
-    """Which values are there, how long each is, and the values, as bytes."""
+    """Return three parts of a column as bytes: which values exist, the length of each, and the values."""
     valid = column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8).tobytes()
     if pa.types.is_string(column.type):
         words = [(word or "").encode("utf-8") for word in column.to_pylist()]
@@ -216,9 +216,9 @@ def _contents(column: pa.Array) -> tuple[bytes, bytes, bytes]:
 
 
 def _intake(table: pa.Table) -> Intake:
-    """Candidates and refused rows of a part of a snapshot.
+    """Return the candidates and refused rows of a part of a snapshot.
 
-    The sha256 shows changes, not good intentions: what a stranger's file says of a crystal is gated like any other.
+    The sha256 shows changes, but not whether the file is benign. So its crystals are checked like any others.
     """
     codes = np.array(pc.fill_null(table[Column.CODE], "E-FILE-SYNTAX").to_pylist(), object)
     readable = np.flatnonzero(codes == "")
@@ -241,12 +241,12 @@ def _intake(table: pa.Table) -> Intake:
 
 
 def _is_property(column: str) -> bool:
-    """Whether a column is of a property, with or without the functional in its name."""
+    """Whether a column belongs to a property, with or without the functional in its name."""
     return any(re.fullmatch(rf"{re.escape(name)}(_[a-z0-9_]+)?_dft", column) for name in catalogue())
 
 
 def _judge_crystals(table: pa.Table, rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> None:
-    """Fill in the codes of crystals that are unsound."""
+    """Set the row codes of unsound crystals."""
     part = table.take(pa.array(rows))
     sites = pc.list_value_length(part[Column.SPECIES]).to_numpy()
     fitting = pc.list_value_length(part[Column.FRAC_COORDS]).to_numpy() == 3 * sites
@@ -260,7 +260,7 @@ def _crystals(table: pa.Table) -> Any:
 
 
 def _batch(kept: pa.Table, bare: CandidateBatch) -> CandidateBatch:
-    """One batch of crystals and of candidates known by composition alone (``bare``), in the order of the file."""
+    """Make one batch of crystals and of candidates without a crystal (``bare``), in the order of the file."""
     crystals = _crystals(kept)
     has_crystal = crystals.site_counts > 0
     with_cells = CandidateBatch.from_crystals(crystals.take(np.flatnonzero(has_crystal)))

@@ -1,4 +1,4 @@
-"""Crystals from files: a folder, a pattern, one file or an archive of CIF, POSCAR, extended XYZ, XSF and JSON files."""
+"""Read crystals from CIF, POSCAR, extended XYZ, XSF and JSON files: a folder, a pattern, one file or an archive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WARM_UP = TextRow(
 
 
 class _Row(NamedTuple):
-    """One structure on its way: what it is called, a hash of what it says, and its text or a code."""
+    """One structure before it is read: its name, a hash of its content, and its text or a row code."""
 
     origin: str
     digest: str
@@ -47,7 +47,7 @@ class _Row(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """A row and what the reader made of it; arrays only for a crystal."""
+    """A row and the answer of the reader; arrays are only there for a crystal."""
 
     row: _Row
     code: str
@@ -59,8 +59,8 @@ class _Answer(NamedTuple):
 class StructureFiles:
     """Crystals from structure files, one row for each structure in a file (a CIF may hold several).
 
-    Files are taken in the order of their names; hidden ones are left out. Every other file gives candidates or a
-    refused row. Reading happens in a process that may be killed, so that no file can harm the run.
+    Files are read in the order of their names. Hidden files are skipped; every other file gives candidates or a
+    refused row. Files are read in a child process, so that no file can harm the run.
 
     Args:
         path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
@@ -70,7 +70,7 @@ class StructureFiles:
         memory_limit: Bytes one structure may ask for.
 
     Raises:
-        InputFileError: If there is no such file, or an archive is broken or exceeds its limits.
+        InputFileError: If the file does not exist, or an archive is broken or exceeds its limits.
         UnknownNameError: For an unknown way to treat disorder.
     """
 
@@ -90,15 +90,15 @@ class StructureFiles:
             )
 
     def files(self) -> list[Path]:
-        """The files it reads, in the order of their names."""
+        """The files that the source reads, in the order of their names."""
         return list(self._paths)
 
     def count(self) -> int:
-        """Number of structures and of files without one; takes a pass over the files."""
+        """Number of structures, plus the number of files without one. This reads all files once."""
         return sum(rows for _, rows in self._plan)
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` rows; candidates known by composition alone come in batches of their own.
+        """Yield batches of at most ``size`` rows; candidates without a crystal come in separate batches.
 
         Candidates have the columns ``origin`` (file, and block or number within it) and ``known``.
         """
@@ -113,11 +113,11 @@ class StructureFiles:
 
     @cached_property
     def _plan(self) -> list[tuple[str, int]]:
-        """Content hash and number of rows of each file, so that files that change later lose no row."""
+        """Content hash and number of rows of each file, so that no row is lost if a file changes later."""
         return [(_digest(file), len(rows)) for file, rows in self._split_files()]
 
     def _rows(self) -> Iterator[_Row]:
-        """As many rows as counted, whatever happened to the files since."""
+        """Yield as many rows as were counted, even if the files have changed since."""
         found = self._split_files()
         for digest, count in self._plan:
             file, rows = next(found, (SourceFile("?", b""), []))
@@ -155,11 +155,11 @@ class StructureFiles:
 
     @cached_property
     def _paths(self) -> list[Path]:
-        """The files, looked for once: one that is added later belongs to the next run."""
+        """The files, which are searched once; a file that is added later belongs to the next run."""
         return self._found()
 
     def _found(self, *, first_only: bool = False) -> list[Path]:
-        """Files in the order of their names."""
+        """Find the files, in the order of their names."""
         root = Path(self.path)
         if root.is_file():
             return [root]
@@ -170,7 +170,7 @@ class StructureFiles:
         return list(itertools.islice(walked, 1)) if first_only else sorted(walked, key=lambda path: path.as_posix())
 
     def _answers(self, rows: Iterator[_Row]) -> Iterator[_Answer]:
-        """What the reader made of each row, in order."""
+        """Yield the answer of the reader to each row, in order."""
         waiting: deque[_Row] = deque()
 
         def requests() -> Iterator[bytes]:
@@ -190,7 +190,7 @@ class StructureFiles:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Files below a folder, hidden ones left out; links to folders are not followed."""
+    """Yield the files below a folder. Hidden files are skipped, and links to folders are not followed."""
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
@@ -202,7 +202,7 @@ def _digest(file: SourceFile) -> str:
 
 
 def _shown(name: str) -> str:
-    """A file name fit to be shown: control and direction characters replaced, no lone surrogates, not too long."""
+    """Make a file name safe to show: control and direction characters are replaced, and a long name is cut."""
     plain = name.encode("utf-8", "replace").decode("utf-8")
     plain = "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in plain)
     return plain if len(plain) <= 200 else f"...{plain[-197:]}"
@@ -228,11 +228,11 @@ def _answer(row: _Row, reply: bytes | Failure) -> _Answer:
 
 
 def _checked_answer(row: _Row, message: Message) -> _Answer:
-    """An answer whose parts have the right kinds and shapes, whoever wrote it.
+    """Return the answer if its parts have the right types and shapes. The child that wrote it is not trusted.
 
     Raises:
-        ValueError: If they have not.
-        KeyError: If one is missing.
+        ValueError: If a part has a wrong type or shape.
+        KeyError: If a part is missing.
     """
     code, detail, formula = (str(message.values[key])[:500] for key in ("code", "detail", "formula"))
     if code and code not in ROW_CODES:
@@ -251,7 +251,7 @@ def _checked_answer(row: _Row, message: Message) -> _Answer:
 
 
 def _crystal_intake(answers: list[_Answer]) -> Intake:
-    # The gate was passed in the child already; what a child says is not believed.
+    # The child has checked the crystal already, but it is not trusted.
     codes = iter(_crystals([answer for answer in answers if not answer.code]).row_codes().tolist())
     answers = [answer if answer.code else answer._replace(code=next(codes)) for answer in answers]
     good = [answer for answer in answers if not answer.code]
@@ -279,7 +279,7 @@ def _with_columns(batch: CandidateBatch, answers: list[_Answer]) -> CandidateBat
 
 
 def _refused(answers: list[_Answer]) -> list[Refused]:
-    """Refused rows; the detail begins with where the row comes from, which is what a person looks for."""
+    """Make refused rows. The detail begins with the origin of the row, which people look for first."""
     return [
         Refused(
             row,

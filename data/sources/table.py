@@ -1,4 +1,4 @@
-"""Candidates from a table of formulas (CSV, XLSX or Parquet), with the numbers that stand beside them."""
+"""Read candidates from a table of formulas (CSV, XLSX or Parquet), with the columns of numbers beside them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from matloop.data.readers.xlsx import Spreadsheet
 _FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
     ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
 }  # fmt: skip
-# A number as a person writes it. 007 is a name, and so are digits that a float64 would not give back.
+# A number as a person writes it. 007 is a name, and so is a number that a float64 cannot hold exactly.
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
-_ESCAPED = r"^'([=+\-@\t\r])"  # how text is kept from being a formula when a CSV file is written
+_ESCAPED = r"^'([=+\-@\t\r])"  # text with an apostrophe that keeps a spreadsheet from taking it for a formula
 
 
 class _Plan(NamedTuple):
-    """What a first look at the file settles: how many rows, and which columns are numbers."""
+    """Result of the first pass over the file: the number of rows, and which columns hold numbers."""
 
     row_count: int
     numeric: list[str]
@@ -41,23 +41,22 @@ class _Plan(NamedTuple):
 class FormulaTable:
     """Formulas from one column of a file, and the columns of numbers beside it.
 
-    Formulas and ids are text, so ``NaN``, ``InF`` and ``007`` stay what they are; an id that is a number in a
-    spreadsheet or Parquet file is written out. An apostrophe that guards text against being taken for a formula of a
-    spreadsheet is removed; such a formula itself counts as the value it last had.
+    Formulas and ids are text, so ``NaN``, ``InF`` and ``007`` are not changed. An id that is a number in a spreadsheet
+    or Parquet file is converted to text. An apostrophe that keeps a spreadsheet from taking text for a formula is
+    removed. A cell with a spreadsheet formula has the value that was last saved.
 
-    A column travels with the candidates as float64 if every filled cell of it is a plain number. It is named
-    ``table_`` and its name in the file, so that it never poses as something computed here; a property column that
-    :mod:`matloop.data.properties.catalogue` defines, such as ``band_gap_exp``, keeps its name, must be in the unit
-    defined there, and a cell of it that is no number refuses the row. Columns of text stay in the file, where the id
-    finds them.
+    A column is kept as float64 if every filled cell of it is a plain number. It gets the prefix ``table_``, so that
+    nobody takes it for a result of matloop. A property column that :mod:`matloop.data.properties.catalogue` defines,
+    such as ``band_gap_exp``, keeps its name. It must be in the unit defined there, and a row is refused if its cell is
+    not a number. Columns of text are not kept; the id leads back to them in the file.
 
     Args:
         path: A ``.csv`` (UTF-8), ``.xlsx`` (its first sheet) or ``.parquet`` file, column names in the first row.
         formula_column: Column with the formulas.
-        id_column: Column with the user's own ids, shown as the candidates' origin.
+        id_column: Column with ids of the user, which are shown as the origin of the candidates.
 
     Raises:
-        InputFileError: If there is no such file, or it cannot be opened or lacks a column. Later, if it is damaged.
+        InputFileError: If the file does not exist, cannot be opened or lacks a column. While reading: if it is damaged.
     """
 
     name = "table"
@@ -71,15 +70,15 @@ class FormulaTable:
         self._file = self._opened()
 
     def files(self) -> list[Path]:
-        """The file it reads."""
+        """The file that the source reads."""
         return [self.path]
 
     def count(self) -> int:
-        """Number of rows of the file; reads a CSV or XLSX file once, and of a Parquet file only the end."""
+        """Number of rows of the file. A CSV or XLSX file is read once for this; a Parquet file states the number."""
         return self._plan.row_count
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` rows; what is no formula is refused under its row code.
+        """Yield batches of at most ``size`` rows. A row without a readable formula is refused with its row code.
 
         Raises:
             InputFileError: If the file changed since it was counted.
@@ -131,7 +130,7 @@ class FormulaTable:
         return _Plan(count, chosen, stamp)
 
     def _scan(self, texts: list[str]) -> tuple[int, set[str]]:
-        """Number of rows, and the columns whose filled cells are all numbers."""
+        """Find the number of rows, and the columns whose filled cells are all numbers."""
         count, filled, other = 0, set[str](), set[str]()
         for rows in self._rows([*self._text_columns, *texts]):
             count += rows.table.num_rows
@@ -156,7 +155,7 @@ class FormulaTable:
         return InputFileError(f"{self.path.name}: {reason}", "a UTF-8 .csv, an .xlsx or a .parquet file that is whole")
 
     def _intake(self, rows: Rows, at: int) -> Intake:
-        """Candidates and refused rows of a window that begins at row ``at`` of the file."""
+        """Return the candidates and refused rows of a part that begins at row ``at`` of the file."""
         table = rows.table
         formulas = _text(table.column(self.formula_column))
         formulas = pc.replace_substring_regex(formulas, "^'", "")
@@ -170,7 +169,7 @@ class FormulaTable:
         for refused in read.refused:
             codes[refused.row] = codes[refused.row] or refused.code
         kept = pa.array(np.flatnonzero(codes == ""))
-        # Rows of the batch: the ones with a readable formula, of which a spoilt cell may refuse some more.
+        # The batch holds the rows with a readable formula; a bad cell may still refuse some of them.
         readable = np.setdiff1d(np.arange(len(codes)), [refused.row for refused in read.refused])
         batch = read.batch.take(np.flatnonzero(codes[readable] == ""))
         batch = batch.with_columns(
@@ -187,7 +186,7 @@ class FormulaTable:
         return Intake(batch, refused_rows)
 
 
-# What the readers raise for a file that breaks the rules of its format.
+# Errors that the readers raise for a file that breaks the rules of its format.
 _BROKEN = (
     OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError,
     EOFError, RuntimeError, zlib.error, zipfile.BadZipFile,
@@ -203,7 +202,7 @@ def _text(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Values as float64, null where the cell is empty or no number, and which cells are no number."""
+    """Return values as float64 (null if the cell is empty or not a number), and which cells are not numbers."""
     if not pa.types.is_string(column.type):
         values = column.cast(pa.float64(), safe=False).combine_chunks()
         return pc.if_else(pc.is_nan(values), None, values), pc.fill_null(pc.is_inf(values), False)
@@ -215,7 +214,7 @@ def _numbers(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
 
 
 def _windows(parts: Iterator[Rows], size: int) -> Iterator[Rows]:
-    """The same rows, ``size`` at a time."""
+    """Yield the same rows, ``size`` at a time."""
     waiting: list[Rows] = []
     rows = 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""The contract of a source, as a check that authors of new sources can run."""
+"""Check that a source keeps its contract. Authors of new sources can run the check."""
 
 from __future__ import annotations
 

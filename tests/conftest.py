@@ -1,11 +1,13 @@
 """Settings shared by all tests. The lines about threads must run before anything imports numpy."""
 
 import os
+import tempfile
 
 # Two test processes share the machine: one thread each, also in the processes that tests start.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["MATLOOP_CACHE"] = tempfile.mkdtemp(prefix="matloop-cache-")  # the user's own stays as it is
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 

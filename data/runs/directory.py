@@ -14,7 +14,7 @@
     partitions/STAGE/      one Parquet file per partition: what the stage found for every row, and its fate if it ends
     fates/STAGE/           one Parquet file per merge of partitions: the fates of the rows that end there
     best/STAGE/            one Parquet file per partition: its most probable rows, which may go on
-    references.parquet     energies of further reference phases, where the run evaluated any
+    references.parquet     energies of reference phases that are not packaged, where the run needs any
     run.json               versions, seed, counts, funnel, timings; it is there once the run is complete
     ranked.parquet         the ranked candidates with cells, predictions and probabilities
     novelty.json           what is known that equals or resembles each shortlisted candidate

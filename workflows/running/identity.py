@@ -20,7 +20,8 @@ from matloop.data.properties.catalogue import catalogue
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
-from matloop.screening.campaign.campaign import Campaign, Entries
+from matloop.models.potentials.contract import energy_source, shared_potential
+from matloop.screening.campaign.campaign import Campaign, Entries, PotentialStage
 from matloop.workflows.running.plug_ins import plug_ins_used
 
 _PACKAGES = ("data", "featurizers", "models", "screening", "workflows")
@@ -35,6 +36,7 @@ TELLS_ONLY = (
     "workflows/wording.py",
 )  # fmt: skip
 """Code that tells of runs, or looks after them, and decides no number of a candidate."""
+_DECIDES_ENERGIES = ("models/potentials/", "data/candidates/", "data/elements.py", "workflows/stages/potential.py")
 _MOST_SHOWN = 12
 
 
@@ -47,7 +49,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         training: What the surrogates learn from; by default the packaged training sets.
     """
     sets = training or TrainingSets.of([target.property for target in campaign.targets])
-    wanted = campaign.model_dump(mode="json", exclude={"cluster"})
+    wanted, stage = campaign.model_dump(mode="json", exclude={"cluster"}), campaign.potential
     return {
         "campaign": wanted,
         "partition_rows": partition_rows,
@@ -58,7 +60,8 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "properties": catalogue().definitions(),
         "code": dict(code_files()),
         "input_files": input_files(campaign.sources),
-        "reference_files": {} if campaign.potential is None else input_files(campaign.potential.references),
+        "energies": None if stage is None else energy_source(shared_potential(stage.name, stage.options)),
+        "reference_files": {} if stage is None else input_files(stage.references),
     }
 
 
@@ -117,6 +120,16 @@ def code_key(campaign: Campaign) -> str:
     return key_of(
         installed=_key_of_everything_installed(), plug_ins=plug_ins_used(campaign.model_dump(mode="json")),
         properties=catalogue().key,
+    )  # fmt: skip
+
+
+def potential_key(stage: PotentialStage) -> str:
+    """One hash of the code that decides the energies of a potential: ours of potentials, libraries', its plug-in's."""
+    ours = {name: sha256 for name, sha256 in code_files().items() if name.startswith(_DECIDES_ENERGIES)}
+    used = plug_ins_used({"name": stage.name, "options": stage.options})
+    return key_of(
+        name=stage.name, options=stage.options, code=ours, plug_ins=used, versions=versions(),
+        python=platform.python_version(),
     )  # fmt: skip
 
 

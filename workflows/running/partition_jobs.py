@@ -6,26 +6,23 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.runs.manifest import Manifest, key_of
-from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.engine import Job
 from matloop.workflows.running.identity import code_key
+from matloop.workflows.running.reference_phases import REFERENCES
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
-from matloop.workflows.stages.potential import evaluate_references, lost_references, relax_partition, source_of
+from matloop.workflows.stages.potential import relax_partition, source_of
 from matloop.workflows.stages.scoring import ScoringTask, lost_partition, score_partition
 
 CRYSTAL_PARTITION_ROWS = 500
 RELAXATION_PARTITION_ROWS = 6
 """Relaxations take seconds each: small partitions keep all workers busy to the end."""
-REFERENCE_PARTITION_ROWS = 20
-REFERENCES = "references"
 
 
 def scoring_jobs(task: ScoringTask, manifest: Manifest, parts: Iterable[CandidatePart]) -> Iterator[Job]:
@@ -49,7 +46,7 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
     lost = partial(lost_partition, replace(task, stage=POTENTIAL_STAGE))
     sizes = np.zeros(len(survivors)) if survivors.crystals is None else survivors.crystals.site_counts
     ordered = survivors.take(np.argsort(-sizes, kind="stable"))
-    references = [line["key"] for line in manifest.partitions(REFERENCES).values()]
+    references = [line["files"] for line in manifest.of_kind(REFERENCES)[-1:]]
     assert task.campaign.potential is not None
     potential = task.campaign.potential.model_dump(mode="json")
     source = source_of(task.campaign.potential)
@@ -57,22 +54,6 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
     for index, part in enumerate(ordered.slices(RELAXATION_PARTITION_ROWS)):
         key = _key_given(stage, index, part)
         yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
-
-
-def reference_jobs(campaign: Campaign, sources: Iterable[tuple[Any, bool]]) -> Iterator[Job]:
-    """Reference phases of sources, each with whether they are the packaged ones."""
-    stage = campaign.potential
-    assert stage is not None
-    potential = stage.model_dump(mode="json", exclude={"references"})
-    settings = key_of(code=code_key(campaign), potential=potential, energies=source_of(stage))
-    index = 0
-    for source, packaged in sources:
-        for intake in source.intakes(REFERENCE_PARTITION_ROWS):
-            work = partial(evaluate_references, stage, packaged)
-            lost = partial(lost_references, packaged)
-            key = key_of(references=_key_given(settings, index, intake.batch), packaged=packaged)
-            yield Job(REFERENCES, index, key, work, lost, Intake(intake.batch, []), len(intake.batch))
-            index += 1
 
 
 def _stage_key(task: ScoringTask, manifest: Manifest) -> str:

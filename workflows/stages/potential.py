@@ -97,36 +97,43 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
 
     Returns:
         In place of fates the columns ``id``, ``formula``, ``energy_per_atom`` (eV/atom, null where there is none),
-        ``code`` (why there is none) and ``packaged``.
+        ``code`` (why there is none, or that time cut the relaxation short) and ``packaged``.
     """
     batch = intake.batch
     if batch.crystals is None:
-        return _reference_table(batch, np.full(len(batch), np.nan), "E-POTENTIAL-CRYSTAL", packaged)
+        return _only_table(reference_table(batch, np.full(len(batch), np.nan), "E-POTENTIAL-CRYSTAL", packaged))
     limits = RelaxationLimits(
         largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
     )
     relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits, parameters=stage.options))
-    return _reference_table(
-        batch, relaxed.column(Column.RELAXATION_ENERGY), relaxed.column(Column.RELAXATION_CODE), packaged
-    )
+    codes = relaxed.column(Column.RELAXATION_CODE).astype(object)
+    not_converged = relaxed.column(Column.RELAXATION_OUTCOME) == Outcome.NOT_CONVERGED
+    codes[not_converged & (relaxed.column(Column.RELAXATION_STEPS) < limits.steps)] = "E-POTENTIAL-TIMEOUT"
+    return _only_table(reference_table(batch, relaxed.column(Column.RELAXATION_ENERGY), codes, packaged))
 
 
 def lost_references(packaged: bool, intake: Intake) -> StageTables:
     """What becomes of reference phases that end every worker process that handles them: they have no energy."""
-    return _reference_table(intake.batch, np.full(len(intake.batch), np.nan), "E-POTENTIAL-CRASH", packaged)
+    table = reference_table(intake.batch, np.full(len(intake.batch), np.nan), "E-POTENTIAL-CRASH", packaged)
+    return _only_table(table)
 
 
-def _reference_table(
+def _only_table(table: pa.Table) -> StageTables:
+    """No reference phase goes on as a candidate."""
+    return StageTables(table, table.slice(0, 0))
+
+
+def reference_table(
     batch: CandidateBatch, energies: NDArray[np.float64], codes: NDArray[Any] | str, packaged: bool
-) -> StageTables:
-    table = pa.table(
+) -> pa.Table:
+    """The table that :func:`evaluate_references` describes, one row per reference phase."""
+    return pa.table(
         {
             "id": batch.ids, Column.FORMULA: batch.formulas, "energy_per_atom": pa.array(energies, from_pandas=True),
             Column.CODE: np.broadcast_to(np.asarray(codes, object), len(batch)),
             "packaged": np.full(len(batch), packaged),
         }
     )  # fmt: skip
-    return StageTables(table, batch.take([]).to_arrow())
 
 
 def source_of(stage: PotentialStage) -> str:

@@ -18,7 +18,7 @@ from matloop.data.runs.manifest import Manifest
 from matloop.models.potentials.hull import packaged_references
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.screening.campaign.campaign import Campaign
-from matloop.workflows.running import stage_list
+from matloop.workflows.running import reference_phases
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import SilentProgress
 from matloop.workflows.screen import ScreeningRun, screen
@@ -163,11 +163,11 @@ def test_further_references_are_evaluated_once_and_used(
         def intakes(self, size: int) -> Any:
             yield Intake(few, [])
 
-    monkeypatch.setattr(stage_list, "sources_of", lambda entries: [Few()])
+    monkeypatch.setattr(reference_phases, "sources_of", lambda entries: [Few()])
     stage = potential.model_copy(update={"references": campaign(sources=["embedded"]).sources})
     run_directory = RunDirectory.create(tmp_path / "run", "x")
     engine = Engine(workers, run_directory, Manifest(run_directory.folder), SilentProgress(), 2)
-    stage_list.evaluate_references(chosen.model_copy(update={"potential": stage}), engine)
+    reference_phases.provide_references(chosen.model_copy(update={"potential": stage}), engine)
     table = pq.read_table(engine.run.references)
     assert table["id"].to_pylist() == few.ids
     expected = packaged_references(load_materials()).energies[[10, 11, 12]]

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.feature_words import FeatureWords, Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter
 from matloop.screening.language.text import Words, number, unit_text
-from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
 
 MOST_GROUPS = 5

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.comparison.equal_crystals import equal_crystals
 from matloop.data.comparison.structure_distance import structure_distances, structure_fingerprints
 from matloop.data.properties.columns import Column
-from matloop.screening.ranking.composition_distance import composition_distances
 
 _DECIMALS = 6  # the order of equally distant crystals must not hang on the last bits of a sum
 
@@ -37,7 +37,7 @@ class KnownNeighbour(NamedTuple):
         name: What the known crystal is called.
         formula: Its reduced formula.
         composition_distance: Element mover's distance (see
-            :func:`matloop.screening.ranking.composition_distance.composition_distances`).
+            :func:`matloop.data.comparison.composition_distance.composition_distances`).
         structure_distance: See :mod:`matloop.data.comparison.structure_distance`; nan where one of the two has no
             crystal.
     """

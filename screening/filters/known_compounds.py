@@ -11,7 +11,7 @@ from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.language.text import Words
-from matloop.screening.ranking.composition_distance import nearest_known
+from matloop.screening.ranking.nearest_known import nearest_known
 
 KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
 """The composition is known already."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.compositions import Compositions
-from matloop.screening.ranking.composition_distance import composition_distances
+from matloop.data.comparison.composition_distance import composition_distances
 
 _UNALIKE = 10.0  # steps on the Mendeleev-number axis: HfO2 is 0.7 from TiO2, NaCl is 31
 

@@ -22,7 +22,7 @@ from matloop.screening.language.text import (
     unit_text,
     with_unit,
 )  # fmt: skip
-from matloop.screening.ranking.composition_distance import KnownCompound, nearest_known
+from matloop.screening.ranking.nearest_known import KnownCompound, nearest_known
 from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing

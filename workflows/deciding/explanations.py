@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
@@ -25,7 +26,6 @@ from matloop.models.surrogates.prediction import Prediction, backward, value_at_
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
-from matloop.screening.ranking.composition_distance import composition_distances
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.featurizers.registry import feature_set
@@ -43,7 +42,7 @@ def compare(name: str, materials: CandidateBatch) -> str:
     target = materials.column(property_named(name).column("dft"))
     features = feature_set([*PLAIN, "charge_balance"]).featurize(materials)
     rows = np.flatnonzero(np.isfinite(target) & (features.codes == ""))
-    groups = np.unique(composition_keys(materials.compositions.take(rows)), return_inverse=True)[1]
+    groups = materials.take(rows).groups()
     plain = len(feature_set(PLAIN).feature_names)
     without = errors(features.values[rows, :plain], target[rows], groups)
     with_it = errors(features.values[rows], target[rows], groups)

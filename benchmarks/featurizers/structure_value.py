@@ -24,7 +24,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 import numpy as np  # noqa: E402  # after the thread limits
 from numpy.typing import NDArray  # noqa: E402
 
-from matloop.data.candidates.compositions import composition_keys  # noqa: E402
 from matloop.data.errors import PotentialError  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
 from matloop.data.properties.catalogue import property_named  # noqa: E402
@@ -112,7 +111,7 @@ def main() -> None:
             continue
         target = forward(materials.column(property_named(name).column("dft")), transform)
         rows = np.flatnonzero(np.isfinite(target) & sound)
-        groups = np.unique(composition_keys(materials.compositions.take(rows)), return_inverse=True)[1]
+        groups = materials.take(rows).groups()
         print(f"\n{'log10 ' if transform == 'log10' else ''}{name}: {len(rows)} rows")
         alone = 0.0
         for label, chosen in sets.items():

@@ -30,7 +30,6 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from matloop.data.candidates.batch import CandidateBatch  # noqa: E402
-from matloop.data.candidates.compositions import composition_keys  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
 from matloop.data.properties.catalogue import property_named  # noqa: E402
 from matloop.data.properties.definition import Transform  # noqa: E402
@@ -110,7 +109,7 @@ def block(data: Data, task: tuple[str, Transform], options: argparse.Namespace) 
     rows = np.flatnonzero(np.isfinite(target) & data.sound)
     if options.rows:
         rows = np.sort(np.random.default_rng(options.draw).permutation(rows)[: options.rows])
-    groups = np.unique(composition_keys(data.materials.compositions.take(rows)), return_inverse=True)[1]
+    groups = data.materials.take(rows).groups()
     scale = "log10 " if transform == "log10" else ""
     print(f"\n{scale}{name}: {len(rows)} rows, {groups.max() + 1} formulas", flush=True)
     worse: dict[str, float] = {}

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
@@ -179,7 +178,7 @@ def discovery(groups: NDArray[np.int64], labelled: NDArray[np.int64]) -> None:
     materials = load_materials()
     features = feature_set(FEATURES).featurize(materials)
     target = materials.column("energy_above_hull_dft")
-    everyone = np.unique(composition_keys(materials.compositions), return_inverse=True)[1]
+    everyone = materials.groups()
     train, test = next(iter(grouped_folds(groups)))
     fit_rows, rows = labelled[train], labelled[test]
     distance = potential_hull(fit_rows)
@@ -222,7 +221,7 @@ def main() -> None:
         relaxation()
     materials = load_materials()
     labelled = np.flatnonzero(np.isfinite(materials.column("formation_energy_per_atom_dft")))
-    groups = np.unique(composition_keys(materials.compositions.take(labelled)), return_inverse=True)[1]
+    groups = materials.take(labelled).groups()
     if arguments.only in (None, "formation"):
         formation(groups, labelled)
     if arguments.only in (None, "discovery"):

@@ -25,7 +25,6 @@ from typing import NamedTuple  # noqa: E402  # after the thread limits
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from matloop.data.candidates.compositions import composition_keys  # noqa: E402
 from matloop.data.feature_matrix import FeatureMatrix  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
 from matloop.data.properties.catalogue import property_named  # noqa: E402
@@ -64,7 +63,7 @@ def judged(name: str, features: FeatureMatrix, family: str, rows: NDArray[np.int
     """Both ways on rows that neither has seen."""
     materials, wanted = load_materials().take(rows), TARGETS[name]
     values = materials.column(property_named(name).column("dft"))
-    groups = np.unique(composition_keys(materials.compositions), return_inverse=True)[1]
+    groups = materials.groups()
     met = ((values >= wanted[0]) & (values <= wanted[1])).astype(float)
     ways, in_domain = np.full((3, len(rows)), np.nan), np.zeros(len(rows), bool)
     for train, held_out in grouped_folds(groups):

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.ensemble import ExtraTreesRegressor
 
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
@@ -57,7 +56,7 @@ def load_task(name: str, transform: Transform) -> Task:
     features = feature_set(FEATURES).featurize(materials)
     target = materials.column(property_named(name).column("dft"))
     rows = np.flatnonzero(np.isfinite(forward(target, transform)) & (features.codes == ""))
-    groups = np.unique(composition_keys(materials.compositions.take(rows)), return_inverse=True)[1]
+    groups = materials.take(rows).groups()
     return Task(features.take(rows), target[rows], groups, transform, name)
 
 

@@ -17,7 +17,8 @@ from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.formula import parse_formulas, write_formulas
-from matloop.data.candidates.identity import composition_ids, crystal_ids, text_id
+from matloop.data.candidates.identity import text_id
+from matloop.data.candidates.kinds import COMPOSITION, CRYSTAL, KINDS, CandidateKind, compositions_in, rows_by_kind
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import BatchError
 from matloop.data.properties.columns import Column
@@ -103,10 +104,7 @@ class CandidateBatch:
         Raises:
             BatchError: If the batch has no compositions.
         """
-        found = self.blocks.get(COMPOSITIONS)
-        if not isinstance(found, Compositions):
-            raise BatchError(f"a batch with the blocks {', '.join(self.blocks) or 'none'}", "one with compositions")
-        return found
+        return compositions_in(self.blocks)
 
     @property
     def crystals(self) -> Crystals | None:
@@ -126,6 +124,30 @@ class CandidateBatch:
         [False]
         """
         return self.blocks[name].present() if name in self.blocks else np.zeros(len(self), bool)
+
+    @property
+    def kinds(self) -> list[CandidateKind]:
+        """Kind of each candidate, in row order.
+
+        >>> [kind.name for kind in CandidateBatch.from_formulas(["NaCl"]).batch.kinds]
+        ['composition']
+        """
+        names = np.empty(len(self), object)
+        for name, rows in rows_by_kind(self).items():
+            names[rows] = name
+        return [KINDS[name] for name in names]
+
+    def groups(self) -> NDArray[np.int64]:
+        """Number of the group of each candidate, shape (n,); no split of data may separate a group.
+
+        >>> CandidateBatch.from_formulas(["ZnO", "GaN", "Zn2O2"]).batch.groups().tolist()
+        [0, 1, 0]
+        """
+        keys = np.zeros(len(self), np.uint64)
+        for name, rows in rows_by_kind(self).items():
+            blocks = self.blocks if len(rows) == len(self) else self.take(rows).blocks
+            keys[rows] = KINDS[name].group_keys(blocks)
+        return np.unique(keys, return_inverse=True)[1].astype(np.int64)
 
     def with_block(self, name: str, block: Block) -> CandidateBatch:
         """A batch with a further (or replaced) block of n candidates."""
@@ -183,12 +205,24 @@ class CandidateBatch:
         compositions, codes = parse_formulas(formulas)
         good = np.flatnonzero(codes == "")
         compositions = compositions.take(good)
-        table = _identity_table(composition_ids(compositions), compositions)
         refused = [
             Refused(row, text_id(formulas[row] or ""), _storable(formulas[row] or ""), str(codes[row]))
             for row in np.flatnonzero(codes != "").tolist()
         ]
-        return Intake(cls(table, {COMPOSITIONS: compositions}), refused)
+        return Intake(cls.of_kind(COMPOSITION, {COMPOSITIONS: compositions}), refused)
+
+    @classmethod
+    def of_kind(cls, kind: CandidateKind, blocks: Mapping[str, Block]) -> CandidateBatch:
+        """Candidates of one kind, with the two columns that every batch has: their ids and reduced formulas.
+
+        Args:
+            kind: Makes the ids.
+            blocks: What is known of n candidates, compositions among it.
+        """
+        columns = {Column.CANDIDATE_ID: kind.ids(blocks), Column.FORMULA: write_formulas(compositions_in(blocks))}
+        # Text even where there are no rows to infer it from.
+        table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+        return cls(table, blocks)
 
     @classmethod
     def from_crystals(
@@ -201,9 +235,8 @@ class CandidateBatch:
             columns: Further typed columns by name, each of length n.
             named: The same, as keywords.
         """
-        compositions = crystals.compositions()
-        table = _identity_table(crystal_ids(crystals), compositions)
-        return cls(table, {COMPOSITIONS: compositions, CRYSTALS: crystals}).with_columns(columns, **named)
+        blocks: dict[str, Block] = {COMPOSITIONS: crystals.compositions(), CRYSTALS: crystals}
+        return cls.of_kind(CRYSTAL, blocks).with_columns(columns, **named)
 
     @classmethod
     def from_structures(cls, structures: Sequence[Structure]) -> Intake:
@@ -317,16 +350,6 @@ class CandidateBatch:
 def _storable(text: str) -> str:
     """Text without lone surrogates, which Arrow refuses to hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _identity_table(ids: list[str], compositions: Compositions) -> pa.Table:
-    """The two columns every batch has, as text even where there are no rows to infer it from."""
-    return pa.table(
-        {
-            Column.CANDIDATE_ID: pa.array(ids, pa.string()),
-            Column.FORMULA: pa.array(write_formulas(compositions), pa.string()),
-        }
-    )
 
 
 def _numbers(numbers: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:

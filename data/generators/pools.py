@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
-from matloop.data.candidates.formula import write_formulas
-from matloop.data.candidates.identity import composition_ids
+from matloop.data.candidates.kinds import COMPOSITION
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
 from matloop.data.properties.columns import Column
@@ -68,11 +67,5 @@ def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]
     """
     n = len(compositions)
     origins = pa.repeat(pa.scalar(origin, pa.string()), n) if isinstance(origin, str) else pa.array(origin, pa.string())
-    table = pa.table(
-        {
-            Column.CANDIDATE_ID: pa.array(composition_ids(compositions), pa.string()),
-            Column.FORMULA: pa.array(write_formulas(compositions), pa.string()),
-            Column.ORIGIN: origins,
-        }
-    )
-    return CandidateBatch(table, {COMPOSITIONS: compositions})
+    batch = CandidateBatch.of_kind(COMPOSITION, {COMPOSITIONS: compositions})
+    return batch.with_columns({Column.ORIGIN: origins})

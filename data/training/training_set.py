@@ -14,7 +14,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import TrainingSetError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
@@ -102,7 +101,7 @@ class TrainingSet:
             raise TrainingSetError(f"{values.shape} values of {len(rows)} rows", "one value per row")
         labelled = np.flatnonzero(np.isfinite(values))
         rows = rows.take(labelled)
-        groups = np.unique(composition_keys(rows.compositions), return_inverse=True)[1].astype(np.int64)
+        groups = rows.groups()
         weights = np.ones(len(rows))
         return cls(name, property_name, rows, values[labelled], provenance, groups, weights, licence, citation)
 

@@ -35,9 +35,10 @@ def write_shortlist(
     rows = chosen.table.select([name for name, _ in columns if name in chosen.table.column_names]).to_pylist()
     header = [label for name, label in columns if name in chosen.table.column_names]
     write_csv(run.shortlist, header, [[_rounded(value) for value in row.values()] for row in rows])
-    for row in np.flatnonzero(chosen.has_crystal).tolist():
-        name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}.cif"
-        write_text(run.cif / name, _cif(chosen, row))
+    for row, kind in enumerate(chosen.kinds):
+        if kind.file_ending:
+            name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}"
+            write_text(run.cif / f"{name}.{kind.file_ending}", kind.export(chosen, row))
 
 
 def safe_name(text: str) -> str:
@@ -87,9 +88,3 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
 
 def _rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _cif(batch: CandidateBatch, row: int) -> str:
-    from pymatgen.io.cif import CifWriter
-
-    return str(CifWriter(batch.structure(row), significant_figures=6))

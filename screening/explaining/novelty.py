@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
-from matloop.data.candidates.crystals import Crystals
-from matloop.data.comparison.composition_distance import composition_distances
+from matloop.data.candidates.kinds import COMPOSITION, CRYSTAL
 from matloop.data.comparison.equal_crystals import equal_crystals
-from matloop.data.comparison.structure_distance import structure_distances, structure_fingerprints
+from matloop.data.comparison.likeness import DISTANCES
 from matloop.data.properties.columns import Column
 
 _DECIMALS = 6  # the order of equally distant crystals must not hang on the last bits of a sum
@@ -81,7 +80,6 @@ def novelty_reports(
     known: CandidateBatch,
     *,
     names: Sequence[str],
-    known_fingerprints: NDArray[np.float64] | None = None,
     count: int = 5,
 ) -> list[NoveltyReport]:
     """Compare finalists with all that is known to a run.
@@ -90,7 +88,6 @@ def novelty_reports(
         finalists: n candidates.
         known: m known candidates, with or without crystals.
         names: What the known ones are called in a report, length m; they also settle the order of what is else equal.
-        known_fingerprints: :func:`structure_fingerprints` of the known crystals, shape (m, 48), if they are at hand.
         count: The most names and neighbours of a kind.
 
     >>> from matloop.data.training.packaged_tables import packaged_crystals
@@ -102,12 +99,8 @@ def novelty_reports(
     >>> report.novelty.value, report.same_composition_count, report.nearest_compositions
     ('new structure', 14, ())
     """
-    if not len(known):
-        known_fingerprints = np.empty((0, _fingerprints(finalists).shape[1]))
-    elif known_fingerprints is None:
-        known_fingerprints = _fingerprints(known)
-    structure = structure_distances(_fingerprints(finalists), known_fingerprints)
-    composition = composition_distances(finalists.compositions, known.compositions)
+    structure = DISTANCES[CRYSTAL.likeness](finalists, known)
+    composition = DISTANCES[COMPOSITION.likeness](finalists, known)
     view = _Known(known, np.asarray(names, dtype=str), composition_keys(known.compositions), count)
     keys = composition_keys(finalists.compositions)
     equal = equal_crystals(finalists, known)
@@ -171,11 +164,3 @@ def _label(equal: int, same_composition: int, comparable: bool) -> Novelty:
     if not same_composition:
         return Novelty.NEW_COMPOSITION
     return Novelty.NEW_STRUCTURE if comparable else Novelty.KNOWN_COMPOSITION
-
-
-def _fingerprints(batch: CandidateBatch) -> NDArray[np.float64]:
-    """Fingerprints of the crystals of a batch, nan where there is none."""
-    nothing = Crystals(
-        np.zeros((len(batch), 3, 3)), np.zeros(len(batch) + 1, np.int64), np.empty(0, np.uint8), np.empty((0, 3))
-    )
-    return structure_fingerprints(nothing if batch.crystals is None else batch.crystals)

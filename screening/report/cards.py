@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.screening.language.text import (
@@ -34,6 +36,8 @@ from matloop.screening.runs.run_view import RunView
 MOST_CARDS = 30
 _NEIGHBOURS = 5
 _PROPERTIES_OF_NEIGHBOURS = 6
+DRAWINGS: dict[str, Callable[[Any, int], Scene | None]] = {CRYSTALS: crystal_scene}
+"""What draws one candidate, by the block that it draws."""
 
 
 class Strip(NamedTuple):
@@ -153,7 +157,7 @@ def _strip(run: RunView, name: str) -> Strip:
 
 
 def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompound], drawn: dict[str, Strip]) -> Card:
-    scene = crystal_scene(batch.crystals, row) if batch.crystals is not None and batch.has_crystal[row] else None
+    scene = _scene(batch, row)
     group = numbers(batch, Column.SPACE_GROUP_NUMBER)[row]
     group_number = int(group) if np.isfinite(group) else None
     in_domain = batch.table[Column.IN_DOMAIN][row].as_py() if Column.IN_DOMAIN in batch.table.column_names else True
@@ -185,6 +189,12 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),
     )
+
+
+def _scene(batch: CandidateBatch, row: int) -> Scene | None:
+    """Drawing of a candidate, None where its kind has none or there is too much to draw."""
+    drawn = batch.kinds[row].drawing
+    return None if drawn is None else DRAWINGS[drawn](batch.blocks[drawn], row)
 
 
 def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:

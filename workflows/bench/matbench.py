@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import InputFileError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
@@ -169,9 +168,8 @@ def _features(data: MatbenchData, features: FeatureSet) -> tuple[FeatureMatrix, 
         values[rows], elements[rows], codes[rows] = found.values, found.elements, found.codes
         at += len(part)
     matrix = FeatureMatrix(values, features.feature_names, features.fingerprint, elements, codes)
-    keys = np.unique(composition_keys(data.batch.compositions), return_inverse=True)[1]
     groups = count + np.arange(count)
-    groups[data.rows] = keys
+    groups[data.rows] = data.batch.groups()
     return matrix, groups
 
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NOT_CHOSEN, Reason
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.properties.columns import Column
@@ -62,10 +61,10 @@ def distinct(ranked: CandidateBatch, stage: str) -> Decided:
 
 def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
     """Rows of the most probable candidates of each composition: comparing all pairs of thousands would take hours."""
-    order = np.argsort(composition_keys(ranked.compositions), kind="stable")
-    keys = composition_keys(ranked.compositions)[order]
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.empty(0, np.int64)
-    place = np.arange(len(keys)) - np.repeat(starts, np.diff(np.r_[starts, len(keys)]))
+    groups = ranked.groups()
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    place = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.sort(order[place < MOST_COMPARED])
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
@@ -20,7 +19,7 @@ def formation_energies() -> tuple[Any, np.ndarray, np.ndarray]:
     target = materials.column("formation_energy_per_atom_dft")
     batch = materials.take(np.flatnonzero(np.isfinite(target))[:400])
     features = feature_set(["element_fraction", "stoichiometry", "density"]).featurize(batch)
-    groups = np.unique(composition_keys(batch.compositions), return_inverse=True)[1]
+    groups = batch.groups()
     return features, batch.column("formation_energy_per_atom_dft"), groups
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.kinds import KINDS
 from matloop.data.packaged.materials import load_materials
 from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
@@ -20,7 +21,8 @@ from matloop.screening.language.text import (
 )
 from matloop.screening.report import sources as report_sources
 from matloop.screening.report.axes import Axis, density
-from matloop.screening.report.crystal_drawing import Ball, crystal_scene, still_drawing
+from matloop.screening.report.cards import DRAWINGS
+from matloop.screening.report.crystal_drawing import Ball, Scene, crystal_scene, still_drawing
 from matloop.screening.report.page import script_json
 
 VENDOR = Path(report_sources.__file__).parent / "vendor"
@@ -67,6 +69,13 @@ def test_drawing_stays_in_its_field_and_large_cells_are_not_drawn() -> None:
                 assert -10 <= thing.x <= 370
                 assert -10 <= thing.y <= 310
     assert crystal_scene(rock_salt(repeat=26), 0) is None
+
+
+def test_every_drawing_that_a_kind_of_candidate_names_can_be_made() -> None:
+    materials = load_materials().take([0])
+    for kind in KINDS.values():
+        if kind.drawing is not None:
+            assert isinstance(DRAWINGS[kind.drawing](materials.blocks[kind.drawing], 0), Scene)
 
 
 @pytest.mark.parametrize(

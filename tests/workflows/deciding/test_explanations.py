@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import composition_keys
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.packaged.materials import load_materials
@@ -60,7 +59,7 @@ def make_planted_run(folder: Path) -> None:
     features_of = build_feature_set(campaign.surrogates.features).featurize
     materials = load_materials().take(np.arange(0, 6317, 9))
     training = features_of(materials)
-    groups = np.unique(composition_keys(materials.compositions), return_inverse=True)[1]
+    groups = materials.groups()
     (intake,) = IonicSubstitution(limit=400, min_probability=1e-3, max_sites=10).intakes(400)
     batch = intake.batch.take(np.flatnonzero(~KnownCompositions().include(intake.batch.compositions)))
     features = features_of(batch)

@@ -1,1 +1,1 @@
-"""Candidates made by a rule from elements, crystals and prototypes."""
+"""Generators make candidates by a rule from elements, crystals and prototypes."""

@@ -1,7 +1,7 @@
-"""The crystals of the AFLOW prototype library that pymatgen ships, read as plain JSON.
+"""Read the crystals of the AFLOW prototype library, which pymatgen ships, as plain JSON.
 
 Mehl et al., Comput. Mater. Sci. 136, S1 (2017), doi:10.1016/j.commatsci.2017.01.017; 288 crystals. The file is part of
-pymatgen (MIT licence), which decodes it by importing the classes it names; here only numbers and texts are taken.
+pymatgen (MIT licence), which decodes it by importing the classes that it names. Here only numbers and texts are read.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ LIBRARY = PackageFile(
     package="pymatgen",
     path=Path("analysis", "prototypes", "aflow_prototypes.json.gz"),
     sha256="a1b349b062f1734f2ed248bdc117db143f0da4a9f5b43d9e14d3f2505d664f97",
-    size_limit=1_000_000,  # it has 160 thousand
+    size_limit=1_000_000,  # the file has 160 thousand bytes
     install="pip install pymatgen",
     release="install pymatgen 2026.10.24, whose prototype library this is",
 )
-TEXT_LIMIT = 10_000_000  # bytes; unpacked the file has 1.6 million
+TEXT_LIMIT = 10_000_000  # bytes; the unpacked file has 1.6 million
 _LABEL = re.compile(r"\w+_[a-z]{1,2}[A-Z]?\d+_(?P<space_group>\d{1,3})_\w+")
 
 
 class Prototype(NamedTuple):
-    """One crystal of the library; its elements are roles A, B, ... in alphabetical order of their symbols.
+    """One crystal of the library. Its elements are called roles A, B, ... in alphabetical order of their symbols.
 
     Attributes:
-        label: AFLOW label: stoichiometry, Pearson symbol, space group, Wyckoff letters; not always unique.
+        label: AFLOW label (stoichiometry, Pearson symbol, space group, Wyckoff letters), which is not always unique.
         mineral: Name of the mineral, or empty.
         strukturbericht: Strukturbericht symbol, or empty.
         space_group: Number.
@@ -63,16 +63,16 @@ class Prototype(NamedTuple):
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Sites of each role."""
+        """Number of sites of each role."""
         return np.bincount(self.roles)
 
 
 @functools.cache
 def load_prototypes() -> tuple[Prototype, ...]:
-    """All prototypes, sorted by number of roles and label.
+    """Load all prototypes, sorted by number of roles and label.
 
     Raises:
-        DatasetError: If pymatgen's file is not the one this reader was checked against.
+        DatasetError: If the file of pymatgen differs from the one that this reader was checked against.
 
     >>> [(one.label, one.mineral) for one in load_prototypes() if one.strukturbericht == "B1"]
     [('AB_cF8_225_a_b', 'Halite, Rock Salt')]
@@ -86,7 +86,7 @@ def load_prototypes() -> tuple[Prototype, ...]:
 
 
 def read_prototype(entry: Any) -> Prototype:
-    """One entry of the library.
+    """Read one entry of the library.
 
     Raises:
         DatasetError: If it does not hold an ordered crystal and its tags.
@@ -123,16 +123,16 @@ def _only_element(species: Any) -> str:
 def _symmetries(
     lattice: NDArray[np.float64], roles: NDArray[np.int64], frac_coords: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Exchanges of roles that give the same crystal: those after which the content hash of the crystal is the same.
+    """Find the exchanges of roles that leave the content hash of the crystal the same.
 
-    The hash does not change with cell, origin or orientation, nor with handedness: an exchange that gives the mirror
-    image counts too.
+    The hash does not depend on cell, origin, orientation or handedness, so an exchange that gives the mirror image is
+    included.
     """
     counts = np.bincount(roles)
     permutations = [one for one in itertools.permutations(range(len(counts))) if (counts[list(one)] == counts).all()]
     table = np.array(permutations, np.int64)
     n, sites = len(table), len(roles)
-    species = (table[:, roles] + 1).astype(np.uint8)  # any elements will do
+    species = (table[:, roles] + 1).astype(np.uint8)  # any elements serve the purpose
     crystals = Crystals(
         np.tile(lattice, (n, 1, 1)), np.arange(n + 1) * sites, species.reshape(-1), np.tile(frac_coords, (n, 1))
     )

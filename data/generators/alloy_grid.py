@@ -1,6 +1,6 @@
-"""Alloy compositions on a grid of equal steps (a simplex lattice, Scheffé, J. R. Stat. Soc. B 20, 344 (1958)).
+"""Make alloy compositions on a grid of equal steps (a simplex lattice, Scheffé, J. R. Stat. Soc. B 20, 344 (1958)).
 
-Amounts are whole numbers of steps, so that 0.3 of an element is three tenths and not 0.30000000000000004.
+Amounts are whole numbers of steps, so that a fraction of 0.3 is exactly three tenths and not 0.30000000000000004.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class AlloyGrid:
         self.limit = None if limit is None else require_whole("limit", limit, least=1)
 
     def _bounds(self, bounds: Mapping[str, Sequence[float | str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Fewest and most steps of each element."""
+        """Smallest and largest number of steps of each element."""
         lowest, highest = np.zeros(len(self.pool), np.int64), np.full(len(self.pool), self.steps)
         for symbol, pair in bounds.items():
             here = np.flatnonzero(self.pool == ATOMIC_NUMBERS.get(symbol, 0))
@@ -84,9 +84,10 @@ class AlloyGrid:
 
     @cached_property
     def _completions(self) -> NDArray[np.int64]:
-        """Entry [i, c, t]: ways to share t steps among the elements from the i-th on, after c elements were used.
+        """Number of ways to complete a composition.
 
-        Counted from the last element back, each entry from running sums of the ones after it.
+        Entry [i, c, t] counts the ways to share t steps among the elements from the i-th on, if c elements are used
+        already. The table is filled from the last element back, each entry from running sums of later entries.
         """
         k, n = len(self.pool), self.steps
         after = [[int(t == 0 and self.fewest <= c <= self.most) for t in range(n + 1)] for c in range(k + 1)]
@@ -106,22 +107,22 @@ class AlloyGrid:
         if not 0 < total < _MOST_COUNTED:
             got = "bounds that no composition keeps" if total == 0 else f"a grid of {total:.1e} compositions"
             raise GeneratorError(got, "1 to 4e18 compositions", "widen the bounds, or take a larger step")
-        # Entries beyond the total belong to no composition of the grid, and are never read.
+        # No composition of the grid uses entries beyond the total, so they are never read.
         return np.array(
             [[[min(ways, _MOST_COUNTED) for ways in row] for row in part] for part in table[::-1]], np.int64
         )
 
     def count(self) -> int:
-        """Number of compositions; exact, counted without making any.
+        """Exact number of compositions, counted without making them.
 
         Raises:
-            GeneratorError: If no composition keeps the bounds.
+            GeneratorError: If no composition lies within the bounds.
         """
         total = int(self._completions[0, 0, self.steps])
         return total if self.limit is None else min(total, self.limit)
 
     def compositions(self, size: int) -> Iterator[Compositions]:
-        """The compositions as bare arrays with whole amounts, at most ``size`` at a time."""
+        """Yield the compositions with whole amounts, at most ``size`` at a time."""
         for start in range(0, self.count(), size):
             rows = np.arange(start, min(start + size, self.count()))
             shares = _unrank(rows, self._completions, self.lowest, self.highest)
@@ -131,21 +132,21 @@ class AlloyGrid:
             yield Compositions(offsets, elements, shares[present].astype(np.float64)).reduced()[0]
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` compositions with the columns ``origin`` and ``known``.
+        """Yield batches of at most ``size`` compositions with the columns ``origin`` and ``known``.
 
-        Sorted by the fraction of the lightest element, then of the next.
+        They are sorted by the fraction of the lightest element, then of the next.
         """
         return (recipe() for recipe in self.recipes(size))
 
     def recipes(self, size: int) -> Iterator[Recipe]:
-        """The batches of :meth:`intakes`, still to be made."""
+        """Yield one recipe for each batch of :meth:`intakes`."""
         names = ", ".join(SYMBOLS[z] for z in self.pool)
         for compositions in self.compositions(size):
             yield partial(composition_intake, compositions, f"grid of {names} in steps of 1/{self.steps}")
 
 
 def _fraction(what: str, value: float | str) -> Fraction:
-    """The short fraction that a number or a text stands for."""
+    """Return the fraction with a small denominator that a number or a text stands for."""
     try:
         exact = Fraction(value)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
@@ -170,7 +171,7 @@ def _pair(symbol: str, pair: Any) -> Sequence[float | str]:
 
 @numba.njit(cache=True, nogil=True)
 def _unrank(ranks, completions, lowest, highest):  # type: ignore[no-untyped-def]
-    """The compositions with the given numbers, in steps, shape (len(ranks), elements)."""
+    """Return the compositions with the given numbers, in steps, shape (len(ranks), elements)."""
     k, n = len(lowest), completions.shape[2] - 1
     shares = np.zeros((len(ranks), k), np.int64)
     for row in range(len(ranks)):

@@ -1,8 +1,8 @@
-"""Every charge-neutral composition of a pool of elements.
+"""Make every charge-neutral composition of a pool of elements.
 
-A composition is kept when :mod:`matloop.data.chemistry.charge_balance` finds it neutral: the rule of Davies et al.,
-Chem 1, 617 (2016), widened for mixed valence and for bonds between like anions. Alloys and metallic compounds, to which
-no charges apply, are made only when asked for.
+A composition is kept if :mod:`matloop.data.chemistry.charge_balance` finds it neutral: the rule of Davies et al.,
+Chem 1, 617 (2016), widened for mixed valence and for bonds between like anions. Alloys and metallic compounds, to
+which the rule does not apply, are made only on request.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CompositionEnumeration:
         fewest_elements: Smallest number of elements in a composition, at least 2.
         most_elements: Largest number, at most 5.
         largest_coefficient: Most atoms of one element in the reduced formula, at most 12.
-        required: Elements of the pool that every composition must hold.
+        required: Elements of the pool that every composition must contain.
         metallic: Whether compositions of metals, and metal-rich borides, carbides, silicides and pnictides, are made
             too, although their charges do not balance.
         limit: Most compositions, the first ones; all where it is None.
@@ -90,11 +90,11 @@ class CompositionEnumeration:
         return total
 
     def count(self) -> int:
-        """Number of compositions; exact, found by a search that writes none of them down."""
+        """Exact number of compositions, found by a search that does not store them."""
         return self._count
 
     def compositions(self, size: int) -> Iterator[Compositions]:
-        """The compositions as bare arrays, at most ``size`` at a time."""
+        """Yield the compositions, at most ``size`` at a time."""
         left = np.iinfo(np.int64).max if self.limit is None else self.limit
         waiting: list[Compositions] = []
         held = 0
@@ -115,18 +115,18 @@ class CompositionEnumeration:
             yield joined(waiting)
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Batches of at most ``size`` compositions with the columns ``origin`` and ``known``."""
+        """Yield batches of at most ``size`` compositions with the columns ``origin`` and ``known``."""
         return (recipe() for recipe in self.recipes(size))
 
     def recipes(self, size: int) -> Iterator[Recipe]:
-        """The batches of :meth:`intakes`, still to be made."""
+        """Yield one recipe for each batch of :meth:`intakes`."""
         origin = f"composition of a pool of {len(self.pool)} elements, at most {self.largest} atoms of each"
         return (partial(composition_intake, compositions, origin) for compositions in self.compositions(size))
 
     def _search(
         self, combination: NDArray[np.int64], position: NDArray[np.int64], elements: NDArray[np.int64], room: int
     ) -> tuple[int, NDArray[np.int64]]:
-        """Walk on to the next ``room`` compositions; fills ``elements`` unless it has no rows."""
+        """Continue the search by ``room`` compositions; fill ``elements`` unless it has no rows."""
         width = len(combination)
         roles = element_roles()
         cation, anion = int(roles.cations[self.pool].max()), int(roles.anion[self.pool].max())
@@ -141,7 +141,7 @@ class CompositionEnumeration:
 
 
 def _start(width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first combination of elements and its first amounts."""
+    """Return the first combination of elements and its first amounts."""
     return np.arange(width), np.zeros(1, np.int64)
 
 
@@ -155,7 +155,7 @@ def _rectangular(elements: NDArray[np.int64], atoms: NDArray[np.int64]) -> Compo
 
 
 def joined(parts: Sequence[Compositions]) -> Compositions:
-    """Compositions one after another."""
+    """Join compositions one after another."""
     lengths = np.concatenate([part.lengths for part in parts])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     flat: list[NDArray[Any]] = [

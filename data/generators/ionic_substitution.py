@@ -1,7 +1,7 @@
-"""New crystals from known ones by ionic substitution.
+"""Make new crystals from known ones by ionic substitution.
 
-Every species of a parent crystal may be replaced by another one; the probability of a child is the product over its
-sites' species of the published conditional probabilities (Hautier et al., Inorg. Chem. 50, 656 (2011), equation 6).
+Every species of a parent crystal may be replaced by another species. The probability of a child is the product of the
+published conditional probabilities of its replacements (Hautier et al., Inorg. Chem. 50, 656 (2011), equation 6).
 Children are charge-neutral by construction. The cell is scaled by the cube of the ratio of the mean cation plus the
 mean anion radius (Shannon); over isostructural pairs of the packaged crystals this halves to thirds the error in volume
 of the unscaled cell (``benchmarks/data/substitution.py``).
@@ -32,7 +32,7 @@ _PART = 100_000
 
 
 class Parents(NamedTuple):
-    """Crystals that can be substituted.
+    """Crystals in which ions can be substituted.
 
     Attributes:
         batch: The crystals, with columns ``material_id`` and ``space_group_number``.
@@ -48,7 +48,7 @@ class Parents(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Which substitutions are made, most probable first.
+    """The substitutions to make, most probable first.
 
     Attributes:
         parents: Row of the parent, shape (m,).
@@ -63,21 +63,21 @@ class Plan(NamedTuple):
     log_probability: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.integer]) -> Plan:
-        """The substitutions in ``rows``."""
+        """Return the substitutions in ``rows``."""
         flat, offsets = gather_rows(self.offsets, rows)
         return Plan(self.parents[rows], offsets, self.ions[flat], self.log_probability[rows])
 
     def parts(self) -> Iterator[Plan]:
-        """The plan in consecutive parts, at least one: what is computed of millions at once would fill the memory."""
+        """Yield the plan in consecutive parts, at least one; millions of children at once would fill the memory."""
         for start in range(0, max(len(self.parents), 1), _PART):
             yield self.take(np.arange(start, min(start + _PART, len(self.parents))))
 
 
 class IonicSubstitution:
-    """Children of the packaged crystals.
+    """Packaged crystals with some of their ions replaced by others (ionic substitution).
 
     Args:
-        limit: Most children kept, the most probable ones.
+        limit: Largest number of crystals; the most probable ones are made.
         min_probability: Smallest probability of a substitution.
         max_sites: Largest cell of a parent.
 
@@ -98,17 +98,17 @@ class IonicSubstitution:
         self.limit, self.min_probability, self.max_sites = limit, min_probability, max_sites
 
     def __getstate__(self) -> dict[str, Any]:
-        """The settings alone: on its way to another process the plan would weigh too much."""
+        """Return the settings only, because the plan is too large to be sent to another process."""
         return {"limit": self.limit, "min_probability": self.min_probability, "max_sites": self.max_sites}
 
     @cached_property
     def parents(self) -> Parents:
-        """The packaged crystals that are no further than 1 eV/atom above the hull and have an ionic assignment."""
+        """Packaged crystals that lie at most 1 eV/atom above the hull and have an ionic assignment."""
         return _parents(self.max_sites)
 
     @cached_property
     def plan(self) -> Plan:
-        """All substitutions, most probable first; one child per composition, space group and orbit sizes."""
+        """All substitutions, most probable first, with one child per composition, space group and orbit sizes."""
         ions = load_ions()
         parents = self.parents
         compositions = parents.batch.compositions
@@ -127,18 +127,18 @@ class IonicSubstitution:
         return self._most_probable(Plan(rows, offsets, chosen, log_probability), ions)
 
     def _most_probable(self, plan: Plan, ions: Ions) -> Plan:
-        """Repeats removed, sorted by probability, cut at the limit."""
+        """Remove repeated children, sort by probability and cut at the limit."""
         keys = np.concatenate([_prototype_keys(part, self.parents, ions) for part in plan.parts()])
         order = np.lexsort((keys, -np.round(plan.log_probability, 9)))
         first = np.sort(np.unique(keys[order], return_index=True)[1])
         return plan.take(order[first[: self.limit]])
 
     def count(self) -> int:
-        """Number of children; exact."""
+        """Exact number of children."""
         return len(self.plan.parents)
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Children as batches of at most ``size``, most probable first.
+        """Yield batches of at most ``size`` children, most probable first.
 
         Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability`` and
         ``space_group_number`` (the parent's).
@@ -146,7 +146,7 @@ class IonicSubstitution:
         return (recipe() for recipe in self.recipes(size))
 
     def recipes(self, size: int) -> Iterator[Recipe]:
-        """The batches of :meth:`intakes`, still to be made."""
+        """Yield one recipe for each batch of :meth:`intakes`."""
         for start in range(0, self.count(), size):
             rows = np.arange(start, min(start + size, self.count()))
             yield partial(self._made, self.plan.take(rows))
@@ -201,7 +201,7 @@ def _parents(max_sites: int) -> Parents:
 
 
 def _slot_signatures(batch: CandidateBatch, slots: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """For each composition entry a hash of how its sites split into symmetry-equivalent groups, cell size aside."""
+    """Hash how the sites of each composition entry split into symmetry-equivalent groups, whatever the cell size."""
     crystals = batch.crystals
     assert crystals is not None
     counts = crystals.site_counts
@@ -212,19 +212,19 @@ def _slot_signatures(batch: CandidateBatch, slots: NDArray[np.int64]) -> NDArray
     share = np.rint(sizes * 5040.0 / counts[rows[first]]).astype(np.uint64)
     entries = batch.compositions.offsets[:-1][rows[first]] + slots[first]
     signatures = np.zeros(len(batch.compositions.elements), np.uint64)
-    # Once per group and commutative, so that neither the size of the cell nor the order of sites matters.
+    # Each group counts once and the sum is commutative, so the size of the cell and the order of sites do not matter.
     np.add.at(signatures, entries, mix_bits(share))
     return signatures
 
 
 def _children(plan: Plan, parents: Parents, ions: Ions) -> Compositions:
-    """Compositions of the children, entries in the parents' order (elements not sorted)."""
+    """Return compositions of the children, with entries in the order of the parents (elements not sorted)."""
     flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
     return Compositions(plan.offsets, ions.elements[plan.ions], parents.batch.compositions.amounts[flat])
 
 
 def _prototype_keys(plan: Plan, parents: Parents, ions: Ions) -> NDArray[np.uint64]:
-    """A 64-bit key of each child's composition, space group and the orbit sizes of each element."""
+    """Return a 64-bit key of the composition, space group and orbit sizes of each child."""
     children = _children(plan, parents, ions)
     flat, _ = gather_rows(parents.batch.compositions.offsets, plan.parents)
     amounts = np.rint(children.amounts * 1e4).astype(np.uint64)
@@ -245,7 +245,7 @@ def ideal_bond_lengths(
 
 
 def _describe(part: Plan, parents: Parents, parent_ids: list[str], ions: Ions) -> list[str]:
-    """For people: which species became which, and of what."""
+    """Describe for people which species was replaced by which, and in which parent."""
     labels = [ions.label(ion) for ion in range(len(ions.elements))]
     old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
     before, after, bounds = parents.ions[old].tolist(), part.ions.tolist(), part.offsets.tolist()
@@ -259,7 +259,7 @@ def _describe(part: Plan, parents: Parents, parent_ids: list[str], ions: Ions) -
 
 @numba.njit(cache=True, nogil=True)
 def _site_slots(entry_offsets, elements, site_offsets, species):  # type: ignore[no-untyped-def]
-    """Composition entry, counted within its crystal, of each site."""
+    """Return the composition entry of each site, counted within its crystal."""
     slots = np.empty(len(species), np.int64)
     for i in range(len(site_offsets) - 1):
         for site in range(site_offsets[i], site_offsets[i + 1]):
@@ -273,10 +273,10 @@ def _site_slots(entry_offsets, elements, site_offsets, species):  # type: ignore
 def _enumerate(  # type: ignore[no-untyped-def]
     offsets, old, amounts, elements, charges, log_probability, order, least, chosen, logs, starts, fill
 ):
-    """All neutral substitutions of each parent at least as probable as ``least``; counts them, or fills them in.
+    """Count or store all neutral substitutions of each parent that are at least as probable as ``least``.
 
-    Depth first over the parent's species, trying replacements from the most probable on; a branch ends as soon as even
-    the best replacements of the remaining species could not reach the limit.
+    The search goes depth first over the species of the parent and tries the most probable replacements first. A branch
+    ends as soon as even the best replacements of the remaining species cannot reach the limit.
     """
     n = len(offsets) - 1
     counts = np.zeros(n, np.int64)

@@ -1,10 +1,10 @@
-"""The search behind the charge-neutral compositions, compiled.
+"""Compiled search for charge-neutral compositions.
 
-The total charges that some of the elements can carry together are one set of whole numbers, kept as bits of a few
-machine words; adding an element shifts the set by each charge its atoms may have. The elements of a combination are cut
-into two halves, and the sets of each half are made once for all its amounts; a composition can be neutral when the set
-of one half and the negated set of the other share a number. This is the rule of
-:mod:`matloop.data.chemistry.charge_balance`, asked only whether, not in how many ways.
+The total charges that some of the elements can carry together form a set of whole numbers, which is stored as bits of
+a few machine words. Adding an element shifts the set by each charge that its atoms may have. The elements of a
+combination are split into two halves, and the sets of each half are computed once for all its amounts. A composition
+can be neutral if the set of one half and the negated set of the other share a number. This is the rule of
+:mod:`matloop.data.chemistry.charge_balance`, except that the ways to be neutral are not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-_CATION, _ANION, _LIKE = 1, 2, 4  # what an element may be, added up
+_CATION, _ANION, _LIKE = 1, 2, 4  # bits of the roles that an element may have
 
 
 @numba.njit(cache=True, nogil=True)
@@ -20,31 +20,31 @@ def search(  # type: ignore[no-untyped-def]
     combination, position, pool, required, first_amounts, second_amounts, zero, words, metallic, tolerance,
     electronegativity, cations, anion, mixes, like, kinds, out_elements, out_amounts, room,
 ):  # fmt: skip
-    """Walk on over combinations of elements and their amounts.
+    """Continue the search over combinations of elements and their amounts.
 
     Args:
-        combination: Indices into ``pool``, ascending, shape (m,); the first is -1 at the end. Changed.
-        position: Which pair of rows of the amounts comes next, shape (1,). Changed.
+        combination: Indices into ``pool``, ascending, shape (m,); the first is -1 at the end. Changed in place.
+        position: Number of the next pair of rows of the amounts, shape (1,). Changed in place.
         pool: Atomic numbers, ascending.
-        required: Whether each element of the pool must be there.
+        required: Whether each element of the pool must be present.
         first_amounts: All amounts of the first half of the elements, shape (f, h).
         second_amounts: All amounts of the other elements, shape (s, m - h).
         zero: Bit that stands for charge 0: the largest charge on which cations and anions can agree.
         words: Machine words of 64 bits per set of charges.
         metallic: Whether metallic compositions are kept too.
         tolerance: By how much a cation may be more electronegative than an anion.
-        electronegativity: By atomic number, as the next four (see ``element_roles``).
+        electronegativity: Values by atomic number, like the next four arguments (see ``element_roles``).
         cations: Positive states.
         anion: Negative state.
-        mixes: Whether it may have two positive states at once.
-        like: When, and how far, its anions may bond to each other.
+        mixes: Whether the element may have two positive states at once.
+        like: Under which conditions its anions may bond to each other, see ``element_roles``.
         kinds: 1 for metals, 2 for elements that form metallic compounds with them, else 0.
-        out_elements: Shape (room, m) to be filled, or (0, m) where only the number is wanted; so is the next.
+        out_elements: Array to fill, shape (room, m), or (0, m) if only the number is wanted; likewise the next one.
         out_amounts: Atoms of each element.
-        room: Stop before the one after so many.
+        room: Largest number of compositions to find before the search pauses.
 
     Returns:
-        How many were found.
+        Number of compositions found.
     """
     m, half = len(combination), first_amounts.shape[1]
     f, s = len(first_amounts), len(second_amounts)
@@ -129,7 +129,7 @@ def _coprime(largest):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _patterns(z, electronegativity, tolerance, cations, anion, like, roles):  # type: ignore[no-untyped-def]
-    """What each element may be, for each choice of the most electronegative cation; returns how many there are."""
+    """Fill the roles of each element for each choice of the most electronegative cation; return how many there are."""
     m = len(z)
     order = np.argsort(-electronegativity[z], kind="mergesort")
     count = 0
@@ -152,9 +152,9 @@ def _patterns(z, electronegativity, tolerance, cations, anion, like, roles):  # 
 
 @numba.njit(cache=True, nogil=True)
 def _fill_sets(sets, p, z, amounts, roles, sign, zero, states):  # type: ignore[no-untyped-def]
-    """Charges of some of the elements together, for each row of amounts.
+    """Fill the sets of charges that some of the elements can carry together, for each row of amounts.
 
-    The first set holds those with one state for each element, the second those with one element spread over several.
+    The first set has one state for each element; in the second, one element is spread over several states.
     """
     cations, anion, mixes, like = states
     words = sets.shape[3]
@@ -200,7 +200,7 @@ def _share_a_charge(first, second, patterns):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _add_shifted(target, source, shift):  # type: ignore[no-untyped-def]
-    """Add the numbers of ``source``, each changed by ``shift``, to the set ``target``; those out of range fall out."""
+    """Add the numbers of ``source``, shifted by ``shift``, to the set ``target``; numbers out of range are dropped."""
     n = len(target)
     whole, bits = abs(shift) // 64, np.uint64(abs(shift) % 64)
     rest = np.uint64(64) - bits

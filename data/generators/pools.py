@@ -1,4 +1,4 @@
-"""What the generators share: element pools as users write them, and batches of bare compositions."""
+"""Functions that the generators share: reading element pools, and making batches of compositions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from matloop.data.properties.columns import Column
 
 
 def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:
-    """Atomic numbers of a pool, ascending.
+    """Return the atomic numbers of a pool, ascending.
 
     Raises:
-        UnknownNameError: If something in it is not the symbol of an element.
+        UnknownNameError: If an entry is not the symbol of an element.
         GeneratorError: If an element occurs twice, or the pool is one text instead of a list.
 
     >>> element_pool(["O", "Fe"]).tolist()
@@ -30,7 +30,7 @@ def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:
     """
     if isinstance(symbols, str):
         raise GeneratorError(f"the elements '{symbols}' as one text", "a list of symbols", 'write ["Fe", "O"]')
-    names: list[Any] = list(symbols)  # from a file, where anything may stand
+    names: list[Any] = list(symbols)  # read from a file, so it may hold anything
     for name in names:
         if not isinstance(name, str) or name not in ATOMIC_NUMBERS:
             if str(name).capitalize() in ATOMIC_NUMBERS:
@@ -42,10 +42,10 @@ def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:
 
 
 def require_whole(what: str, value: Any, *, least: int, most: int | None = None) -> int:
-    """A whole number within bounds.
+    """Return a value as a whole number within bounds; YAML reads 1e5 as a float.
 
     Raises:
-        GeneratorError: If it is something else; YAML reads 1e5 as a fraction.
+        GeneratorError: If the value is not a whole number or out of bounds.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
         allowed = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
@@ -54,16 +54,16 @@ def require_whole(what: str, value: Any, *, least: int, most: int | None = None)
 
 
 def composition_intake(compositions: Compositions, origin: str) -> Intake:
-    """What a generator of compositions streams: all of them are candidates."""
+    """Make an intake in which all compositions are candidates and none is refused."""
     return Intake(composition_batch(compositions, origin=origin), [])
 
 
 def composition_batch(compositions: Compositions, *, origin: str | Sequence[str]) -> CandidateBatch:
-    """Candidates known by composition alone, with the column ``origin``.
+    """Make candidates without a crystal, with the column ``origin``.
 
     Args:
         compositions: n compositions, elements ascending within each.
-        origin: Where they come from; one text for all, or one for each.
+        origin: Where the candidates come from: one text for all, or one for each.
     """
     n = len(compositions)
     origins = pa.repeat(pa.scalar(origin, pa.string()), n) if isinstance(origin, str) else pa.array(origin, pa.string())

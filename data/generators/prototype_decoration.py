@@ -1,8 +1,8 @@
-"""New crystals by decoration of known prototypes: every choice of elements for the roles of a crystal structure.
+"""Make new crystals by decorating known prototypes: every choice of elements for the roles of a crystal structure.
 
-The cell keeps its shape and is scaled to the volume of the new elements. Where the library's compound and the new one
-both have an ionic assignment, the length scales as in ionic substitution, by the mean cation plus the mean anion
-radius; elsewhere the volume scales by the sum of the elements' own volumes per atom (Zen's law). Over isostructural
+The cell keeps its shape and is scaled to the volume of the new elements. If the compound of the library and the new one
+both have an ionic assignment, lengths scale as in ionic substitution, by the mean cation plus the mean anion radius.
+Otherwise the volume scales by the sum of the volumes per atom of the elements (Zen's law). Over isostructural
 pairs of the packaged crystals this leaves a median error of 6.5 % in volume, instead of 17 %
 (``benchmarks/data/generators.py``).
 """
@@ -32,7 +32,7 @@ from matloop.data.generators.pools import element_pool, require_whole
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 
-MOST_ASSIGNMENTS = 100_000_000  # of one prototype; beyond it the check of each takes minutes
+MOST_ASSIGNMENTS = 100_000_000  # of one prototype; to check more of them takes minutes
 _ROLES = "ABCDE"
 _CHUNK = 500_000
 
@@ -41,7 +41,7 @@ class Decorations(NamedTuple):
     """The decorations of one prototype.
 
     Attributes:
-        prototype: What is decorated.
+        prototype: The prototype that is decorated.
         elements: Atomic number in each role, shape (n, roles).
     """
 
@@ -52,14 +52,14 @@ class Decorations(NamedTuple):
 class PrototypeDecoration:
     """Crystals of the AFLOW prototype library with other elements.
 
-    An assignment that only exchanges elements between roles which are alike in the crystal (sodium and chlorine in rock
-    salt) is made once. Two prototypes that would become equal are not told apart.
+    Assignments that differ only by exchanging elements between equivalent roles (sodium and chlorine in rock salt) are
+    made once. Two prototypes that become equal crystals both give candidates.
 
     Args:
-        elements: Symbols for any role, or role -> symbols. Roles are the letters of the AFLOW label, A, B, ...; with
-            roles given, only prototypes with exactly those are decorated.
-        prototypes: AFLOW labels, Strukturbericht symbols or minerals; all where it is empty.
-        space_groups: Numbers of the space groups; all where it is empty.
+        elements: Symbols for any role, or role -> symbols. Roles are the letters of the AFLOW label, A, B, ...; if
+            roles are given, only prototypes with exactly these roles are decorated.
+        prototypes: AFLOW labels, Strukturbericht symbols or minerals; all prototypes if left out.
+        space_groups: Numbers of the space groups; all space groups if left out.
         fewest_elements: Smallest number of roles.
         most_elements: Largest number of roles, at most 5.
         max_sites: Largest cell.
@@ -115,14 +115,14 @@ class PrototypeDecoration:
 
     @cached_property
     def plan(self) -> list[Decorations]:
-        """What is made, in order: prototypes by number of roles and label, elements by atomic number."""
+        """Decorations in order: prototypes by number of roles and label, elements by atomic number."""
         plan, left = [], np.iinfo(np.int64).max if self.limit is None else self.limit
         allowed: dict[tuple[int, ...], NDArray[np.uint8]] = {}
         for prototype in self.prototypes:
             if left <= 0:
                 break
             ratio = tuple((prototype.counts // np.gcd.reduce(prototype.counts)).tolist())
-            if ratio not in allowed:  # prototypes of one stoichiometry share it
+            if ratio not in allowed:  # prototypes of one stoichiometry share the assignments
                 allowed[ratio] = self._assignments(ratio)
             elements = self._once(allowed[ratio], prototype.symmetries)[:left]
             left -= len(elements)
@@ -130,7 +130,7 @@ class PrototypeDecoration:
         return plan
 
     def _assignments(self, ratio: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Distinct elements for each role of a stoichiometry, neutral ones where asked for."""
+        """Return the assignments of distinct elements to the roles of a stoichiometry, only neutral ones if requested."""
         shape = tuple(len(pool) for pool in self.pools[: len(ratio)])
         total = int(np.prod(shape, dtype=object))
         if total > MOST_ASSIGNMENTS:
@@ -153,11 +153,11 @@ class PrototypeDecoration:
         return np.concatenate(kept)
 
     def _once(self, elements: NDArray[np.uint8], symmetries: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Of assignments that symmetries turn into each other, the one that comes first."""
+        """Keep the first of the assignments that symmetries turn into each other."""
         kept = np.ones(len(elements), bool)
         for permutation in symmetries[1:]:
             image = elements[:, permutation]
-            made = np.ones(len(elements), bool)  # whether the pools of the roles allow the image at all
+            made = np.ones(len(elements), bool)  # whether the pools of the roles allow the image
             for role, pool in zip(range(image.shape[1]), self.pools, strict=False):
                 made &= np.isin(image[:, role], pool)
             change = np.argmax(image != elements, axis=1)
@@ -166,11 +166,11 @@ class PrototypeDecoration:
         return elements[kept]
 
     def count(self) -> int:
-        """Number of crystals, refused ones included; exact, counted without making any."""
+        """Exact number of crystals including refused ones, counted without making them."""
         return sum(len(part.elements) for part in self.plan)
 
     def intakes(self, size: int) -> Iterator[Intake]:
-        """Crystals as batches of at most ``size``.
+        """Yield batches of at most ``size`` crystals.
 
         Columns: ``origin`` (prototype and elements), ``prototype`` (AFLOW label), ``space_group_number`` (the
         prototype's) and ``known``. Crystals whose atoms would lie too close are refused.
@@ -178,7 +178,7 @@ class PrototypeDecoration:
         return (recipe() for recipe in self.recipes(size))
 
     def recipes(self, size: int) -> Iterator[Recipe]:
-        """The batches of :meth:`intakes`, still to be made."""
+        """Yield one recipe for each batch of :meth:`intakes`."""
         waiting: list[Decorations] = []
         held = 0
         for part in self.plan:
@@ -199,7 +199,7 @@ def _names(prototype: Prototype) -> set[str]:
 
 
 def _named(names: Sequence[str]) -> set[str]:
-    """The names asked for, after a check that the library has them."""
+    """Return the requested names after checking that the library has them."""
     if isinstance(names, str):
         raise GeneratorError(f"the prototypes '{names}' as one text", "a list of names")
     known = set().union(*(_names(one) for one in load_prototypes()))
@@ -224,17 +224,17 @@ def _with_volume(pool: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _compositions(elements: NDArray[np.uint8], counts: NDArray[np.int64]) -> Compositions:
-    """Compositions in order of the roles (elements not sorted)."""
+    """Return compositions in the order of the roles (elements not sorted)."""
     n, roles = elements.shape
     return Compositions(np.arange(n + 1) * roles, elements.reshape(-1), np.tile(counts.astype(np.float64), n))
 
 
 def volume_ratios(compositions: Compositions, reference: Compositions) -> NDArray[np.float64]:
-    """Estimated volume of each composition over that of a reference with the same amounts, shape (n,).
+    """Estimate the ratio of the volume of each composition to that of a reference with the same amounts, shape (n,).
 
     Args:
         compositions: n compositions.
-        reference: n compositions of the same amounts, entry by entry.
+        reference: n compositions with the same amounts, entry by entry.
     """
     ions = load_ions()
     volumes, bonds = [], []
@@ -290,7 +290,7 @@ def _intake(parts: Sequence[Decorations]) -> Intake:
 
 
 def _origins(part: Decorations) -> list[str]:
-    """For people: the prototype, and which element is in which role."""
+    """Describe for people the prototype and the element in each role."""
     prototype = part.prototype
     title = f"{prototype.label} ({prototype.mineral})" if prototype.mineral else prototype.label
     return [

@@ -130,7 +130,7 @@ class PrototypeDecoration:
         return plan
 
     def _assignments(self, ratio: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return the assignments of distinct elements to the roles of a stoichiometry, only neutral ones if requested."""
+        """Assignments of distinct elements to the roles of a stoichiometry, only neutral ones if requested."""
         shape = tuple(len(pool) for pool in self.pools[: len(ratio)])
         total = int(np.prod(shape, dtype=object))
         if total > MOST_ASSIGNMENTS:

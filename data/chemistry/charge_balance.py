@@ -1,16 +1,16 @@
-"""Whether the usual oxidation states of its elements can neutralise a composition.
+"""Check whether the usual oxidation states of its elements can neutralise a composition.
 
 The rule is that of Davies et al., Chem 1, 617 (2016): every element takes one of its oxidation states, the charges add
-up to zero, and no cation is more electronegative than an anion. Four things that real solids do, and which that rule
-refuses, are allowed here (``benchmarks/data/generators.py`` counts the known and the made-up compounds that either
-passes):
+up to zero, and no cation is more electronegative than an anion. That rule refuses four things that occur in real
+solids, and which are allowed here (``benchmarks/data/generators.py`` counts the known and the invented compounds that
+pass either rule):
 
 - *order with tolerance*: a cation may be more electronegative than an anion by up to 0.3 on Pauling's scale, as in
-  PtAs2 or RhSb, where the difference says nothing;
+  PtAs2 or RhSb, where the difference carries no information;
 - *mixed valence*: one element may spread over two neighbouring oxidation states of its own, as iron in Fe3O4;
 - *bonds between like anions*: one element of groups 13 to 16 may carry a smaller charge than its octet asks for, as in
   peroxides, pyrite, polysulfides and Zintl phases (Zintl-Klemm rule), next to cations electropositive enough for it;
-- *metals*: charges say nothing of alloys, and of metal-rich borides, carbides, silicides, germanides and pnictides;
+- *metals*: charges do not apply to alloys and to metal-rich borides, carbides, silicides, germanides and pnictides;
   these are marked as metallic instead.
 """
 
@@ -41,7 +41,8 @@ class ChargeBalance(NamedTuple):
     Attributes:
         ways: Number of neutral assignments, at most ``MOST_WAYS``, shape (n,).
         imbalance: Smallest absolute total charge over all assignments that keep the order of electronegativity, in
-            elementary charges per atom, shape (n,). Always finite; of an alloy it is what its cations leave over.
+            elementary charges per atom, shape (n,). Always finite; of an alloy it is the charge that its cations leave
+            over.
         neutral: Whether there is a neutral assignment, shape (n,). An element alone is neutral.
         metallic: Whether the composition is one of metals, or rich in them, so that charges need not balance.
     """
@@ -53,10 +54,10 @@ class ChargeBalance(NamedTuple):
 
 
 class Roles(NamedTuple):
-    """What each element can be in a solid; row is the atomic number.
+    """Roles that each element can take in a solid. The row is the atomic number.
 
     Attributes:
-        electronegativity: Pauling's, 0 where there is none (light noble gases), shape (119,).
+        electronegativity: Pauling's values, 0 if there is none (light noble gases), shape (119,).
         cations: Positive states (and 0 for the inert gases), ascending, padded with -1, shape (119, k).
         anion: The negative state as a positive number, 0 where there is none, shape (119,).
         mixes: Whether the element occurs in two oxidation states at once, shape (119,).
@@ -73,7 +74,7 @@ class Roles(NamedTuple):
 
 @functools.cache
 def element_roles() -> Roles:
-    """The roles of all elements, from the table of oxidation states."""
+    """Return the roles of all elements, from the table of oxidation states."""
     electronegativity = element_table().columns(("pauling_electronegativity",))[:, 0].copy()
     electronegativity[np.isnan(electronegativity)] = 0.0
     positive = [sorted(state for state in OXIDATION_STATES.get(symbol, (0,)) if state >= 0) for symbol in SYMBOLS]
@@ -87,9 +88,9 @@ def element_roles() -> Roles:
 
 
 def charge_balance(compositions: Compositions) -> ChargeBalance:
-    """Whether, in how many ways, and how nearly the usual oxidation states neutralise each composition.
+    """Determine whether, in how many ways, and how nearly the usual oxidation states neutralise each composition.
 
-    The work per composition is bounded: it grows with the number of elements, states and atoms of the formula unit, not
+    The work per composition is limited. It grows with the number of elements, states and atoms of the formula unit, not
     with the number of assignments. Units of more than 2,000 atoms and fractional ones are rounded to 2,000 atoms and
     count as neutral within that rounding.
 
@@ -108,7 +109,7 @@ def charge_balance(compositions: Compositions) -> ChargeBalance:
 
 
 def _metallic(compositions: Compositions) -> NDArray[np.bool_]:
-    """Only metals, or at least as many metal atoms as atoms of elements that bind them like metals."""
+    """Whether there are only metals, or at least as many metal atoms as atoms that bind them like metals."""
     kinds = metal_kinds()[compositions.elements]
     metal = np.bincount(compositions.rows, np.where(kinds == 1, compositions.amounts, 0.0), len(compositions))
     other = np.bincount(compositions.rows, kinds == 0, len(compositions))
@@ -117,7 +118,7 @@ def _metallic(compositions: Compositions) -> NDArray[np.bool_]:
 
 @functools.cache
 def metal_kinds() -> NDArray[np.int64]:
-    """By atomic number: 1 for a metal, 2 for an element whose compounds with much metal are metals, else 0."""
+    """Return by atomic number: 1 for a metal, 2 for an element that forms metallic compounds with metals, else 0."""
     return np.array([1 if s in METALS else 2 if s in METAL_FORMERS else 0 for s in SYMBOLS], np.int64)
 
 
@@ -143,7 +144,7 @@ def _balance(offsets, elements, amounts, whole, electronegativity, cations, anio
             slack += 0.0 if exact else 0.5 * max(largest, anion[z[k]])
         span = largest * a.sum()
         nearest = 8.0 * a.sum()
-        # The most electronegative cation decides who may be an anion; the last round has no cation at all.
+        # The most electronegative cation decides which elements may be anions; the last round has no cation.
         for pivot in range(width + 1):
             if pivot > 0 and anion[z[pivot - 1]] == 0:
                 break
@@ -161,8 +162,8 @@ def _balance(offsets, elements, amounts, whole, electronegativity, cations, anio
 
 @numba.njit(cache=True, nogil=True)
 def _charges(z, a, pivot, ceiling, span, electronegativity, cations, anion, mixes, like):  # type: ignore[no-untyped-def]
-    """Number of assignments by total charge (shifted by ``span``) in which element ``pivot`` is the top cation."""
-    # First row: one state for every element. Second row: one element spread over a range of charges.
+    """Count assignments by total charge (shifted by ``span``) in which ``pivot`` is the most electronegative cation."""
+    # The first row has one state for every element. In the second, one element is spread over a range of charges.
     old = np.zeros((2, 2 * span + 1), np.int64)
     old[0, span] = 1
     low = high = span

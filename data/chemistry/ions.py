@@ -1,4 +1,4 @@
-"""Ions of the published substitution table, and charge-neutral assignments of them to compositions."""
+"""Ions of the published substitution table, and their charge-neutral assignment to compositions."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _NEVER_OBSERVED = -5.0  # weight of pairs that are not in the table
 
 
 class Ions(NamedTuple):
-    """Species and how readily one replaces another in crystals.
+    """Ionic species, and how probably one replaces another in crystals.
 
-    From Hautier, Fischer, Ehrlacher, Jain, Ceder, Inorg. Chem. 50, 656 (2011), as pymatgen ships it.
+    The table is that of Hautier, Fischer, Ehrlacher, Jain, Ceder, Inorg. Chem. 50, 656 (2011), as pymatgen ships it.
 
     Attributes:
         elements: Atomic number of each of the s species, sorted by (element, charge).
         charges: Charge of each species in elementary charges.
         log_prior: Log of the species' share in the table's substitutions.
         log_probability: Entry [i, j] is log P(j takes the site | i holds it), shape (s, s).
-        radii: Shannon ionic radius, or atomic radius where there is none, in Å.
+        radii: Shannon ionic radius in Å, or the atomic radius if there is none.
     """
 
     elements: NDArray[np.uint8]
@@ -48,7 +48,7 @@ class Ions(NamedTuple):
 
 @functools.cache
 def load_ions() -> Ions:
-    """The species table, read from pymatgen's file: its own reader takes seconds."""
+    """Load the species table from the file of pymatgen, whose own reader takes seconds."""
     from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
     from pymatgen.core import Species
 
@@ -76,14 +76,14 @@ def load_ions() -> Ions:
 
 
 def assign_ions(compositions: Compositions, ions: Ions) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The most usual charge-neutral choice of one species per element.
+    """Choose one species per element: the most common choice that is charge-neutral.
 
     Args:
         compositions: Reduced compositions with whole amounts.
         ions: Species to choose from.
 
     Returns:
-        Species of each composition entry, -1 where none was found, and which compositions have an assignment.
+        Species of each composition entry (-1 if none was found), and which compositions have an assignment.
         The most electronegative element is always an anion.
         Compositions of more than six elements, with an element outside the table, or neutral only with mixed valence
         (Fe3O4) have none.

@@ -1,10 +1,10 @@
 """Oxidation states that elements take in inorganic solids.
 
-A literal table, so that a rule built on it stays what it was when a library changes. It holds the states that occur in
-the Inorganic Crystal Structure Database by pymatgen's count and those textbooks call common (Greenwood and Earnshaw,
-Chemistry of the Elements, 2nd ed. 1997), plus the usual ones of elements which that count leaves out (Tc, Os, Pt, Au,
-Po, At, the heavy actinides). The one negative state is that of the full octet; smaller negative charges arise from
-bonds between like atoms, see :data:`LIKE_ANIONS`.
+The table is literal, so that rules built on it do not change with a library. It holds the states that occur in the
+Inorganic Crystal Structure Database as counted by pymatgen, and those that textbooks call common (Greenwood and
+Earnshaw, Chemistry of the Elements, 2nd ed. 1997). For elements that the count leaves out (Tc, Os, Pt, Au, Po, At, the
+heavy actinides) it holds the usual states. The only negative state is that of the full octet. Smaller negative charges
+arise from bonds between like atoms, see :data:`LIKE_ANIONS`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ Md 3
 No 2 3
 Lr 3
 """)
-"""Symbol -> states, ascending; elements without an entry stay neutral."""
+"""Oxidation states by symbol, ascending. Elements without an entry stay neutral."""
 
 _CHALCOGEN, _PNICTOGEN, _TETREL = (2.6, 0.0, 2.0), (2.6, 0.0, 3.0), (1.6, 0.0, 4.0)
 LIKE_ANIONS: Mapping[str, tuple[float, float, float]] = {

@@ -1,1 +1,1 @@
-"""Databases on the network, asked politely, and the snapshots that keep their answers."""
+"""Clients of databases on the network, and the writer of snapshots of their answers."""

@@ -1,8 +1,8 @@
-"""Crystals and properties of the Materials Project, through its own client mp-api (extra ``mp``).
+"""Fetch crystals and properties of the Materials Project with its own client mp-api (extra ``mp``).
 
-A page of materials takes three questions: the crystals with their properties (``materials/summary``), the energies
-under the thermo type asked for (``materials/thermo``; those of the summary belong to another one), and the functional
-of each calculation (``materials/core``), since a band gap may come from PBE or from r2SCAN.
+A page of materials takes three requests: the crystals with their properties (``materials/summary``), the energies of
+the requested thermo type (``materials/thermo``; energies in the summary belong to another type), and the functional of
+each calculation (``materials/core``), since a band gap may come from PBE or from r2SCAN.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from matloop.data.providers.snapshot_writer import Database, Page, entry_row, pl
 from matloop.data.readers.disorder import POLICIES
 
 THERMO_TYPES = ("GGA_GGA+U", "GGA_GGA+U_R2SCAN", "R2SCAN")
-"""PBE with and without U, the mix of it with r2SCAN (Kingsbury et al. 2022, doi:10.1038/s41524-022-00881-w), r2SCAN."""
+"""Schemes of energies: PBE with and without U, r2SCAN, and both mixed.
+
+The mix is that of Kingsbury et al. 2022, doi:10.1038/s41524-022-00881-w.
+"""
 
 WINDOWS: Mapping[str, str] = {
     "band_gap": "band_gap",
@@ -32,13 +35,13 @@ WINDOWS: Mapping[str, str] = {
     "refractive_index": "n",
     "shear_modulus_vrh": "g_vrh",
 }
-"""What may be bounded from below and above -> its name in mp-api."""
+"""Quantities that a query may bound from below and above -> their names in mp-api."""
 
 Window = tuple[float | None, float | None]
 
 API = "https://api.materialsproject.org/"
 PAGE_SIZE = 250
-"""Materials asked for at once: their ids must fit into one address."""
+"""Number of materials in one request; their ids must fit into one address."""
 
 OUTSIDE_WINDOW = "materials without an energy in the window asked for"
 OTHER_FUNCTIONAL = "band gaps of another functional left out"
@@ -47,17 +50,17 @@ _PBE = frozenset({"GGA", "GGA+U", "PBE", "PBE+U"})
 
 
 class MaterialsProject:
-    """Materials of one query, page by page. Nothing is asked of the network before :meth:`connect`.
+    """Materials of one query, page by page. No request is sent before :meth:`connect`.
 
     Args:
         thermo_type: Scheme of the energies, one of :data:`THERMO_TYPES`.
         chemical_systems: Materials of exactly these elements, such as ``Ti-O``; ``*`` stands for any element.
-        elements: Elements every material has, besides others.
-        exclude: Elements no material has.
-        windows: Name of :data:`WINDOWS` -> smallest and largest value, None where there is no bound.
-        disorder: What becomes of shared or partly filled sites.
+        elements: Elements that every material contains; it may contain others too.
+        exclude: Elements that no material contains.
+        windows: Name of :data:`WINDOWS` -> smallest and largest value, None if there is no bound.
+        disorder: How to treat shared or partly filled sites.
         endpoint: Address of the service.
-        patience: How long to put up with a busy server.
+        patience: How long to wait for a busy server.
 
     Raises:
         UnknownNameError: For an unknown thermo type, element, window or way to treat disorder.
@@ -93,7 +96,7 @@ class MaterialsProject:
 
     @property
     def query(self) -> dict[str, Any]:
-        """What is asked, as plain data."""
+        """The query as plain data."""
         return {
             "provider": "materials_project",
             "endpoint": self.endpoint,
@@ -107,7 +110,7 @@ class MaterialsProject:
 
     @property
     def properties(self) -> dict[str, dict[str, str]]:
-        """Columns with their unit and method; energies of another scheme than PBE have it in their name."""
+        """Columns with their unit and method. Energies of a scheme other than PBE have the scheme in their name."""
         pbe = {_energy_column(name, self.thermo_type): (name, self.thermo_type) for name in ENERGIES}
         pbe |= {property_named(name).column("dft"): (name, "GGA or GGA+U") for name in _FROM_SUMMARY}
         return {column: {"unit": property_named(name).unit, "method": method} for column, (name, method) in pbe.items()}
@@ -117,12 +120,12 @@ class MaterialsProject:
 
         Raises:
             ProviderKeyError: If the environment holds no key, or the server does not accept it.
-            ProviderError: If mp-api is not installed or the server is out of reach.
+            ProviderError: If mp-api is not installed or the server cannot be reached.
         """
         self._connection = MaterialsProjectRoutes(self.endpoint, self._patience, notify)
 
     def describe(self) -> Database:
-        """The database as it stands now."""
+        """Describe the database in its present state."""
         return Database(
             provider="Materials Project",
             base_url=self.endpoint,
@@ -132,10 +135,10 @@ class MaterialsProject:
         )
 
     def pages(self, next_page: str) -> Iterator[Page]:
-        """The pages from ``next_page`` (empty for the first) on.
+        """Yield the pages from ``next_page`` (empty for the first) on.
 
         Raises:
-            ProviderError: If the server refuses, stays busy or answers nonsense.
+            ProviderError: If the server refuses, stays busy or gives an answer that makes no sense.
         """
         number = int(next_page or 1)
         while True:
@@ -143,7 +146,7 @@ class MaterialsProject:
             rows, notes = self._rows(documents)
             last = not documents or number * PAGE_SIZE >= total
             following = None if last else str(number + 1)
-            # A release in the midst of a fetch shows on the last page at the latest.
+            # If a new release comes out during a fetch, this is noticed on the last page at the latest.
             version = self._connected.ask_version() if last else self._connected.version
             yield Page(rows, following, version, total, notes)
             if last:
@@ -158,7 +161,7 @@ class MaterialsProject:
         return self._connection
 
     def _criteria(self) -> dict[str, Any]:
-        """The part of the query that ``materials/summary`` answers; its own energies belong to another scheme."""
+        """Return the part of the query that ``materials/summary`` can answer; its energies belong to another scheme."""
         criteria: dict[str, Any] = {WINDOWS[k]: w for k, w in self.windows.items() if k not in ENERGIES}
         for name in ("num_elements", "num_sites"):
             if name in criteria:
@@ -193,7 +196,7 @@ class MaterialsProject:
         run_types: Mapping[str, str],
         notes: Counter[str],
     ) -> dict[str, float | None]:
-        """The properties of a material by column; what was left out is counted in ``notes``."""
+        """Return the properties of a material by column. Values that are left out are counted in ``notes``."""
         found = {_energy_column(name, self.thermo_type): (name, energies.get(name)) for name in ENERGIES}
         for name, read in _FROM_SUMMARY.items():
             value = read(document)
@@ -207,10 +210,10 @@ class MaterialsProject:
 
 
 def read_window(text: str) -> tuple[str, Window]:
-    """A window as written on a command line.
+    """Read a window as it is written on a command line.
 
     Raises:
-        ProviderError: If it is none.
+        ProviderError: If the text is not a window.
 
     >>> read_window("energy_above_hull=:0.05")
     ('energy_above_hull', (None, 0.05))
@@ -232,7 +235,7 @@ def read_window(text: str) -> tuple[str, Window]:
 
 
 def _energy_column(name: str, thermo_type: str) -> str:
-    """Column of an energy: the schema's for PBE, for any other scheme one of its own.
+    """Name of the column of an energy: the usual one for PBE, and a separate one for any other scheme.
 
     >>> _energy_column("energy_above_hull", "GGA_GGA+U"), _energy_column("energy_above_hull", "R2SCAN")
     ('energy_above_hull_dft', 'energy_above_hull_r2scan_dft')
@@ -243,7 +246,7 @@ def _energy_column(name: str, thermo_type: str) -> str:
 
 
 def _is_pbe_gap(document: Mapping[str, Any], run_types: Mapping[str, str]) -> bool:
-    """Whether the band gap comes from PBE with or without U; in doubt, whether all of the material's results do."""
+    """Whether the band gap comes from PBE with or without U. If that is unclear, all results of the material must."""
     origins = document.get("origins")
     for origin in origins if isinstance(origins, list) else []:
         if isinstance(origin, dict) and origin.get("name") == "electronic_structure":

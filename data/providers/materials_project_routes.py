@@ -1,4 +1,4 @@
-"""The routes of the Materials Project that mp-api (extra ``mp``) asks, over one patient session."""
+"""Requests to the routes of the Materials Project, with mp-api (extra ``mp``) over one patient session."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ HOW_TO_GET_KEY = (
     f"copy your key from https://next-gen.materialsproject.org/api and set it with: export {KEY_VARIABLE}=YOUR_KEY"
 )
 ENERGIES = ("energy_above_hull", "formation_energy_per_atom")
-"""What differs from one thermo type to another."""
+"""Columns that differ between thermo types."""
 
 SUMMARY_FIELDS = [
     "material_id", "formula_pretty", "structure", "origins", "band_gap", "bulk_modulus", "shear_modulus", "n",
     "e_ij_max",
 ]  # fmt: skip
-"""What is asked of ``materials/summary``."""
+"""Fields that are requested from ``materials/summary``."""
 
 
 class _FieldsAtOnce:
-    """mp-api checks each field of each question against a list that it makes anew, which takes a second a page."""
+    """Avoids that mp-api builds its list of fields again for each field of each request: that takes a second a page."""
 
     document_model: Any
 
     @cached_property
     def available_fields(self) -> list[str]:
-        """Fields a route may be asked for."""
+        """Fields that a route offers."""
         return list(self.document_model.model_fields)
 
 
 class MaterialsProjectRoutes:
-    """The clients of mp-api for three routes, over one patient session. The key lives here and nowhere else."""
+    """The clients of mp-api for three routes, over one patient session. Only this object holds the key."""
 
     def __init__(self, endpoint: str, patience: Patience, notify: Any) -> None:
         key = os.environ.get(KEY_VARIABLE, "").strip()
@@ -50,7 +50,7 @@ class MaterialsProjectRoutes:
             endpoint, patience=patience, key=key, how_to_get_key=HOW_TO_GET_KEY, notify=notify
         )
         self._endpoint = endpoint
-        self.version = self.ask_version()  # the clients ask for it too, but neither patiently nor with a time limit
+        self.version = self.ask_version()  # the clients request it too, but without retries and without a time limit
         try:
             from mp_api.client.routes.materials.materials import MaterialsRester
             from mp_api.client.routes.materials.summary import SummaryRester
@@ -70,11 +70,11 @@ class MaterialsProjectRoutes:
         )
 
     def ask_version(self) -> str:
-        """Version of the database at this moment."""
+        """Request the present version of the database."""
         return str(self._session.read_json(self._endpoint + "heartbeat").get("db_version") or "not stated")
 
     def materials(self, criteria: Mapping[str, Any], page: int, *, size: int) -> tuple[list[dict[str, Any]], int]:
-        """One page of materials in the order of their ids, and how many there are in all."""
+        """Request one page of materials in the order of their ids, and the total number."""
         found = self._ask(
             self._summary,
             **criteria,
@@ -90,7 +90,7 @@ class MaterialsProjectRoutes:
         return found, total
 
     def energies(self, ids: list[str], thermo_type: str, windows: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Energies under one thermo type, by material id.
+        """Request the energies of one thermo type, by material id.
 
         Raises:
             ProviderError: If an answer has another thermo type.
@@ -108,7 +108,7 @@ class MaterialsProjectRoutes:
         return {str(document.get("material_id")): document for document in found}
 
     def run_types(self, ids: list[str]) -> dict[str, dict[str, str]]:
-        """Functional of each calculation, by material id and task id."""
+        """Request the functional of each calculation, by material id and task id."""
         if not ids:
             return {}
         fields = ["material_id", "run_types"]
@@ -116,7 +116,7 @@ class MaterialsProjectRoutes:
         return {str(d.get("material_id")): d["run_types"] for d in found if isinstance(d.get("run_types"), dict)}
 
     def _ask(self, client: Any, **criteria: Any) -> list[dict[str, Any]]:
-        """One page of one route.
+        """Request one page of one route.
 
         Raises:
             ProviderError: If mp-api refuses the query or the answer has no list of documents.
@@ -127,7 +127,7 @@ class MaterialsProjectRoutes:
         return found
 
     def _careful(self, action: Any) -> Any:
-        """What a client returns; what it raises may quote an answer, and so is reported without the key."""
+        """Call a client. Its errors may quote an answer, so they are reported without the key."""
         from mp_api.client.core.exceptions import MPRestError
 
         try:

@@ -1,6 +1,6 @@
-"""Structures of any provider that speaks OPTIMADE (version 1, https://doi.org/10.1039/D4DD00039K).
+"""Fetch structures of any provider that offers OPTIMADE (version 1, https://doi.org/10.1039/D4DD00039K).
 
-Only plain JSON is read, by the reader of structure files. Links are followed on the provider's own host alone.
+Answers are read as plain JSON by the reader of structure files. Links are followed only on the host of the provider.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matloop.data.readers.disorder import POLICIES
 
 _STRUCTURE_FIELDS = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "dimension_types")
 RESPONSE_FIELDS = ("chemical_formula_reduced", *_STRUCTURE_FIELDS, "structure_features")
-"""All that is asked for of an entry, besides its id."""
+"""Fields that are requested of an entry, besides its id."""
 
 PAGE_SIZE = 100
 _LONGEST_FILTER = 4000  # characters; many servers refuse addresses of more than 8 kB
@@ -31,17 +31,17 @@ _UNREADABLE_FEATURES = {
 
 
 class Optimade:
-    """The structures of one filter, page by page. Nothing is asked of the network before :meth:`connect`.
+    """Structures of one filter, page by page. No request is sent before :meth:`connect`.
 
     Args:
         base_url: Address of the provider, with or without ``/v1``.
         filter: Filter in the OPTIMADE language, such as ``elements HAS ALL "Ti","O" AND nelements=2``.
-        disorder: What becomes of shared or partly filled sites.
-        page_size: Entries asked for at once; the provider may send fewer.
-        patience: How long to put up with a busy server.
+        disorder: How to treat shared or partly filled sites.
+        page_size: Number of entries in one request; the provider may send fewer.
+        patience: How long to wait for a busy server.
 
     Raises:
-        ProviderError: If the filter is too long or the address none.
+        ProviderError: If the filter is too long or the address is not valid.
         UnknownNameError: For an unknown way to treat disorder.
     """
 
@@ -66,27 +66,27 @@ class Optimade:
 
     @property
     def query(self) -> dict[str, Any]:
-        """What is asked, as plain data."""
+        """The query as plain data."""
         fixed = {"provider": "optimade", "base_url": self.base_url, "fields": list(RESPONSE_FIELDS)}
         return {**fixed, "filter": self.filter, "disorder": self.disorder}
 
     @property
     def properties(self) -> dict[str, dict[str, str]]:
-        """No columns: the standard names no property, and what a provider's own mean is not known."""
+        """No columns, because the standard defines no properties, and those of a provider have no known meaning."""
         return {}
 
     def connect(self, notify: Any) -> None:
-        """Find out which address serves version 1.
+        """Find the address that serves version 1.
 
         Raises:
-            ProviderError: If none does.
+            ProviderError: If there is none.
         """
         self._session.notify = notify
         if not self._versioned:
             self._versioned = self._negotiate()
 
     def describe(self) -> Database:
-        """The database as it stands now."""
+        """Describe the database in its present state."""
         self.connect(self._session.notify)
         answer = self._session.read_json(self._versioned + "/info")
         data = answer.get("data")
@@ -104,10 +104,10 @@ class Optimade:
         )
 
     def pages(self, next_page: str) -> Iterator[Page]:
-        """The pages from the address ``next_page`` (empty for the first) on.
+        """Yield the pages from the address ``next_page`` (empty for the first) on.
 
         Raises:
-            ProviderError: If the server refuses, stays busy, leads elsewhere or in a circle, or stops half way.
+            ProviderError: If the server refuses, stays busy, links to another host or in a circle, or stops half way.
         """
         if not self._prefix:
             self.describe()
@@ -136,7 +136,7 @@ class Optimade:
             url = following
 
     def _negotiate(self) -> str:
-        """The base URL with its version, from the address itself or from ``/versions``."""
+        """Find the base URL with its version, from the address itself or from ``/versions``."""
         if found := re.search(r"/v(\d+)(\.\d+){0,2}$", self.base_url):
             if found[1] != "1":
                 raise ProviderError(f"OPTIMADE version {found[1]}", "version 1", "use the address that ends in /v1")
@@ -146,7 +146,7 @@ class Optimade:
         except ProviderError as error:
             if " answered 404" not in error.got:
                 raise
-            return self.base_url + "/v1"  # some providers leave the list out
+            return self.base_url + "/v1"  # some providers do not offer the list
         lines = answer.content.decode("utf-8", "replace").split()
         if "1" not in lines[1:]:
             served = plain_line(", ".join(lines[1:]), 60) or "nothing that can be read"
@@ -161,7 +161,7 @@ class Optimade:
         return urlunsplit(parts._replace(query=urlencode(wanted)))
 
     def _link(self, answer: Mapping[str, Any], url: str) -> str | None:
-        """The address of the next page, on the same host."""
+        """Return the address of the next page, which must be on the same host."""
         link = _object(answer.get("links")).get("next")
         href = link.get("href") if isinstance(link, dict) else link
         if href is None or href == "":
@@ -171,7 +171,7 @@ class Optimade:
         return self._session.own_url(urljoin(url, href))
 
     def _pause(self, meta: Mapping[str, Any]) -> None:
-        """Leave as much time between two questions as the provider asks for."""
+        """Wait as long between two requests as the provider asks for."""
         delay = meta.get("request_delay")
         if isinstance(delay, int | float) and delay > 0:
             time.sleep(min(float(delay), self._patience.longest_wait))
@@ -202,7 +202,7 @@ def _identifier(value: Any) -> str:
 
 
 def _version(meta: Mapping[str, Any]) -> str:
-    """Version of the data, where the provider states it; else that of its software."""
+    """Version of the data if the provider states it, otherwise that of its software."""
     database, software = _object(meta.get("database")), _object(meta.get("implementation"))
     if database.get("version"):
         return plain_line(str(database["version"]), 60)
@@ -210,7 +210,7 @@ def _version(meta: Mapping[str, Any]) -> str:
 
 
 def _licence(attributes: Mapping[str, Any]) -> str:
-    """SPDX names, or the address of a text."""
+    """Licence as SPDX names or as the address of its text."""
     named = attributes.get("available_licenses")
     link = attributes.get("license")
     address = link.get("href") if isinstance(link, dict) else link

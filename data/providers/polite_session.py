@@ -1,7 +1,7 @@
-"""One way to talk to databases on the network: patient, to one host only, and never louder than asked.
+"""Send requests to one database on the network, with retries and limits.
 
-A busy server (429, 502, 503, 504), a dropped connection and JSON that ends too early are met by waiting and asking
-again, a bounded number of times; ``Retry-After`` (RFC 9110, section 10.2.3) is honoured. Everything else is an error.
+After a busy answer (429, 502, 503, 504), a dropped connection or incomplete JSON, the session waits and repeats the
+request, a limited number of times. It honours ``Retry-After`` (RFC 9110, section 10.2.3). Everything else is an error.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import requests
 from matloop.data.errors import ProviderError, ProviderKeyError
 
 LARGEST_ANSWER = 100_000_000
-"""Bytes of one unpacked answer; a page of a thousand crystals has a few million."""
+"""Largest size of an unpacked answer in bytes; a page of a thousand crystals has a few million."""
 
 _BUSY = frozenset({429, 502, 503, 504})
 _MOST_REDIRECTS = 5
-_LONGEST_ANSWER = 600.0  # s; a server that drips bytes would else hold the fetch for ever
+_LONGEST_ANSWER = 600.0  # s; without a limit a server that sends single bytes could hold up the fetch for ever
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to put up with a server that is busy.
+    """How long to wait for a busy server.
 
     Attributes:
-        attempts: Times a question is asked before giving up.
-        first_wait: Seconds before the second attempt; doubled before each further one.
-        longest_wait: Seconds waited at most; a server that asks for more is asked again another day.
+        attempts: Number of attempts before the session gives up.
+        first_wait: Seconds before the second attempt; doubled before each further attempt.
+        longest_wait: Longest wait in seconds; if a server asks for more, the session gives up.
         timeout: Seconds to connect, and between two bytes of an answer.
     """
 
@@ -47,7 +47,7 @@ class Patience:
     timeout: tuple[float, float] = (10.0, 60.0)
 
     def wait(self, attempt: int) -> float:
-        """Seconds after a failed attempt (counted from 1); spread, so that many clients do not return together."""
+        """Seconds to wait after a failed attempt (counted from 1), randomised to spread many clients."""
         return min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait) * random.uniform(0.75, 1.0)
 
 
@@ -55,14 +55,14 @@ class PoliteSession(requests.Session):
     """A session with one host.
 
     Args:
-        base_url: Where the database is; requests, redirects and links that lead to another host are refused.
-        patience: How long to put up with a busy server.
-        key: Secret sent in headers; blotted out of every message.
-        how_to_get_key: What to tell somebody whose key is refused.
-        notify: Told in a few words why the fetch waits.
+        base_url: Address of the database. Requests, redirects and links to another host are refused.
+        patience: How long to wait for a busy server.
+        key: Secret that is sent in headers; it is removed from every message.
+        how_to_get_key: Text for users whose key is refused.
+        notify: Called with a short text that says why the fetch waits.
 
     Raises:
-        ProviderError: If the address is not one of a web server, holds a password, or would send a key in the clear.
+        ProviderError: If the address is not that of a web server, holds a password, or would send a key unencrypted.
     """
 
     def __init__(
@@ -79,18 +79,18 @@ class PoliteSession(requests.Session):
         self._patience, self._key, self._how_to_get_key = patience, key, how_to_get_key
         self.notify = notify
         self.last_meta: dict[str, Any] = {}
-        """The member ``meta`` of the latest JSON answer."""
+        """Member ``meta`` of the latest JSON answer."""
 
     def __getstate__(self) -> Any:
         raise TypeError("a session may hold a key and is not to be written anywhere")
 
     def own_url(self, url: str) -> str:
-        """A link of the server's, as it is to be followed.
+        """Check a link from the server and return the address to follow.
 
-        Servers behind a proxy often write ``http`` where they mean ``https``: the safer one is taken.
+        Servers behind a proxy often write ``http`` where they mean ``https``; then ``https`` is used.
 
         Raises:
-            ProviderError: If it leads to another host.
+            ProviderError: If the link leads to another host.
         """
         parts, base = _split(url), self._base
         if parts.scheme == "http" and base.scheme == "https" and parts.port in (None, 80):
@@ -106,16 +106,16 @@ class PoliteSession(requests.Session):
         return urlunsplit(parts)
 
     def readable(self, text: str, limit: int = 300) -> str:
-        """Text of a server on one line, without the key and without characters that do things to a terminal."""
+        """Return text of a server on one line, without the key and without control characters of terminals."""
         if self._key:
             text = text.replace(self._key, "(key)")
         return plain_line(text, limit)
 
     def read_json(self, url: str) -> dict[str, Any]:
-        """The JSON object at an address of the host.
+        """Request the JSON object at an address of the host.
 
         Raises:
-            ProviderError: If there is none to be had.
+            ProviderError: If the server does not give one.
         """
         answer = self.get(self.own_url(url), headers={"Accept": "application/json, application/vnd.api+json"})
         data = strict_json(answer.content)
@@ -124,11 +124,11 @@ class PoliteSession(requests.Session):
         return data
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
-        """Send a request as often as patience allows; used by every verb of the session, here and in libraries.
+        """Send a request, and repeat it as often as the patience allows. All requests of the session pass through here.
 
         Raises:
             ProviderError: If the server refuses, or is still busy after the last attempt.
-            ProviderKeyError: If it asks for a key.
+            ProviderKeyError: If the server asks for a key.
         """
         settings.update(timeout=self._patience.timeout, stream=True, allow_redirects=False)
         for attempt in range(1, self._patience.attempts + 1):
@@ -164,7 +164,7 @@ class PoliteSession(requests.Session):
         time.sleep(seconds)
 
     def _follow(self, request: requests.PreparedRequest, settings: dict[str, Any]) -> requests.Response:
-        """One attempt, redirects within the host followed; the body is read whole, up to the limit."""
+        """Make one attempt: follow redirects within the host, and read the whole body up to the limit."""
         for _ in range(_MOST_REDIRECTS + 1):
             request.url = self.own_url(str(request.url))
             answer = super().send(request, **settings)
@@ -191,7 +191,7 @@ class PoliteSession(requests.Session):
             )
 
     def _explanation(self, answer: requests.Response) -> str:
-        """What the server says about an error, in the form of JSON:API, of FastAPI, or as text."""
+        """Return the explanation of an error in the form of JSON:API, of FastAPI, or as text."""
         try:
             data = strict_json(answer.content)
         except ValueError:
@@ -212,7 +212,7 @@ class PoliteSession(requests.Session):
             ValueError: If it is not.
         """
         if "json" in answer.headers.get("Content-Type", ""):
-            answer.encoding = "utf-8"  # as RFC 8259 has it; to guess takes seconds a page
+            answer.encoding = "utf-8"  # as RFC 8259 requires; guessing the encoding takes seconds a page
             data = strict_json(answer.content)
             meta = data.get("meta") if isinstance(data, dict) else None
             self.last_meta = meta if isinstance(meta, dict) else {}
@@ -220,7 +220,7 @@ class PoliteSession(requests.Session):
 
 
 def plain_line(text: str, limit: int = 300) -> str:
-    r"""Foreign text on one line, characters that control terminals or turn the writing direction replaced.
+    r"""Return foreign text on one line; characters that control terminals or the writing direction are replaced.
 
     >>> plain_line("bad\x1b[31m filter\n at 3")
     'bad?[31m filter at 3'
@@ -231,10 +231,10 @@ def plain_line(text: str, limit: int = 300) -> str:
 
 
 def strict_json(content: bytes) -> Any:
-    """JSON as RFC 8259 has it: UTF-8, no NaN or Infinity, and no deeper than the reader can follow.
+    """Read JSON as RFC 8259 defines it: UTF-8, no NaN or Infinity, and a limited depth.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If the content breaks these rules.
     """
 
     def refuse(word: str) -> None:
@@ -247,10 +247,10 @@ def strict_json(content: bytes) -> Any:
 
 
 def _read_body(answer: requests.Response) -> None:
-    """Read the body whole, so that a connection dropped half way shows here.
+    """Read the whole body, so that a connection that drops half way is noticed here.
 
     Raises:
-        ProviderError: If it exceeds the limit of size or time.
+        ProviderError: If the body exceeds the limit of size or time.
     """
     deadline = time.monotonic() + _LONGEST_ANSWER
     content = bytearray()
@@ -267,7 +267,7 @@ def _read_body(answer: requests.Response) -> None:
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds from a ``Retry-After`` header: a number of seconds or a date."""
+    """Read a ``Retry-After`` header, which holds seconds or a date, and return seconds."""
     if text.strip().isdecimal() and len(text) < 10:
         return float(text)
     try:
@@ -288,7 +288,7 @@ def _checked_address(url: str, with_key: bool) -> SplitResult:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read here, since a port that is no number raises only when it is asked for
+        _ = parts.port  # read here, because an invalid port raises an error only when it is read
     except ValueError as error:
         raise ProviderError(f"the address {plain_line(url, 100)}: {error}", "an http or https address") from error
     if parts.scheme not in _PORTS or not parts.hostname:

@@ -1,7 +1,7 @@
-"""Writing a snapshot page by page, so that a fetch that is cut off goes on where it stopped.
+"""Write a snapshot page by page, so that an interrupted fetch can continue where it stopped.
 
-Pages lie in the folder ``NAME.parts`` next to the target. Each is one Parquet file that holds, in its metadata, where
-the next page is to be had, so that rows and state can never disagree. Every file gets its name only when it is whole.
+Pages lie in the folder ``NAME.parts`` next to the target. Each is one Parquet file whose metadata say where to get the
+next page, so that rows and state always agree. A file gets its final name only when it is complete.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ REPEATED = "repeated entries left out"
 
 @dataclass(frozen=True)
 class Database:
-    """What was asked, as it will stand in the snapshot.
+    """Description of a database, as it is stored in the snapshot.
 
     Attributes:
         provider: Name of the database.
         base_url: Its address.
-        version: Version of the data, or what comes closest to it.
+        version: Version of the data, or the closest equivalent.
         licence: Licence of the data, empty if the provider states none.
         thermo_type: Scheme of the energies, empty if there are none.
     """
@@ -60,10 +60,10 @@ class Page:
 
     Attributes:
         rows: Entries, by the names of :data:`~matloop.data.sources.snapshot.ENTRY_COLUMNS` and of properties.
-        next_page: Where the next page is to be had; None after the last.
+        next_page: Where to get the next page; None after the last page.
         version: Version of the data.
-        total: Entries of the whole answer, where the database says so.
-        notes: What was left out, and how often.
+        total: Number of entries of the whole answer, if the database states it.
+        notes: Kind of values that were left out -> how many.
     """
 
     rows: list[dict[str, Any]]
@@ -74,13 +74,13 @@ class Page:
 
 
 def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, properties: Mapping[str, Any]) -> Any:
-    """One entry of a database as a row: read by the reader of structure files, which never raises.
+    """Make a row of one entry of a database, with the reader of structure files, which never raises an error.
 
     Args:
         entry_id: The provider's id.
         structure: A pymatgen or OPTIMADE structure as plain JSON data.
-        formula: Formula the provider states, shown where the structure gives none.
-        disorder: What becomes of shared or partly filled sites, see :mod:`matloop.data.readers.disorder`.
+        formula: Formula that the provider states; used if the structure gives none.
+        disorder: How to treat shared or partly filled sites, see :mod:`matloop.data.readers.disorder`.
         properties: Further columns.
     """
     message = unpack(read_row(request(TextRow("json", "", json.dumps(structure)), disorder)))
@@ -96,7 +96,7 @@ def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, pro
 
 
 def refused_row(entry_id: str, code: str, detail: str, *, formula: str = "") -> dict[str, Any]:
-    """A row for an entry that is no candidate."""
+    """Make a row for an entry that cannot become a candidate."""
     return {
         Column.ENTRY_ID: plain_line(entry_id, 120), Column.FORMULA: plain_line(formula, 120),
         Column.CODE: code, Column.DETAIL: plain_line(detail),
@@ -104,7 +104,7 @@ def refused_row(entry_id: str, code: str, detail: str, *, formula: str = "") -> 
 
 
 def plausible(property_name: str, value: Any) -> float | None:
-    """A number within the physical bounds of a property, else None.
+    """Return a number if it lies within the physical bounds of a property, otherwise None.
 
     >>> plausible("bulk_modulus_vrh", 160), plausible("bulk_modulus_vrh", -9e5)
     (160.0, None)
@@ -116,11 +116,11 @@ def plausible(property_name: str, value: Any) -> float | None:
 
 
 class SnapshotDraft:
-    """The pages of a snapshot that is not finished.
+    """Pages of an unfinished snapshot.
 
     Args:
         target: Where the snapshot will be.
-        query: What is asked, as plain data; decides whether pages found in the folder belong to the same fetch.
+        query: The query as plain data. It decides whether pages in the folder belong to the same fetch.
         properties: Property column -> its metadata (``unit``, ``method``).
 
     Raises:
@@ -142,14 +142,14 @@ class SnapshotDraft:
 
     @property
     def next_page(self) -> str | None:
-        """Where to go on: empty at the start, None if all pages are there."""
+        """Page at which to continue: empty at the start, None if all pages are there."""
         return self._state["next_page"]
 
     def add(self, page: Page) -> None:
-        """Keep a page.
+        """Store a page.
 
         Raises:
-            SnapshotError: If the database has another version than on the pages before, or there is no place to write.
+            SnapshotError: If the version of the database has changed since earlier pages, or the disk is full.
         """
         if self._pages and page.version != self._state["version"]:
             raise SnapshotError(
@@ -176,7 +176,7 @@ class SnapshotDraft:
         """Write the snapshot, remove the pages and return its provenance.
 
         Raises:
-            SnapshotError: If pages are missing or gave no row.
+            SnapshotError: If pages are missing or gave no rows.
         """
         if self.next_page is not None:
             raise SnapshotError(f"{self.folder} lacks pages", "all pages of the answer", "go on with the fetch")
@@ -207,7 +207,7 @@ class SnapshotDraft:
         return self.folder / "query.json"
 
     def _open(self) -> None:
-        """Take up what lies in the folder."""
+        """Read the pages that lie in the folder."""
         if not self._page(0).exists():
             return
         try:
@@ -223,7 +223,7 @@ class SnapshotDraft:
         for number in itertools.count():
             if not self._page(number).exists() or not self._take_up(self._page(number)):
                 break
-        for path in self.folder.iterdir():  # what a crash of the machine left behind
+        for path in self.folder.iterdir():  # temporary files that a crash of the machine left behind
             if path not in (*self._pages, self._query_file) and path.name.startswith(("page-", ".page-", ".query")):
                 path.unlink()
 
@@ -243,7 +243,7 @@ class SnapshotDraft:
             state = json.loads(table.schema.metadata[_STATE])
             self._keep(path, table.select(self.schema.names), state)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-            return False  # fetched again
+            return False  # the page is fetched again
         self._seen.update(table[Column.ENTRY_ID].to_pylist())
         return True
 
@@ -265,7 +265,7 @@ class SnapshotDraft:
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Tables joined until they make a row group: pages of twenty rows would pack badly."""
+    """Join tables into row groups, because pages of twenty rows would compress badly."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)

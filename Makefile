@@ -11,7 +11,7 @@ FOLDERS := data featurizers models screening workflows
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help screen test lint typecheck format clean distclean
+.PHONY: help screen test lint typecheck format docs clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ typecheck: $(VENV)/.dev  ## mypy on the five packages
 format: $(VENV)/.dev  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev  ## write docs/campaign.md again from the code
+	@$(BIN)/python docs/build_campaign.py
 
 clean:  ## remove caches and build products; .venv and runs/ stay
 	rm -rf build dist matloop.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

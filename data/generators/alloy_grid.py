@@ -35,8 +35,8 @@ class AlloyGrid:
         bounds: Symbol -> lowest and highest atomic fraction. An element with a lowest fraction above zero is in every
             composition; the others may be absent.
         fewest_elements: Smallest number of elements in a composition.
-        most_elements: Largest number; all of them where it is None.
-        limit: Most compositions, the first ones; all where it is None.
+        most_elements: Largest number; all of them where left out.
+        limit: Most compositions, the first ones; all where left out.
 
     Raises:
         GeneratorError: If a setting is out of bounds or nothing is left to make.

@@ -38,11 +38,11 @@ class CompositionEnumeration:
         required: Elements of the pool that every composition must contain.
         metallic: Whether compositions of metals, and metal-rich borides, carbides, silicides and pnictides, are made
             too, although their charges do not balance.
-        limit: Most compositions, the first ones; all where it is None.
+        limit: Most compositions, the first ones; all where left out.
 
     Raises:
         GeneratorError: If a setting is out of bounds or the pool is too small.
-        UnknownNameError: If an element is none.
+        UnknownNameError: If a symbol is not an element.
 
     >>> source = CompositionEnumeration(["Fe", "O"], largest_coefficient=4)
     >>> source.count(), [formula for intake in source.intakes(10) for formula in intake.batch.formulas]

@@ -65,7 +65,7 @@ class PrototypeDecoration:
         max_sites: Largest cell.
         charge_neutral: Whether only compositions are made that the usual oxidation states can neutralise
             (:mod:`matloop.data.chemistry.charge_balance`).
-        limit: Most crystals, the first ones; all where it is None.
+        limit: Most crystals, the first ones; all where left out.
 
     Raises:
         GeneratorError: If a setting is out of bounds or leaves nothing to make.

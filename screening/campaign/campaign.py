@@ -1,4 +1,4 @@
-"""A campaign: where candidates come from, which are filtered out, what is wanted and how the shortlist is cut."""
+"""The campaign: where candidates come from, which are excluded, what is wanted and how the shortlist is chosen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
@@ -29,10 +30,10 @@ from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
 Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
 
 ANY_DFT = "dft"
-"""Provenance of the labels of a target that names none: computed, with any functional."""
+"""Provenance of the labels of a target that does not name one: computed, with any functional."""
 
 FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
-"""What a budget chooses among where the campaign names one family or none: those that need no torch, cheapest first."""
+"""Families to choose among within a budget if the campaign lists none: those without torch, the fastest first."""
 
 
 class _Frozen(BaseModel):
@@ -40,18 +41,19 @@ class _Frozen(BaseModel):
 
 
 class Entry(_Frozen):
-    """A registered thing by name, with its options.
+    """A source, filter or featurizer by name, with its options.
 
-    In a campaign it is written as the bare name, as ``name: {option: value}``, or as ``name: value`` where the thing
-    takes one unnamed argument.
+    A campaign gives the name alone, or ``name: {option: value}``, or ``name: value`` if the first option is enough.
     """
 
     name: str = Field(description="Name in the registry.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments.")
-    argument: list[Any] | str | int | float | None = Field(None, description="The one unnamed argument, if any.")
+    argument: list[Any] | str | int | float | None = Field(
+        None, description="Value of the first option, if given without its name."
+    )
 
     def make(self, factory: Callable[..., Any]) -> Any:
-        """Call the registered factory with the options."""
+        """Call the registered class or function with the options."""
         return factory(**self.options) if self.argument is None else factory(self.argument, **self.options)
 
     @model_serializer
@@ -87,7 +89,7 @@ def _read_families(written: Any) -> Any:
 
 
 Families = Annotated[str | tuple[str, ...], BeforeValidator(_read_families)]
-"""One ensemble family by name, or several to choose among."""
+"""One model family by name, or several to choose among."""
 
 
 def _read_duration(written: Any) -> int:
@@ -97,36 +99,41 @@ def _read_duration(written: Any) -> int:
         raise ValueError(str(error)) from error
 
 
-Duration = Annotated[int, BeforeValidator(_read_duration), PlainSerializer(write_duration, return_type=str)]
-"""Whole seconds; written with its unit."""
+Duration = Annotated[
+    int,
+    BeforeValidator(_read_duration),
+    PlainSerializer(write_duration, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""Whole seconds. A campaign gives the number with its unit, such as ``5m``."""
 
 
 class Target(_Frozen):
-    """What is wanted of one property.
+    """The range that is wanted for one property.
 
-    ``maximize`` and ``minimize`` ask to beat a reference: ``value``, or where it is left out the best 5 % of the
-    training data. So every target is a range, and candidates rank by the probability of lying in all of them.
+    ``maximize`` and ``minimize`` ask for a value better than ``value``, or better than 95 % of the training data if
+    ``value`` is left out. So every target is a range, and candidates rank by the probability of lying in all ranges.
     """
 
     property: str = Field(description="Name of the property.")
-    goal: Goal = Field(description="What is wanted of it.")
-    unit: str = Field(description="Unit of the numbers below; always required.")
-    value: float | None = Field(None, description="Threshold, in `unit`.")
+    goal: Goal = Field(description="Kind of range.")
+    unit: str = Field(description="Unit of the numbers below.")
+    value: float | None = Field(None, description="Limit of the range, in `unit`.")
     lower: float | None = Field(None, description="Lower end of a window, in `unit`.")
     upper: float | None = Field(None, description="Upper end of a window, in `unit`.")
     family: Families | None = Field(
-        None, description="Ensemble family, or a list to choose among; the stage's where left out."
+        None, description="Model family, or a list of families to choose among. If left out, that of the stage."
     )
     provenance: str = Field(
         ANY_DFT, description="Where the labels come from: `dft`, `dft:FUNCTIONAL`, `exp` or `exp:LAB`."
     )
     transform: Transform | None = Field(
-        None, description="Scale the surrogate works on; the property's own where left out."
+        None, description="Scale on which the surrogate learns the property. If left out, that of the property."
     )
     probability: Literal["distribution", "classifier"] = Field(
         "distribution",
-        description="What tells the probability of meeting the target: the predictive distribution of the value, or a "
-        "calibrated classifier of lying in the range.",
+        description="How to compute the probability of meeting the target: from the predictive distribution of the "
+        "value, or by a calibrated classifier of lying in the range.",
     )
 
     @field_validator("provenance")
@@ -146,10 +153,10 @@ class Target(_Frozen):
         return written
 
     def accepts(self, provenance: str) -> bool:
-        """Whether labels of a provenance may teach this target.
+        """Whether this target may learn from labels of a provenance.
 
         Raises:
-            ProvenanceError: If the provenance is not written as one.
+            ProvenanceError: If the text is not a provenance.
         """
         return Provenance.read(self.provenance).covers(Provenance.read(provenance))
 
@@ -165,7 +172,7 @@ class Target(_Frozen):
         return self
 
     def scale(self) -> Transform:
-        """Scale the surrogate works on.
+        """Scale on which the surrogate learns.
 
         Raises:
             UnknownNameError: For an unknown property.
@@ -173,21 +180,21 @@ class Target(_Frozen):
         return self.transform or property_named(self.property).transform
 
     def is_relative(self) -> bool:
-        """Whether the range hangs on the training data."""
+        """Whether the range depends on the training data."""
         return self.goal in ("maximize", "minimize") and self.value is None
 
     def range(self, best_of_training: tuple[float, float]) -> tuple[float, float]:
-        """Lower and upper end in the property's own unit, infinite where open.
+        """Lower and upper end of the range in the unit of the property, infinite if there is no limit.
 
         Args:
-            best_of_training: 5th and 95th percentile of the training data, in the property's unit.
+            best_of_training: 5th and 95th percentile of the training data, in the unit of the property.
 
         Raises:
             UnknownNameError: For an unknown property or unit.
-            UnitError: If the unit measures something else.
+            UnitError: If the unit is one of another quantity.
         """
         own = property_named(self.property).unit
-        convert(0.0, self.unit, own)  # a unit of something else is refused even where no number needs it
+        convert(0.0, self.unit, own)  # a wrong unit is refused even if there is no number to convert
         low, high = float("-inf"), float("inf")
         if self.goal == "window":
             return tuple(convert(end, self.unit, own) for end in (self.lower, self.upper))  # type: ignore[arg-type,return-value]
@@ -199,18 +206,18 @@ class Target(_Frozen):
 
 
 class SurrogateStage(_Frozen):
-    """Score every candidate with one surrogate per target, and keep the most probable ones."""
+    """Scores every candidate with one surrogate per target, and keeps the most probable candidates."""
 
-    features: Entries = Field(min_length=1, description="Featurizers, side by side.")
+    features: Entries = Field(min_length=1, description="Featurizers, whose columns are joined.")
     family: Families = Field(
-        "extra_trees", description="Ensemble family of the surrogates, or a list to choose among for each target."
+        "extra_trees", description="Model family, or a list of families to choose among for each target."
     )
     budget: Duration | None = Field(
         None,
-        description="Time to choose families and fit those chosen, for all targets of the stage, in seconds; written "
-        "with its unit: 90s, 5m or 1h. Without it every family listed is tried, on all rows instead of 1,500.",
+        description="Time to choose and fit families, for all targets of the stage, with its unit: `90s`, "
+        "`5m` or `1h`. Without a budget every listed family is tried, on all rows instead of 1,500.",
     )
-    keep: int = Field(gt=0, le=100_000, description="How many candidates go on to the next stage, or are ranked.")
+    keep: int = Field(gt=0, le=100_000, description="Number of candidates that go on to the next stage, or are ranked.")
 
     @model_validator(mode="before")
     @classmethod
@@ -221,60 +228,71 @@ class SurrogateStage(_Frozen):
 
 
 class PotentialStage(_Frozen):
-    """Relax every candidate that is left with an interatomic potential, and judge its stability by the energy."""
+    """Relaxes the remaining candidates with an interatomic potential, and judges their stability by the energy."""
 
-    name: str = Field("chgnet", description="Potential.")
+    name: str = Field("chgnet", description="Name of the potential.")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="Options of the potential.")
-    steps: int = Field(150, gt=0, le=10_000, description="Most steps of a relaxation.")
-    largest_force: float = Field(0.1, gt=0, le=1, description="A relaxation ends below this force, in eV/Å.")
-    seconds: float = Field(300, gt=0, le=86_400, description="Most time for one crystal, in seconds.")
+    steps: int = Field(150, gt=0, le=10_000, description="Largest number of steps of a relaxation.")
+    largest_force: float = Field(
+        0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
+    )
+    seconds: float = Field(300, gt=0, le=86_400, description="Largest time for one crystal, in seconds.")
     references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
 
 
 class Shortlist(_Frozen):
-    """How the ranked candidates become a shortlist."""
+    """Chooses the shortlist among the ranked candidates."""
 
-    size: int = Field(gt=0, le=1000, description="How many candidates are handed on.")
-    diversity: float = Field(0.5, ge=0, le=1, description="0 takes the most probable; 1 wants unlike chemistry.")
-    explore: bool = Field(False, description="Whether candidates outside a surrogate's domain may be ranked.")
+    size: int = Field(gt=0, le=1000, description="Number of candidates on the shortlist.")
+    diversity: float = Field(
+        0.5, ge=0, le=1, description="0 takes the most probable candidates; 1 prefers different chemistry."
+    )
+    explore: bool = Field(False, description="Whether candidates outside the domain of a surrogate are ranked too.")
     max_false_discovery: float | None = Field(
-        None, gt=0, lt=1, description="Only candidates of the largest set with at most this expected share of misses."
+        None,
+        gt=0,
+        lt=1,
+        description="Largest expected share of misses. Only the largest set of candidates that keeps it is used.",
     )
 
 
 class Campaign(_Frozen):
-    """Everything that determines a run's result."""
+    """Everything that determines the result of a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Used in folder names.")
-    title: str = Field("", max_length=300, description="One line for people.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Name of the campaign, used in folder names.")
+    title: str = Field("", max_length=300, description="One line for readers.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random choices.")
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
     filters: Entries = Field((), description="Hard filters, applied in this order.")
-    targets: tuple[Target, ...] = Field(min_length=1, max_length=10, description="What is wanted.")
-    surrogates: SurrogateStage = Field(description="First stage: every candidate is scored.")
-    structure: SurrogateStage | None = Field(None, description="Second stage: survivors are scored by their crystal.")
-    potential: PotentialStage | None = Field(None, description="Third stage: survivors are relaxed.")
-    shortlist: Shortlist = Field(description="The final choice.")
-    cluster: Cluster = Field(LOCAL, description="Where the workers are; no result depends on it.")
+    targets: tuple[Target, ...] = Field(
+        min_length=1, max_length=10, description="Properties that matter, one target for each."
+    )
+    surrogates: SurrogateStage = Field(description="First stage, which scores every candidate.")
+    structure: SurrogateStage | None = Field(
+        None, description="Second stage, which scores the remaining candidates by their crystals."
+    )
+    potential: PotentialStage | None = Field(None, description="Third stage, which relaxes the remaining candidates.")
+    shortlist: Shortlist = Field(description="How the shortlist is chosen.")
+    cluster: Cluster = Field(LOCAL, description="Where the workers run. No result depends on it.")
 
     @property
     def scoring_stages(self) -> dict[str, SurrogateStage]:
-        """The stages that score with surrogates, by name, in their order."""
+        """Stages that score with surrogates, by name, in their order."""
         stages = {"surrogates": self.surrogates, "structure": self.structure}
         return {name: stage for name, stage in stages.items() if stage is not None}
 
     @property
     def ranked(self) -> int:
-        """How many candidates are left when the shortlist is chosen."""
+        """Number of candidates that are left when the shortlist is chosen."""
         return list(self.scoring_stages.values())[-1].keep
 
     def families(self, stage: str, target: Target) -> tuple[str, ...]:
-        """Families to choose among for the surrogate of a target in a scoring stage; one where there is no choice."""
+        """Families to choose among for the surrogate of a target in a scoring stage; only one if there is no choice."""
         written = target.family or self.scoring_stages[stage].family
         return (written,) if isinstance(written, str) else written
 
     def seconds_for(self, stage: str) -> float | None:
-        """Time in which each surrogate of a stage that is chosen is to be ready, None where there is no limit.
+        """Time for choosing and fitting each surrogate of a stage that has a choice, None if there is no limit.
 
         The budget of the stage is divided evenly among the targets that have a choice of families.
         """
@@ -283,16 +301,16 @@ class Campaign(_Frozen):
         return None if budget is None else budget / max(choices, 1)
 
     def with_budget(self, seconds: int) -> Self:
-        """The campaign with families chosen within one budget for all its stages, divided evenly among them.
+        """Return the campaign with one budget for choosing families, divided evenly among its stages.
 
-        A stage of one family chooses among that one and :data:`FAMILIES_TO_CHOOSE_FROM`; a target that names one family
+        A stage with one family chooses among that one and :data:`FAMILIES_TO_CHOOSE_FROM`. A target with one family
         keeps it.
 
         Args:
-            seconds: For all surrogates together; in place of what the stages had.
+            seconds: Time for all surrogates together; it replaces the budgets of the stages.
 
         Raises:
-            CampaignError: If every target names its one family.
+            CampaignError: If every target names one family.
         """
         if all(isinstance(target.family, str) for target in self.targets):
             raise CampaignError(

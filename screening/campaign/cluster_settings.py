@@ -30,31 +30,31 @@ class ClusterSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Kind = Field("local", description="This machine, a batch queue, or a scheduler that runs already.")
-    patience: float = Field(
-        600, gt=0, le=604_800, description="How long to wait for a worker before the run gives up, in seconds."
-    )
+    kind: Kind = Field("local", description="This machine, a batch queue, or a Dask scheduler that runs already.")
+    patience: float = Field(600, gt=0, le=604_800, description="Seconds to wait for a worker before the run gives up.")
     interface: str | None = Field(
-        None, pattern=WORD, description="Network interface the scheduler and the workers of a batch queue listen on."
+        None, pattern=WORD, description="Network interface of the scheduler and workers of a batch queue."
     )
-    queue: str | None = Field(None, pattern=WORD, description="Queue or partition of worker jobs.")
-    account: str | None = Field(None, pattern=WORD, description="Account or project worker jobs are charged to.")
+    queue: str | None = Field(None, pattern=WORD, description="Queue or partition for worker jobs.")
+    account: str | None = Field(None, pattern=WORD, description="Account or project that pays for worker jobs.")
     walltime: str = Field("1:00:00", pattern=WALLTIME, description="Wall-time of a worker job, as H:MM:SS.")
     memory: str = Field("4GB", pattern=r"^\d{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
     directives: tuple[Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")], ...] = Field(
-        (), max_length=20, description="Further options of worker jobs, as the queue spells them: --constraint=milan."
+        (),
+        max_length=20,
+        description="Further options of worker jobs in the words of the queue, such as `--constraint=milan`.",
     )
     address: str | None = Field(
-        None, pattern=r"^(tls|tcp)://[^\s/]{1,200}$", description="Address of a scheduler that runs: tls://host:8786."
+        None, pattern=r"^(tls|tcp)://[^\s/]{1,200}$", description="Address of the scheduler: `tls://host:8786`."
     )
     scheduler_file: str | None = Field(
-        None, min_length=1, max_length=4096, description="File in which a scheduler that runs has left its address."
+        None, min_length=1, max_length=4096, description="File in which the running scheduler has written its address."
     )
-    ca_file: str | None = Field(None, description="Certificate of whoever signed those of the scheduler and workers.")
-    certificate: str | None = Field(None, description="Our own certificate.")
-    key: str | None = Field(None, description="The private key of our certificate.")
+    ca_file: str | None = Field(None, description="Certificate of the authority for scheduler and workers.")
+    certificate: str | None = Field(None, description="Certificate of the run.")
+    key: str | None = Field(None, description="Private key of that certificate.")
     allow_insecure: bool = Field(
-        False, description="Whether connections may go without TLS: whoever reaches the scheduler can then run code."
+        False, description="Whether to allow connections without TLS. Whoever reaches the scheduler can then run code."
     )
 
     @model_validator(mode="after")

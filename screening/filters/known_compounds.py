@@ -18,7 +18,7 @@ KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
 
 
 class NewCompounds(Filter):
-    """Only compositions that are not known to the packaged crystals or the transport data."""
+    """Keeps compositions that the run does not know from packaged data, training sets or sources of known ones."""
 
     name = "new_compounds"
     reason_words: ClassVar[Mapping[str, Words]] = {KNOWN_COMPOUND: Words("known compound", "已知化合物")}

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, get_args
 
+from matloop.data.label import Label
+
 FeatureKind = Literal["quantity", "flag", "index", "named"]
-
-
-class Label(NamedTuple):
-    """The same short text in two languages."""
-
-    en: str
-    zh: str
 
 
 class FeatureWords(NamedTuple):

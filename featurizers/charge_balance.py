@@ -21,7 +21,8 @@ from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.chemistry.charge_balance import charge_balance, element_roles
 from matloop.data.chemistry.oxidation_states import LIKE_ANIONS, METAL_FORMERS, METALS, OXIDATION_STATES
 from matloop.data.elements import element_table
-from matloop.data.feature_words import FeatureWords, Label, flag_words
+from matloop.data.feature_words import FeatureWords, flag_words
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 
 _MOST_WAYS = 1000  # beyond, more ways to balance the charges say nothing more

@@ -18,7 +18,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS, element_table
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.elemental_words import ELEMENTAL_WORDS, statistic_words
 

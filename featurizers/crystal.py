@@ -15,7 +15,8 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.data.properties.columns import Column
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.site_words import SIZE_GROUP

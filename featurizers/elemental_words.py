@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 
 ELEMENTAL_WORDS: Mapping[str, Label] = {
     "Number": Label("atomic number", "原子序数"),

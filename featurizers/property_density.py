@@ -12,7 +12,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.composition import MAGPIE_PROPERTIES
 from matloop.featurizers.elemental_words import ELEMENTAL_WORDS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.elemental_words import ELEMENTAL_WORDS, statistic_words
 
 SIZE_GROUP = Label("density and packing", "密度与堆积")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
 from matloop.data.contract_checks import Clauses, content_of, sample_crystals
 from matloop.data.errors import ROW_CODES, BatchError
 from matloop.featurizers.base import Features, Featurizer
@@ -44,7 +45,8 @@ def validate_featurizer(make: Callable[[], Featurizer], *, batch: CandidateBatch
     copy = clauses.copied(featurizer)
     clauses.require(_same(copy.featurize(batch), whole), "a copy in another process gives other features")
     _check_features(featurizer, featurizer.featurize(batch.take([])), 0, clauses)
-    needed = {name: block for name, block in batch.blocks.items() if name in featurizer.needs}
+    given = featurizer.needs | {COMPOSITIONS} if CRYSTALS in featurizer.needs else featurizer.needs
+    needed = {name: block for name, block in batch.blocks.items() if name in given}  # a crystal has a composition
     if len(needed) < len(batch.blocks):
         features = _of_blocks(featurizer, CandidateBatch(batch.table, needed), clauses)
         clauses.require(_same(features, whole), "it uses a block of the batch and does not say so")

@@ -13,7 +13,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS, list_parts
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.crystal import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.featurizers.neighbours import distance_counts

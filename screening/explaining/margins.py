@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.composition_distance import composition_distances
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
@@ -173,4 +174,4 @@ def filter_margins(
         finalist: One candidate.
         known: What the run knows.
     """
-    return [FilterMargin(stage, filter_.margin(finalist, known=known)) for stage, filter_ in filters.items()]
+    return [FilterMargin(stage, Words(*filter_.margin(finalist, known=known))) for stage, filter_ in filters.items()]

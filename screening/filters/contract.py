@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
+from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
-from matloop.screening.language.text import Words
 
 
 class Verdict(NamedTuple):
@@ -53,23 +53,23 @@ class Filter(Protocol):
     """
 
     name: str
-    reason_words: ClassVar[Mapping[str, Words]] = {}
+    reason_words: ClassVar[Mapping[str, Label]] = {}
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         ...
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at, in a few words of both languages; its name where nothing is written."""
         name = cls.name.replace("_", " ")
-        return Words(name, name)
+        return Label(name, name)
 
-    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:  # filters use them
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:  # filters use them
         """By what margin a candidate passes, in both languages.
 
         Args:
             finalist: One candidate, which passes.
             known: What the run knows.
         """
-        return Words("passes", "通过")
+        return Label("passes", "通过")

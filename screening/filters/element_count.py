@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
+from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
-from matloop.screening.language.text import Words
 
 ELEMENT_COUNT = "R-FILTER-ELEMENT-COUNT"
 """Has too few or too many elements; the value is their number, the limit the range."""
@@ -24,8 +24,8 @@ class ElementCount(Filter):
     """
 
     name = "element_count"
-    reason_words: ClassVar[Mapping[str, Words]] = {
-        ELEMENT_COUNT: Words("not {limit} elements", "元素种数不在 {limit} 之间")
+    reason_words: ClassVar[Mapping[str, Label]] = {
+        ELEMENT_COUNT: Label("not {limit} elements", "元素种数不在 {limit} 之间")
     }
 
     def __init__(self, *, least: int = 1, most: int = 10) -> None:
@@ -39,14 +39,14 @@ class ElementCount(Filter):
         return Verdict.of(keep, [Reason(ELEMENT_COUNT, int(n), limit, self.name) for n in counts])
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at."""
-        return Words("number of elements", "元素种数")
+        return Label("number of elements", "元素种数")
 
-    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """How many elements fewer or more would still pass."""
         count = len(finalist.compositions.elements)
-        return Words(
+        return Label(
             f"{count} elements; {count - self.least} fewer or {self.most - count} more would still pass",
             f"{count} 种元素；再少 {count - self.least} 种或再多 {self.most - count} 种仍可通过",
         )

@@ -12,9 +12,9 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import unknown_name
+from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
-from matloop.screening.language.text import Words
 
 EXCLUDED_ELEMENT = "R-FILTER-EXCLUDED-ELEMENT"
 """Holds an element that must not be there; the value is its symbol."""
@@ -33,7 +33,7 @@ class ExcludeElements(Filter):
     """
 
     name = "exclude_elements"
-    reason_words: ClassVar[Mapping[str, Words]] = {EXCLUDED_ELEMENT: Words("contains {value}", "含 {value}")}
+    reason_words: ClassVar[Mapping[str, Label]] = {EXCLUDED_ELEMENT: Label("contains {value}", "含 {value}")}
 
     def __init__(self, elements: Sequence[str]) -> None:
         self.numbers = _numbers(elements)
@@ -46,14 +46,14 @@ class ExcludeElements(Filter):
         return Verdict.of(keep, [named[place] for place in present.argmax(axis=1)] if named else [])
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at."""
-        return Words("unwanted elements", "排除指定元素")
+        return Label("unwanted elements", "排除指定元素")
 
-    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """How many elements it has none of."""
         count = len(self.numbers)
-        return Words(f"none of the {count} excluded elements", f"不含 {count} 种排除元素中的任何一种")
+        return Label(f"none of the {count} excluded elements", f"不含 {count} 种排除元素中的任何一种")
 
 
 class RequireElements(Filter):
@@ -67,8 +67,8 @@ class RequireElements(Filter):
     """
 
     name = "require_elements"
-    reason_words: ClassVar[Mapping[str, Words]] = {
-        REQUIRED_ELEMENT: Words("contains none of {limit}", "不含以下任何元素：{limit}")
+    reason_words: ClassVar[Mapping[str, Label]] = {
+        REQUIRED_ELEMENT: Label("contains none of {limit}", "不含以下任何元素：{limit}")
     }
 
     def __init__(self, elements: Sequence[str]) -> None:
@@ -81,14 +81,14 @@ class RequireElements(Filter):
         return Verdict.of(keep, Reason(REQUIRED_ELEMENT, limit=wanted, source=self.name))
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at."""
-        return Words("required elements", "须含指定元素")
+        return Label("required elements", "须含指定元素")
 
-    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """Which of its elements it passes for."""
         held = [SYMBOLS[number] for number in np.intersect1d(finalist.compositions.elements, self.numbers)]
-        return Words(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
+        return Label(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
 
 
 def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:

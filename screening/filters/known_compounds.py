@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
+from matloop.data.label import Label
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
-from matloop.screening.language.text import Words
 from matloop.screening.ranking.nearest_known import nearest_known
 
 KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
@@ -21,7 +21,7 @@ class NewCompounds(Filter):
     """Keeps compositions that the run does not know from packaged data, training sets or sources of known ones."""
 
     name = "new_compounds"
-    reason_words: ClassVar[Mapping[str, Words]] = {KNOWN_COMPOUND: Words("known compound", "已知化合物")}
+    reason_words: ClassVar[Mapping[str, Label]] = {KNOWN_COMPOUND: Label("known compound", "已知化合物")}
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
@@ -29,14 +29,14 @@ class NewCompounds(Filter):
         return Verdict.of(keep, Reason(KNOWN_COMPOUND, source=self.name))
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at."""
-        return Words("new compounds only", "仅保留新化合物")
+        return Label("new compounds only", "仅保留新化合物")
 
-    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Words:
+    def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """How far the nearest known composition is."""
         nearest = nearest_known(finalist, known, count=1)[0][0]
-        return Words(
+        return Label(
             f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
             f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",
         )

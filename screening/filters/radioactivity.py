@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from matloop.data.elements import RADIOACTIVE
+from matloop.data.label import Label
 from matloop.screening.filters.elements import ExcludeElements
-from matloop.screening.language.text import Words
 
 
 class ExcludeRadioactive(ExcludeElements):
@@ -16,6 +16,6 @@ class ExcludeRadioactive(ExcludeElements):
         super().__init__(sorted(RADIOACTIVE))
 
     @classmethod
-    def title(cls) -> Words:
+    def title(cls) -> Label:
         """What it looks at."""
-        return Words("radioactive elements", "排除放射性元素")
+        return Label("radioactive elements", "排除放射性元素")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.contract_checks import Clauses, content_of, sample_crystals
+from matloop.data.label import Label
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
-from matloop.screening.language.text import Words
 
 
 def validate_filter(make: Callable[[], Filter], *, batch: CandidateBatch | None = None) -> None:
@@ -68,7 +68,7 @@ def _sample() -> CandidateBatch:
     return crystals.with_columns({Column.KNOWN: np.arange(len(crystals)) % 2 == 0})
 
 
-def _check_words(words: Words, what: str, clauses: Clauses) -> None:
+def _check_words(words: Label, what: str, clauses: Clauses) -> None:
     clauses.require(all(text.strip() for text in words), f"{what} lacks words in a language")
 
 

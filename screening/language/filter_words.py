@@ -6,12 +6,12 @@ import functools
 from collections.abc import Mapping
 
 from matloop.data.errors import PlugInError, UnknownNameError
+from matloop.data.label import Label
 from matloop.data.registry import lookup, plug_ins
-from matloop.screening.language.text import Words
 from matloop.screening.registry import FILTERS
 
 
-def filter_title(name: str) -> Words:
+def filter_title(name: str) -> Label:
     """What a filter looks at; its name if it is not installed.
 
     >>> filter_title("exclude_radioactive").en, filter_title("not_installed").en
@@ -21,14 +21,14 @@ def filter_title(name: str) -> Words:
     try:
         found = lookup("filter", FILTERS, name)
     except (UnknownNameError, PlugInError):
-        return Words(plain, plain)
-    return found.title() if hasattr(found, "title") else Words(plain, plain)
+        return Label(plain, plain)
+    return found.title() if hasattr(found, "title") else Label(plain, plain)
 
 
 @functools.cache
-def filter_reasons() -> Mapping[str, Words]:
+def filter_reasons() -> Mapping[str, Label]:
     """Words of the codes that filters give, of our own and of other packages; ours are never replaced."""
-    words: dict[str, Words] = {}
+    words: dict[str, Label] = {}
     for name in [*FILTERS, *(found.name for found in plug_ins("filter"))]:
         try:
             found = lookup("filter", FILTERS, name)

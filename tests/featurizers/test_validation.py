@@ -9,7 +9,8 @@ import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ContractError
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.validation import validate_featurizer
 

@@ -25,7 +25,8 @@ from tests.workflows.conftest import SMALL, campaign
 
 FEATURIZER = """
 import numpy as np
-from matloop.data.feature_words import FeatureWords, Label
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 
 class Plugin(Featurizer):
@@ -55,11 +56,11 @@ class Plugin(ExtraTrees):
 FILTER = """
 from matloop.data.candidates.reasons import Reason
 from matloop.screening.filters.contract import Filter, Verdict
-from matloop.screening.language.text import Words
+from matloop.data.label import Label
 
 class Plugin(Filter):
     name = "outside_filter"
-    reason_words = {"R-OUTSIDE-HEAVY": Words("element {value} is beyond {limit}", "元素 {value} 超过 {limit}")}
+    reason_words = {"R-OUTSIDE-HEAVY": Label("element {value} is beyond {limit}", "元素 {value} 超过 {limit}")}
 
     def __init__(self, last=80):
         self.last = last
@@ -74,11 +75,11 @@ class Plugin(Filter):
 
     @classmethod
     def title(cls):
-        return Words("light elements only", "仅含轻元素")
+        return Label("light elements only", "仅含轻元素")
 
     def margin(self, finalist, *, known):
         left = self.last - int(max(finalist.compositions.elements))
-        return Words(f"{left} elements from the limit", f"距上限 {left} 个元素")
+        return Label(f"{left} elements from the limit", f"距上限 {left} 个元素")
 """
 POTENTIAL = """
 from pair_potential import PairPotential

@@ -8,9 +8,9 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.errors import ContractError
+from matloop.data.label import Label
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.filters.validation import validate_filter
-from matloop.screening.language.text import Words
 
 CALLS: list[int] = []
 LONG = "R-TEST-TOO-LONG"
@@ -20,7 +20,7 @@ class Sound(Filter):
     """Keeps formulas of at most three letters, until a test overrides something."""
 
     name = "sound"
-    reason_words: ClassVar[dict[str, Words]] = {LONG: Words("{value} letters", "{value} 个字符")}
+    reason_words: ClassVar[dict[str, Label]] = {LONG: Label("{value} letters", "{value} 个字符")}
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         lengths = np.array([len(formula) for formula in batch.formulas], int)
@@ -36,20 +36,20 @@ class Unnamed(Sound):
 
 class Nameless(Sound):
     @classmethod
-    def title(cls) -> Words:
-        return Words("length", "")
+    def title(cls) -> Label:
+        return Label("length", "")
 
 
 class English(Sound):
-    reason_words: ClassVar[dict[str, Words]] = {LONG: Words("{value} letters", " ")}
+    reason_words: ClassVar[dict[str, Label]] = {LONG: Label("{value} letters", " ")}
 
 
 class Wordless(Sound):
-    reason_words: ClassVar[dict[str, Words]] = {}
+    reason_words: ClassVar[dict[str, Label]] = {}
 
 
 class Fielded(Sound):
-    reason_words: ClassVar[dict[str, Words]] = {LONG: Words("{length} letters", "{value} 个字符")}
+    reason_words: ClassVar[dict[str, Label]] = {LONG: Label("{length} letters", "{value} 个字符")}
 
 
 class Numeric(Sound):
@@ -146,8 +146,8 @@ class Meddling(Sound):
 
 
 class Silent(Sound):
-    def margin(self, finalist: CandidateBatch, **_: Any) -> Words:
-        return Words("one letter", "")
+    def margin(self, finalist: CandidateBatch, **_: Any) -> Label:
+        return Label("one letter", "")
 
 
 BROKEN = [

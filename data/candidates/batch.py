@@ -141,7 +141,7 @@ class CandidateBatch:
         """Number of the group of each candidate, shape (n,); no split of data may separate a group.
 
         >>> CandidateBatch.from_formulas(["ZnO", "GaN", "Zn2O2"]).batch.groups().tolist()
-        [0, 1, 0]
+        [1, 0, 1]
         """
         keys = np.zeros(len(self), np.uint64)
         for name, rows in rows_by_kind(self).items():

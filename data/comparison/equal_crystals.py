@@ -1,16 +1,16 @@
-"""Equal crystals among many, exactly as pymatgen's StructureMatcher groups them, yet mostly without asking it.
+"""Group equal crystals exactly as the StructureMatcher of pymatgen does, but mostly without calling it.
 
 Equality is ``StructureMatcher()`` with its default settings (primitive cells, volumes scaled, lengths within 20 %,
 angles within 5°, atoms within 0.3 of the mean free length): a primitive cell, a conventional cell and any supercell are
 equal, and so are nearly equal relaxations of one phase, whose detected symmetry may differ. That relation is not
-transitive and not quite symmetric, so the groups depend on the order in which crystals are met. Here that order is a
-property of the crystals: within each reduced formula they are taken by candidate id, and each joins the first group
+transitive and not quite symmetric, so the groups depend on the order in which crystals are met. Here the order is fixed
+by the crystals themselves: within each reduced formula they are taken by candidate id, and each joins the first group
 whose first member it matches. The groups are those of ``StructureMatcher().group_structures`` on crystals in that
 order, whatever the order of the batch.
 
-What makes it fast: only crystals that share a reduced formula are reduced to primitive cells at all; the search for a
-smaller cell is left out where no translation comes near to mapping the crystal onto itself; and the matcher is asked
-only about pairs that :func:`matloop.data.comparison.match_bound.cannot_match` leaves undecided.
+Three things make it fast. Only crystals that share a reduced formula are reduced to primitive cells. The search for a
+smaller cell is skipped if no translation nearly maps the crystal onto itself. The matcher is called only for pairs that
+:func:`matloop.data.comparison.match_bound.cannot_match` leaves undecided.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
     from pymatgen.core.structure_matcher import StructureMatcher
 
-_PRIMITIVE_TOLERANCE = 0.25  # Å; pymatgen's for primitive cells
-_MOST_MEMORY = 500_000_000  # bytes; pymatgen's search for a smaller cell lists whole-number matrices by the million
+_PRIMITIVE_TOLERANCE = 0.25  # Å; the tolerance of pymatgen for primitive cells
+_MOST_MEMORY = 500_000_000  # bytes; the search of pymatgen for a smaller cell lists millions of matrices
 
 
 @dataclass(frozen=True)
 class CrystalGroups:
-    """The candidates of a batch, equal crystals together.
+    """Groups of equal crystals among the candidates of a batch.
 
     Attributes:
-        members: Rows of each group, its representative first; groups in the order of their smallest row. Every row is
-            in one group; a candidate without a crystal is alone in its own.
-        unreduced: Rows whose primitive cell could not be found, shape (k,); each is alone in its group.
+        members: Rows of each group, beginning with its representative. Groups are in the order of their smallest row.
+            Every row is in one group; a candidate without a crystal forms its own group.
+        unreduced: Rows whose primitive cell could not be found, shape (k,); each forms its own group.
     """
 
     members: tuple[NDArray[np.int64], ...]
@@ -59,15 +59,15 @@ class CrystalGroups:
 
     @property
     def duplicates(self) -> tuple[NDArray[np.int64], ...]:
-        """The groups of more than one."""
+        """Groups with more than one member."""
         return tuple(rows for rows in self.members if len(rows) > 1)
 
 
 def crystal_groups(batch: CandidateBatch) -> CrystalGroups:
     """Find the groups of equal crystals.
 
-    The time is one reduction for each crystal that shares its formula, and within a formula at most one comparison for
-    each crystal and group: linear in the number of formulas.
+    The time is one reduction for each crystal that shares its formula, and at most one comparison for each crystal and
+    each group of its formula. It is linear in the number of formulas.
 
     Args:
         batch: n candidates.
@@ -94,15 +94,15 @@ def crystal_groups(batch: CandidateBatch) -> CrystalGroups:
 
 
 def equal_crystals(batch: CandidateBatch, known: CandidateBatch) -> list[NDArray[np.int64] | None]:
-    """Which of the known crystals each candidate equals.
+    """Find the known crystals that each candidate equals.
 
     Args:
         batch: n candidates.
         known: m crystals, each of them the reference of the comparison.
 
     Returns:
-        For each candidate the rows of ``known``, ascending; None where it has no crystal, or one whose primitive cell
-        could not be found.
+        For each candidate the rows of ``known``, ascending. None for a candidate without a crystal, or whose primitive
+        cell could not be found.
     """
     own, others = _Reducer(batch), _Reducer(known)
     known_rows = _rows_by_key(known)
@@ -116,7 +116,7 @@ def equal_crystals(batch: CandidateBatch, known: CandidateBatch) -> list[NDArray
 
 
 def _rows_by_key(batch: CandidateBatch) -> dict[int, list[int]]:
-    """Rows of the crystals of each reduced composition, ascending."""
+    """Return the rows of the crystals of each reduced composition, ascending."""
     rows: dict[int, list[int]] = {}
     keys = composition_keys(batch.compositions).tolist()
     for row in np.flatnonzero(batch.has_crystal).tolist():
@@ -125,14 +125,14 @@ def _rows_by_key(batch: CandidateBatch) -> dict[int, list[int]]:
 
 
 class _Reduced(NamedTuple):
-    """A crystal in its reduced primitive cell, as the matcher and as the bound take it."""
+    """A crystal in its reduced primitive cell, in the forms that the matcher and the bound take."""
 
     structure: Structure
     cell: ReducedCell
 
 
 class _Reducer:
-    """Reduces the crystals of a batch, each when it is first asked for, and compares them."""
+    """Reduces each crystal of a batch when it is first needed, and compares crystals."""
 
     def __init__(self, batch: CandidateBatch) -> None:
         self.batch = batch
@@ -141,7 +141,7 @@ class _Reducer:
         self._matcher: StructureMatcher | None = None
 
     def order(self, row: int) -> tuple[str, int, bytes]:
-        """Place of a crystal within its formula, the same in any batch."""
+        """Sort key of a crystal within its formula, the same in any batch."""
         crystals = self.batch.crystals
         assert crystals is not None
         sites = slice(crystals.offsets[row], crystals.offsets[row + 1])
@@ -149,17 +149,17 @@ class _Reducer:
         return self._ids[row], sites.stop - sites.start, b"".join(array.tobytes() for array in content)
 
     def reduced(self, row: int) -> _Reduced | None:
-        """One crystal in its reduced primitive cell; none where there is no way to it."""
+        """Return a crystal in its reduced primitive cell, or None if the cell cannot be found."""
         if row not in self._reduced:
             self._reduced[row] = _reduce(self.batch.structure(row))
         return self._reduced[row]
 
     def unreduced(self) -> NDArray[np.int64]:
-        """Rows asked for in vain, ascending."""
+        """Rows whose reduced cell could not be found, ascending."""
         return np.array(sorted(row for row, reduced in self._reduced.items() if reduced is None), np.int64)
 
     def equal(self, row: int, other: _Reducer, other_row: int) -> bool:
-        """Whether the matcher accepts the pair with this batch's crystal as the reference."""
+        """Whether the matcher accepts the pair if the crystal of this batch is the reference."""
         first, second = self.reduced(row), other.reduced(other_row)
         if first is None or second is None or cannot_match(first.cell, second.cell):
             return False
@@ -171,9 +171,9 @@ class _Reducer:
 
 
 def _reduce(structure: Structure) -> _Reduced | None:
-    """Niggli cell, then primitive cell, as the matcher makes them."""
+    """Compute the Niggli cell and then the primitive cell, like the matcher."""
     try:
-        # From a strongly skewed cell pymatgen's Niggli reduction takes minutes; from the LLL cell a millisecond.
+        # The Niggli reduction of pymatgen takes minutes for a strongly skewed cell, but a millisecond for its LLL cell.
         reduced = structure.get_reduced_structure("LLL").get_reduced_structure("niggli")
         translations = _translations(reduced)
         if translations > 1:
@@ -187,10 +187,10 @@ def _reduce(structure: Structure) -> _Reduced | None:
 
 
 def _translations(structure: Structure) -> int:
-    """How many shifts, zero included, come near to mapping the crystal onto itself; 1 means its cell is primitive.
+    """Count the shifts, including zero, that nearly map the crystal onto itself; 1 means that its cell is primitive.
 
-    pymatgen looks for a smaller cell among the shifts that bring every atom to within twice its tolerance, along each
-    axis, of an equal one.
+    pymatgen searches for a smaller cell among the shifts that bring every atom to within twice its tolerance of an
+    equal atom along each axis.
     """
     species = np.array(structure.atomic_numbers, np.uint8)
     limits = 2 * _PRIMITIVE_TOLERANCE / np.array(structure.lattice.abc) * (1 + 1e-6)
@@ -202,7 +202,7 @@ def _translations(structure: Structure) -> int:
 
 
 def _search_memory(structure: Structure, translations: int) -> int:
-    """Bytes of the largest array in pymatgen's search for a smaller cell, which tries the prime factors first."""
+    """Bytes of the largest array in the search of pymatgen for a smaller cell, which tries prime factors first."""
     units = math.gcd(*np.unique(structure.atomic_numbers, return_counts=True)[1].tolist())
     largest = max(factor for factor in range(1, units + 1) if units % factor == 0 and _is_prime(factor))
     return 9 * 8 * largest**2 * translations

@@ -1,25 +1,25 @@
-"""Which pairs of crystals pymatgen's StructureMatcher cannot match, told in microseconds.
+"""Decide in microseconds which pairs of crystals the StructureMatcher of pymatgen cannot match.
 
 The matcher (``ltol`` 0.2, ``stol`` 0.3, ``angle_tol`` 5°, both cells reduced and scaled to one volume) accepts a pair
-when
+if
 
 1. three vectors of the first lattice span its cell and agree with the edges of the second within a factor of 1.2 and
    with its angles within 5°, and
 2. in the cell of mean edges and angles, for some shift and some pairing of equal elements, no two paired atoms are
    further apart than ``rho = 0.3 (V / n)^(1/3)``, n atoms in the volume V, once their mean displacement is taken away.
 
-Condition 1 is tested as it stands. Condition 2 is replaced by weaker ones that need no search over all shifts: let the
-shift put any one atom exactly onto its partner. The displacements ``d`` of all pairs then have a mean ``s`` no longer
-than ``rho``, and every ``|d - s| <= rho``. So
+Condition 1 is tested directly. Condition 2 is replaced by weaker conditions that need no search over all shifts. Let
+the shift put any one atom exactly onto its partner. The displacements ``d`` of all pairs then have a mean ``s`` no
+longer than ``rho``, and every ``|d - s| <= rho``. So
 
 * every atom has an equal one within ``2 rho``;
-* some vector ``s``, ``|s| <= rho``, lies within ``rho`` of a displacement of every atom (sought in a cube cut into ever
-  smaller ones, each widened by its half diagonal, which leaves no place out);
+* some vector ``s``, ``|s| <= rho``, lies within ``rho`` of a displacement of every atom (the search divides a
+  cube into smaller and smaller ones, each widened by half its diagonal, so that no place is missed);
 * the squared displacements of a pairing add up to ``sum |d - s|^2 + n |s|^2 <= 2 n rho^2``, and so does the least sum
   of all pairings, an assignment problem (Kuhn, Nav. Res. Logist. Q. 2, 83 (1955), doi:10.1002/nav.3800020109).
 
-A pair that breaks one of these for every choice of vectors and partner is refused; the others are undecided. All limits
-are widened by a part in a million, so that rounding never turns a match away.
+A pair that breaks one of these conditions for every choice of vectors and partner is refused; other pairs stay
+undecided. All limits are widened by one part in a million, so that rounding never refuses a match.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SITE_TOLERANCE = 0.3
 ANGLE_TOLERANCE = 5.0  # degrees
 _SLACK = 1e-6
 _FORBIDDEN = 1e6  # Å2; cost of pairing different elements, or atoms too far apart
-_VECTORS_PER_ATOM = 16  # on average less than one lies within the limit
+_VECTORS_PER_ATOM = 16  # on average less than one vector lies within the limit
 _DEPTH = 4  # halvings of the cube in which a common shift is sought
 
 
@@ -54,11 +54,11 @@ class ReducedCell(NamedTuple):
 
 
 def cannot_match(first: ReducedCell, second: ReducedCell) -> bool:
-    """Whether StructureMatcher is certain to refuse the pair; false leaves it undecided.
+    """Whether StructureMatcher certainly refuses the pair. False means that this is undecided.
 
     Args:
         first: Reduced primitive cell of one crystal.
-        second: That of another of the same reduced formula.
+        second: Reduced primitive cell of another crystal with the same reduced formula.
 
     >>> copper = ReducedCell(3.6 * (1 - np.eye(3)) / 2, np.array([29], np.uint8), np.zeros((1, 3)))
     >>> bcc = ReducedCell(2.9 * (1 - 2 * np.eye(3)) / 2, np.array([29], np.uint8), np.zeros((1, 3)))
@@ -68,13 +68,13 @@ def cannot_match(first: ReducedCell, second: ReducedCell) -> bool:
     if not np.array_equal(np.sort(first.species), np.sort(second.species)):
         return True  # primitive cells of different size
     values, counts = np.unique(second.species, return_counts=True)
-    anchor = int(np.flatnonzero(second.species == values[np.argmin(counts)])[0])  # of the rarest: fewest shifts to try
+    anchor = int(np.flatnonzero(second.species == values[np.argmin(counts)])[0])  # of the rarest element: fewest shifts
     return bool(_cannot_match(*first, *second, anchor))
 
 
 @numba.njit(cache=True, nogil=True)
 def _lengths_and_angles(cell):  # type: ignore[no-untyped-def]
-    """Edges in Å and the angles opposite to them in degrees."""
+    """Return the edges in Å and the angles opposite to them in degrees."""
     lengths, angles = np.empty(3), np.empty(3)
     for axis in range(3):
         lengths[axis] = np.sqrt((cell[axis] ** 2).sum())
@@ -87,7 +87,7 @@ def _lengths_and_angles(cell):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _cell_of(lengths, angles):  # type: ignore[no-untyped-def]
-    """A cell with these edges and angles, in any orientation; zeros where there is none."""
+    """Return a cell with these edges and angles, in any orientation; zeros if there is none."""
     cosines = np.cos(np.radians(angles))
     sine = np.sin(np.radians(angles[2]))
     cell = np.zeros((3, 3))
@@ -102,7 +102,7 @@ def _cell_of(lengths, angles):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _vectors_within(cell, longest, shortest):  # type: ignore[no-untyped-def]
-    """Whole-number coordinates of the lattice vectors of these lengths, shape (found, 3)."""
+    """Return the whole-number coordinates of the lattice vectors of these lengths, shape (found, 3)."""
     inverse = np.linalg.inv(cell)
     reach = np.empty(3, np.int64)
     for axis in range(3):
@@ -180,10 +180,10 @@ def _sites_may_match(cell, species_a, frac_a, species_b, frac_b, anchor):  # typ
 
 @numba.njit(cache=True, nogil=True)
 def _displacements(cost, ends, vectors, cell, reach, limit, species_a, frac_a, species_b, frac_b):  # type: ignore[no-untyped-def]
-    """Vectors from each atom of b to the equal ones of a within a squared limit; false once an atom has none.
+    """Collect vectors from each atom of b to equal atoms of a within a squared limit; False if an atom has none.
 
-    Fills ``cost`` with the least squared lengths and ``vectors``, those of atom j before ``ends[j]``; where they do not
-    fit, the last end is -1.
+    This fills ``cost`` with the smallest squared lengths, and ``vectors``, in which those of atom j end at ``ends[j]``.
+    If they do not fit, the last end is -1.
     """
     n, found = len(species_b), 0
     for j in range(n):
@@ -217,10 +217,10 @@ def _displacements(cost, ends, vectors, cell, reach, limit, species_a, frac_a, s
 
 @numba.njit(cache=True, nogil=True)
 def _common_shift(ends, vectors, radius):  # type: ignore[no-untyped-def]
-    """False where no vector of at most ``radius`` lies within ``radius`` of some displacement of every atom.
+    """Whether a vector of at most ``radius`` may lie within ``radius`` of a displacement of every atom.
 
-    The cube that holds all such vectors is cut in eight, each part in eight, and so on to the given depth; parts whose
-    centre is too far from all displacements of some atom are left out.
+    The cube that holds all such vectors is divided into eight parts, each part into eight again, and so on to the given
+    depth. Parts whose centre is too far from all displacements of some atom are dropped.
     """
     stack = np.empty((8 * _DEPTH + 1, 4))  # centre and half edge
     stack[0, :3], stack[0, 3] = 0.0, radius
@@ -257,14 +257,14 @@ def _common_shift(ends, vectors, radius):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _pairing_below(cost, limit):  # type: ignore[no-untyped-def]
-    """Whether all rows can be paired with all columns at a sum of costs of at most ``limit``.
+    """Whether all rows can be paired with all columns at a total cost of at most ``limit``.
 
-    Rows join one at a time along the cheapest alternating path, with potentials that keep all reduced costs positive;
-    the sum only grows with each row.
+    Rows are added one at a time along the cheapest alternating path. Potentials keep all reduced costs positive, so the
+    total only grows with each row.
     """
     n = len(cost)
     row_potential, column_potential = np.zeros(n + 1), np.zeros(n + 1)
-    row_of = np.zeros(n + 1, np.int64)  # row paired with each column, counted from 1; 0 is none
+    row_of = np.zeros(n + 1, np.int64)  # row that is paired with each column, counted from 1; 0 means none
     came_from = np.zeros(n + 1, np.int64)
     for row in range(1, n + 1):
         row_of[0] = row
@@ -291,7 +291,7 @@ def _pairing_below(cost, limit):  # type: ignore[no-untyped-def]
             column = nearest
             if row_of[column] == 0:
                 break
-        if -column_potential[0] > limit:  # the least sum so far
+        if -column_potential[0] > limit:  # the smallest total so far
             return False
         while column:
             row_of[column] = row_of[came_from[column]]

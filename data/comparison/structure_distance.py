@@ -1,16 +1,16 @@
-"""How alike two crystals are in the places of their atoms, whatever their cells, scales and elements.
+"""Measure how similar two crystals are in the places of their atoms, regardless of cell, scale and elements.
 
-The fingerprint of a crystal is made of average minimum distances (AMD: Widdowson, Mosca, Pulido, Cooper and Kurlin,
+The fingerprint of a crystal consists of average minimum distances (AMD: Widdowson, Mosca, Pulido, Cooper and Kurlin,
 MATCH 87, 529 (2022), doi:10.46793/match.87-3.529W)::
 
     AMD_k  = mean over sites of the distance to the k-th nearest atom,                   k = 1 ... 32
     same_k = mean over sites of the distance to the k-th nearest atom of its own element,  k = 1 ... 16
 
-all in units of ``(V / n)^(1/3)``, the edge of a cube that holds one atom. Nothing in it depends on the choice of cell,
-origin, orientation or site order, and it is continuous: when no atom moves by more than ``d`` and the volume stays, no
-number changes by more than ``2 d``. Elements enter only as equal or different, so that rock salt is one structure,
-whether NaCl or MgO, and is told from simple cubic by ``same_k``. The distance of two crystals is the largest difference
-of any of their numbers. Zero does not prove two crystals equal; for that there is
+all in units of ``(V / n)^(1/3)``, the edge of a cube that holds one atom. It does not depend on the choice of cell,
+origin, orientation or site order, and it is continuous: if no atom moves by more than ``d`` and the volume stays the
+same, no number changes by more than ``2 d``. Elements only count as equal or different, so NaCl and MgO have the same
+rock salt structure, and ``same_k`` distinguishes it from simple cubic. The distance of two crystals is the largest
+difference between their numbers. A distance of zero does not prove that two crystals are equal, see
 :mod:`matloop.data.comparison.equal_crystals`.
 """
 
@@ -27,7 +27,7 @@ SAME_ELEMENT_NEIGHBOURS = 16
 
 
 def structure_fingerprints(crystals: Crystals) -> NDArray[np.float64]:
-    """Average minimum distances to all atoms and to those of the own element.
+    """Compute average minimum distances to all atoms and to atoms of the same element.
 
     Args:
         crystals: n crystals that passed :meth:`Crystals.row_codes`.
@@ -39,14 +39,14 @@ def structure_fingerprints(crystals: Crystals) -> NDArray[np.float64]:
 
 
 def structure_distances(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest difference between the fingerprints of all pairs.
+    """Compute the largest difference between the fingerprints of every pair.
 
     Args:
         one: Fingerprints of n crystals, shape (n, 48).
-        other: Those of m crystals, shape (m, 48).
+        other: Fingerprints of m crystals, shape (m, 48).
 
     Returns:
-        Shape (n, m), in units of the cube root of the volume per atom; nan where a fingerprint is.
+        Shape (n, m), in units of the cube root of the volume per atom; nan if a fingerprint is nan.
 
     >>> from matloop.data.training.packaged_tables import packaged_crystals
     >>> materials = packaged_crystals()
@@ -58,7 +58,7 @@ def structure_distances(one: NDArray[np.float64], other: NDArray[np.float64]) ->
     """
     from scipy.spatial.distance import cdist
 
-    distances = cdist(one, other, "chebyshev")  # which passes over nan
+    distances = cdist(one, other, "chebyshev")  # cdist ignores nan
     distances[np.isnan(one).any(axis=1)] = np.nan
     distances[:, np.isnan(other).any(axis=1)] = np.nan
     return distances
@@ -83,7 +83,7 @@ def _fingerprints(lattice, offsets, species, frac):  # type: ignore[no-untyped-d
         images, lengths = _images(cell, wrapped)
         marks[i] = 0.0
         for a in range(start, stop):
-            # The radius of a sphere with a third more atoms than asked for; where they lie unevenly it grows.
+            # The radius of a sphere with a third more atoms than needed; it grows if atoms are distributed unevenly.
             needed = max(NEIGHBOURS, SAME_ELEMENT_NEIGHBOURS * n / counts[species[a]])
             cutoff = unit * (needed / np.pi) ** (1 / 3)
             while True:
@@ -99,7 +99,7 @@ def _fingerprints(lattice, offsets, species, frac):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True, nogil=True)
 def _images(cell, limit):  # type: ignore[no-untyped-def]
-    """Lattice vectors up to ``limit`` Å, shortest first, and their lengths, which the limit itself ends."""
+    """Return lattice vectors up to ``limit`` Å, shortest first, and their lengths, to which the limit is appended."""
     inverse = np.linalg.inv(cell)
     reach = np.empty(3, np.int64)
     for axis in range(3):
@@ -125,7 +125,7 @@ def _images(cell, limit):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _add_nearest(mark, cell, images, species, frac, start, stop, a, cutoff):  # type: ignore[no-untyped-def]
-    """Add the nearest distances of site ``a`` in Å; false, and nothing added, if too few lie within the cutoff."""
+    """Add the nearest distances of site ``a`` in Å. If too few lie within the cutoff, return False and add nothing."""
     found, same, limit = 0, 0, cutoff * cutoff
     everything, alike = np.empty(8 * NEIGHBOURS), np.empty(8 * SAME_ELEMENT_NEIGHBOURS)
     for b in range(start, stop):

@@ -1,1 +1,1 @@
-"""Work that may hang, crash or eat memory, done in a process that may be killed."""
+"""Run work that may hang, crash or use too much memory in a process that can be killed."""

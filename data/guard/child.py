@@ -1,4 +1,4 @@
-"""The other side of :mod:`matloop.data.guard.guarded`: the nursery, its children, and how the processes talk."""
+"""The processes behind :mod:`matloop.data.guard.guarded`: the nursery, its children, and their messages."""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ FAILED = frozenset({"E-GUARD-CRASH", "E-GUARD-MEMORY", "E-GUARD-TIMEOUT"})
 _NAP = 0.001  # s
 _LENGTH = struct.Struct("<Q")
 _SECONDS = struct.Struct("<d")
-_LARGEST_REQUEST = 1_000_000_000  # bytes; requests come from the caller, who is trusted
+_LARGEST_REQUEST = 1_000_000_000  # bytes; requests come from the caller, which is trusted
 
 
 class Frames:
-    """Messages of known length over a socket; whoever waits, waits no longer than told."""
+    """Sends and receives messages of known length over a socket, with time limits."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._received = bytearray()  # what came with earlier messages
+        self._received = bytearray()  # bytes that arrived with earlier messages
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._channel.close()
 
     def send(self, *messages: bytes, seconds: float | None = None) -> None:
-        """Send messages as one burst.
+        """Send several messages at once.
 
         Raises:
-            TimeoutError: If the other side does not take them in time.
-            OSError: If the other side is gone.
+            TimeoutError: If the other side does not receive them in time.
+            OSError: If the other side has ended.
         """
         self._channel.settimeout(seconds)
         self._channel.sendall(b"".join([_LENGTH.pack(len(messages)), *map(_framed, messages)]))
 
     def reply(self, message: bytes) -> None:
-        """Send one message by itself."""
+        """Send a single message."""
         self._channel.sendall(_framed(message))
 
     def requests(self) -> list[bytes]:
-        """All messages of the burst that comes next.
+        """Receive all messages that are sent at once next.
 
         Raises:
-            OSError: If the other side hung up.
+            OSError: If the other side closed the connection.
         """
         self._channel.settimeout(None)
         count = _LENGTH.unpack(self._exactly(_LENGTH.size, None))[0]
         return [self._message(None, _LARGEST_REQUEST) for _ in range(count)]
 
     def receive(self, seconds: float, largest: int) -> bytes:
-        """The next reply.
+        """Receive the next reply.
 
         Raises:
-            TimeoutError: If it does not come in time.
+            TimeoutError: If it does not arrive in time.
             ValueError: If it has more than ``largest`` bytes.
-            OSError: If the other side is gone.
+            OSError: If the other side has ended.
         """
         return self._message(time.monotonic() + seconds, largest)
 
     def send_descriptor(self, descriptor: int) -> None:
-        """Ask for a child that listens on ``descriptor``."""
+        """Order a child that listens on ``descriptor``."""
         self._channel.settimeout(30.0)
         socket.send_fds(self._channel, [_LENGTH.pack(1) + _framed(FORK)], [descriptor])
 
     def order(self) -> tuple[bytes, bytes, int]:
-        """The caller's next order to the nursery: kind, content, and the descriptor that came with it, else -1.
+        """Receive the next order to the nursery: kind, content, and the descriptor sent with it, or -1.
 
         Raises:
-            EOFError: If the caller is gone.
+            EOFError: If the caller has ended.
         """
         self._channel.settimeout(None)
-        # The descriptor comes with the first byte of its order.
+        # The descriptor arrives with the first byte of its order.
         head, descriptors, _, _ = socket.recv_fds(self._channel, 2 * _LENGTH.size + 1, 1)
         if len(head) <= 2 * _LENGTH.size:
             raise EOFError
@@ -114,7 +114,7 @@ class Frames:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         if not poll.poll(0):
-            # Not woken by every reply: where processes share a core, that would interrupt the one at work each time.
+            # The caller does not wake up at every reply, because on a shared core that would interrupt the child.
             time.sleep(_NAP)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise TimeoutError
@@ -125,12 +125,12 @@ def _framed(message: bytes) -> bytes:
 
 
 def timed(item: bytes, timeout: float) -> bytes:
-    """An item for a child, with the seconds it may take."""
+    """Pack an item for a child together with its time limit in seconds."""
     return _SECONDS.pack(timeout) + item
 
 
 def nursery(arguments: Sequence[str]) -> None:
-    """Import a function and do the caller's orders until it hangs up: prepare an item, fork a child, wait for one.
+    """Import a function and carry out orders until the caller ends: prepare an item, fork a child, wait for a child.
 
     Args:
         arguments: Descriptor of the control channel, ``module:function``, memory limit in bytes.
@@ -148,7 +148,7 @@ def nursery(arguments: Sequence[str]) -> None:
     try:
         _do_orders(frames, function, int(arguments[2]), children)
     except (EOFError, ConnectionError):
-        # The caller is gone, perhaps killed: a child may be in the middle of something long.
+        # The caller has ended, perhaps by a kill, and a child may be busy for a long time.
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -173,14 +173,14 @@ def _do_orders(frames: Frames, function: Callable[[bytes], bytes], memory_limit:
 
 
 def _exit_code(pid: int) -> int:
-    """Exit code of a child, negative if a signal ended it."""
+    """Return the exit code of a child, negative if a signal ended it."""
     with contextlib.suppress(ChildProcessError):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return 0
 
 
 def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_limit: int) -> NoReturn:
-    """Answer items until the caller hangs up; never returns into the nursery's code."""
+    """Answer items until the caller closes the connection. This never returns into the code of the nursery."""
     try:
         frames = Frames(channel)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -188,7 +188,7 @@ def _serve(channel: socket.socket, function: Callable[[bytes], bytes], memory_li
         while True:
             for item in frames.requests():
                 timeout = _SECONDS.unpack_from(item)[0]
-                # The caller keeps the clock. Should it and the nursery die, the alarm ends this process, even inside
+                # The caller watches the time. If caller and nursery die, the alarm ends this process, even inside
                 # native code.
                 signal.setitimer(signal.ITIMER_REAL, 2 * timeout + 5)
                 reply = _answer(function, item[_SECONDS.size :])
@@ -212,11 +212,11 @@ def _failure(code: str, error: BaseException) -> bytes:
 
 
 def _limit_memory(extra: int) -> None:
-    """Let this process ask for ``extra`` bytes of address space beyond what it has, and write no core dumps."""
+    """Limit the address space of this process to ``extra`` bytes beyond its present size, and forbid core dumps."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = Path("/proc/self/statm")
-    if pages.is_file():  # elsewhere the kernel tells no address space, and does not hold limits on it either
+    if pages.is_file():  # other kernels neither report the address space nor enforce limits on it
         limit = int(pages.read_text("ascii").split()[0]) * resource.getpagesize() + extra
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

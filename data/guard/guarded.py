@@ -1,18 +1,18 @@
-"""Guard around work that may hang, crash, eat memory or exit: it is done in a process that may be killed.
+"""Guard work that may hang, crash, use too much memory or exit, by doing it in a process that can be killed.
 
-A :class:`GuardedWorker` keeps one child process busy with items. Whatever an item does to the child, only that item is
-lost: the child is replaced and the other items are served. Three processes take part:
+A :class:`GuardedWorker` gives items to one child process. If an item ends the child, only that item is lost: the child
+is replaced and serves the other items. Three processes take part:
 
-- the caller, which keeps the clock and kills;
-- a nursery, started once, which imports the function, prepares it and forks children in milliseconds;
-- the child, under a memory limit, which does the work.
+- the caller watches the time and kills children;
+- the nursery is started once, imports the function, prepares it and forks children in milliseconds;
+- the child does the work under a memory limit.
 
-The nursery is an ordinary subprocess and not one of :mod:`multiprocessing`, so that it starts inside daemonic workers
-too and never runs the caller's main module again. Only bytes are exchanged: a child that was taken over by what it
-read cannot make the caller unpickle anything. When the caller dies, however it dies, its channels close: the nursery
-kills its children and ends.
+The nursery is an ordinary subprocess and not one of :mod:`multiprocessing`. So it can start inside daemonic workers
+too, and never runs the main module of the caller again. Processes exchange bytes only, so a child that was taken over
+by a file it read cannot make the caller unpickle anything. When the caller dies in any way, its connections close, and
+the nursery kills its children and ends.
 
-A stage that is called again and again takes its worker from :mod:`matloop.data.guard.shared_workers`.
+A stage that is called repeatedly takes its worker from :mod:`matloop.data.guard.shared_workers`.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from matloop.data.guard.child import FAILED, PREPARE, VALUE, WAIT, Frames, timed
 _START_SECONDS = 180.0
 _BATCH_ITEMS = 64
 _BATCH_BYTES = 1_000_000
-_ITEMS_PER_CHILD = 2_000  # what a parser leaks goes with its process
+_ITEMS_PER_CHILD = 2_000  # memory that a parser leaks is freed when its process ends
 _COMMAND = "import sys; from matloop.data.guard.child import nursery; nursery(sys.argv[1:])"
 
 
 class Failure(NamedTuple):
-    """What became of an item that gave no value.
+    """Reason why an item gave no value.
 
     Attributes:
         code: Row code.
-        detail: What more is known.
+        detail: Details about the code.
     """
 
     code: str
@@ -52,11 +52,11 @@ class Failure(NamedTuple):
 
 
 class LongItem(NamedTuple):
-    """An item that may take longer than others.
+    """An item with a time limit of its own.
 
     Attributes:
-        content: What the function is given.
-        timeout: Seconds it may take.
+        content: Bytes that are passed to the function.
+        timeout: Time limit in seconds.
     """
 
     content: bytes
@@ -64,14 +64,14 @@ class LongItem(NamedTuple):
 
 
 class GuardedWorker:
-    """Calls a function in a child process that may be killed.
+    """Calls a function in a child process that can be killed.
 
     Args:
-        function_path: ``module:function``, which takes and gives bytes.
+        function_path: ``module:function``, which takes and returns bytes.
         memory_limit: Bytes an item may ask for beyond what the process holds when idle.
         timeout: Seconds an item may take, unless it is a :class:`LongItem`.
-        warm_up: An item to be prepared (see :meth:`prepare`) from the start.
-        reply_limit: Bytes a value may have.
+        warm_up: An item that is prepared (see :meth:`prepare`) at the start.
+        reply_limit: Largest size of a value in bytes.
 
     Raises:
         GuardError: If the function cannot be imported.
@@ -95,7 +95,7 @@ class GuardedWorker:
         self.function_path, self.timeout = function_path, timeout
         self.memory_limit, self.reply_limit = memory_limit, reply_limit
         self._prepared = {warm_up: b""} if warm_up else {}
-        self._lock = threading.RLock()  # threads of one process take turns
+        self._lock = threading.RLock()  # only one thread of the process uses the worker at a time
         self._nursery: subprocess.Popen[bytes] | None = None
         self._control: Frames | None = None
         self._child: _Child | None = None
@@ -110,7 +110,7 @@ class GuardedWorker:
         self.close()
 
     def close(self) -> None:
-        """End the processes; they start again when there is something to do."""
+        """End the processes. They start again when there is work."""
         with self._lock:
             self._end_child()
             if self._control is not None:
@@ -121,31 +121,31 @@ class GuardedWorker:
             self._nursery = self._control = None
 
     def forget(self) -> None:
-        """Drop the processes without ending them, in a process that was forked and to which they do not belong."""
+        """Drop the processes without ending them. A forked process calls this, because they belong to its parent."""
         for frames in (self._control, self._child and self._child.frames):
             if frames:
                 frames.close()
         if self._nursery is not None:
-            self._nursery.returncode = 0  # not to be waited for
+            self._nursery.returncode = 0  # so that Popen does not wait for it
         self._lock, self._nursery, self._control, self._child = threading.RLock(), None, None, None
 
     def prepare(self, item: bytes) -> bytes:
-        """The function's value for an item that is done once, before any child is forked and outside the limits.
+        """Compute one item once in the nursery, without limits, before any child is forked.
 
-        So imports, compiled code and whatever the function keeps are ready in every child.
+        Every child then has the imports, compiled code and cached values that this item needed.
 
         Raises:
-            GuardError: If the function raises an error, or ends the process.
+            GuardError: If the function raises an error or ends the process.
         """
         with self._lock:
             if item not in self._prepared:
                 self._renewed_child()
                 self._prepared[item] = self._do_prepare(item)
-                self._end_child()  # the next one is forked with what was prepared
+                self._end_child()  # the next child is forked from the prepared nursery
             return self._prepared[item]
 
     def map(self, items: Iterable[bytes | LongItem]) -> Iterator[bytes | Failure]:
-        """The function's value or a failure for each item, in order; items are read as they are needed."""
+        """Yield the value of the function, or a failure, for each item in order. Items are read when needed."""
         batch: list[LongItem] = []
         for item in items:
             batch.append(item if isinstance(item, LongItem) else LongItem(item, self.timeout))
@@ -155,7 +155,7 @@ class GuardedWorker:
         yield from self._answers(batch)
 
     def _answers(self, batch: list[LongItem]) -> list[bytes | Failure]:
-        """Answers to a batch, all taken before any is handed on: a slow caller must not look like a slow child."""
+        """Collect all answers to a batch before any is returned, or a slow caller would look like a slow child."""
         with self._lock:
             return self._answers_in_turn(deque(batch))
 
@@ -170,7 +170,7 @@ class GuardedWorker:
             if failure is None:
                 continue
             self._end_child()
-            # An earlier item may have left the process damaged: this one gets a second chance in a new process.
+            # An earlier item may have damaged the process, so this item gets a second chance in a new process.
             if failure.code == "E-GUARD-TIMEOUT" or (was_fresh and child.served == 0) or child.suspect:
                 waiting.popleft()
                 answers.append(failure)
@@ -179,8 +179,8 @@ class GuardedWorker:
         return answers
 
     def _serve(self, child: _Child, waiting: deque[LongItem], answers: list[bytes | Failure]) -> Failure | None:
-        """Move answered items from ``waiting`` to ``answers``; what ended the child, if it ended."""
-        # A suspected item goes alone, so that what follows is not blamed on it.
+        """Move answered items from ``waiting`` to ``answers``; return the reason if the child ended."""
+        # A suspected item is sent alone, so that it is not blamed for later items.
         share = [waiting[0]] if child.suspect else list(waiting)
         try:
             child.frames.send(*(timed(*item) for item in share), seconds=self.timeout)
@@ -208,7 +208,7 @@ class GuardedWorker:
 
     def _how_it_ended(self, child: _Child) -> str:
         with contextlib.suppress(OSError, ValueError):
-            _kill(child.pid)  # no harm if it is dead already; the nursery has not reaped it
+            _kill(child.pid)  # harmless if it is dead already, because the nursery has not reaped it
             status = int(self._ask(WAIT + str(child.pid).encode()))
             child.pid = 0
             if status < 0:
@@ -218,7 +218,7 @@ class GuardedWorker:
         return "the process ended"
 
     def _renewed_child(self) -> _Child:
-        """A new child, from a new nursery if there is none or it was killed."""
+        """Start a new child, from a new nursery if there is none or it was killed."""
         self._end_child()
         for _ in range(2):
             try:
@@ -236,7 +236,7 @@ class GuardedWorker:
         with theirs:
             arguments = (theirs.fileno(), self.function_path, self.memory_limit)
             self._control = Frames(ours)
-            self._nursery = subprocess.Popen(  # a command of ours, no shell
+            self._nursery = subprocess.Popen(  # a fixed command, without a shell
                 [sys.executable, "-P", "-c", _COMMAND, *map(str, arguments)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -255,10 +255,10 @@ class GuardedWorker:
         return self._value(PREPARE + item, "prepared")
 
     def _value(self, order: bytes, task: str) -> bytes:
-        """The nursery's value for an order, or for being imported.
+        """Return the value of the nursery for an order, or for its start.
 
         Raises:
-            GuardError: If it has none.
+            GuardError: If there is none.
         """
         try:
             reply = self._ask(order, _START_SECONDS, self.reply_limit)
@@ -271,7 +271,7 @@ class GuardedWorker:
         raise GuardError(f"{self.function_path} cannot be used: {problem}", "module:function, bytes to bytes")
 
     def _ask(self, order: bytes, seconds: float = 30.0, largest: int = 100) -> bytes:
-        """The nursery's reply to an order; an empty one is not sent, only waited for."""
+        """Send an order to the nursery and return its reply. An empty order is not sent; only the reply is awaited."""
         if self._control is None:
             raise ConnectionError("no nursery")
         if order:

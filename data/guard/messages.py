@@ -1,6 +1,6 @@
-"""Values and arrays as plain bytes, to be exchanged with a process that may have been taken over by what it read.
+"""Pack values and arrays as plain bytes, to exchange them with a process that is not trusted.
 
-A message is a length, a JSON header and the raw buffers of the arrays. Unlike a pickle, reading one can run no code.
+A message is a length, a JSON header and the raw buffers of the arrays. Unlike a pickle, a message cannot run code.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LARGEST_HEADER = 1_000_000  # bytes
 
 
 class Message(NamedTuple):
-    """What a message holds.
+    """Content of a message.
 
     Attributes:
-        values: Whatever JSON can say.
+        values: Values that JSON can express.
         arrays: Arrays of float64, int64 or uint8 by name.
     """
 
@@ -32,10 +32,10 @@ class Message(NamedTuple):
 
 
 def pack(values: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> bytes:
-    """A message as bytes.
+    """Pack a message as bytes.
 
     Args:
-        values: Whatever JSON can say.
+        values: Values that JSON can express.
         arrays: Arrays of float64, int64 or uint8.
 
     >>> message = unpack(pack({"code": ""}, {"cell": np.eye(2)}))
@@ -49,10 +49,10 @@ def pack(values: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> 
 
 
 def unpack(message: bytes) -> Message:
-    """The message that :func:`pack` wrote.
+    """Read a message that :func:`pack` wrote.
 
     Raises:
-        ValueError: If it is not one.
+        ValueError: If the bytes are not a message.
     """
     try:
         (length,) = _LENGTH.unpack_from(message)

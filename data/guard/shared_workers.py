@@ -1,4 +1,4 @@
-"""Guarded workers that a process keeps: one nursery and one child for all the partitions it works on."""
+"""Share guarded workers within a process: one nursery and one child serve all its partitions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SHARED_LOCK = threading.Lock()
 
 
 def shared_worker(function_path: str, *, memory_limit: int, timeout: float) -> GuardedWorker:
-    """This process's worker for a function under these limits, made at the first call and kept until the process ends.
+    """Return the worker of this process for a function and limits. It is made at the first call and then reused.
 
     Args:
         function_path: As in :class:`GuardedWorker`.
-        memory_limit: Bytes, likewise.
-        timeout: Seconds, likewise.
+        memory_limit: As in :class:`GuardedWorker`, in bytes.
+        timeout: As in :class:`GuardedWorker`, in seconds.
     """
     with _SHARED_LOCK:
         if not _SHARED:
@@ -30,7 +30,7 @@ def shared_worker(function_path: str, *, memory_limit: int, timeout: float) -> G
 
 
 def close_shared_workers() -> None:
-    """End the processes of all shared workers, as happens by itself at the end of the process."""
+    """End the processes of all shared workers. This also happens when the process ends."""
     with _SHARED_LOCK:
         for worker in _SHARED.values():
             worker.close()
@@ -38,7 +38,7 @@ def close_shared_workers() -> None:
 
 
 def _forget_shared_workers() -> None:
-    """In a process forked from this one: the workers are the parent's, whose death must still be seen by them."""
+    """Forget the workers in a forked process. They belong to the parent, and must still notice its death."""
     for worker in _SHARED.values():
         worker.forget()
     _SHARED.clear()

@@ -1,4 +1,4 @@
-"""What a source handed over, kept as files: the candidates, and beside them the rows that are none."""
+"""Store what a source yields: one file with the candidates, and one file beside it with the refused rows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _REFUSED = pa.schema(
 
 
 def write_intake(path: Path, intake: Intake) -> list[Path]:
-    """Write the candidates to ``path``, and the refused rows, if any, beside it.
+    """Write the candidates to ``path``, and any refused rows to a file beside it.
 
     Returns:
-        The files.
+        The files that were written.
     """
     beside = refused_path(path)
     beside.unlink(missing_ok=True)
@@ -35,10 +35,10 @@ def write_intake(path: Path, intake: Intake) -> list[Path]:
 
 
 def read_intake(path: Path) -> Intake:
-    """What :func:`write_intake` wrote.
+    """Read what :func:`write_intake` wrote.
 
     Raises:
-        DamagedFileError: If a file is not what it wrote.
+        DamagedFileError: If a file does not have the expected columns.
     """
     beside = refused_path(path)
     refused = []
@@ -51,5 +51,5 @@ def read_intake(path: Path) -> Intake:
 
 
 def refused_path(path: Path) -> Path:
-    """Where the refused rows of a file of candidates are kept."""
+    """Path of the refused rows that belong to a file of candidates."""
     return path.with_name(f"refused-{path.name}")

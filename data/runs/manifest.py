@@ -1,8 +1,8 @@
-"""The manifest of a run: one line for each thing that is finished, so that a run that was cut off can go on.
+"""The manifest of a run: one line for each finished part, so that an interrupted run can continue.
 
-A line is appended, and flushed to the disk, only after the files it names have their final names. So a file that no
-line names is made again; a line is never wrong about a file, unless the file was damaged since, which its sha256 tells.
-A kill in the middle of a line leaves it without its end: it is ignored and cut off.
+A line is appended, and flushed to the disk, only after the files it names have their final names. A file that no line
+names is made again. A line is always right about its files, unless a file was damaged later, which its sha256 shows.
+If a kill leaves a line incomplete, the line is ignored and cut off.
 
 Each file has one writer: ``manifest.jsonl`` the run itself, ``manifest-003.jsonl`` the third task of a job array.
 """
@@ -43,11 +43,11 @@ _TYPES: dict[str, Any] = {
 
 
 class Manifest:
-    """What is finished of one run.
+    """Finished parts of one run.
 
     Args:
         folder: The run directory.
-        name: The file this process appends to; all manifests of the run are read.
+        name: File to which this process appends. All manifests of the run are read.
 
     Raises:
         RunError: If a line is not one that a run writes, the last one of a file aside.
@@ -80,23 +80,23 @@ class Manifest:
         self._take(line)
 
     def partition(self, stage: str, index: int) -> dict[str, Any] | None:
-        """The line of a finished partition."""
+        """Return the line of a finished partition."""
         return self._partitions.get((stage, index))
 
     def partitions(self, stage: str) -> dict[int, dict[str, Any]]:
-        """The lines of all finished partitions of a stage, by number."""
+        """Return the lines of all finished partitions of a stage, by number."""
         return {index: line for (name, index), line in sorted(self._partitions.items()) if name == stage}
 
     def with_key(self, key: str) -> dict[str, Any] | None:
-        """The line of whatever was made from the inputs of that key."""
+        """Return the line of the part that was made from the inputs with this key."""
         return self._by_key.get(key)
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """All lines of a kind, in the order they were written."""
+        """Return all lines of a kind, in the order in which they were written."""
         return [line for line in self.lines if line["kind"] == kind]
 
     def is_sound(self, line: Line) -> bool:
-        """Whether all files of a line are there and what they were.
+        """Whether all files of a line exist and are unchanged.
 
         Raises:
             DamagedFileError: If a link leads out of the run.
@@ -116,7 +116,7 @@ class Manifest:
 
 
 def key_of(**inputs: Any) -> str:
-    """One hash of all that decides a result; values must be plain JSON.
+    """Hash everything that decides a result. Values must be plain JSON.
 
     >>> key_of(a=1, b=[2]) == key_of(b=[2], a=1)
     True
@@ -125,7 +125,7 @@ def key_of(**inputs: Any) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """sha256 of a file's content."""
+    """Return the sha256 of the content of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -146,10 +146,10 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _check_line(line: Any) -> None:
-    """Refuse a line that no run writes.
+    """Refuse a line that a run would not write.
 
     Raises:
-        ValueError: Saying what is wrong with it.
+        ValueError: If the line is not valid; the message says why.
     """
     if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
         raise ValueError("it is no JSON object with a kind")
@@ -175,7 +175,7 @@ def _check_line(line: Any) -> None:
 
 
 def _cut_torn_end(file: Any) -> None:
-    """Cut off what a kill left of a line, so that the next one stands by itself."""
+    """Cut off an incomplete last line, so that the next line begins on its own."""
     end = file.seek(0, os.SEEK_END)
     if not end:
         return

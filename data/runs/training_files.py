@@ -1,7 +1,7 @@
-"""The training sets of a run, kept in its directory: packaged ones by name and sha256, all others whole.
+"""Store the training sets of a run in its directory: packaged ones by name and sha256, others with all rows.
 
-``training_sets.json`` says of each property what its training set is. The rows of a set that is not packaged are in
-``training-PROPERTY.parquet``, so that a run goes on, and explains itself, without whoever made the set.
+``training_sets.json`` names the training set of each property. The rows of a set that is not packaged are in
+``training-PROPERTY.parquet``, so that a run can be resumed and explained without the program that made the set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ABOUT = {"packaged": bool, "name": str, "sha256": str, "provenance": str, "lice
 
 
 def write_training_sets(run: RunDirectory, sets: TrainingSets) -> None:
-    """Keep the training sets of a run in its directory."""
+    """Store the training sets of a run in its directory."""
     kept: dict[str, Any] = {}
     for name, training in sets.by_property.items():
         by_name = isinstance(packed(training), PackagedSet)
@@ -42,13 +42,13 @@ def write_training_sets(run: RunDirectory, sets: TrainingSets) -> None:
 
 
 def read_training_sets(run: RunDirectory) -> TrainingSets:
-    """What :func:`write_training_sets` kept.
+    """Read what :func:`write_training_sets` stored.
 
     Raises:
-        RunError: If the run kept none.
-        DamagedFileError: If a file is not what a run keeps.
-        RunChangedError: If the rows are not those the run learned from.
-        DatasetError: If a packaged table is another one than when the run began.
+        RunError: If the run has no training sets.
+        DamagedFileError: If a file is not one that a run writes.
+        RunChangedError: If the rows are not those that the run learned from.
+        DatasetError: If a packaged table has changed since the run began.
     """
     if not os.path.lexists(run.training_sets):
         raise RunError(

@@ -1,1 +1,1 @@
-"""Feature sets: numbers that describe candidates, computed for whole batches."""
+"""Featurizers compute numbers that describe candidates, for whole batches."""

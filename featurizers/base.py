@@ -1,4 +1,4 @@
-"""What every featurizer is, and feature sets: ordered featurizers with a fingerprint that models are tied to."""
+"""The interface of every featurizer, and feature sets: ordered featurizers with a fingerprint that models check."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class Features(NamedTuple):
     """Features of n candidates.
 
     Attributes:
-        values: Shape (n, number of features); nan where a row was refused.
-        codes: Row code of each candidate, empty where all features are there, shape (n,).
-        details: What went wrong, by row, where more is known than the code says.
+        values: Shape (n, number of features); nan in a refused row.
+        codes: Row code of each candidate, empty if all its features were computed, shape (n,).
+        details: Details about the codes of some rows, by row.
     """
 
     values: NDArray[np.float64]
     codes: NDArray[np.str_]
-    details: Mapping[int, str] = {}  # never written to
+    details: Mapping[int, str] = {}  # never changed
 
 
 @runtime_checkable
 class Featurizer(Protocol):
     """A pure function from a batch to a block of columns.
 
-    A featurizer derives from this class and thereby inherits :meth:`words`; one that writes its own is understood
-    better.
+    A featurizer derives from this class and inherits :meth:`words`. It may define words of its own, which explain its
+    features better.
 
     Attributes:
         name: Name in the registry.
-        version: Raised whenever the numbers change.
+        version: Version, which must change whenever the numbers change.
         feature_names: Names of the columns, in order.
-        needs: Names of the blocks a candidate must have, ``compositions`` or ``crystals``; one that lacks any of
-            them gets a row code and is not handed to the featurizer.
-        parameters: What else the numbers depend on; plain JSON values.
+        needs: Names of the blocks that a candidate must have, ``compositions`` or ``crystals``. A candidate without one
+            of them gets a row code and does not reach the featurizer.
+        parameters: Everything else that the numbers depend on, as plain JSON values.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Featurizer(Protocol):
     parameters: Mapping[str, Any]
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate; a row that cannot be computed is nan and has a row code."""
+        """Compute the features of each candidate. A row that cannot be computed is nan and has a row code."""
         ...
 
     def words(self, name: str) -> FeatureWords:
-        """A feature in words of both languages; its own name, in one group with all others, where none are written.
+        """Describe a feature in both languages. By default this is its name, in one group with all others.
 
         Args:
             name: One of ``feature_names``.
@@ -74,7 +74,7 @@ class Featurizer(Protocol):
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Several featurizers side by side.
+    """Several featurizers whose columns are joined.
 
     Attributes:
         featurizers: In column order.
@@ -94,13 +94,13 @@ class FeatureSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of names, versions, parameters and the elemental data; a model refuses features of another one."""
+        """Hash of names, versions, parameters and elemental data. A model refuses features with another fingerprint."""
         content = [[f.name, f.version, dict(f.parameters), list(f.feature_names)] for f in self.featurizers]
         text = json.dumps([content, element_table().digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def featurize(self, batch: CandidateBatch) -> FeatureMatrix:
-        """All features of a batch; the first row code met stands for a row.
+        """Compute all features of a batch. A row keeps the first row code that it gets.
 
         Returns:
             Values of shape (n, len(feature_names)). A row with any non-finite value has a code.
@@ -122,13 +122,13 @@ class FeatureSet:
 
 
 def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features:
-    """Run one featurizer and hold it to its contract.
+    """Run one featurizer and check its result.
 
     Raises:
         BatchError: If the block has the wrong shape or type.
 
     Returns:
-        The block; candidates without a crystal and rows with non-finite values carry a row code.
+        The features. Candidates that lack a needed block and rows with non-finite values have a row code.
     """
     width = len(featurizer.feature_names)
     missing = _missing_blocks(featurizer, batch)
@@ -145,7 +145,7 @@ def featurize_checked(featurizer: Featurizer, batch: CandidateBatch) -> Features
 
 
 def _missing_blocks(featurizer: Featurizer, batch: CandidateBatch) -> NDArray[np.str_]:
-    """Row code of each candidate that lacks a block the featurizer needs, and empty for the others, shape (n,)."""
+    """Return a row code for each candidate that lacks a needed block, and an empty text for the others, shape (n,)."""
     codes = no_codes(len(batch))
     for name in sorted(featurizer.needs):
         code = CODES_OF_MISSING_BLOCKS.get(name, "E-FEATURE-BLOCK")
@@ -154,7 +154,7 @@ def _missing_blocks(featurizer: Featurizer, batch: CandidateBatch) -> NDArray[np
 
 
 def _where_nothing_is_missing(featurizer: Featurizer, batch: CandidateBatch, codes: NDArray[np.str_]) -> Features:
-    """Features of the candidates that have no code yet."""
+    """Compute the features of the candidates that have no code yet."""
     rows = np.flatnonzero(codes == "")
     values = np.full((len(batch), len(featurizer.feature_names)), np.nan)
     if len(rows) == 0:
@@ -165,5 +165,5 @@ def _where_nothing_is_missing(featurizer: Featurizer, batch: CandidateBatch, cod
 
 
 def no_codes(count: int) -> NDArray[np.str_]:
-    """Row codes of ``count`` rows that are all in order."""
+    """Return empty row codes for ``count`` sound rows."""
     return np.full(count, "", dtype="<U32")

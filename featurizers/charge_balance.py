@@ -1,7 +1,8 @@
-"""Charge balance and electron counting of a composition: ``charge_balance``.
+"""The featurizer ``charge_balance``: charge balance and electron counting of a composition.
 
-Rules a chemist applies before any calculation: can the usual charges cancel, what is left on the cations when the
-anions have their octets, is the number of electrons odd. Means of elemental properties do not hold such sums.
+These are rules that a chemist applies before any calculation. Can the usual charges cancel? What is left on the cations
+when the anions have their octets? Is the number of electrons odd? Means of elemental properties do not contain such
+sums.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from matloop.data.feature_words import FeatureWords, flag_words
 from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 
-_MOST_WAYS = 1000  # beyond, more ways to balance the charges say nothing more
-_MOST_ELECTRONS = 24.0  # per anion; alloys, which have no anions, are put here
+_MOST_WAYS = 1000  # more ways to balance the charges carry no further information
+_MOST_ELECTRONS = 24.0  # per anion; also the value of alloys, which have no anions
 _F_BLOCK = np.r_[57:72, 89:104]  # lanthanum to lutetium, actinium to lawrencium
 _SPLIT_FEATURES = (
     "anion share", "anion charge per atom", "charge out of reach per atom", "place in range of cation charges",
@@ -85,16 +86,16 @@ class ChargeBalanceFeatures(Featurizer):
 
     Four come from :func:`matloop.data.chemistry.charge_balance.charge_balance`: whether there is a neutral assignment
     of oxidation states, log10(1 + number of them, at most 1000), the smallest imbalance per atom, and whether the
-    composition is one of metals. One is the parity of the electrons of the reduced formula (1 odd, 0 even, 0.5 where
-    amounts are not whole): an odd number leaves a band half filled or a moment, unless the cell holds two formulas.
+    composition is one of metals. One is the parity of the electrons of the reduced formula (1 odd, 0 even, 0.5 if
+    amounts are not whole). An odd number leaves a half-filled band or a moment, unless the cell holds two formulas.
 
-    The others need no search over assignments. The elements are put in order of electronegativity; those above a cut
-    are anions and take their octet, which asks the others for a total charge Q between the sum of their lowest and of
-    their highest oxidation states. Of all cuts the one is taken whose Q lies nearest to that range, among equals the
-    one with most anions (chlorine is an anion in BaVClO3, but not in NaClO4):
+    The others need no search over assignments. The elements are sorted by electronegativity. Those above a cut are
+    anions and complete their octets, which requires a total charge Q of the others. Q should lie between the sum of
+    their lowest and the sum of their highest oxidation states. The cut is chosen whose Q lies nearest to that range,
+    and among equal ones that with most anions (chlorine is an anion in BaVClO3, but not in NaClO4):
 
-    - *charge out of reach*: how far Q lies above the range (positive: the anions starve) or below it (negative: the
-      cations keep electrons, as in alloys, Zintl phases and suboxides); *place in range*: 0 at its lower, 1 at its
+    - *charge out of reach*: how far Q lies above the range (positive: the anions lack electrons) or below it (negative:
+      the cations keep electrons, as in alloys, Zintl phases and suboxides); *place in range*: 0 at its lower, 1 at its
       upper end;
     - *electronegativity difference*: mean of the anions less mean of the cations; *step*: least electronegative anion
       less most electronegative cation (Pauling's scale);
@@ -102,8 +103,8 @@ class ChargeBalanceFeatures(Featurizer):
       only if nothing is outside it; in the f block what the highest oxidation state takes. Four per atom mark the
       tetrahedral semiconductors (Grimm-Sommerfeld rule), eight per anion the octet (Mooser and Pearson, J. Electron. 1,
       629 (1956)), six per atom the semiconducting Heusler and half-Heusler phases;
-    - what is left of them on the cations, each at the same place in its own range of states: *open d electrons* (or
-      holes, whichever are fewer) and *lone pair electrons* of p-block cations.
+    - the electrons that remain on the cations, if each is at the same place in its own range of states: *open d
+      electrons* (or holes, whichever are fewer) and *lone pair electrons* of p-block cations.
     """
 
     name = "charge_balance"
@@ -119,7 +120,7 @@ class ChargeBalanceFeatures(Featurizer):
         self.parameters: Mapping[str, Any] = {"oxidation_states": _digest()}
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 20)."""
+        """Compute the features of each candidate, shape (n, 20)."""
         reduced, whole = batch.compositions.reduced()
         balance = charge_balance(reduced)
         elements = reduced.elements.astype(np.int64)
@@ -135,7 +136,7 @@ class ChargeBalanceFeatures(Featurizer):
         return Features(values, np.where(missing, "E-FEATURE-NODATA", no_codes(len(batch))))
 
     def words(self, name: str) -> FeatureWords:
-        """What a rule says, in the group of charges, of electrons or of electronegativities."""
+        """Describe a rule, in the group of charges, of electrons or of electronegativities."""
         if name in _FLAGS:
             return _FLAGS[name]
         group, english, chinese = _QUANTITIES[name]
@@ -143,7 +144,7 @@ class ChargeBalanceFeatures(Featurizer):
 
 
 def outer_electrons() -> NDArray[np.float64]:
-    """Electrons an atom may give, share or complete, by atomic number, shape (119,); nan where none are tabulated.
+    """Number of electrons that an atom can give or share, by atomic number, shape (119,); nan if not tabulated.
 
     >>> from matloop.data.elements import ATOMIC_NUMBERS
     >>> symbols = ("Na", "C", "O", "Ti", "Ni", "Cu", "Zn", "Pd", "Ga", "Nd", "U")
@@ -159,17 +160,18 @@ def outer_electrons() -> NDArray[np.float64]:
 
 @functools.cache
 def _element_columns() -> NDArray[np.float64]:
-    """What the kernel needs of each element, shape (119, 7).
+    """Collect the data of each element that the kernel needs, shape (119, 7).
 
-    Electronegativity, charge of the octet, lowest and highest cation charge (0 where there is none), outer electrons,
-    outer electrons with a filled d shell counted (d block only, else 0), and whether a cation may keep a lone pair.
+    The columns are electronegativity, charge of the octet, lowest and highest cation charge (0 if there is none), outer
+    electrons, outer electrons including a filled d shell (d block only, else 0), and whether a cation may keep a lone
+    pair.
     """
     roles = element_roles()
     positive = np.where(roles.cations > 0, roles.cations, 0)
     highest = positive.max(axis=1)
     lowest = np.where(positive > 0, positive, highest[:, None]).min(axis=1)
     s, p, d, _ = element_table().columns(tuple(f"N{orbital}Valence" for orbital in "spdf")).T
-    d_block = (p == 0) & (d > 0) & ~((d == 10) & (s == 2))  # zinc and its like keep their ten
+    d_block = (p == 0) & (d > 0) & ~((d == 10) & (s == 2))  # zinc and similar elements keep their ten d electrons
     d_block[_F_BLOCK] = False
     columns = (
         roles.electronegativity,
@@ -185,7 +187,7 @@ def _element_columns() -> NDArray[np.float64]:
 
 @functools.cache
 def _digest() -> str:
-    """Hash of the table of oxidation states, which is code and not part of the data that every fingerprint holds."""
+    """Hash the table of oxidation states, which is code and so not part of the data in every fingerprint."""
     content = [dict(OXIDATION_STATES), dict(LIKE_ANIONS), sorted(METALS), sorted(METAL_FORMERS)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -207,7 +209,7 @@ def _split_features(offsets, elements, amounts, table):  # type: ignore[no-untyp
                 order[place] = order[place - 1]
                 place -= 1
             order[place] = entry
-        cut, needed, low, high = 0, 0.0, 0.0, 0.0  # an element alone has no charges to place
+        cut, needed, low, high = 0, 0.0, 0.0, 0.0  # a single element has no charges
         if width > 1:
             cut, needed, low, high = _best_cut(order, width, elements, amounts, table)
         _describe(values[row], order, width, cut, needed, low, high, total, electrons, elements, amounts, table)
@@ -216,7 +218,7 @@ def _split_features(offsets, elements, amounts, table):  # type: ignore[no-untyp
 
 @numba.njit(cache=True, nogil=True)
 def _best_cut(order, width, elements, amounts, table):  # type: ignore[no-untyped-def]
-    """Number of anions, the charge they ask for, and the lowest and highest charge of the others."""
+    """Find the number of anions, the charge they require, and the lowest and highest charge of the others."""
     low, high = 0.0, 0.0
     for k in range(width):
         low += amounts[order[k]] * table[elements[order[k]], 2]

@@ -1,8 +1,9 @@
 """Features of compositions, computed from the flat element and amount arrays.
 
 ``magpie``, ``stoichiometry``, ``valence_orbital`` and ``element_fraction`` are the sets of the same names in matminer
-(Ward et al., npj Comput. Mater. 2, 16028 (2016)): same columns, order and values. One thing differs on purpose: an
-element without an entry in the property table makes the row refused, where matminer fills in the mean of all elements.
+(Ward et al., npj Comput. Mater. 2, 16028 (2016)), with the same columns, order and values. There is one deliberate
+difference: a row with an element that lacks an entry in the property table is refused; matminer uses the mean of all
+elements instead.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ class Magpie(Featurizer):
     """Statistics of 22 elemental properties over the atoms of a formula: 132 columns.
 
     With fractions x_i and property values p_i of the elements: minimum, maximum, range, mean = sum x_i p_i, mean
-    absolute deviation = sum x_i |p_i - mean|, and mode = the value of the most abundant element (the smallest one
-    where several are equally abundant).
+    absolute deviation = sum x_i |p_i - mean|, and mode = the value of the most abundant element (the smallest
+    value if several are equally abundant).
 
     Args:
-        missing: ``refuse`` rows with an element the table has no number for, or ``impute`` the mean over all elements
-            as matminer does.
+        missing: What to do if the table has no number for an element: ``refuse`` the row, or ``impute`` the mean over
+            all elements like matminer.
     """
 
     name = "magpie"
@@ -56,13 +57,13 @@ class Magpie(Featurizer):
             self._table = np.where(np.isnan(self._table), np.nanmean(self._table, axis=0), self._table)
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 132)."""
+        """Compute the features of each candidate, shape (n, 132)."""
         compositions = batch.compositions
         values = _statistics(compositions.offsets, compositions.elements, compositions.amounts, self._table)
         return Features(values, _codes_without_data(compositions, np.isnan(self._table).any(axis=1)))
 
     def words(self, name: str) -> FeatureWords:
-        """A statistic of an elemental property, in the group of that property."""
+        """Describe a statistic of an elemental property, in the group of that property."""
         _, statistic, elemental = name.split(" ")
         return statistic_words(ELEMENTAL_WORDS[elemental], statistic)
 
@@ -77,7 +78,7 @@ class Stoichiometry(Featurizer):
     feature_names = tuple(f"{p}-norm" for p in (0, 2, 3, 5, 7, 10))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 6)."""
+        """Compute the features of each candidate, shape (n, 6)."""
         compositions = batch.compositions
         rows, fractions = compositions.rows, compositions.fractions
         norms = [compositions.lengths.astype(float)]
@@ -86,7 +87,7 @@ class Stoichiometry(Featurizer):
         return Features(np.column_stack(norms), no_codes(len(batch)))
 
     def words(self, name: str) -> FeatureWords:
-        """The number of elements, or how unevenly they are mixed."""
+        """Describe the number of elements, or how unevenly they are mixed."""
         group = Label("stoichiometry", "化学计量")
         if name == "0-norm":
             return FeatureWords(group, Label("number of elements", "元素种数"))
@@ -106,7 +107,7 @@ class ValenceOrbital(Featurizer):
         self._table = element_table().columns((*(f"N{orbital}Valence" for orbital in _ORBITALS), "NValence"))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 8)."""
+        """Compute the features of each candidate, shape (n, 8)."""
         compositions = batch.compositions
         weighted = self._table[compositions.elements] * compositions.fractions[:, None]
         means = sum_rows(compositions, weighted)
@@ -116,7 +117,7 @@ class ValenceOrbital(Featurizer):
         return Features(np.hstack([means[:, :4], shares]), _codes_without_data(compositions, no_data))
 
     def words(self, name: str) -> FeatureWords:
-        """Mean number or share of the valence electrons of an orbital, in the group of their number."""
+        """Describe the mean number or share of the valence electrons of an orbital."""
         kind, orbital, _, _ = name.split(" ")
         quantity = ELEMENTAL_WORDS[f"N{orbital}Valence"]
         if kind == "avg":
@@ -126,7 +127,7 @@ class ValenceOrbital(Featurizer):
 
 
 class ElementFraction(Featurizer):
-    """Atomic fraction of each element, hydrogen to oganesson."""
+    """Atomic fraction of each element, from hydrogen to oganesson: 118 columns."""
 
     name = "element_fraction"
     version = "1"
@@ -135,20 +136,20 @@ class ElementFraction(Featurizer):
     feature_names = SYMBOLS[1:]
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 118)."""
+        """Compute the features of each candidate, shape (n, 118)."""
         compositions = batch.compositions
         values = np.zeros((len(batch), len(SYMBOLS)))
         values[compositions.rows, compositions.elements] = compositions.fractions
         return Features(values[:, 1:], no_codes(len(batch)))
 
     def words(self, name: str) -> FeatureWords:
-        """The share of an element, a group of its own."""
+        """Describe the share of an element; each element is a group of its own."""
         share = Label(f"share of {name}", f"{name} 含量")
         return FeatureWords(share, share)
 
 
 def sum_rows(compositions: Compositions, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum per candidate of values given per entry; (entries, k) becomes (n, k)."""
+    """Sum the values of the entries of each candidate; (entries, k) becomes (n, k)."""
     if len(values) == 0:
         return np.zeros((len(compositions), values.shape[1]))
     return np.add.reduceat(values, compositions.offsets[:-1], axis=0)
@@ -169,7 +170,7 @@ def _statistics(offsets, elements, amounts, table):  # type: ignore[no-untyped-d
         for entry in range(start, stop):
             total += amounts[entry]
             largest = max(largest, amounts[entry])
-        near_largest = largest - (1e-8 + 1e-5 * largest)  # ties as numpy.isclose sees them, which matminer uses
+        near_largest = largest - (1e-8 + 1e-5 * largest)  # equal in the sense of numpy.isclose, which matminer uses
         for prop in range(k):
             low, high, mode, mean, deviation = np.inf, -np.inf, np.inf, 0.0, 0.0
             for entry in range(start, stop):

@@ -1,4 +1,4 @@
-"""Features of the crystal that cost next to nothing: density, packing and symmetry."""
+"""Features of the crystal that are cheap to compute: density, packing and symmetry."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _DENSITY_WORDS = {
     "packing fraction": Label("packing fraction", "堆积率"),
     "shortest distance": Label("shortest distance between atoms", "最短原子间距"),
 }
-SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance matminer's global symmetry features use
-# moyo tells how it counts operations of cells that are not primitive; without a handler that goes to the terminal.
+SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance of the global symmetry features of matminer
+# moyo logs how it counts operations of cells that are not primitive; without a handler this goes to the terminal.
 logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 
 class Density(Featurizer):
     """Density (g/cm3), volume per atom (Å3), packing fraction and shortest distance (Å).
 
-    The packing fraction is the volume of spheres with the elements' atomic radii over the cell's volume, as in
-    matminer's ``DensityFeatures``.
+    The packing fraction is the volume of spheres with the atomic radii of the elements, divided by the volume of the
+    cell, as in ``DensityFeatures`` of matminer.
     """
 
     name = "density"
@@ -50,9 +50,9 @@ class Density(Featurizer):
         self._table = element_table().columns(("atomic_mass", "atomic_radius"))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 4)."""
+        """Compute the features of each candidate, shape (n, 4)."""
         crystals = _crystals(batch)
-        cells = crystals.compositions()  # the batch's own compositions may count formula units, not cells
+        cells = crystals.compositions()  # compositions of the batch may count formula units, not cells
         mass = self._table[cells.elements, 0] * cells.amounts
         spheres = 4 / 3 * np.pi * self._table[cells.elements, 1] ** 3 * cells.amounts
         volumes = crystals.volumes
@@ -67,7 +67,7 @@ class Density(Featurizer):
         return Features(values, self._codes(cells))
 
     def words(self, name: str) -> FeatureWords:
-        """The quantities themselves."""
+        """Describe the quantities; each is a group of its own."""
         return FeatureWords(SIZE_GROUP, _DENSITY_WORDS[name])
 
     def _codes(self, cells: Compositions) -> NDArray[np.str_]:
@@ -79,8 +79,8 @@ class Density(Featurizer):
 class Symmetry(Featurizer):
     """Space group number and crystal system (1 cubic to 7 triclinic, matminer's numbering).
 
-    A candidate that already knows its space group (column ``space_group_number``, as substituted candidates inherit
-    from their parent) is believed; any other crystal is analysed with moyo at a tolerance of 0.1 Å.
+    The space group of a candidate is taken from the column ``space_group_number`` if it is there; substituted
+    candidates inherit it from their parent. Other crystals are analysed with moyo at a tolerance of 0.1 Å.
     """
 
     name = "symmetry"
@@ -90,7 +90,7 @@ class Symmetry(Featurizer):
     feature_names = ("spacegroup_num", "crystal_system_int")
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 2)."""
+        """Compute the features of each candidate, shape (n, 2)."""
         numbers = np.full(len(batch), np.nan)
         if Column.SPACE_GROUP_NUMBER in batch.table.column_names:
             numbers = batch.column(Column.SPACE_GROUP_NUMBER).astype(float)
@@ -103,7 +103,7 @@ class Symmetry(Featurizer):
         return Features(np.column_stack([numbers, systems]), codes)
 
     def words(self, name: str) -> FeatureWords:
-        """A space group by its number, a crystal system by its name."""
+        """Describe a space group by its number, and a crystal system by its name."""
         group = Label("symmetry", "对称性")
         if name == "spacegroup_num":
             return FeatureWords(group, Label("space group number", "空间群序号"), "index")
@@ -131,10 +131,10 @@ def crystal_systems(space_groups: NDArray[np.number]) -> NDArray[np.int64]:
 
 
 def space_group_numbers(crystals: Crystals, *, tolerance: float = SYMMETRY_TOLERANCE) -> NDArray[np.float64]:
-    """International number of each crystal's space group by moyo, nan where it finds none.
+    """Find the international number of the space group of each crystal with moyo; nan if it finds none.
 
     Args:
-        crystals: n crystals that passed the gate :meth:`Crystals.row_codes`.
+        crystals: n crystals that passed the check :meth:`Crystals.row_codes`.
         tolerance: Symmetry tolerance in Å.
     """
     numbers = np.full(len(crystals), np.nan)
@@ -149,14 +149,14 @@ def space_group_numbers(crystals: Crystals, *, tolerance: float = SYMMETRY_TOLER
 def symmetry_of(
     lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8], tolerance: float
 ) -> Any:
-    """What moyo finds of one crystal (``moyopy.MoyoDataset``); None where the tolerance, in Å, is too large for it."""
+    """Analyse one crystal with moyo (``moyopy.MoyoDataset``); None if the tolerance in Å is too large for it."""
     import moyopy
 
     try:
         return moyopy.MoyoDataset(
             moyopy.Cell(lattice.tolist(), frac_coords.tolist(), species.tolist()), symprec=tolerance
         )
-    except ValueError:  # the row is reported, the batch goes on
+    except ValueError:  # the row gets a code, and the batch continues
         return None
 
 

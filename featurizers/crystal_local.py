@@ -1,4 +1,4 @@
-"""The surroundings of each atom, summed up over the crystal: ``crystal_local``."""
+"""The featurizer ``crystal_local``: the surroundings of each atom, averaged over the crystal."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SITE_QUANTITIES = (
     "bond length", "ionicity", "q1", "q2", "q3", "q4", "q6", "site volume",
     *(f"difference {name}" for name in MAGPIE_PROPERTIES),
 )  # fmt: skip
-"""What is known of each site, in the order of :func:`~matloop.featurizers.local_kernels.site_statistics`."""
+"""Quantities of each site, in the order of :func:`~matloop.featurizers.local_kernels.site_statistics`."""
 SITE_STATISTICS = ("mean", "avg_dev", "minimum", "maximum")
 _SITE_VOLUME = len(SITE_STATISTICS) * SITE_QUANTITIES.index("site volume")  # column of its mean; the deviation is next
 _NETWORKS = ("electron", "thermal")
 _STIFFNESSES = (*(f"stiffness {mode}" for mode in range(1, 7)), "bulk stiffness", "shear stiffness", "shear to bulk")
-_SCREENING = (2.0, 2.8)  # C below which an atom cuts a bond off, and above which it leaves it alone (Baskes 1992)
+_SCREENING = (2.0, 2.8)  # C below which an atom screens a bond completely, and above which not at all (Baskes 1992)
 _BOLTZMANN = 8.617333262e-5  # eV/K, CODATA 2018
 
 
@@ -72,7 +72,7 @@ class CrystalLocal(Featurizer):
     - ionicity <1 - exp(-(X_i - X_j)^2 / 4)>_i with electronegativities X (Pauling, The Nature of the Chemical Bond);
     - the order parameters q_l, l = 1, 2, 3, 4, 6, of Steinhardt, Nelson and Ronchetti (Phys. Rev. B 28, 784 (1983)),
       weighted, in the form the addition theorem of spherical harmonics gives them:
-      q_l^2 = sum_jk w_ij w_ik P_l(cos theta_jik) / W_i^2. q1 tells how far the atom sits off the centre of its bonds;
+      q_l^2 = sum_jk w_ij w_ik P_l(cos theta_jik) / W_i^2. q1 measures how far the atom is from the centre of its bonds;
     - the difference <|p_i - p_j|>_i of 22 elemental properties p, as Ward et al. (Phys. Rev. B 96, 024104 (2017)) take
       over the faces of Voronoi cells.
 
@@ -121,11 +121,11 @@ class CrystalLocal(Featurizer):
         self._charges = (COULOMB * bonding_electrons(), _BOLTZMANN * melting)
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 156)."""
+        """Compute the features of each candidate, shape (n, 156)."""
         return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
 
     def words(self, name: str) -> FeatureWords:
-        """A statistic over sites in the group of its quantity; all stiffnesses are one group."""
+        """Describe a statistic over sites, in the group of its quantity; all stiffnesses are one group."""
         if name.startswith(_NETWORKS):
             group = Label("stiffness of the bond network", "键网络刚度")
             return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
@@ -154,7 +154,7 @@ class AtomTables(NamedTuple):
     Attributes:
         radii: Covalent radii in Å, shape (119,).
         properties: Electronegativity, then the properties whose differences are taken, shape (119, 23).
-        no_data: Elements that lack a number; theirs above are made up, and their rows are to get a code.
+        no_data: Elements that lack a number. Their numbers above are placeholders, and their rows must get a code.
     """
 
     radii: NDArray[np.float64]
@@ -163,7 +163,7 @@ class AtomTables(NamedTuple):
 
 
 def atom_tables() -> AtomTables:
-    """The tables, from the packaged elemental data."""
+    """Build the tables from the packaged elemental data."""
     needed = element_table().columns(("CovalentRadius", "Electronegativity", *MAGPIE_PROPERTIES))
     radii = np.where(np.isnan(needed[:, 0]), 1.5, needed[:, 0] / 100.0)  # pm to Å
     return AtomTables(radii, np.nan_to_num(needed[:, 1:]), np.isnan(needed).any(axis=1))
@@ -175,12 +175,12 @@ def features_in_parts(
     compute: Callable[[Crystals], NDArray[np.float64]],
     no_data: NDArray[np.bool_],
 ) -> Features:
-    """Features of the crystals of a batch, some at a time so that their bonds stay in the processor's cache.
+    """Compute features of the crystals of a batch in parts, so that their bonds stay in the cache of the processor.
 
     Args:
         batch: n candidates.
         columns: Number of features.
-        compute: Features of m crystals, shape (m, columns).
+        compute: Computes the features of m crystals, shape (m, columns).
         no_data: Elements whose crystals get a row code, shape (119,).
 
     Raises:
@@ -199,19 +199,19 @@ def features_in_parts(
 
 
 def rows_with(crystals: Crystals, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which crystals hold an element marked true by atomic number, shape (n,)."""
+    """Whether each crystal holds an element that is marked true by atomic number, shape (n,)."""
     rows = np.repeat(np.arange(len(crystals)), crystals.site_counts)
     return np.bincount(rows, marked[crystals.species], minlength=len(crystals)) > 0
 
 
 def _moduli(stiffness: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kelvin moduli, Voigt averages of bulk and shear modulus, and their ratio, shape (n, 9).
+    """Compute Kelvin moduli, Voigt averages of bulk and shear modulus, and their ratio, shape (n, 9).
 
     Args:
         stiffness: Elastic tensors in Kelvin notation, shape (n, 6, 6).
     """
     bulk = stiffness[:, :3, :3].sum(axis=(1, 2)) / 9
     shear = (np.trace(stiffness, axis1=1, axis2=2) - 3 * bulk) / 10
-    bonded = bulk > 1e-9  # GPa; less is rounding
+    bonded = bulk > 1e-9  # GPa; smaller values are rounding errors
     ratio = np.where(bonded, shear / np.where(bonded, bulk, 1.0), 0.0)
     return np.column_stack([np.linalg.eigvalsh(stiffness), bulk, shear, ratio])

@@ -1,4 +1,4 @@
-"""The surroundings of each atom by its Voronoi cell, summed up over the crystal: ``crystal_voronoi``."""
+"""The featurizer ``crystal_voronoi``: the surroundings of each atom by its Voronoi cell, averaged over the crystal."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class CrystalVoronoi(Featurizer):
 
     Every face is a bond; its weight w_ij is the share of the sphere around atom i that the face covers, so that the
     weights of an atom add up to one. With them the quantities are those of
-    :class:`~matloop.featurizers.crystal_local.CrystalLocal`, but for the coordination, 1 / sum_j w_ij^2 (the number of
-    faces, were they alike), and the site volume, which is the cell's. Two columns more, both as Ward et al. (Phys. Rev.
-    B 96, 024104 (2017)) define them: variation of cell volumes (mean absolute deviation over mean), and packing, the
-    sum of the largest spheres that fit the cells over the volume of the crystal.
+    :class:`~matloop.featurizers.crystal_local.CrystalLocal`, except the coordination, 1 / sum_j w_ij^2 (the number
+    of faces if all were equal), and the site volume, which is that of the cell. Two more columns are defined as by Ward
+    et al. (Phys. Rev. B 96, 024104 (2017)): the variation of cell volumes (mean absolute deviation over mean), and the
+    packing, which is the volume of the largest spheres that fit into the cells over the volume of the crystal.
 
     Faces need no radii and no cutoff, but cells also touch across bonds. In place of ``crystal_local`` these columns
     give extra trees errors about 1 % larger for the refractive index and the shear modulus; beside it, 1 % smaller
     ones for the refractive index and 1 % larger ones for the shear modulus (``benchmarks/featurizers/structure_value.py
-    --definitions``). They take five times longer. They are here for what cells alone
-    can tell, and to compare with published work.
+    --definitions``). They take five times longer. They serve for properties that
+    depend on cells, and to compare with published work.
 
     Nothing depends on the choice of cell, its origin and orientation, or the order of sites.
     """
@@ -55,11 +55,11 @@ class CrystalVoronoi(Featurizer):
         self._radii, self._properties, self._no_data = atom_tables()
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 138)."""
+        """Compute the features of each candidate, shape (n, 138)."""
         return features_in_parts(batch, len(self.feature_names), self._values, self._no_data)
 
     def words(self, name: str) -> FeatureWords:
-        """A statistic over sites in the group of its quantity."""
+        """Describe a statistic over sites, in the group of its quantity."""
         return site_words(name)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A crystal as an interatomic potential sees it: the mean of its atoms' learned feature vectors."""
+"""The featurizer ``crystal_embedding``: the mean of the feature vectors that a potential has learned for atoms."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from matloop.featurizers.base import Features, Featurizer, no_codes
 
 @runtime_checkable
 class EmbeddingPotential(Protocol):
-    """What the embedding needs of a potential: those that are ``Embeds`` in models/potentials/contract.py have it.
+    """The part of a potential that the embedding uses; see ``Embeds`` in models/potentials/contract.py.
 
     Attributes:
         name: Name in the registry.
         version: Version of the trained potential.
         weights_sha256: Hash of its weights file.
-        settings: What else its numbers depend on.
+        settings: Everything else that its numbers depend on.
     """
 
     @property
@@ -38,20 +38,21 @@ class EmbeddingPotential(Protocol):
     def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
-        """Row code of each candidate it cannot evaluate, else empty, shape (n,)."""
+        """Row code of each candidate that it cannot evaluate, and an empty text for the others, shape (n,)."""
         ...
 
     def embeddings(self, batch: CandidateBatch) -> NDArray[np.float64]:
-        """A vector for each crystal that does not depend on cell setting or rotation, shape (n, k)."""
+        """Vector of each crystal, which does not depend on cell setting or rotation, shape (n, k)."""
         ...
 
 
 class CrystalEmbedding(Featurizer):
     """The embedding of a potential as features, one column per component; see the potential for what it was trained on.
 
-    Crystals are evaluated one by one. Potentials work in single precision, where the others in a batch change the last
-    digits; alone, a crystal gets the same numbers in every partition. With CHGNet that costs about a fifth of the
-    speed. Cell setting, origin, rotation and order of sites change the last digits of single precision.
+    Crystals are evaluated one by one. Potentials work in single precision, so other crystals in the same batch
+    would change the last digits. Evaluated alone, a crystal gets the same numbers in every partition. With CHGNet that
+    costs about a fifth of the speed. Cell setting, origin, rotation and order of sites change the last digits of single
+    precision.
 
     The feature set's fingerprint covers the hash of the potential's weights. Candidates the potential cannot evaluate
     keep the row code it gives them.
@@ -83,7 +84,7 @@ class CrystalEmbedding(Featurizer):
         self.feature_names = tuple(f"{potential.name} embedding {component}" for component in range(1, width + 1))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, components)."""
+        """Compute the features of each candidate, shape (n, components)."""
         values = np.full((len(batch), len(self.feature_names)), np.nan)
         codes = no_codes(len(batch))
         codes[:] = self._potential.row_codes(batch)
@@ -94,7 +95,7 @@ class CrystalEmbedding(Featurizer):
         return Features(values, codes)
 
     def words(self, name: str) -> FeatureWords:
-        """A component of the embedding, told by its name; all of them are one group."""
+        """Describe a component of the embedding by its name; all components are one group."""
         group = Label("embedding of the potential", "势函数嵌入")
         return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
 

@@ -1,7 +1,7 @@
-"""Compiled passes over a neighbour list: bond weights, statistics of sites and crystals, bond-network stiffness.
+"""Compiled kernels over a neighbour list: bond weights, statistics of sites and crystals, stiffness of bond networks.
 
-What the numbers mean stands in :mod:`matloop.featurizers.crystal_local`. None of these kernels calls one of another
-file: numba's cache on disk would not notice when that one changes.
+The formulas are explained in :mod:`matloop.featurizers.crystal_local`. None of these kernels calls a kernel of another
+file, because the disk cache of numba would not notice a change there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 COULOMB = 14.399645  # e^2 / (4 pi epsilon_0) in eV Å, CODATA 2018
 GPA = 160.2176634  # eV/Å3 in GPa
-_REGULARISATION = 1e-8  # of the stiffest spring; shifting a whole network costs nothing, which no solver takes
+_REGULARISATION = 1e-8  # share of the stiffest spring, since a shift of a whole network costs no energy
 
 BASIC = 12  # statistics of a site before the property differences
 
@@ -25,7 +25,7 @@ def _radial_weight(x, inner, outer):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _unscreened(from_here, from_there, lowest, highest):  # type: ignore[no-untyped-def]
-    """What an atom leaves of a bond; its squared distances from both ends are in units of the bond's squared length."""
+    """Share of a bond that an atom leaves; its squared distances from both ends are in units of the squared length."""
     apart = (from_here - from_there) ** 2
     if apart >= 1.0:
         return 1.0
@@ -35,7 +35,7 @@ def _unscreened(from_here, from_there, lowest, highest):  # type: ignore[no-unty
 
 @numba.njit(cache=True, nogil=True)
 def bond_weights(offsets, sites, vectors, distances, species, radii, bounds, screening):  # type: ignore[no-untyped-def]
-    """Weight of each pair, shape (pairs,).
+    """Compute the weight of each pair, shape (pairs,).
 
     Args:
         offsets: Of the neighbour list, shape (sites + 1,).
@@ -44,8 +44,8 @@ def bond_weights(offsets, sites, vectors, distances, species, radii, bounds, scr
         distances: To each neighbour, Å.
         species: Atomic number of each site.
         radii: Covalent radius in Å by atomic number.
-        bounds: Reduced distances up to which a bond counts in full, and from which on there is none.
-        screening: Ellipse parameters up to which an atom cuts a bond off, and from which on it leaves it alone.
+        bounds: Reduced distance up to which a bond counts in full, and beyond which there is no bond.
+        screening: Ellipse parameter up to which an atom screens a bond completely, and beyond which not at all.
     """
     radial, weights = np.empty(len(distances)), np.zeros(len(distances))
     for s in range(len(offsets) - 1):
@@ -71,7 +71,7 @@ def bond_weights(offsets, sites, vectors, distances, species, radii, bounds, scr
 
 @numba.njit(cache=True, nogil=True)
 def site_statistics(offsets, sites, vectors, distances, weights, species, radii, table, outer):  # type: ignore[no-untyped-def]
-    """Statistics of each site over its neighbours, shape (sites, BASIC + table.shape[1] - 1).
+    """Compute statistics of each site over its neighbours, shape (sites, BASIC + table.shape[1] - 1).
 
     Args:
         offsets: Of the neighbour list, shape (sites + 1,).
@@ -116,7 +116,7 @@ def site_statistics(offsets, sites, vectors, distances, weights, species, radii,
 
 @numba.njit(cache=True, nogil=True)
 def _order_parameters(vectors, distances, weights, start, stop, out):  # type: ignore[no-untyped-def]
-    """Bond-order parameters q1, q2, q3, q4, q6 of one site, from the Legendre polynomials of all its bond angles."""
+    """Compute the order parameters q1, q2, q3, q4, q6 of one site from the Legendre polynomials of its bond angles."""
     total = 0.0
     for p in range(start, stop):
         total += weights[p]
@@ -134,14 +134,14 @@ def _order_parameters(vectors, distances, weights, start, stop, out):  # type: i
             out[3] += both * ((4.375 * cc - 3.75) * cc + 0.375)
             out[4] += both * (((14.4375 * cc - 19.6875) * cc + 6.5625) * cc - 0.3125)
     for order in range(5):
-        # What rounding leaves of a sum that is zero by symmetry would have a root a million times larger.
+        # A sum that is zero by symmetry leaves a rounding error, whose root would be a million times larger.
         share = out[order] / (total * total)
         out[order] = np.sqrt(share) if share > 1e-12 else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
 def over_sites(crystal_offsets, values):  # type: ignore[no-untyped-def]
-    """Mean, mean absolute deviation, minimum and maximum over the sites of each crystal, shape (n, 4 * columns)."""
+    """Compute mean, mean absolute deviation, minimum and maximum over the sites of each crystal, (n, 4 * columns)."""
     n, columns = len(crystal_offsets) - 1, values.shape[1]
     out = np.zeros((n, 4 * columns))
     for i in range(n):
@@ -173,7 +173,7 @@ def force_constants(offsets, sites, distances, weights, species, coordination, c
 
 @numba.njit(cache=True, nogil=True)
 def network_stiffness(crystal_offsets, offsets, sites, vectors, distances, constants, volumes, sideways):  # type: ignore[no-untyped-def]
-    """Elastic tensor of each crystal's network of springs, atoms relaxed, in Kelvin notation, shape (n, 6, 6).
+    """Compute the elastic tensor of the relaxed spring network of each crystal, in Kelvin notation, shape (n, 6, 6).
 
     Args:
         crystal_offsets: Sites of each crystal, shape (n + 1,).
@@ -223,7 +223,7 @@ def network_stiffness(crystal_offsets, offsets, sites, vectors, distances, const
                         )
         for j in range(size):
             stiffest = max(stiffest, dynamical[j, j])
-        if stiffest > 0.0 and size > 3:  # atoms of a cell with one site stay where the strain puts them
+        if stiffest > 0.0 and size > 3:  # in a cell with one site no atom relaxes
             for j in range(size):
                 dynamical[j, j] += _REGULARISATION * stiffest
             tensors[i] -= coupling.T @ np.linalg.solve(dynamical, coupling)

@@ -1,4 +1,4 @@
-"""The neighbours of every atom of a batch, periodic images included: one list that all local features share."""
+"""Find the neighbours of every atom of a batch, including periodic images. All local features share this list."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.crystals import Crystals
 
-_TOLERANCE = 1e-8  # Å; a pair at the cutoff itself counts, whatever the rounding of its distance (as in pymatgen)
+_TOLERANCE = 1e-8  # Å; a pair at the cutoff counts in spite of rounding (as in pymatgen)
 
 
 class NeighbourList(NamedTuple):
     """Neighbours of each site in compressed sparse rows.
 
     Sites are numbered through the whole batch, as in the flat arrays of
-    :class:`~matloop.data.candidates.crystals.Crystals`. Each pair stands twice, once from either end. The neighbours of
-    a site are ordered by their site, then by image.
+    :class:`~matloop.data.candidates.crystals.Crystals`. Each pair is listed twice, once from either end. The neighbours
+    of a site are ordered by their site, then by image.
 
     Attributes:
         offsets: Shape (sites + 1,); neighbours of site ``s`` lie at ``offsets[s]:offsets[s + 1]``.
@@ -34,7 +34,7 @@ class NeighbourList(NamedTuple):
 
 
 def neighbour_list(crystals: Crystals, cutoff: float | NDArray[np.float64]) -> NeighbourList:
-    """All pairs of atoms within a cutoff.
+    """Find all pairs of atoms within a cutoff.
 
     Args:
         crystals: n crystals that passed :meth:`Crystals.row_codes`.
@@ -47,7 +47,7 @@ def neighbour_list(crystals: Crystals, cutoff: float | NDArray[np.float64]) -> N
 
 
 def distance_counts(crystals: Crystals, edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """How many ordered pairs of atoms of each crystal lie in each distance bin; no list is made.
+    """Count the ordered pairs of atoms of each crystal in each distance bin, without making a list of neighbours.
 
     Args:
         crystals: n crystals that passed :meth:`Crystals.row_codes`.
@@ -72,7 +72,7 @@ def _plane_spacings(cell):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _line_ends(x, y, z, c, cc, squared):  # type: ignore[no-untyped-def]
-    """First and last whole m with ``|(x, y, z) + m c|^2 <= squared``, with room for rounding; first > last if none."""
+    """Find first and last m with ``|(x, y, z) + m c|^2 <= squared``, with room for rounding; first > last if none."""
     along = x * c[0] + y * c[1] + z * c[2]
     root = along * along - cc * (x * x + y * y + z * z - squared)
     if root < -1e-9 * cc * squared:
@@ -96,7 +96,7 @@ def _neighbours(lattice, offsets, frac, reach):  # type: ignore[no-untyped-def]
                 limit = reach[a] + reach[b] + _TOLERANCE
                 du, dv, dw = frac[b, 0] - frac[a, 0], frac[b, 1] - frac[a, 1], frac[b, 2] - frac[a, 2]
                 du, dv, dw = du - np.rint(du), dv - np.rint(dv), dw - np.rint(dw)
-                # Planes h and k further away than the limit hold no neighbour; along c the ends are solved for.
+                # Planes h and k beyond the limit hold no neighbour; along c the ends are computed.
                 for h in range(int(np.ceil(-limit / spacing[0] - du)), int(np.floor(limit / spacing[0] - du)) + 1):
                     for k in range(int(np.ceil(-limit / spacing[1] - dv)), int(np.floor(limit / spacing[1] - dv)) + 1):
                         u, v = du + h, dv + k
@@ -122,12 +122,12 @@ def _neighbours(lattice, offsets, frac, reach):  # type: ignore[no-untyped-def]
 
 
 _BUFFER = 1024
-_NEAR_AN_EDGE = 1e-9  # in bins; further away rounding cannot change the bin
+_NEAR_AN_EDGE = 1e-9  # in bins; at a larger distance from an edge, rounding cannot change the bin
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(squares, filled, ends, edges, counts):  # type: ignore[no-untyped-def]
-    """Add ``filled`` squared distances to the bins; roots are taken in a loop of their own, several at a time."""
+    """Add ``filled`` squared distances to the bins. A separate loop takes the roots, several at a time."""
     bins, limit, per_angstrom = len(edges) - 1, edges[-1], (len(edges) - 1) / edges[-1]
     for j in range(filled):
         squares[j] = np.sqrt(squares[j])
@@ -162,7 +162,7 @@ def _distance_counts(lattice, offsets, frac, edges):  # type: ignore[no-untyped-
                 du, dv, dw = (frac[b, axes[0]] - frac[a, axes[0]], frac[b, axes[1]] - frac[a, axes[1]],
                               frac[b, axes[2]] - frac[a, axes[2]])  # fmt: skip
                 du, dv, dw = du - np.rint(du), dv - np.rint(dv), dw - np.rint(dw)
-                ends = 1 if a == b else 2  # a pair of two sites is met once and counted from both ends
+                ends = 1 if a == b else 2  # a pair of two sites is found once and counted from both ends
                 filled = 0
                 for h in range(int(np.ceil(-limit / spacing[0] - du)), int(np.floor(limit / spacing[0] - du)) + 1):
                     for k in range(int(np.ceil(-limit / spacing[1] - dv)), int(np.floor(limit / spacing[1] - dv)) + 1):

@@ -1,4 +1,4 @@
-"""How much of an elemental property a crystal packs into its volume: ``property_density``."""
+"""The featurizer ``property_density``: elemental properties per volume of the crystal."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class PropertyDensity(Featurizer):
         self._table = np.column_stack([element_table().columns(MAGPIE_PROPERTIES), bonding_electrons()])
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 23)."""
+        """Compute the features of each candidate, shape (n, 23)."""
         if batch.crystals is None:
             raise BatchError("candidates without crystals", "a batch with cells and sites")
-        cells = batch.crystals.compositions()  # the batch's own compositions may count formula units, not cells
+        cells = batch.crystals.compositions()  # compositions of the batch may count formula units, not cells
         weighted = self._table[cells.elements] * cells.amounts[:, None]
         sums = [np.bincount(cells.rows, column, minlength=len(batch)) for column in weighted.T]
         missing = np.isnan(sums).any(axis=0)
@@ -54,14 +54,14 @@ class PropertyDensity(Featurizer):
         )
 
     def words(self, name: str) -> FeatureWords:
-        """An elemental property per volume; all of them are one group."""
+        """Describe an elemental property per volume; all of them are one group."""
         english, chinese = {**ELEMENTAL_WORDS, **_BONDING}[name.removesuffix(" per volume")]
         group = Label("elemental properties per volume", "单位体积元素性质")
         return FeatureWords(group, Label(f"{english} per volume", f"单位体积{chinese}"))
 
 
 def bonding_electrons() -> NDArray[np.float64]:
-    """Electrons an atom can bond with, by atomic number, shape (119,); zero for noble gases and unknown elements.
+    """Number of bonding electrons by atomic number, shape (119,); zero for noble gases and unknown elements.
 
     With p electrons: s + p or what is missing to eight, whichever is less (C 4, O 2, Cl 1). Without: s electrons, d
     electrons or d holes, whichever is fewer, and at most one f electron (Na 1, Mn 7, Zn 2, La 3).
@@ -76,5 +76,5 @@ def bonding_electrons() -> NDArray[np.float64]:
     bonding = np.where(
         p > 0, np.clip(np.minimum(outer, 8 - outer), 0, None), s + np.minimum(d, 10 - d) + np.minimum(f, 1)
     )
-    bonding[2] = 0.0  # helium's shell is full with two
+    bonding[2] = 0.0  # the shell of helium is full with two electrons
     return bonding

@@ -1,4 +1,4 @@
-"""Featurizers by name."""
+"""The table of featurizers by name."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ FEATURIZERS: Mapping[str, str] = {
 
 
 def feature_set(names: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> FeatureSet:
-    """Featurizers by name, side by side.
+    """Make a feature set of featurizers by name.
 
     Args:
-        names: Registered names; one with parameters is a mapping of the name to its parameters.
+        names: Registered names. A featurizer with parameters is a mapping of its name to them.
 
     Raises:
         UnknownNameError: With the nearest known name.

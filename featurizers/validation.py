@@ -1,4 +1,4 @@
-"""The contract of a featurizer, as a check that authors of new featurizers can run."""
+"""Check that a featurizer keeps its contract. Authors of new featurizers can run the check."""
 
 from __future__ import annotations
 

@@ -78,19 +78,19 @@ def resume(
     prepare_only: PrepareOnly = False,
 ) -> None:
     """Go on with a run that was cut off; the result is that of an unbroken run."""
-    from matloop.workflows import resume as runs
+    from matloop.workflows import resume as resuming
     from matloop.workflows.commands.run import run_and_print
 
     if fork is not None and share is not None:
         raise typer.BadParameter("--fork starts a new run, --share works on this one")
     if fork is not None:
-        run_and_print(lambda progress: runs.fork(run, fork, workers=workers, progress=progress))
+        run_and_print(lambda progress: resuming.fork(run, fork, workers=workers, progress=progress))
     elif share is not None:
-        task = runs.read_share(share)
-        run_and_print(lambda progress: runs.score_share(run, task, workers=workers, progress=progress))
+        task = resuming.read_share(share)
+        run_and_print(lambda progress: resuming.score_share(run, task, workers=workers, progress=progress))
     else:
         run_and_print(
-            lambda progress: runs.resume(
+            lambda progress: resuming.resume(
                 run, workers=workers, progress=progress, cluster=cluster, prepare_only=prepare_only
             )
         )
@@ -198,6 +198,24 @@ def status(run: RunFolder, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="A folder of run directories.")] = Path("runs"), as_json: AsJson = False
+) -> None:
+    """List the runs in a folder: campaign, state, candidates, shortlist and when; the latest first."""
+    from matloop.workflows.commands.runs import print_runs
+
+    print_runs(folder, as_json=as_json)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write the report of a finished run again, from the files of its directory."""
+    from matloop.workflows.commands.report import rewrite_report
+
+    rewrite_report(run)
+
+
+@app.command()
 def why(
     run: RunFolder,
     candidate: Annotated[str, typer.Argument(help="An id or its first 6 characters, a formula, or an id of your own.")],
@@ -206,7 +224,7 @@ def why(
     """Tell a candidate's whole story in a run: where it came from, what became of it and why."""
     from matloop.workflows.inspecting.why_text import print_why
 
-    print_why(run, candidate, as_json=as_json)
+    raise typer.Exit(0 if print_why(run, candidate, as_json=as_json) else 1)
 
 
 @app.command()

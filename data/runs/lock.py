@@ -11,9 +11,12 @@ process can create. So of several takers one wins, and a holder that wakes up la
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
@@ -23,13 +26,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from matloop.data.errors import LockedError, LockLostError
+from matloop.data.bounded_files import parse_json
+from matloop.data.errors import DamagedFileError, LockedError, LockLostError
 
 LOCK_NAME = "lock.json"
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
 _BYTES = 512  # every lock file has this length, so that a heartbeat overwrites it in place
 _READS, _READ_PAUSE = 5, 0.1
+_NAME = re.compile(r"lock(-[0-9]{3,4})?\.json")
 _HAS_PROC = Path("/proc/self/stat").is_file()
 
 
@@ -94,26 +99,56 @@ def lock_states(folder: Path) -> dict[str, LockState]:
     >>> lock_states(Path("no/such/run"))
     {}
     """
-    found = {path.name: lock_state(path) for path in sorted(folder.glob("lock*.json"))}
+    paths = (path for path in sorted(folder.glob("lock*.json")) if _NAME.fullmatch(path.name))
+    found = {path.name: lock_state(path, patient=path.name == LOCK_NAME) for path in paths}
     return {name: state for name, state in found.items() if state is not None}
 
 
-def lock_state(path: Path, *, stale_seconds: float = STALE_SECONDS) -> LockState | None:
-    """What is known about a lock; None if it is free."""
+def lock_state(path: Path, *, stale_seconds: float = STALE_SECONDS, patient: bool = True) -> LockState | None:
+    """What is known about a lock; None if it is free.
+
+    Args:
+        path: Of the lock.
+        stale_seconds: As of :class:`RunLock`.
+        patient: Whether to wait until a lock that was just made says who holds it.
+
+    Raises:
+        DamagedFileError: If a pipe, a link or a folder stands in the place of the lock.
+    """
     for _ in range(_READS):  # a lock is empty for an instant after it was made
         try:
-            with path.open("rb") as file:  # opening makes a network file system ask for the present time stamp
-                touched, text = os.fstat(file.fileno()).st_mtime, file.read(4 * _BYTES)
+            touched, text = _content(path)
         except FileNotFoundError:
             return None
         holder = _parsed(text)
-        if holder is not None:
+        if holder is not None or text or not patient:
             break
         time.sleep(_READ_PAUSE)
     if holder is not None and holder.machine == _machine():
         return LockState(holder, max(0.0, time.time() - holder.heartbeat), holder.is_gone)
     silent = max(0.0, _file_system_time(path.parent) - touched)
     return LockState(holder, silent, silent > stale_seconds)
+
+
+def _content(path: Path) -> tuple[float, bytes]:
+    """When a lock was touched, and what it says; opening makes a network file system ask for the present time stamp."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _no_lock(path) from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise _no_lock(path)
+        return found.st_mtime, os.read(handle, 4 * _BYTES)
+    finally:
+        os.close(handle)
+
+
+def _no_lock(path: Path) -> DamagedFileError:
+    return DamagedFileError(f"{path.name} is no regular file", "a lock as a run writes it", "remove it")
 
 
 class RunLock:
@@ -284,9 +319,9 @@ def _write(file: int, holder: Holder) -> None:
 
 def _parsed(text: bytes) -> Holder | None:
     try:
-        content = json.loads(text)
+        content = parse_json(text, name=LOCK_NAME)
         return Holder(**{name: kind(content[name]) for name, kind in _FIELDS.items()})
-    except (ValueError, TypeError, KeyError):
+    except (DamagedFileError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
@@ -297,8 +332,8 @@ _FIELDS = {
 
 def _token_of(path: Path) -> str:
     try:
-        holder = _parsed(path.read_bytes())
-    except OSError:
+        holder = _parsed(_content(path)[1])
+    except (OSError, DamagedFileError):
         return ""
     return holder.token if holder else ""
 

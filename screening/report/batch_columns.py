@@ -11,7 +11,7 @@ from matloop.data.errors import DamagedFileError
 
 
 def numbers(batch: CandidateBatch, name: str) -> NDArray[np.float64]:
-    """A numeric column, nan throughout where the batch has no such column.
+    """A column of numbers or of truth values (1 and 0), nan throughout where the batch has no such column.
 
     Raises:
         DamagedFileError: If the column holds something else.
@@ -20,7 +20,8 @@ def numbers(batch: CandidateBatch, name: str) -> NDArray[np.float64]:
         return np.full(len(batch), np.nan)
     column = batch.table.column(name)
     kind = column.type
-    if not any(matches(kind) for matches in (pa.types.is_floating, pa.types.is_integer, pa.types.is_null)):
+    kinds = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    if not any(matches(kind) for matches in kinds):
         raise DamagedFileError(f"column {name} of the ranked candidates holds {kind}", "numbers", "restore the file")
     return np.asarray(column.to_numpy(), np.float64)
 

@@ -146,7 +146,7 @@ def status_of(folder: Path) -> RunStatus:
     """
     view, reading = RunView(folder), _Reading()
     # The lock comes first: whoever gives it back has written everything else by then.
-    locks = view.locks
+    locks = reading.tried(lambda: view.locks) or {}
     if not locks:
         view.require()
     told = reading.tried(lambda: view.progress)

@@ -71,7 +71,7 @@ def _processes(status: RunStatus) -> list[str]:
     for process in status.processes:
         who = f"process {process.pid} on {one_line(process.host)}" if process.host else "an unknown process"
         task = "" if process.lock == "lock.json" else f" ({one_line(process.lock)})"
-        since = f", since {_clock(process.started)}" if process.started else ""
+        since = f", since {clock_text(process.started)}" if process.started else ""
         age = f"last heartbeat {time_text(process.heartbeat_age_seconds)} ago"
         told.append(f"{who}{task}{since}, {age}" + ("" if process.alive else ": gone"))
     return told
@@ -109,7 +109,7 @@ def _event_lines(status: RunStatus) -> list[str]:
     counts = Counter(one_line(str(event["what"])) for event in status.events)
     told = ["Events: " + ", ".join(f"{what} {n} x" for what, n in counts.most_common())]
     for event in status.events[-_MOST_EVENTS:]:
-        when = _clock(event["time"])
+        when = clock_text(event["time"])
         told.append(f"  {when} {one_line(str(event['what']))}: {one_line(str(event['detail']))}")
     return told
 
@@ -126,7 +126,7 @@ def _last_lines(status: RunStatus) -> list[str]:
     return told
 
 
-def _clock(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
     """Local time; empty for one outside the calendar, as a foreign run may say."""
     with contextlib.suppress(OverflowError, ValueError, OSError):
         return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")

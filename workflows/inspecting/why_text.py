@@ -19,8 +19,11 @@ from matloop.workflows.wording import json_text, reason_text
 _MOST_MATCHES, _MOST_REPEATS = 40, 5
 
 
-def print_why(folder: Path, text: str, *, as_json: bool = False) -> None:
+def print_why(folder: Path, text: str, *, as_json: bool = False) -> bool:
     """Print the story of a candidate, or which ones are meant.
+
+    Returns:
+        Whether every file could be read.
 
     Raises:
         RunError: If there is no run in the folder, or no such candidate in the run.
@@ -29,13 +32,14 @@ def print_why(folder: Path, text: str, *, as_json: bool = False) -> None:
     story = story_of(folder, text)
     if as_json:
         print(json_text(story))
-        return
+        return not story["problems"]
     console = Console(highlight=False)
     parts = _matches(story["matches"]) if "matches" in story else _story(story)
     for part in parts:
         console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
     for problem in story["problems"]:
         console.print(Text(f"Damaged: {one_line(problem)}"), soft_wrap=True)
+    return not story["problems"]
 
 
 def _matches(matches: list[Told]) -> Iterator[str | Table]:

@@ -102,4 +102,4 @@ def test_a_campaign_by_another_criterion(
     assert set(below["source"].to_pylist()) == {"pareto"}
     assert sorted(below["candidate_id"].to_pylist()) == sorted(best[KEEP:])
     for run in runs:
-        assert run.summary["outcomes"]["shortlisted"] == 5
+        assert run.summary.outcomes["shortlisted"] == 5

@@ -144,7 +144,7 @@ def test_every_row_is_told_once_in_the_funnel(
     counts = result.counts
     assert outcomes(result)["PbS"] == ("rejected", "filter 2 exclude_elements", EXCLUDED_ELEMENT)
     counts[Ending("ranking", "rejected", "R-LAST")] = counts.pop(Ending("ranking", SCORED))
-    stages = {stage["stage"]: (stage["rows_in"], stage["rows_out"]) for stage in funnel(task.campaign, counts, 5)}
+    stages = {stage.stage: (stage.rows_in, stage.rows_out) for stage in funnel(task.campaign, counts, 5)}
     assert list(stages)[1:5] == [
         "filter exclude_elements", "filter 2 exclude_elements", "filter without_gallium", "features",
     ]  # fmt: skip
@@ -158,7 +158,7 @@ def test_a_funnel_that_does_not_end_in_the_shortlist_is_refused() -> None:
     with pytest.raises(RunError, match="the funnel leaves 3 rows and 2 are shortlisted"):
         funnel(campaign(), counts, 3)
     del counts[unknown]
-    assert funnel(campaign(), counts, 2)[-1]["rows_out"] == 2
+    assert funnel(campaign(), counts, 2)[-1].rows_out == 2
 
 
 @pytest.mark.parametrize("formulas", [(), ("CdS", "HgS")])

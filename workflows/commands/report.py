@@ -1,0 +1,30 @@
+"""The command ``matloop report``: write the report of a finished run again, from the files of its directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from matloop.data.errors import RunError
+from matloop.data.plain_text import one_line
+from matloop.screening.report.page import write_report
+from matloop.screening.runs.run_view import RunView
+
+
+def rewrite_report(folder: Path) -> None:
+    """Write ``report.html`` again and say where it lies.
+
+    Raises:
+        RunError: If there is no finished run in the folder, or nothing can be written there.
+        DamagedFileError: If a file is not what a run writes.
+        CampaignError: If the resolved campaign cannot be read back.
+    """
+    view = RunView(folder)
+    view.require()
+    if not os.path.lexists(view.paths.summary):
+        raise RunError(f"the run in {folder} is not finished", "a run with run.json", f"matloop resume {folder}")
+    try:
+        write_report(folder)
+    except OSError as error:
+        raise RunError(f"cannot write {view.paths.report}: {error.strerror}", "a folder you may write to") from error
+    print(f"Report: {one_line(str(view.paths.report))}")

@@ -23,8 +23,10 @@ from matloop.data.errors import DamagedFileError, RunError
 Line = Mapping[str, Any]
 
 _LARGEST, _LARGEST_COUNT = 1_000_000_000, 10**15
-_FILE = re.compile(r"(?:candidates|models|partitions|best|fates)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){1,5}")
-"""Files that lines name: of partitions and models, below their folders in the run."""
+_FILE = re.compile(
+    r"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){1,5}"
+)
+"""Files that lines name: of partitions, models and reference phases, by their places in the run."""
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 _NEEDED = {
     "partition": ("stage", "index", "rows", "key", "files"),
@@ -32,6 +34,7 @@ _NEEDED = {
     "candidates_end": ("partitions", "rows"),
     "model": ("stage", "property", "key", "files"),
     "fates": ("stage", "merge", "files", "counts", "least"),
+    "references": ("key", "files"),
     "event": ("what", "detail", "time"),
 }
 _TYPES: dict[str, Any] = {

@@ -23,11 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.candidates.reasons import BELOW_CUT, EXCLUDED_ELEMENT, NOT_CHOSEN, REPEATED, Reason
+from matloop.data.candidates.reasons import BELOW_CUT, NOT_CHOSEN, REPEATED, Reason
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import refused_path
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign_file import read_campaign
+from matloop.screening.filters.elements import EXCLUDED_ELEMENT
 from matloop.workflows.bench.hardware import describe
 from matloop.workflows.running.conservation import account_of
 from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, REJECTED, SCORED, fate_table
@@ -94,11 +95,11 @@ def write_synthetic(folder: Path, rows: int) -> float:
 def _write_candidates(run: RunDirectory, manifest: Manifest, index: int, ids: list[str], repeats: list[str]) -> None:
     path = run.candidate_part(index)
     pq.write_table(pa.table({"candidate_id": ids}), path, compression="zstd")
-    files = {path.name: ""}
+    files = {f"candidates/{path.name}": ""}
     if repeats:
         places = list(range(len(repeats)))
         pq.write_table(pa.table({"row": pa.array(places, pa.int64()), "candidate_id": repeats}), refused_path(path))
-        files[refused_path(path).name] = ""
+        files[f"candidates/{refused_path(path).name}"] = ""
     manifest.append("candidates", index=index, rows=len(ids) + len(repeats), files=files)
 
 

@@ -80,6 +80,11 @@ class TrainingSets:
         return cls({name: own[name] if name in own else packaged_training_set(name) for name in properties})
 
     def __getitem__(self, property_name: str) -> TrainingSet:
+        if property_name not in self.by_property:
+            raise TrainingSetError(
+                f"no training set of {property_name}", f"one of {', '.join(self.by_property) or 'none'}",
+                "restore training_sets.json of the run, or hand over a training set of that property",
+            )  # fmt: skip
         return self.by_property[property_name]
 
     def __reduce__(self) -> tuple[Callable[..., TrainingSets], tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Words of elemental properties and of statistics over them, for the featurizers that share them."""
+"""Labels of elemental properties and of statistics over them, which several featurizers share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STATISTICS: Mapping[str, Label] = {
 
 
 def statistic_words(quantity: Label, statistic: str, *, group: Label | None = None) -> FeatureWords:
-    """Words of a statistic of a quantity, in the group of that quantity if no other is given.
+    """Describe a statistic of a quantity, in the group of that quantity if no other group is given.
 
     >>> statistic_words(ELEMENTAL_WORDS["Electronegativity"], "mean").label
     Label(en='mean electronegativity', zh='电负性平均值')

@@ -1,4 +1,4 @@
-"""Words of statistics over the sites of a crystal, for ``crystal_local`` and ``crystal_voronoi``."""
+"""Labels of statistics over the sites of a crystal, for ``crystal_local`` and ``crystal_voronoi``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_ALL_SITES: Mapping[str, Label] = {
 
 
 def site_words(name: str) -> FeatureWords:
-    """Words of a feature whose name is a prefix, a quantity of sites and a statistic.
+    """Describe a feature whose name consists of a prefix, a quantity of sites and a statistic.
 
     >>> site_words("local bond length minimum").label.en, site_words("voronoi q4 mean").group.en
     ('minimum bond length', 'bond orientation')

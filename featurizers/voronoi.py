@@ -1,4 +1,4 @@
-"""The Voronoi cell of every atom of a batch: one tessellation per crystal, its faces listed like neighbours."""
+"""Compute the Voronoi cell of every atom of a batch. The faces of the cells are listed like neighbours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matloop.data.candidates.compositions import gather_rows
 from matloop.data.candidates.crystals import Crystals
 from matloop.featurizers.neighbours import NeighbourList, neighbour_list
 
-_FIRST_CUTOFF = 2.6  # cube roots of the volume per atom; closes all cells of all but 3 in 1,000 packaged crystals
+_FIRST_CUTOFF = 2.6  # cube roots of the volume per atom; closes all cells in all but 3 of 1,000 crystals
 _TOUCH = 1e-10  # Å; a plane that cuts off less than this only touches the cell
 _SAME_CORNER = 1e-12  # Å
 
@@ -21,11 +21,11 @@ class VoronoiCells(NamedTuple):
     """Voronoi cells and their faces.
 
     Attributes:
-        faces: The atom behind each face as a neighbour. Each face stands twice, once from either side. Left out are
-            those that rounding makes of a corner or edge, smaller than 1e-8 of the sphere.
-        areas: Of each face in Å2, shape (faces,).
-        solid_angles: Of each face as its own atom sees it, in steradian; the same from either side, shape (faces,).
-        volumes: Of each cell in Å3, shape (sites,); those of a crystal add up to its volume.
+        faces: The atom behind each face as a neighbour. Each face is listed twice, once from either side. Faces smaller
+            than 1e-8 of the sphere are left out, because rounding makes them of corners and edges.
+        areas: Area of each face in Å2, shape (faces,).
+        solid_angles: Solid angle of each face seen from its atom, in steradian; equal from both sides, shape (faces,).
+        volumes: Volume of each cell in Å3, shape (sites,). Those of a crystal add up to its volume.
     """
 
     faces: NeighbourList
@@ -35,10 +35,10 @@ class VoronoiCells(NamedTuple):
 
 
 def voronoi_cells(crystals: Crystals) -> VoronoiCells:
-    """The points nearer to an atom than to any other, for each atom.
+    """Compute the Voronoi cell of each atom: the points that are nearer to it than to any other atom.
 
     A cube around the atom is cut by the plane halfway to each neighbour, nearest first, until no further neighbour can
-    reach the cell (Rycroft, Chaos 19, 041111 (2009)). Crystals with large voids are gone over again with more
+    reach the cell (Rycroft, Chaos 19, 041111 (2009)). Crystals with large voids are computed again with more
     neighbours.
 
     Args:
@@ -77,24 +77,24 @@ def _no_faces() -> tuple[NDArray[np.generic], ...]:
 
 @numba.njit(cache=True, nogil=True)
 def _cells(offsets, vectors, distances, cutoffs):  # type: ignore[no-untyped-def]
-    """Area and solid angle of the face each neighbour makes (0 for none), volumes, and which cells are closed.
+    """Compute area and solid angle of the face of each neighbour (0 for none), volumes, and which cells are closed.
 
     Args:
         offsets: Neighbours of each site, shape (sites + 1,).
         vectors: To each neighbour, Å.
         distances: To each neighbour, Å.
-        cutoffs: Within which all neighbours are listed, Å, shape (sites,).
+        cutoffs: Distance in Å within which all neighbours are listed, shape (sites,).
     """
     sites = len(offsets) - 1
     areas, angles = np.zeros(len(distances)), np.zeros(len(distances))
     volumes, closed = np.zeros(sites), np.zeros(sites, np.bool_)
-    # A polyhedron: corners of each face in turn, how many they are, and the neighbour behind the face.
+    # A polyhedron: the corners of each face in order, their number, and the neighbour behind the face.
     corners, counts, behind = np.empty((48, 24, 3)), np.zeros(48, np.int64), np.zeros(48, np.int64)
     for s in range(sites):
         start, stop = offsets[s], offsets[s + 1]
         order = start + np.argsort(distances[start:stop])
         faces, farthest = _cut_all(corners, counts, behind, vectors, distances, order, cutoffs[s])
-        while faces < 0:  # more faces or corners than there was room for
+        while faces < 0:  # there was not enough room for the faces or corners
             room = (2 * corners.shape[0], 2 * corners.shape[1], 3)
             corners, counts, behind = np.empty(room), np.zeros(room[0], np.int64), np.zeros(room[0], np.int64)
             faces, farthest = _cut_all(corners, counts, behind, vectors, distances, order, cutoffs[s])
@@ -111,7 +111,7 @@ def _cells(offsets, vectors, distances, cutoffs):  # type: ignore[no-untyped-def
 
 @numba.njit(cache=True, nogil=True)
 def _cut_all(corners, counts, behind, vectors, distances, order, half):  # type: ignore[no-untyped-def]
-    """Cut a cube of edge ``2 half`` by the neighbours in ``order``; number of faces (-1: no room), farthest corner."""
+    """Cut a cube of edge ``2 half`` by neighbours in ``order``; return face count (-1: no room) and corner distance."""
     for f in range(6):
         axis, side = f // 2, half if f % 2 else -half
         counts[f], behind[f] = 4, -1
@@ -138,10 +138,10 @@ def _cut_all(corners, counts, behind, vectors, distances, order, half):  # type:
 
 @numba.njit(cache=True, nogil=True)
 def _cut(corners, counts, behind, faces, normal, height, p, rim, loop):  # type: ignore[no-untyped-def]
-    """Take away what lies beyond a plane; the number of faces left, or -1 for want of room.
+    """Cut off the part beyond a plane; return the number of remaining faces, or -1 if there is not enough room.
 
-    Every face keeps its own copies of its corners, and thin faces are kept as they are: merging corners face by face
-    would let neighbouring faces disagree about where an edge ends, and the new face would miss a corner.
+    Every face has its own copies of its corners, and thin faces are not merged. If corners were merged face by face,
+    neighbouring faces could disagree about the end of an edge, and the new face would lack a corner.
     """
     touched = False
     for f in range(faces):
@@ -190,7 +190,7 @@ def _cut(corners, counts, behind, faces, normal, height, p, rim, loop):  # type:
 
 @numba.njit(cache=True, nogil=True)
 def _write_face(face, points, count):  # type: ignore[no-untyped-def]
-    """Write points in turn, each once, as the corners of a face; their number, or -1 for want of room."""
+    """Write distinct points in order as corners of a face; return their number, or -1 if there is not enough room."""
     k = 0
     for c in range(count):
         v = points[c]
@@ -213,7 +213,7 @@ def _same(a, b):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _sort_around(rim, count, normal):  # type: ignore[no-untyped-def]
-    """Order points of a plane by their angle around their mean; the fourth column takes the angles."""
+    """Sort points of a plane by their angle around their mean; the angles are stored in the fourth column."""
     middle = np.zeros(3)
     for c in range(count):
         for axis in range(3):
@@ -236,7 +236,7 @@ def _sort_around(rim, count, normal):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _measure(face, count):  # type: ignore[no-untyped-def]
-    """Area and solid angle from the origin, triangle by triangle (van Oosterom, Strackee, IEEE TBME 30, 125 (1983))."""
+    """Add area and solid angle over triangles (van Oosterom and Strackee, IEEE TBME 30, 125 (1983))."""
     area, angle, a = 0.0, 0.0, face[0]
     length_a = np.sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2])
     for c in range(1, count - 1):

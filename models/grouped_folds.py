@@ -1,4 +1,4 @@
-"""Folds for cross-validation that keep the rows of one formula together."""
+"""Make folds for cross-validation that keep the rows of one formula together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDS = 5
 def grouped_folds(
     groups: NDArray[np.integer], *, folds: int = FOLDS, seed: int = 0
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Training and held-out rows of each fold; rows of one group (reduced formula) never stand on both sides."""
+    """Yield training and held-out rows of each fold. Rows of one group (reduced formula) stay on one side."""
     from sklearn.model_selection import GroupKFold
 
     yield from GroupKFold(folds, shuffle=True, random_state=seed).split(groups, groups=groups)

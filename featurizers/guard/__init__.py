@@ -1,1 +1,1 @@
-"""Featurizers that may hang or crash, each row in a process that may be killed."""
+"""Run featurizers that may hang or crash in a process that can be killed."""

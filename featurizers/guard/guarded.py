@@ -1,4 +1,4 @@
-"""Featurizers under guard: each row under a time and a memory limit, in a process that may be killed."""
+"""Run a featurizer row by row under a time and a memory limit, in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from matloop.featurizers.guard.rows import batch_message
 ANSWER = "matloop.featurizers.guard.rows:answer"
 _FIRST_ROWS, _MOST_ROWS = 16, 1024
 _MOST_VALUES = 2_000_000  # of one answer
-_PART_SECONDS = 0.25  # as long as a message should keep the child busy: little is done again when a row is lost
+_PART_SECONDS = 0.25  # intended time for one message, so that little is repeated when a row is lost
 _CODES = {
     "E-GUARD-TIMEOUT": "E-FEATURE-TIMEOUT",
     "E-GUARD-MEMORY": "E-FEATURE-MEMORY",
@@ -30,19 +30,19 @@ _CODES = {
 
 
 class GuardedFeaturizer(Featurizer):
-    """Any registered featurizer, or one of another package, row by row in a process that may be killed.
+    """Any registered featurizer, or one of another package, row by row in a process that can be killed.
 
-    A row that raises gets the code ``E-FEATURE-FAILED``, one that takes too long ``E-FEATURE-TIMEOUT``, one that asks
-    for too much memory ``E-FEATURE-MEMORY``, and one that ends its process ``E-FEATURE-CRASH``; what the other rows get
-    does not depend on it. A row goes out as composition and crystal, without further columns. All guarded featurizers
+    A row that raises an error gets the code ``E-FEATURE-FAILED``, one that takes too long ``E-FEATURE-TIMEOUT``, one
+    that needs too much memory ``E-FEATURE-MEMORY``, and one that ends its process ``E-FEATURE-CRASH``. The other rows
+    are not affected. The child receives composition and crystal of a row, but no other columns. All guarded featurizers
     of a process with the same limits share one child.
 
     Args:
         featurizer: Name in :data:`matloop.featurizers.registry.FEATURIZERS`, or of an entry point in
             ``matloop.featurizers``.
-        options: Its parameters; plain JSON values.
-        seconds: Wall time a row may take.
-        megabytes: Memory a row may ask for, beyond what the process holds when idle.
+        options: Parameters of the featurizer as plain JSON values.
+        seconds: Time limit of a row.
+        megabytes: Memory limit of a row, beyond what the idle process holds.
 
     Raises:
         UnknownNameError: If there is no such featurizer.
@@ -84,7 +84,7 @@ class GuardedFeaturizer(Featurizer):
         self._words = self._read_words(known["words"])
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, number of features)."""
+        """Compute the features of each candidate, shape (n, number of features)."""
         self._worker().prepare(self._introduction())  # a copy of this featurizer may have come from another process
         values = np.full((len(batch), len(self.feature_names)), np.nan)
         codes = no_codes(len(batch))
@@ -102,11 +102,11 @@ class GuardedFeaturizer(Featurizer):
         return Features(values, codes, details)
 
     def words(self, name: str) -> FeatureWords:
-        """What the guarded featurizer says of its feature."""
+        """Return the words of the guarded featurizer for its feature."""
         return self._words[self.feature_names.index(name)]
 
     def _read_words(self, content: Any) -> tuple[FeatureWords, ...]:
-        """Words that the child sent for every feature; it is not believed blindly."""
+        """Check and return the words that the child sent for every feature."""
         try:
             words = tuple(map(FeatureWords.from_json, content))
         except (ValueError, TypeError, AttributeError) as error:
@@ -116,7 +116,7 @@ class GuardedFeaturizer(Featurizer):
         return words
 
     def _features(self, part: CandidateBatch) -> Features:
-        """Features of a few rows at once, or if that fails of each by itself, so that only the culprit is lost."""
+        """Compute a few rows at once. If that fails, compute each row alone, so that only the failing row is lost."""
         (reply,) = self._worker().map([batch_message(part, self._made_of)])
         found = reply if isinstance(reply, Failure) else self._read(reply, len(part))
         if not isinstance(found, Failure):
@@ -133,7 +133,7 @@ class GuardedFeaturizer(Featurizer):
         )
 
     def _read(self, reply: bytes, count: int) -> Features | Failure:
-        """What the child answered; it is not believed blindly."""
+        """Check and return the answer of the child."""
         try:
             known, arrays = unpack(reply)
             if "error" in known:

@@ -1,4 +1,4 @@
-"""The other side of :mod:`matloop.featurizers.guard.guarded`: featurizes candidates in a process of its own."""
+"""The child process of :mod:`matloop.featurizers.guard.guarded`, which featurizes candidates."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from matloop.featurizers.base import Featurizer, featurize_checked
 from matloop.featurizers.registry import FEATURIZERS
 
 _TABLE = {**FEATURIZERS, "matminer": "matloop.featurizers.matminer.rows:MatminerRows"}
-del _TABLE["guarded"]  # one guard is enough
+del _TABLE["guarded"]  # a guarded featurizer must not start another guard
 
 
 def batch_message(batch: CandidateBatch, made_of: str) -> bytes:
-    """Candidates as a message to :func:`answer`.
+    """Pack candidates as a message to :func:`answer`.
 
     Args:
-        batch: Candidates; columns beside identity, composition and crystal are left out.
+        batch: Candidates; columns other than identity, composition and crystal are left out.
         made_of: Name and options of the featurizer, as JSON.
     """
     compositions, crystals = batch.compositions, batch.crystals
@@ -45,7 +45,7 @@ def batch_message(batch: CandidateBatch, made_of: str) -> bytes:
 
 
 def answer(message: bytes) -> bytes:
-    """Features of the candidates in a message, or, where it holds none, what the featurizer is.
+    """Compute features of the candidates in a message, or describe the featurizer if the message holds none.
 
     Raises:
         MemoryError: If there is not enough memory; any other exception of the featurizer is part of the answer.
@@ -69,8 +69,8 @@ def _description(made_of: str) -> bytes:
         featurizer = _featurizer(made_of)
     except MatloopError as error:
         return pack({"error": [error.code, error.got, error.allowed, error.fix]})
-    with contextlib.suppress(Exception):  # some featurizers cannot do salt
-        featurize_checked(featurizer, _salt())  # what is imported or compiled when first used is ready in every child
+    with contextlib.suppress(Exception):  # some featurizers cannot compute rock salt
+        featurize_checked(featurizer, _salt())  # so that imports and compiled code are ready in every child
     return pack(
         {
             "version": featurizer.version,

@@ -1,1 +1,1 @@
-"""Featurizers of matminer: by its own code under guard, and structure sets computed from flat arrays."""
+"""Featurizers of matminer: its own code in a guarded process, and structure sets computed from flat arrays."""

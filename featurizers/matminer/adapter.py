@@ -1,4 +1,4 @@
-"""Any matminer featurizer of compositions or structures, by class name and preset, under guard."""
+"""Run any matminer featurizer of compositions or structures, by class name and preset, in a guarded process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from matloop.featurizers.guard.guarded import GuardedFeaturizer
 
 
 class MatminerFeaturizer(GuardedFeaturizer):
-    """One matminer featurizer, each row under a time and a memory limit in a process that may be killed.
+    """One matminer featurizer, row by row under a time and a memory limit in a process that can be killed.
 
-    Some of matminer's featurizers take minutes or gigabytes for a few materials (guesses of oxidation states, powder
-    patterns of large cells). A row that is lost gets one of the codes that
-    :class:`~matloop.featurizers.guard.guarded.GuardedFeaturizer` lists, one that matminer refuses or fills with nan
-    ``E-FEATURE-FAILED``; its neighbours are unharmed. The limits are not part of the feature set's fingerprint.
+    Some featurizers of matminer take minutes or gigabytes for a few materials (guesses of oxidation states, powder
+    patterns of large cells). A lost row gets one of the codes that
+    :class:`~matloop.featurizers.guard.guarded.GuardedFeaturizer` lists. A row that matminer refuses or fills with nan
+    gets ``E-FEATURE-FAILED``. Other rows are not affected. The limits are not part of the fingerprint.
 
     Args:
         featurizer: Class name in ``matminer.featurizers.composition`` or ``.structure``, for example ``WenAlloys``.
-        preset: Name handed to the class's ``from_preset``, for example ``magpie``.
-        options: Keyword arguments of the class (or of ``from_preset``); plain JSON values.
-        seconds: Wall time a row may take.
-        megabytes: Memory a row may ask for, beyond what the process holds when idle.
+        preset: Name for the method ``from_preset`` of the class, for example ``magpie``.
+        options: Keyword arguments of the class (or of ``from_preset``) as plain JSON values.
+        seconds: Time limit of a row.
+        megabytes: Memory limit of a row, beyond what the idle process holds.
 
     Raises:
         UnknownNameError: If matminer has no such featurizer.

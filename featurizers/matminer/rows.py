@@ -1,4 +1,4 @@
-"""matminer featurizers of compositions or structures, row by row in this process; for the guard's child only."""
+"""Run matminer featurizers row by row in this process, which must be the child of a guard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
 def _classes(module: Any) -> dict[str, Any]:
-    """Featurizers that a package of matminer offers, by class name."""
+    """Return the featurizers that a package of matminer offers, by class name."""
     return {
         name: kind
         for name, kind in inspect.getmembers(module, inspect.isclass)
@@ -35,7 +35,7 @@ class MatminerRows(Featurizer):
 
     Args:
         featurizer: Class name in ``matminer.featurizers.composition`` or ``.structure``.
-        preset: Name handed to the class's ``from_preset``.
+        preset: Name for the method ``from_preset`` of the class.
         options: Keyword arguments of the class (or of ``from_preset``).
 
     Raises:
@@ -60,7 +60,7 @@ class MatminerRows(Featurizer):
             if factory is None:
                 raise TypeError("it has no presets")
             self._featurizer = factory(**(options or {})) if preset is None else factory(preset, **(options or {}))
-            self._featurizer.set_n_jobs(1)  # one level of processes only
+            self._featurizer.set_n_jobs(1)  # without further processes of its own
             self.feature_names = tuple(f"{featurizer} {label}" for label in self._featurizer.feature_labels())
         except Exception as error:  # whatever a foreign constructor raises, the user gets one message
             raise FeaturizerError(
@@ -69,7 +69,7 @@ class MatminerRows(Featurizer):
             ) from error
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, number of labels); any exception of matminer leaves nan and a code.
+        """Compute the features of each candidate, shape (n, number of labels). After an error a row has nan and a code.
 
         Raises:
             MemoryError: If there is not enough memory.
@@ -79,7 +79,7 @@ class MatminerRows(Featurizer):
         for row in range(len(batch)):
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # one line per row would drown the run's own messages
+                    warnings.simplefilter("ignore")  # one line per row would hide the messages of the run
                     values[row] = self._featurizer.featurize(self._material(batch, row))
             except MemoryError:
                 raise
@@ -90,7 +90,7 @@ class MatminerRows(Featurizer):
         return Features(values, codes, details)
 
     def words(self, name: str) -> FeatureWords:
-        """The name that matminer gives; numbered columns of one name are one group."""
+        """Describe a feature by the name that matminer gives; numbered columns of one name are one group."""
         return unworded(name, re.sub(r"[\s_]*\d+$", "", name) or name)
 
     def _material(self, batch: CandidateBatch, row: int) -> Any:

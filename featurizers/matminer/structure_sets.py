@@ -1,4 +1,4 @@
-"""Structure features that matminer defines, from the flat arrays: distances, Coulomb matrix, complexity."""
+"""Structure features that matminer defines, computed from flat arrays: distances, Coulomb matrix, complexity."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.crystal import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.featurizers.neighbours import distance_counts
 
-# As in matminer, whose ångström is the X-ray one of 1.00001495e-10 m; the Bohr radius is that of CODATA 2022.
+# As in matminer, which uses the X-ray unit of 1.00001495e-10 m for ångström; the Bohr radius is that of CODATA 2022.
 _ANGSTROM_IN_BOHR = 1.00001495 / 0.529177210544
 
 
 class RadialDistribution(Featurizer):
-    """Radial distribution function, as matminer's ``RadialDistributionFunction``: one column per distance bin.
+    """Radial distribution function, like ``RadialDistributionFunction`` of matminer: one column per distance bin.
 
-    Ordered pairs of atoms with a distance in [r, r + bin), divided by the volume of that shell and by the atoms per
-    volume. As in matminer it is **not** divided by the number of atoms in the cell, so a supercell has larger values;
-    ``per_atom`` mends that, and then the function tends to 1 at large r.
+    It is the number of ordered pairs of atoms with a distance in [r, r + bin), divided by the volume of that shell and
+    by the atoms per volume. As in matminer it is **not** divided by the number of atoms in the cell, so a supercell has
+    larger values. With ``per_atom`` it is divided by that number, and tends to 1 at large r.
 
     Args:
         cutoff: Largest distance in Å, a whole number of bins.
         bin_size: Width of a bin in Å.
-        per_atom: Divide by the number of atoms too.
+        per_atom: Whether to divide by the number of atoms too.
     """
 
     name = "radial_distribution"
@@ -50,7 +50,7 @@ class RadialDistribution(Featurizer):
         self.feature_names = tuple(f"rdf [{bounds[i]:.5f} - {bounds[i + 1]:.5f}]A" for i in range(bins))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, number of bins)."""
+        """Compute the features of each candidate, shape (n, number of bins)."""
         crystals = _crystals(batch)
         shells = 4 / 3 * np.pi * np.diff(self._edges**3)
         atoms_per_volume = crystals.site_counts / crystals.volumes
@@ -60,17 +60,17 @@ class RadialDistribution(Featurizer):
         return Features(values, no_codes(len(batch)))
 
     def words(self, name: str) -> FeatureWords:
-        """A bin of distances; all of them are one group."""
+        """Describe a bin of distances; all bins are one group."""
         return _member_words(Label("radial distribution", "径向分布"), name)
 
 
 class SineCoulombEigenvalues(Featurizer):
-    """Eigenvalues of the sine Coulomb matrix, largest first, zeros after the last: matminer's, sorted.
+    """Eigenvalues of the sine Coulomb matrix, sorted from the largest and padded with zeros.
 
     M_ii = Z_i^2.4 / 2 and M_ij = Z_i Z_j / |sum_k e_k sin^2(pi (f_ik - f_jk)) a_k| with fractional coordinates f and
-    cell vectors a_k in bohr (Faber, Lindmaa, von Lilienfeld, Armiento, Int. J. Quantum Chem. 115, 1094 (2015)). As the
-    paper defines it the matrix depends on the cell chosen. matminer pads to the largest cell it was fitted to and
-    leaves the eigenvalues in the order of the solver.
+    cell vectors a_k in bohr (Faber, Lindmaa, von Lilienfeld, Armiento, Int. J. Quantum Chem. 115, 1094 (2015)). As
+    defined in the paper, the matrix depends on the choice of cell. matminer pads to the largest cell it was fitted to
+    and keeps the eigenvalues in the order of the solver.
 
     Args:
         sites: Number of columns; a candidate with more sites is refused.
@@ -87,7 +87,7 @@ class SineCoulombEigenvalues(Featurizer):
         self.feature_names = tuple(f"sine coulomb matrix eig {i}" for i in range(sites))
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, sites)."""
+        """Compute the features of each candidate, shape (n, sites)."""
         crystals = _crystals(batch)
         width = self.parameters["sites"]
         values = _sine_eigenvalues(crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords, width)
@@ -97,16 +97,16 @@ class SineCoulombEigenvalues(Featurizer):
         return Features(values, codes, {int(i): f"{crystals.site_counts[i]} sites, at most {width}" for i in large})
 
     def words(self, name: str) -> FeatureWords:
-        """An eigenvalue; all of them are one group."""
+        """Describe an eigenvalue; all eigenvalues are one group."""
         return _member_words(Label("sine Coulomb matrix", "正弦库仑矩阵"), name)
 
 
 class StructuralComplexity(Featurizer):
-    """Shannon entropy of the symmetry orbits, in bits per atom and per cell, as matminer's set of the same name.
+    """Shannon entropy of the symmetry orbits, in bits per atom and per cell, like the set of that name in matminer.
 
     I = -sum_k (m_k / v) log2(m_k / v) over the orbits of m_k of the v sites (Krivovichev, Mineral. Mag. 77, 275
-    (2013)), and v I. A batch that knows its orbits (column ``orbits``) is believed; otherwise each crystal is analysed
-    with moyo at a tolerance of 0.1 Å.
+    (2013)), and v I. If the batch has a column ``orbits``, it is used; otherwise each crystal is analysed with moyo
+    at a tolerance of 0.1 Å.
     """
 
     name = "structural_complexity"
@@ -116,7 +116,7 @@ class StructuralComplexity(Featurizer):
     feature_names = ("structural complexity per atom", "structural complexity per cell")
 
     def featurize(self, batch: CandidateBatch) -> Features:
-        """Features of each candidate, shape (n, 2)."""
+        """Compute the features of each candidate, shape (n, 2)."""
         crystals = _crystals(batch)
         orbits, known = _orbits(batch, crystals)
         rows = np.repeat(np.arange(len(batch)), crystals.site_counts)
@@ -128,12 +128,12 @@ class StructuralComplexity(Featurizer):
         return Features(np.column_stack([entropy, entropy * crystals.site_counts]), codes)
 
     def words(self, name: str) -> FeatureWords:
-        """The complexity per atom or per cell."""
+        """Describe the complexity per atom or per cell."""
         return _member_words(Label("structural complexity", "结构复杂度"), name)
 
 
 def _member_words(group: Label, name: str) -> FeatureWords:
-    """Words of one of many columns that have no names of their own: the group, and the column's name in brackets."""
+    """Describe one of many similar columns by their group, with the name of the column in brackets."""
     return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
 
 
@@ -144,7 +144,7 @@ def _crystals(batch: CandidateBatch) -> Crystals:
 
 
 def _orbits(batch: CandidateBatch, crystals: Crystals) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Orbit of each site, numbered within its crystal, and of which crystals they are known."""
+    """Return the orbit of each site, numbered within its crystal, and the crystals for which orbits are known."""
     known = np.ones(len(batch), bool)
     if "orbits" in batch.table.column_names and batch.table.column("orbits").null_count == 0 and len(batch):
         offsets, orbits = list_parts(batch.table.column("orbits").combine_chunks())

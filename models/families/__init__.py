@@ -1,1 +1,1 @@
-"""Families of ensembles: each gives a mean and a spread for every row."""
+"""Families of ensembles. Each predicts a mean and a spread for every row."""

@@ -1,4 +1,4 @@
-"""What ensembles share whose whole fitted state is named arrays: one ``npz`` file beside their parameters."""
+"""Base class of ensembles whose fitted state consists of named arrays, stored in one ``npz`` file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from matloop.models.families.contract import Ensemble
 
 
 class ArrayEnsemble(Ensemble):
-    """Parameters, fitted arrays, and how both are saved and read back without running code from a file.
+    """Holds parameters and fitted arrays, and saves and loads both without running code from a file.
 
-    A family sets ``file`` and fills ``_arrays`` in its ``fit``, the array ``importances`` among them.
+    A family sets ``file`` and fills ``_arrays`` in its ``fit``, including the array ``importances``.
 
     Args:
-        parameters: What it is set up with, by the names of its constructor's arguments; plain JSON values.
+        parameters: Settings by the names of the arguments of the constructor, as plain JSON values.
 
     Attributes:
-        parameters: The same.
+        parameters: The same settings.
     """
 
     file: ClassVar[str]
@@ -34,7 +34,7 @@ class ArrayEnsemble(Ensemble):
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def importances(self) -> NDArray[np.float64]:
-        """Share of each feature in the fit, shape (k,), sums to 1; the class tells how it is measured."""
+        """Share of each feature in the fit, shape (k,), sums to 1. The class documents how it is measured."""
         return self._fitted()["importances"]
 
     def save(self, folder: Path) -> None:
@@ -44,7 +44,7 @@ class ArrayEnsemble(Ensemble):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what :meth:`save` wrote; arrays only, never objects.
+        """Read what :meth:`save` wrote. Only arrays are read, never objects.
 
         Raises:
             ModelError: If the arrays do not fit together.
@@ -55,7 +55,7 @@ class ArrayEnsemble(Ensemble):
         return ensemble
 
     def _check(self) -> None:
-        """Refuse arrays that :meth:`load` read but that cannot be predicted with."""
+        """Refuse arrays that :meth:`load` has read if they cannot be used for predictions."""
 
     def _fitted(self) -> dict[str, NDArray[Any]]:
         if not self._arrays:
@@ -64,7 +64,7 @@ class ArrayEnsemble(Ensemble):
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an ``npz`` file, never objects."""
-    # From memory: numpy leaves the file of a damaged archive open.
+    """Read the arrays of an ``npz`` file, but no objects."""
+    # The file is read into memory first, because numpy leaves the file of a damaged archive open.
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: a mean and a spread per candidate from boosters grown on shares of the rows."""
+"""Gradient-boosted trees. Mean and spread come from several boosters, each grown on a share of the rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class BoostedTrees(Ensemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite. Groups make no difference."""
+        """Grow the trees on finite features (n, k) and targets (n,). Groups are ignored."""
         import lightgbm
 
         p = self.parameters
@@ -80,7 +80,7 @@ class BoostedTrees(Ensemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation over the boosters, each (n,)."""
+        """Predict mean and standard deviation over the boosters, each (n,)."""
         known = self._fitted()[0].num_feature()
         if values.shape[1] != known:
             raise ModelError(f"{values.shape[1]} features", f"the {known} it was fitted on")
@@ -94,15 +94,15 @@ class BoostedTrees(Ensemble):
 
     @classmethod
     def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """One booster."""
+        """Settings with one booster."""
         return {**parameters, "boosters": 1}
 
     def contributions(
         self,
         values: NDArray[np.float64],
-        background: NDArray[np.float64],  # the trees know how many rows went each way
+        background: NDArray[np.float64],  # not needed: the trees store how many rows went each way
     ) -> Contributions:
-        """Path-dependent TreeSHAP as LightGBM computes it, averaged over the boosters; the base is expected by them."""
+        """Compute path-dependent TreeSHAP with LightGBM, averaged over the boosters. The base is their expectation."""
         members = np.mean([booster.predict(values, pred_contrib=True, num_threads=1) for booster in self._fitted()], 0)
         base = float(members[0, -1]) if len(members) else float("nan")
         return Contributions(base, np.ascontiguousarray(members[:, :-1]), "path-dependent TreeSHAP")

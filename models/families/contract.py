@@ -1,4 +1,4 @@
-"""What every ensemble family is, and what families that know more may say of themselves."""
+"""The interface of every ensemble family, with methods that a family may override."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each feature adds to the predictions of n candidates: Shapley values, on the scale of the model.
+    """Contribution of each feature to the predictions of n candidates: Shapley values on the scale of the model.
 
     Attributes:
-        base: Prediction before anything is known of a candidate.
-        values: Shape (n, k); base plus a row's sum is that row's prediction.
-        method: How they were computed.
+        base: Prediction without any feature of a candidate.
+        values: Contributions, shape (n, k). The base plus the sum of a row is the prediction of that row.
+        method: How the contributions were computed.
     """
 
     base: float
@@ -28,17 +28,16 @@ class Contributions:
 
 @runtime_checkable
 class Ensemble(Protocol):
-    """A regressor that also says how much its members disagree.
+    """A regression model that also predicts how much its members disagree.
 
-    A family derives from this class and thereby inherits what it need not say of itself: :attr:`cost`, :meth:`small`
-    and :meth:`contributions`.
+    A family derives from this class and inherits defaults of :attr:`cost`, :meth:`small` and :meth:`contributions`.
 
     Attributes:
         family: Name in the registry.
-        parameters: What it was set up with; plain JSON values.
-        cost: Time of a fit against that of extra trees, roughly. Where a budget is set, cheap families are tried first.
-            A fixed number is the same on every machine, a measured one is not.
-        members: The setting that says how many members the ensemble has.
+        parameters: Settings as plain JSON values.
+        cost: Approximate time of a fit relative to extra trees. Within a budget, cheap families are tried first. This
+            is a fixed number, because a measured time would differ between machines.
+        members: Name of the setting with the number of members.
     """
 
     family: ClassVar[str]
@@ -53,18 +52,18 @@ class Ensemble(Protocol):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Learn from features (n, k) and targets (n,); all finite.
+        """Learn from finite features (n, k) and targets (n,).
 
         Args:
             values: Features.
-            target: What to learn.
-            groups: Formula group of each row, shape (n,), for families that split the rows themselves and may not
-                separate a group; each row is a group of its own where left out.
+            target: Values to learn.
+            groups: Formula group of each row, shape (n,). A family that splits the rows must not separate a group. If
+                left out, each row is a group of its own.
         """
         ...
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation over the members, each (n,)."""
+        """Predict mean and standard deviation over the members, each (n,)."""
         ...
 
     def importances(self) -> NDArray[np.float64]:
@@ -82,7 +81,7 @@ class Ensemble(Protocol):
 
     @classmethod
     def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any] | None:  # families use them
-        """Settings of a relative that is cheap enough for dozens of fits; None if extra trees should stand in for it.
+        """Settings of a small ensemble that can be fitted dozens of times; None if extra trees should replace it.
 
         Args:
             parameters: Settings of the ensemble itself.
@@ -94,7 +93,7 @@ class Ensemble(Protocol):
         values: NDArray[np.float64],  # families use them
         background: NDArray[np.float64],
     ) -> Contributions | None:
-        """What each feature adds to each prediction, None for a family that has no exact answer.
+        """Compute what each feature adds to each prediction; None for a family without an exact method.
 
         Args:
             values: Features of n candidates, shape (n, k).

@@ -1,4 +1,4 @@
-"""A few residual networks that each predict a mean and a variance."""
+"""An ensemble of a few residual networks, each of which predicts a mean and a variance."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class DeepEnsemble(ArrayEnsemble):
     """Residual networks with a Gaussian likelihood (Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017).
 
     Features are clipped to the bulk of their training values and standardised. Members differ in initial weights, in
-    the order of rows and in the tenth of the formulas they are stopped by. The spread is the deviation of noise and
-    disagreement together. Training needs torch and runs on one thread; a trained ensemble predicts without it.
+    the order of rows and in the tenth of the formulas that decides when to stop. The spread is the deviation of noise
+    and disagreement together. Training needs torch and runs on one thread; a trained ensemble predicts without it.
     A feature's importance is its share in the mean absolute slope of the prediction along standardised features.
 
     Args:
         members: Number of networks.
         width: Units of a layer, a multiple of 8.
         blocks: Residual blocks, two layers each.
-        epochs: Most passes over the rows.
-        patience: Passes without a gain on held-out rows after which to stop.
-        batch: Rows to a step.
+        epochs: Largest number of passes over the rows.
+        patience: Number of passes without improvement on held-out rows after which training stops.
+        batch: Number of rows in a step.
         rate: Largest learning rate.
         decay: Weight decay.
         seed: Seed of initial weights, order and held-out rows.
@@ -72,10 +72,10 @@ class DeepEnsemble(ArrayEnsemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Train on features (n, k) and targets (n,); all finite.
+        """Train on finite features (n, k) and targets (n,).
 
         Raises:
-            ModelError: If torch is not installed, there are fewer than two groups, or the width is no multiple of 8.
+            ModelError: If torch is not installed, there are fewer than two groups, or the width is not a multiple of 8.
         """
         p = self.parameters
         scaling = Scaling.fit(values)
@@ -91,7 +91,7 @@ class DeepEnsemble(ArrayEnsemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean, and standard deviation of noise and disagreement together, each (n,)."""
+        """Predict the mean, and the standard deviation of noise and disagreement together, each (n,)."""
         a = self._fitted()
         scaling, (centre, deviation) = Scaling.from_arrays(a), a["level"]
         weights = {name: array.astype(float) for name, array in a.items()}

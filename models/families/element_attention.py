@@ -1,4 +1,4 @@
-"""Attention over the elements of a composition."""
+"""Networks with attention over the elements of a composition."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from matloop.models.families.networks import (
 
 _ELEMENTS = len(SYMBOLS) - 1
 _LARGEST_SCORE = 10.0
-_NOTHING = 1e-6  # fractions that went through single precision come back as about this instead of zero
-_TRACE = 1e-3  # fraction below which an amount counts as this little where its logarithm is taken
+_NOTHING = 1e-6  # fractions that were stored in single precision may be about this instead of zero
+_TRACE = 1e-3  # smallest fraction of which a logarithm is taken
 
 
 class _Tokens(NamedTuple):
-    """Compositions as lists of elements, zeros behind the last one.
+    """Compositions as lists of elements, padded with zeros.
 
     Attributes:
         numbers: Atomic numbers, shape (n, e).
         fractions: Atomic fractions, shape (n, e).
-        context: Scaled further features, shape (n, c).
+        context: Further features, scaled, shape (n, c).
     """
 
     numbers: NDArray[np.int64]
@@ -48,24 +48,24 @@ class _Tokens(NamedTuple):
 class ElementAttention(ArrayEnsemble):
     """An ensemble of small networks in which the elements of a composition attend to each other.
 
-    Each element enters as its row of the elemental property table and a learned vector, with its fraction; attention
-    between elements is weighted by their fractions, and so is the mean over elements that the outputs are made from.
-    The idea is that of Roost (Goodall and Lee, Nature Communications 11, 6280 (2020)) and CrabNet (Wang et al., npj
+    Each element is represented by its row of the elemental property table, a learned vector and its fraction. Attention
+    between elements is weighted by their fractions, and so is the mean over elements from which outputs are computed.
+    The idea comes from Roost (Goodall and Lee, Nature Communications 11, 6280 (2020)) and CrabNet (Wang et al., npj
     Comput. Mater. 7, 77 (2021)). Members, training and spread are those of
     :class:`~matloop.models.families.deep_ensemble.DeepEnsemble`.
 
     Needs the feature set ``element_fraction``: 118 columns in a row with the atomic fractions of hydrogen to oganesson,
-    from column ``first`` on; below a millionth an element counts as absent. All other columns join as context after the
-    attention.
+    from column ``first`` on. An element with a fraction below a millionth counts as absent. All other columns are added
+    after the attention.
 
     Args:
         members: Number of networks.
         width: Length of an element's vector, a multiple of 8.
         layers: Layers of attention.
         blocks: Residual blocks after the mean over elements.
-        epochs: Most passes over the rows.
-        patience: Passes without a gain on held-out rows after which to stop.
-        batch: Rows to a step.
+        epochs: Largest number of passes over the rows.
+        patience: Number of passes without improvement on held-out rows after which training stops.
+        batch: Number of rows in a step.
         rate: Largest learning rate.
         decay: Weight decay.
         first: Column with the fraction of hydrogen.
@@ -103,11 +103,11 @@ class ElementAttention(ArrayEnsemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Train on features (n, k) and targets (n,); all finite.
+        """Train on finite features (n, k) and targets (n,).
 
         Raises:
-            ModelError: If the fractions are not where they should be, torch is not installed, there are fewer than two
-                groups, or the width is no multiple of 8.
+            ModelError: If the fractions are not in the expected columns, torch is not installed, there are fewer than
+                two groups, or the width is not a multiple of 8.
         """
         p = self.parameters
         fractions, context = self._parts(values)
@@ -125,7 +125,7 @@ class ElementAttention(ArrayEnsemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean, and standard deviation of noise and disagreement together, each (n,)."""
+        """Predict the mean, and the standard deviation of noise and disagreement together, each (n,)."""
         a = self._fitted()
         fractions, context = self._parts(values)
         scaled, (centre, deviation) = Scaling.from_arrays(a).apply(context), a["level"]
@@ -136,13 +136,13 @@ class ElementAttention(ArrayEnsemble):
 
         mean, spread = np.empty(len(values)), np.empty(len(values))
         counts = (fractions > 0).sum(axis=1)
-        for count in np.unique(counts):  # no empty places, so that other rows do not change the order of sums
+        for count in np.unique(counts):  # without padding, so that other rows do not change the order of sums
             rows = np.flatnonzero(counts == count)
             mean[rows], spread[rows] = in_blocks(evaluate, *_tokens(fractions[rows], scaled[rows]))
         return mean, spread
 
     def _parts(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Fractions (n, 118) and all other columns (n, c)."""
+        """Split features into fractions (n, 118) and all other columns (n, c)."""
         first = self.parameters["first"]
         fractions = values[:, first : first + _ELEMENTS]
         sound = fractions.shape[1] == _ELEMENTS and (fractions > -_NOTHING).all()
@@ -175,7 +175,7 @@ class ElementAttention(ArrayEnsemble):
         return {**weights, **residual_weights(random, members, width, p["blocks"])}
 
     def _forward(self, weights: Weights, functions: Any, numbers: Any, fractions: Any, context: Any) -> Any:
-        """Outputs (members, n, 2) for tokens (members or 1, n, e) and context (members or 1, n, c)."""
+        """Compute outputs (members, n, 2) for tokens (members or 1, n, e) and context (members or 1, n, c)."""
         members, width = weights["element"].shape[0], self.parameters["width"]
         vectors = weights["element"] + functions.array(_properties()) @ weights["properties"]
         hidden = vectors[functions.array(np.arange(members)[:, None, None]), numbers]  # (members, n, e, width)
@@ -199,7 +199,7 @@ class ElementAttention(ArrayEnsemble):
     def _shares(
         self, weights: dict[str, NDArray[np.float32]], inputs: list[NDArray[Any]], fractions: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Importances of all columns in their order; a fraction's slope counts where its element is present."""
+        """Compute importances of all columns. The slope of a fraction counts only in rows with that element."""
         by_element = np.zeros((len(fractions), _ELEMENTS + 1))
         np.put_along_axis(by_element, inputs[0], slopes(self._forward, weights, inputs, along=1), axis=1)
         by_element = by_element[:, 1:] * fractions.std(axis=0)
@@ -209,7 +209,7 @@ class ElementAttention(ArrayEnsemble):
 
 
 def _tokens(fractions: NDArray[np.float64], context: NDArray[np.float64]) -> _Tokens:
-    """Elements of each row by falling atomic number, as many places as the longest row needs."""
+    """List the elements of each row by falling atomic number, with as many places as the longest row needs."""
     most = int((fractions > 0).sum(axis=1).max(initial=1))
     columns = np.arange(1, _ELEMENTS + 1)
     numbers = np.sort(np.where(fractions > 0, columns, 0), axis=1)[:, ::-1][:, :most]
@@ -219,7 +219,7 @@ def _tokens(fractions: NDArray[np.float64], context: NDArray[np.float64]) -> _To
 
 @cache
 def _properties() -> NDArray[np.float64]:
-    """The elemental property table with mean 0 and deviation 1 in each column, 0 where it has no number, (119, t)."""
+    """Return the elemental property table with mean 0 and deviation 1 in each column, 0 if unknown, shape (119, t)."""
     values = element_table().values
     with np.errstate(invalid="ignore"):
         scaled = (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)

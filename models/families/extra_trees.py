@@ -1,4 +1,4 @@
-"""Extremely randomised trees: a mean and a spread per candidate from many trees grown on the same rows."""
+"""Extremely randomised trees. Mean and spread come from many trees grown on the same rows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FEW_TREES = 10
 class ExtraTrees(ArrayEnsemble):
     """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)), grown by scikit-learn.
 
-    Kept as flat arrays: mean and spread over all trees come from one compiled pass, and the file is a plain ``npz``. A
-    feature's importance is the mean decrease of variance by it.
+    The trees are stored as flat arrays. One compiled pass computes mean and spread over all trees, and the file is a
+    plain ``npz``. The importance of a feature is the mean decrease of variance by it.
 
     Args:
         trees: Number of trees.
@@ -49,7 +49,7 @@ class ExtraTrees(ArrayEnsemble):
     ) -> None:
         super().__init__(trees=trees, feature_share=feature_share, smallest_leaf=smallest_leaf, seed=seed)
         self._threads = threads
-        self._nodes: NDArray[np.void] | None = None  # of the fitted forest, packed at the first prediction
+        self._nodes: NDArray[np.void] | None = None  # nodes of the fitted forest, packed at the first prediction
 
     def fit(
         self,
@@ -58,7 +58,7 @@ class ExtraTrees(ArrayEnsemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Grow on features (n, k) and targets (n,); all finite. Groups make no difference."""
+        """Grow the trees on finite features (n, k) and targets (n,). Groups are ignored."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         forest = ExtraTreesRegressor(
@@ -70,8 +70,8 @@ class ExtraTrees(ArrayEnsemble):
         ).fit(values.astype(np.float32), target)
         trees = [estimator.tree_ for estimator in forest.estimators_]
         split = [tree.children_left >= 0 for tree in trees]
-        # scikit-learn grows depth first: a left child directly follows its parent, so only right children are stored,
-        # and a leaf's value takes the place of the threshold it does not need.
+        # scikit-learn grows depth first, so a left child directly follows its parent. Only right children are stored,
+        # and the value of a leaf is stored in place of its threshold.
         self._arrays = {
             "starts": np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])]).astype(np.int64),
             "feature": np.concatenate([np.where(s, t.feature, -1) for t, s in zip(trees, split, strict=True)]).astype(
@@ -89,7 +89,7 @@ class ExtraTrees(ArrayEnsemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation over the trees, each (n,)."""
+        """Predict mean and standard deviation over the trees, each (n,)."""
         a = self._fitted()
         if values.shape[1] != len(a["importances"]):
             raise ModelError(f"{values.shape[1]} features", f"the {len(a['importances'])} it was fitted on")
@@ -99,11 +99,11 @@ class ExtraTrees(ArrayEnsemble):
 
     @classmethod
     def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """At most ten trees."""
+        """Settings with at most ten trees."""
         return {**parameters, "trees": min(_FEW_TREES, parameters.get("trees", _FEW_TREES))}
 
     def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions:
-        """Interventional TreeSHAP, exact for every pair of a candidate and a background row.
+        """Compute interventional TreeSHAP, which is exact for every pair of a candidate and a background row.
 
         The base is the mean prediction for the background (Lundberg et al., Nat. Mach. Intell. 2, 56 (2020),
         supplementary algorithm 3; Laberge and Pequignot, arXiv:2209.15123).
@@ -111,7 +111,7 @@ class ExtraTrees(ArrayEnsemble):
         from scipy.special import beta
 
         a = self._fitted()
-        # (x - 1)! z! / (x + z)!, the Shapley weight of a leaf that x features lead to and z others lead away from.
+        # (x - 1)! z! / (x + z)! is the Shapley weight of a leaf to which x features lead and z others do not.
         depth = min(values.shape[1], int(np.diff(a["starts"]).max())) + 1
         counts = np.arange(depth + 1, dtype=float)
         weights = beta(np.maximum(counts, 1)[:, None], counts + 1)
@@ -126,7 +126,7 @@ class ExtraTrees(ArrayEnsemble):
 
 
 def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Thresholds in single precision that send every single-precision feature the same way as the exact ones."""
+    """Round thresholds to single precision so that every single-precision feature takes the same branch as before."""
     single = thresholds.astype(np.float32)
     return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
 
@@ -134,7 +134,7 @@ def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
 def _check_forest(
     starts: NDArray[Any], feature: NDArray[Any], right: NDArray[Any], threshold: NDArray[Any], importances: NDArray[Any]
 ) -> None:
-    """Refuse arrays under which the compiled pass would leave a tree or never reach a leaf."""
+    """Refuse arrays with which the compiled pass would leave a tree or never reach a leaf."""
     sizes = np.diff(starts)
     sound = starts[0] == 0 and (sizes > 0).all() and len(feature) == len(right) == len(threshold) == starts[-1]
     if sound:
@@ -149,7 +149,7 @@ def _check_forest(
 def _packed_nodes(
     starts: NDArray[Any], feature: NDArray[Any], right: NDArray[Any], threshold: NDArray[Any]
 ) -> NDArray[np.void]:
-    """What a step through a tree reads, side by side in memory; a leaf leads to itself."""
+    """Pack the data of each node side by side in memory. A leaf leads to itself."""
     nodes, own, leaf = np.empty(len(feature), _NODE), np.arange(len(feature)), feature < 0
     nodes["feature"], nodes["threshold"] = np.where(leaf, 0, feature), threshold
     nodes["left"] = np.where(leaf, own, own + 1)
@@ -159,10 +159,10 @@ def _packed_nodes(
 
 @numba.njit(cache=True, nogil=True)
 def _forest_moments(values, roots, nodes):  # type: ignore[no-untyped-def]
-    """Mean and standard deviation over trees of the leaf values each row falls into.
+    """Compute mean and standard deviation over trees of the leaf values of each row.
 
-    A block of rows goes through one tree after the other, so that both stay in cache, and several rows go side by side,
-    so that the processor need not wait for one step before it begins another.
+    A block of rows passes through one tree after another, so that both stay in cache. Several rows are processed at the
+    same time, so that the processor does not wait for single steps.
     """
     n = len(values)
     total, squares, at = np.zeros(n), np.zeros(n), np.empty(_SIDE_BY_SIDE, np.int64)

@@ -14,11 +14,15 @@ from matloop.models.families.inputs import Scaling, filled_up, in_blocks, slope_
 _FEWEST_ROWS = 5
 _VARIANCE_KEPT = 0.99
 _SLOPE_ROWS = 300
-_SIGNAL, _NOISE, _LENGTH = (0.05, 20.0), (1e-4, 1.0), (0.05, 100.0)  # variances in those of the target
+_SIGNAL, _NOISE, _LENGTH = (
+    (0.05, 20.0),
+    (1e-4, 1.0),
+    (0.05, 100.0),
+)  # bounds; variances are in units of that of the target
 
 
 class _Solved(NamedTuple):
-    """What follows from training rows and kernel: K^-1 y, shape (n,), and K^-1, shape (n, n)."""
+    """Solution for training rows and kernel: K^-1 y, shape (n,), and K^-1, shape (n, n)."""
 
     weights: NDArray[np.float64]
     precision: NDArray[np.float64]
@@ -27,21 +31,22 @@ class _Solved(NamedTuple):
 class GaussianProcess(ArrayEnsemble):
     """A Gaussian process with a Matérn-5/2 kernel over the principal components of the scaled features.
 
-    Features are clipped to the bulk of their training values and standardised; the components that hold 99 % of their
-    variance are kept, at most ``components``. Each has a length scale of its own. Length scales, signal and noise are
-    those of largest marginal likelihood, with a log-normal prior of width e on each length scale, found in at most
+    Features are clipped to the bulk of their training values and standardised. The components that hold 99 % of their
+    variance are used, at most ``components``, each with its own length scale. Length scales, signal and noise maximise
+    the marginal likelihood, with a log-normal prior of width e on each length scale. They are found in at most
     ``rounds`` steps from ``tuning_rows`` of the rows.
 
-    The cost grows with the cube of the rows: of more than ``rows``, that many are drawn and the others are not used.
-    The spread is the deviation of a new measurement, noise included. A feature's importance is its share in the mean
-    absolute slope of the prediction along standardised features. The file holds no inverse: it is solved for when read.
+    The cost grows with the cube of the rows. If there are more than ``rows``, that many are drawn and the others are
+    not used. The spread is the deviation of a new measurement, including noise. The importance of a feature is its
+    share in the mean absolute slope of the prediction along standardised features. The file does not store the inverse
+    matrix, which is computed when the file is read.
 
     Args:
-        rows: Most training rows used.
-        components: Most principal components.
-        tuning_rows: Rows that settle the length scales.
-        rounds: Most steps of the optimiser.
-        seed: Seed of the draw of rows; without effect where all of them are used.
+        rows: Largest number of training rows used.
+        components: Largest number of principal components.
+        tuning_rows: Number of rows from which length scales are found.
+        rounds: Largest number of steps of the optimiser.
+        seed: Seed of the draw of rows; it has no effect if all rows are used.
     """
 
     family: ClassVar[str] = "gaussian_process"
@@ -61,7 +66,7 @@ class GaussianProcess(ArrayEnsemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Condition on features (n, k) and targets (n,); all finite. Groups make no difference.
+        """Condition on finite features (n, k) and targets (n,). Groups are ignored.
 
         Raises:
             ModelError: If there are fewer than five rows.
@@ -88,7 +93,7 @@ class GaussianProcess(ArrayEnsemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation of the predictive distribution, each (n,)."""
+        """Predict mean and standard deviation of the predictive distribution, each (n,)."""
         a, solved = self._fitted(), self._solution()
         scaling, (centre, deviation) = Scaling.from_arrays(a), a["level"]
         signal, noise = a["variances"]
@@ -120,7 +125,7 @@ class GaussianProcess(ArrayEnsemble):
         return self._solved
 
     def _slopes(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Slopes of the mean along the scaled features at some rows (r, k), shape (r, k)."""
+        """Compute slopes of the mean along the scaled features at some rows (r, k), shape (r, k)."""
         a = self._fitted()
         points = scaled @ a["axes"]
         pull = a["variances"][0] * _matern_slope(_distances(points, a["points"])) * self._solution().weights
@@ -128,7 +133,7 @@ class GaussianProcess(ArrayEnsemble):
 
 
 def _principal_axes(scaled: NDArray[np.float64], most: int) -> NDArray[np.float64]:
-    """Axes (k, c) of the largest variances; rows along all of them have a total variance of 1."""
+    """Find the axes (k, c) of largest variance, scaled so that rows have a total variance of 1 along them."""
     variances, axes = np.linalg.eigh(np.cov(scaled, rowvar=False, ddof=0).reshape(scaled.shape[1], -1))
     variances, axes = variances[::-1], axes[:, ::-1]
     kept = 1 + int(np.searchsorted(np.cumsum(variances), _VARIANCE_KEPT * variances.sum()))
@@ -138,7 +143,7 @@ def _principal_axes(scaled: NDArray[np.float64], most: int) -> NDArray[np.float6
 def _most_likely(
     points: NDArray[np.float64], target: NDArray[np.float64], rounds: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Length scales (c,), and variances of signal and noise (2,), of the largest marginal likelihood."""
+    """Find length scales (c,) and variances of signal and noise (2,) of the largest marginal likelihood."""
     from scipy.optimize import minimize
 
     start = np.log([*np.ones(points.shape[1]), 1.0, 0.1])
@@ -186,6 +191,6 @@ def _matern(distances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _matern_slope(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Its slope over minus the distance."""
+    """Slope of the kernel divided by minus the distance."""
     scaled = np.sqrt(5) * distances
     return 5 / 3 * (1 + scaled) * np.exp(-scaled)

@@ -1,4 +1,4 @@
-"""Inputs of smooth models (Gaussian process, networks): clipped, standardised, and evaluated in blocks of one size."""
+"""Prepare inputs of smooth models (Gaussian process, networks): clip, standardise, and evaluate in equal blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 
-_CLIPPED = 0.005  # share of the training rows beyond each end; trees shrug off what a slope carries far away
+_CLIPPED = 0.005  # share of the training rows beyond each end, whose values would lead slopes astray
 _BLOCK = 64
 
 
@@ -20,10 +20,10 @@ class Scaling:
     """Clips each feature to the bulk of its training values and gives those mean 0 and deviation 1.
 
     Attributes:
-        low: Smallest value kept of each feature, shape (k,).
-        high: Largest value kept, shape (k,).
+        low: Value to which smaller values of each feature are clipped, shape (k,).
+        high: Value to which larger values are clipped, shape (k,).
         centre: Mean of the clipped training values, shape (k,).
-        deviation: Their standard deviation, infinite for a constant feature, which so becomes zero, shape (k,).
+        deviation: Their standard deviation, shape (k,). It is infinite for a constant feature, which then becomes zero.
     """
 
     low: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Scaling:
         array([[0., 0.]])
         """
         low, high = np.quantile(values, [_CLIPPED, 1 - _CLIPPED], axis=0)
-        rare = low == high  # a feature that only a few rows have is all in its tails
+        rare = low == high  # a feature that is not zero in a few rows only must not be clipped to a constant
         low, high = np.where(rare, values.min(axis=0), low), np.where(rare, values.max(axis=0), high)
         clipped = np.clip(values, low, high)
         deviation = clipped.std(axis=0)
@@ -47,35 +47,35 @@ class Scaling:
         return cls(low, high, clipped.mean(axis=0), np.where(tiny, np.inf, deviation))
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scaled features, shape (n, k).
+        """Scale features, shape (n, k).
 
         Raises:
-            ModelError: If there are more or fewer features than it was fitted on.
+            ModelError: If the number of features differs from that of the training rows.
         """
         if values.shape[1] != len(self.centre):
             raise ModelError(f"{values.shape[1]} features", f"the {len(self.centre)} it was fitted on")
         return (np.clip(values, self.low, self.high) - self.centre) / self.deviation
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """What :meth:`from_arrays` needs, for a file."""
+        """Arrays to store in a file, for :meth:`from_arrays`."""
         return {f"scaling_{name}": getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Back from the arrays of a file."""
+        """Restore from the arrays of a file."""
         return cls(**{name: arrays[f"scaling_{name}"] for name in cls.__dataclass_fields__})
 
 
 def in_blocks(
     evaluate: Callable[..., NDArray[np.float64]], *inputs: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and spread of n rows, evaluated 64 at a time.
+    """Evaluate mean and spread of n rows, 64 rows at a time.
 
-    The last digits of a matrix product depend on its size. In blocks of one size, the last filled up, a row gets the
-    same numbers alone and among any others; see also :func:`filled_up`.
+    The last digits of a matrix product depend on its size. In blocks of equal size, of which the last is padded, a row
+    gets the same numbers alone and among any others; see also :func:`filled_up`.
 
     Args:
-        evaluate: Mean and spread, shape (64, 2), of rows of the inputs.
+        evaluate: Computes mean and spread, shape (64, 2), of rows of the inputs.
         inputs: Arrays of n rows.
     """
     count = len(inputs[0])
@@ -88,9 +88,9 @@ def in_blocks(
 
 
 def filled_up(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A matrix with zero columns behind its own, as many as make a multiple of 64.
+    """Pad a matrix with zero columns up to a multiple of 64.
 
-    Matrix products are computed in tiles of a few rows and columns. Where the last columns do not fill theirs, the last
+    Matrix products are computed in tiles of a few rows and columns. If the last columns do not fill a tile, the last
     digits of a row can depend on its place among the others.
 
     >>> filled_up(np.ones((3, 70))).shape
@@ -100,10 +100,10 @@ def filled_up(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def slope_shares(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Importances from the slopes of a prediction along each standardised feature.
+    """Compute importances from the slopes of a prediction along each standardised feature.
 
     Args:
-        slopes: At some training rows, shape (n, k).
+        slopes: Slopes at some training rows, shape (n, k).
 
     Returns:
         Mean absolute slope of each feature as a share of all, shape (k,).

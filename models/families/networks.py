@@ -1,8 +1,7 @@
-"""What the networks share: one description of residual layers for training and prediction, and the training itself.
+"""Residual layers for training and prediction, and the training itself, which all networks share.
 
-Weights are plain arrays with the members of an ensemble along the first axis, so that all members train in one go. The
-layers are written once, for arrays and tensors alike: torch is needed to train, prediction takes numpy in double
-precision.
+Weights are plain arrays with the members of an ensemble along the first axis, so that all members train together. The
+layers are written once, for arrays and tensors alike. Training needs torch; prediction uses numpy in double precision.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from matloop.models.grouped_folds import grouped_folds
 
 Weights = Mapping[str, Any]
 Forward = Callable[..., Any]
-"""Weights, library of functions and inputs with leading axes (members, rows) to outputs (members, rows, 2)."""
+"""Maps weights, a library of functions and inputs with leading axes (members, rows) to outputs (members, rows, 2)."""
 
 NUMPY = SimpleNamespace(exp=np.exp, log=np.log, clip=np.clip, array=np.asarray)
 _LOG_VARIANCE = (-10.0, 4.0)  # of targets with deviation 1
@@ -32,12 +31,12 @@ _SLOPE_ROWS = 512
 
 
 class Schedule(NamedTuple):
-    """How long and how fast to train.
+    """Settings of the training.
 
     Attributes:
-        epochs: Most passes over the rows; the rate falls along half a cosine over all of them.
-        patience: Passes without a gain of any member on its held-out rows after which to stop.
-        batch: Rows to a step.
+        epochs: Largest number of passes over the rows; the rate falls along half a cosine over all of them.
+        patience: Number of passes without improvement of any member on its held-out rows after which training stops.
+        batch: Number of rows in a step.
         rate: Largest learning rate.
         decay: Weight decay.
     """
@@ -52,14 +51,14 @@ class Schedule(NamedTuple):
 def dense(
     random: np.random.Generator, members: int, size: tuple[int, int], *, gain: float = 2.0
 ) -> NDArray[np.float32]:
-    """Weights of one layer with variance gain / inputs (He et al., ICCV 2015), shape (members, inputs, outputs)."""
+    """Draw weights of a layer with variance gain / inputs (He et al., ICCV 2015), shape (members, inputs, outputs)."""
     return random.normal(scale=np.sqrt(gain / size[0]), size=(members, *size)).astype(np.float32)
 
 
 def residual_weights(
     random: np.random.Generator, members: int, width: int, blocks: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Initial weights of :func:`residual_layers`.
+    """Draw initial weights of :func:`residual_layers`.
 
     Raises:
         ModelError: If the width would make predictions depend on the place of a row
@@ -79,7 +78,7 @@ def residual_weights(
 
 
 def residual_layers(hidden: Any, weights: Weights, blocks: int) -> Any:
-    """Residual blocks (He et al., CVPR 2016) and two outputs: (members, n, width) becomes (members, n, 2)."""
+    """Apply residual blocks (He et al., CVPR 2016) and two outputs: (members, n, width) becomes (members, n, 2)."""
     for block in range(blocks):
         inner = rectified(hidden @ weights[f"block_{block}_in"] + weights[f"block_{block}_in_bias"])
         hidden = hidden + inner @ weights[f"block_{block}_out"] + weights[f"block_{block}_out_bias"]
@@ -87,14 +86,14 @@ def residual_layers(hidden: Any, weights: Weights, blocks: int) -> Any:
 
 
 def rectified(values: Any) -> Any:
-    """Values where positive, else zero."""
+    """Replace negative values by zero."""
     return values * (values > 0)
 
 
 def moments(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean and total deviation, shape (n, 2), of members' means and log variances (members, n, 2).
+    """Compute mean and total deviation, shape (n, 2), from means and log variances of members (members, n, 2).
 
-    The law of total variance: the mean of the members' variances (noise) and the variance of their means
+    By the law of total variance, the mean of the variances of members (noise) and the variance of their means
     (disagreement) add up (Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017).
     """
     means, noise = outputs[..., 0], np.exp(np.clip(outputs[..., 1], *_LOG_VARIANCE))
@@ -111,20 +110,20 @@ def train(
     schedule: Schedule,
     seed: int,
 ) -> dict[str, NDArray[np.float32]]:
-    """Train all members side by side, each with a tenth of the groups of its own held out.
+    """Train all members together; each holds out its own tenth of the groups.
 
     The loss is the Gaussian log-likelihood weighted by the square root of the variance (beta-NLL with beta 0.5; Seitzer
-    et al., ICLR 2022). Each member keeps the weights of its least absolute error on its held-out rows, and its
-    variances are then scaled to be right there on average.
+    et al., ICLR 2022). Each member keeps the weights with the smallest absolute error on its held-out rows. Its
+    variances are then scaled to be right on average for these rows.
 
     Args:
         forward: The network.
-        weights: Initial ones; the first axis is the member.
+        weights: Initial weights; the first axis is the member.
         inputs: Arrays of n rows.
-        target: With mean 0 and deviation 1, shape (n,).
+        target: Values with mean 0 and deviation 1, shape (n,).
         groups: Rows of one group are held out together, shape (n,).
-        schedule: How long and how fast.
-        seed: Of the order of rows.
+        schedule: Settings of the training.
+        seed: Seed of the order of rows.
 
     Raises:
         ModelError: If torch is not installed.
@@ -164,7 +163,7 @@ def train(
 def slopes(
     forward: Forward, weights: Mapping[str, NDArray[np.float32]], inputs: Sequence[NDArray[Any]], *, along: int
 ) -> NDArray[np.float64]:
-    """Slope of the members' mean prediction along one of the inputs at each of n rows, of the shape of that input."""
+    """Compute the slope of the mean prediction along one input at each of n rows, in the shape of that input."""
     with _one_thread() as torch:
         fixed = {name: torch.from_numpy(array) for name, array in weights.items()}
         found = []
@@ -177,7 +176,7 @@ def slopes(
 
 
 def _torch_functions() -> SimpleNamespace:
-    """The functions of :data:`NUMPY` for tensors."""
+    """Return the functions of :data:`NUMPY` for tensors."""
     import torch
 
     def array(values: NDArray[Any]) -> Any:
@@ -188,7 +187,7 @@ def _torch_functions() -> SimpleNamespace:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[Any]:
-    """Torch with one thread: sums in one order, and no more than one core of a worker."""
+    """Use torch with one thread, so that sums have a fixed order and a worker uses one core."""
     try:
         import torch
     except ImportError as error:
@@ -204,7 +203,7 @@ def _one_thread() -> Iterator[Any]:
 def _held_out(
     groups: NDArray[np.integer], members: int, seed: int
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Rows each member trains on and those it is stopped by."""
+    """Split rows into those each member trains on and those that decide when it stops."""
     count = len(np.unique(groups))
     if count < 2:
         raise ModelError(f"{count} formula to train on", "at least 2, so that some can be held out")
@@ -214,7 +213,7 @@ def _held_out(
 
 
 def _batches(random: np.random.Generator, kept: list[NDArray[np.int64]], batch: int) -> Iterator[Any]:
-    """Rows of each step, shape (members, batch): every member passes once over its rows, in an order of its own."""
+    """Yield the rows of each step, shape (members, batch). Every member passes over its rows in its own order."""
     import torch
 
     fewest = min(len(rows) for rows in kept)
@@ -233,7 +232,7 @@ def _beta_nll(outputs: Any, truth: Any) -> Any:
 def _held_out_errors(
     forward: Forward, weights: Weights, tensors: list[Any], truth: Any, held: list[NDArray[np.int64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean absolute error of each member on its held-out rows, and mean squared error over predicted variance."""
+    """Compute mean absolute error of each member on held-out rows, and mean squared error over predicted variance."""
     import torch
 
     errors, excess = np.empty(len(held)), np.empty(len(held))

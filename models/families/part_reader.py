@@ -1,4 +1,4 @@
-"""A family that reads some of the columns, so that families that need different ones share a matrix."""
+"""Let a family read only some of the columns, so that families with different needs can share a matrix."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _FILE = "part_reader.json"
 
 
 class PartReader(Ensemble):
-    """An ensemble shown part of the columns, in the order of the features.
+    """An ensemble that reads part of the columns, in the order of the features.
 
     Args:
         name: Registered family.
-        columns: Ranges of columns it is shown, see :func:`check_ranges`.
+        columns: Ranges of columns to read, see :func:`check_ranges`.
         settings: Settings of the family.
 
     Attributes:
-        shown: Which columns it is shown, shape (k,); empty before it is fitted.
+        shown: Whether each column is read, shape (k,); empty before the fit.
 
     Raises:
-        ModelError: If the columns are no list of ranges.
+        ModelError: If the columns are not a list of ranges.
     """
 
     family: ClassVar[str] = "part_reader"
@@ -49,10 +49,10 @@ class PartReader(Ensemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Fit on the columns it is shown of features (n, k), and targets (n,).
+        """Fit to its columns of features (n, k), and to targets (n,).
 
         Raises:
-            ModelError: If the columns are not all there, or the family cannot be fitted.
+            ModelError: If a column is missing, or the family cannot be fitted.
         """
         self.shown = _mask(self.parameters["columns"], values.shape[1])
         ensemble: Ensemble = lookup("model", MODELS, self.parameters["name"])(**self.parameters["settings"])
@@ -60,21 +60,21 @@ class PartReader(Ensemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and spread of the family, each (n,), from features with all columns, (n, k)."""
+        """Predict mean and spread, each (n,), from features with all columns, (n, k)."""
         ensemble = self.reader
         if values.shape[1] != len(self.shown):
             raise ModelError(f"{values.shape[1]} features", f"the {len(self.shown)} it was fitted on")
         return ensemble.predict(self.part(values))
 
     def importances(self) -> NDArray[np.float64]:
-        """Those of the family, zero for columns it is not shown, shape (k,), sums to 1."""
+        """Importances of the family, zero for columns that it does not read, shape (k,), sums to 1."""
         inside = self.reader.importances()
         shares = np.zeros(len(self.shown))
         shares[self.shown] = inside
         return shares
 
     def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
-        """Those of the family; columns that it is not shown add nothing."""
+        """Compute contributions of the family. Columns that it does not read contribute nothing."""
         part = self.reader.contributions(self.part(values), self.part(background))
         if part is None:
             return None
@@ -83,7 +83,7 @@ class PartReader(Ensemble):
         return replace(part, values=everywhere)
 
     def save(self, folder: Path) -> None:
-        """Write ``part_reader.json`` and the family into a folder of its own."""
+        """Write ``part_reader.json``, and the family into a separate folder."""
         ensemble, inside = self.reader, folder / "family"
         inside.mkdir()
         ensemble.save(inside)
@@ -100,15 +100,15 @@ class PartReader(Ensemble):
         return reader
 
     def part(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The columns that are shown of features with all columns, (n, k)."""
+        """Select the columns to read from features with all columns, (n, k)."""
         return np.compress(self.shown, values, axis=1)
 
     @property
     def reader(self) -> Ensemble:
-        """The family that is shown them.
+        """The fitted family.
 
         Raises:
-            ModelError: If it was never fitted.
+            ModelError: If it was not fitted.
         """
         if self._ensemble is None:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
@@ -116,10 +116,10 @@ class PartReader(Ensemble):
 
 
 def check_ranges(columns: Any) -> None:
-    """Refuse what is no list of ranges ``[first, one after the last]`` of columns, counted from 0, None for the end.
+    """Check a list of ranges ``[first, one after the last]`` of columns, counted from 0, with None for the end.
 
     Raises:
-        ModelError: With an example of such a list.
+        ModelError: If it is not such a list; the message shows an example.
 
     >>> check_ranges([[0, 118], [250, None]])
     """
@@ -138,7 +138,7 @@ def _is_range(pair: Any) -> bool:
 
 
 def _mask(columns: list[list[int | None]], width: int) -> NDArray[np.bool_]:
-    """Which of ``width`` columns lie in the ranges, shape (width,).
+    """Whether each of ``width`` columns lies in the ranges, shape (width,).
 
     >>> _mask([[0, 2], [4, None]], 5)
     array([ True,  True, False, False,  True])

@@ -1,4 +1,4 @@
-"""A weighted mean of several families, with weights from predictions of rows their members had not seen."""
+"""A weighted mean of several families. The weights come from predictions of rows that were held out."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ from matloop.models.registry import MODELS
 
 _FILE = "stack.json"
 _FEWEST_GROUPS = 10
-_FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # those that need no torch
+_FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # families that do not need torch
 _COLUMNS = "columns"
-_LEAST_WEIGHT = 1e-6  # less is rounding, and no reason to keep a family
+_LEAST_WEIGHT = 1e-6  # smaller weights are rounding errors
 
 
 class Stack(Ensemble):
     """Families stacked with weights from their out-of-fold predictions (Breiman, Mach. Learn. 24, 49 (1996)).
 
-    Every family predicts each training row from rows of other formulas. The weights, none negative and 1 together, are
-    those of the least mean absolute error of these predictions: no family alone has less. Least squares would serve a
-    few rows with large errors and let the others pay for it.
+    Every family predicts each training row from rows of other formulas. The weights are not negative, add up to 1, and
+    minimise the mean absolute error of these predictions, so no single family has a smaller one. Least squares would
+    improve a few rows with large errors at the expense of the others.
 
-    The spread is that of the mixture: each family's spread, scaled to the size of its errors, and how far the families'
-    means lie apart. Fitting costs one fit of each family for every fold and one more; families of weight zero are not
-    kept.
+    The spread is that of the mixture. It contains the spread of each family, scaled to the size of its errors, and the
+    distance between the means of families. Each family is fitted once for every fold and once to all rows. Families
+    with weight zero are dropped.
 
     Args:
-        families: Registered families, by default those that need no torch; one with settings of its own is a mapping of
-            its name to them. Beside its own settings each may have ``columns``, the part of the features it reads: a
-            list of ranges ``[first, one after the last]``, ``None`` for the end, all where left out. It is shown
-            these columns in the order of the features.
+        families: Registered families, by default those that do not need torch. A family with settings is a mapping of
+            its name to them. The setting ``columns`` selects the features that a family reads: a list of ranges
+            ``[first, one after the last]`` with ``None`` for the end. It reads all features if this is left out.
         folds: Number of folds, split between formulas.
-        seed: Seed of the folds, and of every family that was given none.
+        seed: Seed of the folds, and of every family without its own seed.
     """
 
     family: ClassVar[str] = "stack"
@@ -72,7 +71,7 @@ class Stack(Ensemble):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight of each family; those of weight zero included."""
+        """Weight of each family, including weights of zero."""
         names = [name for name, _ in self._members]
         return {name: float(weight) for name, weight in zip(names, self._weights, strict=True)}
 
@@ -83,11 +82,10 @@ class Stack(Ensemble):
         *,
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
-        """Weigh and fit on features (n, k) and targets (n,); all finite.
+        """Find the weights and fit to finite features (n, k) and targets (n,).
 
         Raises:
-            ModelError: If there are fewer than ten groups, a family cannot be fitted, or the columns it is to read are
-                not all there.
+            ModelError: If there are fewer than ten groups, a family cannot be fitted, or one of its columns is missing.
         """
         groups = np.arange(len(target)) if groups is None else groups
         if len(np.unique(groups)) < _FEWEST_GROUPS:
@@ -105,7 +103,7 @@ class Stack(Ensemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted mean, and standard deviation of the mixture, each (n,)."""
+        """Predict weighted mean, and standard deviation of the mixture, each (n,)."""
         self._check_fitted()
         used = self._used()
         means, spreads = np.stack([member.predict(values) for member in self._fitted], axis=1)
@@ -121,7 +119,7 @@ class Stack(Ensemble):
         return self._weights[self._used()] @ shares
 
     def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
-        """Those of the families, weighted likewise; None where a family that has weight has none."""
+        """Compute weighted contributions of the families; None if a family with weight has none."""
         weighted = []
         for weight, member in zip(self._weights[self._used()], self._fitted, strict=True):
             part = member.contributions(values, background)
@@ -135,7 +133,7 @@ class Stack(Ensemble):
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``stack.json`` and a folder for each family of weight above zero."""
+        """Write ``stack.json`` and a folder for each family with a weight above zero."""
         self._check_fitted()
         for number, member in zip(self._used(), self._fitted, strict=True):
             inside = folder / f"member_{number}"
@@ -173,7 +171,7 @@ class Stack(Ensemble):
 
 
 def _make(member: tuple[str, Mapping[str, Any]]) -> Ensemble:
-    """An unfitted family that reads all columns, or those of its setting."""
+    """Make an unfitted family that reads all columns, or those of its setting ``columns``."""
     name, settings = member
     if _COLUMNS not in settings:
         return lookup("model", MODELS, name)(**settings)
@@ -182,11 +180,11 @@ def _make(member: tuple[str, Mapping[str, Any]]) -> Ensemble:
 
 
 def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the columns of errors (n, f) whose weighted sum is least in the mean of absolute values, shape (f,).
+    """Find weights of the columns of errors (n, f) that minimise the mean absolute value of their sum, shape (f,).
 
-    None is negative, and they are 1 together. The linear program is solved in its dual form, one condition for each
-    family: find multipliers of the rows, each from -1 to 1, that make the least of the columns' weighted sums as large
-    as they can. What its conditions cost are the weights.
+    The weights are not negative and add up to 1. The linear program is solved in its dual form with one condition for
+    each family: find multipliers of the rows between -1 and 1 that maximise the smallest weighted sum of any column.
+    The weights are the dual values of these conditions.
 
     >>> errors = np.array([[1.0, -1.0], [2.0, -2.0], [-3.0, 1.0]])
     >>> _least_absolute(errors).round(6)
@@ -197,8 +195,8 @@ def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, families = errors.shape
     scaled = errors / max(np.abs(errors).mean(), 1e-300)
     program = linprog(
-        np.append(np.zeros(rows), -1.0),  # largest level ...
-        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... that no sum is below
+        np.append(np.zeros(rows), -1.0),  # find the largest level ...
+        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... below which no sum lies
         bounds=[(-1.0, 1.0)] * rows + [(None, None)], method="highs-ds",
     )  # fmt: skip
     weights = np.where(-program.ineqlin.marginals > _LEAST_WEIGHT, -program.ineqlin.marginals, 0.0)

@@ -1,4 +1,4 @@
-"""Shapley values of trees kept as flat arrays, each row against each background row."""
+"""Shapley values of trees that are stored as flat arrays, for each row against each background row."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True)
 def interventional_shapley_values(rows, background, starts, feature, right, threshold, weights):  # type: ignore[no-untyped-def]
-    """Shapley values of each row against each background row, averaged over background rows and trees.
+    """Compute Shapley values of each row against each background row, averaged over background rows and trees.
 
-    Where row and background part at a split, both ways are followed: one for coalitions with the feature, one for
-    those without it. ``side`` holds which way a feature was already taken on the path, 1 with the row, 2 against it.
+    If row and background take different branches at a split, both are followed: one for coalitions with the feature,
+    one for those without it. ``side`` stores which branch was taken for a feature on the path: 1 that of the row, 2 the
+    other.
     """
     n, k = rows.shape
     trees = len(starts) - 1

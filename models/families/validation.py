@@ -1,4 +1,4 @@
-"""The contract of an ensemble family, as a check that authors of new families can run."""
+"""Check that an ensemble family keeps its contract. Authors of new families can run the check."""
 
 from __future__ import annotations
 

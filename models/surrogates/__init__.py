@@ -1,1 +1,1 @@
-"""Surrogates: one property's model with calibrated uncertainty and applicability domain."""
+"""Surrogates: a model of one property with calibrated uncertainty and an applicability domain."""

@@ -1,10 +1,10 @@
-"""Conformal calibration: turns an ensemble's mean and spread into a predictive distribution that holds what it says.
+"""Conformal calibration turns the mean and spread of an ensemble into a reliable predictive distribution.
 
 Out-of-fold residuals are divided by the spread (plus a floor), and their empirical distribution, scaled back by each
 candidate's own spread, is its predictive distribution: a normalised split conformal predictive system (Vovk et al.,
 Neurocomputing 397, 292 (2020); normalisation after Papadopoulos et al., Neural Networks 24, 842 (2011)).
 
-Far from the training data a spread says too little, so residuals are kept apart by distance: each candidate takes those
+Far from the training data the spread is too small, so residuals are binned by distance, and each candidate uses those
 of its own bin (Mondrian conformal prediction; Boström, Johansson and Löfström, PMLR 152, 24 (2021)).
 """
 
@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLOORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # in units of the median spread
-_NEARER = (0.5, 0.8, 0.95)  # shares of the calibration rows that bins end at; the last is the limit of the domain
-_SMALLEST_BIN = 100  # fewer residuals say too little about the ends of a 90 % interval
+_NEARER = (0.5, 0.8, 0.95)  # shares of the calibration rows at which bins end; the last is the limit of the domain
+_SMALLEST_BIN = 100  # fewer residuals do not determine the ends of a 90 % interval
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What out-of-fold residuals taught.
+    """Distribution of standardised out-of-fold residuals.
 
     Attributes:
-        floor: Added to every spread; keeps a candidate on which all trees agree from an interval of width zero.
-        residuals: Residuals (truth minus mean) over (spread + floor), shape (m,): bin after bin from near to far, each
-            ascending.
-        edges: Distances at which one bin ends and the next begins, ascending, shape (b - 1,); none for a single bin.
+        floor: Added to every spread, so that a candidate on which all trees agree has an interval of finite width.
+        residuals: Residuals (truth minus mean) over (spread + floor), shape (m,). Bins follow each other from near to
+            far, and residuals ascend within each.
+        edges: Distances at which one bin ends and the next begins, ascending, shape (b - 1,); empty for a single bin.
         sizes: Number of residuals in each bin, shape (b,).
     """
 
@@ -51,8 +51,8 @@ class Calibration:
 
         The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose
         width is the spread plus the floor. With distances to the training data, residuals are binned by them: the
-        nearer half, up to four fifths, up to the limit of the domain, beyond; fewer where a bin would hold
-        less than 100 rows. ``shrinkage`` is the size of the errors to come relative to these
+        nearer half, up to four fifths, up to the limit of the domain, and beyond. There are fewer bins if one would
+        hold less than 100 rows. ``shrinkage`` is the size of errors of the final model relative to these
         (:func:`matloop.models.surrogates.training.expected_shrinkage`).
         """
         error = np.abs(target - mean)
@@ -72,11 +72,11 @@ class Calibration:
         return cls(floor, residuals[np.lexsort((residuals, bins))], edges, sizes)
 
     def bins(self, distance: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Bin of each distance to the training data, 0 is the nearest."""
+        """Return the bin of each distance to the training data; 0 is the nearest."""
         return np.searchsorted(self.edges, distance)
 
     def quantile(self, probability: float) -> NDArray[np.float64]:
-        """Standardised residual at a probability in each bin, shape (b,), corrected for finite samples.
+        """Return the standardised residual at a probability in each bin, shape (b,), corrected for finite samples.
 
         The correction is that of split conformal prediction: ranks are counted out of m + 1 and rounded outwards.
 
@@ -86,11 +86,11 @@ class Calibration:
         return np.array([tail_value(residuals, probability) for residuals in self._by_bin()])
 
     def cumulative(self, standardised: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
-        """Probability that a residual is at most so large; continuous, and never quite 0 or 1.
+        """Return the probability that a residual is at most so large. It is continuous, and never exactly 0 or 1.
 
         Args:
-            standardised: Shape (n,).
-            bins: Of each, shape (n,) or one for all.
+            standardised: Standardised residuals, shape (n,).
+            bins: Bin of each residual, shape (n,), or one for all.
         """
         bins = np.broadcast_to(bins, standardised.shape)
         probability = np.full(standardised.shape, np.nan)
@@ -104,10 +104,10 @@ class Calibration:
 
 
 def tail_value(residuals: NDArray[np.float64], probability: float) -> float:
-    """Of m ascending residuals the one that a fresh one lies within with at least this probability.
+    """Return the residual that bounds a new residual with at least this probability, from m ascending ones.
 
-    Ranks are counted out of m + 1 and rounded outwards, for probabilities below one half towards minus infinity. Where
-    m is too small for the probability, the outermost residual is the answer, and it promises less.
+    Ranks are counted out of m + 1 and rounded outwards, which is towards minus infinity for probabilities below one
+    half. If m is too small for the probability, the outermost residual is returned, and its probability is smaller.
 
     >>> tail_value(np.arange(-9.0, 10.0), 0.05)
     -9.0
@@ -115,7 +115,7 @@ def tail_value(residuals: NDArray[np.float64], probability: float) -> float:
     m = len(residuals)
     upper = probability >= 0.5
     tail = 1 - probability if upper else probability
-    rank = int(np.floor(tail * (m + 1) + 1e-9))  # residuals left outside, counted from the tail's end
+    rank = int(np.floor(tail * (m + 1) + 1e-9))  # number of residuals outside, counted from the end of the tail
     rank = min(max(rank, 1), m)
     return float(residuals[m - rank] if upper else residuals[rank - 1])
 
@@ -135,7 +135,7 @@ def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64
     m = len(residuals)
     steps = np.arange(1, m + 1) / (m + 1)
     inside = np.interp(standardised, residuals, steps)
-    # Beyond the residuals seen, fall off hyperbolically: ranking needs order there, coverage is not affected.
+    # Beyond the known residuals the tail falls off hyperbolically, which keeps an order for ranking.
     below = residuals[0] - standardised
     above = standardised - residuals[-1]
     with np.errstate(divide="ignore", invalid="ignore"):

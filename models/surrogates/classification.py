@@ -1,7 +1,8 @@
-"""Classification: calibrated probabilities of yes or no from the regression ensembles, and of lying in a wanted range.
+"""Calibrated probabilities of yes or no from the regression ensembles, and of lying in a wanted range.
 
-Of a range the predictive distribution of a value tells a probability too. It takes errors for alike wherever the
-distance to the training data is; a classifier grown on the question itself need not.
+The predictive distribution of a value also gives the probability of a range. But it assumes that errors are distributed
+alike for all candidates at the same distance to the training data. A classifier that learns the question itself does
+not.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.training import out_of_fold
 
 FEWEST_FORMULAS = 2 * FOLDS
-"""Formulas that a range needs inside it and outside it, so that every fold is likely to have both."""
+"""Smallest number of formulas inside and outside a range, so that every fold is likely to have both."""
 _BINS = 10
-_LEAST = 1e-6  # a probability of 0 that turns out wrong would cost an infinite log loss
+_LEAST = 1e-6  # a wrong probability of 0 would have an infinite log loss
 _GOLDEN_ROWS = 5
 _FILE = "classifier.npz"
 
@@ -33,13 +34,14 @@ _FILE = "classifier.npz"
 class Curve:
     """Turns the mean of an ensemble grown on targets 0 and 1 into a probability.
 
-    Such a mean estimates the share of yes near a candidate, but too mildly. Platt's logistic curve (Advances in Large
-    Margin Classifiers, 1999, p. 61) over the logarithm of its odds rises, so the order of candidates is kept.
+    Such a mean estimates the share of yes near a candidate, but is too close to one half. The logistic curve of Platt
+    (Advances in Large Margin Classifiers, 1999, p. 61) over the logarithm of its odds increases, so the order of
+    candidates does not change.
 
     Attributes:
-        slope: Of the curve; at least zero.
-        offset: Of the curve.
-        margin: Least distance of a mean from 0 and 1.
+        slope: Slope of the curve, at least zero.
+        offset: Offset of the curve.
+        margin: Smallest distance of a mean from 0 and 1.
     """
 
     slope: float
@@ -48,9 +50,9 @@ class Curve:
 
     @classmethod
     def fit(cls, mean: NDArray[np.float64], target: NDArray[np.float64]) -> Curve:
-        """Fit to means of rows that the ensemble had not seen, and their targets 0 or 1, each (m,).
+        """Fit to means of held-out rows and their targets 0 or 1, each (m,).
 
-        As Platt does, each row counts as yes and no with the share that a row more of either kind would give it.
+        As in the method of Platt, targets are smoothed as if there were one more row of either kind.
         """
         from sklearn.linear_model import LogisticRegression
 
@@ -62,12 +64,12 @@ class Curve:
             np.concatenate([odds, odds])[:, None], np.repeat([1, 0], count), np.concatenate([share, 1 - share])
         )
         slope, offset = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-        if slope <= 0:  # means that tell nothing: all rows get the share of yes
+        if slope <= 0:  # the means carry no information, so all rows get the share of yes
             slope, offset = 0.0, float(_log_odds(np.array([share.mean()]), 0.0)[0])
         return cls(slope, offset, margin)
 
     def probability(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability of yes for each mean, shape (n,)."""
+        """Return the probability of yes for each mean, shape (n,)."""
         return 1 / (1 + np.exp(-(self.slope * _log_odds(mean, self.margin) + self.offset)))
 
 
@@ -78,8 +80,8 @@ class Classifier:
     The curve is fitted to out-of-fold means, so that no row calibrates a prediction it was trained on.
 
     Attributes:
-        ensemble: Grown on all training rows.
-        curve: From its mean to a probability.
+        ensemble: Ensemble that learned from all training rows.
+        curve: Turns its mean into a probability.
     """
 
     ensemble: Ensemble
@@ -107,21 +109,21 @@ class Classifier:
         return cls(ensemble, Curve.fit(mean, target))
 
     def probability(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability of yes for each row, shape (n,)."""
+        """Predict the probability of yes for each row, shape (n,)."""
         return self.curve.probability(self.ensemble.predict(values)[0])
 
 
 @dataclass(frozen=True)
 class RangeClassifier:
-    """Probability that a property lies in a wanted range, grown beside its surrogate.
+    """Predicts the probability that a property lies in a wanted range, beside the surrogate of the property.
 
     Attributes:
-        wanted: Lower and upper end of the range, in the property's unit, infinite where open.
-        classifier: Grown on whether each training row lies in it.
-        out_of_fold: Probability of each training row by an ensemble and a curve that saw no row of its fold, shape
+        wanted: Lower and upper end of the range in the unit of the property, infinite if there is no limit.
+        classifier: Classifier that learned whether each training row lies in the range.
+        out_of_fold: Probability of each training row, from an ensemble and a curve that saw no row of its fold, shape
             (m,).
-        golden: Features of a few training rows, whose probabilities :meth:`load` repeats, shape (g, k).
-        card: What it was trained on and what it is worth; plain JSON values.
+        golden: Features of a few training rows, whose probabilities :meth:`load` checks, shape (g, k).
+        card: Training data and scores as plain JSON values.
     """
 
     wanted: tuple[float, float]
@@ -143,11 +145,11 @@ class RangeClassifier:
         """Train on whether targets lie in a range.
 
         Args:
-            make: A new ensemble.
-            values: Features, shape (m, k); all finite.
-            target: Values in the property's unit, shape (m,).
+            make: Makes an unfitted ensemble.
+            values: Finite features, shape (m, k).
+            target: Values in the unit of the property, shape (m,).
             groups: Formula group of each row, shape (m,).
-            wanted: Lower and upper end of the range, which are inside it.
+            wanted: Lower and upper end of the range; both belong to it.
 
         Raises:
             ModelError: If fewer than ten formulas lie inside the range, or outside.
@@ -168,20 +170,20 @@ class RangeClassifier:
         return cls(wanted, classifier, crossed, values[:_GOLDEN_ROWS], card)
 
     def judge(self, prediction: Prediction, values: NDArray[np.float64]) -> Prediction:
-        """The prediction of n candidates with probabilities by the classifier.
+        """Return the prediction of n candidates with probabilities from the classifier.
 
         Args:
-            prediction: By the surrogate.
-            values: Features of the candidates, shape (n, k); those of rows without a number are not looked at.
+            prediction: Prediction of the surrogate.
+            values: Features of the candidates, shape (n, k). Rows without a prediction are ignored.
         """
         met = np.full(len(values), np.nan)
         good = np.flatnonzero(prediction.codes == "")
         if len(good):
             met[good] = self.classifier.probability(values[good])
-        return self.said(prediction, met)
+        return self.with_probabilities(prediction, met)
 
-    def said(self, prediction: Prediction, met: NDArray[np.float64]) -> Prediction:
-        """The prediction of n candidates with probabilities (n,) of lying in the range."""
+    def with_probabilities(self, prediction: Prediction, met: NDArray[np.float64]) -> Prediction:
+        """Return the prediction of n candidates with given probabilities (n,) of lying in the range."""
         return replace(prediction, met=met, wanted=self.wanted)
 
     def save(self, folder: Path) -> None:
@@ -197,15 +199,15 @@ class RangeClassifier:
 
     @classmethod
     def load(cls, folder: Path, family: type[Ensemble], card: dict[str, Any]) -> RangeClassifier:
-        """Read what :meth:`save` wrote and repeat a few of its probabilities.
+        """Read what :meth:`save` wrote, and check a few of its probabilities.
 
         Args:
-            folder: Where it was saved.
-            family: Of the ensemble.
-            card: Of the classifier.
+            folder: Folder with the files.
+            family: Family of the ensemble.
+            card: Card of the classifier.
 
         Raises:
-            ModelError: If the probabilities are not those of all training rows, or come out differently here.
+            ModelError: If the probabilities are not those of all training rows, or this machine computes others.
             OSError: If a file is missing.
         """
         a = read_arrays(folder / _FILE)
@@ -243,7 +245,7 @@ def check_both_sides(met: NDArray[np.float64], groups: NDArray[np.integer], want
 def cross_fitted(
     mean: NDArray[np.float64], target: NDArray[np.float64], groups: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """Probability of each row by a curve fitted to the other folds, shape (m,).
+    """Compute the probability of each row with a curve that was fitted to the other folds, shape (m,).
 
     Args:
         mean: Out-of-fold means, shape (m,).
@@ -257,11 +259,11 @@ def cross_fitted(
 
 
 def probability_scores(probability: NDArray[np.float64], target: NDArray[np.float64]) -> dict[str, Any]:
-    """What probabilities (m,) of yes are worth, with targets 0 or 1 (m,); plain JSON values.
+    """Score probabilities (m,) of yes against targets 0 or 1 (m,); the result is plain JSON values.
 
-    Brier score (Monthly Weather Review 78, 1 (1950); the mean square of probability minus target) and log loss in
-    natural logarithms, smaller is better, each beside that of giving every row the share of yes. ``reliability`` holds
-    mean probability, share of yes and number of rows in each step of :func:`reliability`.
+    Scores are the Brier score (Monthly Weather Review 78, 1 (1950); the mean square of probability minus target) and
+    the log loss in natural logarithms; smaller is better. Beside each stands the score of predicting the share of yes
+    for every row. ``reliability`` holds the result of :func:`reliability`.
     """
     share = target.mean()
     inside = np.clip(probability, _LEAST, 1 - _LEAST)
@@ -276,14 +278,14 @@ def probability_scores(probability: NDArray[np.float64], target: NDArray[np.floa
 
 
 def reliability(probability: NDArray[np.float64], target: NDArray[np.float64]) -> list[tuple[float, float, int]]:
-    """Mean probability, share of yes and number of rows in each of ten equal steps of probability that has rows."""
+    """Return mean probability, share of yes and number of rows for each of ten equal bins of probability with rows."""
     step = np.minimum((probability * _BINS).astype(int), _BINS - 1)
     rows = [np.flatnonzero(step == number) for number in range(_BINS)]
     return [(float(probability[r].mean()), float(target[r].mean()), len(r)) for r in rows if len(r)]
 
 
 def calibration_error(probability: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    """Expected calibration error: mean distance of probability and share of yes over the steps of :func:`reliability`.
+    """Compute the expected calibration error: mean distance of probability and share of yes over all bins.
 
     >>> calibration_error(np.array([0.75, 0.75, 0.75, 0.75]), np.array([1.0, 1.0, 1.0, 0.0]))
     0.0

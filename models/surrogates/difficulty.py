@@ -1,8 +1,8 @@
-"""Difficulty: a second forest learns from out-of-fold errors where predictions are hard.
+"""Difficulty: a second forest learns from out-of-fold errors for which candidates predictions are hard.
 
-The spread of an ensemble orders candidates by error only moderately well. The geometric mean of that spread and of the
+The spread of an ensemble sorts candidates by error only moderately well. The geometric mean of that spread and of the
 error expected by a forest trained on out-of-fold errors (a learned difficulty estimate in the sense of Boström et al.,
-Machine Learning 106, 1967 (2017)) orders them better, and calibration then sets its size.
+Machine Learning 106, 1967 (2017)) sorts them better, and calibration then sets its scale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.grouped_folds import grouped_folds
 
-_SOFTENING = 0.1  # share of the median added before taking logarithms; a few errors are exactly zero
+_SOFTENING = 0.1  # share of the median that is added before taking logarithms, since a few errors are zero
 _TREES, _SMALLEST_LEAF = 100, 10
 
 
@@ -27,7 +27,7 @@ class Difficulty:
 
     Attributes:
         forest: Predicts the logarithm of the softened error from features, mean and spread.
-        softening: Added to spreads, on the model scale.
+        softening: Number added to spreads, on the model scale.
     """
 
     forest: ExtraTrees
@@ -56,7 +56,7 @@ class Difficulty:
         target: NDArray[np.float64],
         groups: NDArray[np.integer],
     ) -> NDArray[np.float64]:
-        """Adjusted spread of each row from a forest that saw no row of its group, shape (m,)."""
+        """Adjust the spread of each row with a forest that saw no row of its group, shape (m,)."""
         adjusted = np.empty(len(target))
         for train, held_out in grouped_folds(groups):
             fitted = cls.fit(values[train], mean[train], spread[train], target[train])
@@ -66,7 +66,7 @@ class Difficulty:
     def adjust(
         self, values: NDArray[np.float64], mean: NDArray[np.float64], spread: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Geometric mean of spread and expected error, shape (n,)."""
+        """Return the geometric mean of spread and expected error, shape (n,)."""
         log_error, _ = self.forest.predict(_inputs(values, mean, spread))
         return np.sqrt((spread + self.softening) * np.exp(log_error))
 

@@ -1,6 +1,6 @@
-"""Applicability domain: is a candidate close enough to what a model was trained on?
+"""Applicability domain: whether a candidate is close enough to the training data of a model.
 
-Elements that never occurred are the surrogate's own business: it gives such candidates no number at all.
+The surrogate itself handles elements that do not occur in the training data: it does not predict such candidates.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEIGHBOURS = 5
-_EXTRAPOLATED = 0.01  # importance of the features that may lie beyond the training rows
+_EXTRAPOLATED = 0.01  # total importance of the features that may lie outside the range of the training rows
 _SHORTLIST = 16
 _CHUNK = 512  # so that the estimates of a chunk stay in cache
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Mean distance to the five nearest training rows, in the features the model itself uses, and their ranges.
+    """Domain by the mean distance to the five nearest training rows in weighted features, and by their ranges.
 
     Features are standardised and weighted by the square root of their importance in the fitted model. The limit is
     the 95th percentile of the same distance among training rows, each measured to rows of other formulas only.
-    Outside is also a candidate whose features beyond the range of the training rows have more than 1 % of the
-    importance together.
+    A candidate is also outside if its features beyond the range of the training rows together have more than 1 % of the
+    importance.
 
     Attributes:
         centre: Mean of each feature, shape (k,).
@@ -33,7 +33,7 @@ class Domain:
         limit: Largest distance that counts as inside.
         own: Distance of each training row to rows of other formulas, shape (m,).
         ranges: Smallest and largest value of each feature in training, shape (2, k).
-        importances: Of each feature, shape (k,).
+        importances: Importance of each feature, shape (k,).
     """
 
     centre: NDArray[np.float64]
@@ -56,11 +56,11 @@ class Domain:
         return cls(centre, weight, points, float(np.quantile(own, 0.95)), own, ranges, importances)
 
     def distances(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""
+        """Compute the mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""
         return _mean_nearest(_weighted(values, self.centre, self.weight), self.points)
 
     def extrapolated(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Importance of the features of each row (n, k) that lie beyond the training rows, shape (n,), 0 to 1."""
+        """Sum importance of features of each row (n, k) that lie outside the training range, shape (n,), 0 to 1."""
         beyond = (values < self.ranges[0]) | (values > self.ranges[1])
         return np.where(beyond, self.importances, 0.0).sum(axis=1)
 
@@ -78,10 +78,10 @@ def _weighted(
 def _mean_nearest(
     rows: NDArray[np.float32], points: NDArray[np.float32], groups: NDArray[np.integer] | None = None
 ) -> NDArray[np.float64]:
-    """Mean distance to the nearest points; where rows are the points, those of the row's own group do not count.
+    """Compute the mean distance to the nearest points; if rows are the points, their own groups do not count.
 
-    A matrix product finds a few near points; its last digits depend on how many rows it is given, so their distances
-    are then summed one by one.
+    A matrix product finds a few near points. Its last digits depend on the number of rows, so the exact distances are
+    then computed one by one.
     """
     squared, doubled = np.einsum("ij,ij->i", points, points), np.ascontiguousarray(-2 * points.T)
     estimates = np.empty((min(_CHUNK, len(rows)), len(points)), np.float32)

@@ -1,14 +1,14 @@
-"""Scores of extrapolation: what a model is worth for a chemistry that was left out of its training altogether.
+"""Scores of extrapolation: errors of a model for a chemistry that was completely left out of its training.
 
-Grouped folds leave a formula's neighbours in training: the score asks how well a model fills gaps. These two leave
-whole regions out. Leave-one-cluster-out cross-validation (Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018),
-doi:10.1039/C8ME00012C) takes out one cluster of the features at a time, leave-one-element-out all compounds of an
-element.
+Grouped folds leave similar formulas in the training data, so their score measures how well a model fills gaps. The two
+scores here leave whole regions out. Leave-one-cluster-out cross-validation (Meredig et al., Mol. Syst. Des. Eng. 3, 819
+(2018), doi:10.1039/C8ME00012C) leaves out one cluster of the features at a time; leave-one-element-out leaves out all
+compounds of an element.
 
-A score of this kind takes dozens of fits. The ensembles for it are therefore smaller than the model, and rare elements
-share a fit: what is left out at once holds at most a fifth of the rows, as a fold does. The prediction of a row never
-rests on a row of its element; the rows of a few other elements may be missing besides, so the score errs on the high
-side. ``benchmarks/models/domain.py`` compares it with one full ensemble for each element.
+Such a score takes dozens of fits. So the ensembles for it are smaller than the model, and rare elements share a fit in
+which at most a fifth of the rows are left out, as in a fold. The prediction of a row never uses a row with its element.
+The rows of a few other elements may be missing too, so the score tends to be too high. ``benchmarks/models/domain.py``
+compares it with one full ensemble for each element.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.domain import Domain
 
-FEWEST_FORMULAS = 10  # of an element that is left out
+FEWEST_FORMULAS = 10  # with an element that is left out
 CLUSTERS, CLUSTER_SEED = 10, 0
-_FEWEST_TRAINED = 20  # rows that have to be left to learn from
-_LARGEST_SHARE = 1 / FOLDS  # of the rows, that elements left out together may hold
+_FEWEST_TRAINED = 20  # rows that must remain for training
+_LARGEST_SHARE = 1 / FOLDS  # of the rows may be left out together
 _WORST = 5
 
 
 class Rows(NamedTuple):
-    """What a model is trained on.
+    """Training rows of a model.
 
     Attributes:
         values: Features, shape (m, k).
-        target: On the scale of the model, shape (m,).
+        target: Values on the scale of the model, shape (m,).
         groups: Formula group of each row, shape (m,).
         elements: Which elements each row contains, shape (m, 119).
     """
@@ -53,12 +53,12 @@ class Rows(NamedTuple):
 
 
 class SmallEnsemble(NamedTuple):
-    """The ensemble that the scores are made with.
+    """The ensemble with which the scores are computed.
 
     Attributes:
         family: Registered family.
-        parameters: Its settings.
-        stands_in_for: Family of the model where that is another one.
+        parameters: Settings of the ensemble.
+        stands_in_for: Family of the model if that is a different one.
     """
 
     family: str
@@ -67,12 +67,12 @@ class SmallEnsemble(NamedTuple):
 
     @property
     def size(self) -> str:
-        """How many members it has: ``10 trees``; empty where its settings do not say so."""
+        """Number of members as text, such as ``10 trees``; empty if the settings do not say it."""
         members = lookup("model", MODELS, self.family).members
         return f"{self.parameters[members]} {members}" if members in self.parameters else ""
 
     def make(self) -> Ensemble:
-        """An unfitted ensemble."""
+        """Make an unfitted ensemble."""
         return lookup("model", MODELS, self.family)(**self.parameters)
 
 
@@ -82,7 +82,7 @@ class ElementErrors(NamedTuple):
     Attributes:
         symbol: The element.
         error: Absolute error of each row, on the scale of the model.
-        inside: Whether each row lies in the domain that the element's absence leaves.
+        inside: Whether each row lies in the domain without the rows of the element.
     """
 
     symbol: str
@@ -91,7 +91,7 @@ class ElementErrors(NamedTuple):
 
 
 def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
-    """The small relative that a family names for itself, or that of extra trees where it names none.
+    """Return the small ensemble that a family names, or that of extra trees if it names none.
 
     >>> small_ensemble("extra_trees", {"trees": 200, "seed": 3}).parameters
     {'trees': 10, 'seed': 3}
@@ -103,19 +103,19 @@ def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
 
 
 def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Both scores for a card, and the ensemble they were made with; plain JSON values, the same at every run.
+    """Compute both scores for a card, with the ensemble used, as plain JSON values. They are the same in every run.
 
-    Inside and outside are told by the domain of the model with the left-out rows taken away, at its own limit.
+    Whether a row is inside is decided by the domain of the model without the left-out rows, with the same limit.
 
     Args:
-        rows: What the model was trained on.
-        domain: Of the model.
-        family: Of the model.
-        parameters: Of the model.
+        rows: Training rows of the model.
+        domain: Domain of the model.
+        family: Family of the model.
+        parameters: Settings of the model.
 
     Returns:
         ``leave_one_cluster_out``, ``leave_one_element_out`` and ``held_out_ensemble``, the last with its error on
-        grouped folds: the difference to that of the model is what its smaller size costs.
+        grouped folds, whose difference to that of the model is the effect of its smaller size.
     """
     small = small_ensemble(family, parameters)
     sets = element_sets(rows.elements, rows.groups)
@@ -129,11 +129,11 @@ def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapp
 
 
 def element_sets(elements: NDArray[np.bool_], groups: NDArray[np.integer]) -> list[list[int]]:
-    """Atomic numbers of the elements that are left out together, the commonest first.
+    """Group elements into sets that are left out together, beginning with the most common element.
 
-    Each element that at least ten formulas hold is in one set. An element joins the first set that with it holds no
-    more than a fifth of the rows; one that alone holds more has a set to itself. Elements without which fewer than
-    twenty rows are left are in none.
+    Each element of at least ten formulas is in one set. An element joins the first set that then occurs in no more than
+    a fifth of the rows. An element that alone occurs in more rows has its own set. An element is in no set if fewer
+    than twenty rows remain without it.
 
     Args:
         elements: Which elements each row contains, shape (m, 119).
@@ -167,13 +167,13 @@ def leave_elements_out(
     make: Callable[[], Ensemble],
     domain_of: Callable[[NDArray[np.int64], Ensemble], Domain],
 ) -> Iterator[ElementErrors]:
-    """Errors for each element of each set, from one ensemble a set.
+    """Compute errors for each element of each set, with one ensemble for each set.
 
     Args:
         rows: All rows.
         sets: Atomic numbers that are left out together.
         make: Makes an unfitted ensemble.
-        domain_of: Domain of the rows at some places, given the ensemble that was fitted to them.
+        domain_of: Makes the domain of the rows at some places, given the ensemble that was fitted to them.
     """
     for numbers in sets:
         train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
@@ -187,9 +187,9 @@ def leave_elements_out(
 
 
 def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
-    """Error over all rows of all elements, how it differs inside and outside the domain, and the worst elements.
+    """Summarise the errors over all elements, inside and outside the domain, and for the worst elements.
 
-    Figures that there are no rows for are None. A row counts once for each of its elements.
+    A figure without rows is None. A row counts once for each of its elements.
     """
     error = np.concatenate([one.error for one in errors] or [np.empty(0)])
     inside = np.concatenate([one.inside for one in errors] or [np.empty(0, bool)])
@@ -210,7 +210,7 @@ def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
 
 
 def clusters(domain: Domain) -> NDArray[np.int64]:
-    """Cluster of each training row, shape (m,): k-means in the weighted features of the domain, at most ten."""
+    """Assign training rows to clusters, shape (m,), with k-means in the weighted features; at most ten clusters."""
     from sklearn.cluster import KMeans
 
     points = domain.points.astype(float)
@@ -220,7 +220,7 @@ def clusters(domain: Domain) -> NDArray[np.int64]:
 
 
 def _cluster_score(rows: Rows, labels: NDArray[np.int64], small: SmallEnsemble) -> dict[str, Any]:
-    """Each cluster predicted without any row of the formulas in it."""
+    """Predict each cluster without any row of the formulas in it, and compute the score."""
     found: list[tuple[NDArray[np.float64], list[str]]] = []
     for label in range(labels.max() + 1):
         held = np.flatnonzero(labels == label)
@@ -242,13 +242,13 @@ def _cluster_score(rows: Rows, labels: NDArray[np.int64], small: SmallEnsemble) 
 
 
 def _marks(elements: NDArray[np.bool_], held: NDArray[np.int64]) -> list[str]:
-    """The three elements that are most over-represented among some rows."""
+    """Return the three elements that are most over-represented among some rows."""
     excess = elements[held].mean(axis=0) - elements.mean(axis=0)
     return [SYMBOLS[number] for number in np.argsort(-excess, kind="stable")[:3] if excess[number] > 0]
 
 
 def _remaining(domain: Domain, values: NDArray[np.float64], train: NDArray[np.int64], _: Ensemble) -> Domain:
-    """The domain with some of its training rows, at the same limit and in the same features."""
+    """Return the domain of some of its training rows, with the same limit and features."""
     ranges = np.stack([values[train].min(axis=0), values[train].max(axis=0)])
     return replace(domain, points=domain.points[train], own=domain.own[train], ranges=ranges)
 

@@ -1,14 +1,14 @@
-"""The probability of meeting several targets at once, so that about as many candidates meet them as it promises.
+"""The probability of meeting several targets at once, calibrated so that about as many candidates meet them.
 
-Single probabilities may each be right and their product wrong: where the refractive index is underestimated the band
-gap tends to be overestimated, so that fewer crystals meet both than the product says, while the errors of bulk and
-shear modulus have one sign. Where the truth of several targets is known of the same crystals, the odds of meeting them
-all are therefore multiplied by the factor with which these crystals, predicted out of fold, are promised to meet them
-as often as they do: a recalibration in the large (Cox, Biometrika 45, 562 (1958)).
+Each single probability may be right while their product is wrong. If the refractive index is underestimated, the band
+gap tends to be overestimated, so fewer crystals meet both targets than the product says. Errors of bulk and shear
+modulus have the same sign, so more crystals meet both. If the truth of several targets is known for the same crystals,
+the odds of meeting all are therefore multiplied by a factor. With it the out-of-fold predictions of these crystals
+promise as many successes as there are: a recalibration in the large (Cox, Biometrika 45, 562 (1958)).
 
-What comes out may be less than the single probabilities seem to allow (0.6 and 0.9 make at least 0.5): each of them is
-right among all candidates of which the same is predicted, but not among those of which something rare is predicted of
-the other targets too. It is never more than the least of them.
+The result may be less than the single probabilities seem to allow (0.6 and 0.9 would give at least 0.5). A single
+probability is right among all candidates with the same prediction, but not among those for which something rare is
+predicted for the other targets too. The result is never more than the smallest single probability.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from matloop.models.surrogates.prediction import backward
 from matloop.models.surrogates.surrogate import Surrogate
 
 SHARED = 0.8
-"""Targets are judged together where at least this share of the labelled crystals of either has both labels."""
-_WIDTH = 2.0  # of the prior of the logarithm: factors from 1/50 to 50
+"""Targets are treated together if at least this share of the labelled crystals of either has both labels."""
+_WIDTH = 2.0  # of the prior of the logarithm, for factors from 1/50 to 50
 _SUREST = 1e-9
 _FARTHEST = 60.0  # logarithm of a factor that is never reached
 
@@ -35,22 +35,22 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 class Predictive(Protocol):
-    """What is needed of the prediction of one property for n candidates."""
+    """The part of a prediction of one property that is needed here."""
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
-        """Probability of lying in a range, shape (n,), nan where not predicted."""
+        """Probability of lying in a range, shape (n,), nan without a prediction."""
         ...
 
 
 class Group(NamedTuple):
-    """Targets whose truth is known of the same crystals.
+    """Targets whose truth is known for the same crystals.
 
     Attributes:
         names: The properties.
-        odds: By what the odds of meeting all of them are multiplied; 1 for a single one.
-        rows: Crystals of which the truth of all is known.
+        odds: Factor for the odds of meeting all of them; 1 for a single target.
+        rows: Number of crystals for which the truth of all is known.
         promised: Sum of the products of their out-of-fold probabilities.
-        met: How many meet all.
+        met: Number of crystals that meet all targets.
     """
 
     names: tuple[str, ...]
@@ -62,26 +62,26 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class JointProbability:
-    """Probability of meeting all targets from those of meeting each.
+    """Computes the probability of meeting all targets from the probabilities of meeting each.
 
     Attributes:
-        groups: The targets; those of different groups are taken as independent given the candidate.
+        groups: The targets. Targets of different groups are assumed to be independent for a given candidate.
     """
 
     groups: tuple[Group, ...] = ()
 
     @classmethod
     def fit(cls, surrogates: Mapping[str, Surrogate], ranges: Ranges) -> Self:
-        """Learn from the out-of-fold predictions of all crystals that the surrogates of a group have learnt from.
+        """Learn from the out-of-fold predictions of all crystals from which all surrogates of a group have learned.
 
-        A log-normal prior keeps the factor finite where few crystals meet all targets, or none.
+        A log-normal prior keeps the factor finite if few crystals or none meet all targets.
 
         Args:
-            surrogates: By property; one trained without ids is independent of all others.
-            ranges: Lower and upper end wanted, by property, in the property's unit.
+            surrogates: Surrogates by property. One that was trained without ids is independent of all others.
+            ranges: Lower and upper end of the wanted range by property, in the unit of the property.
         """
-        told = {name: _told(surrogate, ranges[name]) for name, surrogate in surrogates.items()}
-        return cls(tuple(_fitted(names, [told[name] for name in names]) for names in _groups(told)))
+        outcomes = {name: _outcomes(surrogate, ranges[name]) for name, surrogate in surrogates.items()}
+        return cls(tuple(_fitted(names, [outcomes[name] for name in names]) for names in _groups(outcomes)))
 
     def of_all(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Probability of meeting all targets, shape (n,), nan where one is not known.
@@ -136,31 +136,31 @@ def _with_odds(chance: NDArray[np.float64], factor: float) -> NDArray[np.float64
     return chance * factor / (1 - chance + chance * factor)
 
 
-class _Told(NamedTuple):
-    """Of the labelled crystals of one target: ids in ascending order, chance to meet it and whether they do."""
+class _Outcomes(NamedTuple):
+    """Labelled crystals of one target: ids in ascending order, predicted chance to meet it, and whether they do."""
 
     ids: NDArray[np.str_]
     chance: NDArray[np.float64]
     met: NDArray[np.bool_]
 
 
-def _told(surrogate: Surrogate, wanted: tuple[float, float]) -> _Told:
+def _outcomes(surrogate: Surrogate, wanted: tuple[float, float]) -> _Outcomes:
     oof = surrogate.training
     ids, rows = np.unique(oof.ids, return_index=True)
     if "" in ids:
         ids, rows = ids[:0], rows[:0]
     truth = backward(oof.target[rows], surrogate.transform)
     chance = surrogate.out_of_fold_prediction().take(rows).probability_between(*wanted)
-    return _Told(ids, chance, (truth >= wanted[0]) & (truth <= wanted[1]))
+    return _Outcomes(ids, chance, (truth >= wanted[0]) & (truth <= wanted[1]))
 
 
-def _groups(told: Mapping[str, _Told]) -> list[tuple[str, ...]]:
+def _groups(outcomes: Mapping[str, _Outcomes]) -> list[tuple[str, ...]]:
     groups: list[tuple[str, ...]] = []
-    for name, one in told.items():
+    for name, target in outcomes.items():
         for at, group in enumerate(groups):
-            first = told[group[0]]
-            common = np.intersect1d(one.ids, first.ids, assume_unique=True)
-            if len(common) and len(common) >= SHARED * max(len(one.ids), len(first.ids)):
+            first = outcomes[group[0]]
+            common = np.intersect1d(target.ids, first.ids, assume_unique=True)
+            if len(common) and len(common) >= SHARED * max(len(target.ids), len(first.ids)):
                 groups[at] = (*group, name)
                 break
         else:
@@ -168,18 +168,20 @@ def _groups(told: Mapping[str, _Told]) -> list[tuple[str, ...]]:
     return groups
 
 
-def _fitted(names: tuple[str, ...], told: Sequence[_Told]) -> Group:
-    common = functools.reduce(functools.partial(np.intersect1d, assume_unique=True), [one.ids for one in told])
+def _fitted(names: tuple[str, ...], outcomes: Sequence[_Outcomes]) -> Group:
+    common = functools.reduce(
+        functools.partial(np.intersect1d, assume_unique=True), [target.ids for target in outcomes]
+    )
     if len(names) == 1 or not len(common):
         return Group(names)
-    rows = [np.searchsorted(one.ids, common) for one in told]
-    chance = np.prod([one.chance[row] for one, row in zip(told, rows, strict=True)], axis=0)
-    met = int(np.logical_and.reduce([one.met[row] for one, row in zip(told, rows, strict=True)]).sum())
+    rows = [np.searchsorted(target.ids, common) for target in outcomes]
+    chance = np.prod([target.chance[row] for target, row in zip(outcomes, rows, strict=True)], axis=0)
+    met = int(np.logical_and.reduce([target.met[row] for target, row in zip(outcomes, rows, strict=True)]).sum())
 
     unsure = np.clip(chance, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
 
     def slope(shift: float) -> float:
-        """Of the logarithm of the posterior density."""
+        """Slope of the logarithm of the posterior density."""
         return float(met - _with_odds(unsure, np.exp(shift)).sum() - shift / _WIDTH**2)
 
     return Group(names, float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST))), len(common), float(chance.sum()), met)

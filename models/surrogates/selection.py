@@ -1,7 +1,7 @@
-"""What may be claimed of candidates that were picked for their predictions: intervals and an expected share of misses.
+"""Intervals, and the expected share of misses, for candidates that were selected by their predictions.
 
-Candidates at the top of a ranking were put there partly by error, so intervals that hold for all of them together hold
-less often there. Two remedies, both from calibration rows that were predicted and ranked as if they were new:
+Candidates are at the top of a ranking partly because of errors. So intervals that hold for all candidates hold less
+often there. There are two remedies, which use calibration rows that were predicted and ranked as if they were new:
 
 * :func:`selection_conditional` calibrates on the rows that the same rule would have picked in place of a candidate
   (Jin and Ren, J. R. Stat. Soc. B 87, 1239 (2025), arXiv:2403.03868).

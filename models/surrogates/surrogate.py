@@ -1,4 +1,4 @@
-"""Surrogate: one property's model with calibrated uncertainty, applicability domain and card."""
+"""The surrogate: a model of one property with calibrated uncertainty, applicability domain and card."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ class Surrogate:
         )
         if self.classifier is None or plain.met is None:
             return new
-        return self.classifier.said(new, np.where(trained, self.classifier.out_of_fold[near], plain.met))
+        return self.classifier.with_probabilities(new, np.where(trained, self.classifier.out_of_fold[near], plain.met))
 
     def out_of_fold_prediction(self) -> Prediction:
         """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
@@ -260,7 +260,7 @@ class Surrogate:
             self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
         )  # fmt: skip
         classifier = self.classifier
-        return prediction if classifier is None else classifier.said(prediction, classifier.out_of_fold)
+        return prediction if classifier is None else classifier.with_probabilities(prediction, classifier.out_of_fold)
 
     def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         centre, spread = self.ensemble.predict(values)

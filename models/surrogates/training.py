@@ -1,4 +1,4 @@
-"""Training: grouped out-of-fold predictions, calibration on them, and the scores that go on a model's card."""
+"""Training: grouped out-of-fold predictions, calibration on them, and the scores on the card of a model."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from matloop.data.bounded_files import read_bounded, read_table
 from matloop.data.errors import ROW_CODES, DamagedFileError
+from matloop.data.properties.columns import Column
 from matloop.data.whole_files import write_whole
 
 SCHEMA = pa.schema([("row", pa.int64()), ("id", pa.string()), ("energy_per_atom", pa.float64()), ("code", pa.string())])
@@ -143,7 +144,7 @@ def _read(path: Path, ids: Sequence[str]) -> ReferenceEnergies:
     table = read_table(path, most_rows=len(ids), most_bytes=_LARGEST_ID * (len(ids) + 100))
     if not table.schema.remove_metadata().equals(SCHEMA):
         raise ValueError("other columns")
-    rows, codes = table["row"].to_numpy(), table["code"].to_numpy(zero_copy_only=False)
+    rows, codes = table[Column.ROW].to_numpy(), table[Column.CODE].to_numpy(zero_copy_only=False)
     energies = table["energy_per_atom"].to_numpy().astype(np.float64)
     ordered = (np.diff(rows) > 0).all() and (not len(rows) or (rows[0] >= 0 and rows[-1] < len(ids)))
     if not ordered or [ids[row] for row in rows] != table["id"].to_pylist():

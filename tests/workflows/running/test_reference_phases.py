@@ -243,7 +243,7 @@ def test_potential_of_another_package_goes_through_a_campaign(
     evaluated(log)
     runs = [screen(chosen, output=tmp_path / name) for name in ("first", "second")]
     assert 6_000 < evaluated(log) < 7_000  # once
-    assert runs[0].summary["energies"] == 'elsewhere-1-000000000000 {"depth": 0.3}'
+    assert runs[0].summary.energies == 'elsewhere-1-000000000000 {"depth": 0.3}'
     ranked = [run.ranked for run in runs]
     assert ranked[0].ids == ranked[1].ids
     assert np.isfinite(ranked[0].column("hull_distance")).any()

@@ -7,6 +7,7 @@ A potential offers one or more capabilities: it evaluates crystals (:class:`Eval
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
 import json
 import re
@@ -27,6 +28,8 @@ BATCHING_TOLERANCE = 1e-5
 """eV/atom by which a crystal's energy may differ between batches: potentials work in single precision."""
 FORCE_BATCHING_TOLERANCE = 2e-4
 """eV/Å by which a force may differ between batches; straight bond angles amplify rounding."""
+
+_LONGEST_SETTINGS = 200  # characters of an energy source: it stands in reports
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,16 @@ def energy_source(potential: Potential) -> str:
         potential: Any potential.
 
     Returns:
-        Name, version, the first twelve digits of the weights' hash and, where there are any, the settings.
+        Name, version, the first twelve digits of the weights' hash and, where there are any, the settings; of settings
+        that take more than 200 characters their sha256.
     """
     source = f"{potential.name}-{potential.version}-{potential.weights_sha256[:12]}"
     if not potential.settings:
         return source
-    return f"{source} {json.dumps(dict(potential.settings), sort_keys=True, allow_nan=False)}"
+    settings = json.dumps(dict(potential.settings), sort_keys=True, allow_nan=False)
+    if len(settings) > _LONGEST_SETTINGS:
+        settings = f"settings {hashlib.sha256(settings.encode()).hexdigest()}"
+    return f"{source} {settings}"
 
 
 def potential_named(name: str, **options: Any) -> Potential:

@@ -165,6 +165,12 @@ def test_settings_are_part_of_the_energy_source(monkeypatch: pytest.MonkeyPatch)
     assert plain == "only-1-000000000000"
     assert energy_source(potential_named("only", depth=0.2, threads=4)) == plain
     assert energy_source(potential_named("only", depth=0.3)) == 'only-1-000000000000 {"depth": 0.3}'
+    lengthy = [OnlyEvaluates(), OnlyEvaluates()]
+    for potential, last in zip(lengthy, "ab", strict=True):
+        potential.settings = {"mixture": "x" * 300 + last}
+    sources = [energy_source(potential) for potential in lengthy]
+    assert sources[0] != sources[1]
+    assert all(len(source) < 120 for source in sources)
     with pytest.raises(UnknownNameError, match=r"option of only 'dept'.*did you mean 'depth'"):
         potential_named("only", dept=0.3)
     monkeypatch.setattr(contract, "POTENTIALS", {"only": f"{__name__}:Secretive", "other": f"{__name__}:OnlyEvaluates"})

@@ -22,6 +22,7 @@ from matloop.data.errors import DamagedFileError, RunError
 
 Line = Mapping[str, Any]
 
+_CHECK = "check"
 _LARGEST, _LARGEST_COUNT = 1_000_000_000, 10**15
 _FILE = re.compile(
     r"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){1,5}"
@@ -77,7 +78,7 @@ class Manifest:
         line = {"kind": kind, **fields}
         with self.path.open("ab+") as file:
             _cut_torn_end(file)
-            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n")
+            file.write(written_line(line))
             file.flush()
             os.fsync(file.fileno())
         self._take(line)
@@ -118,6 +119,15 @@ class Manifest:
             self._by_key[line["key"]] = line
 
 
+def written_line(line: Line) -> bytes:
+    """A line as it stands in the file: with a check of its own content, so that one that was changed is noticed."""
+    return json.dumps({**line, _CHECK: _check_of(line)}, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n"
+
+
+def _check_of(line: Line) -> str:
+    return key_of(line=line)[:16]
+
+
 def key_of(**inputs: Any) -> str:
     """Hash everything that decides a result. Values must be plain JSON.
 
@@ -139,6 +149,8 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         try:
             line = parse_json(text, name=f"line {number}")
             _check_line(line)
+            if line.pop(_CHECK, "") != _check_of(line):
+                raise ValueError("it was changed, or cut, since it was written")
         except (DamagedFileError, ValueError) as error:
             reason = error.got if isinstance(error, DamagedFileError) else str(error)
             raise RunError(

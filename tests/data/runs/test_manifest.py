@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.errors import DamagedFileError, RunError
-from matloop.data.runs.manifest import Manifest, key_of, sha256_of
+from matloop.data.runs.manifest import Manifest, key_of, sha256_of, written_line
 
 LINES: list[tuple[str, dict[str, Any]]] = [
     ("event", {"what": "resumed", "detail": "Å, 中文, \u2028 and a \n break", "time": 1.5}),
@@ -66,7 +66,7 @@ def test_a_line_is_on_the_disk_before_anything_else_happens(tmp_path: Path, monk
     flushed = []
     monkeypatch.setattr(os, "fsync", lambda _: flushed.append((tmp_path / "manifest.jsonl").read_bytes()))
     Manifest(tmp_path).append("event", what="x")
-    assert flushed == [b'{"kind": "event", "what": "x"}\n']
+    assert flushed == [written_line({"kind": "event", "what": "x"})]
 
 
 def test_a_line_that_could_not_be_written_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +106,31 @@ def test_a_damaged_line_in_the_middle_is_told_by_its_number(damage: bytes, whole
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"index": 0', b'"index": 1'), (b'"rows": 3', b'"rows": 30'), (b'"key": "a"', b'"key": "b"'),
+        (b'"files": {}', b'"files": {"best/x": "0"}'), (b', "check"', b', "more": 1, "check"'), (b', "rows": 3', b""),
+    ],
+)  # fmt: skip
+def test_r27_a_line_that_was_changed_is_told(before: bytes, after: bytes, whole: bytes, tmp_path: Path) -> None:
+    lines = whole.splitlines(keepends=True)
+    assert before in lines[2]
+    changed = lines[2].replace(before, after)
+    (tmp_path / "manifest.jsonl").write_bytes(b"".join([*lines[:2], changed, *lines[3:]]))
+    with pytest.raises(RunError, match=r"line 3 of manifest\.jsonl cannot be read"):
+        Manifest(tmp_path)
+    again = json.dumps(json.loads(lines[2])).encode() + b"\n"  # in other bytes it says the same
+    (tmp_path / "manifest.jsonl").write_bytes(b"".join([*lines[:2], again, *lines[3:]]))
+    assert Manifest(tmp_path).lines == PLAIN
+
+
+@pytest.mark.parametrize(
     "name", ["/etc/passwd", "../other/run.json", "candidates/../../x", "candidates/./x", "run.json", "candidates", "",
              "candidates//x", "partitions/.hidden", "models/a/b\n/c"],
 )  # fmt: skip
 def test_s19_a_line_names_only_files_of_partitions_and_models(name: str, tmp_path: Path) -> None:
     line = {"kind": "candidates", "index": 0, "rows": 1, "files": {name: "0"}}
-    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
+    (tmp_path / "manifest.jsonl").write_bytes(written_line(line))
     with pytest.raises(RunError, match=r"line 1 of manifest\.jsonl cannot be read: it names a file"):
         Manifest(tmp_path)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matloop.data.runs.manifest import written_line
 from matloop.workflows.screen import ScreeningRun
 
 CALL = """
@@ -180,7 +181,7 @@ def test_nothing_in_a_run_commands_the_terminal(folder: Path, finished: Screenin
     changed(CARD, family=evil, property=evil, unit=evil)(folder)
     with (folder / "manifest.jsonl").open("ab") as file:
         line = {"kind": "event", "what": evil, "detail": evil, "time": 1e30}
-        file.write(json.dumps(line).encode("utf-8") + b"\n")
+        file.write(written_line(line))
     ranked = pq.read_table(folder / "ranked.parquet")
     at = ranked.schema.get_field_index("origin")
     pq.write_table(ranked.set_column(at, "origin", pa.array([evil] * ranked.num_rows)), folder / "ranked.parquet")

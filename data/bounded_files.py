@@ -28,7 +28,7 @@ DEEPEST_JSON = 40
 MOST_JSON_VALUES = 5_000_000
 LARGEST_PARQUET = 8_000_000_000
 """Bytes of one Parquet file."""
-LARGEST_TABLE = 8_000_000_000
+LARGEST_TABLE = 4_000_000_000
 """Bytes of the columns read from one Parquet file, once they are in memory."""
 MOST_ROWS = 100_000_000
 _MOST_COLUMN_PARTS = 1_000_000
@@ -165,18 +165,47 @@ def read_table(
     """
     name, real = _told(path, inside), _bounded_file(path, inside=inside, most_bytes=LARGEST_PARQUET)
     try:
-        with pq.ParquetFile(real) as parquet:
-            names = parquet.schema_arrow.names
-            if len(set(names)) != len(names):
-                raise _no_table(name, "two of its columns have the same name")
-            wanted = [column for column in names if columns is None or column in columns]
-            shared = _check_size(name, parquet, set(wanted), most_rows=most_rows, most_bytes=most_bytes)
+        wanted, shared = _looked_at(name, real, columns, most_rows=most_rows, most_bytes=most_bytes)
         with pq.ParquetFile(real, read_dictionary=shared) as parquet:
             table = _written_out(name, parquet.read(wanted), shared, most_bytes)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
         raise _no_table(name, _first_line(error)) from error
     return table
+
+
+def table_pieces(path: Path, *, inside: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Columns of a Parquet file of any length, in pieces of at most ``rows`` rows, bounded as a table each.
+
+    Args:
+        path: The file.
+        inside: The folder that no link may lead out of.
+        columns: Which to read; those that the file lacks are left out.
+        rows: Rows of a piece.
+
+    Raises:
+        DamagedFileError: If the file is not as said, or cannot be read.
+    """
+    name, real = _told(path, inside), _bounded_file(path, inside=inside, most_bytes=LARGEST_PARQUET)
+    try:
+        wanted, shared = _looked_at(name, real, columns, most_rows=MOST_ROWS, most_bytes=LARGEST_TABLE)
+        with pq.ParquetFile(real, read_dictionary=shared) as parquet:
+            for batch in parquet.iter_batches(rows, columns=wanted):
+                yield _written_out(name, pa.Table.from_batches([batch]), shared, LARGEST_TABLE)
+    except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
+        raise _no_table(name, _first_line(error)) from error
+
+
+def _looked_at(
+    name: str, real: Path, columns: Sequence[str] | None, *, most_rows: int, most_bytes: int
+) -> tuple[list[str], list[str]]:
+    """The columns to read, and those among them that could be larger than they look; see :func:`_check_size`."""
+    with pq.ParquetFile(real) as parquet:
+        names = parquet.schema_arrow.names
+        if len(set(names)) != len(names):
+            raise _no_table(name, "two of its columns have the same name")
+        wanted = [column for column in names if columns is None or column in columns]
+        return wanted, _check_size(name, parquet, set(wanted), most_rows=most_rows, most_bytes=most_bytes)
 
 
 def count_rows(path: Path, *, inside: Path | None = None) -> int:

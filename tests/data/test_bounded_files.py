@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data import bounded_files
-from matloop.data.bounded_files import count_rows, parse_json, read_bounded, read_json, read_table
+from matloop.data.bounded_files import count_rows, parse_json, read_bounded, read_json, read_table, table_pieces
 from matloop.data.errors import DamagedFileError
 
 
@@ -96,6 +96,17 @@ def test_a_small_file_that_opens_to_gigabytes_is_refused(folder: Path) -> None:
     assert path.stat().st_size < 200_000
     with pytest.raises(DamagedFileError, match="the text in column a takes 10,000,000,000 bytes"):
         read_table(path, inside=folder, most_bytes=2_000_000_000)
+
+
+def test_a_long_table_is_read_in_pieces(folder: Path) -> None:
+    written = pa.table({"a": range(1000), "b": ["x", None] * 500})
+    pq.write_table(written, folder / "t.parquet", row_group_size=300)
+    pieces = list(table_pieces(folder / "t.parquet", inside=folder, columns=["b", "a", "gone"], rows=100))
+    assert max(piece.num_rows for piece in pieces) == 100
+    assert pa.concat_tables(pieces).equals(written)
+    (folder / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DamagedFileError, match=r"t\.parquet cannot be read"):
+        list(table_pieces(folder / "t.parquet", inside=folder, columns=["a"], rows=100))
 
 
 def test_text_that_repeats_is_written_out_where_there_is_room(folder: Path) -> None:

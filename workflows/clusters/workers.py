@@ -6,7 +6,6 @@ Everything listens on the loopback only, unless an interface is named; then it s
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import signal
 import threading
@@ -16,7 +15,8 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from matloop.data.errors import RunError, WorkersLostError
+from matloop.data.bounded_files import read_json
+from matloop.data.errors import DamagedFileError, RunError, WorkersLostError
 from matloop.screening.campaign.cluster_settings import QUEUED, ClusterSettings
 from matloop.workflows.clusters.job_queues import queued_workers, why_absent
 
@@ -139,8 +139,8 @@ def _existing(settings: ClusterSettings) -> Any:
 def _left_address(path: Path) -> str:
     """The address a scheduler has left in a file."""
     try:
-        address = json.loads(path.read_text(encoding="utf-8"))["address"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        address = read_json(path)["address"]
+    except (DamagedFileError, KeyError, TypeError) as error:
         raise RunError(
             f"{path} tells no address of a scheduler: {error}", "a file written by `dask scheduler`"
         ) from error

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import table_pieces
 from matloop.data.errors import FateError, RunError
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
@@ -110,10 +110,10 @@ def _intake(run: RunDirectory, manifest: Manifest) -> _Keyed:
     lines = {line["index"]: line for line in manifest.of_kind("candidates")}
     for index, line in lines.items():
         path = run.candidate_part(index)
-        for table in _pieces(path, [Column.CANDIDATE_ID]):
+        for table in _pieces(run, path, [Column.CANDIDATE_ID]):
             yield _keys(table[Column.CANDIDATE_ID]), table
         if len(line["files"]) > 1:
-            for table in _pieces(refused_path(path), [Column.CANDIDATE_ID, Column.ROW]):
+            for table in _pieces(run, refused_path(path), [Column.CANDIDATE_ID, Column.ROW]):
                 yield _keys(table[Column.CANDIDATE_ID], index, table[Column.ROW]), table
 
 
@@ -122,23 +122,19 @@ def _fates(run: RunDirectory, manifest: Manifest, stages: list[str]) -> _Keyed:
     columns = [Column.CANDIDATE_ID, Column.INPUT_ROW, *Ending._fields]
     for stage in stages:
         for index in manifest.partitions(stage):
-            for table in _pieces(run.partition(stage, index), columns):
+            for table in _pieces(run, run.partition(stage, index), columns):
                 ended = table.filter(pc.not_equal(table[Column.OUTCOME], SCORED))
                 of_none = stage == FIRST_STAGE
                 rows = ended[Column.INPUT_ROW] if of_none else None
                 yield _keys(ended[Column.CANDIDATE_ID], index, rows), ended
     merges = {(line["stage"], line["merge"]) for line in manifest.of_kind("fates")}
     for stage, merge in sorted(merges):
-        for table in _pieces(run.merge(stage, merge), columns):
+        for table in _pieces(run, run.merge(stage, merge), columns):
             yield _keys(table[Column.CANDIDATE_ID]), table
 
 
-def _pieces(path: Path, columns: list[str]) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(
-            _ROWS_READ, columns=[name for name in columns if name in file.schema_arrow.names]
-        ):
-            yield pa.Table.from_batches([batch])
+def _pieces(run: RunDirectory, path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    return table_pieces(path, inside=run.folder, columns=columns, rows=_ROWS_READ)
 
 
 def _keys(ids: pa.ChunkedArray, index: int = 0, rows: pa.ChunkedArray | None = None) -> NDArray[np.uint64]:

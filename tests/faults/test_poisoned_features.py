@@ -20,6 +20,7 @@ from matloop.featurizers.matminer.adapter import MatminerFeaturizer
 from matloop.featurizers.registry import feature_set
 from matloop.workflows.clusters.workers import local_workers
 from tests.plugins import ENDINGS, FAULTS, install_plugin
+from tests.processes import until
 
 POISON = f"""
 import numpy as np
@@ -120,11 +121,8 @@ def test_r2_r5_in_dask_workers_the_guard_holds_and_ends_with_its_worker() -> Non
         future = client.submit(featurizer.featurize, hanging)
         guards = psutil.Process(pid).children(recursive=True)
         busy = max(guards, key=lambda process: process.create_time())
-        deadline = time.monotonic() + 30
-        while busy.cpu_times().user < 0.3 and time.monotonic() < deadline:
-            time.sleep(0.05)
         assert len(guards) == 2
-        assert busy.cpu_times().user >= 0.3  # in the middle of the native loop
+        assert until(lambda: busy.cpu_times().user >= 0.3, 30)  # in the middle of the native loop
         os.kill(pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(guards, timeout=10)
         assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]

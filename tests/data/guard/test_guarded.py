@@ -11,6 +11,7 @@ import pytest
 
 from matloop.data.errors import ROW_CODES, GuardError
 from matloop.data.guard.guarded import Failure, GuardedWorker
+from tests.processes import until
 
 # What the items ask for; the module is written to a folder of its own, since it must be importable in the child.
 HOSTILE = """
@@ -148,10 +149,7 @@ def test_a_killed_caller_leaves_nothing_running() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     pids = [int(word) for word in done.stdout.split()]
     assert len(pids) == 2
-    deadline = time.monotonic() + 10
-    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in pids if _lives(pid)]
+    assert until(lambda: not any(map(_lives, pids)), 10)
 
 
 def test_a_child_in_native_code_does_not_outlive_its_killed_caller() -> None:
@@ -167,10 +165,7 @@ def test_a_child_in_native_code_does_not_outlive_its_killed_caller() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         pids = [int(word) for word in done.stdout.split()]
         assert len(pids) == 2
-        deadline = time.monotonic() + 10
-        while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not [pid for pid in pids if _lives(pid)]
+        assert until(lambda pids=pids: not any(map(_lives, pids)), 10)
 
 
 def test_what_is_prepared_is_ready_in_every_child() -> None:

@@ -15,19 +15,29 @@ import pytest
 from matloop.data.errors import LockedError, LockLostError, RunError
 from matloop.data.runs import lock as run_lock
 from matloop.data.runs.lock import RunLock, lock_state, lock_states
+from tests.processes import until
 
 HOLDER = """
-import sys, time
+import sys, threading, time
 from pathlib import Path
 from matloop.data.runs import lock as run_lock
 from matloop.data.errors import LockedError, LockLostError
 folder, machine, stale, wait = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
 if machine:
     run_lock._machine = lambda: machine
+write, beats = run_lock._write, threading.Semaphore(0)
+def write_and_count(*arguments):
+    write(*arguments)
+    beats.release()
+run_lock._write = write_and_count
 try:
     with run_lock.RunLock(folder, heartbeat=0.05, stale_seconds=stale, wait_seconds=wait) as lock:
         print("held", lock.taken_over or "free", flush=True)
         for line in sys.stdin:
+            while "heartbeats" in line and beats.acquire(blocking=False):
+                pass  # those of before
+            for _ in range(3 if "heartbeats" in line else 0):
+                beats.acquire(timeout=10)
             lock.check()
             print("still held", flush=True)
 except (LockedError, LockLostError) as error:
@@ -59,18 +69,11 @@ def says(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
-def ask(process: "subprocess.Popen[str]") -> str:
+def ask(process: "subprocess.Popen[str]", when: str = "now") -> str:
     assert process.stdin is not None
-    process.stdin.write("\n")
+    process.stdin.write(f"{when}\n")
     process.stdin.flush()
     return says(process)
-
-
-def until(met: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while not met() and time.monotonic() < end:
-        time.sleep(0.01)
-    return met()
 
 
 def names(folder: Path) -> list[str]:
@@ -83,7 +86,7 @@ def test_a_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
         content = json.loads((tmp_path / "lock.json").read_text())
         assert content["pid"] == os.getpid()
         assert abs(content["started"] - time.time()) < 60
-        assert until(lambda: json.loads((tmp_path / "lock.json").read_text())["heartbeat"] > content["heartbeat"])
+        assert until(lambda: json.loads((tmp_path / "lock.json").read_text())["heartbeat"] > content["heartbeat"], 10)
         assert not lock.lost
         lock.check()
         (state,) = lock_states(tmp_path).values()
@@ -121,7 +124,7 @@ def test_a_killed_holder_is_replaced_at_once(tmp_path: Path, start: Start) -> No
     says(holder)
     holder.kill()
     # Not even buried yet: a process that only waits for its parent to take note holds nothing.
-    assert until(lambda: lock_states(tmp_path)["lock.json"].abandoned)
+    assert until(lambda: lock_states(tmp_path)["lock.json"].abandoned, 10)
     with RunLock(tmp_path) as lock:
         assert lock.taken_over is not None
         assert lock.taken_over.holder is not None
@@ -144,7 +147,7 @@ def test_a_suspended_holder_on_this_machine_keeps_its_run(tmp_path: Path, start:
     holder = start(stale=0.3)
     says(holder)
     holder.send_signal(signal.SIGSTOP)
-    time.sleep(0.6)
+    assert until(lambda: lock_states(tmp_path)["lock.json"].silent_seconds > 0.3, 10)
     with pytest.raises(LockedError, match="last heartbeat"), RunLock(tmp_path, stale_seconds=0.3):
         pass
     holder.send_signal(signal.SIGCONT)
@@ -157,13 +160,12 @@ def test_a_suspended_holder_elsewhere_loses_its_run_and_notices(tmp_path: Path, 
     with pytest.raises(LockedError, match="the run is taken over"), RunLock(tmp_path, stale_seconds=1.0):
         pass
     holder.send_signal(signal.SIGSTOP)
-    time.sleep(1.2)
+    assert until(lambda: lock_states(tmp_path)["lock.json"].silent_seconds > 1.0, 10)
     with RunLock(tmp_path, heartbeat=0.05, stale_seconds=1.0) as lock:
         assert lock.taken_over is not None
         assert lock.taken_over.silent_seconds > 1.0
         holder.send_signal(signal.SIGCONT)
-        time.sleep(0.3)  # heartbeats of the one that woke up
-        told = ask(holder)
+        told = ask(holder, "after some heartbeats")
         assert told.startswith(f"E-RUN-LOCK-LOST E-RUN-LOCK-LOST: {tmp_path} was taken over by process {os.getpid()} ")
         assert holder.wait(10) == 0
         assert not lock.lost  # what woke up gave back nothing that was not its own

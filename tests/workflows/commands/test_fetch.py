@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from matloop.data.packaged.materials import load_materials
 from matloop.data.sources.snapshot import Snapshot, read_provenance
 from tests.data.providers.materials_project_server import KEY, MaterialsProjectServer, documents
-from tests.data.providers.scripted_server import Answer
+from tests.data.providers.scripted_server import Answer, Question
 
 COMMAND = Path(sys.executable).with_name("matloop")
 
@@ -87,18 +87,21 @@ def test_commands_that_cannot_be_run(arguments: tuple[str, ...], code: int, mess
 
 
 def test_an_interrupted_fetch_says_that_it_can_go_on(server: MaterialsProjectServer, tmp_path: Path) -> None:
-    server.trouble = lambda question: (
-        Answer({}, 429, {"Retry-After": "100"}) if question.path.endswith("summary/") else None
-    )
+    asked_for_a_page = threading.Event()
+
+    def refuse(question: Question) -> Answer | None:
+        if not question.path.endswith("summary/"):
+            return None
+        asked_for_a_page.set()
+        return Answer({}, 429, {"Retry-After": "100"})
+
+    server.trouble = refuse
     asked = ("materials-project", "--thermo-type", "R2SCAN", "--output", "a.parquet", "--endpoint", server.url)
     process = subprocess.Popen(
         command(*asked), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        deadline = time.monotonic() + 120
-        while not server.pages() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)  # it has read the answer and waits
+        assert asked_for_a_page.wait(120)  # whether it still reads the answer or waits already is all the same
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     finally:

@@ -58,10 +58,17 @@ def test_shortlisted_have_intervals_for_what_was_picked(finished: ScreeningRun) 
     assert "expected_share_of_misses" in text
 
 
-def test_expected_misses_are_shares_and_grow_with_less_support(finished: ScreeningRun, known: Known) -> None:
-    ranked = finished.ranked
-    shares = ranked.column("expected_misses")
+def test_expected_misses_are_shares(finished: ScreeningRun) -> None:
+    shares = finished.ranked.column("expected_misses")
     assert ((shares > 0) & (shares <= 1)).all()
+
+
+def test_expected_misses_grow_with_less_support() -> None:
+    score = np.linspace(0, 1, 200)
+    met = np.random.default_rng(0).random(200) < score
+    shares = expected_misses([Evidence(score, met, np.linspace(1, 0, 30) ** 0.2)])
+    assert (np.diff(shares) >= 0).all()
+    assert shares[0] < 0.5 * shares[-1]
 
 
 def test_errors_of_the_selection_rest_on_crystals_that_rank_as_high(known: Known) -> None:

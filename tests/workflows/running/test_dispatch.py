@@ -21,6 +21,7 @@ from matloop.data.errors import DiskFullError, WorkersLostError
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.running import dispatch
 from matloop.workflows.running.dispatch import Answered, Died, answers
+from tests.processes import until
 
 SECONDS = 30.0  # what ends in bounded time ends within this on a busy machine too
 
@@ -35,6 +36,9 @@ def work() -> Callable[[Any], Any]:
         what, value = call
         if what == "sleep":
             time.sleep(value)
+        end = time.monotonic() + 60
+        while what == "wait for" and not os.path.exists(value) and time.monotonic() < end:
+            time.sleep(0.01)
         if what == "exit":
             os._exit(value)
         if what == "log":
@@ -56,10 +60,15 @@ def values(answered: list[Answered[Any]]) -> list[Any]:
     return [one.answer for one in answered]
 
 
-def test_answers_come_as_they_are_finished(workers: Client) -> None:
-    calls = [("sleep", 1.5), ("value", 1), ("value", 2), ("value", 3)]
-    got = list(answers(workers, work(), calls, in_flight=4))
-    assert got[0].answer in (1, 2, 3)  # not the first that was called
+def test_answers_come_as_they_are_finished(workers: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    calls: list[tuple[str, Any]] = [("wait for", str(gate)), ("value", 1), ("value", 2), ("value", 3)]
+    got = []
+    for one in answers(workers, work(), calls, in_flight=4):
+        got.append(one)
+        if len(got) == 3:
+            gate.touch()
+    assert got[-1].call == calls[0]  # the first that was called had to wait for the others
     assert {one.call: one.answer for one in got} == {call: call[1] for call in calls}
     assert list(answers(workers, work(), [], in_flight=4)) == []
 
@@ -138,23 +147,24 @@ def test_r14_answers_count_as_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_who_stops_listening_drops_what_is_open(workers: Client, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    calls = [("value", 0), *[("sleep", 1.0)] * 2, *[("log", str(log))] * 6]
-    listening = answers(workers, work(), calls, in_flight=9)
+    gate, log = tmp_path / "gate", tmp_path / "log"
+    calls = [("value", 0), *[("wait for", str(gate))] * 2, *[("log", str(log))] * 100]
+    listening = answers(workers, work(), calls, in_flight=103)
     assert next(listening).answer in (0, str(log))
     listening.close()
-    done = len(log.read_text()) if log.exists() else 0
-    time.sleep(1.5)
-    assert (len(log.read_text()) if log.exists() else 0) == done
-    assert values(list(answers(workers, work(), [("value", 4)], in_flight=1))) == [4]
+    waiting = lambda dask_worker: len(dask_worker.state.ready)  # noqa: E731 - travels as it is not importable
+    assert until(lambda: not any(workers.run(waiting).values()), SECONDS)
+    gate.touch()  # what was busy could go on with the rest
+    last = [("value", number) for number in range(4)]
+    assert sorted(values(list(answers(workers, work(), last, in_flight=4)))) == [0, 1, 2, 3]
+    # Word of it takes a moment to reach the workers, in which they may do a few; all were to come before the last.
+    assert (len(log.read_text()) if log.exists() else 0) < 50
 
 
 def send_away(client: Client) -> None:
     """End all workers of a cluster on this machine."""
     client.cluster.scale(0)
-    end = time.monotonic() + SECONDS
-    while client.nthreads() and time.monotonic() < end:
-        time.sleep(0.05)
+    assert until(lambda: not client.nthreads(), SECONDS)
 
 
 def test_r17_no_workers_end_the_wait_with_a_code_of_its_own() -> None:
@@ -190,9 +200,7 @@ def far_away(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client
          "--local-directory", str(tmp_path), "--death-timeout", "5", *common], **quiet,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 2 * SECONDS
-        while not file.exists() and time.monotonic() < end:
-            time.sleep(0.1)
+        assert until(file.exists, 2 * SECONDS)
         with Client(scheduler_file=str(file), set_as_default=False) as client:
             client.wait_for_workers(1, timeout=2 * SECONDS)
             yield scheduler, client

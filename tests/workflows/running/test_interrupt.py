@@ -1,5 +1,6 @@
 """Runs that are stopped from outside leave neither processes nor half files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from matloop.data.runs.directory import RunDirectory
 from tests.processes import COMMAND, gone, until, workers_of
 from tests.workflows.conftest import files_of
 
@@ -47,10 +49,11 @@ def starting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def running(starting: subprocess.Popen[str]) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+def running(starting: subprocess.Popen[str], tmp_path: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """A run that is training its surrogates, with its worker processes."""
     assert until(lambda: starting.poll() is not None or len(workers_of(starting)) == 2, 60)
-    time.sleep(1.5)  # into the training
+    told = RunDirectory(tmp_path / "run").progress
+    assert until(lambda: told.exists() and json.loads(told.read_text("utf-8"))["step"] == "training surrogates", 60)
     assert starting.poll() is None
     return starting, psutil.Process(starting.pid).children(recursive=True)
 

@@ -222,6 +222,7 @@ def test_r4_a_row_that_asks_for_too_much_memory_is_quarantined(mortals: Client, 
     batch, culprit = candidates(*FORMULAS[:12]), FORMULAS[5]
     clean, _ = clean_run(tmp_path / "clean", batch)
     engine = engine_in(tmp_path / "run", mortals)
+    mortals.wait_for_workers(2)  # the test before may have ended one, and it takes a moment to come back
     pids = set(mortals.run(lambda: __import__("os").getpid()).values())
     put_through(engine, jobs(scoring(eat, [culprit]), batch, [12]), 25)
     assert told(engine) == {**clean, culprit: LOST}

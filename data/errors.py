@@ -63,6 +63,12 @@ class PlugInDoubleError(PlugInError):
     code = "E-PLUG-IN-DOUBLE"
 
 
+class PlugInFailedError(PlugInError):
+    """When something that a campaign names fails while candidates are handed to it."""
+
+    code = "E-PLUG-IN-FAILED"
+
+
 class PlugInContractError(PlugInError):
     """When what another package brings lacks a part of the contract of its kind."""
 

@@ -24,6 +24,8 @@ from matloop.data.candidates.compositions import Compositions, gather_rows, mix_
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
+from matloop.data.label import Label
+from matloop.data.packaged.citations import CITATIONS, SUBSTITUTION_PROBABILITIES, Citation
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 from matloop.data.training.packaged_tables import packaged_crystals
@@ -86,6 +88,17 @@ class IonicSubstitution:
     """
 
     name = "ionic_substitution"
+    cites = (
+        Citation(
+            Label("Candidates by ionic substitution", "离子替换生成候选材料"),
+            CITATIONS[SUBSTITUTION_PROBABILITIES], "pymatgen, MIT",
+        ),
+    )  # fmt: skip
+    caution = Label(
+        "Crystals have the parent's geometry scaled to the new ions. They are not relaxed: relax them before anything "
+        "is computed from them.",
+        "晶体沿用母体结构并按新离子的半径缩放，未经弛豫：用于任何计算之前请先弛豫。",
+    )
 
     def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-4, max_sites: int = 40) -> None:
         # YAML reads 1e5 as a float

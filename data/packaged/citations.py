@@ -4,6 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
+
+from matloop.data.label import Label
+
+
+class Citation(NamedTuple):
+    """What a report says of data or a method that a thing rests on.
+
+    Attributes:
+        use: What was taken from it, in both languages.
+        publication: The publication.
+        licence: Of the data; empty for a method.
+    """
+
+    use: Label
+    publication: str
+    licence: str = ""
+
 
 MATERIALS_PROJECT = "10.1063/1.4812323"
 TRANSPORT = "10.1038/sdata.2017.85"

@@ -18,6 +18,9 @@ class Source(Protocol):
 
     Attributes:
         name: Name in the registry.
+
+    A source may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report, and
+    ``caution``, a :class:`matloop.data.label.Label` that the report shows where its crystals were not relaxed.
     """
 
     name: str

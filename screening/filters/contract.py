@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.label import Label
+from matloop.data.packaged.citations import Citation
 from matloop.data.training.known_materials import KnownMaterials
 
 
@@ -48,11 +49,13 @@ class Filter(Protocol):
 
     Attributes:
         name: Name in the registry.
+        cites: What the report says of data that the filter rests on.
         reason_words: Words of each code that its reasons have; ``{value}`` is what was met, ``{limit}`` what was
             allowed. A code is one of its own, such as ``R-MY-FILTER-TOO-HEAVY``.
     """
 
     name: str
+    cites: ClassVar[tuple[Citation, ...]] = ()
     reason_words: ClassVar[Mapping[str, Label]] = {}
 
     def judge(self, batch: CandidateBatch) -> Verdict:

@@ -8,8 +8,10 @@ from typing import ClassVar
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.label import Label
+from matloop.data.packaged.citations import CITATIONS, TRANSPORT, Citation
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.packaged_tables import LICENCE
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.nearest_known import nearest_known
 
@@ -21,6 +23,7 @@ class NewCompounds(Filter):
     """Keeps compositions that the run does not know from packaged data, training sets or sources of known ones."""
 
     name = "new_compounds"
+    cites: ClassVar = (Citation(Label("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE),)
     reason_words: ClassVar[Mapping[str, Label]] = {KNOWN_COMPOUND: Label("known compound", "已知化合物")}
 
     def judge(self, batch: CandidateBatch) -> Verdict:

@@ -19,7 +19,7 @@ from matloop.screening.language.text import OUTCOMES, finalize, number, percent
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
-from matloop.screening.report.sources import sources_of
+from matloop.screening.report.sources import cautions_of, sources_of
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
 from matloop.screening.runs.run_view import RunView
@@ -63,7 +63,7 @@ def render_report(run: RunView) -> str:
         strips=drawn,
         cards=chosen,
         cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),
-        substituted=any(entry.name == "ionic_substitution" for entry in run.campaign.sources),
+        cautions=cautions_of(run.campaign),
         funnel=run_funnel(run),
         ranked=ranked_table(run),
         set_aside=OUTCOMES["quarantined"],

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import contextlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from matloop.data.errors import MatloopError
 from matloop.data.packaged.citations import (
     CITATIONS,
     ELEMENT_PROPERTIES,
     MATERIALS_PROJECT,
-    SUBSTITUTION_PROBABILITIES,
-    TRANSPORT,
 )
+from matloop.data.registry import SOURCES, lookup
 from matloop.data.training.packaged_tables import LICENCE
 from matloop.data.training.training_sets import TrainingSets
-from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.screening.language.text import Words, property_words
+from matloop.screening.registry import FILTERS
 
 
 class Source(NamedTuple):
@@ -54,14 +57,28 @@ def sources_of(campaign: Campaign, training: TrainingSets) -> list[Source]:
         found.append(Source(Words(f"Training data: {english}", f"训练数据：{chinese}"), citation, licence))
     crystals = Words("Crystals and known compounds", "晶体结构与已知化合物")
     found.append(Source(crystals, CITATIONS[MATERIALS_PROJECT], LICENCE))
-    if any(entry.name == "ionic_substitution" for entry in campaign.sources):
-        use = Words("Candidates by ionic substitution", "离子替换生成候选材料")
-        found.append(Source(use, CITATIONS[SUBSTITUTION_PROBABILITIES], "pymatgen, MIT"))
     cited = {citation for citation, _ in labels}
-    if any(entry.name == "new_compounds" for entry in campaign.filters) and CITATIONS[TRANSPORT] not in cited:
-        found.append(Source(Words("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE))
+    named = _hooks("source", SOURCES, campaign.sources, "cites")
+    named += _hooks("filter", FILTERS, campaign.filters, "cites")
+    for each in dict.fromkeys(citation for citations in named for citation in citations):
+        if each.publication not in cited:
+            found.append(Source(Words(*each.use), each.publication, each.licence))
     found.append(
         Source(Words("Properties of the elements", "元素性质"), CITATIONS[ELEMENT_PROPERTIES], "matminer, BSD")
     )
     found.append(Source(Words("Distance between compositions", "成分间距离"), _ELEMENT_MOVERS_DISTANCE))
     return found
+
+
+def cautions_of(campaign: Campaign) -> list[Words]:
+    """What the sources of a campaign say of their crystals where these were not relaxed."""
+    return [Words(*caution) for caution in dict.fromkeys(_hooks("source", SOURCES, campaign.sources, "caution"))]
+
+
+def _hooks(kind: str, table: Mapping[str, str], entries: Entries, hook: str) -> list[Any]:
+    """What the things that a campaign names say under a hook; those that say nothing, or are gone, are left out."""
+    found = []
+    for entry in entries:
+        with contextlib.suppress(MatloopError):  # a report is also written where a package is no longer installed
+            found.append(getattr(lookup(kind, table, entry.name), hook, None))
+    return [each for each in found if each]

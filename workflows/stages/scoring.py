@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import BELOW_CUT, NOT_RANKABLE, OUTSIDE_DOMAIN, Reason
-from matloop.data.errors import TrainingSetError
+from matloop.data.errors import MatloopError, PlugInFailedError, TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
@@ -30,7 +30,7 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, forward
 from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
-from matloop.screening.filters.contract import Filter
+from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
@@ -227,10 +227,28 @@ def _filtered(campaign: Campaign, batch: CandidateBatch, fates: Fates) -> NDArra
     """Rows that pass every filter."""
     rows = np.arange(len(batch))
     for stage, filter_ in zip(filter_stages(campaign), build_filters(campaign), strict=True):
-        verdict = filter_.judge(batch.take(rows))
+        verdict = _judged(stage, filter_, batch.take(rows))
         fates.end(rows[~verdict.keep], REJECTED, stage, verdict.reasons[~verdict.keep])
         rows = rows[verdict.keep]
     return rows
+
+
+def _judged(stage: str, filter_: Filter, batch: CandidateBatch) -> Verdict:
+    """What a filter says of candidates.
+
+    Raises:
+        PlugInFailedError: If it fails. No candidate can be let through or rejected then: the filter has to be mended.
+    """
+    try:
+        return filter_.judge(batch)
+    except MatloopError:
+        raise
+    except Exception as error:  # a filter of another package may raise anything
+        raise PlugInFailedError(
+            f"{stage} ({type(filter_).__module__}) failed with {type(error).__name__}: {str(error)[:300]}",
+            "a verdict for every candidate",
+            "mend the filter or leave it out; matloop.screening.filters.validation.validate_filter tells what is wrong",
+        ) from error
 
 
 def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:

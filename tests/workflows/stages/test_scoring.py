@@ -19,7 +19,7 @@ from matloop.data.candidates.reasons import (
     OUTSIDE_DOMAIN,
     REPEATED,
 )
-from matloop.data.errors import RunError, UnknownNameError
+from matloop.data.errors import PlugInFailedError, RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.known_materials import KnownCompositions
@@ -27,6 +27,7 @@ from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.filters.elements import EXCLUDED_ELEMENT
 from matloop.screening.filters.known_compounds import KNOWN_COMPOUND
 from matloop.screening.ranking.ranking import ranking_order
@@ -210,6 +211,26 @@ def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: p
     assert np.isfinite(result.best["probability"].to_numpy()).all()
     assert sum(result.counts.values()) == 4
     assert result.counts[Ending("ranking", "rejected", NOT_RANKABLE)] == 2
+
+
+class Failing(Filter):
+    """A filter of another package with a mistake in it."""
+
+    name = "failing"
+
+    def judge(self, batch: CandidateBatch) -> Verdict:
+        raise ValueError("boom \x1b[2J")
+
+
+def test_a_filter_that_fails_is_named(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = task.campaign.model_copy(update={"filters": campaign(filters=["new_compounds"]).filters})
+    monkeypatch.setattr(module, "build_filters", lambda _: [Failing()])
+    with pytest.raises(PlugInFailedError) as caught:
+        score_partition(replace(task, campaign=chosen), Intake(with_origin("ZnS"), []))
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - made here, as on the way from a worker
+    assert str(again).startswith("E-PLUG-IN-FAILED: filter new_compounds (")
+    assert "failed with ValueError: boom" in str(again)
+    assert "\x1b" not in str(again)
 
 
 def test_r26_what_a_worker_keeps_goes_by_content_not_by_path(task: ScoringTask, tmp_path: Path) -> None:

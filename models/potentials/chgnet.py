@@ -25,9 +25,9 @@ LARGEST_GRAPH = 150_000  # bonds and angles of one crystal; with forces they tak
 class CHGNetPotential:
     """The potential trained on PBE(+U) relaxations of the Materials Project (MPtrj), as shipped in the chgnet package.
 
-    Energies are total energies on the Materials Project's scale, with its corrections of 2020 for anions and +U already
-    in them (the labels it was trained on). They compare with each other and with nothing else. Weights are checked by
-    hash before they are read, and read as tensors only.
+    Energies are total energies on the scale of the Materials Project. They already contain its corrections of 2020 for
+    anions and +U, because the training labels did. They compare with each other and with nothing else. Weights are
+    checked by hash before they are read, and read as tensors only.
 
     B. Deng et al., Nature Machine Intelligence 5, 1031-1041 (2023), doi:10.1038/s42256-023-00716-3.
 
@@ -35,7 +35,7 @@ class CHGNetPotential:
         batch_size: Most crystals evaluated together.
         batch_graph: Most bonds and angles evaluated together, so that large crystals go alone; with forces each takes
             about 25 kB of memory.
-        threads: Threads torch may use; one, because candidates are spread over processes.
+        threads: Number of threads that torch may use; one, because candidates are spread over processes.
 
     Raises:
         PotentialError: If chgnet is not installed or its weights are not the released ones.
@@ -51,7 +51,7 @@ class CHGNetPotential:
     licence: ClassVar[str] = "modified BSD (chgnet)"
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     neutral_options: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_graph", "threads"})
-    batch_sites: ClassVar[int] = 1  # in company the last digits of a crystal's energy change
+    batch_sites: ClassVar[int] = 1  # the last digits of a crystal's energy depend on the others in its batch
 
     def __post_init__(self) -> None:
         verified_weights()
@@ -109,7 +109,7 @@ class CHGNetPotential:
     def _outputs(
         self, batch: CandidateBatch, *, gradients: bool
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Output]]:
-        """Rows, their sites and the network's answer, crystals of like size together."""
+        """Yield rows, their sites and the output of the network; crystals of similar size go together."""
         codes, sizes = self._admit(batch)
         if batch.crystals is None or sizes is None:
             return
@@ -128,7 +128,7 @@ class CHGNetPotential:
                 )
 
     def _groups(self, order: NDArray[np.int64], work: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Rows of each batch; at least one, and no more than the two limits allow."""
+        """Group rows into batches of at least one row and at most what the two limits allow."""
         start = 0
         while start < len(order):
             stop, total = start + 1, int(work[order[start]])

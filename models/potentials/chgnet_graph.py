@@ -1,4 +1,4 @@
-"""Neighbours of crystals as CHGNet sees them: bonds up to 6 Å, and angles between bonds of up to 3 Å.
+"""Neighbours of crystals for CHGNet: bonds up to 6 Å, and angles between bonds of up to 3 Å.
 
 The graph of many crystals is built at once into flat arrays. Each bond stands once; the network reads it in both
 directions. Definition of the graph: Deng et al., "CHGNet as a pretrained universal neural network potential for
@@ -22,7 +22,7 @@ ANGLE_CUTOFF = 3.0
 
 
 class GraphSizes(NamedTuple):
-    """What the graph of each crystal costs.
+    """Numbers of bonds and angles in the graph of each crystal.
 
     Attributes:
         bonds: Bonds in each cell, each counted once, shape (n,).
@@ -72,7 +72,7 @@ def graph_sizes(crystals: Crystals) -> GraphSizes:
 
 
 def neighbour_graph(crystals: Crystals, sizes: GraphSizes) -> NeighbourGraph:
-    """The graph of all crystals.
+    """Build the graph of all crystals.
 
     Args:
         crystals: n crystals.

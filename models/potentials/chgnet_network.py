@@ -1,7 +1,7 @@
 """The CHGNet 0.3.0 network, evaluated from the weights in the installed chgnet package.
 
-Same weights and same equations as the published network (Deng et al., Nature Machine Intelligence 5, 1031-1041 (2023),
-doi:10.1038/s42256-023-00716-3), arranged for prediction instead of training:
+The weights and equations are those of the published network (Deng et al., Nature Machine Intelligence 5, 1031-1041
+(2023), doi:10.1038/s42256-023-00716-3), arranged for prediction instead of training:
 
 - forces and stress come from one backward pass that keeps no graph for a further derivative;
 - the first layer of each message is applied to atoms and bonds before they are gathered, not after: a linear map of
@@ -53,7 +53,7 @@ class Gate(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What the network says of a batch of crystals.
+    """Results of the network for a batch of crystals.
 
     Attributes:
         energies: eV/atom, shape (n,).
@@ -71,7 +71,7 @@ class Output(NamedTuple):
 
 
 def verified_weights() -> bytes:
-    """Content of the weights file in the installed chgnet package, after its size and hash were checked.
+    """Read the weights file of the installed chgnet package, after checking its size and hash.
 
     Raises:
         PotentialError: If chgnet is not installed, or its weights are not the ones released with CHGNet 0.3.0.
@@ -81,10 +81,10 @@ def verified_weights() -> bytes:
 
 @functools.cache
 def load_network() -> Network:
-    """The network, read once per process.
+    """Load the network, once per process.
 
     Raises:
-        PotentialError: If torch or chgnet is not installed or the weights are other ones.
+        PotentialError: If torch or chgnet is not installed, or the weights are not the released ones.
     """
     content = verified_weights()
     if importlib.util.find_spec("torch") is None:

@@ -1,4 +1,4 @@
-"""Interatomic potentials by what they can do, and the name under which their energies may meet.
+"""Interatomic potentials by their capabilities, and the name of the source of their energies.
 
 A potential offers one or more capabilities: it evaluates crystals (:class:`Evaluates`), it embeds them
 (:class:`Embeds`), or it relaxes several of them at once (:class:`RelaxesBatches`).
@@ -54,7 +54,7 @@ class Evaluation:
 
 @runtime_checkable
 class Potential(Protocol):
-    """What every potential says about itself, whatever it can do.
+    """Facts that every potential states about itself.
 
     A crystal's numbers do not depend on the others in its batch, within the tolerances above. Crystals that a potential
     cannot handle get nan and a row code and do not disturb the others. An instance can be pickled to worker processes.
@@ -151,7 +151,7 @@ def require_capability(potential: Potential, *names: str) -> None:
 
 
 def energy_source(potential: Potential) -> str:
-    """The name of the energies of a potential; energies of two different names never meet in one hull.
+    """Return the name of the energies of a potential; energies with different names never share a hull.
 
     Args:
         potential: Any potential.
@@ -170,7 +170,7 @@ def energy_source(potential: Potential) -> str:
 
 
 def potential_named(name: str, **options: Any) -> Potential:
-    """The registered potential of that name.
+    """Make the registered potential of a name.
 
     Args:
         name: Name in :data:`matloop.models.registry.POTENTIALS`, or of an entry point in ``matloop.potentials``.
@@ -200,7 +200,7 @@ def potential_named(name: str, **options: Any) -> Potential:
 
 
 def shared_potential(name: str, options: Mapping[str, Any]) -> Potential:
-    """What :func:`potential_named` gives, loaded once per process for each set of options.
+    """Return the result of :func:`potential_named`, loaded once per process for each set of options.
 
     Args:
         name: Name of a registered potential.
@@ -215,10 +215,10 @@ def _loaded(name: str, options: str) -> Potential:
 
 
 def check_facts(potential: object) -> None:
-    """Make sure that a potential says of itself what :class:`Potential` lists.
+    """Check that a potential states the facts that :class:`Potential` lists.
 
     Raises:
-        PotentialError: Naming what is missing or not as it should be.
+        PotentialError: If a fact is missing or wrong; the message names it.
     """
     missing = [fact for fact in (*Potential.__annotations__, "row_codes") if not hasattr(potential, fact)]
     if missing or not isinstance(potential, Potential):

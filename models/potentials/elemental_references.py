@@ -27,7 +27,7 @@ class ElementalReferences:
 
     Attributes:
         source: Source of the energies they go with.
-        kind: How they were obtained; becomes part of the name of the formation energies' source.
+        kind: How they were obtained; this becomes part of the name of the source of formation energies.
         energies: eV/atom by atomic number, nan where there is none, shape (119,).
     """
 
@@ -37,7 +37,7 @@ class ElementalReferences:
 
     @classmethod
     def of_crystals(cls, phases: PhaseEnergies) -> ElementalReferences:
-        """The lowest energy among the elemental crystals in ``phases``."""
+        """Take the lowest energy among the elemental crystals in ``phases``."""
         energies = np.full(len(SYMBOLS), np.nan)
         single = np.flatnonzero((phases.compositions.lengths == 1) & np.isfinite(phases.energies))
         elements = phases.compositions.elements[phases.compositions.offsets[single]]
@@ -46,7 +46,7 @@ class ElementalReferences:
 
     @classmethod
     def fitted(cls, phases: PhaseEnergies, formation_energies: NDArray[np.float64]) -> ElementalReferences:
-        """Energies that make formation energies fit known ones best, by least absolute deviation.
+        """Fit elemental energies so that formation energies agree best with known ones, by least absolute deviation.
 
         The sum over elements of fraction times energy is fitted to energy minus formation energy; deviations are
         weighted down repeatedly (iterative reweighting), so that single outliers do not pull an element.
@@ -79,11 +79,11 @@ class ElementalReferences:
 
     @property
     def missing(self) -> list[str]:
-        """Symbols of the elements up to plutonium that have no energy."""
+        """List the symbols of the elements up to plutonium that have no energy."""
         return [SYMBOLS[z] for z in range(1, 95) if np.isnan(self.energies[z])]
 
     def formation_energies(self, phases: PhaseEnergies) -> PhaseEnergies:
-        """The same phases with formation energies.
+        """Return the same phases with formation energies.
 
         Args:
             phases: Energies from the source these references go with.
@@ -102,7 +102,7 @@ class ElementalReferences:
         return replace(phases, source=f"{self.source}, formation, {self.kind}", energies=energies)
 
     def elements(self) -> PhaseEnergies:
-        """The elements themselves, at a formation energy of zero, to complete the references of a hull."""
+        """Return the elements with a formation energy of zero, to complete the references of a hull."""
         known = np.flatnonzero(np.isfinite(self.energies))
         count = len(known)
         compositions = Compositions(np.arange(count + 1), known.astype(np.uint8), np.ones(count))

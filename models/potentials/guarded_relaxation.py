@@ -63,7 +63,7 @@ class GuardedRelaxationSettings:
     """How crystals are relaxed under guard.
 
     Attributes:
-        limits: When a relaxation is over; looked at between two steps.
+        limits: When a relaxation ends; checked between two steps.
         grace_seconds: How long beyond ``limits.seconds`` a crystal may take, for its last step, before its process is
             killed, even inside native code. A batch may take as long as its crystals together.
         megabytes: Memory a batch may ask for, beyond what the process with the potential holds when idle.
@@ -84,7 +84,7 @@ class GuardedRelaxationSettings:
 def relax_guarded(
     potential: str, batch: CandidateBatch, settings: GuardedRelaxationSettings | None = None
 ) -> CandidateBatch:
-    """Relax each crystal of a batch as :func:`.relaxation.relax` does, whatever it does to its process.
+    """Relax each crystal of a batch as :func:`.relaxation.relax` does, but survive crystals that end their process.
 
     A potential that relaxes batches does so by its own means, and the limits of explosions hold for what it gives.
 
@@ -95,8 +95,8 @@ def relax_guarded(
 
     Returns:
         What :func:`~matloop.models.potentials.relaxation.relax` returns. Crystals that took too long, asked for too
-        much memory or ended their process have failed with ``relaxation_code`` ``E-POTENTIAL-TIMEOUT``,
-        ``E-POTENTIAL-MEMORY`` or ``E-POTENTIAL-CRASH``; the others are what they would be without them.
+        much memory or ended their process fail with the ``relaxation_code`` ``E-POTENTIAL-TIMEOUT``,
+        ``E-POTENTIAL-MEMORY`` or ``E-POTENTIAL-CRASH``. They do not change the results of the other crystals.
 
     Raises:
         BatchError: If the batch has no crystals.
@@ -134,7 +134,7 @@ def relax_guarded(
 
 
 def _groups(rows: Sequence[int], site_counts: NDArray[np.int64], batch_sites: int) -> Iterator[list[int]]:
-    """Neighbouring rows, as many as have no more sites together than allowed, and at least one."""
+    """Group neighbouring rows: at least one row, and together no more sites than allowed."""
     group: list[int] = []
     sites = 0
     for row in rows:
@@ -148,7 +148,7 @@ def _groups(rows: Sequence[int], site_counts: NDArray[np.int64], batch_sites: in
 
 
 def answer(message: bytes) -> bytes:
-    """In the child: relax the crystals in a message, or, where it holds none, get the potential ready.
+    """Relax the crystals in a message, in the child; a message without crystals gets the potential ready.
 
     Raises:
         MemoryError: If there is not enough memory.
@@ -180,7 +180,7 @@ def answer(message: bytes) -> bytes:
 def _relaxed_together(
     potential: RelaxesBatches, batch: CandidateBatch, limits: RelaxationLimits, *, relax_cell: bool
 ) -> Sequence[RelaxedCrystal]:
-    """How the relaxation of each crystal ended; an error that one crystal alone causes is its outcome."""
+    """Relax crystals together; an error that one crystal alone causes becomes its outcome."""
     crystals = batch.crystals
     assert crystals is not None
     try:
@@ -195,7 +195,7 @@ def _relaxed_together(
 
 
 def _within_limits(end: RelaxedCrystal, start: Crystals, limits: RelaxationLimits) -> RelaxedCrystal:
-    """A relaxation by other means than ours, held to the same limits of explosions."""
+    """Apply our limits of explosions to a relaxation that was made by the potential itself."""
     if end.outcome not in (Outcome.CONVERGED, Outcome.NOT_CONVERGED):
         return end._replace(cell=start.lattice[0], frac_coords=start.frac_coords)
     try:
@@ -230,7 +230,7 @@ def _readiness(name: str, options: Mapping[str, Any]) -> bytes:
 
 
 def _warm_up(potential: Potential, example: CandidateBatch) -> None:
-    """Have loaded and compiled at once what would count against the first crystal's time."""
+    """Load and compile now what would otherwise count against the time of the first crystal."""
     limits = RelaxationLimits(steps=1)
     if isinstance(potential, RelaxesBatches):
         potential.relax_batch(example, limits=limits, relax_cell=True)
@@ -241,7 +241,7 @@ def _warm_up(potential: Potential, example: CandidateBatch) -> None:
 
 
 def _get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> int:
-    """Load the potential into the nursery; most sites that it wants in a batch."""
+    """Load the potential into the nursery; return the most sites that it wants in a batch."""
     try:
         known = unpack(worker.prepare(pack({"potential": potential, "parameters": dict(parameters)}))).values
     except GuardError as error:
@@ -261,7 +261,7 @@ def _message(crystals: Crystals, manner: Mapping[str, Any]) -> bytes:
 
 
 def _ends(starts: Crystals, reply: bytes | Failure) -> list[RelaxedCrystal] | None:
-    """How relaxations ended, None where a batch has to be halved; what the child says is not believed blindly."""
+    """Return how relaxations ended, or None if a batch has to be halved; the answer of the child is checked."""
     if isinstance(reply, Failure):
         code, detail = _CODES[reply.code], reply.detail
     else:
@@ -273,10 +273,10 @@ def _ends(starts: Crystals, reply: bytes | Failure) -> list[RelaxedCrystal] | No
 
 
 def _read(starts: Crystals, reply: bytes) -> list[RelaxedCrystal]:
-    """The ends that a child told of.
+    """Read the ends of relaxations from the answer of a child.
 
     Raises:
-        ValueError: If they are none.
+        ValueError: If the answer holds no valid ends.
     """
     values, arrays = unpack(reply)
     cells, places, numbers, known = (*(arrays[name] for name in ("cells", "places", "numbers")), values["ends"])

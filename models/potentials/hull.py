@@ -82,7 +82,7 @@ class PhaseEnergies:
         return cls(names[0], compositions, np.asarray(energies, float), list(ids if ids is not None else formulas))
 
     def require_source(self, source: str) -> None:
-        """Make sure that these energies may meet others.
+        """Check that these energies come from a given source.
 
         Raises:
             EnergySourceError: If they come from another source.
@@ -94,7 +94,7 @@ class PhaseEnergies:
             )  # fmt: skip
 
     def joined(self, other: PhaseEnergies) -> PhaseEnergies:
-        """These phases and then the others.
+        """Return these phases followed by the others.
 
         Raises:
             EnergySourceError: If the others' energies come from another source.
@@ -130,7 +130,7 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True)
 class HullDistances:
-    """Where n candidates lie.
+    """Positions of n candidates relative to a hull.
 
     Attributes:
         energy_above_hull: eV/atom, shape (n,); negative for a candidate below all mixtures of reference phases, nan
@@ -153,7 +153,8 @@ class Hull:
     """The convex hull of reference phases whose energies come from one source.
 
     Args:
-        references: The phases; of several with one composition the lowest counts, those without energy do not.
+        references: The phases. Of several phases with one composition the lowest counts; phases without energy do not
+            count.
     """
 
     def __init__(self, references: PhaseEnergies) -> None:
@@ -167,11 +168,11 @@ class Hull:
 
     @property
     def elements(self) -> NDArray[np.bool_]:
-        """Elements that have a reference phase of their own, shape (119,)."""
+        """Return whether each element has a reference phase of its own, shape (119,)."""
         return self._present[self.references.compositions.lengths == 1].any(axis=0)
 
     def distances(self, candidates: PhaseEnergies, *, leave_out_own_composition: bool = False) -> HullDistances:
-        """Energy above the hull and decomposition products of n candidates.
+        """Compute energy above the hull and decomposition products of n candidates.
 
         A candidate that is itself among the references is compared with itself too, so its distance is never negative.
 
@@ -224,7 +225,7 @@ class Hull:
 
 
 def packaged_references(crystals: CandidateBatch) -> PhaseEnergies:
-    """The packaged crystals with their packaged CHGNet energies.
+    """Return the packaged crystals with their packaged CHGNet energies.
 
     They were evaluated in their DFT cells, unrelaxed; relaxing lowers them by 1 meV/atom on average, at most by 9 in a
     sample of 24.
@@ -254,7 +255,7 @@ def _dense(compositions: Compositions) -> NDArray[np.float64]:
 
 @numba.njit(cache=True, nogil=True)
 def _cheapest_mixture(columns, energies, target):  # type: ignore[no-untyped-def]
-    """Simplex method from the pure elements, which are a feasible mixture of any composition.
+    """Find the cheapest mixture by the simplex method; it starts from the pure elements.
 
     Args:
         columns: Atomic fractions of each phase, shape (phases, elements), pure elements among them.

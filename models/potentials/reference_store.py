@@ -1,8 +1,8 @@
 """Energies of reference phases, kept so that a potential evaluates a set of them once and not in every run.
 
-One file holds the energies of one set of reference phases by one potential. Its name is the key of all that decides the
-energies, and the sha256 of its own content. A file that is damaged, or holds something else than its name says, counts
-as not there: the energies are computed again.
+One file holds the energies of one set of reference phases by one potential. Its name holds the key of everything that
+decides the energies, and the sha256 of its own content. A damaged file, or one whose content differs from its name,
+counts as missing, and the energies are computed again.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class ReferenceEnergies:
     """Energies of some phases of a set.
 
     Attributes:
-        rows: Which phases of the set, ascending, shape (m,).
+        rows: Positions of the phases in the set, ascending, shape (m,).
         energies: eV/atom, nan where there is none, shape (m,).
-        codes: Why there is none, or what is to be known about it, else empty, shape (m,).
+        codes: Row code of a missing or doubtful energy, else empty, shape (m,).
     """
 
     rows: NDArray[np.int64]
@@ -47,11 +47,11 @@ class ReferenceEnergies:
 
     @classmethod
     def none(cls) -> ReferenceEnergies:
-        """Of no phases."""
+        """Return the energies of no phases."""
         return cls(np.empty(0, np.int64), np.empty(0), np.empty(0, object))
 
     def joined(self, other: ReferenceEnergies) -> ReferenceEnergies:
-        """Of these phases and others, in the order of the set."""
+        """Join the energies of these phases and others, in the order of the set."""
         rows = np.concatenate([self.rows, other.rows])
         order = np.argsort(rows, kind="stable")
         energies, codes = np.concatenate([self.energies, other.energies]), np.concatenate([self.codes, other.codes])
@@ -63,20 +63,20 @@ class ReferenceStore:
     """The kept energies of one user.
 
     Attributes:
-        folder: Where the files are; made when something is kept.
+        folder: The folder of the files; it is made when the first energies are stored.
     """
 
     folder: Path
 
     def find(self, key: str, ids: Sequence[str]) -> ReferenceEnergies:
-        """The kept energies of a set of reference phases.
+        """Find the stored energies of a set of reference phases.
 
         Args:
             key: Hash of all that decides the energies: the potential, its options and code, and the crystals.
             ids: Identifier of each phase of the set.
 
         Returns:
-            Energies of the phases that some are kept of; none where nothing sound is kept.
+            The stored energies; of no phases if no sound file is there.
         """
         for path in self._files(key):
             try:
@@ -86,14 +86,14 @@ class ReferenceStore:
         return ReferenceEnergies.none()
 
     def keep(self, key: str, ids: Sequence[str], found: ReferenceEnergies) -> None:
-        """Keep energies of a set of reference phases, in place of those kept before.
+        """Store energies of a set of reference phases, in place of those stored before.
 
-        Where that is not possible one warning says so; nothing else depends on it.
+        If that fails, one warning says so; nothing else depends on it.
 
         Args:
             key: As in :meth:`find`.
             ids: Likewise.
-            found: The energies; those whose code may differ on another machine are left out.
+            found: The energies; those with a code that may differ on another machine are left out.
         """
         lasting = ~np.isin(found.codes.astype(str), list(DEPENDS_ON_THE_MACHINE))
         rows = found.rows[lasting]
@@ -132,10 +132,10 @@ def _fill(draft: Path, content: bytes) -> None:
 
 
 def _read(path: Path, ids: Sequence[str]) -> ReferenceEnergies:
-    """The energies in a file.
+    """Read the energies from a file.
 
     Raises:
-        ValueError: If the file is not what its name says, or does not belong to the phases.
+        ValueError: If the content differs from the name, or does not belong to the phases.
         DamagedFileError: If it cannot be read, or takes more memory than the phases need.
     """
     content = read_bounded(path, most_bytes=_LARGEST_FILE)

@@ -80,14 +80,14 @@ def gated(
     start_volume: float,
     limits: RelaxationLimits,
 ) -> CandidateBatch:
-    """A crystal as a batch of one, if it has not exploded.
+    """Return a crystal as a batch of one, if it has not exploded.
 
     Args:
         cell: Row vectors in Å, shape (3, 3).
         positions: Cartesian coordinates in Å, shape (sites, 3).
         numbers: Atomic numbers, shape (sites,).
         start_volume: Å3, what the volume ratio refers to.
-        limits: Beyond which volume and distance it has exploded.
+        limits: Limits of volume and distance beyond which it has exploded.
 
     Raises:
         Exploded: If its volume or shortest distance is outside the limits.
@@ -146,7 +146,7 @@ def relax(
 
 
 def rows_to_relax(batch: CandidateBatch) -> list[int]:
-    """The candidates that have a crystal.
+    """Return the rows of the candidates that have a crystal.
 
     Raises:
         BatchError: If the batch has no crystals.
@@ -157,7 +157,7 @@ def rows_to_relax(batch: CandidateBatch) -> list[int]:
 
 
 def relaxed_batch(batch: CandidateBatch, ends: Sequence[RelaxedCrystal]) -> CandidateBatch:
-    """A batch with final cells and coordinates, and the columns that :func:`relax` lists.
+    """Make the batch with final cells and coordinates, and the columns that :func:`relax` lists.
 
     Args:
         batch: n candidates; those without a crystal have failed.
@@ -197,7 +197,7 @@ def _without_crystal() -> RelaxedCrystal:
 def relax_crystal(
     atoms: Atoms, potential: Evaluates, *, limits: RelaxationLimits, optimizer: str = "bfgs", relax_cell: bool = True
 ) -> RelaxedCrystal:
-    """Relax one crystal; whatever goes wrong becomes its outcome.
+    """Relax one crystal; any error becomes its outcome.
 
     Args:
         atoms: The crystal; it is changed in place.
@@ -235,7 +235,7 @@ def relax_crystal(
 
 
 def code_of(error: Exception) -> str:
-    """Row code of a crystal for which a potential raised an error."""
+    """Return the row code of a crystal for which a potential raised an error."""
     # torch says so in a RuntimeError of its own.
     short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
     return "E-POTENTIAL-MEMORY" if short_of_memory else "E-POTENTIAL-FAILED"

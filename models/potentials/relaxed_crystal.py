@@ -1,4 +1,4 @@
-"""How a relaxation ends: the limits it works under, the outcomes, and what is left of the crystal."""
+"""The result of a relaxation: its limits, the outcomes, and the relaxed crystal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class RelaxationLimits:
-    """When a relaxation is over.
+    """Limits at which a relaxation ends.
 
     Attributes:
-        largest_force: eV/Å; converged once no force exceeds it, and no row of stress times volume per atom (eV) either.
-        steps: Most steps of the optimiser.
-        seconds: Most wall time for one crystal; a single step is never cut short.
+        largest_force: In eV/Å; a relaxation has converged when no force exceeds it, and no row of stress times volume
+            per atom (eV).
+        steps: Largest number of steps of the optimiser.
+        seconds: Longest wall time for one crystal; a single step is never interrupted.
         volume_ratio: Smallest and largest volume relative to the start; beyond them the crystal has exploded.
-        shortest_distance: Å; two atoms closer than that have exploded.
+        shortest_distance: In Å; a crystal with two atoms closer than that has exploded.
     """
 
     largest_force: float = 0.05
@@ -50,7 +51,7 @@ class RelaxedCrystal(NamedTuple):
         seconds: Wall time.
         largest_force: Of the last step, eV/Å, stress included; nan likewise.
         code: Row code, where the outcome is failed.
-        detail: What exploded or failed.
+        detail: Text about the explosion or failure.
     """
 
     outcome: Outcome
@@ -65,6 +66,6 @@ class RelaxedCrystal(NamedTuple):
 
 
 def failed(cell: Any, frac_coords: Any, *, code: str, detail: str, seconds: float = 0.0) -> RelaxedCrystal:
-    """A relaxation of which nothing is known but how it failed."""
+    """Return a relaxation that failed before it gave any result."""
     nothing = (np.nan, np.nan)
     return RelaxedCrystal(Outcome.FAILED, cell, frac_coords, nothing, 0, seconds, np.nan, code, detail)

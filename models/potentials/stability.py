@@ -1,7 +1,7 @@
-"""Stability from a potential: energies above hull and formation energies with what they are known to be wrong by.
+"""Stability from a potential: energies above hull and formation energies, with the distribution of their errors.
 
-A potential's energies are compared with reference phases evaluated by the same potential. How far the result is from
-the density functional's is read off labelled crystals, where both are known: the predictive distribution of a
+A potential's energies are compared with reference phases evaluated by the same potential. The difference from the
+density functional is learned from labelled crystals, for which both results are known. The predictive distribution of a
 candidate is that of the labelled crystals whose distance from the hull is nearest to its own (a split conformal
 predictive distribution local in the prediction; Vovk et al., Neurocomputing 397, 292 (2020)).
 """
@@ -28,7 +28,7 @@ class LocalPrediction:
     """Predictions for n candidates with k residuals each.
 
     Attributes:
-        centre: What the potential says, in the property's unit and its bounds, shape (n,).
+        centre: Values by the potential, in the unit of the property and within its bounds, shape (n,).
         residuals: Truth minus prediction of the nearest calibration rows, ascending, shape (n, k).
         codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
         bounds: Physically possible values; a value beyond one counts as lying on it.
@@ -41,7 +41,7 @@ class LocalPrediction:
 
     @property
     def in_domain(self) -> NDArray[np.bool_]:
-        """Whether there is a number, shape (n,): a potential has no other domain."""
+        """Whether there is a number, shape (n,); a potential has no other limit of its domain."""
         return np.asarray(np.isfinite(self.centre))
 
     @property
@@ -73,7 +73,7 @@ class LocalPrediction:
 
 @dataclass(frozen=True)
 class Stability:
-    """What is stable, by the energies of one potential.
+    """Predicts stability from the energies of one potential.
 
     Attributes:
         elements: Energies of the elements that formation energies count from.
@@ -94,12 +94,13 @@ class Stability:
         *,
         further: PhaseEnergies | None = None,
     ) -> Stability:
-        """Learn from crystals whose stability is known.
+        """Calibrate on crystals whose stability is known.
 
-        Each of them is judged against a hull without the phases of its own composition, as a new compound is: one that
-        breaks the hull has a negative distance then. Four of five packaged crystals lie within 50 meV/atom of
-        the hull; of candidates nobody has made fewer do, so a probability learnt here is rather too high. For a
-        candidate whose composition is among the references it is rather too low: it meets its own composition there.
+        Each of them is compared with a hull without the phases of its own composition, as if it were a new compound. A
+        crystal that breaks this hull has a negative distance. Four of five packaged crystals lie within 50 meV/atom of
+        the hull; fewer candidates that nobody has made do, so a probability learnt here tends to be too high. For a
+        candidate whose composition is among the references it tends to be too low, because the candidate is compared
+        with its own composition.
 
         Args:
             labelled: Energies of n labelled crystals by the potential.
@@ -111,7 +112,7 @@ class Stability:
             EnergySourceError: If the further phases come from another source.
         """
         elements = ElementalReferences.fitted(labelled, truth["formation_energy_per_atom"])
-        # Further phases lower the hull of candidates; the truth of labelled crystals is their database's own hull.
+        # Further phases lower the hull of candidates, but labelled crystals refer to the hull of their database.
         formation = elements.formation_energies(labelled)
         hull = Hull(formation.joined(elements.elements()))
         known = np.flatnonzero(np.isfinite(truth["energy_above_hull"]) & np.isfinite(formation.energies))
@@ -132,7 +133,7 @@ class Stability:
         return cls(elements, hull, calibration)
 
     def predict(self, candidates: PhaseEnergies) -> tuple[dict[str, LocalPrediction], HullDistances]:
-        """Energy above hull and formation energy of n candidates, and where they lie on the hull.
+        """Predict energy above hull and formation energy of n candidates, with their positions on the hull.
 
         Args:
             candidates: Their energies by the potential.
@@ -148,7 +149,7 @@ class Stability:
     def calibration_rows(
         self, name: str, lower: float, upper: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-        """The labelled crystals the calibration rests on, predicted from the others.
+        """Predict the labelled crystals of the calibration, each from the others.
 
         Returns:
             Their rows, the probability of lying in [lower, upper] without their own residual, and whether they do, each

@@ -1,4 +1,4 @@
-"""The contract of a potential, as a check that authors of new potentials can run."""
+"""A check of the contract of a potential, for authors of new potentials."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ _TURN = Rotation.from_euler("xyz", [0.4, 1.1, -0.7]).as_matrix()
 
 
 def validate_potential(potential: Potential) -> tuple[str, ...]:
-    """Hold a potential to the contract of each capability it offers, on a few small crystals.
+    """Check the contract of each capability that a potential offers, on a few small crystals.
 
-    Of every potential: it says what it is and which settings its energies depend on; a crystal alone, in a batch and in
-    another order gets the same numbers; a crystal it cannot handle gets a row code and no number and leaves its
-    neighbours alone. Of one that evaluates: shapes and types; finite numbers; supercells, shifts, rotations and other
-    settings of the cell change no energy; forces are the slopes of the energy and add up to zero; stresses are the
-    slopes along strain. Of one that embeds: the same changes of the cell change no vector. Of one that relaxes batches:
-    energies fall, no steps leave the crystals as they are, and the cell stays where it is told to.
+    Every potential must state what it is and which settings its energies depend on. A crystal must get the same numbers
+    alone, in a batch and in another order. A crystal that the potential cannot handle must get a row code and no
+    number, without an effect on its neighbours. A potential that evaluates must return finite numbers of the right
+    shapes and types. Supercells, shifts, rotations and other settings of the cell must change no energy. Forces must be
+    the slopes of the energy and add up to zero; stresses must be the slopes along strain. For a potential that embeds,
+    the same changes of the cell must change no vector. For one that relaxes batches, energies must fall, zero steps
+    must leave the crystals unchanged, and the cell must stay fixed when asked to.
 
     Args:
         potential: The potential, able to handle sodium, chlorine, silicon and titanium oxide.
@@ -56,7 +57,7 @@ def validate_potential(potential: Potential) -> tuple[str, ...]:
 
     Raises:
         CapabilityError: If it offers no capability.
-        PotentialError: Naming the first clause that is broken.
+        PotentialError: If a clause is broken; the message names the first.
     """
     check_facts(potential)
     _check_that_no_capability_is_half_there(potential)
@@ -85,7 +86,7 @@ def _check_that_no_capability_is_half_there(potential: Potential) -> None:
 
 
 def example_crystals() -> CandidateBatch:
-    """Rock salt, diamond silicon, rutile and a distorted rock salt, in that order."""
+    """Return rock salt, diamond silicon, rutile and a distorted rock salt, in that order."""
     halves = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     salt = np.concatenate([halves, halves + 0.5]) % 1
     u = 0.305
@@ -148,7 +149,7 @@ def _check_independence(potential: Evaluates, batch: CandidateBatch) -> None:
 
 
 def _other_settings(batch: CandidateBatch) -> tuple[list[str], CandidateBatch]:
-    """The distorted rock salt, then the same crystal described in other ways, and the names of these."""
+    """Return the distorted rock salt, the same crystal described in other ways, and the names of these ways."""
     lattice, species, frac = _cell(batch, 3)
     shifted = frac + np.array([0.37, -1.21, 4.6])
     doubled = np.concatenate([frac, frac + np.array([0, 0, 1])]) / [1, 1, 2]
@@ -222,7 +223,7 @@ def _check_refusals(potential: Evaluates, batch: CandidateBatch) -> None:
 
 
 def _with_refused(batch: CandidateBatch) -> CandidateBatch:
-    """An atom 30 Å from the next one and an element without data, between two sound crystals."""
+    """Return two crystals to refuse (atoms 30 Å apart, an element without data) between two sound ones."""
     far = (30.0 * np.eye(3), [11], np.zeros((1, 3)))
     strange = (5.0 * np.eye(3), [118, 8], np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
     return _batch([_cell(batch, 0), far, strange, _cell(batch, 1)])

@@ -1,9 +1,9 @@
-"""Choosing family and feature set within a budget, by nested cross-validation with folds grouped by formula.
+"""Choose family and feature set within a budget, by nested cross-validation with folds grouped by formula.
 
 The choice is made on rows that do not report its score. In each of five outer folds the candidates are compared by
-inner folds of the other rows, and the best of them predicts the fold: the error of these predictions is that of the
-whole procedure, choosing included. The winner is the candidate that predicts all folds best; its own error flatters it
-a little, since it was picked for it, and stands in the record as what it was chosen by.
+inner folds of the other rows, and the best of them predicts the fold: the error of these predictions is the error of
+the whole procedure, which includes the choice. The winner is the candidate that predicts all folds best. Its own error
+is a little too small, because the candidate was picked for it; the record shows it as the reason for the choice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TRIED, _UNTRIED = "tried", "out of budget"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may be chosen.
+    """A family, a feature set and settings that may be chosen.
 
     Attributes:
         family: Registered family.
@@ -56,9 +56,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop trying; the cheapest candidate is always tried.
+    """Limits on the search; the cheapest candidate is always tried.
 
-    A candidate is given up as soon as fitting the slowest of those tried would no longer fit in, should it win.
+    The search ends as soon as too little time would be left to fit the slowest candidate tried, in case it wins.
 
     Which candidates fit into ``seconds`` depends on the machine. With ``candidates`` alone the choice is the same on
     every run.
@@ -87,10 +87,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a candidate.
+    """The result of trying a candidate.
 
     Attributes:
-        candidate: Which.
+        candidate: The candidate that was tried.
         outcome: ``tried``, ``out of budget``, or why it could not be fitted.
         mae: Mean absolute error over the outer folds, on the scale of the target; nan where not tried to the end.
         seconds: Time spent on it.
@@ -104,12 +104,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """The winner and how it was found.
+    """The winner, and how the search found it.
 
     Attributes:
         winner: Candidate with the least error over the outer folds.
         reason: Why, in a sentence or two.
-        nested_mae: Error of the whole procedure on rows that took no part in choosing.
+        nested_mae: Error of the whole procedure on rows that took no part in the choice.
         trials: All candidates, in the order they were tried.
         budget: As given.
         rows: Number of rows it is based on.
@@ -123,7 +123,7 @@ class Choice:
     rows: int
 
     def card(self) -> dict[str, Any]:
-        """For the card of the model that is fitted to the winner; plain JSON values."""
+        """Return the record for the card of the fitted model, as plain JSON values."""
         return {
             "winner": str(self.winner), "reason": self.reason, "nested_mae": self.nested_mae, "rows": self.rows,
             "budget": {"seconds": self.budget.seconds, "candidates": self.budget.candidates},
@@ -154,7 +154,7 @@ class _Rows:
     def predicted(
         self, candidate: Candidate, train: NDArray[np.int64], held: NDArray[np.int64], deadline: float
     ) -> NDArray[np.float64]:
-        """Mean for the held-out rows from the training rows."""
+        """Predict the mean of the held-out rows after fitting to the training rows."""
         if time.perf_counter() > deadline:
             raise _OutOfBudget
         values = self.features[candidate.features]
@@ -182,12 +182,12 @@ def choose(
 ) -> Choice:
     """Try candidates, cheapest first, until the budget is used.
 
-    Each costs fifteen fits inside the outer folds and five on them. Rows are those with a target and finite features in
-    every feature set, so that all candidates are compared on the same ones. A candidate that refuses them (a family
-    that is not installed, say) is recorded with its reason and passed over.
+    Each candidate costs fifteen fits inside the outer folds and five fits on them. Rows are those with a target and
+    finite features in every feature set, so that all candidates are compared on the same ones. A candidate that refuses
+    them (a family that is not installed, say) is recorded with its reason and passed over.
 
     Args:
-        candidates: What to try.
+        candidates: Candidates to try.
         features: Feature sets by name, each of m rows.
         target: On the scale the model is to work on, nan where unknown, shape (m,).
         groups: Reduced-formula group of each row, shape (m,); no fold separates a group.
@@ -196,8 +196,8 @@ def choose(
 
     Raises:
         UnknownNameError: For an unknown family.
-        ModelError: If there is no candidate, one names a feature set that is not there, rows are too few, or every
-            candidate refuses them.
+        ModelError: If there is no candidate, a candidate names a feature set that is missing, there are too few rows,
+            or every candidate refuses them.
     """
     ordered = _cheapest_first(candidates, features)
     sound = np.logical_and.reduce([matrix.codes == "" for matrix in features.values()])
@@ -242,10 +242,10 @@ def fit_chosen(
     about: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Surrogate:
-    """Choose, fit a surrogate to the winner, and put the record of the choice on its card under ``choice``.
+    """Choose a candidate, fit a surrogate with it, and put the record of the choice on its card under ``choice``.
 
-    The scores on the card are out-of-fold scores of the winner, for which it was picked; ``nested_mae`` in the record
-    is not flattered by that.
+    The scores on the card are out-of-fold scores of the winner. They are a little too good, because the winner was
+    picked for them; ``nested_mae`` in the record is not affected.
 
     Args:
         property_name: What is predicted.
@@ -274,7 +274,7 @@ def fit_chosen(
 
 
 def _drawn(rows: NDArray[np.int64], groups: NDArray[np.integer], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of the rows, whole groups of them drawn at random, but no fewer than a choice needs."""
+    """Draw whole groups of rows at random up to a number of rows, but never fewer rows than a choice needs."""
     _, number = np.unique(groups[rows], return_inverse=True)
     place = np.random.default_rng(seed).permutation(number.max() + 1)[number]
     upto = np.cumsum(np.bincount(place))[place]
@@ -292,7 +292,7 @@ def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, Feat
 
 
 def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple[list[Trial], list[_Tried]]:
-    """What came of each candidate, and the predictions of those tried to the end."""
+    """Try each candidate; return the results, and the predictions of those tried to the end."""
     start = time.perf_counter()
     end = np.inf if budget.seconds is None else start + budget.seconds
     fitting, slowest = _FITTING * budget.fits, 0.0
@@ -330,7 +330,7 @@ def _try(candidate: Candidate, rows: _Rows, deadline: float) -> _Tried:
 
 
 def _nested_error(tried: Sequence[_Tried], inner: NDArray[np.float64], rows: _Rows) -> float:
-    """Mean absolute error where each outer fold is predicted by the candidate its other rows prefer."""
+    """Compute the mean absolute error when each outer fold is predicted by the candidate that its other rows prefer."""
     mean = np.empty(len(rows.target))
     for fold, (_, held) in enumerate(grouped_folds(rows.groups, seed=rows.seed)):
         mean[held] = tried[int(inner[:, fold].argmin())].mean[held]

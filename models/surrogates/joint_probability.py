@@ -84,10 +84,10 @@ class JointProbability:
         return cls(tuple(_fitted(names, [outcomes[name] for name in names]) for names in _groups(outcomes)))
 
     def of_all(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Probability of meeting all targets, shape (n,), nan where one is not known.
+        """Compute the probability of meeting all targets, shape (n,), nan where one is not known.
 
         Args:
-            each: Probability of meeting each target, by property, each (n,); those of no group are independent.
+            each: Probability of meeting each target, by property, each (n,); targets without a group are independent.
         """
         factors = [self.of_group(group, each) for group in self.groups]
         grouped = {name for group in self.groups for name in group.names}
@@ -96,14 +96,14 @@ class JointProbability:
 
     @staticmethod
     def of_group(group: Group, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Probability of meeting all targets of one group, shape (n,); never above that of any one of them."""
+        """Compute the probability of meeting all targets of a group, shape (n,); at most that of any single target."""
         chances = [each[name] for name in group.names]
         return np.minimum(_with_odds(np.prod(chances, axis=0), group.odds), np.min(chances, axis=0))
 
     def probabilities(
         self, predictions: Mapping[str, Predictive], ranges: Ranges
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Probability of meeting every target, and of each.
+        """Compute the probability of meeting every target, and of meeting each.
 
         Args:
             predictions: By property.
@@ -116,10 +116,10 @@ class JointProbability:
         return self.of_all(each), each
 
     def needed(self, each: Mapping[str, float], name: str, *, wanted: float) -> float | None:
-        """Probability of meeting one target at which that of meeting all is ``wanted``, the others unchanged.
+        """Compute the probability of one target at which that of meeting all is ``wanted``, others unchanged.
 
         Returns:
-            None where even certainty would not do.
+            The probability, or None where even certainty would not be enough.
         """
 
         def lacking(chance: float) -> float:

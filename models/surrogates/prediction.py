@@ -1,4 +1,4 @@
-"""Prediction: what a surrogate says of candidates, with the full predictive distribution behind it."""
+"""Predictions of a surrogate for candidates, with their full predictive distributions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = 241
 
 
 def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
-    """Property to model scale; minus infinity for what log10 is not defined for."""
+    """Convert values of the property to the scale of the model; values without a log10 become minus infinity."""
     if transform == "identity":
         return values
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -24,7 +24,7 @@ def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.flo
 
 
 def backward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
-    """Model scale to property."""
+    """Convert values on the scale of the model to the property."""
     return values if transform == "identity" else np.power(10.0, values)
 
 
@@ -57,7 +57,7 @@ class Prediction:
     wanted: tuple[float, float] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Prediction:
-        """The predictions of some of the candidates."""
+        """Return the predictions of some of the candidates."""
         return replace(
             self, centre=self.centre[rows], scale=self.scale[rows], in_domain=self.in_domain[rows],
             codes=self.codes[rows], bins=self.bins if isinstance(self.bins, int) else self.bins[rows],
@@ -91,14 +91,14 @@ class Prediction:
         return (forward(np.asarray(target, float), self.transform) - self.centre) / self._half_width
 
     def interval_of_errors(self, lower: float, upper: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ends of the interval in which :meth:`relative_error` lies between two values, each (n,)."""
+        """Return the ends of the interval in which :meth:`relative_error` lies between two values, each (n,)."""
         return self._value(self.centre + lower * self._half_width), self._value(self.centre + upper * self._half_width)
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
 
-        By the classifier where there is one. What the distribution holds beyond a physical bound counts as lying on it,
-        as in :meth:`quantile`.
+        A classifier gives the probability where there is one. Values beyond a physical bound count as lying on it, as
+        in :meth:`quantile`.
 
         Raises:
             ModelError: If the classifier was trained for another range.
@@ -134,9 +134,9 @@ class Prediction:
 def value_at_probability(
     prediction: Prediction, row: int, *, ends: tuple[float, float], probability: float
 ) -> float | None:
-    """The predicted value nearest to the present one at which a probability would fall to (or rise to) a given one.
+    """Find the predicted value, nearest to the present one, at which the probability would reach a given one.
 
-    The width of the predictive distribution is held.
+    The width of the predictive distribution stays the same.
 
     Args:
         prediction: Of n candidates.
@@ -145,7 +145,8 @@ def value_at_probability(
         probability: Of lying in the range.
 
     Returns:
-        The value in the property's unit, None where no value reaches that probability, or where a classifier gives it.
+        The value in the property's unit; None if no value reaches the probability, or if a classifier gives the
+        probability.
     """
     if prediction.met is not None:
         return None
@@ -171,7 +172,7 @@ def value_at_probability(
 
 
 def _shifted(prediction: Prediction, row: int, centres: NDArray[np.float64]) -> Prediction:
-    """The distribution of one row moved to other centres."""
+    """Move the predictive distribution of one row to other centres."""
     n = len(centres)
     bins = prediction.bins if isinstance(prediction.bins, int) else np.full(n, prediction.bins[row])
     return replace(

@@ -29,7 +29,7 @@ from matloop.models.surrogates.calibration import tail_value
 
 
 class SelectionRule(Protocol):
-    """How candidates are picked by their score; a score that is not a number is never picked."""
+    """A rule that picks candidates by their score; a score that is not a number is never picked."""
 
     def selected(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each candidate is picked, shape (n,)."""
@@ -38,16 +38,17 @@ class SelectionRule(Protocol):
     def in_place_of_one(
         self, calibration_scores: NDArray[np.float64], scores: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Whether each calibration row (m,) would be picked if it stood where any one of the picked stands."""
+        """Whether each calibration row (m,) would be picked in the place of any one picked candidate."""
         ...
 
 
 @dataclass(frozen=True)
 class Best:
-    """The ``count`` highest scores.
+    """Pick the ``count`` highest scores.
 
-    A calibration row put in the place of a picked candidate meets the same rivals, the best of which that was left out
-    is the one it has to beat: this is so for every picked candidate. A row that only equals that rival does not count.
+    A calibration row that takes the place of a picked candidate meets the same rivals. It is picked if it beats the
+    best rival that was left out, whichever picked candidate it replaces. A row that only equals that rival does not
+    count.
 
     >>> Best(2).in_place_of_one(np.array([0.2, 0.5, 0.9]), np.array([0.8, 0.1, 0.3, 0.7]))
     array([False,  True,  True])
@@ -73,10 +74,10 @@ class Best:
 
 @dataclass(frozen=True)
 class AtLeast:
-    """Every score from ``threshold`` on.
+    """Pick every score of at least ``threshold``.
 
-    Exact for a threshold set beforehand. With the lowest score of a list that was cut in another way (spread over
-    chemistry, or by :func:`conformal_selection`) it is an approximation.
+    The rule is exact for a threshold that was set beforehand. It is an approximation if the threshold is the lowest
+    score of a list that was cut in another way (spread over chemistry, or by :func:`conformal_selection`).
     """
 
     threshold: float
@@ -88,19 +89,19 @@ class AtLeast:
     def in_place_of_one(
         self, calibration_scores: NDArray[np.float64], scores: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Whether each calibration row (m,) reaches the threshold, whatever the candidates are."""
+        """Whether each calibration row (m,) reaches the threshold; the candidates do not matter."""
         return calibration_scores >= self.threshold
 
 
 class SelectedErrors(NamedTuple):
-    """Between which relative errors the truth of a picked candidate lies.
+    """The relative errors between which the truth of a picked candidate lies.
 
     Attributes:
         lower: Lower end, in the unit of the relative errors.
         upper: Upper end.
-        rows: Calibration rows it rests on.
-        exact: Whether all of them would have been picked; if not, rows next in rank were added, and the ends promise
-            less than they say.
+        rows: Number of calibration rows it rests on.
+        exact: Whether all of them would have been picked. If not, the rows next in rank were added, and the interval
+            promises less than its level.
     """
 
     lower: float
@@ -117,7 +118,7 @@ def selection_conditional(
     *,
     level: float = 0.9,
 ) -> SelectedErrors:
-    """Equal-tailed range of the relative errors of picked candidates.
+    """Compute the equal-tailed range of the relative errors of picked candidates.
 
     Calibration rows that the rule would have picked in place of a picked candidate are exchangeable with it, given that
     it was picked; the range is that of split conformal prediction on those rows alone (Jin and Ren, section 3). Where
@@ -127,9 +128,9 @@ def selection_conditional(
         errors: Relative error of each calibration row
             (:meth:`matloop.models.surrogates.prediction.Prediction.relative_error`), shape (m,). For several targets,
             call once per target with the same scores of the rows it is known for.
-        calibration_scores: What the rule goes by, for the calibration rows predicted as new ones, shape (m,).
-        scores: The same for all n candidates that were up for selection, nan for those that were not.
-        rule: How candidates were picked.
+        calibration_scores: Scores of the calibration rows, each predicted as a new one, shape (m,).
+        scores: Scores of all n candidates; nan for those that could not be selected.
+        rule: The rule that picked the candidates.
         level: Probability that the truth lies inside.
 
     Raises:
@@ -153,7 +154,7 @@ def selection_conditional(
 
 
 class Evidence(NamedTuple):
-    """What calibration rows tell about meeting a target, or several at once.
+    """What calibration rows tell about meeting one target, or several at once.
 
     Attributes:
         calibration_scores: Score of each calibration row predicted as a new one (its probability, say), shape (m,).
@@ -167,7 +168,7 @@ class Evidence(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A set of candidates and how much speaks for each.
+    """A set of candidates, and the evidence for each of them.
 
     Attributes:
         mask: Whether each candidate is in the set, shape (n,).
@@ -179,15 +180,15 @@ class Chosen(NamedTuple):
 
 
 def conformal_selection(evidence: Sequence[Evidence], *, max_false_discovery: float) -> Chosen:
-    """The largest set of candidates whose expected share of misses is at most a limit.
+    """Choose the largest set of candidates whose expected share of misses is at most a limit.
 
     The p-value of a candidate is the share of calibration rows that miss the target and yet score at least as high, the
     candidate counted in. The set is cut by the procedure of Benjamini and Hochberg (J. R. Stat. Soc. B 57, 289 (1995)).
 
     With one piece of evidence (one target, or rows on which the truth of all targets is known) the expected share of
     misses is at most the limit, for any model, if rows and candidates are exchangeable. With several, a candidate's
-    p-value is the largest of its p-values times their number (at most 1): whichever target it misses, it is as small as
-    that with no more than its own probability. The step from there to the share of misses assumes that p-values
+    p-value is the largest of its p-values times their number (at most 1): whichever target the candidate misses, so
+    small a value has no more than its own probability. The step from there to the share of misses assumes that p-values
     are positively dependent, as they are for one target; it is not proved for several.
 
     From n candidates and m rows nothing can be chosen unless at least n / (m + 1) / limit of them (times the number of

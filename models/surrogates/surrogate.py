@@ -62,13 +62,13 @@ class Surrogate:
         property_name: Property in the catalogue (:mod:`matloop.data.properties.catalogue`).
         transform: Scale the ensemble works on.
         ensemble: Grown on all training rows.
-        difficulty: Where its predictions are hard.
+        difficulty: Estimates for which candidates predictions are hard.
         calibration: From grouped out-of-fold residuals.
         domain: From the training features.
         elements: Elements that occur in the training data, shape (119,).
         training: Out-of-fold predictions.
-        card: What the model is, what it was trained on and what it is worth; plain JSON values.
-        classifier: Of lying in a wanted range, where probabilities are to come from one.
+        card: Describes the model, its training data and its scores, as plain JSON values.
+        classifier: Gives the probability of lying in a wanted range; None if the predictive distribution gives it.
     """
 
     property_name: str
@@ -162,10 +162,10 @@ class Surrogate:
         *,
         wanted: tuple[float, float],
     ) -> Self:
-        """The same surrogate with probabilities of lying in a range by a classifier of its family and settings.
+        """Return the same surrogate with a classifier of its family for the probability of lying in a range.
 
         Args:
-            features: Those it was fitted on.
+            features: Features on which the surrogate was fitted.
             target: Likewise.
             groups: Likewise.
             wanted: Lower and upper end of the range, in the property's unit, infinite where open.
@@ -217,10 +217,10 @@ class Surrogate:
         return prediction if self.classifier is None else self.classifier.judge(prediction, features.values)
 
     def predict_as_new(self, features: FeatureMatrix, ids: Sequence[str]) -> Prediction:
-        """Predict n candidates, those the model was trained on by ensembles that never saw their formula.
+        """Predict n candidates; ensembles that never saw their formula predict those on which the model was trained.
 
-        Selections are calibrated on rows predicted like this: a ranking by several targets can so be repeated for the
-        training rows of each, with an honest prediction of every target.
+        Selections are calibrated on rows that are predicted like this. A ranking by several targets can then be
+        repeated for the training rows of each target, with an honest prediction of every target.
 
         Args:
             features: Features of n rows.
@@ -342,7 +342,7 @@ class Surrogate:
 
 
 def _data_statement(about: Mapping[str, str] | None) -> dict[str, Any]:
-    """What a card says of the training data and of the licences that hold for the model."""
+    """Return the statement of a card about the training data and the licences that hold for the model."""
     licence = "not stated" if about is None else about["licence"]
     return {
         "training_set": None if about is None else dict(about),
@@ -351,7 +351,7 @@ def _data_statement(about: Mapping[str, str] | None) -> dict[str, Any]:
 
 
 def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows that a surrogate is trained on: those with features and a finite target on the model scale (m,)."""
+    """Find the rows to train a surrogate on: those with features and a finite target on the model scale (m,)."""
     return np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
 
 

@@ -1,4 +1,4 @@
-"""Training: grouped out-of-fold predictions, calibration on them, and the scores on the card of a model."""
+"""Train with grouped out-of-fold predictions, calibrate on them, and compute the scores on the card of a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def out_of_fold(
     *,
     folds: int = FOLDS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and spread for each row from an ensemble that saw no row of its group, each (m,).
+    """Predict mean and spread of each row with an ensemble that saw no row of its group, each (m,).
 
     Args:
         make: Makes an unfitted ensemble.
@@ -61,10 +61,10 @@ def expected_shrinkage(
     *,
     mean: NDArray[np.float64],
 ) -> float:
-    """How much smaller the errors of a model of all rows are expected to be than those of its five folds.
+    """Estimate how much smaller the errors of a model of all rows are than the errors of its five folds.
 
     Errors fall with a power of the number of rows (Cortes et al., Adv. Neural Inf. Process. Syst. 6, 327 (1993)). The
-    power is read off ensembles of half the rows and of four fifths, and carried on to all rows.
+    power is estimated from ensembles of half the rows and of four fifths, and extrapolated to all rows.
 
     Args:
         make: Makes an unfitted ensemble.
@@ -81,7 +81,7 @@ def expected_shrinkage(
 
 
 def _on_learning_curve(error_of_half: float, error: float) -> float:
-    """Error with all rows over that with four fifths, from errors with half of the rows and with four fifths.
+    """Extrapolate the error with all rows over that with four fifths, from the errors with half and four fifths.
 
     >>> round(_on_learning_curve((0.8 / 0.5) ** 0.25, 1.0), 6) == round(0.8**0.25, 6)
     True
@@ -100,11 +100,11 @@ def scores(
     groups: NDArray[np.integer],
     distance: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    """Grouped error and interval quality of out-of-fold predictions on the model scale; arrays of shape (m,).
+    """Score out-of-fold predictions on the model scale, arrays of shape (m,): grouped error and intervals.
 
     Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds, binned by the
-    distance to the training data where it is given. Both are of ensembles of four fifths of the rows, so nothing is
-    shrunk here.
+    distance to the training data where it is given. Both come from ensembles of four fifths of the rows, so no residual
+    is shrunk here.
     """
     from scipy.stats import spearmanr
 

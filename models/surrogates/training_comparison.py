@@ -1,4 +1,4 @@
-"""Training rows that a prediction is compared with: a background, levels of features, and the nearest rows."""
+"""Compare a prediction with training rows: a background, levels of features, and the nearest rows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ BACKGROUND_ROWS = 100
 
 
 def training_features(surrogate: Surrogate) -> NDArray[np.float64]:
-    """Features of the training rows as far as the domain keeps them, shape (m, k).
+    """Return the features of the training rows as the domain keeps them, shape (m, k).
 
-    They are kept in single precision, and those the ensemble makes no use of are not: all rows have the mean there.
+    The domain keeps them in single precision. It does not keep features that the ensemble never uses; all rows have the
+    mean there.
     """
     domain = surrogate.domain
     scale = np.where(domain.weight > 0, domain.weight, np.inf)
@@ -21,17 +22,17 @@ def training_features(surrogate: Surrogate) -> NDArray[np.float64]:
 
 
 def background_of(surrogate: Surrogate, *, rows: int = BACKGROUND_ROWS) -> NDArray[np.float64]:
-    """Features of training rows evenly spaced by their value, shape (at most ``rows``, k)."""
+    """Return the features of training rows that are evenly spaced by their value, shape (at most ``rows``, k)."""
     by_value = np.argsort(surrogate.training.target, kind="stable")
     picks = np.linspace(0, len(by_value) - 1, min(rows, len(by_value))).round().astype(np.int64)
     return training_features(surrogate)[by_value[picks]]
 
 
 def levels(surrogate: Surrogate, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of training rows below each value, equal ones counted half, shape (n, k).
+    """Compute the share of training rows below each value, shape (n, k); equal rows count half.
 
     Args:
-        surrogate: Its training rows are compared with.
+        surrogate: The surrogate whose training rows are used.
         values: Features of n candidates, shape (n, k).
     """
     rows = training_features(surrogate)
@@ -44,12 +45,12 @@ def levels(surrogate: Surrogate, values: NDArray[np.float64]) -> NDArray[np.floa
 def nearest_training(
     surrogate: Surrogate, values: NDArray[np.float64], *, count: int = 5
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The training rows nearest to n candidates, as the applicability domain measures distance.
+    """Find the training rows nearest to n candidates by the distance of the applicability domain.
 
     Args:
-        surrogate: Its training rows.
+        surrogate: The surrogate whose training rows are used.
         values: Features, shape (n, k).
-        count: How many.
+        count: Number of training rows for each candidate.
 
     Returns:
         Training rows and their distances, each (n, count), nearest first.

@@ -1,4 +1,4 @@
-"""Going on with a run that was cut off, from its manifest alone; forking it; doing a share of it in a job array."""
+"""Continue a run that was interrupted, fork a run, or score one share of it in a job array."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def resume(
     cluster: str | None = None,
     prepare_only: bool = False,
 ) -> ScreeningRun:
-    """Go on with a run to its end; what is finished is not done again, and the shortlist is that of an unbroken run.
+    """Continue a run to its end. Finished work is not repeated, and the shortlist is that of an unbroken run.
 
     Args:
         folder: The run directory.
-        workers: Worker processes; at most so many in a batch queue.
+        workers: Number of worker processes; in a batch queue, the largest number.
         progress: Told what happens; silent by default.
-        cluster: Where the workers are, in place of what the campaign says.
+        cluster: Place of the workers, instead of the one that the campaign names.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
 
     Returns:
-        The finished run; at once if it was finished already.
+        The finished run, immediately if it was finished already.
 
     Raises:
-        RunChangedError: If the campaign, the code, a library or an input file is another than when the run began.
+        RunChangedError: If the campaign, the code, a library or an input file changed since the run began.
         LockedError: If another process works on the run.
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
@@ -73,13 +73,13 @@ def resume(
 
 
 def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: Progress | None = None) -> ScreeningRun:
-    """Start a new run from the campaign in a run directory, as it stands there now; what still fits is reused.
+    """Start a new run from the present campaign in a run directory, and reuse results that still fit.
 
     A candidate file, a surrogate or a partition fits if the hash of everything that decides its content is the same.
 
     Args:
         folder: The run directory.
-        output: Folder of the new run, new or empty.
+        output: Folder of the new run; it must be new or empty.
         workers: Worker processes on this machine.
         progress: Told what happens; silent by default.
 
@@ -98,7 +98,7 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
 def score_share(
     folder: str | Path, share: tuple[int, int], *, workers: int = 1, progress: Progress | None = None
 ) -> int:
-    """Score one share of the candidates, as task of a job array; the last job goes on with :func:`resume`.
+    """Score one share of the candidates as a task of a job array; the last job continues with :func:`resume`.
 
     Tasks share nothing but the folder: each has its own manifest, its own lock and its own workers.
 
@@ -135,10 +135,10 @@ def score_share(
 
 
 def read_share(text: str) -> tuple[int, int]:
-    """Number of a task and how many there are.
+    """Read the number of a task and the number of tasks.
 
     Raises:
-        RunError: If the text says something else.
+        RunError: If the text is not of the form ``2/16``.
 
     >>> read_share("3/8")
     (3, 8)
@@ -150,11 +150,11 @@ def read_share(text: str) -> tuple[int, int]:
 
 
 def existing_run(folder: str | Path) -> RunDirectory:
-    """The run in a folder.
+    """Open the run in a folder.
 
     Raises:
         RunError: If there is none.
-        DamagedFileError: If the folder holds something that would lead a writer out of it, or make a reader wait.
+        DamagedFileError: If the folder holds a file that would lead a writer out of it, or block a reader.
     """
     run = RunDirectory(Path(folder))
     if not os.path.lexists(run.identity) or not os.path.lexists(run.campaign):
@@ -167,12 +167,12 @@ def existing_run(folder: str | Path) -> RunDirectory:
 
 
 def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
-    """The campaign of a run and what it began with, if nothing that decides its result is another now.
+    """Return the campaign and the first identity of a run, if nothing that decides its result has changed.
 
-    Input files do not matter any more once all candidates are in the run.
+    Input files no longer matter once all candidates are in the run.
 
     Raises:
-        RunChangedError: Showing what is another.
+        RunChangedError: If something changed; the message shows the differences.
     """
     view = RunView(run.folder)
     campaign, before = view.campaign, view.identity.model_dump()

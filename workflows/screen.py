@@ -1,4 +1,4 @@
-"""The main job: candidates in, a ranked shortlist out."""
+"""The main workflow: it reads candidates and returns a ranked shortlist."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ REFERENCE_INTAKE_ROWS = 10_000
 def go_on(
     run: RunDirectory, campaign: Campaign, settings: Settings, watch: Progress, *, criterion: Criterion = MOST_PROBABLE
 ) -> ScreeningRun:
-    """Take a run from wherever it is to its end. The body is the data path."""
+    """Continue a run from its present state to its end. The body is the data path."""
     clock, training = Clock(), read_training_sets(run)
     with engine_of(run, settings, watch) as engine:
         clock.lap("workers started")
@@ -113,7 +113,7 @@ def screen(
 ) -> ScreeningRun:
     """Run a campaign: sources -> filter -> featurize -> score -> relax -> rank -> shortlist -> report.
 
-    A run that is cut off, however it is, goes on with :func:`matloop.workflows.resume.resume`.
+    A run that was interrupted in any way continues with :func:`matloop.workflows.resume.resume`.
 
     Args:
         campaign: A campaign file, the name of a packaged campaign, or a campaign.
@@ -124,8 +124,8 @@ def screen(
             ``sge``, the address of a Dask scheduler, or the file in which one has left its address.
         partition_rows: Candidates in a partition of the first stage, the unit of work; no result depends on it.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
-        training_sets: What surrogates learn from, at most one set for each target's property; the others learn from
-            the packaged crystals.
+        training_sets: Training sets of the surrogates, at most one for the property of each target; the other
+            surrogates learn from the packaged crystals.
 
     Returns:
         The run.
@@ -177,7 +177,7 @@ class ScreeningRun:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it came to its end; a run that was only prepared did not."""
+        """Whether the run reached its end; a run that was only prepared did not."""
         return RunDirectory(self.folder).is_complete
 
     @property
@@ -187,7 +187,7 @@ class ScreeningRun:
 
     @functools.cached_property
     def view(self) -> RunView:
-        """Everything in the directory; each file is read when it is first asked for."""
+        """A view of the directory; each file is read on its first use."""
         return RunView(self.folder)
 
     @property
@@ -209,7 +209,7 @@ class ScreeningRun:
 
 
 def _prepared(engine: Engine, candidates: CandidateParts) -> ScreeningRun:
-    """Write all candidates, score none."""
+    """Write all candidates and train the surrogates, without scoring."""
     engine.watch.start("taking candidates in", len(candidates))
     with contextlib.closing(iter(candidates)) as parts:
         for part in parts:
@@ -218,7 +218,7 @@ def _prepared(engine: Engine, candidates: CandidateParts) -> ScreeningRun:
 
 
 def _put_through(engine: Engine, stage: Stage, given: CandidateParts | CandidateBatch) -> CandidateBatch:
-    """The candidates that go on from a stage, best first."""
+    """Return the candidates that pass each stage, best first."""
     survivors = stage.run(engine, given)
     if not stage.merges_equal or not len(given):
         return survivors
@@ -230,16 +230,16 @@ def _put_through(engine: Engine, stage: Stage, given: CandidateParts | Candidate
 def _shortlist(
     engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
 ) -> tuple[CandidateBatch, list[MetTogether]]:
-    """Choose, say what share of misses to expect, and give what was picked intervals that hold for what was picked.
+    """Choose the shortlist, estimate its share of misses, and give it intervals that hold for selected candidates.
 
     Args:
         engine: Of the run.
         task: Of the first stage.
         survivors: The candidates that went on from each stage, by its name, in the order of the stages.
-        training: What surrogates learned from; its rows are predicted as new ones.
+        training: Training data of the surrogates; its rows are predicted as new ones.
 
     Returns:
-        The ranked, and how often targets are met together.
+        The ranked candidates, and how often targets are met together.
     """
     last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
     task = replace(task, stage=last_scored)
@@ -261,7 +261,7 @@ def _shortlist(
 
 
 def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:
-    """The lowest probability that went on from a scoring stage; 0 where all did."""
+    """Return the lowest probability that passed a scoring stage; 0 if all candidates passed."""
     part = part_of(stage, "ranking")
     if not any(ending.stage == part and ending.code == BELOW_CUT for ending in engine.counts):
         return 0.0
@@ -269,7 +269,7 @@ def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:
 
 
 def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:
-    """The ranked candidates, what is new about the best of them, and the shortlist."""
+    """Write the ranked candidates, the novelty of the best of them, and the shortlist."""
     write_table(run.ranked, ranked.to_arrow())
     reports = novelty(ranked, known, references=_references(campaign))
     write_shortlist(run, ranked, campaign, novelty=reports)
@@ -277,6 +277,6 @@ def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *,
 
 
 def _references(campaign: Campaign) -> list[CandidateBatch]:
-    """Known crystals the campaign brings along."""
+    """Return the known crystals that the campaign names as references."""
     entries = () if campaign.potential is None else campaign.potential.references
     return [intake.batch for source in sources_of(entries) for intake in source.intakes(REFERENCE_INTAKE_ROWS)]

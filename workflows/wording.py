@@ -1,4 +1,4 @@
-"""Times, rates, memory and reasons as the command line says them."""
+"""Texts of the command line for times, rates, memory and reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matloop.screening.language.reasons import reason_words
 
 
 def json_text(content: Any) -> str:
-    r"""JSON for programs, which a person may print: characters that deceive are escaped, all others stand as they are.
+    r"""Write JSON for programs; characters that could deceive a person on a terminal are escaped.
 
     >>> json_text({"name": "Å" + chr(0x202E)})
     '{\n "name": "Å\\u202e"\n}'
@@ -21,7 +21,7 @@ def json_text(content: Any) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """A time as people say it.
+    """Write a time in words.
 
     >>> [time_text(s) for s in (3.4, 100, 7800, 200_000)]
     ['3 s', '2 min', '2 h 10 min', '2 d 7 h']
@@ -36,7 +36,7 @@ def time_text(seconds: float) -> str:
 
 
 def rate_text(rate: float) -> str:
-    """A rate with two digits that count, or whole.
+    """Write a rate with two significant digits, or as a whole number.
 
     >>> [rate_text(r) for r in (12345.6, 12.3, 0.0456)]
     ['12,346', '12', '0.046']
@@ -45,7 +45,7 @@ def rate_text(rate: float) -> str:
 
 
 def memory_text(driver: int, worker: int) -> str:
-    """Memory in words.
+    """Write an amount of memory in words.
 
     >>> memory_text(400_000_000, 1_250_000_000)
     'memory 0.4 GB, largest worker 1.2 GB'
@@ -54,7 +54,7 @@ def memory_text(driver: int, worker: int) -> str:
 
 
 def reason_text(code: str, value: str = "", limit: str = "") -> str:
-    """Why rows end, in English; row codes are told with their meaning.
+    """Write why rows end, in English; row codes are followed by their meaning.
 
     >>> reason_text("E-GUARD-CRASH"), reason_text("R-FILTER-EXCLUDED-ELEMENT", "Tl")
     ('E-GUARD-CRASH: the candidate ended the process that handled it', 'contains Tl')

@@ -1,10 +1,10 @@
-"""``matloop bench calibration``: do the intervals hold what they promise, and where?
+"""``matloop bench calibration``: do the intervals contain the truth as often as they promise, and where?
 
 Formulas are split at random; a surrogate trained on one part predicts the other. Coverage is counted overall, among the
 20 best predictions and the best 5 % (with plain and with selection-conditional intervals), and by distance to the
-training data. A good spread is wide where errors are large: that is measured by the rank correlation of interval width
-and error, and in bins of equal spread. Where the truth lies in the whole predictive distribution tells the probability
-integral transform, which is uniform for calibrated ones (Gneiting, Balabdaoui and Raftery, J. R. Stat. Soc. B 69, 243
+training data. A good spread is wide where errors are large; the rank correlation of interval width and error, and bins
+of equal spread, measure this. The probability integral transform shows the position of the truth in the predictive
+distribution; it is uniform for calibrated distributions (Gneiting, Balabdaoui and Raftery, J. R. Stat. Soc. B 69, 243
 (2007)).
 """
 
@@ -34,13 +34,13 @@ SPREAD_BINS = 10
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """How intervals are tested.
+    """Settings of a test of intervals.
 
     Attributes:
         direction: ``max`` or ``min``: whether the best predictions are the highest or the lowest.
         splits: Number of random splits, seeds 0, 1, ...
         held_out: Share of the rows that is predicted.
-        model: What is trained.
+        model: Model that is trained.
     """
 
     direction: str = "max"
@@ -71,7 +71,7 @@ class Held(NamedTuple):
         width: Width of the 90 % interval.
         inside: Whether it holds the truth.
         position: Probability that the predictive distribution gives to values up to the truth.
-        distance_bin: Which of ``DISTANCE_BINS`` the row lies in.
+        distance_bin: Index into ``DISTANCE_BINS``.
         in_domain: Whether it is inside the applicability domain.
     """
 
@@ -85,12 +85,12 @@ class Held(NamedTuple):
 
 
 class SplitResult(NamedTuple):
-    """What one split gave.
+    """Results of one split.
 
     Attributes:
         seed: The seed.
         trained: Rows trained on.
-        not_predicted: Held-out rows the surrogate gave no number, such as those with a new element.
+        not_predicted: Held-out rows without a prediction, such as those with a new element.
         held: The others.
         figures: Coverage, widths, errors and correlations by name.
         by_distance: Rows, coverage, width and error in each of ``DISTANCE_BINS``, and inside and outside the domain.
@@ -170,7 +170,7 @@ def examine_split(data: ReplayData, settings: CalibrationSettings, seed: int) ->
 
 
 def best_counts(rows: int) -> dict[str, int]:
-    """How many of the held-out rows are among the best, by name.
+    """Return how many of the held-out rows count as the best, by name.
 
     >>> best_counts(387)
     {'top 20': 20, 'top 5 %': 19}
@@ -181,7 +181,7 @@ def best_counts(rows: int) -> dict[str, int]:
 
 
 def spread_bins(sigma: NDArray[np.float64], error: NDArray[np.float64], inside: NDArray[np.bool_]) -> list[SpreadBin]:
-    """Rows in ten bins of equal number, from small to large sigma; all of shape (n,)."""
+    """Divide rows into ten bins of equal number, from small to large sigma; arguments of shape (n,)."""
     parts = np.array_split(np.argsort(sigma, kind="stable"), min(SPREAD_BINS, len(sigma)))
     return [
         SpreadBin(len(p), float(sigma[p].mean()), float(np.sqrt((error[p] ** 2).mean())), float(inside[p].mean()))
@@ -209,7 +209,7 @@ def _of_the_best(
     truth: NDArray[np.float64],
     best: tuple[str, int, int],
 ) -> dict[str, float]:
-    """Coverage and width among the best predictions, plain and selection-conditional."""
+    """Compute coverage and width among the best predictions, plain and selection-conditional."""
     name, count, sign = best
     # The scale of the model has no bounds that would make predictions equal.
     new, rule = surrogate.out_of_fold_prediction(), Best(count)

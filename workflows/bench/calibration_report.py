@@ -1,4 +1,4 @@
-"""What a test of intervals leaves behind: lines on the screen, ``calibration.json`` and a page."""
+"""Output of a test of intervals: lines on the screen, ``calibration.json`` and a page."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def calibration_json(run: CalibrationRun) -> dict[str, Any]:
 
 
 def pooled_spread_bins(splits: list[SplitResult]) -> list[SpreadBin]:
-    """Rows of all splits together in bins of similar spread."""
+    """Pool the rows of all splits and divide them into bins of similar spread."""
     sigma, error, inside = (_pooled(splits, part) for part in (_sigma, _error, _inside))
     return spread_bins(sigma, error, inside)
 
@@ -121,7 +121,7 @@ def _positions(splits: list[SplitResult]) -> NDArray[np.int64]:
 
 
 def print_calibration(run: CalibrationRun, console: Console) -> None:
-    """Coverage overall, among the best and by distance, and what the widths are worth."""
+    """Print coverage overall, among the best and by distance, and how well widths follow errors."""
     result = calibration_json(run)
     print_data(run.data, console)
     for sentence in _sentences(run, result):

@@ -1,4 +1,4 @@
-"""``matloop bench discovery``: would the shortlist have found the best materials of data that are already labelled?
+"""``matloop bench discovery``: would a shortlist have found the best materials of labelled data?
 
 For each seed some formulas are labelled and the others are a pool. A surrogate trained on the labelled rows gives each
 row of the pool the probability of being a hit: of reaching the value from which a row is in the top share of the
@@ -32,17 +32,17 @@ CURVE = np.linspace(0, 1, 101)  # shares of the pool at which the found share of
 
 
 class SeedResult(NamedTuple):
-    """What the replay of one seed gave.
+    """Results of the replay of one seed.
 
     Attributes:
         seed: The seed.
         labelled: Rows trained on.
         pool: Rows to choose from.
-        not_predicted: Rows of the pool the surrogate gave no number, such as those with a new element; ranked last.
+        not_predicted: Rows of the pool without a prediction, such as those with a new element; they rank last.
         threshold: Value from which a row is a hit, in the unit of the property.
         prevalence: Share of hits in the pool.
         shortlists: Figures of each shortlist, see :func:`judge`.
-        hits_at: Hits among the first k of the ranking, and how many random rows would have; by k.
+        hits_at: Hits among the first k rows of the ranking, and among k random rows; by k.
         found: Share of the hits among the first rows of the ranking, at the shares of the pool of ``CURVE``.
         rounds: Rounds of labelling, if asked for.
         seconds: Wall time.
@@ -111,7 +111,7 @@ def replay_seed(data: ReplayData, settings: DiscoverySettings, seed: int) -> See
 
 
 def judge(chosen: NDArray[np.bool_], hit: NDArray[np.bool_]) -> dict[str, float]:
-    """Figures of a shortlist: size, precision, recall, F1, discovery acceleration factor and share of misses.
+    """Score a shortlist: size, precision, recall, F1, discovery acceleration factor and share of misses.
 
     An empty shortlist has no misses and no precision; without a hit in the pool there are no recall and no
     acceleration.

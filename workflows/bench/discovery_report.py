@@ -1,4 +1,4 @@
-"""What a replay of labelled data leaves behind: lines on the screen, ``discovery.json`` and a page."""
+"""Output of a replay of labelled data: lines on the screen, ``discovery.json`` and a page."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _rounds_json(replays: list[Replay]) -> dict[str, Any] | None:
 
 
 def print_discovery(run: DiscoveryRun, console: Console) -> None:
-    """Shortlists, hits among the first of the ranking, and rounds."""
+    """Print shortlists, hits at the top of the ranking, and rounds."""
     result = discovery_json(run)
     print_data(run.data, console)
     for sentence in _sentences(run, result):

@@ -1,12 +1,12 @@
 """Rounds of labelling: how many evaluations until a share of the best is found, against drawing at random?
 
-Each round trains on all labels known so far and labels the most probable rows next. What is looked for is the top
-share of all rows, which no model is told; the probability is that of reaching the value at which the top share of the
-*first* labels begins. They were drawn at random, unlike those of later rounds.
+Each round trains on all labels known so far and labels the most probable rows next. The goal is the top share of all
+rows, which no model knows. The probability is that of reaching the value at which the top share of the *first* labels
+begins, because these were drawn at random, unlike those of later rounds.
 
-Acceleration factor: evaluations a random order needs on average to find a share of the best, over those needed here.
-Enhancement factor: share of the best found here over the share a random order finds with as many evaluations (both
-after Rohr et al., Chem. Sci. 11, 2696 (2020)).
+Acceleration factor: mean number of evaluations to find a share of the best in random order, over the number needed
+here. Enhancement factor: share of the best found here over the share a random order finds with as many evaluations
+(both after Rohr et al., Chem. Sci. 11, 2696 (2020)).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARES = (0.25, 0.5, 0.75)  # of the best, to be found
 
 
 class Replay(NamedTuple):
-    """What the rounds of one seed gave.
+    """Results of the rounds of one seed.
 
     Attributes:
         pool: Rows that had no label at first.
@@ -95,7 +95,7 @@ def next_batch(rows: NDArray[np.int64], groups: NDArray[np.integer], size: int) 
 
 
 def measure(is_best: NDArray[np.bool_], evaluated: NDArray[np.int64], *, pool: int, best: int) -> Replay:
-    """Factors of an order of evaluations.
+    """Compute acceleration and enhancement of an order of evaluations.
 
     A random order has evaluated h (n + 1) / (m + 1) of n rows, on average, when it meets the h-th of the m best.
 

@@ -1,4 +1,4 @@
-"""How labelled data are replayed: settings, and what counts as a hit."""
+"""Settings of a replay of labelled data, and the definition of a hit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matloop.workflows.bench.labelled import ModelChoice
 
 @dataclass(frozen=True)
 class DiscoverySettings:
-    """How labelled data are replayed.
+    """Settings of a replay of labelled data.
 
     Attributes:
         direction: ``max`` or ``min``: whether high or low values are wanted.
@@ -61,7 +61,7 @@ class DiscoverySettings:
 
 
 def wanted_range(target: NDArray[np.float64], top: float, direction: str) -> tuple[float, float]:
-    """From the value of the labelled row at which the top share begins to infinity; downwards for ``min``.
+    """Return the range from the labelled value at which the top share begins to infinity; downwards for ``min``.
 
     >>> wanted_range(np.arange(1.0, 101.0), 0.05, "max"), wanted_range(np.arange(1.0, 101.0), 0.05, "min")
     ((96.0, inf), (-inf, 5.0))
@@ -72,7 +72,7 @@ def wanted_range(target: NDArray[np.float64], top: float, direction: str) -> tup
 
 
 def ranked(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows from the highest score to the lowest; of equal ones the earlier first, those without a score last.
+    """Order rows from the highest score to the lowest; equal scores keep their order, missing scores come last.
 
     >>> ranked(np.array([0.2, np.nan, 0.9, 0.2])).tolist()
     [2, 0, 3, 1]
@@ -86,7 +86,7 @@ def within(values: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np
 
 
 def share_named(text: str) -> float:
-    """A share written as ``1%``, ``1 %`` or ``0.01``.
+    """Read a share written as ``1%``, ``1 %`` or ``0.01``.
 
     Raises:
         MatloopError: If it is neither.

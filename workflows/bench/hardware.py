@@ -1,4 +1,4 @@
-"""What a benchmark ran on: figures mean little without it."""
+"""The machine and versions of a benchmark: figures mean little without them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PACKAGES = ("matloop", "numpy", "scikit-learn", "lightgbm")
 
 
 def describe_machine(packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
-    """Processor, cores, system, Python and the versions that matter; no name of the machine or its user.
+    """Describe processor, cores, system, Python and main libraries, without the name of the machine or its user.
 
     >>> sorted(describe_machine())
     ['cores', 'processor', 'python', 'system', 'versions']
@@ -35,7 +35,7 @@ def _processor() -> str:
 
 
 def describe(*packages: str) -> str:
-    """One line to print above the figures of a benchmark: processor, cores, Python and the versions that matter."""
+    """Return a line to print above the figures of a benchmark: processor, cores, Python and main libraries."""
     found = describe_machine(("matloop", *packages))
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return f"{found['processor']}, {found['cores']} cores, Python {found['python']}, {versions}"

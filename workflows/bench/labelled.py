@@ -43,7 +43,7 @@ _ROWS_AT_ONCE = 5000
 
 
 class ReplayData(NamedTuple):
-    """A training set with features of its rows, and what became of the other rows of its data.
+    """A training set with features of its rows, and the reasons why other rows were left out.
 
     Attributes:
         training: The n rows with their labels and formula groups.
@@ -89,7 +89,7 @@ class ReplayData(NamedTuple):
 
 
 class ModelChoice(NamedTuple):
-    """What is trained on the labelled rows.
+    """Model that is trained on the labelled rows.
 
     Attributes:
         family: Registered ensemble.
@@ -100,7 +100,7 @@ class ModelChoice(NamedTuple):
     transform: Transform = "identity"
 
     def check(self, data: ReplayData) -> None:
-        """Refuse what no split could be trained with.
+        """Refuse settings with which no split could be trained.
 
         Raises:
             InputFileError: If logarithms are asked for and a label is not positive.
@@ -122,7 +122,7 @@ class ModelChoice(NamedTuple):
 
 
 def model_choice(family: str, transform: str) -> ModelChoice:
-    """A choice by the names on a command line.
+    """Make a choice from the names on a command line.
 
     Raises:
         UnknownNameError: For an unknown family or scale.
@@ -174,12 +174,12 @@ def read_labelled(
 
 
 class _OfTable(NamedTuple):
-    """What holds for all labels of a table.
+    """Facts about all labels of a table.
 
     Attributes:
         provenance: Where they come from; empty where the name of the column says it.
         licence: Under which they may be used.
-        origin: What the columns of numbers of a file are named after; empty where they keep their names.
+        origin: Prefix of the names of numeric columns of a file; empty if they keep their names.
     """
 
     provenance: str
@@ -228,7 +228,7 @@ class _Collected:
             self.left_out[reason] += count
 
     def _find(self, batch: CandidateBatch) -> tuple[str, str]:
-        """The column of labels by its name in the data and in the batch."""
+        """Find the column of labels by its name in the data and in the batch."""
         stored = {self._plain(name): name for name in _number_columns(batch.table)}
         stem = self.known.name
         if self.column is None:
@@ -277,7 +277,7 @@ class _Collected:
         )  # fmt: skip
 
     def _provenance(self) -> str:
-        """Where the labels come from, as far as the data say it."""
+        """Return where the labels come from, if the data say so."""
         named = {self.known.column("exp"): "exp", self.known.column("dft"): "dft"}
         return self.table.provenance or named.get(str(self.column), "unknown")
 

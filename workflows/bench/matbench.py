@@ -47,7 +47,7 @@ _FEWEST_ROWS = 100  # fewer leave too few residuals to calibrate within a fold
 
 @dataclass(frozen=True)
 class FoldTask:
-    """What a worker needs to train and test one fold.
+    """Everything a worker needs to train and test one fold.
 
     Attributes:
         task: The task.
@@ -67,14 +67,14 @@ class FoldTask:
 
 
 class FoldResult(NamedTuple):
-    """What a fold gave.
+    """Results of a fold.
 
     Attributes:
         rows: Rows that were held out.
         columns: ``prediction`` (probability of yes in a classification), and ``lo`` and ``hi`` in a regression, in the
             unit of the task, each of shape (len(rows),).
         scores: Of the held-out rows.
-        chosen: What was chosen, and the out-of-fold errors it was chosen by.
+        chosen: The choice, and the out-of-fold errors on which it rests.
         rows_without_features: Held-out rows that got the middle of the training targets.
         seconds: Wall time.
     """

@@ -54,7 +54,7 @@ class MatbenchData(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """A crystal in the space of its numbers; without a code there are all three arrays."""
+    """A crystal as arrays of numbers; without a code all three arrays are there."""
 
     lattice: NDArray[np.float64]
     numbers: NDArray[np.uint8]
@@ -103,7 +103,7 @@ def _parquet_columns(raw: bytes, task: MatbenchTask) -> tuple[list[Any], list[An
 
 
 def _structure_text(text: Any) -> Any:
-    """One crystal as JSON text; what is no JSON becomes a row without structure."""
+    """Return one crystal as JSON text; invalid JSON becomes a row without structure."""
     try:
         return _plain_json(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -129,7 +129,7 @@ def _json_columns(name: str, raw: bytes, task: MatbenchTask) -> tuple[list[Any],
 
 
 def _unpacked(name: str, raw: bytes) -> bytes:
-    """A gzip file in memory, given up as soon as it turns out to be a bomb."""
+    """Unpack a gzip file in memory; stop as soon as it turns out to be a bomb."""
     limit = min(MAX_UNPACKED_BYTES, max(MAX_RATIO * len(raw), 10_000_000))
     parts, total = [], 0
     with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:

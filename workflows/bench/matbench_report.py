@@ -1,4 +1,4 @@
-"""What a Matbench run leaves behind: lines on the screen, ``matbench.json``, ``predictions.parquet`` and a page."""
+"""Output of a Matbench run: lines on the screen, ``matbench.json``, ``predictions.parquet`` and a page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Line(NamedTuple):
     """A line of the comparison.
 
     Attributes:
-        model: Who.
+        model: Name of the model.
         score: Mean over the folds.
         ours: Whether it is this run.
     """
@@ -56,7 +56,7 @@ class Line(NamedTuple):
 
 
 def new_folder(output: Path | None, task: str) -> Path:
-    """A new or empty folder for the files of a run, by default ``runs/TASK-DATE-TIME``.
+    """Make a new or empty folder for the files of a run, by default ``runs/TASK-DATE-TIME``.
 
     Raises:
         RunError: If the folder holds something or cannot be made.

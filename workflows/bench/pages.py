@@ -1,4 +1,4 @@
-"""What the pages and files of the benchmarks on labelled data share: provenance, figures, tables."""
+"""Shared parts of the pages and files of benchmarks on labelled data: provenance, figures, tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Summary = Mapping[str, Any]
 
 
 def provenance(data: ReplayData, model: ModelChoice, command: str) -> dict[str, Any]:
-    """What was used, as plain JSON values: data with hash, left-out rows, features, model, command, machine."""
+    """Describe data with hash, left-out rows, features, model, command and machine, as plain JSON values."""
     return {
         "data": data.name,
         "sha256": data.sha256,
@@ -47,7 +47,7 @@ def provenance(data: ReplayData, model: ModelChoice, command: str) -> dict[str, 
 
 
 def command_line(name: str, data: ReplayData, model: ModelChoice, options: Mapping[str, Any]) -> str:
-    """The command that gives the same figures again; the file is named without its folder."""
+    """Return the command that repeats the figures; the file is named without its folder."""
     words = ["matloop", "bench", name, "--data", data.name, "--property", data.known.name, "--column", data.column]
     words += [] if data.formula_column == "formula" else ["--formula-column", data.formula_column]
     for option, value in options.items():
@@ -122,7 +122,7 @@ def print_data(data: ReplayData, console: Console) -> None:
 
 
 def render(template: str, data: ReplayData, figures: Mapping[str, Any], **content: Any) -> str:
-    """A page that opens from a disk without network."""
+    """Render a page that opens from a disk without network."""
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")]
     return page_template(_TEMPLATES, template).render(
         labelled=data,
@@ -161,7 +161,7 @@ def line(x: Any, y: Any, color: str, **more: Any) -> dict[str, Any]:
 
 
 def diagonal(end: float) -> dict[str, Any]:
-    """The line on which what was said is what was found."""
+    """Draw the line on which the prediction equals the truth."""
     return line([0, end], [0, end], INK, hoverinfo="skip", showlegend=False) | {"line": {"color": INK, "width": 1}}
 
 
@@ -175,7 +175,7 @@ def band(x: Any, low: Any, high: Any, color: str) -> list[dict[str, Any]]:
 
 
 def reach_of_shares(found: Sequence[Summary], color: str) -> dict[str, Any]:
-    """Error bars over the 95 % intervals of shares, none beyond 0 and 1."""
+    """Return error bars over the 95 % intervals of shares, within 0 and 1."""
     up = [min(one["high"], 1) - one["mean"] if one.get("high") is not None else None for one in found]
     down = [one["mean"] - max(one["low"], 0) if one.get("low") is not None else None for one in found]
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": color, "thickness": 1.5}

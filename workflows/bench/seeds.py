@@ -1,4 +1,4 @@
-"""Random splits by seed, and what figures over seeds add up to."""
+"""Random splits by seed, and statistics of figures over seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 def grouped_split(
     groups: NDArray[np.integer], share: float, *, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Random rows to train on, about a share of all, and the others; no group stands on both sides.
+    """Draw about a share of all rows to train on; return them and the others. No group stands on both sides.
 
     >>> first, others = grouped_split(np.array([0, 0, 1, 2, 2, 3]), 0.5, seed=1)
     >>> len(first) + len(others)
@@ -68,7 +68,7 @@ def summary(figures: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def plain(content: Any) -> Any:
-    """The same as JSON values: arrays as lists, and None for what is not a finite number.
+    """Convert to JSON values: arrays become lists, and numbers that are not finite become None.
 
     >>> plain({"a": np.array([1.0, np.nan]), "b": (np.int64(2), "x")})
     {'a': [1.0, None], 'b': [2, 'x']}

@@ -1,1 +1,1 @@
-"""Where workers are: on this machine, in batch queues, at a scheduler that runs already."""
+"""Workers on this machine, in batch queues, or at a scheduler that is already running."""

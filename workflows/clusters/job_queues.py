@@ -76,7 +76,7 @@ def queued_workers(
             ) from error
         cluster.refusals = refusals
         with cluster:
-            cluster.scale(1)  # at once; adapting waits for its first look
+            cluster.scale(1)  # start at once; adapting would wait for its first check
             cluster.adapt(
                 minimum=1, maximum=count, interval=f"{LOOK_SECONDS}s", wait_count=IDLE_SECONDS // LOOK_SECONDS,
                 target_duration="1s",
@@ -85,7 +85,7 @@ def queued_workers(
 
 
 def why_absent(settings: ClusterSettings, cluster: Any) -> str:
-    """What the queue tells of the worker jobs."""
+    """Return what the queue says about the worker jobs."""
     if cluster.refusals:
         return f"{settings.kind} refused the job: {cluster.refusals[-1]}"
     jobs = [str(worker.job_id) for worker in cluster.workers.values() if worker.job_id is not None]
@@ -93,7 +93,7 @@ def why_absent(settings: ClusterSettings, cluster: Any) -> str:
 
 
 def lifetime(settings: ClusterSettings) -> tuple[int, int]:
-    """Seconds after which a worker leaves, and by how much that differs from worker to worker.
+    """Return the seconds after which a worker leaves, and how much they differ between workers.
 
     >>> lifetime(ClusterSettings(walltime="1:00:00"))
     (3060, 180)
@@ -155,6 +155,6 @@ def _told(job_class: Any, refusals: list[str]) -> Any:
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
                 told = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else []
                 refusals.append("; ".join(told or lines))
-                self.status = Status.running  # to Dask it is a job like one that waits in the queue
+                self.status = Status.running  # Dask treats it like a job that waits in the queue
 
     return ToldJob

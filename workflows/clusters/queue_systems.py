@@ -1,4 +1,4 @@
-"""How the four batch queues spell things: directives, dependencies, and the commands that submit, show and cancel jobs.
+"""Syntax of the four batch queues: directives, dependencies, and the commands that submit, show and cancel jobs.
 
 The table is literal, so that a site with habits of its own can be checked against it line by line. Slurm's column is
 tested on a Slurm; those of PBS (OpenPBS), LSF and SGE (Grid Engine) follow their manuals and are tested as text only.
@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 15
 
 @dataclass(frozen=True)
 class QueueSystem:
-    """The spelling of one queue.
+    """Syntax of one queue.
 
     Attributes:
         prefix: Start of a directive.
@@ -153,7 +153,7 @@ QUEUE_SYSTEMS = {
 
 
 def queue_system(name: str) -> QueueSystem:
-    """The spelling of a queue.
+    """Return the syntax of a queue.
 
     Raises:
         UnknownNameError: For any other name.
@@ -164,7 +164,7 @@ def queue_system(name: str) -> QueueSystem:
 
 
 def states_of(name: str, jobs: Sequence[str]) -> str:
-    """What the queue says of some jobs, in one line; why it says nothing, if it does not."""
+    """Return what the queue says about some jobs, in one line, or why it says nothing."""
     system = queue_system(name)
     if not jobs:
         return "no job was accepted"

@@ -1,4 +1,4 @@
-"""Submitting a campaign to a batch queue: scripts that go on by themselves until the run is complete."""
+"""Submit a campaign to a batch queue; its scripts continue by themselves until the run is complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBMIT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Submission:
-    """What is submitted, and how.
+    """A submission to a batch queue.
 
     Attributes:
         system: slurm, pbs, lsf or sge.
@@ -41,11 +41,11 @@ class Submission:
         account: Account or project.
         interface: Network interface between the nodes, where there are several.
         most_submissions: How many jobs in a row may work on the run.
-        command: How matloop is called.
+        command: Command that calls matloop.
         lock_seconds: How long a job waits for another process to leave the run.
 
     Raises:
-        RunError: If these do not fit together, or could be taken for something else in a script.
+        RunError: If the values do not fit together, or could be misread in a script.
     """
 
     system: str
@@ -165,7 +165,7 @@ def _job(submission: Submission, step: str, cores: int, *, array: int | None = N
 
 
 def _steps(submission: Submission) -> str:
-    """What the scripts share: the values of this submission, the commands of the queue, and functions."""
+    """Write the shared part of the scripts: values of this submission, commands of the queue, and functions."""
     system = queue_system(submission.system)
     values = {
         "run": submission.run.resolve(),

@@ -1,4 +1,4 @@
-"""Fetching a snapshot: ask a database page by page, keep what came, and go on from there after a break."""
+"""Fetch a snapshot: ask a database page by page, store each page, and continue from there after an interruption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Provider(Protocol):
     """A database with a query.
 
     Attributes:
-        query: What is asked, as plain data; two fetches of one query may continue each other.
+        query: The query as plain data; two fetches of one query may continue each other.
         properties: Property column -> its unit and method.
     """
 
@@ -41,11 +41,11 @@ class Provider(Protocol):
 
 
 class Fetched(NamedTuple):
-    """What a fetch came to.
+    """Result of a fetch.
 
     Attributes:
-        provenance: What the snapshot says about itself.
-        was_there: Whether the snapshot was finished before.
+        provenance: Description of the snapshot.
+        was_there: Whether the snapshot had been finished before.
     """
 
     provenance: dict[str, Any]
@@ -57,12 +57,12 @@ def fetch(provider: Provider, output: Path, *, progress: Progress | None = None)
 
     Args:
         provider: A database with a query.
-        output: File of the snapshot. Until it is whole, its pages lie in the folder ``OUTPUT.parts``.
+        output: File of the snapshot. Until it is complete, its pages are in the folder ``OUTPUT.parts``.
         progress: Told of each page.
 
     Raises:
         SnapshotError: If the file holds something else, or the database changed since the first page.
-        ProviderError: If the database cannot be asked; what was fetched is kept.
+        ProviderError: If the database cannot be asked; pages that were fetched are kept.
     """
     if output.exists():
         return Fetched(_finished(provider, output), True)
@@ -113,7 +113,7 @@ def fetch_and_print(provider: Provider, output: Path) -> None:
 
 
 def summary_lines(fetched: Fetched, output: Path) -> list[str]:
-    """What was fetched, what was refused and why, and how to name the file in a campaign."""
+    """Return lines about the rows that were fetched or refused, and how to name the file in a campaign."""
     about = fetched.provenance
     if fetched.was_there:
         return [f"{output}: this query was fetched on {about['retrieved']}; nothing to do"]

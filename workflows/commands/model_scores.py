@@ -1,4 +1,4 @@
-"""What ``matloop models RUN`` prints: what the surrogates of a run are worth, from their cards."""
+"""Output of ``matloop models RUN``: scores of the surrogates of a run, from their cards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Cards = Sequence[tuple[str, ModelCard]]
 
 
 def print_scores(folder: Path) -> None:
-    """What the surrogates of a run are worth.
+    """Print the scores of the surrogates of a run.
 
     Raises:
         RunError: If the folder has no models.
@@ -46,7 +46,7 @@ def print_scores(folder: Path) -> None:
 
 
 def _print_extrapolation(cards: Cards, console: Console) -> None:
-    """Errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
+    """Print errors where whole clusters or elements were left out, by ensembles small enough for so many fits."""
     headings = (
         "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
     )  # fmt: skip
@@ -69,7 +69,7 @@ def _print_extrapolation(cards: Cards, console: Console) -> None:
 
 
 def _print_choices(cards: Cards, console: Console) -> None:
-    """What was tried where families were chosen, and why the winners won."""
+    """Print what was tried where families were chosen, and why the winners won."""
     headings = ("stage", "property", "family", "MAE", "seconds", "outcome")
     table = _table("Families tried, by nested cross-validation", headings, left=(*headings[:3], headings[-1]))
     reasons = []
@@ -91,7 +91,7 @@ def _print_choices(cards: Cards, console: Console) -> None:
 
 
 def _print_classifiers(cards: Cards, console: Console) -> None:
-    """What the classifiers of meeting a target are worth."""
+    """Print the scores of the classifiers of meeting a target."""
     title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
     headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
     table = _table(title, headings, left=headings[:2])
@@ -117,7 +117,7 @@ def _table(title: str, headings: Sequence[str], *, left: Sequence[str]) -> Table
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    """Foreign text is neither markup nor a command to the terminal."""
+    """Add a row; foreign text becomes neither markup nor a command to the terminal."""
     table.add_row(*(Text(one_line(cell)) for cell in cells))
 
 

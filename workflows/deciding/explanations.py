@@ -1,4 +1,4 @@
-"""Explains the finalists of a finished run: why each is predicted so, what would help it, and what it hangs on."""
+"""Explain the finalists of a finished run: reasons for each prediction, improvements, and what decides their places."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def explain_run(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """What explanations are made from.
+    """Input of the explanations.
 
     Attributes:
         task: The last scoring stage.
         surrogates: Of that stage, by property.
         ranked: The ranked candidates.
-        training: What the surrogates learned from.
+        training: Training data of the surrogates.
     """
 
     task: ScoringTask
@@ -93,7 +93,7 @@ class _Ranking:
 
     @classmethod
     def of(cls, run: RunView) -> _Ranking:
-        """Read it from a run."""
+        """Read the input from a run."""
         ranges = {
             name: (-np.inf if low is None else low, np.inf if high is None else high)
             for name, (low, high) in run.ranges.items()
@@ -104,13 +104,13 @@ class _Ranking:
 
     @functools.cached_property
     def joint(self) -> JointProbability:
-        """What the ranking takes the probabilities of all targets together from."""
+        """The joint probability of all targets on which the ranking rests."""
         by_potential = [name for name in self.surrogates if self.judged_by(name) == "potential"]
         return joint_probability_of(self.task, without=by_potential)
 
     @functools.cached_property
     def eligible(self) -> CandidateBatch:
-        """The ranked, without the probability of those whose expected share of misses is too high to be chosen."""
+        """Probabilities of the ranked candidates, nan where the expected share of misses is too high to be chosen."""
         limit = self.task.campaign.shortlist.max_false_discovery
         if limit is None:
             return self.ranked
@@ -120,12 +120,12 @@ class _Ranking:
         )
 
     def judged_by(self, name: str) -> str:
-        """Where the ranking has the probability of a target from."""
+        """The source of the probability of a target in the ranking."""
         return "potential" if self.task.campaign.potential is not None and name in _BY_POTENTIAL else "surrogate"
 
 
 def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Every finalist as plain JSON values."""
+    """Explain every finalist, as plain JSON values."""
     batch = view.ranked.take(rows)
     features = features_of(view.task, batch)
     predictions = {name: surrogate.predict(features) for name, surrogate in view.surrogates.items()}
@@ -154,7 +154,7 @@ def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
 def _of_target(
     view: _Ranking, name: str, batch: CandidateBatch, features: FeatureMatrix, prediction: Prediction
 ) -> list[dict[str, Any]]:
-    """Contributions, nearest training compounds and place in the domain of each finalist, for one target."""
+    """Return contributions, nearest training compounds and place in the domain of each finalist, for one target."""
     surrogate = view.surrogates[name]
     told: list[dict[str, Any]] = [{"code": str(code)} for code in prediction.codes]
     sound = np.flatnonzero(prediction.codes == "")
@@ -198,7 +198,7 @@ def _nearest(
     surrogate: Surrogate, rows: NDArray[np.int64], distances: NDArray[np.float64],
     *, finalist: CandidateBatch, known: KnownMaterials,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The nearest training compounds with their labels; the formula is None where their ids are not known."""
+    """Return the nearest training compounds with their labels; the formula is None if their ids are not known."""
     values = backward(surrogate.training.target[rows], surrogate.transform)
     places = [known.row_of.get(name) for name in surrogate.training.ids[rows].tolist()]
     found: list[dict[str, Any]] = []
@@ -214,7 +214,7 @@ def _nearest(
 
 
 def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = None) -> dict[str, Any]:
-    """How far a ranked candidate is from the cut of the shortlist: in all targets together and in each alone.
+    """Compute how far a ranked candidate is from the cut of the shortlist: in all targets together and in each alone.
 
     Args:
         view: The run.
@@ -249,9 +249,9 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
 
 
 def _stage_cuts(run: RunView, view: _Ranking, rows: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
-    """Of each finalist its probability of all targets in every scoring stage, and the least that went on from there.
+    """Return the probability of all targets of each finalist in every scoring stage, and the lowest that passed.
 
-    The cut is None where the stage had room for all it scored.
+    The cut is None if the stage had room for all candidates.
     """
     names = np.array([view.ranked.ids[row] for row in rows.tolist()])
     told: list[list[dict[str, Any]]] = [[] for _ in names]

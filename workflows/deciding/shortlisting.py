@@ -1,4 +1,4 @@
-"""From ranked candidates to a shortlist: equal crystals merged, unlike ones chosen, each held against what is known."""
+"""From ranked candidates to a shortlist: merge equal crystals, choose diverse ones, compare with known ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STAGE = "shortlist"
 
 
 class Decided(NamedTuple):
-    """What a merge leaves, and what became of the others.
+    """Result of a merge: the remaining candidates, and the fates of the others.
 
     Attributes:
         ranked: The candidates that the merge leaves, best first.
@@ -42,7 +42,7 @@ class Decided(NamedTuple):
 
 
 def distinct(ranked: CandidateBatch, stage: str) -> Decided:
-    """Of equal crystals only the first; the others end.
+    """Keep the first of equal crystals; the others end.
 
     Args:
         ranked: Candidates, best first.
@@ -60,7 +60,7 @@ def distinct(ranked: CandidateBatch, stage: str) -> Decided:
 
 
 def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
-    """Rows of the most probable candidates of each composition: comparing all pairs of thousands would take hours."""
+    """Find the most probable candidates of each composition: comparing all pairs of thousands would take hours."""
     groups = ranked.groups()
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)
@@ -73,10 +73,11 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
 
     Args:
         ranked: Candidates, best first, with the column ``expected_misses``.
-        campaign: Says how many and how unlike.
+        campaign: Names the size and the diversity of the shortlist.
 
     Returns:
-        The ranked with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0), and the fates of all.
+        The ranked candidates with the columns ``rank`` (from 1) and ``shortlisted`` (1, 2, 3 ... or 0), and the fates
+        of all.
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
     probability, misses = ranked.column(Column.PROBABILITY), ranked.column(Column.EXPECTED_MISSES)
@@ -103,7 +104,7 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
 
 
 def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
-    """The chosen among the ranked, best place first."""
+    """Return the chosen among the ranked candidates, best place first."""
     place = ranked.column(Column.SHORTLISTED)
     return ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
 
@@ -111,11 +112,11 @@ def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
 def novelty(
     ranked: CandidateBatch, known: KnownMaterials, *, references: Sequence[CandidateBatch] = ()
 ) -> list[dict[str, Any]]:
-    """What is new about each shortlisted candidate, best place first, as plain JSON values.
+    """Describe what is new about each shortlisted candidate, best place first, as plain JSON values.
 
     Args:
-        ranked: What :func:`choose` left.
-        known: What the run knows.
+        ranked: Candidates as :func:`choose` returns them.
+        known: Known materials of the run.
         references: Further known crystals, with a column ``origin``.
     """
     chosen = shortlisted(ranked)

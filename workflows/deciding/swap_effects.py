@@ -1,4 +1,4 @@
-"""What replacing one element of a finalist would do to every target, by the surrogates of the last scoring stage."""
+"""Effects of replacing one element of a finalist on every target, by the surrogates of the last scoring stage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def swap_effects(
     *,
     known: KnownCompositions,
 ) -> dict[str, Any]:
-    """The single element swap that would help each target most.
+    """Find the single element swap that would help each target most.
 
     A swap that a filter of the campaign would refuse, that cannot be scored, or that lies outside a surrogate's domain
     (unless the campaign explores) is not proposed.
@@ -76,7 +76,7 @@ def swap_effects(
 
 
 def one_row(prediction: Prediction, row: int) -> Prediction:
-    """The prediction of one of n candidates alone."""
+    """Return the prediction of one of n candidates."""
     return prediction.take(np.array([row]))
 
 

@@ -1,4 +1,4 @@
-"""One thing that ``matloop doctor`` looked at."""
+"""One check of ``matloop doctor``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What.
+        name: Subject of the check.
         state: ``ok``, ``warn`` (a run may be slow or limited) or ``fail`` (a run will not work).
         found: What was found.
-        advice: What to do; empty where nothing is to be done.
+        advice: What to do; empty if nothing has to be done.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""``matloop doctor``: whether this machine can run a campaign, and what to do where it cannot."""
+"""``matloop doctor``: check whether this machine can run a campaign, and say what to do if it cannot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COLOURS = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 
 def doctor(folder: Path) -> Iterator[Check]:
-    """Look at everything a run needs, one thing after the other; takes some ten seconds.
+    """Check everything that a run needs, one thing after the other; this takes some ten seconds.
 
     Args:
         folder: Where runs are to be written; it or a folder above it must exist.

@@ -1,4 +1,4 @@
-"""Whether matloop and what it needs are installed in versions that work."""
+"""Check whether matloop and its libraries are installed in versions that work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IMPORT_SECONDS = 120.0
 
 
 def check_python() -> Iterator[Check]:
-    """The version of Python, against what the package says it needs."""
+    """Check the version of Python."""
     found = f"{sys.version.split()[0]} at {sys.executable}"
     try:
         needed = importlib.metadata.metadata("matloop")["Requires-Python"] or ""
@@ -34,7 +34,7 @@ def check_python() -> Iterator[Check]:
 
 
 def check_libraries() -> Iterator[Check]:
-    """Every library, against the versions the package asks for; those of extras may be missing."""
+    """Check the version of every library; libraries of extras may be missing."""
     fitting = 0
     for name, bounds, extra in _requirements():
         try:
@@ -89,7 +89,7 @@ def _without_upper(bounds: str) -> str:
 
 
 def check_native_code() -> Iterator[Check]:
-    """The compiled libraries, loaded in a process that may crash."""
+    """Load the compiled libraries in a process that may crash."""
     code = "import importlib\n" + "".join(
         f"importlib.import_module({name!r}); print({name!r}, flush=True)\n" for name in _NATIVE
     )
@@ -104,7 +104,7 @@ def check_native_code() -> Iterator[Check]:
 
 
 def check_torch() -> Iterator[Check]:
-    """torch, if it is there: on the processor, which is where potentials are evaluated."""
+    """Check torch, if it is installed, on the processor, where potentials are evaluated."""
     try:
         importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
@@ -118,7 +118,7 @@ def check_torch() -> Iterator[Check]:
 
 
 def check_data() -> Iterator[Check]:
-    """The packaged data and the files of other packages, by their sha256."""
+    """Check the packaged data and the files of other packages by their sha256."""
     from matloop.data.generators.aflow_prototypes import LIBRARY
     from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
     from matloop.data.packaged.reference_energies import load_references
@@ -146,7 +146,7 @@ def check_data() -> Iterator[Check]:
 
 
 def _in_child(code: str, seconds: float) -> tuple[str, str]:
-    """What Python printed for ``code`` in a process of its own, and how it failed, in one line."""
+    """Run ``code`` in a process of its own; return what it printed and how it failed, in one line."""
     try:
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=seconds, check=False

@@ -1,4 +1,4 @@
-"""Whether the machine lets a run work: threads, memory, disk, connections, worker processes, Slurm, text."""
+"""Check the machine: threads, memory, disk, connections, worker processes, Slurm, text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 
 
 def check_threads() -> Iterator[Check]:
-    """Settings for threads: every worker is a process with one, more of them would fight for the cores."""
+    """Check the settings for threads: every worker is a process with one thread; more would compete for the cores."""
     given = {name: os.environ[name] for name in _THREADS if name in os.environ}
     told = ", ".join(f"{name}={one_line(value)}" for name, value in given.items())
     wrong = [name for name, value in given.items() if not re.fullmatch(r"[0-9]{1,4}", value)]
@@ -43,7 +43,7 @@ def check_threads() -> Iterator[Check]:
 
 
 def check_machine() -> Iterator[Check]:
-    """Cores and memory, limits of containers and jobs included."""
+    """Check cores and memory, with the limits of containers and jobs."""
     cores, memory = usable_cores(), usable_memory()
     yield Check("cores", OK, f"{cores:g}", "" if cores >= 2 else "use --workers 1")
     if memory is None:
@@ -58,7 +58,7 @@ def check_machine() -> Iterator[Check]:
 
 
 def check_folder(name: str, folder: Path) -> Iterator[Check]:
-    """Whether files can be made, locked and renamed in a folder, and how much room it has."""
+    """Check whether files can be made, locked and renamed in a folder, and how much room it has."""
     there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir()), Path("/"))
     try:
         with tempfile.TemporaryDirectory(dir=there, prefix=".matloop-doctor-") as made, RunLock(Path(made)):
@@ -102,7 +102,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def check_loopback() -> Iterator[Check]:
-    """Whether processes of this machine can talk to each other."""
+    """Check whether processes of this machine can talk to each other."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(5)
@@ -119,7 +119,7 @@ def check_loopback() -> Iterator[Check]:
 
 
 def check_worker() -> Iterator[Check]:
-    """Whether a worker process starts and answers, and how long it takes."""
+    """Check whether a worker process starts and answers, and how long it takes."""
     from matloop.workflows.clusters.workers import local_workers
 
     began = time.monotonic()
@@ -136,7 +136,7 @@ def check_worker() -> Iterator[Check]:
 
 
 def check_slurm() -> Iterator[Check]:
-    """Whether Slurm is here and has nodes."""
+    """Check whether Slurm is here and has nodes."""
     if shutil.which("sinfo") is None:
         yield Check("Slurm", OK, "is not on this machine; only --cluster slurm needs it")
         return
@@ -165,7 +165,7 @@ def check_slurm() -> Iterator[Check]:
 
 
 def check_text() -> Iterator[Check]:
-    """Whether names and units can be printed."""
+    """Check whether names and units can be printed."""
     spoken = {
         "preferred": locale.getpreferredencoding(False),
         "output": sys.stdout.encoding or "",

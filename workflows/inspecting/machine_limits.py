@@ -1,4 +1,4 @@
-"""What this process may use of the machine it is on: cores and memory, limits of containers and batch jobs included."""
+"""Cores and memory that this process may use, with the limits of containers and batch jobs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _MEMORY = Path("/proc/meminfo")
 
 
 def usable_cores() -> float:
-    """Cores this process may run on: those it is bound to, or the share of processor time its group is allowed."""
+    """Count the cores that this process may use: those it is bound to, or the share of processor time of its group."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min([float(bound), *_core_limits()])
 
 
 def usable_memory() -> int | None:
-    """Bytes that are free, or that its group is allowed if that is less; None where the system does not tell."""
+    """Return the bytes that are free, or the smaller limit of its group; None if the system does not tell."""
     known = [*_free_memory(), *_numbers("memory", ("memory.max", "memory.limit_in_bytes"))]
     return min(known, default=None)
 

@@ -1,4 +1,4 @@
-"""What other packages bring: listed with the package that brought it, and looked at."""
+"""Plug-ins of other packages: list them with their package, and check them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OWN = "matloop"
 
 
 def brought_by(kind: str) -> dict[str, str]:
-    """Every name of a kind, with the package and version that brings it; our own first."""
+    """List every name of a kind with the package and version that brings it; our own first."""
     outside = {found.name: found.distribution for found in plug_ins(kind)}
     own = TABLES[kind]
     return {**dict.fromkeys(own, OWN), **{name: package for name, package in outside.items() if name not in own}}
 
 
 def check_plug_ins() -> Iterator[Check]:
-    """Each thing from another package: that it can be loaded, has its contract, and that its name is its own."""
+    """Check each plug-in: it can be loaded, fulfils its contract, and has a name of its own."""
     for kind in TABLES:
         for found in plug_ins(kind):
             yield _check(found)

@@ -1,4 +1,4 @@
-"""Finding single candidates in the files of a run, without reading more of them than has to be looked at."""
+"""Find single candidates in the files of a run, reading as little as possible."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OF_FATE = (Column.OUTCOME, Column.STAGE, Column.CODE, Column.VALUE, Column.LIMI
 
 
 class MergedFate(NamedTuple):
-    """The fate of a candidate that ended where partitions were merged.
+    """The fate of a candidate that ended when partitions were merged.
 
     Attributes:
         stage: The stage whose partitions they are.
@@ -62,14 +62,14 @@ class Row(NamedTuple):
     Attributes:
         candidate_id: Its id.
         formula: Its formula, or the text that is none.
-        origin: Where the source had it from.
+        origin: Its origin in the source.
         outcome: ``scored``, ``rejected``, ``quarantined`` or ``waiting``.
         stage: Part of the first stage where it got that outcome.
         code: Code of the reason.
-        value: What was met.
-        limit: What was allowed.
-        source: Who says so.
-        detail: More about it.
+        value: The value that decided.
+        limit: The limit of that value.
+        source: The source of the limit.
+        detail: Further text.
         partition: Number of its partition.
     """
 
@@ -99,7 +99,7 @@ class RunRows:
     problems: list[str] = field(default_factory=list)
 
     def matching(self, text: str) -> list[Row]:
-        """Rows by id or the beginning of one, by formula, or by the user's own id.
+        """Find rows by id or its first characters, by formula, or by the user's own id.
 
         Raises:
             RunError: If the beginning of an id is too short to look for.
@@ -190,7 +190,7 @@ def _outcome_row(values: dict[str, Any], partition: int) -> Row:
 
 
 def _waiting_row(values: dict[str, Any], partition: int) -> Row:
-    """A row of a partition that is not finished; what became of a refused one is settled all the same."""
+    """Return a row of a partition that is not finished; the fate of a refused row is known anyway."""
     told = {
         name: values.get(name) or "" for name in (Column.CANDIDATE_ID, Column.FORMULA, Column.ORIGIN, Column.DETAIL)
     }

@@ -1,4 +1,4 @@
-"""Checking a campaign without training or generating anything."""
+"""Check a campaign without training or generating anything."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def checked_campaign(name: str | Path, training_sets: Sequence[TrainingSet] = ()
 
     Args:
         name: A campaign file, or the name of a packaged campaign.
-        training_sets: What it learns from besides the packaged training sets.
+        training_sets: Training sets besides the packaged ones.
 
     Raises:
         CampaignError: Listing every problem with its line.
@@ -63,7 +63,7 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
 
     Args:
         name: A campaign file, or the name of a packaged campaign.
-        training_sets: What it learns from besides the packaged training sets.
+        training_sets: Training sets besides the packaged ones.
     """
     own = {training.property_name: training for training in training_sets}
     text = inspect_campaign(campaign_path(name))

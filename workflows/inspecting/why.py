@@ -1,4 +1,4 @@
-"""``matloop why``: the whole story of one candidate in a run, put together from what every stage wrote down."""
+"""``matloop why``: the whole story of one candidate in a run, from the files of every stage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Told = dict[str, Any]
 
 
 def story_of(run: Path | RunView, text: str) -> Told:
-    """What became of a candidate and why, as plain JSON values.
+    """Tell what became of a candidate and why, as plain JSON values.
 
     Args:
         run: The run directory, or a view of it; the run need not be complete.
@@ -148,7 +148,7 @@ class _Story:
         return _waiting(SHORTLIST, "the ranked candidates are not written yet"), stages, None
 
     def _merges(self, name: str) -> list[dict[str, Any]]:
-        """Manifest lines of the merges of that name."""
+        """Return the manifest lines of the merges of a name."""
         return [line for line in self.rows.view.manifest.of_kind("fates") if line["merge"] == name]
 
     def _equal(self, stage: str, fate: Mapping[str, str]) -> Told | None:
@@ -186,20 +186,20 @@ class _Story:
 
 
 def _outcome(fate: Mapping[str, Any]) -> Told:
-    """A fate as the story tells it."""
+    """Return a fate in the form of the story."""
     told = {"outcome": fate[Column.OUTCOME], "stage": fate[Column.STAGE], "code": fate[Column.CODE]}
     told |= {"value": fate[Column.VALUE], "limit": fate[Column.LIMIT], "source": fate[Column.SOURCE]}
     return {**told, "meaning": reason_text(told["code"], told["value"], told["limit"])}
 
 
 def _waiting(stage: str, meaning: str, *, code: str = "") -> Told:
-    """In place of a fate that is not decided yet."""
+    """Return the text for a fate that is not decided yet."""
     told = {"outcome": WAITING, "stage": stage, "code": code, "value": "", "limit": "", "source": ""}
     return {**told, "meaning": reason_text(code) if code else meaning}
 
 
 def _stage(stage: str, values: Mapping[str, Any]) -> Told:
-    """What a stage wrote down about a candidate."""
+    """Return what a stage wrote about a candidate."""
     code, value, limit = (values[name] for name in (Column.CODE, Column.VALUE, Column.LIMIT))
     told: Told = {
         "stage": stage, "outcome": values[Column.OUTCOME], "part": values[Column.STAGE], "code": code,
@@ -236,12 +236,12 @@ def _predictions(values: Mapping[str, Any], *, low: Suffix = "lo", high: Suffix 
 
 
 def _number(value: Any) -> Any:
-    """A value as JSON has it: no nan."""
+    """Convert a value for JSON, which has no nan."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _crystal(candidate: CandidateBatch) -> Told | None:
-    """Cell of a candidate: lengths in Å, angles in degrees, volume in Å3 per atom."""
+    """Return the cell of a candidate: lengths in Å, angles in degrees, volume in Å3 per atom."""
     if candidate.crystals is None or not candidate.has_crystal[0]:
         return None
     lattice = candidate.crystals.lattice[0]

@@ -1,4 +1,4 @@
-"""Where matloop keeps, for one user, what took long to compute and can be computed again."""
+"""The cache folder of a user, for results that took long to compute and can be computed again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of matloop; it need not exist, and deleting it loses nothing but time.
+    """Return the user's cache folder of matloop; it need not exist, and deleting it costs nothing but time.
 
     ``MATLOOP_CACHE`` names it; without that it is ``matloop`` in ``XDG_CACHE_HOME`` or in ``~/.cache``
     (XDG Base Directory Specification 0.8, which has relative paths ignored).

@@ -1,4 +1,4 @@
-"""What contract checks of sources, featurizers and filters share."""
+"""Shared parts of the contract checks of sources, featurizers and filters."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _ROCK_SALT = {
 
 
 class Clauses(NamedTuple):
-    """Says which clause of a contract something breaks.
+    """Raises an error that names the clause of a contract that something breaks.
 
     Attributes:
-        subject: What is checked: ``source 'table'``.
-        contract: Where the contract stands.
+        subject: Name of the thing that is checked: ``source 'table'``.
+        contract: Place where the contract is written.
     """
 
     subject: str
     contract: str
 
     def require(self, held: bool, clause: str) -> None:
-        """Go on only where a clause holds.
+        """Check that a clause holds.
 
         Raises:
-            ContractError: Naming the clause.
+            ContractError: If it does not; the message names the clause.
         """
         if not held:
             raise ContractError(f"{self.subject} breaks its contract: {clause}", f"see {self.contract}")
 
     def copied(self, thing: T) -> T:
-        """A copy as another process gets it.
+        """Return a copy as another process receives it.
 
         Raises:
             ContractError: If it cannot be pickled.
@@ -56,7 +56,7 @@ class Clauses(NamedTuple):
 
 
 def content_of(batch: CandidateBatch) -> str:
-    """Hash of everything a batch holds, so that a change in place shows."""
+    """Hash the whole content of a batch, which reveals a change in place."""
     sink = pa.BufferOutputStream()
     table = batch.to_arrow()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -1,4 +1,4 @@
-"""FeatureMatrix: what featurizers hand to models; it names its columns and says which feature set made them."""
+"""FeatureMatrix: the output of featurizers for models; it names its columns and the feature set that made them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FeatureMatrix:
         fingerprint: Hash of the feature set that made the values.
         elements: Which elements each candidate contains, shape (n, 119), by atomic number.
         codes: Row code of each candidate, empty where all its values are finite, shape (n,).
-        details: What the failing code said, by row.
+        details: Message of the failed computation, by row.
     """
 
     values: NDArray[np.float64]
@@ -33,5 +33,5 @@ class FeatureMatrix:
         return len(self.values)
 
     def take(self, rows: NDArray[np.integer]) -> FeatureMatrix:
-        """The rows at ``rows``, in that order; details stay behind."""
+        """Return the rows at ``rows``, in that order, without details."""
         return FeatureMatrix(self.values[rows], self.names, self.fingerprint, self.elements[rows], self.codes[rows])

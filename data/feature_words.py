@@ -17,8 +17,8 @@ class FeatureWords(NamedTuple):
     are added up over a group of features, and the group has a name of its own.
 
     Attributes:
-        group: What the feature's contribution is added up with; features of the same English group belong together,
-            also across featurizers.
+        group: Group within which contributions are added up; features of the same English group belong together, also
+            across featurizers.
         label: The feature itself, as after "high" (``mean electronegativity``).
         kind: ``quantity`` is said to be low or high; ``flag`` is set or not; ``index`` is a number that is no quantity,
             such as that of a space group; ``named`` has a name for each of its values.
@@ -36,7 +36,7 @@ class FeatureWords(NamedTuple):
 
     @classmethod
     def from_json(cls, content: list[Any]) -> Self:
-        """What :meth:`to_json` gave.
+        """Read the result of :meth:`to_json`.
 
         Raises:
             ValueError: If it is something else.
@@ -52,7 +52,7 @@ class FeatureWords(NamedTuple):
         return words
 
     def problem(self) -> str:
-        """What is wrong with the words, empty where they can be shown in both languages.
+        """Describe the problem of the words; empty if they can be shown in both languages.
 
         >>> FeatureWords(Label("size", "大小"), Label("density", "")).problem()
         'the label lacks words in a language'
@@ -71,19 +71,19 @@ class FeatureWords(NamedTuple):
 
 
 def flag_words(group: Label, label: Label, *, present: Label, absent: Label) -> FeatureWords:
-    """Words of a yes or no.
+    """Make the words of a yes-or-no feature.
 
     Args:
-        group: What its contribution is added up with.
+        group: Group within which its contribution is added up.
         label: The question.
-        present: What it means if it is set.
-        absent: What it means if it is not.
+        present: Meaning if the flag is set.
+        absent: Meaning if it is not set.
     """
     return FeatureWords(group, label, "flag", {1: present, 0: absent})
 
 
 def unworded(name: str, group: str) -> FeatureWords:
-    """A feature that stands under its own name in both languages."""
+    """Return words with which a feature has its own name in both languages."""
     return FeatureWords(Label(group, group), Label(name, name))
 
 

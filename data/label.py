@@ -1,4 +1,4 @@
-"""A short text in both languages, for things that say themselves what they are called."""
+"""A short text in both languages, for things that have a title of their own."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class PlugIn(NamedTuple):
 
 
 def plug_ins(kind: str) -> list[PlugIn]:
-    """What other packages bring of a kind, by name; a name may stand there more than once.
+    """List the plug-ins of a kind by name; a name may occur more than once.
 
     >>> plug_ins("no_such_kind")
     []
@@ -101,7 +101,7 @@ def lookup(kind: str, table: Mapping[str, str], name: str) -> Any:
 
 
 def _loaded(kind: str, point: EntryPoint) -> Any:
-    """What an entry point names, once it has what its kind needs."""
+    """Load the object that an entry point names, and check that it has what its kind needs."""
     told = f"{kind} '{point.name}' of {distribution_of(point)}"
     try:
         found = point.load()
@@ -128,11 +128,11 @@ def distribution_of(point: EntryPoint) -> str:
 
 
 def check_options(name: str, factory: Callable[..., Any], options: Iterable[str]) -> None:
-    """Make sure that a registered thing knows the options it is given.
+    """Check that a registered thing knows the options it is given.
 
     Args:
         name: Name of the thing.
-        factory: What makes it.
+        factory: Callable that makes it.
         options: Names of the options.
 
     Raises:

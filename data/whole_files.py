@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: nobody ever finds half a file under its final name."""
+"""Write files whole or not at all: nobody ever finds half a file under its final name."""
 
 from __future__ import annotations
 

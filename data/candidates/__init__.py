@@ -1,1 +1,1 @@
-"""What candidates are: batches of them, their compositions, crystals, formulas and ids."""
+"""Candidates: batches of them, their compositions, crystals, formulas and ids."""

@@ -1,4 +1,4 @@
-"""CandidateBatch: some thousand candidates as one Arrow table and flat arrays, the unit every stage takes and gives."""
+"""CandidateBatch: some thousand candidates as one Arrow table and flat arrays, the unit of every stage."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Refused(NamedTuple):
-    """An input row that is no candidate: it is counted and reported under its row code, never dropped.
+    """An input row that cannot become a candidate; it is counted and reported under its row code, never dropped.
 
     Attributes:
-        row: Which row of the input it was.
-        candidate_id: Hash of what the row said.
+        row: Number of the row in the input.
+        candidate_id: Hash of the content of the row.
         formula: Formula, or the text that should have been one.
         code: Row code.
-        detail: What more is known.
+        detail: Further text about the refusal.
     """
 
     row: int
@@ -51,7 +51,7 @@ class Refused(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """What a source hands over.
+    """Candidates and refused rows from a source.
 
     Attributes:
         batch: The candidates.
@@ -68,9 +68,8 @@ class CandidateBatch:
 
     Attributes:
         table: One row per candidate; ``candidate_id`` and ``formula`` (reduced) always, then any typed columns.
-        blocks: What else is known, by name: ``compositions`` (elements and amounts) and, where they are known,
-            ``crystals`` (cells and sites). In a batch that mixes both, a candidate without a crystal has no sites and
-            a cell of zeros.
+        blocks: Flat arrays by name: ``compositions`` (elements and amounts) and, if they are known, ``crystals`` (cells
+            and sites). In a batch that mixes both, a candidate without a crystal has no sites and a cell of zeros.
 
     Raises:
         BatchError: If a block has another number of candidates than the table.
@@ -118,7 +117,7 @@ class CandidateBatch:
         return self.has(CRYSTALS)
 
     def has(self, name: str) -> NDArray[np.bool_]:
-        """Which candidates a block says anything about, shape (n,); none where the batch lacks the block.
+        """Return which candidates have content in a block, shape (n,); none if the batch lacks the block.
 
         >>> CandidateBatch.from_formulas(["NaCl"]).batch.has("crystals").tolist()
         [False]
@@ -324,7 +323,7 @@ class CandidateBatch:
 
     @classmethod
     def from_arrow(cls, table: pa.Table, *, block_types: Mapping[str, type[Block]] = BLOCK_TYPES) -> CandidateBatch:
-        """The batch that :meth:`to_arrow` wrote.
+        """Read the batch that :meth:`to_arrow` wrote.
 
         Args:
             table: Its table.
@@ -348,18 +347,18 @@ class CandidateBatch:
 
 
 def _storable(text: str) -> str:
-    """Text without lone surrogates, which Arrow refuses to hold."""
+    """Replace lone surrogates, which Arrow refuses to hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _numbers(numbers: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Atomic numbers, 0 for dummy atoms and whatever else is no element, so that the gate sees and codes it."""
+    """Return atomic numbers; dummy atoms and other symbols that are no element become 0, so that the gate sees them."""
     array = np.asarray(numbers, np.int64)
     return np.where((array > 0) & (array < len(SYMBOLS)), array, 0).astype(np.uint8)
 
 
 def _fractional(image: Atoms) -> NDArray[np.float64]:
-    """Fractional coordinates, nan where the cell is singular or not finite, so that the gate sees and codes it."""
+    """Return fractional coordinates; nan if the cell is singular or not finite, so that the gate codes it."""
     cell = np.asarray(image.cell)
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 1e-12:

@@ -1,4 +1,4 @@
-"""Blocks: what is known of candidates beyond a table, each kind of it in flat arrays on the rows of the table."""
+"""Blocks: flat arrays on the rows of a table of candidates, such as compositions and crystals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CRYSTALS = "crystals"
 
 @runtime_checkable
 class Block(Protocol):
-    """What is known of n candidates in flat arrays.
+    """Data of n candidates in flat arrays.
 
     Attributes:
         columns: The Arrow columns that hold the block in a table.
@@ -32,7 +32,7 @@ class Block(Protocol):
         ...
 
     def present(self) -> NDArray[np.bool_]:
-        """Which candidates the block says anything about, shape (n,)."""
+        """Which candidates have content in the block, shape (n,)."""
         ...
 
     def to_columns(self) -> dict[str, pa.Array]:
@@ -41,7 +41,7 @@ class Block(Protocol):
 
     @classmethod
     def from_columns(cls, arrays: Mapping[str, pa.Array]) -> Self:
-        """The block that :meth:`to_columns` wrote; a null says nothing about its candidate."""
+        """Read the block that :meth:`to_columns` wrote; a null is a candidate without content."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Candidates from a table that a stranger may have made: whatever a kernel would stumble over is refused before."""
+"""Candidates from a table of unknown origin: content that could crash a kernel is refused."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ALWAYS = (Column.CANDIDATE_ID, Column.FORMULA, Column.ELEMENTS, Column.AMOUNTS)
 
 
 def checked_batch(table: pa.Table, *, name: str, needed: Sequence[Column] = ()) -> CandidateBatch:
-    """The batch that :meth:`CandidateBatch.to_arrow` wrote into a table.
+    """Read the batch that :meth:`CandidateBatch.to_arrow` wrote into a table.
 
     Args:
         table: As read from a file.
-        name: What an error calls the file.
+        name: Name of the file in errors.
         needed: Further columns that must be there.
 
     Raises:
@@ -62,7 +62,7 @@ def check_columns(table: pa.Table, *, name: str, needed: Sequence[Column] = ()) 
 
     Args:
         table: As read from a file.
-        name: What an error calls the file.
+        name: Name of the file in errors.
         needed: Columns that must be there; ids, formulas and whole numbers without gaps.
 
     Raises:
@@ -93,7 +93,7 @@ def _has_type(kind: pa.DataType, wanted: str) -> bool:
 
 
 def _check_lists(table: pa.Table, name: str) -> None:
-    """The arrays of compositions and crystals are of the width that kernels take, without gaps in a list."""
+    """Check that the arrays of compositions and crystals have the width that kernels take, and no gaps in a list."""
     there = [column for column in _CRYSTAL if column in table.column_names]
     if there and len(there) < len(_CRYSTAL):
         raise _refused(name, f"no column {next(column for column in _CRYSTAL if column not in there)}")

@@ -73,7 +73,7 @@ class Compositions:
 
     @classmethod
     def from_columns(cls, arrays: Mapping[str, pa.Array]) -> Self:
-        """The compositions that :meth:`to_columns` wrote."""
+        """Read the compositions that :meth:`to_columns` wrote."""
         offsets, elements = list_parts(arrays[Column.ELEMENTS])
         return cls(offsets, elements, list_parts(arrays[Column.AMOUNTS])[1])
 
@@ -97,7 +97,7 @@ class Compositions:
 def gather_rows(
     offsets: NDArray[np.int64], indices: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Flat positions and new offsets that pick rows out of a ragged array.
+    """Compute flat positions and new offsets that pick rows out of a ragged array.
 
     Args:
         offsets: Shape (n + 1,) offsets of the ragged array.
@@ -114,7 +114,7 @@ def gather_rows(
 
 
 def composition_keys(compositions: Compositions) -> NDArray[np.uint64]:
-    """A 64-bit key of each reduced composition, whatever the order of its entries."""
+    """Compute a 64-bit key of each reduced composition, independent of the order of its entries."""
     reduced, _ = compositions.reduced()
     amounts = np.rint(reduced.amounts * 1e4).astype(np.uint64)
     entry = mix_bits(mix_bits(compositions.elements.astype(np.uint64)) + amounts)
@@ -122,7 +122,7 @@ def composition_keys(compositions: Compositions) -> NDArray[np.uint64]:
 
 
 def sum_rows_of_keys(offsets: NDArray[np.int64], values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sum of keys per row, modulo 2^64: the same whatever the order within a row."""
+    """Sum keys per row, modulo 2^64: the result does not depend on the order within a row."""
     return np.add.reduceat(values, offsets[:-1]) if len(values) else np.empty(0, np.uint64)
 
 
@@ -137,7 +137,7 @@ def mix_bits(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @numba.njit(cache=True, nogil=True)
 def _whole_multiplier(amounts):  # type: ignore[no-untyped-def]
-    """Smallest factor up to 1000 that makes all amounts whole; 0 where there is none."""
+    """Find the smallest factor up to 1000 that makes all amounts whole; 0 if there is none."""
     for factor in range(1, 1001):
         whole = True
         for amount in amounts:

@@ -91,7 +91,7 @@ class Crystals:
 
     @classmethod
     def from_columns(cls, arrays: Mapping[str, pa.Array]) -> Self:
-        """The crystals that :meth:`to_columns` wrote; null is a crystal without sites."""
+        """Read the crystals that :meth:`to_columns` wrote; null is a crystal without sites."""
         offsets, species = list_parts(arrays[Column.SPECIES])
         known = arrays[Column.LATTICE].is_valid().to_numpy(zero_copy_only=False)
         lattice = np.zeros((len(known), 9))
@@ -108,7 +108,7 @@ class Crystals:
         return Compositions(offsets.astype(np.int64), (distinct % width).astype(np.uint8), counts.astype(float))
 
     def row_codes(self) -> NDArray[np.str_]:
-        """Row code of each crystal that no numerical library may be handed; empty for sound ones, shape (n,).
+        """Return the row code of each crystal that no numerical library may receive; empty for sound ones, shape (n,).
 
         A cell with a nan reaches native symmetry code as a segmentation fault, so this gate comes before any such call.
         """
@@ -118,9 +118,9 @@ class Crystals:
         return codes
 
     def form_codes(self) -> NDArray[np.str_]:
-        """Row codes without the distances between atoms, which take longer than all else, shape (n,)."""
+        """Return row codes without checking distances between atoms, which takes longest, shape (n,)."""
         counts = self.site_counts
-        placed = np.all(np.abs(self.frac_coords) <= _LARGEST_COORDINATE, axis=1)  # false for nan
+        placed = np.all(np.abs(self.frac_coords) <= _LARGEST_COORDINATE, axis=1)  # the comparison is false for nan
         known = (self.species >= 1) & (self.species < len(SYMBOLS))
         finite = np.isfinite(self.lattice).all(axis=(1, 2)) & self._all_sites(placed)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -24,7 +24,7 @@ _RESOLUTION = 1e-3  # Å3 per atom, and in units of g
 
 
 def composition_ids(compositions: Compositions) -> list[str]:
-    """Ids of candidates known by composition alone: ``c`` and 20 hexadecimal digits.
+    """Compute ids of candidates known by composition alone: ``c`` and 20 hexadecimal digits.
 
     Args:
         compositions: Compositions of n candidates; multiples of one formula share an id.
@@ -33,7 +33,7 @@ def composition_ids(compositions: Compositions) -> list[str]:
 
 
 def crystal_ids(crystals: Crystals) -> list[str]:
-    """Ids of crystals: ``x`` and 20 hexadecimal digits; equal for primitive cell, supercell and shuffled sites.
+    """Compute ids of crystals: ``x`` and 20 hexadecimal digits; equal for primitive cell, supercell and shuffled sites.
 
     Args:
         crystals: Crystals that passed :meth:`Crystals.row_codes`.
@@ -53,7 +53,7 @@ def crystal_ids(crystals: Crystals) -> list[str]:
 
 
 def text_id(text: str) -> str:
-    """Id of an input row that could not be read as a material: ``r`` and 20 hexadecimal digits of its text."""
+    """Compute the id of an input row that is no material: ``r`` and 20 hexadecimal digits of its text."""
     return _digest("r", text.encode("utf-8", "surrogatepass"))
 
 

@@ -1,4 +1,4 @@
-"""Kinds of candidates: what tells one from another, groups it, likens it, exports it and draws it.
+"""Kinds of candidates: each knows its ids, groups, likeness, export and drawing.
 
 A batch may mix kinds. The kind of a candidate is the first one in :data:`KINDS` all of whose blocks say something about
 it: a candidate with cell and sites is a crystal, one with elements and amounts alone a composition.
@@ -28,7 +28,7 @@ class CandidateKind(ABC):
     """A kind of candidate.
 
     Attributes:
-        name: What the kind is called.
+        name: Name of the kind.
         blocks: Blocks that every candidate of the kind has.
         likeness: Name of the distance that says how alike two of the kind are
             (:data:`matloop.data.comparison.likeness.DISTANCES`).
@@ -52,11 +52,11 @@ class CandidateKind(ABC):
 
     @abstractmethod
     def export(self, batch: CandidateBatch, row: int) -> str:
-        """What a lab needs to know of one candidate, as text."""
+        """Return what a lab needs to know of one candidate, as text."""
 
 
 class CompositionKind(CandidateKind):
-    """A candidate of which elements and amounts are known, and nothing else."""
+    """A candidate that is known by elements and amounts alone."""
 
     name = "composition"
     blocks = frozenset({COMPOSITIONS})
@@ -76,7 +76,7 @@ class CompositionKind(CandidateKind):
 
 
 class CrystalKind(CandidateKind):
-    """A candidate of which cell and sites are known."""
+    """A candidate with known cell and sites."""
 
     name = "crystal"
     blocks = frozenset({COMPOSITIONS, CRYSTALS})
@@ -121,7 +121,7 @@ def compositions_in(blocks: Mapping[str, Block]) -> Compositions:
 
 
 def rows_by_kind(batch: CandidateBatch, kinds: Mapping[str, CandidateKind] = KINDS) -> dict[str, NDArray[np.int64]]:
-    """Rows of the candidates of each kind, by name of the kind and ascending; kinds that do not occur are left out.
+    """Find the rows of the candidates of each kind, ascending, by name of the kind; absent kinds are left out.
 
     Args:
         batch: n candidates.

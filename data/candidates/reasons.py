@@ -1,4 +1,4 @@
-"""Why a candidate ends where it does: a stable code, what was met, what was allowed, and who says so.
+"""Reasons why candidates end: a stable code, the value, the limit, and the source of the decision.
 
 Nothing branches on words; they are made from the code when something is shown
 (:mod:`matloop.screening.language.reasons`). Two kinds of codes exist: ``E-`` for what could not be read, computed or
@@ -43,9 +43,10 @@ class Reason:
 
     Attributes:
         code: Stable code, ``E-...`` or ``R-...``.
-        value: What was met: a number as measured (which does not tell counts apart), or a text such as a symbol.
-        limit: What was allowed.
-        source: Who says so: a filter, a surrogate's property, a potential, another candidate.
+        value: The value of the candidate: a number as measured (which does not tell counts apart), or a text such as a
+            symbol.
+        limit: The limit of the value.
+        source: The source of the decision: a filter, a surrogate's property, a potential, another candidate.
 
     >>> Reason("R-FILTER-EXCLUDED-ELEMENT", "Tl", source="exclude_elements").value
     'Tl'
@@ -58,7 +59,7 @@ class Reason:
 
 
 def text_of(value: str | float) -> str:
-    """A value or limit as fates store it.
+    """Write a value or limit in the form of the fates.
 
     >>> text_of("Tl"), text_of(0.25), text_of(5000)
     ('Tl', '0.25', '5000')

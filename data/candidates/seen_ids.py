@@ -1,4 +1,4 @@
-"""Which candidates came before: a hash set of ids that takes 20 bytes for each of a million, not 120."""
+"""A hash set of candidate ids that takes 20 bytes for each of a million, not 120."""
 
 from __future__ import annotations
 

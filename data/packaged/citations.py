@@ -1,4 +1,4 @@
-"""What to cite for data that come with matloop or with the packages it installs (see ``datasets/ATTRIBUTION.md``)."""
+"""Citations of data that come with matloop or with the packages it installs (see ``datasets/ATTRIBUTION.md``)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from matloop.data.label import Label
 
 
 class Citation(NamedTuple):
-    """What a report says of data or a method that a thing rests on.
+    """A publication that the report cites for data or a method.
 
     Attributes:
-        use: What was taken from it, in both languages.
+        use: What was used from it, in both languages.
         publication: The publication.
         licence: Of the data; empty for a method.
     """

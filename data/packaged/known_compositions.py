@@ -1,4 +1,4 @@
-"""Which compositions are already known."""
+"""Compositions that are already known."""
 
 from __future__ import annotations
 

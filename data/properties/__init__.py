@@ -1,1 +1,1 @@
-"""The properties matloop knows, their units, and the names of columns that hold them."""
+"""The properties that matloop knows, their units, and the names of their columns."""

@@ -20,11 +20,11 @@ def is_property_column(name: str) -> bool:
 
 
 def carried_name(origin: str, name: str) -> str:
-    """Column name of a number from elsewhere: a property keeps its name, another never poses as one computed here.
+    """Name the column of a number from a file: a property keeps its name; no other can pose as one computed here.
 
     Args:
-        origin: What kind of file it comes from.
-        name: Its name there.
+        origin: Kind of the file it comes from.
+        name: Its name in the file.
 
     >>> carried_name("table", "band_gap_exp"), carried_name("table", "probability")
     ('band_gap_exp', 'table_probability')

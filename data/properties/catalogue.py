@@ -1,4 +1,4 @@
-"""Every property by its name: packaged ones, those a campaign brings, and those of other packages.
+"""Every property by its name: packaged ones, those of a campaign, and those of other packages.
 
 There is one catalogue at a time, the one in use. A campaign that brings properties of its own is worked on within
 :func:`using`, in the process that was started and, with the same definitions, in its workers.
@@ -71,7 +71,7 @@ class Catalogue(Mapping[str, Property]):
         return sum(1 for _ in self)
 
     def definitions(self) -> dict[str, dict[str, Any]]:
-        """The own properties as plain JSON values, by name: all that decides a number of theirs."""
+        """Return the own properties as plain JSON values, by name: everything that decides their numbers."""
         return {known.name: asdict(known) for known in self.own}
 
     @property
@@ -84,7 +84,7 @@ _IN_USE: ContextVar[Catalogue] = ContextVar("catalogue", default=Catalogue())  #
 
 
 def catalogue() -> Catalogue:
-    """The catalogue in use."""
+    """Return the catalogue in use."""
     return _IN_USE.get()
 
 
@@ -115,13 +115,13 @@ class WithCatalogue:
         return self.function.__name__
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function returns."""
+        """Call the function with the catalogue in use, and return its result."""
         with using(self.catalogue):
             return self.function(*arguments)
 
 
 def property_named(name: str) -> Property:
-    """The property of that name in the catalogue in use.
+    """Look up a property by its name in the catalogue in use.
 
     Raises:
         UnknownNameError: With the nearest known name.

@@ -1,7 +1,7 @@
-"""The name of every column of a candidate table, with its type, its unit and what it says.
+"""The name of every column of a candidate table, with its type, unit and meaning.
 
-No other module writes these names down. A misspelt key then fails when a module is imported, and not when a run
-has been computing for an hour.
+No other module writes these names. So a misspelt key fails when a module is imported, and not after an hour of
+computing.
 
 >>> Column.HULL_DISTANCE, Column.HULL_DISTANCE.unit
 (<Column.HULL_DISTANCE: 'hull_distance'>, 'eV/atom')
@@ -23,7 +23,7 @@ class Column(StrEnum):
     Attributes:
         type: Kind of the values. A number may be stored in single or double precision.
         unit: Unit of the values as :mod:`matloop.data.properties.units` writes it; ``1`` where they have none.
-        description: What a value says.
+        description: Meaning of a value.
     """
 
     type: Type
@@ -37,7 +37,7 @@ class Column(StrEnum):
         member.type, member.unit, member.description = type, unit, description
         return member
 
-    # What a candidate is.
+    # Identity of a candidate.
     CANDIDATE_ID = "candidate_id", "text", "1", "Content hash of the candidate."
     FORMULA = "formula", "text", "1", "Reduced formula, or the text that should have been one."
     ORIGIN = "origin", "text", "1", "Name of the candidate in its source, or what it was made from."
@@ -56,7 +56,7 @@ class Column(StrEnum):
     SPECIES = "species", "list of whole numbers", "1", "Atomic number of each site."
     FRAC_COORDS = "frac_coords", "list of numbers", "1", "Fractional coordinates x, y, z of each site after another."
 
-    # What became of it.
+    # Fate of a candidate.
     OUTCOME = "outcome", "text", "1", "What became of the row in this stage."
     STAGE = "stage", "text", "1", "Part of the stage that decided the outcome."
     CODE = "code", "text", "1", "Code of the reason why the row ended here; empty where it goes on."
@@ -67,7 +67,7 @@ class Column(StrEnum):
     ROW = "row", "whole number", "1", "Place of a refused row in the input."
     INPUT_ROW = "input_row", "whole number", "1", "The same beside the fate of the row; empty for candidates."
 
-    # How it was scored and chosen.
+    # Scores and choice.
     PROBABILITY = "probability", "number", "1", "Probability that all targets are met."
     IN_DOMAIN = "in_domain", "truth", "1", "Whether the candidate lies inside the domain of every surrogate."
     PROBABILITY_BEFORE_RELAXING = (
@@ -80,7 +80,7 @@ class Column(StrEnum):
     SHORTLISTED = "shortlisted", "whole number", "1", "Place on the shortlist, from 1; 0 where it was not chosen."
     NOVELTY = "novelty", "text", "1", "What is new about a finalist."
 
-    # What a potential found.
+    # Results of a potential.
     RELAXATION_OUTCOME = "relaxation_outcome", "text", "1", "How the relaxation ended."
     RELAXATION_ENERGY_START = "relaxation_energy_start", "number", "eV/atom", "Energy before the relaxation."
     RELAXATION_ENERGY = "relaxation_energy", "number", "eV/atom", "Energy at the end of the relaxation."
@@ -124,7 +124,7 @@ def property_column(name: str, suffix: Suffix) -> str:
 
     Args:
         name: Name of the property.
-        suffix: What the column says of it.
+        suffix: Part of the name that tells the meaning of the column.
     """
     return f"{name}_{suffix}"
 

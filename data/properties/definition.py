@@ -1,4 +1,4 @@
-"""What a property is: its name, unit, scale, bounds and words; checked when it is defined."""
+"""The definition of a property: name, unit, scale, bounds and words; checked when it is made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Property:
         unit: Unit of every column of this property, as :mod:`matloop.data.properties.units` writes it.
         label_en: English label.
         label_zh: Chinese label.
-        description_en: What the number is and how it is obtained, in one sentence.
+        description_en: Meaning of the number and how it is obtained, in one sentence.
         description_zh: The same in Chinese.
         lower: Smallest physically possible value; predictions are clipped there.
         upper: Largest plausible value; a larger input is held back as a likely unit mistake.
@@ -31,7 +31,7 @@ class Property:
             positive and spread over decades, or has a long tail.
 
     Raises:
-        PropertyError: If one of these breaks the rules.
+        PropertyError: If an attribute breaks the rules.
 
     >>> Property(name="density", symbol="d", unit="g/cc", label_en="density", label_zh="密度", lower=0, upper=30)
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Where the values of a property come from: computed or measured, and with which functional or in which laboratory."""
+"""The origin of values: computed or measured, and with which functional or in which laboratory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Method = Literal["dft", "exp", "unknown"]
 
 
 class Provenance(NamedTuple):
-    """Where values come from. It is written ``dft``, ``dft:pbe``, ``exp``, ``exp:LAB`` or ``unknown``.
+    """The origin of values, written ``dft``, ``dft:pbe``, ``exp``, ``exp:LAB`` or ``unknown``.
 
     Attributes:
         method: Computed with density functional theory, measured, or unknown.
-        source: Functional or laboratory; empty where it is not said.
+        source: Functional or laboratory; empty if it is not given.
     """
 
     method: Method
@@ -28,7 +28,7 @@ class Provenance(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The provenance that a text names.
+        """Read a provenance from a text.
 
         Raises:
             ProvenanceError: If it is written in another way.
@@ -55,14 +55,14 @@ class Provenance(NamedTuple):
         """Suffix of the columns that hold such values.
 
         Raises:
-            ProvenanceError: If it is unknown: no column is named so.
+            ProvenanceError: If it is unknown, because no column is named after that.
         """
         if self.method not in _SUFFIXES:
             raise ProvenanceError("values of unknown provenance in a column", "dft or exp", "say where they come from")
         return _SUFFIXES[self.method]
 
     def covers(self, other: Provenance) -> bool:
-        """Whether values of another provenance are what this one asks for: ``dft`` takes any functional.
+        """Whether values of another provenance satisfy this one: ``dft`` takes any functional.
 
         >>> Provenance.read("dft").covers(Provenance.read("dft:pbe"))
         True

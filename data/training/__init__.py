@@ -1,1 +1,1 @@
-"""Training sets: labelled rows with what must be said of them, and what is known because somebody labelled it."""
+"""Training sets: labelled rows with provenance and licence; and the materials that are known because of them."""

@@ -1,4 +1,4 @@
-"""What a run knows before it begins: the packaged crystals and the rows of its training sets, each once."""
+"""Materials that a run knows before it begins: the packaged crystals and the rows of its training sets, each once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class KnownMaterials:
 
     Attributes:
         rows: n materials, with crystals or without.
-        names: What each is called, length n.
+        names: Name of each, length n.
         labels: Values by property, nan where unknown, each of shape (n,); of each property all from one provenance.
     """
 
@@ -50,7 +50,7 @@ class KnownMaterials:
 
     @functools.cached_property
     def row_of(self) -> Mapping[str, int]:
-        """Row by candidate id; of several rows with one id the last."""
+        """Return rows by candidate id; of several rows with one id the last counts."""
         return {name: row for row, name in enumerate(self.rows.ids)}
 
     def _joined(self, training: TrainingSet) -> KnownMaterials:
@@ -81,7 +81,7 @@ class KnownCompositions:
 
     @classmethod
     def of(cls, sets: Sequence[TrainingSet]) -> KnownCompositions:
-        """What training sets know.
+        """Collect the compositions that training sets know.
 
         Args:
             sets: Those in use, packaged ones among them or not.
@@ -95,6 +95,6 @@ class KnownCompositions:
         return hashlib.sha256(self.further.tobytes()).hexdigest()
 
     def include(self, compositions: Compositions) -> NDArray[np.bool_]:
-        """Which of n compositions are known, shape (n,)."""
+        """Return which of n compositions are known, shape (n,)."""
         keys = composition_keys(compositions)
         return np.isin(keys, known_composition_keys()) | np.isin(keys, self.further)

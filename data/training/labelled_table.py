@@ -26,7 +26,7 @@ class LabelledTable:
     """Materials with computed labels of several properties.
 
     Attributes:
-        name: What the table is called.
+        name: Name of the table.
         published: The table as it was published; each field's metadata have unit, description and source.
         provenance: Of every label.
         licence: Of the labels.

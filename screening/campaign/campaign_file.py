@@ -1,4 +1,4 @@
-"""Reading a campaign file: YAML 1.2 as plain data, with the line of every problem."""
+"""Read a campaign file: YAML 1.2 as plain data, with the line of every problem."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ Location = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a campaign.
+    """One problem of a campaign.
 
     Attributes:
         line: Line in the file, counted from 1; 0 where the file as a whole is meant.
         where: Path to the entry, for example ``targets.0.unit``.
-        message: What was got, what is allowed, how to mend it.
+        message: Says what the file contains, what is allowed, and how to mend it.
     """
 
     line: int
@@ -56,21 +56,21 @@ class Problem(NamedTuple):
 
 
 class CampaignText(NamedTuple):
-    """A campaign as read, with what is wrong with it; ``campaign`` is None where problems forbid one."""
+    """A campaign as read, with its problems; ``campaign`` is None if the problems prevent one."""
 
     campaign: Campaign | None
     problems: list[Problem]
     lines: dict[Location, int]
 
     def line_of(self, location: Location) -> int:
-        """Line of an entry, or of the nearest enclosing one."""
+        """Return the line of an entry, or of the nearest enclosing one."""
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 0)
 
 
 def read_campaign(path: Path) -> Campaign:
-    """The campaign in a file.
+    """Read the campaign in a file.
 
     Raises:
         CampaignError: Listing every problem with its line.
@@ -82,7 +82,7 @@ def read_campaign(path: Path) -> Campaign:
 
 
 def campaign_error(path: Path, problems: Sequence[Problem]) -> CampaignError:
-    """One error for all problems of a file."""
+    """Make one error for all problems of a file."""
     listed = "; ".join(str(problem) for problem in problems)
     return CampaignError(f"{path.name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {path.name}")
 
@@ -129,7 +129,7 @@ def _unreadable(message: str, line: int = 0) -> CampaignText:
 
 
 def _refuse_needless_syntax(text: str) -> None:
-    """Refuse what a campaign has no use for.
+    """Refuse syntax for which a campaign has no use.
 
     ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb. Depth and size are looked at
     here because composing the nodes of a hostile file takes long.
@@ -149,7 +149,7 @@ def _refuse_needless_syntax(text: str) -> None:
 
 
 def _lines(root: Node | None) -> dict[Location, int]:
-    """Line of every entry."""
+    """Find the line of every entry."""
     lines: dict[Location, int] = {}
     pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
     while pending:

@@ -6,7 +6,7 @@ In a campaign::
     cluster: {kind: slurm, interface: ib0, queue: long, walltime: "4:00:00", memory: 4GB}
     cluster: {kind: existing, address: "tls://10.0.0.1:8786", ca_file: ca.pem, certificate: me.pem, key: me.key}
 
-Nothing here changes a result; a run may go on with other settings than it began with.
+Nothing here changes a result; a run may continue with settings that differ from those it began with.
 """
 
 from __future__ import annotations
@@ -106,11 +106,11 @@ Cluster = Annotated[ClusterSettings, BeforeValidator(_read_cluster)]
 
 
 def cluster_chosen(settings: ClusterSettings, chosen: str | None) -> ClusterSettings:
-    """The settings of a campaign, with what ``--cluster`` says in place of their kind.
+    """Replace the kind of cluster in the settings of a campaign by the one that ``--cluster`` names.
 
     Args:
-        settings: Those of the campaign.
-        chosen: A kind, the address of a scheduler, or the file in which one has left its address; None changes nothing.
+        settings: Settings of the campaign.
+        chosen: A kind, the address of a scheduler, or a file with the address of one; None changes nothing.
 
     Raises:
         CampaignError: If the settings do not fit what is chosen.

@@ -1,1 +1,1 @@
-"""What is handed to a lab."""
+"""Files that are handed to a lab."""

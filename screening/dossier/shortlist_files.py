@@ -1,4 +1,4 @@
-"""What is handed to a lab: the shortlist as CSV and the crystals as CIF."""
+"""Files that are handed to a lab: the shortlist as CSV and the crystals as CIF."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is new about a finalist, and what would change its place."""
+"""Novelty of a finalist, and changes that would move its place."""

@@ -22,14 +22,14 @@ MOST_SWAPS = 24
 
 
 class Swap(NamedTuple):
-    """One element for another.
+    """The replacement of one element by another.
 
     Attributes:
-        old: Label of what is replaced, with its charge where one is known.
-        new: Label of what replaces it.
-        old_number: Atomic number of what is replaced.
-        new_number: Atomic number of what replaces it.
-        probability: Of the substitution (Hautier et al. 2011), nan where the elements only share a group.
+        old: Label of the replaced element, with its charge if it is known.
+        new: Label of the new element.
+        old_number: Atomic number of the replaced element.
+        new_number: Atomic number of the new element.
+        probability: Probability of the substitution (Hautier et al. 2011), nan if the elements only share a group.
         scale: Factor of the cell's edges.
     """
 
@@ -44,7 +44,7 @@ class Swap(NamedTuple):
 def single_swaps(
     finalist: CandidateBatch, known: KnownCompositions, *, most: int = MOST_SWAPS
 ) -> tuple[list[Swap], CandidateBatch]:
-    """The swaps of one finalist, and the candidates they make.
+    """Make the swaps of one finalist, and the resulting candidates.
 
     Charged species are replaced by those of the same charge, each element's most probable first; where no
     charge-neutral assignment exists, by elements of the same group of the periodic table. A crystal is kept, its cell
@@ -77,7 +77,7 @@ def single_swaps(
 
 
 def _ionic(reduced: Compositions, chosen: NDArray[np.int64], entry: int, ions: Ions) -> list[Swap]:
-    """Swaps of one species for others of its charge, most probable first."""
+    """Return swaps of one species for others of its charge, most probable first."""
     old = chosen[entry]
     others = np.flatnonzero((ions.charges == ions.charges[old]) & ~np.isin(ions.elements, reduced.elements))
     others = others[np.argsort(-ions.log_probability[old, others], kind="stable")]
@@ -97,7 +97,7 @@ def _ionic(reduced: Compositions, chosen: NDArray[np.int64], entry: int, ions: I
 
 
 def _same_group(reduced: Compositions, entry: int) -> list[Swap]:
-    """Swaps of one element for others of its group, nearest period first; lanthanides count as one group."""
+    """Return swaps of one element for others of its group, nearest period first; lanthanides count as one group."""
     group, period, radius = element_table().columns(("Column", "Row", "CovalentRadius")).T
     old = int(reduced.elements[entry])
     alike = np.flatnonzero((group == group[old]) & np.isfinite(radius))

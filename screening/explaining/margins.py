@@ -1,4 +1,4 @@
-"""Why a finalist stands where it does: contributions in words, and what would have to change for it to fall out."""
+"""Reasons for the place of a finalist: contributions in words, and changes with which it would fall out."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _SAME_COMPOSITION = 1e-9  # element mover's distance
 
 
 class GroupContribution(NamedTuple):
-    """What a group of features adds to one prediction.
+    """Contribution of a group of features to one prediction.
 
     Attributes:
         group: The group in words.
         contribution: Their sum on the model scale.
-        feature: The one among them that adds most in the same direction.
+        feature: The feature among them that adds most in the same direction.
         value: Its value.
         level: Share of training rows below that value.
-        text: All of it as a sentence.
+        text: The contribution as a sentence.
     """
 
     group: Words
@@ -46,11 +46,11 @@ class GroupContribution(NamedTuple):
 
 
 class FilterMargin(NamedTuple):
-    """How a finalist passes a filter.
+    """Margin by which a finalist passes a filter.
 
     Attributes:
         stage: The filter's stage in the funnel.
-        text: By what margin, in words.
+        text: The margin in words.
     """
 
     stage: str
@@ -68,7 +68,7 @@ def grouped_contributions(
     transform: str,
     most: int = MOST_GROUPS,
 ) -> tuple[list[GroupContribution], float]:
-    """The groups of features that move one prediction most, and what the other groups add together.
+    """Find the groups of features that move one prediction most, and the sum of the other groups.
 
     Args:
         names: Of the k features.
@@ -118,7 +118,7 @@ def _sentence(
 
 
 def _state(words: FeatureWords, value: float, level: float) -> Label:
-    """A feature with how it stands to the training data."""
+    """Describe a feature and its position in the training data."""
     if words.kind == "flag":
         return words.values[int(value > 0)]
     if words.kind == "named":
@@ -132,10 +132,10 @@ def _state(words: FeatureWords, value: float, level: float) -> Label:
 
 
 def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:
-    """The probability of all targets below which a ranked candidate is not shortlisted, the others unchanged.
+    """Compute the probability of all targets below which a ranked candidate would not be shortlisted.
 
-    Exact: the shortlist is chosen without the candidate, and at each of its picks the candidate would have needed
-    so much to come first.
+    The others stay unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells
+    the probability that the candidate would have needed to come first.
 
     Args:
         ranked: The ranked candidates, with column ``probability``.
@@ -167,10 +167,10 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
 def filter_margins(
     filters: Mapping[str, Filter], finalist: CandidateBatch, *, known: KnownMaterials
 ) -> list[FilterMargin]:
-    """By what margin one finalist passes each filter.
+    """Tell by what margin one finalist passes each filter.
 
     Args:
-        filters: Those of the campaign by the name of their stage in the funnel, in its order.
+        filters: Filters of the campaign by the name of their stage in the funnel, in its order.
         finalist: One candidate.
         known: What the run knows.
     """

@@ -1,4 +1,4 @@
-"""What is new about a finalist: is its crystal known, is its composition, and what is known nearest to it."""
+"""Novelty of a finalist: whether its crystal or composition is known, and which known materials are nearest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECIMALS = 6  # the order of equally distant crystals must not hang on the last
 
 
 class Novelty(StrEnum):
-    """How a candidate stands to what is known."""
+    """Relation of a candidate to known materials."""
 
     KNOWN = "known"
     NEW_STRUCTURE = "new structure"  # of a known composition
@@ -33,7 +33,7 @@ class KnownNeighbour(NamedTuple):
     """A known crystal near a finalist.
 
     Attributes:
-        name: What the known crystal is called.
+        name: Name of the known crystal.
         formula: Its reduced formula.
         composition_distance: Element mover's distance (see
             :func:`matloop.data.comparison.composition_distance.composition_distances`).
@@ -49,7 +49,7 @@ class KnownNeighbour(NamedTuple):
 
 @dataclass(frozen=True)
 class NoveltyReport:
-    """One finalist against everything known.
+    """Comparison of one finalist with all known materials.
 
     Attributes:
         candidate_id: The finalist.
@@ -82,12 +82,12 @@ def novelty_reports(
     names: Sequence[str],
     count: int = 5,
 ) -> list[NoveltyReport]:
-    """Compare finalists with all that is known to a run.
+    """Compare finalists with all materials that are known to a run.
 
     Args:
         finalists: n candidates.
         known: m known candidates, with or without crystals.
-        names: What the known ones are called in a report, length m; they also settle the order of what is else equal.
+        names: Names of the known candidates in a report, length m; they also decide the order of otherwise equal ones.
         count: The most names and neighbours of a kind.
 
     >>> from matloop.data.training.packaged_tables import packaged_crystals
@@ -112,7 +112,7 @@ def novelty_reports(
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known, as the reports need it."""
+    """Known materials in the form that the reports need."""
 
     batch: CandidateBatch
     names: NDArray[np.str_]

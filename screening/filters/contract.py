@@ -1,4 +1,4 @@
-"""What every hard filter is: a predicate over batches that says why a candidate goes, and how one passes."""
+"""The contract of hard filters: predicates over batches that say why a candidate is rejected, and how one passes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from matloop.data.training.known_materials import KnownMaterials
 
 
 class Verdict(NamedTuple):
-    """What a filter says of n candidates.
+    """The verdict of a filter on n candidates.
 
     Attributes:
-        keep: Whether each stays, shape (n,).
-        reasons: A :class:`Reason` for each that goes; None where it stays, shape (n,).
+        keep: Whether each candidate stays, shape (n,).
+        reasons: A :class:`Reason` for each candidate that is rejected; None for one that stays, shape (n,).
     """
 
     keep: NDArray[np.bool_]

@@ -16,7 +16,7 @@ ELEMENT_COUNT = "R-FILTER-ELEMENT-COUNT"
 
 
 class ElementCount(Filter):
-    """Only candidates with so many different elements.
+    """Keep candidates with a number of different elements within limits.
 
     Args:
         least: Smallest number of elements.
@@ -44,7 +44,7 @@ class ElementCount(Filter):
         return Label("number of elements", "元素种数")
 
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
-        """How many elements fewer or more would still pass."""
+        """Say how many elements fewer or more would still pass."""
         count = len(finalist.compositions.elements)
         return Label(
             f"{count} elements; {count - self.least} fewer or {self.most - count} more would still pass",

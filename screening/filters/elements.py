@@ -1,4 +1,4 @@
-"""Filters by the elements that are there: none of some, or at least one of some."""
+"""Filters by elements: exclude some, or require at least one of some."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUIRED_ELEMENT = "R-FILTER-REQUIRED-ELEMENT"
 
 
 class ExcludeElements(Filter):
-    """No candidate with any of these elements.
+    """Reject candidates with any of these elements.
 
     Args:
         elements: Symbols.
@@ -51,13 +51,13 @@ class ExcludeElements(Filter):
         return Label("unwanted elements", "排除指定元素")
 
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
-        """How many elements it has none of."""
+        """Say how many excluded elements it lacks."""
         count = len(self.numbers)
         return Label(f"none of the {count} excluded elements", f"不含 {count} 种排除元素中的任何一种")
 
 
 class RequireElements(Filter):
-    """Only candidates with at least one of these elements.
+    """Keep candidates with at least one of these elements.
 
     Args:
         elements: Symbols.
@@ -86,7 +86,7 @@ class RequireElements(Filter):
         return Label("required elements", "须含指定元素")
 
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
-        """Which of its elements it passes for."""
+        """Say which of its elements make it pass."""
         held = [SYMBOLS[number] for number in np.intersect1d(finalist.compositions.elements, self.numbers)]
         return Label(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
 

@@ -1,4 +1,4 @@
-"""A filter against compositions that are known already."""
+"""A filter that rejects compositions that are known already."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NewCompounds(Filter):
         return Label("new compounds only", "仅保留新化合物")
 
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
-        """How far the nearest known composition is."""
+        """Say how far the nearest known composition is."""
         nearest = nearest_known(finalist, known, count=1)[0][0]
         return Label(
             f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",

@@ -1,4 +1,4 @@
-"""A filter against elements without a stable isotope."""
+"""A filter that rejects elements without a stable isotope."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matloop.screening.filters.elements import ExcludeElements
 
 
 class ExcludeRadioactive(ExcludeElements):
-    """No candidate with an element that has no stable isotope (technetium, promethium, polonium and beyond)."""
+    """Reject candidates with an element that has no stable isotope (technetium, promethium, polonium and beyond)."""
 
     name = "exclude_radioactive"
 

@@ -1,4 +1,4 @@
-"""The contract of a filter, as a check that authors of new filters can run."""
+"""A check of the contract of a filter, for authors of new filters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matloop.screening.filters.contract import Filter, Verdict
 
 
 def validate_filter(make: Callable[[], Filter], *, batch: CandidateBatch | None = None) -> None:
-    """Hold a filter to its contract.
+    """Check that a filter keeps its contract.
 
     Checked: the parts of the contract are there, shapes and types of verdicts, a reason with a stable code for each
     candidate that goes and for no other, the same verdict for a candidate again, in another order, in batches of
@@ -32,7 +32,7 @@ def validate_filter(make: Callable[[], Filter], *, batch: CandidateBatch | None 
             rock salt, every other one known, where left out.
 
     Raises:
-        ContractError: Naming the first clause that is broken.
+        ContractError: If a clause is broken; the message names the first.
 
     >>> from matloop.screening.filters.elements import ExcludeElements
     >>> validate_filter(lambda: ExcludeElements(["Cl", "Pb"]))

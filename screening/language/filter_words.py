@@ -1,4 +1,4 @@
-"""What filters say of themselves: our own and those of other packages."""
+"""Titles and words of filters: our own and those of other packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matloop.screening.registry import FILTERS
 
 
 def filter_title(name: str) -> Label:
-    """What a filter looks at; its name if it is not installed.
+    """Return the title of a filter, or its name if it is not installed.
 
     >>> filter_title("exclude_radioactive").en, filter_title("not_installed").en
     ('radioactive elements', 'not installed')
@@ -27,7 +27,7 @@ def filter_title(name: str) -> Label:
 
 @functools.cache
 def filter_reasons() -> Mapping[str, Label]:
-    """Words of the codes that filters give, of our own and of other packages; ours are never replaced."""
+    """Return the words of the codes of filters, our own and those of other packages; ours are never replaced."""
     words: dict[str, Label] = {}
     for name in [*FILTERS, *(found.name for found in plug_ins("filter"))]:
         try:

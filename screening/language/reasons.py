@@ -1,6 +1,6 @@
 """Why candidates end, in English and Chinese: words keyed by the codes of reasons.
 
-Of a template ``{value}`` is what was met and ``{limit}`` what was allowed.
+In a template, ``{value}`` is the value of the candidate and ``{limit}`` the limit.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ ROW_CODES_ZH: Mapping[str, str] = {
 
 
 def reason_words(code: str, value: str = "", limit: str = "") -> Words:
-    """Why a candidate ended, in words; a code without words is shown with its value and limit.
+    """Say in words why a candidate ended; a code without words is shown with its value and limit.
 
     Args:
         code: Code of a reason.
@@ -118,5 +118,5 @@ def reason_words(code: str, value: str = "", limit: str = "") -> Words:
 
 
 def _shown(text: str) -> str:
-    """A whole number with its thousands apart; everything else as it is."""
+    """Write a whole number with separated thousands, and everything else unchanged."""
     return f"{int(text):,}" if re.fullmatch(r"\d+", text) else text

@@ -1,4 +1,4 @@
-"""Stages of the funnel, in English and Chinese; a filter is called what it calls itself."""
+"""Names of the stages of the funnel, in English and Chinese; a filter has its own title."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STAGES = {
 
 
 def stage_words(stage: str) -> Words:
-    """Name of a stage of the funnel."""
+    """Return the name of a stage of the funnel."""
     if stage in _STAGES:
         return _STAGES[stage]
     if again := re.fullmatch(r"filter (\d+) (.+)", stage):  # a filter the campaign names more than once

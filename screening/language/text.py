@@ -26,7 +26,7 @@ class Words(NamedTuple):
 
 
 def formula_markup(formula: str) -> Markup:
-    """A formula with its amounts as subscripts, safe in HTML and in plot labels; other text only escaped.
+    """Write a formula with its amounts as subscripts, safe in HTML and in plot labels; other text is only escaped.
 
     >>> print(formula_markup("Ba(PO3)2"))
     Ba(PO<sub>3</sub>)<sub>2</sub>
@@ -38,7 +38,7 @@ def formula_markup(formula: str) -> Markup:
 
 
 def space_group_markup(number: int | None) -> Markup:
-    """Hermann-Mauguin symbol of a space group: letters in italics, screw axes as subscripts, bars over numbers.
+    """Write the symbol of a space group: letters in italics, screw axes as subscripts, bars over numbers.
 
     >>> print(space_group_markup(14))
     <i>P</i>2<sub>1</sub>/<i>c</i>
@@ -72,11 +72,11 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def number(value: float | None, resolution: float | None = None) -> str:
-    """A number with as many decimals as matter.
+    """Write a number with as many decimals as its uncertainty allows.
 
     Args:
         value: The number; None and nan become a dash.
-        resolution: What it is uncertain by; the first two digits of that are kept. Three digits where left out.
+        resolution: Uncertainty of the number; its first two digits are kept. By default the number has three digits.
 
     >>> number(0.008363, 0.062), number(2.357, 0.52), number(160000), number(0.49052)
     ('0.008', '2.36', '160,000', '0.491')
@@ -94,7 +94,7 @@ def number(value: float | None, resolution: float | None = None) -> str:
 
 
 def percent(share: float | None, decimals: int = 0) -> str:
-    """A share of one in percent; what is neither none nor all is never rounded to it.
+    """Write a share of one in percent; only exact values become 0 % or 100 %.
 
     >>> percent(0.7095), percent(0.9996), percent(0.002)
     ('71 %', '> 99 %', '< 1 %')
@@ -110,7 +110,7 @@ def percent(share: float | None, decimals: int = 0) -> str:
 
 
 def range_text(ends: tuple[float | None, float | None], unit: str) -> str:
-    """A wanted range, open where an end is None.
+    """Write a wanted range, open if an end is None.
 
     >>> range_text((None, 0.05), "eV/atom"), range_text((1, 2), "1")
     ('≤ 0.05 eV/atom', '1 to 2')
@@ -149,7 +149,7 @@ _SUBSTITUTION = re.compile(rf"([A-Za-z0-9().]+) \(([\w-]+)\), ({_ION} to {_ION}(
 
 
 def origin_words(origin: str | None) -> Words:
-    """Where a candidate came from; an ionic substitution is written out.
+    """Describe the origin of a candidate; an ionic substitution is written out.
 
     >>> print(origin_words("Hf3SnO8 (mp-761842), Sn4+ to Ti4+").en)
     Hf<sub>3</sub>SnO<sub>8</sub> (mp-761842) with Sn<sup>4+</sup> → Ti<sup>4+</sup>
@@ -175,7 +175,7 @@ def _ion(label: str) -> Markup:
 
 
 def finalize(value: Any) -> Any:
-    """What the template prints for a value: every plain text is stripped of characters that deceive."""
+    """Return the text that a template prints for a value, without characters that deceive."""
     if value is None:
         return ""
     return plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

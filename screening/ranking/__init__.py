@@ -1,1 +1,1 @@
-"""The order of candidates, and a shortlist spread over chemistry."""
+"""Order candidates, and spread a shortlist over chemistry."""

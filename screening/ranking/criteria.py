@@ -1,4 +1,4 @@
-"""Criteria: what puts candidates in order. Stages and merges ask a criterion and know nothing of what it looks at."""
+"""Criteria put candidates in order. Stages and merges use a criterion without knowing what it looks at."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Criterion(Protocol):
     """Orders candidates.
 
     Attributes:
-        name: Told as the source of what it decides, and part of what decides a result.
+        name: Stands as the source in the fates that it decides; it is part of the identity of a result.
         holds_in_parts: Whether the best of all are always among the best of each part, so that parts may be cut.
     """
 
@@ -32,7 +32,7 @@ class Criterion(Protocol):
         ...
 
     def order(self, table: pa.Table) -> NDArray[np.int64]:
-        """Rows from best to worst, whatever order they come in; rows without a finite score are left out.
+        """Order rows from best to worst, whatever their order in the table; rows without a finite score are omitted.
 
         Args:
             table: Scored candidates, with ``candidate_id`` and what stages have added to them.
@@ -40,13 +40,13 @@ class Criterion(Protocol):
         ...
 
     def scores(self, table: pa.Table) -> NDArray[np.float64]:
-        """What each row is ordered by, as far as one number tells it, shape (n,); not finite where it cannot rank."""
+        """Return the score by which each row is ordered, shape (n,); it is not finite if the row cannot rank."""
         ...
 
 
 @dataclass(frozen=True)
 class MostProbable:
-    """The most probable to meet all targets first; equals are ordered by id.
+    """Put the candidates that most probably meet all targets first; equal ones are ordered by id.
 
     >>> table = pa.table({"candidate_id": ["c", "b", "a"], "probability": [0.2, 0.9, 0.2]})
     >>> MostProbable().order(table).tolist()

@@ -1,4 +1,4 @@
-"""Which known compounds lie nearest to a candidate in composition."""
+"""Find the known compounds that are nearest to a candidate in composition."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class KnownCompound(NamedTuple):
 
 
 def nearest_known(batch: CandidateBatch, known: KnownMaterials, *, count: int = 5) -> list[list[KnownCompound]]:
-    """The known compounds of nearest composition to each candidate, nearest first.
+    """Find the known compounds of nearest composition to each candidate, nearest first.
 
     A composition known in several crystals is given once, with the properties of the crystal that has most of them (of
     the most stable one among equals): properties of different crystals are never mixed.
@@ -46,7 +46,7 @@ def nearest_known(batch: CandidateBatch, known: KnownMaterials, *, count: int = 
     Args:
         batch: n candidates.
         known: The known materials.
-        count: How many compounds each.
+        count: Number of compounds for each candidate.
 
     Returns:
         n lists of ``count`` compounds; a candidate that is itself known comes first in its own, at distance 0.

@@ -14,7 +14,7 @@ _UNALIKE = 10.0  # steps on the Mendeleev-number axis: HfO2 is 0.7 from TiO2, Na
 
 
 def ranking_order(probability: NDArray[np.float64], ids: Sequence[str]) -> NDArray[np.int64]:
-    """Rows from most to least probable; equals are ordered by id, so that the order they came in does not matter.
+    """Order rows from most to least probable; equal ones are ordered by id, so their input order does not matter.
 
     A row whose probability is not a number is left out: it never ranks.
     """
@@ -26,16 +26,17 @@ def ranking_order(probability: NDArray[np.float64], ids: Sequence[str]) -> NDArr
 def diverse_choice(
     probability: NDArray[np.float64], compositions: Compositions, *, size: int, diversity: float
 ) -> list[int]:
-    """Rows of a shortlist, best first.
+    """Choose the rows of a shortlist, best first.
 
-    Greedy: each pick maximises ``probability * (1 - diversity * likeness)``, where likeness is the largest with any
-    earlier pick (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), and two compositions are alike by
-    ``1 - d / 10``, not below 0, with the element mover's distance d. The same composition is never picked twice.
+    The choice is greedy: each pick maximises ``probability * (1 - diversity * likeness)``, where likeness is the
+    largest with any earlier pick (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), and two
+    compositions are alike by ``1 - d / 10``, not below 0, with the element mover's distance d. The same composition is
+    never picked twice.
 
     Args:
         probability: Of n ranked candidates, shape (n,).
         compositions: Of the same candidates.
-        size: How many to pick; fewer are returned where compositions run out.
+        size: Number of rows to pick; fewer are returned if there are too few compositions.
         diversity: 0 to 1.
     """
     likeness = np.zeros(len(probability))

@@ -1,7 +1,7 @@
 """Content of the smaller files of a run, as far as anything reads it: identity, progress, cards, novelty, explanations.
 
-What reads them finds every key that it needs, with a value of the right kind; further keys are left as they are, for a
-family of models or a newer version may say more.
+Every required key has a value of the right kind. Further keys stay as they are, because a family of models or a newer
+version may write more.
 """
 
 from __future__ import annotations

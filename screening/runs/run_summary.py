@@ -1,4 +1,4 @@
-"""``run.json``: what a finished run counted, and what made it; written and read as one model."""
+"""``run.json``: counts and settings of a finished run; written and read as one model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Seconds = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class _Part(BaseModel):
-    """An unknown key is refused: it would be the summary of another version, or of something else."""
+    """A model that refuses unknown keys: they would belong to another version, or to another file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -22,10 +22,10 @@ class LostRows(_Part):
 
     Attributes:
         outcome: ``rejected`` or ``quarantined``.
-        code: Why, as a code.
-        value: What was met, where that is a text such as an element.
-        limit: What was allowed.
-        rows: How many.
+        code: Code of the reason.
+        value: Value of the candidates, if it is a text such as an element.
+        limit: Limit of the value.
+        rows: Number of rows.
     """
 
     outcome: Name
@@ -70,7 +70,7 @@ class MetTogether(_Part):
 
 
 class RunSummary(_Part):
-    """What a finished run counted, and what made it.
+    """Counts and settings of a finished run.
 
     Attributes:
         campaign: Name of the campaign.

@@ -1,7 +1,7 @@
-"""One run as everything reads it: the files of its directory, each read when it is first asked for, and then kept.
+"""A typed view of a run: each file of its directory is read on first use, and then kept.
 
-A run directory may come from anybody. So every file is bounded and held against what a run writes before anything uses
-it, and no name in it leads out of the directory. What does not fit is a coded error that names the file.
+A run directory may come from anybody. So the size and form of every file are checked before it is used, and no name in
+it leads out of the directory. A file that does not fit raises a coded error that names it.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
 from matloop.workflows.running.identity import differences, identity_of, told
@@ -84,15 +85,17 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
         progress: Told what happens; silent by default.
 
     Raises:
+        CampaignError: Listing every problem of the campaign in the run directory.
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
     run = existing_run(folder)
     view = RunView(run.folder)
-    settings = Settings(workers, view.campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
-    wanted = [target.property for target in view.campaign.targets]
     training = view.training.by_property
+    campaign = checked_campaign(view.paths.campaign, list(training.values()))
+    settings = Settings(workers, campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
+    wanted = [target.property for target in campaign.targets]
     given = [training[name] for name in wanted if name in training]
-    return begin(view.campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
+    return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
 
 
 def score_share(

@@ -41,7 +41,7 @@ from matloop.workflows.deciding.selection_evidence import (
 )  # fmt: skip
 from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
-from matloop.workflows.inspecting.validation import checked_campaign
+from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
@@ -136,7 +136,11 @@ def screen(
             target names.
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
-    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign, training_sets)
+    if isinstance(campaign, Campaign):
+        check_campaign(campaign, training_sets)
+        chosen = campaign
+    else:
+        chosen = checked_campaign(campaign, training_sets)
     training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
     check_provenances(chosen, training)
     settings = Settings(workers, cluster_chosen(chosen.cluster, cluster), partition_rows, prepare_only)

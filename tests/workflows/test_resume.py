@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from matloop.data.errors import DiskFullError, LockedError, RunChangedError, RunError
+from matloop.data.errors import CampaignError, DiskFullError, LockedError, RunChangedError, RunError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
 from matloop.data.runs.manifest import Manifest
@@ -315,6 +315,14 @@ def test_a_fork_with_another_shortlist_shares_everything_that_was_scored(
         patch.setattr(screen_module, "train", TRAIN)
         assert resume(forked.folder).is_complete
     assert results_of(forked.folder) == result
+
+
+def test_a_fork_of_a_campaign_with_problems_is_refused_before_it_begins(cut: Cut, tmp_path: Path) -> None:
+    folder = cut(lambda number, _: number < 17)
+    edited(folder, shortlist={"size": 5, "diversity": 0.5}, filters=[{"exclude_elements": ["Qq"]}])
+    with pytest.raises(CampaignError, match=r"filters\.0: .*Qq"):
+        fork(folder, tmp_path / "fork")
+    assert not (tmp_path / "fork").exists()
 
 
 TRAIN = screen_module.train

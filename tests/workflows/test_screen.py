@@ -14,7 +14,7 @@ import pytest
 from matloop.data.candidates.identity import crystal_ids
 from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, OUTSIDE_DOMAIN, REPEATED
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
-from matloop.data.errors import RunError
+from matloop.data.errors import CampaignError, RunError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
@@ -241,3 +241,10 @@ def test_a_folder_in_use_is_refused_before_anything_starts(finished: ScreeningRu
     with pytest.raises(RunError, match="is not empty"):
         screen(campaign(), output=finished.folder)
     assert {path: path.stat().st_mtime_ns for path in files_of(finished.folder)} == before
+
+
+def test_a_campaign_made_in_python_is_checked_like_a_file(tmp_path: Path) -> None:
+    wrong = campaign(filters=[{"exclude_elements": ["Qq"]}], shortlist={"size": 100})
+    with pytest.raises(CampaignError, match=r"(?s)filters\.0: .*Qq.*shortlist\.size: is larger than"):
+        screen(wrong, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

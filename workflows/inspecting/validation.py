@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matloop.data.errors import MatloopError, PlugInContractError
+from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.registry import SOURCES, check_options, lookup
 from matloop.data.sources.contract import Source
@@ -54,6 +54,25 @@ def checked_campaign(name: str | Path, training_sets: Sequence[TrainingSet] = ()
     if text.campaign is None or problems:
         raise campaign_error(path, problems)
     return text.campaign
+
+
+def check_campaign(campaign: Campaign, training_sets: Sequence[TrainingSet] = ()) -> None:
+    """Check the meaning of a campaign that was made in Python.
+
+    Args:
+        campaign: The campaign.
+        training_sets: Training sets besides the packaged ones.
+
+    Raises:
+        CampaignError: Listing every problem with its place in the campaign.
+    """
+    own = {training.property_name: training for training in training_sets}
+    problems = [Problem(0, ".".join(map(str, place)), reason) for place, reason in _check(campaign, own)]
+    if problems:
+        listed = "; ".join(str(problem) for problem in problems)
+        raise CampaignError(
+            f"campaign '{campaign.name}' has {len(problems)} problem(s): {listed}", fix="change what is named"
+        )
 
 
 def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tuple[CampaignText, list[Problem]]:

@@ -7,6 +7,7 @@ gigabytes. Every refusal is a coded error that names the file, what it holds and
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matloop.data.errors import DamagedFileError
+from matloop.data.errors import DamagedFileError, FileAccessError
 
 LARGEST_JSON = 64_000_000
 """Bytes of one JSON file."""
@@ -34,6 +35,10 @@ MOST_ROWS = 100_000_000
 _MOST_COLUMN_PARTS = 1_000_000
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _TEXT = "BYTE_ARRAY"
+_ABOUT_THE_FILE = (
+    None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG, errno.EINVAL,
+)  # fmt: skip
+"""What the system says where the file is not what it should be. Anything else it says of itself, and may mend."""
 _UNPAIRED = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -46,14 +51,14 @@ def regular_file(path: Path, *, inside: Path | None = None) -> Path:
 
     Raises:
         DamagedFileError: If there is no file, it is a pipe, a device or a folder, or a link leads out of the folder.
+        FileAccessError: If the file system fails, or forbids to look.
     """
     try:
         real = path.resolve(strict=True)
         kind = real.stat().st_mode
         outside = inside is not None and not real.is_relative_to(inside.resolve())
     except (OSError, RuntimeError) as error:  # a link that leads to itself is a RuntimeError
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DamagedFileError(f"{_told(path, inside)} cannot be opened: {reason}", "a file that is there") from error
+        raise _cannot_be_opened(_told(path, inside), error) from error
     if outside:
         raise DamagedFileError(
             f"{_told(path, inside)} is a link that leads out of {inside}", "files of the folder itself",
@@ -64,6 +69,25 @@ def regular_file(path: Path, *, inside: Path | None = None) -> Path:
             f"{_told(path, inside)} is no regular file", "a file: no folder, pipe or device", "restore the file"
         )
     return real
+
+
+def _cannot_be_opened(name: str, error: OSError | RuntimeError) -> DamagedFileError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if _is_of_the_system(error):
+        return _no_access(name, reason)
+    return DamagedFileError(f"{name} cannot be opened: {reason}", "a file that is there", "restore the file")
+
+
+def _is_of_the_system(error: BaseException) -> bool:
+    """Whether an error says nothing of the file: the disk, the network or the permissions stand in the way."""
+    return isinstance(error, OSError) and error.errno not in _ABOUT_THE_FILE
+
+
+def _no_access(name: str, reason: str) -> FileAccessError:
+    return FileAccessError(
+        f"{name} cannot be read: {reason}", "a file system that answers, and permission to read",
+        "look at the disk and the permissions, then try again",
+    )  # fmt: skip
 
 
 def _bounded_file(path: Path, *, inside: Path | None, most_bytes: int) -> Path:
@@ -89,7 +113,7 @@ def read_bounded(path: Path, *, inside: Path | None = None, most_bytes: int) -> 
         with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             content = file.read(most_bytes + 1)
     except OSError as error:
-        raise DamagedFileError(f"{_told(path, inside)} cannot be read: {error.strerror}", "a readable file") from error
+        raise _cannot_be_opened(_told(path, inside), error) from error
     if len(content) > most_bytes:
         raise DamagedFileError(f"{_told(path, inside)} grows beyond {most_bytes:,} bytes", "a file that is finished")
     return content
@@ -170,7 +194,7 @@ def read_table(
             table = _written_out(name, parquet.read(wanted), shared, most_bytes)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
-        raise _no_table(name, _first_line(error)) from error
+        raise _cannot_be_read(name, error) from error
     return table
 
 
@@ -193,7 +217,7 @@ def table_pieces(path: Path, *, inside: Path, columns: Sequence[str], rows: int)
             for batch in parquet.iter_batches(rows, columns=wanted):
                 yield _written_out(name, pa.Table.from_batches([batch]), shared, LARGEST_TABLE)
     except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError) as error:
-        raise _no_table(name, _first_line(error)) from error
+        raise _cannot_be_read(name, error) from error
 
 
 def _looked_at(
@@ -218,7 +242,7 @@ def count_rows(path: Path, *, inside: Path | None = None) -> int:
     try:
         return int(pq.read_metadata(real).num_rows)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise _no_table(_told(path, inside), _first_line(error)) from error
+        raise _cannot_be_read(_told(path, inside), error) from error
 
 
 def _check_size(
@@ -310,6 +334,11 @@ def _told(path: Path, inside: Path | None) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [repr(error)])[0]
+
+
+def _cannot_be_read(name: str, error: BaseException) -> DamagedFileError:
+    reason = _first_line(error)
+    return _no_access(name, reason) if _is_of_the_system(error) else _no_table(name, reason)
 
 
 def _no_json(name: str, reason: str) -> DamagedFileError:

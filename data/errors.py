@@ -117,6 +117,13 @@ class DamagedFileError(MatloopError):
     code = "E-FILE-DAMAGED"
 
 
+class FileAccessError(DamagedFileError):
+    """When the file system fails while a file is read, or forbids it; the file itself may be whole."""
+
+    code = "E-FILE-ACCESS"
+    exit_code = 4
+
+
 class SnapshotError(MatloopError):
     """When a snapshot of a database is not what was written, or a fetch would mix two queries in one."""
 
@@ -218,6 +225,13 @@ class DiskFullError(RunError):
     """When there is no room for a file; the run can be resumed."""
 
     code = "E-RUN-DISK"
+    exit_code = 4
+
+
+class RunFilesError(RunError):
+    """When the file system of a run directory fails or forbids what a run needs; the run can be resumed."""
+
+    code = "E-RUN-FILES"
     exit_code = 4
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from matloop.data.errors import MatloopError
+from matloop.data.errors import FileAccessError, LockedError, LockLostError, MatloopError
 from matloop.data.properties.durations import read_duration
 
 app = typer.Typer(
@@ -26,10 +28,22 @@ def main() -> None:
     try:
         app()
     except MatloopError as error:
-        print(f"matloop: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:  # of a command that looks at a folder; what works on a run has a code already
+        place = f"{error.filename}: " if error.filename else ""
+        _end(FileAccessError(f"{place}{error.strerror or error}", "files and folders that can be read and written"))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(error: MatloopError) -> NoReturn:
+    """Print a coded error and end; a batch script is told that it is one, which no later job would do better with."""
+    print(f"matloop: {error}", file=sys.stderr)
+    place = os.environ.get("MATLOOP_REFUSAL", "")
+    if place and error.exit_code == 1 and not isinstance(error, LockedError | LockLostError):
+        with contextlib.suppress(OSError):
+            Path(place).write_text(f"{error.code}\n", encoding="utf-8")
+    sys.exit(error.exit_code)
 
 
 Workers = Annotated[

@@ -30,8 +30,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from matloop.data.errors import RunError
+from matloop.data.errors import RunError, RunFilesError
 
+RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
+"""Folders that every run has from its beginning; a folder with all of them is taken for a run."""
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
     r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|progress|training).*\.partial|\.clock-.*"
@@ -59,7 +61,8 @@ class RunDirectory:
             name: Campaign name for the default.
 
         Raises:
-            RunError: If the folder holds something already or cannot be made.
+            RunError: If the folder holds something already.
+            RunFilesError: If it cannot be made.
         """
         if folder is None:
             stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -68,13 +71,20 @@ class RunDirectory:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder)
-            parts = (run.candidates, run.models, run.partitions, run.fates, run.best, run.cif)
+            parts = [folder / name for name in RUN_FOLDERS]
             if not _is_free(folder, parts):
                 raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
             for part in parts:
                 part.mkdir(exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise RunError(
+                f"cannot create {folder}: a file is in the way", "a new or empty folder", "choose another --output"
+            ) from error
         except OSError as error:
-            raise RunError(f"cannot create {folder}: {error.strerror}", "a folder you may write to") from error
+            raise RunFilesError(
+                f"cannot create {folder}: {error.strerror}", "a folder you may write to",
+                "look at the disk and the permissions, or choose another --output",
+            ) from error  # fmt: skip
         return run
 
     candidates = property(lambda self: self.folder / "candidates")
@@ -126,11 +136,22 @@ class RunDirectory:
 
 
 def _is_free(folder: Path, parts: Iterable[Path]) -> bool:
-    """Whether a run may begin in a folder."""
+    """Whether a run may begin in a folder.
+
+    A start that was cut off leaves some of the run's folders, all of them empty, and files only where it had made all.
+    """
     found = {path for path in folder.iterdir() if path.name != "submission"}
-    if found >= set(parts) and not any(any(part.iterdir()) for part in parts):
-        found = {path for path in found - set(parts) if not _OF_A_START.fullmatch(path.name)}
-    return not found
+    own = found & set(parts)
+    if any(part.is_symlink() or not part.is_dir() or any(part.iterdir()) for part in own):
+        return False
+    if own == set(parts):
+        found = {path for path in found if not _OF_A_START.fullmatch(path.name)}
+    return found == own
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder is a run directory, also one whose run has only begun."""
+    return all((folder / name).is_dir() for name in RUN_FOLDERS)
 
 
 def part_name(index: int) -> str:

@@ -26,6 +26,7 @@ from matloop.data.readers.archives import SourceFile, is_archive, read_archive, 
 from matloop.data.readers.disorder import POLICIES
 from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
 from matloop.data.readers.structure_text import request
+from matloop.data.runs.directory import RUN_FOLDERS, is_run_folder
 
 READER = "matloop.data.readers.structure_text:read_row"
 _WARM_UP = TextRow(
@@ -59,8 +60,8 @@ class _Answer(NamedTuple):
 class StructureFiles:
     """Crystals from structure files, one row for each structure in a file (a CIF may hold several).
 
-    Files are read in the order of their names. Hidden files are skipped; every other file gives candidates or a
-    refused row. Files are read in a child process, so that no file can harm the run.
+    Files are read in the order of their names. Hidden files and what lies in run directories below are skipped; every
+    other file gives candidates or a refused row. Files are read in a child process, so that no file can harm the run.
 
     Args:
         path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
@@ -166,7 +167,7 @@ class StructureFiles:
         if root.is_dir():
             walked = _walk(root)
         else:
-            walked = (Path(name) for name in glob.iglob(self.path, recursive=True) if Path(name).is_file())
+            walked = _matching(self.path)
         return list(itertools.islice(walked, 1)) if first_only else sorted(walked, key=lambda path: path.as_posix())
 
     def _answers(self, rows: Iterator[_Row]) -> Iterator[_Answer]:
@@ -190,10 +191,26 @@ class StructureFiles:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder. Hidden files are skipped, and links to folders are not followed."""
+    """Yield the files below a folder. Hidden files and runs are skipped, and links to folders are not followed."""
     for folder, folders, names in os.walk(root):
+        if set(folders).issuperset(RUN_FOLDERS) and Path(folder) != root:
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    """Yield the files that a pattern matches, without those of runs in folders that the pattern does not name."""
+    wild = next((at for at, part in enumerate(Path(pattern).parts) if glob.has_magic(part)), 0)
+    in_run: dict[Path, bool] = {}
+    for path in map(Path, glob.iglob(pattern, recursive=True)):
+        folders = [parent for parent in path.parents if len(parent.parts) > wild]
+        for folder in folders:
+            if folder not in in_run:
+                in_run[folder] = is_run_folder(folder)
+        if not any(in_run[folder] for folder in folders) and path.is_file():
+            yield path
 
 
 def _digest(file: SourceFile) -> str:

@@ -1,5 +1,6 @@
 """Files that a stranger made: what they may be, and how everything else is refused."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from matloop.data import bounded_files
 from matloop.data.bounded_files import count_rows, parse_json, read_bounded, read_json, read_table, table_pieces
-from matloop.data.errors import DamagedFileError
+from matloop.data.errors import DamagedFileError, FileAccessError
 
 
 @pytest.fixture
@@ -137,3 +138,30 @@ def test_no_parquet(content: bytes, folder: Path) -> None:
     for read in (read_table, count_rows):
         with pytest.raises(DamagedFileError, match=r"t\.parquet cannot be read"):
             read(folder / "t.parquet", inside=folder)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_r25_a_file_system_that_fails_is_told_from_a_damaged_file(
+    number: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.json").write_text("{}")
+    pq.write_table(pa.table({"a": [1]}), folder / "a.parquet")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    for owner, name, read in (
+        (os, "open", lambda: read_json(folder / "a.json")),
+        (Path, "resolve", lambda: read_json(folder / "a.json")),
+        (pq, "ParquetFile", lambda: read_table(folder / "a.parquet")),
+        (pq, "read_metadata", lambda: count_rows(folder / "a.parquet")),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, refuse)
+            with pytest.raises(FileAccessError, match=r"E-FILE-ACCESS: a\.(json|parquet) cannot be read") as caught:
+                read()
+        assert caught.value.exit_code == 4
+    (folder / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DamagedFileError) as caught:
+        read_table(folder / "a.parquet")
+    assert caught.value.exit_code == 1

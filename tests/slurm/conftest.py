@@ -33,7 +33,8 @@ touch "$run/identity.json"
 case $(sed -n "${call}p" plan 2>/dev/null) in
     interruptible) trap 'echo notice >>calls.signals; exit 4' TERM; sleep 300 & wait $! ;;
     deaf) trap '' TERM; sleep 300 ;;
-    refused) exit 1 ;;
+    refused) echo E-CAMPAIGN >"$MATLOOP_REFUSAL"; exit 1 ;;
+    stale) exit 1 ;;
     crashed) kill -SEGV $$ ;;
     unfinished) exit 4 ;;
     nothing) exit 0 ;;

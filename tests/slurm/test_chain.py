@@ -76,8 +76,17 @@ def test_a_refusal_is_not_tried_again(array: int | None, handed_over: HandOver) 
     run.wait()
     assert len(run.calls()) == 1
     (why,) = run.notes("refused")
-    assert why.endswith("exit code 1")
+    assert why.endswith("E-CAMPAIGN, exit code 1")
     assert not (run.run / "run.json").exists()
+
+
+def test_r25_a_failure_without_a_code_is_tried_again(handed_over: HandOver) -> None:
+    """As where Python itself cannot be read from a network file system that went away for a while."""
+    run = handed_over(plan=["stale"])
+    run.wait()
+    assert run.calls() == [SCREEN, RESUME]
+    assert not run.notes("refused")
+    assert (run.run / "run.json").exists()
 
 
 def test_jobs_are_bounded(handed_over: HandOver) -> None:

@@ -44,9 +44,12 @@ submit_round() {
     submit run afterany "$last"
 }
 
-# Runs a command so that a signal of the queue reaches it at once; leaves its exit code in $status.
+# Runs a command so that a signal of the queue reaches it at once; leaves its exit code in $status. A refusal with a
+# code is also left in a file: any other failure, such as a file system that goes away, may mend by the next job.
 work() {
     local child= told= code
+    export MATLOOP_REFUSAL=$notes/.refusal-$job-$task
+    rm -f "$MATLOOP_REFUSAL"
     trap 'told=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM USR1 USR2
     "$@" &
     child=$!
@@ -68,9 +71,10 @@ mark() {
     say "$1: exit code $status"
     if [ "$status" = 0 ]; then
         touch "$notes/$1.done"
-    elif [ "$status" -le 2 ] && ! in_use "$lock"; then
-        echo "$1, job $job: exit code $status" >>"$notes/refused"
+    elif [ -s "$MATLOOP_REFUSAL" ] && ! in_use "$lock"; then
+        echo "$1, job $job: $(head -c 80 "$MATLOOP_REFUSAL"), exit code $status" >>"$notes/refused"
     fi
+    rm -f "$MATLOOP_REFUSAL"
 }
 
 # Whether a process that may be alive holds a lock. On another machine it is gone after two silent minutes.
@@ -136,7 +140,12 @@ end_workers() {
     rm -rf "$notes/dask-$job"
 }
 
-cd "$folder" || exit 1
+# A network file system may be away for a moment.
+for _ in $(seq 12); do
+    cd "$folder" && break
+    sleep 5
+done
+[ "$PWD" -ef "$folder" ] || exit 1
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 with_workers=(--workers "$workers" --cluster local)
 """

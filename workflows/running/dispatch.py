@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from matloop.data.errors import DiskFullError, WorkersLostError
+from matloop.data.errors import DiskFullError, RunError, RunFilesError, WorkersLostError
 
 PATIENCE = 120.0
 """Seconds without any worker after which a run gives up; worker processes that died come back within a few."""
 _LOOK, _LONGEST_LOOK = 0.5, 5.0  # s
-FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Call = TypeVar("Call")
 
@@ -50,7 +50,8 @@ def answers(
 
     Raises:
         WorkersLostError: If the scheduler is gone, or there has been no worker for ``patience`` seconds.
-        DiskFullError: If a worker could not write.
+        DiskFullError: If there was no room for a file of a worker.
+        RunFilesError: If a worker met another error of the file system.
     """
     finished: queue.SimpleQueue[str] = queue.SimpleQueue()
     open_calls: dict[str, tuple[Call, Any]] = {}
@@ -95,17 +96,26 @@ def _answer(future: Any, function: Callable[..., Any]) -> Any:
             "matloop resume RUN",
         ) from error  # fmt: skip
     except OSError as error:
-        if error.errno in FULL:
-            raise disk_full(error) from error
-        raise
+        raise files_error(error) from error
 
 
-def disk_full(error: OSError) -> DiskFullError:
-    """What to say when there is no room for a file."""
+def files_error(error: OSError) -> RunError:
+    """What to say when the file system of a run fails, or forbids what the run needs; or workers cannot be reached."""
+    from distributed.comm.core import CommClosedError
+
+    if isinstance(error, TimeoutError | ConnectionError | CommClosedError) and not isinstance(error, BrokenPipeError):
+        return WorkersLostError(
+            f"workers cannot be reached: {error}", "workers that answer", "look at their logs, then: matloop resume RUN"
+        )
     place = f" for {error.filename}" if error.filename else ""
-    return DiskFullError(
-        f"no room left on the disk{place}", "free disk where the run directory is",
-        "free some space, then: matloop resume RUN",
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"no room left on the disk{place}", "free disk, and free inodes, where the run directory is",
+            "free some space, then: matloop resume RUN",
+        )  # fmt: skip
+    return RunFilesError(
+        f"the file system says {error.strerror or error}{place}", "a run directory that can be read and written",
+        "look at the disk and the permissions, then: matloop resume RUN",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.cluster_settings import LOCAL, ClusterSettings
 from matloop.workflows.clusters.workers import workers_of
-from matloop.workflows.running.dispatch import FULL, PATIENCE, disk_full
+from matloop.workflows.running.dispatch import PATIENCE, files_error
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import FileProgress, Progress, Progresses
 
@@ -80,16 +80,15 @@ def interruptible(run: RunDirectory) -> Iterator[None]:
 
     Raises:
         RunInterrupted: In place of a plain interrupt.
-        DiskFullError: In place of the plain error.
+        DiskFullError: In place of the plain error where there is no room.
+        RunFilesError: In place of any other error of the file system.
     """
     try:
         yield
     except KeyboardInterrupt:
         raise RunInterrupted(run.folder) from None
     except OSError as error:
-        if error.errno in FULL:
-            raise disk_full(error) from error
-        raise
+        raise files_error(error) from error
 
 
 @contextlib.contextmanager

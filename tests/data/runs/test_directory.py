@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import signal
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matloop.data.errors import RunError
-from matloop.data.runs.directory import RunDirectory
+from matloop.data.errors import RunError, RunFilesError
+from matloop.data.runs.directory import RUN_FOLDERS, RunDirectory
 from matloop.data.whole_files import remove_drafts, write_csv, write_json, write_table, write_text, write_whole
 
 TABLE = pa.table({"candidate_id": ["a", "b"], "value": [1.5, None]})
@@ -71,6 +72,40 @@ def test_r14_a_start_that_was_cut_off_before_the_run_began_may_be_repeated(tmp_p
     run.best.rmdir()  # by this it is told from a folder where somebody keeps a campaign
     with pytest.raises(RunError, match="is not empty"):
         RunDirectory.create(tmp_path, "unused")
+
+
+@pytest.mark.parametrize("made", range(len(RUN_FOLDERS)))
+def test_r30_a_start_that_was_cut_off_between_its_folders_may_be_repeated(made: int, tmp_path: Path) -> None:
+    for name in RUN_FOLDERS[:made]:
+        (tmp_path / name).mkdir()
+    if made:
+        (tmp_path / RUN_FOLDERS[0] / "mine").write_text("x")
+        with pytest.raises(RunError, match="is not empty"):
+            RunDirectory.create(tmp_path, "unused")
+        (tmp_path / RUN_FOLDERS[0] / "mine").unlink()
+    RunDirectory.create(tmp_path, "unused")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(RUN_FOLDERS)
+
+
+def test_a_link_in_place_of_a_folder_of_the_run_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "cif").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="is not empty"):
+        RunDirectory.create(tmp_path / "run", "unused")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_r25_a_folder_that_cannot_be_made_is_told_with_a_code(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RunFilesError, match=f"E-RUN-FILES: cannot create .*: {os.strerror(number)}") as caught:
+        RunDirectory.create(tmp_path / "run", "unused")
+    assert caught.value.exit_code == 4
 
 
 def test_a_run_may_begin_beside_the_scripts_that_start_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ROW_CODES, InputFileError, UnknownNameError
 from matloop.data.readers import archives
+from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.structure_files import StructureFiles
 from tests.data.readers.structure_texts import CIF, POSCAR, cif_of
 
@@ -226,3 +227,17 @@ def test_limits_of_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(archives, "_MAX_ZIP_DIRECTORY", 200)
     with pytest.raises(InputFileError, match="more files than"):
         StructureFiles(str(tmp_path / "x.zip")).count()
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*.cif"])
+def test_r31_runs_below_their_own_source_are_left_out(pattern: str, folder: Path) -> None:
+    before = StructureFiles(str(folder / pattern)).files()
+    run = RunDirectory.create(folder / "runs" / "one", "unused")
+    (run.cif / "01_CsCl.cif").write_text(CIF)
+    (run.folder / "campaign.yaml").write_text("name: x")
+    (folder / "runs" / "more.cif").write_text(CIF)
+    now = StructureFiles(str(folder / pattern)).files()
+    assert set(now) - set(before) == {folder / "runs" / "more.cif"}
+    # Whoever names the crystals of a run gets them.
+    for named in (run.cif, run.cif / "*.cif", f"{folder}/runs/one/cif/*.cif"):
+        assert StructureFiles(str(named)).files() == [run.cif / "01_CsCl.cif"]

@@ -17,10 +17,10 @@ import pytest
 from dask.utils import parse_timedelta
 from distributed import Client
 
-from matloop.data.errors import DiskFullError, WorkersLostError
+from matloop.data.errors import DiskFullError, RunFilesError, WorkersLostError
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.running import dispatch
-from matloop.workflows.running.dispatch import Answered, Died, answers
+from matloop.workflows.running.dispatch import Answered, Died, answers, files_error
 from tests.processes import until
 
 SECONDS = 30.0  # what ends in bounded time ends within this on a busy machine too
@@ -237,9 +237,24 @@ def test_r16_no_room_on_a_workers_disk_is_told_by_the_file(number: int, workers:
     assert values(list(answers(workers, work(), [("value", 4)], in_flight=1))) == [4]
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EROFS])
+def test_r25_other_errors_of_a_workers_file_system_are_told_by_the_file(number: int, workers: Client) -> None:
+    said = rf"E-RUN-FILES: the file system says {os.strerror(number)} for partitions/part-"
+    with pytest.raises(RunFilesError, match=said) as caught:
+        list(answers(workers, work(), [("no room", number)], in_flight=1))
+    assert caught.value.exit_code == 4
+    assert "matloop resume" in str(caught.value)
+
+
+def test_errors_of_connections_are_those_of_workers() -> None:
+    from distributed.comm.core import CommClosedError
+
+    for error in (TimeoutError("late"), ConnectionResetError("gone"), CommClosedError("closed")):
+        assert isinstance(files_error(error), WorkersLostError)
+    assert isinstance(files_error(BrokenPipeError(errno.EPIPE, "x")), RunFilesError)
+
+
 def test_other_errors_come_as_they_are(workers: Client) -> None:
-    with pytest.raises(PermissionError):
-        list(answers(workers, work(), [("no room", errno.EACCES)], in_flight=1))
     with pytest.raises(TypeError):
         list(answers(workers, work(), [("sleep", "long")], in_flight=1))
     assert os.getpid() not in values(list(answers(workers, work(), [("value", 0)], in_flight=1)))

@@ -67,6 +67,8 @@ def queued_workers(
                 job_cls=_told(cluster_class.job_cls, refusals),
                 security=security,
                 silence_logs="critical",
+                # Workers import modules from this folder too, so nobody else may write to it.
+                local_directory=str(Path(place) / "workers"),
                 **_job(settings, folder, dask_settings),
             )
         except (ValueError, OSError, RuntimeError) as error:

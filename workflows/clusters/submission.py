@@ -13,10 +13,10 @@ from pathlib import Path
 from matloop.data.errors import RunError
 from matloop.data.whole_files import write_text
 from matloop.screening.campaign.cluster_settings import WALLTIME, WORD
+from matloop.workflows.clusters.dask_settings import WORKER_SETTINGS
 from matloop.workflows.clusters.job_queues import environment
 from matloop.workflows.clusters.queue_systems import QueueSystem, queue_system
 from matloop.workflows.clusters.submission_scripts import PREPARE, RUN, SHARE, STEPS, SUBMIT
-from matloop.workflows.clusters.workers import WORKER_SETTINGS
 
 FOLDER = "submission"
 LONGEST_NOTICE = 120  # s

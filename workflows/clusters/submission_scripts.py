@@ -120,6 +120,8 @@ start_workers() {
         export "DASK_DISTRIBUTED__COMM__TLS__${kind}__CERT=$place/certificate.pem"
         export "DASK_DISTRIBUTED__COMM__TLS__${kind}__KEY=$place/key.pem"
     done
+    # Dask imports modules from its folder for temporary files, so nobody else may write to that either.
+    export DASK_TEMPORARY_DIRECTORY=$place
     local listen=(--protocol tls --interface "$interface" --no-dashboard --dashboard-address 127.0.0.1:0)
     local file=(--scheduler-file "$place/scheduler.json")
     srun --overlap --nodes=1 --ntasks=1 --cpus-per-task=1 \
@@ -129,7 +131,8 @@ start_workers() {
         sleep 0.5
     done
     srun --overlap --ntasks="$workers" --cpus-per-task=1 \
-        "$python" -m distributed.cli.dask_worker "${listen[@]}" --nthreads 1 --death-timeout 60 "${file[@]}" &
+        "$python" -m distributed.cli.dask_worker "${listen[@]}" --nthreads 1 --death-timeout 60 \
+        "${file[@]}" &
     with_workers=(--workers "$workers" --cluster "$place/scheduler.json")
 }
 

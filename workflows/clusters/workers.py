@@ -1,6 +1,6 @@
 """Workers: on this machine, in the jobs of a batch queue, or at a Dask scheduler that runs already.
 
-Everything listens on the loopback only, unless an interface is named; then it speaks TLS, unless that is refused.
+Everything listens on the loopback only, unless an interface is named, and speaks TLS with certificates of its own.
 """
 
 from __future__ import annotations
@@ -18,34 +18,12 @@ from typing import Any
 from matloop.data.bounded_files import read_json
 from matloop.data.errors import DamagedFileError, RunError, WorkersLostError
 from matloop.screening.campaign.cluster_settings import QUEUED, ClusterSettings
+from matloop.workflows.clusters.certificates import security_in_memory
+from matloop.workflows.clusters.dask_settings import LOCAL_SETTINGS, WORKER_SETTINGS, check_dask, dask_set
 from matloop.workflows.clusters.job_queues import queued_workers, why_absent
 
 START_TIMEOUT = 120  # s
 CONNECT_TIMEOUT = 60  # s
-
-WORKER_SETTINGS: dict[str, Any] = {
-    "distributed.worker.daemon": False,
-    "distributed.scheduler.allowed-failures": 0,  # a task that killed its worker is not tried on the others
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.http.routes": [],
-    "distributed.scheduler.http.routes": [],
-    "distributed.comm.timeouts.connect": "60s",
-    "distributed.nanny.pre-spawn-environ": {
-        "OMP_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-        # With Dask's own threshold of 64 KiB, workers give memory back after every array and get it anew for the next:
-        # scoring took a quarter longer. These are the largest that glibc comes to by itself (mallopt(3)).
-        "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
-        "MALLOC_TRIM_THRESHOLD_": 64 * 2**20,
-    },
-}
-"""Settings of Dask for schedulers and workers that are ours."""
-_LOCAL_SETTINGS = {
-    **WORKER_SETTINGS,
-    # Dask looks 15 s after a worker died, and gives it up for good if it has just died again. Ours always come back.
-    "distributed.deploy.lost-worker-timeout": "1000 days",
-}
 
 
 @contextlib.contextmanager
@@ -61,19 +39,13 @@ def workers_of(settings: ClusterSettings, count: int, *, folder: Path | None = N
         WorkersLostError: If no worker arrives within ``settings.patience``; tells what the queue says.
         RunError: If a scheduler cannot be started or reached as asked.
     """
-    import dask
-    from distributed import Client
-
     if settings.kind == "local":
         with local_workers(count) as client:
             yield client
         return
-    with dask.config.set(WORKER_SETTINGS), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         if settings.kind in QUEUED:
-            cluster = stack.enter_context(
-                queued_workers(settings, count, folder=folder or Path.cwd(), dask_settings=WORKER_SETTINGS)
-            )
-            client = stack.enter_context(Client(cluster, set_as_default=False))
+            client = stack.enter_context(_queued(settings, count, folder or Path.cwd()))
         else:
             client = stack.enter_context(_existing(settings))
         wait_for_a_worker(client, settings)
@@ -107,8 +79,19 @@ def _number_of_workers(client: Any) -> int:
         return 0
 
 
+@contextlib.contextmanager
+def _queued(settings: ClusterSettings, count: int, folder: Path) -> Iterator[Any]:
+    """A client of workers in a batch queue."""
+    with dask_set(WORKER_SETTINGS, site=True), contextlib.ExitStack() as stack:
+        from distributed import Client
+
+        workers = queued_workers(settings, count, folder=folder, dask_settings=WORKER_SETTINGS)
+        yield stack.enter_context(Client(stack.enter_context(workers), set_as_default=False))
+
+
 def _existing(settings: ClusterSettings) -> Any:
     """A client of a scheduler that runs already."""
+    check_dask()
     from distributed import Client
     from distributed.security import Security
 
@@ -151,13 +134,15 @@ def _left_address(path: Path) -> str:
 def local_workers(count: int) -> Iterator[Any]:
     """A Dask client of ``count`` single-threaded worker processes, without dashboard, bound to 127.0.0.1.
 
+    Every user of this machine reaches the ports of the loopback, and whoever may talk to a scheduler or a worker runs
+    code as its user. So they speak TLS and answer nobody without the certificate, which is made for them alone.
+
     Raises:
         RunError: If the workers do not start within two minutes.
     """
-    import dask
-    from distributed import Client, LocalCluster
+    with dask_set(LOCAL_SETTINGS, site=False), contextlib.ExitStack() as stack:
+        from distributed import Client, LocalCluster
 
-    with dask.config.set(_LOCAL_SETTINGS), contextlib.ExitStack() as stack:
         with interrupts_held_back():
             try:
                 cluster = LocalCluster(
@@ -165,6 +150,8 @@ def local_workers(count: int) -> Iterator[Any]:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
+                    protocol="tls://",
+                    security=security_in_memory(),
                     dashboard_address=None,
                     # The scheduler's HTTP server cannot be left out; it serves nothing, on a free port of the loopback.
                     scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},

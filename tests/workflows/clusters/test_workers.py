@@ -197,7 +197,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_local_settings_mean_local_workers() -> None:
     with workers_of(ClusterSettings(), 1) as client:
-        assert {address.rpartition(":")[0] for address in client.nthreads()} == {"tcp://127.0.0.1"}
+        assert {address.rpartition(":")[0] for address in client.nthreads()} == {"tls://127.0.0.1"}
 
 
 def test_no_worker_arrives_at_a_running_scheduler() -> None:

@@ -27,3 +27,17 @@ def one_line(text: str) -> str:
     'Si [31mO2'
     """
     return " ".join(plain(text).split())
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number of things: with a singular for one, and thousands apart.
+
+    Args:
+        number: How many.
+        noun: What they are, in the singular.
+        plural: The plural, where it is not the singular with an s.
+
+    >>> counted(1, "surrogate"), counted(2500, "surrogate"), counted(0, "property", "properties")
+    ('1 surrogate', '2,500 surrogates', '0 properties')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

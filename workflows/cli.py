@@ -46,6 +46,10 @@ def _end(error: MatloopError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(min=1, max=256, help="Worker processes; by default one for each core that memory allows."),
+]
 Workers = Annotated[
     str | None,
     typer.Option(help="Where workers are: local, slurm, pbs, lsf, sge, a scheduler's tls:// address or .json file."),
@@ -57,7 +61,7 @@ PrepareOnly = Annotated[bool, typer.Option(help="Stop when candidates are in and
 def screen(
     campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one (optical_window).")],
     output: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-DATE-TIME.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes on this machine.")] = 2,
+    workers: WorkerCount = None,
     budget: Annotated[
         str | None,
         typer.Option(help="Choose model families within this time, all surrogates together: 90s, 5m, 1h."),
@@ -87,7 +91,7 @@ def resume(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     fork: Annotated[Path | None, typer.Option(help="Start a new run here and reuse what still fits.")] = None,
     share: Annotated[str | None, typer.Option(help="Only score this share of the candidates: 3/8.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes on this machine.")] = 2,
+    workers: WorkerCount = None,
     cluster: Workers = None,
     prepare_only: PrepareOnly = False,
 ) -> None:
@@ -101,7 +105,7 @@ def resume(
         run_and_print(lambda progress: resuming.fork(run, fork, workers=workers, progress=progress))
     elif share is not None:
         task = resuming.read_share(share)
-        run_and_print(lambda progress: resuming.score_share(run, task, workers=workers, progress=progress))
+        run_and_print(lambda progress: resuming.score_share(run, task, workers=workers or 1, progress=progress))
     else:
         run_and_print(
             lambda progress: resuming.resume(

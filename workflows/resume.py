@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunChangedError, RunError
+from matloop.data.plain_text import counted
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
@@ -18,6 +19,7 @@ from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
@@ -33,7 +35,7 @@ from matloop.workflows.stages.scoring import ScoringTask
 def resume(
     folder: str | Path,
     *,
-    workers: int = 2,
+    workers: int | None = None,
     progress: Progress | None = None,
     cluster: str | None = None,
     prepare_only: bool = False,
@@ -42,7 +44,7 @@ def resume(
 
     Args:
         folder: The run directory.
-        workers: Number of worker processes; in a batch queue, the largest number.
+        workers: Worker processes, as for :func:`matloop.workflows.screen.screen`.
         progress: Told what happens; silent by default.
         cluster: Place of the workers, instead of the one that the campaign names.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
@@ -67,13 +69,16 @@ def resume(
         campaign, identity = unchanged(run)
         remove_drafts(run.folder)
         over = f"; took over from {lock.taken_over}" if lock.taken_over else ""
-        write_event(Manifest(run.folder), "resumed", f"{workers} workers{over}")
         place = cluster_chosen(campaign.cluster, cluster)
-        settings = Settings(workers, place, identity["partition_rows"], prepare_only, alive=lock.check)
+        count = workers_chosen(workers, place)
+        write_event(Manifest(run.folder), "resumed", f"{counted(count, 'worker')}{over}")
+        settings = Settings(count, place, identity["partition_rows"], prepare_only, alive=lock.check)
         return go_on(run, campaign, settings, watch)
 
 
-def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: Progress | None = None) -> ScreeningRun:
+def fork(
+    folder: str | Path, output: str | Path, *, workers: int | None = None, progress: Progress | None = None
+) -> ScreeningRun:
     """Start a new run from the present campaign in a run directory, and reuse results that still fit.
 
     A candidate file, a surrogate or a partition fits if the hash of everything that decides its content is the same.
@@ -81,7 +86,7 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
     Args:
         folder: The run directory.
         output: Folder of the new run; it must be new or empty.
-        workers: Worker processes on this machine.
+        workers: Number of worker processes, as for :func:`matloop.workflows.screen.screen`.
         progress: Told what happens; silent by default.
 
     Raises:
@@ -92,7 +97,8 @@ def fork(folder: str | Path, output: str | Path, *, workers: int = 2, progress: 
     view = RunView(run.folder)
     training = view.training.by_property
     campaign = checked_campaign(view.paths.campaign, list(training.values()))
-    settings = Settings(workers, campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
+    count = workers_chosen(workers, campaign.cluster)
+    settings = Settings(count, campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
     wanted = [target.property for target in campaign.targets]
     given = [training[name] for name in wanted if name in training]
     return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)

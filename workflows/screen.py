@@ -25,11 +25,13 @@ from matloop.data.whole_files import remove_drafts, write_json, write_table, wri
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
+from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import MetTogether, RunSummary
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
     evidence_for,
@@ -104,7 +106,7 @@ def screen(
     campaign: str | Path | Campaign,
     *,
     output: str | Path | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     progress: Progress | None = None,
     cluster: str | None = None,
     partition_rows: int = PARTITION_ROWS,
@@ -118,7 +120,8 @@ def screen(
     Args:
         campaign: A campaign file, the name of a packaged campaign, or a campaign.
         output: Folder of the run, new or empty; by default ``runs/NAME-DATE-TIME``.
-        workers: Worker processes; at most so many in a batch queue.
+        workers: Worker processes; at most so many in a batch queue. By default one for each core of this machine that
+            this process may use and has memory for.
         progress: Told what happens; silent by default.
         cluster: Where the workers are, in place of what the campaign says: ``local``, ``slurm``, ``pbs``, ``lsf``,
             ``sge``, the address of a Dask scheduler, or the file in which one has left its address.
@@ -137,13 +140,14 @@ def screen(
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
     if isinstance(campaign, Campaign):
-        check_campaign(campaign, training_sets)
-        chosen = campaign
+        chosen = with_absolute_paths(campaign, Path.cwd())
+        check_campaign(chosen, training_sets)
     else:
         chosen = checked_campaign(campaign, training_sets)
     training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
     check_provenances(chosen, training)
-    settings = Settings(workers, cluster_chosen(chosen.cluster, cluster), partition_rows, prepare_only)
+    place = cluster_chosen(chosen.cluster, cluster)
+    settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only)
     return begin(chosen, output, settings, training=training, progress=progress)
 
 

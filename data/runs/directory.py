@@ -25,7 +25,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +75,7 @@ class RunDirectory:
             run = cls(folder)
             parts = [folder / name for name in RUN_FOLDERS]
             if not _is_free(folder, parts):
-                raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
+                raise _in_use(run)
             for part in parts:
                 part.mkdir(exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -133,6 +135,22 @@ class RunDirectory:
     def merge(self, stage: str, name: str) -> Path:
         """File of the fates of the rows that end where the partitions of a stage are merged."""
         return Path(self.fates / stage / f"{name}.parquet")
+
+
+def _in_use(run: RunDirectory) -> RunError:
+    """Why no run can begin in a folder that holds something, and what to do instead."""
+    other, shown = "choose another --output", shlex.quote(str(run.folder))
+    if run.is_complete:
+        return RunError(
+            f"{run.folder} is not empty: it holds a finished run", "a new or empty folder",
+            f"{other}; to look at that run: matloop status {shown}",
+        )  # fmt: skip
+    if os.path.lexists(run.identity):
+        return RunError(
+            f"{run.folder} is not empty: it holds an unfinished run", "a new or empty folder",
+            f"go on with it: matloop resume {shown}, or {other}",
+        )  # fmt: skip
+    return RunError(f"{run.folder} is not empty", "a new or empty folder", other)
 
 
 def _is_free(folder: Path, parts: Iterable[Path]) -> bool:

@@ -13,6 +13,7 @@ from matloop.data.errors import InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name
 from matloop.data.properties.columns import Column
 from matloop.data.readers.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
+from matloop.data.sources.contract import RELATIVE_PATHS
 
 _FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".json": JsonFile}
 
@@ -43,7 +44,8 @@ class AseDatabase:
         self.path = Path(path)
         if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no ASE database"
-            raise InputFileError(got, "a .db or .json file of ASE, its path relative to the working folder")
+            fix = RELATIVE_PATHS if not self.path.is_file() else "write it with ase.db"
+            raise InputFileError(got, "a .db or .json file of ASE", fix)
         self.select, self._conditions = select, conditions(select)
         self._file = self._opened()
 

@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from matloop.data.candidates.batch import Intake
 
+RELATIVE_PATHS = "look at the path; in a campaign a relative one starts at the folder of the campaign file"
+"""How to mend the path of a file that is not there."""
+
 Recipe = Callable[[], Intake]
 """A function that makes one batch of candidates. It can be sent to another process."""
 
@@ -18,6 +21,9 @@ class Source(Protocol):
 
     Attributes:
         name: Name in the registry.
+
+    A source that reads a file or folder takes it as its option ``path``: in a campaign, a relative one starts at the
+    folder of the campaign file.
 
     A source may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report, and
     ``caution``, a :class:`matloop.data.label.Label` that the report shows where its crystals were not relaxed.

@@ -35,6 +35,7 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
+from matloop.data.sources.contract import RELATIVE_PATHS
 
 PROVENANCE = b"matloop_snapshot"
 """Key in the metadata of the file under which the provenance is stored as JSON."""
@@ -74,9 +75,7 @@ class Snapshot:
     def __init__(self, path: str, *, sha256: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise InputFileError(
-                f"no file {path}", "a snapshot, its path relative to the working folder", "write one with matloop fetch"
-            )
+            raise InputFileError(f"no file {path}", "a snapshot written by matloop fetch", RELATIVE_PATHS)
         self.provenance = read_provenance(self.path)
         if sha256 is not None and sha256.strip().lower() != self.provenance["sha256"]:
             raise SnapshotError(

@@ -27,6 +27,7 @@ from matloop.data.readers.disorder import POLICIES
 from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
 from matloop.data.readers.structure_text import request
 from matloop.data.runs.directory import RUN_FOLDERS, is_run_folder
+from matloop.data.sources.contract import RELATIVE_PATHS
 
 READER = "matloop.data.readers.structure_text:read_row"
 _WARM_UP = TextRow(
@@ -86,8 +87,7 @@ class StructureFiles:
         self.timeout, self.memory_limit = timeout, memory_limit
         if not self._found(first_only=True):
             raise InputFileError(
-                f"no file at {path}",
-                "a folder, a pattern, a structure file or an archive, relative to the working folder",
+                f"no file at {path}", "a folder, a pattern, a structure file or an archive", RELATIVE_PATHS
             )
 
     def files(self) -> list[Path]:

@@ -21,6 +21,7 @@ from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_prope
 from matloop.data.properties.columns import Column
 from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
 from matloop.data.readers.xlsx import Spreadsheet
+from matloop.data.sources.contract import RELATIVE_PATHS
 
 _FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
     ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
@@ -65,7 +66,8 @@ class FormulaTable:
         self.path = Path(path)
         if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no table that can be read"
-            raise InputFileError(got, "a .csv, .xlsx or .parquet file, its path relative to the working folder")
+            fix = RELATIVE_PATHS if not self.path.is_file() else "save it in one of these formats"
+            raise InputFileError(got, "a .csv, .xlsx or .parquet file", fix)
         self.formula_column, self.id_column = formula_column, id_column
         self._file = self._opened()
 

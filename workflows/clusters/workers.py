@@ -21,9 +21,25 @@ from matloop.screening.campaign.cluster_settings import QUEUED, ClusterSettings
 from matloop.workflows.clusters.certificates import security_in_memory
 from matloop.workflows.clusters.dask_settings import LOCAL_SETTINGS, WORKER_SETTINGS, check_dask, dask_set
 from matloop.workflows.clusters.job_queues import queued_workers, why_absent
+from matloop.workflows.clusters.machine_limits import workers_by_default
 
 START_TIMEOUT = 120  # s
 CONNECT_TIMEOUT = 60  # s
+
+
+_QUEUED_WORKERS = 2
+
+
+def workers_chosen(count: int | None, settings: ClusterSettings) -> int:
+    """The number of workers of a run.
+
+    Args:
+        count: What the user asks for; None takes the cores of this machine, or two jobs of a batch queue.
+        settings: Where the workers are.
+    """
+    if count is not None:
+        return count
+    return _QUEUED_WORKERS if settings.kind in QUEUED else workers_by_default()
 
 
 @contextlib.contextmanager

@@ -18,11 +18,10 @@ from matloop.data.errors import MatloopError
 from matloop.data.plain_text import one_line
 from matloop.data.runs.lock import RunLock
 from matloop.data.whole_files import write_text
+from matloop.workflows.clusters.machine_limits import usable_cores, usable_memory, workers_that_fit
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
-from matloop.workflows.inspecting.machine_limits import usable_cores, usable_memory
 
 _GB = 1e9
-_WORKER_MEMORY = 2 * _GB  # the most a process of a run holds
 _LITTLE_DISK, _NO_DISK = 5 * _GB, 0.2 * _GB
 _SLURM_SECONDS = 15
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -49,7 +48,7 @@ def check_machine() -> Iterator[Check]:
     if memory is None:
         yield Check("memory", WARN, "the system does not tell", "allow 2 GB for each worker and for matloop itself")
         return
-    workers = int(memory // _WORKER_MEMORY) - 1
+    workers = workers_that_fit(int(memory))
     found = f"{memory / _GB:.1f} GB may be used"
     if workers < 1:
         yield Check("memory", WARN, found, "give the job or container 4 GB: 2 GB for a worker, 2 GB for matloop itself")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,13 @@ from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
 from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
+from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 _CONTRACTS: Mapping[str, type] = {"source": Source, "featurizer": Featurizer, "filter": Filter}
+_MOST_LOOKED_AT = 1000
 PACKAGED_CAMPAIGNS = Path(__file__).parents[1] / "campaigns"
 
 
@@ -50,6 +54,9 @@ def checked_campaign(name: str | Path, training_sets: Sequence[TrainingSet] = ()
         CampaignError: Listing every problem with its line.
     """
     path = campaign_path(name)
+    if not os.path.lexists(path):
+        got, fix = _not_there(path)
+        raise CampaignError(got, f"a campaign file, or a packaged campaign: {', '.join(_packaged())}", fix)
     text, problems = validate(path, training_sets)
     if text.campaign is None or problems:
         raise campaign_error(path, problems)
@@ -85,13 +92,31 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
         training_sets: Training sets besides the packaged ones.
     """
     own = {training.property_name: training for training in training_sets}
-    text = inspect_campaign(campaign_path(name))
+    path = campaign_path(name)
+    if not os.path.lexists(path):
+        return CampaignText(None, [], {}), [Problem(0, "", "; ".join(_not_there(path)))]
+    text = inspect_campaign(path)
     if text.campaign is None:
         return text, text.problems
+    text = text._replace(campaign=with_absolute_paths(text.campaign, path.parent))
     found = [
         Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(text.campaign, own)
     ]
     return text, sorted(found)
+
+
+def _packaged() -> list[str]:
+    return sorted(path.stem for path in PACKAGED_CAMPAIGNS.glob("*.yaml"))
+
+
+def _not_there(path: Path) -> tuple[str, str]:
+    """What to say of a campaign that is not there, and how to mend it: with the nearest name, if one is near."""
+    beside = [
+        str(found) for pattern in ("*.yaml", "*.yml") for found in itertools.islice(path.parent.glob(pattern), 1000)
+    ]
+    close = difflib.get_close_matches(str(path), [*_packaged(), *beside], n=1)
+    fix = f"did you mean '{close[0]}'?" if close else "look at the path; matloop validate FILE checks one"
+    return f"cannot read {path}: No such file or directory", fix
 
 
 def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:

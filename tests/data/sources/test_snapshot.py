@@ -138,7 +138,7 @@ def test_files_cut_short_or_damaged(path: Path) -> None:
 
 
 def test_files_that_are_no_snapshot(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match="write one with matloop fetch"):
+    with pytest.raises(InputFileError, match="a snapshot written by matloop fetch"):
         Snapshot(str(tmp_path / "gone.parquet"))
     pq.write_table(pa.table({"formula": ["NaCl"]}), tmp_path / "table.parquet")
     with pytest.raises(SnapshotError, match="is no snapshot"):

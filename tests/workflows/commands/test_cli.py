@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,11 +100,31 @@ def test_validate_names_every_problem_with_its_line(matloop: Matloop, tmp_path: 
     assert lines[2] == "2 problem(s)"
 
 
+def test_a_campaign_file_that_is_nearly_named(matloop: Matloop, tmp_path: Path) -> None:
+    (tmp_path / "camps").mkdir()
+    (tmp_path / "camps" / "oxides.yaml").write_text("name: oxides\n")
+    for command in ("validate", "screen"):
+        assert "did you mean 'camps/oxides.yaml'?" in matloop(command, "camps/oxide.yaml").err
+
+
+def test_paths_start_at_the_folder_of_the_campaign_file(matloop: Matloop, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "candidates.csv").write_text("id,formula\n1,NaCl\n")
+    (tmp_path / "project" / "by_table.yaml").write_text(TABLE_CAMPAIGN)
+    assert matloop("validate", "project/by_table.yaml").code == 0
+    shutil.move(tmp_path / "project" / "candidates.csv", tmp_path)
+    answer = matloop("validate", "project/by_table.yaml")
+    assert answer.code == 1
+    assert f"E-INPUT-FILE: no file {tmp_path}/project/candidates.csv" in answer.err
+    assert "a relative one starts at the folder of the campaign file" in answer.err
+
+
 @pytest.mark.parametrize("command", ["validate", "screen"])
 def test_unknown_campaign(command: str, matloop: Matloop, tmp_path: Path) -> None:
     answer = matloop(command, "optical_windows")
     assert answer.code == 1
     assert "optical_windows: No such file or directory" in answer.err
+    assert "did you mean 'optical_window'?" in answer.err
     assert "Traceback" not in answer.err
     assert list(tmp_path.iterdir()) == []
 
@@ -120,9 +141,19 @@ def test_screen_refuses_a_folder_in_use(matloop: Matloop, finished: ScreeningRun
     answer = matloop("screen", "optical_window", "--output", str(finished.folder))
     assert answer.code == 1
     assert re.match(
-        r"matloop: E-RUN: .* is not empty\. Allowed: a new or empty folder\. To mend it: choose", answer.err
+        r"matloop: E-RUN: .* is not empty: it holds a finished run\. Allowed: .*\. To mend it: choose another --output",
+        answer.err,
     )
     assert answer.out == ""
+
+
+def test_screen_onto_an_unfinished_run_names_resume(matloop: Matloop, finished: ScreeningRun, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "my run")
+    (tmp_path / "my run" / "report.html").unlink()
+    answer = matloop("screen", "optical_window", "--output", "my run")
+    assert answer.code == 1
+    assert "it holds an unfinished run." in answer.err
+    assert "To mend it: go on with it: matloop resume 'my run', or choose another --output." in answer.err
 
 
 def test_datasets(matloop: Matloop) -> None:
@@ -201,6 +232,6 @@ def test_a_campaign_from_the_command_line(tmp_path: Path) -> None:
 
     again = matloop("screen", "by_table.yaml", "--output", "run")
     assert again.returncode == 1
-    assert again.stderr.startswith("matloop: E-RUN: run is not empty.")
+    assert again.stderr.startswith("matloop: E-RUN: run is not empty: it holds a finished run.")
     assert again.stdout == ""
     assert matloop("models", "run").returncode == 0

@@ -13,11 +13,13 @@ import pytest
 
 from matloop.data.errors import RunError
 from matloop.data.packaged import materials
+from matloop.screening.campaign.cluster_settings import LOCAL
 from matloop.workflows.cli import main
+from matloop.workflows.clusters import machine_limits as machine
 from matloop.workflows.clusters import workers as clusters
+from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.inspecting import doctor as module
 from matloop.workflows.inspecting import installation_checks, machine_checks
-from matloop.workflows.inspecting import machine_limits as machine
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
 from matloop.workflows.inspecting.doctor import print_doctor
 from matloop.workflows.inspecting.installation_checks import (
@@ -337,3 +339,25 @@ def test_the_command(state: str, code: int, monkeypatch: Patch, capsys: pytest.C
     assert int(ended.value.code or 0) == code
     assert asked == [Path("elsewhere")]
     assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "workers"),
+    [
+        (16.0, 200e9, 16),
+        (2.5, 200e9, 2),
+        (0.5, 200e9, 1),
+        (16.0, 8e9, 3),
+        (16.0, 1e9, 1),
+        (4.0, None, 4),
+        (999.0, None, 256),
+    ],
+)
+def test_workers_by_default(cores: float, memory: float | None, workers: int, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
+    monkeypatch.setattr(machine, "usable_memory", lambda: None if memory is None else int(memory))
+    assert machine.workers_by_default() == workers
+    assert workers_chosen(None, LOCAL) == workers
+    assert workers_chosen(7, LOCAL) == 7
+    queued = LOCAL.model_copy(update={"kind": "slurm"})
+    assert workers_chosen(None, queued) == 2  # the cores of the machine that submits say nothing of the queue

@@ -7,6 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+WORKER_MEMORY = 2_000_000_000
+"""The most bytes that a process of a run holds."""
+MOST_WORKERS = 256
+
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
@@ -22,6 +26,22 @@ def usable_memory() -> int | None:
     """Return the bytes that are free, or the smaller limit of its group; None if the system does not tell."""
     known = [*_free_memory(), *_numbers("memory", ("memory.max", "memory.limit_in_bytes"))]
     return min(known, default=None)
+
+
+def workers_that_fit(memory: int) -> int:
+    """Workers that have room beside the process that leads the run; it holds as much as one of them.
+
+    >>> workers_that_fit(8_000_000_000)
+    3
+    """
+    return memory // WORKER_MEMORY - 1
+
+
+def workers_by_default() -> int:
+    """As many workers as there are cores this process may use, as far as they fit into its memory; at least one."""
+    memory = usable_memory()
+    fitting = MOST_WORKERS if memory is None else workers_that_fit(memory)
+    return max(min(int(usable_cores()), fitting, MOST_WORKERS), 1)
 
 
 def _free_memory() -> Iterator[int]:

@@ -1,0 +1,63 @@
+"""Paths in a campaign start at the folder of its file. A run keeps them absolute: it can go on from anywhere."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from matloop.data.errors import MatloopError
+from matloop.data.registry import SOURCES, lookup
+from matloop.screening.campaign.campaign import Campaign, Entries, Entry
+
+PATH_OPTION = "path"
+"""Option of a source that names a file, a folder or a pattern; sources of other packages name theirs so too."""
+_CLUSTER_FILES = ("scheduler_file", "ca_file", "certificate", "key")
+
+
+def absolute_path(written: str, folder: str | Path) -> str:
+    """A path as a campaign means it.
+
+    Args:
+        written: As it stands in the campaign; ``~`` is the home of the user.
+        folder: Where a relative path starts.
+
+    >>> absolute_path("../cifs/**/*.cif", "/data/campaigns")
+    '/data/cifs/**/*.cif'
+    """
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(written))) if written else written
+
+
+def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
+    """The campaign with every path of a source, of reference phases and of the cluster made absolute.
+
+    Args:
+        campaign: Any campaign; an unknown source is left as it is.
+        folder: Where relative paths start: the folder of the campaign file, or the working folder.
+    """
+    changes: dict[str, Any] = {"sources": _with_absolute_paths(campaign.sources, folder)}
+    if campaign.potential is not None:
+        references = _with_absolute_paths(campaign.potential.references, folder)
+        changes["potential"] = campaign.potential.model_copy(update={"references": references})
+    named = {name: getattr(campaign.cluster, name) for name in _CLUSTER_FILES}
+    files = {name: absolute_path(path, folder) for name, path in named.items() if path is not None}
+    changes["cluster"] = campaign.cluster.model_copy(update=files)
+    return campaign.model_copy(update=changes)
+
+
+def _with_absolute_paths(entries: Entries, folder: str | Path) -> Entries:
+    return tuple(_with_absolute_path(entry, folder) for entry in entries)
+
+
+def _with_absolute_path(entry: Entry, folder: str | Path) -> Entry:
+    try:
+        parameters = list(inspect.signature(lookup("source", SOURCES, entry.name)).parameters)
+    except (MatloopError, ValueError):  # whoever checks the campaign says what is wrong with the name
+        return entry
+    if isinstance(entry.argument, str) and parameters[:1] == [PATH_OPTION]:
+        return entry.model_copy(update={"argument": absolute_path(entry.argument, folder)})
+    path = entry.options.get(PATH_OPTION)
+    if isinstance(path, str) and PATH_OPTION in parameters:
+        return entry.model_copy(update={"options": {**entry.options, PATH_OPTION: absolute_path(path, folder)}})
+    return entry

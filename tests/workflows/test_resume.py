@@ -486,7 +486,7 @@ def test_sources_that_changed_while_candidates_were_taken_in_are_noticed(
     cut_lines(tabled, lambda line: line["kind"] == "candidates" and line["index"] < 6)
     write_table(table, [*TABLE[:9], *TABLE[9:][::-1]])  # of the same size; the first change is in the fifth partition
     os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times would look
-    with pytest.raises(RunChangedError, match=r"E-RUN-CHANGED: .*input_files\.t\.csv: changed"):
+    with pytest.raises(RunChangedError, match=r"E-RUN-CHANGED: .*input_files\..*/t\.csv: changed"):
         resume(tabled)
     with monkeypatch.context() as patch:  # a source that does not say what it reads
         patch.setattr(run_identity, "input_files", lambda _: hashes)
@@ -494,6 +494,15 @@ def test_sources_that_changed_while_candidates_were_taken_in_are_noticed(
             resume(tabled)
     table.write_bytes(content)
     assert resume(tabled).is_complete
+    assert results_of(tabled) == result
+
+
+def test_a_run_goes_on_from_another_folder(tabled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = results_of(tabled)
+    cut_lines(tabled, lambda line: line["kind"] == "candidates" and line["index"] < 6)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resume("../run").is_complete
     assert results_of(tabled) == result
 
 

@@ -44,6 +44,11 @@ class Column(StrEnum):
     KNOWN = "known", "truth", "1", "Whether the compound is known already."
     MATERIAL_ID = "material_id", "text", "1", "Materials Project identifier."
     ENTRY_ID = "entry_id", "text", "1", "Identifier of an entry in the database it was fetched from."
+    ENTRY_ENERGY = "entry_energy", "number", "eV", "Energy that a structure file states for its atoms, uncorrected."
+    ENTRY_ENERGY_PER_ATOM = "entry_energy_per_atom", "number", "eV/atom", "The same divided by the number of atoms."
+    ENTRY_CORRECTION_PER_ATOM = (
+        "entry_correction_per_atom", "number", "eV/atom", "Correction that the file states for this energy.",
+    )  # fmt: skip
     SPACE_GROUP_NUMBER = "space_group_number", "whole number", "1", "Number of the space group, 1 to 230."
     PROTOTYPE = "prototype", "text", "1", "Prototype crystal that was decorated."
     PARENT_ID = "parent_id", "text", "1", "Identifier of the known crystal in which ions were substituted."
@@ -99,6 +104,9 @@ class Column(StrEnum):
     )  # fmt: skip
     HULL_SPARSE = "hull_sparse", "truth", "1", "Whether there are few reference phases of these elements."
 
+
+ENTRY_COLUMNS = tuple(key for key in Column if key.name.startswith("ENTRY_") and key.type == "number")
+"""What a structure file may state about its crystal."""
 
 RELAXATION_COLUMNS = tuple(key for key in Column if key.name.startswith("RELAXATION_"))
 """What a relaxation says of each crystal."""

@@ -72,7 +72,8 @@ def read_file(path: Path, name: str) -> SourceFile:
     kind = _PACKED.get(path.suffix.lower())
     try:
         if not path.is_file():
-            return SourceFile(name, b"", "E-FILE-UNREADABLE", "not a regular file")
+            what = "a folder that cannot be opened or lies above the source" if path.is_dir() else "not a regular file"
+            return SourceFile(name, b"", "E-FILE-UNREADABLE", what)
         with path.open("rb") as stream:
             reader = _Unpacked(stream, kind, path.stat().st_size, MAX_FILE_BYTES + 1) if kind else stream
             content = reader.read(MAX_FILE_BYTES + 1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.readers.structure_split import Unreadable
 
@@ -25,11 +28,13 @@ class ParsedCell(NamedTuple):
         lattice: Row vectors in Å, shape (3, 3).
         frac_coords: Shape (sites, 3).
         occupancies: Symbol -> occupancy of each site.
+        stated: Numbers that the file states about the crystal, by column name.
     """
 
     lattice: NDArray[np.float64]
     frac_coords: NDArray[np.float64]
     occupancies: list[dict[str, float]]
+    stated: Mapping[str, float] = MappingProxyType({})
 
     @property
     def is_ordered(self) -> bool:
@@ -93,3 +98,43 @@ def symbol_of(word: str) -> str:
     if symbol not in ATOMIC_NUMBERS:
         raise Unreadable("E-STRUCT-ELEMENT", word.strip()[:40])
     return symbol
+
+
+def element(word: str) -> str:
+    """Symbol of an element that is given by its symbol or its atomic number."""
+    if word.isascii() and word.isdecimal() and len(word) < 4:
+        if 0 < int(word) < len(SYMBOLS):
+            return SYMBOLS[int(word)]
+        raise Unreadable("E-STRUCT-ELEMENT", word)
+    return symbol_of(word)
+
+
+def fractional(cartesian: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert coordinates in Å, shape (n, 3), to fractional ones of a cell with the row vectors ``lattice``.
+
+    Raises:
+        Unreadable: If the cell vectors are not finite or lie in a plane.
+    """
+    if not np.isfinite(lattice).all() or not abs(np.linalg.det(lattice)) > 1e-12:
+        raise Unreadable("E-STRUCT-CELL", "the cell vectors lie in a plane")
+    return np.asarray(np.linalg.solve(lattice.T, cartesian.T).T)
+
+
+def read_vectors(lines: list[str]) -> NDArray[np.float64]:
+    """Read the three numbers at the start of each line, shape (len(lines), 3)."""
+    rows = [line.split(None, 3)[:3] for line in lines]
+    if any(len(row) != 3 for row in rows):
+        raise Unreadable("E-FILE-SYNTAX", "a line with fewer than three numbers")
+    return np.array([numbers(row) for row in rows]).reshape(-1, 3)
+
+
+def site_count(word: str, lines_left: int) -> int:
+    """Read the declared number of atoms, and check it against the limit and the number of lines."""
+    if not (word.isascii() and word.isdecimal()):
+        raise Unreadable("E-FILE-SYNTAX", f"'{word[:40]}' is no number of atoms")
+    count = int(word) if len(word) < 12 else 10**12
+    if count > MAX_SITES:
+        raise Unreadable("E-STRUCT-SIZE", f"{count:,} atoms declared")
+    if count > lines_left:
+        raise Unreadable("E-FILE-SYNTAX", f"{count:,} atoms declared, {lines_left:,} lines left")
+    return count

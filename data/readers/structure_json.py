@@ -2,38 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 import numpy as np
 
 from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.properties.columns import Column
 from matloop.data.readers.parsed import ParsedCell, symbol_of
 from matloop.data.readers.structure_split import Unreadable
+
+_STRUCTURE_KEYS = ("sites", "lattice_vectors", "cartesian_site_positions")
+_WRAPPERS = ("structure", "attributes", "data")
+_NOT_BULK = ("Molecule", "IMolecule", "Slab", "Interface")
+_NEITHER = "JSON that is neither a pymatgen structure or entry nor an OPTIMADE entry"
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON in which no object has a key twice, since only the last of them would be seen.
+
+    Raises:
+        Unreadable: If the text is not JSON, or an object has a key twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("E-FILE-SYNTAX", f"no JSON: {error}"[:200]) from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return members
 
 
 def read_json(data: Any) -> ParsedCell:
     """Read the crystal in one JSON value.
 
     Args:
-        data: A pymatgen structure as a dictionary, or an OPTIMADE entry of type structures.
+        data: A pymatgen structure, a ``ComputedStructureEntry`` or an OPTIMADE entry of type structures as plain data.
+
+    Returns:
+        The cell; that of a ``ComputedStructureEntry`` has its energies among the numbers that the file states.
 
     Raises:
-        Unreadable: If it is neither.
+        Unreadable: If it is neither, or parts of it contradict each other.
     """
-    if isinstance(data, dict) and isinstance(data.get("data"), dict):
-        data = data["data"]  # an OPTIMADE response with a single entry
-    if isinstance(data, dict) and isinstance(data.get("attributes"), dict):
-        data = data["attributes"]
-    if isinstance(data, dict) and isinstance(data.get("structure"), dict):
-        data = data["structure"]  # records of the Materials Project
-    if not isinstance(data, dict):
-        raise Unreadable("E-FILE-FORMAT", "JSON that is neither a pymatgen structure nor an OPTIMADE entry")
-    if "lattice_vectors" in data or "cartesian_site_positions" in data:
-        return _read_optimade(data)
-    if "sites" in data:
-        return _read_pymatgen(data)
-    raise Unreadable("E-FILE-FORMAT", "JSON that is neither a pymatgen structure nor an OPTIMADE entry")
+    found = data
+    while isinstance(found, dict) and not any(key in found for key in _STRUCTURE_KEYS):
+        inside = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), dict) and found[key]), None)
+        if inside is None and "energy" in found and "composition" in found:
+            raise Unreadable("E-STRUCT-NOCELL", "a ComputedEntry without a structure; give its formula in a table")
+        found = inside
+    if not isinstance(found, dict):
+        raise Unreadable("E-FILE-FORMAT", _NEITHER)
+    if found.get("@class") in _NOT_BULK:
+        raise Unreadable("E-STRUCT-NOCELL", f"a {found['@class']}")
+    cell = _read_pymatgen(found) if "sites" in found else _read_optimade(found)
+    return cell if found is data else cell._replace(stated=_energies(data, cell))
+
+
+def _energies(entry: dict[str, Any], cell: ParsedCell) -> dict[str, float]:
+    """Return the energies of a ``ComputedStructureEntry`` by column name, in eV for the entry and in eV/atom.
+
+    The energy is as it was computed; the correction is not in it, as in the JSON of pymatgen.
+
+    Raises:
+        Unreadable: If the composition of the entry is not that of its structure.
+    """
+    amounts = entry.get("composition")
+    if "energy" not in entry or not isinstance(amounts, dict):
+        return {}
+    composition: dict[str, float] = {}
+    for word, amount in amounts.items():
+        if not word.startswith("@"):
+            symbol = symbol_of(word)
+            composition[symbol] = composition.get(symbol, 0.0) + _number(amount)
+    atoms, sites = sum(composition.values()), cell.amounts()
+    shares = {symbol: amount * sum(sites.values()) for symbol, amount in composition.items() if amount}
+    if shares.keys() != sites.keys() or any(
+        abs(shares[symbol] - sites[symbol] * atoms) > 1e-3 * shares[symbol] for symbol in sites
+    ):
+        raise Unreadable(
+            "E-STRUCT-FORMULA", "the composition of the entry is not that of its structure", cell.formula()
+        )
+    energy, correction = _number(entry["energy"]), entry.get("correction")
+    found = {Column.ENTRY_ENERGY: energy, Column.ENTRY_ENERGY_PER_ATOM: energy / atoms}
+    if correction is not None:
+        found[Column.ENTRY_CORRECTION_PER_ATOM] = _number(correction) / atoms
+    return {str(name): value for name, value in found.items()}
 
 
 def _read_pymatgen(data: dict[str, Any]) -> ParsedCell:

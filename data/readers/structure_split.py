@@ -1,15 +1,18 @@
 """Detect the format of a structure file and split it into structures. Both work on plain text, in linear time.
 
 One row is one structure: a block of a CIF that lists atoms, an image of an extended XYZ file, an entry of a JSON list,
-or any other file as a whole. A file without a structure still gives one row, so that it is refused and counted.
+a line of JSON lines, or any other file as a whole. A file without a structure still gives one row, so that it is
+refused and counted.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from matloop.data.readers.json_split import find_entries
 
 MAX_FILE_BYTES = 20_000_000
 MAX_ROWS_PER_FILE = 100_000
@@ -75,6 +78,11 @@ def split_rows(name: str, content: bytes) -> list[TextRow]:
     return rows if len(rows) > 1 else [rows[0]._replace(label="")]
 
 
+def may_state_energies(row: TextRow) -> bool:
+    """Whether a text could be that of a ``ComputedStructureEntry``."""
+    return row.format == "json" and '"energy"' in row.text and '"composition"' in row.text
+
+
 def decode_text(content: bytes) -> str:
     """Decode UTF-8, UTF-16 with a byte order mark, or Latin-1. All line ends become single line feeds.
 
@@ -109,36 +117,37 @@ def detect_format(name: str, text: str) -> str:
             return kind
     if re.search(r"^data_", head, re.MULTILINE) and re.search(r"^[ \t]*(_\w|loop_)", head, re.MULTILINE):
         return "cif"
+    lines = head.split("\n", 9)
+    if _looks_like_poscar(lines):  # before JSON, since the first line of a POSCAR may begin with a bracket
+        return "poscar"
     if first in ("{", "["):
         return "json"
     if re.search(r"^[ \t]*(PRIMVEC|CONVVEC)\b", head, re.MULTILINE):
         return "xsf"
-    lines = head.split("\n", 9)
-    if lines[0].strip().isdecimal() and len(lines) > 1 and "=" in lines[1]:
+    filled = [line for line in lines if line.strip()]
+    if filled[0].strip().isdecimal() and len(filled) > 1 and "=" in filled[1]:
         return "extxyz"
-    if re.search(r"poscar|contcar", lower) or _looks_like_poscar(lines):
+    if re.search(r"poscar|contcar", lower):
         return "poscar"
     raise Unreadable("E-FILE-FORMAT")
 
 
 def _looks_like_poscar(lines: list[str]) -> bool:
-    """Whether a text begins with a comment, one to three factors, and three vectors."""
-    if len(lines) < 8 or len(lines[1].split()) not in (1, 3):
+    """Whether a text begins with a comment, one to three factors, and three vectors; comments may follow them."""
+    if len(lines) < 8 or not _are_numbers(lines[1].split()[:1]):
         return False
-    return all(len(line.split()) == 3 and _are_numbers(line) for line in lines[2:5]) and _are_numbers(lines[1])
+    return all(_are_numbers(line.split()[:3]) and len(line.split()) >= 3 for line in lines[2:5])
 
 
-def _are_numbers(line: str) -> bool:
-    try:
-        [float(word) for word in line.split()]
-    except ValueError:
-        return False
-    return True
+def _are_numbers(words: list[str]) -> bool:
+    return bool(words) and all(_PLAIN_NUMBER.fullmatch(word) for word in words)
 
 
+_PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)", re.I)
 _ENDINGS = {
     ".cif": "cif", ".mcif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".extxyz": "extxyz", ".xyz": "extxyz",
     ".xsf": "xsf", ".axsf": "xsf", ".json": "json",
+    ".jsonl": "json", ".jsonlines": "json", ".ndjson": "json",
 }  # fmt: skip
 
 
@@ -164,58 +173,56 @@ def _split_cif(text: str) -> list[TextRow]:
     return atoms or [row for row in rows if _CIF_CELL.search(row.text)][:1] or [TextRow("cif", "", text)]
 
 
+_FILLED_LINE = re.compile(r"\s*(\S[^\n]*)\n?")
+_ATOM_COUNT = re.compile(r"[0-9]{1,20}[ \t]*")
+_IMAGE = re.compile(r"^[ \t]*([0-9]{1,20})[ \t]*\n[^\n]*=", re.MULTILINE)
+
+
 def _split_extxyz(text: str) -> list[TextRow]:
-    """Split into images; the first line of each says how many atoms follow. Remaining lines form one more image."""
-    text = text.rstrip()
+    """Split into images: a number of atoms, a comment and as many lines. Blank lines between images are passed over.
+
+    An image with too few or too many lines ends where the next number stands above a comment with ``=``, so that it is
+    refused alone.
+    """
     rows: list[TextRow] = []
+    heads = [match.start(1) for match in _IMAGE.finditer(text)]
     start = 0
-    while start < len(text) and len(rows) <= MAX_ROWS_PER_FILE:
-        end = text.find("\n", start)
-        word = text[start : max(end, start)].strip()[:20]
-        stop = end + 1 if end >= 0 else len(text)
-        lines = int(word) + 1 if word.isascii() and word.isdecimal() else len(text)
-        while lines and stop < len(text):
-            end = text.find("\n", stop)
-            stop = end + 1 if end >= 0 else len(text)
-            lines -= 1
-        rows.append(TextRow("extxyz", str(len(rows) + 1), text[start:stop].rstrip("\n")))
+    while (line := _FILLED_LINE.match(text, start)) and len(rows) <= MAX_ROWS_PER_FILE:
+        following = bisect.bisect_right(heads, line.start(1))
+        limit = heads[following] if following < len(heads) else len(text)
+        stop = _end_of_image(text, line, limit)
+        rows.append(TextRow("extxyz", str(len(rows) + 1), text[line.start(1) : stop].rstrip()))
         start = stop
     return rows
 
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
+def _end_of_image(text: str, first_line: re.Match[str], limit: int) -> int:
+    """Return where the image ends that begins with a line.
+
+    That is ``limit`` if there are fewer lines than atoms, or if one more line follows that looks like an atom.
+    """
+    if not _ATOM_COUNT.fullmatch(first_line[1]):
+        return limit
+    end_of_comment = text.find("\n", first_line.end())
+    at = end_of_comment + 1 if end_of_comment >= 0 else len(text)
+    line = None
+    for _ in range(int(first_line[1])):
+        line = _FILLED_LINE.match(text, at)
+        if line is None or line.start(1) >= limit:
+            return limit
+        at = line.end()
+    following = _FILLED_LINE.match(text, at)
+    if line and following and len(line[1].split()) == len(following[1].split()):
+        return limit
+    return following.start(1) if following else len(text)
 
 
 def _split_json(text: str) -> list[TextRow]:
-    """Split a list into its entries. The list is the whole file, or the member ``data`` of an object."""
-    spans = list(itertools.islice(_json_entries(text), MAX_ROWS_PER_FILE + 1))
+    """Split into the entries of a list and of JSON lines."""
+    spans = list(itertools.islice(find_entries(text), MAX_ROWS_PER_FILE + 1))
     if not spans:
         return [TextRow("json", "", text)]
     return [TextRow("json", str(number), text[start:stop]) for number, (start, stop) in enumerate(spans, 1)]
-
-
-def _json_entries(text: str) -> Iterator[tuple[int, int]]:
-    """Find where the entries begin and end by counting brackets, without building any objects."""
-    depth, inside, start, key, last = 0, 0, 0, "", ""
-    for match in _JSON_TOKEN.finditer(text):
-        token = match[0]
-        if token in ("[", "{"):
-            is_list = token == "[" and ((depth == 0) or (depth == 1 and key == '"data"'))
-            depth += 1
-            if is_list and not inside:
-                inside, start = depth, match.end()
-        elif token in ("]", "}"):
-            if depth == inside and inside:
-                if text[start : match.start()].strip():
-                    yield start, match.start()
-                return
-            depth -= 1
-        elif token == "," and depth == inside and inside:
-            yield start, match.start()
-            start = match.end()
-        elif token == ":" and depth == 1:
-            key = last
-        last = token
 
 
 _SPLITTERS = {"cif": _split_cif, "extxyz": _split_extxyz, "json": _split_json}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import itertools
+import math
 import os
 import unicodedata
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +21,13 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import ENTRY_COLUMNS, Column
 from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
 from matloop.data.readers.disorder import POLICIES
-from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
+from matloop.data.readers.structure_split import TextRow, Unreadable, may_state_energies, split_rows
 from matloop.data.readers.structure_text import request
-from matloop.data.runs.directory import RUN_FOLDERS, is_run_folder
 from matloop.data.sources.contract import RELATIVE_PATHS
+from matloop.data.sources.folders import files_below, files_matching
 
 READER = "matloop.data.readers.structure_text:read_row"
 _WARM_UP = TextRow(
@@ -48,21 +48,36 @@ class _Row(NamedTuple):
     detail: str = ""
 
 
+class _Plan(NamedTuple):
+    """Result of the first pass over the files: what each holds, and whether some of them may state energies.
+
+    A row keeps its place if its file changes later, because hash and number of rows are known.
+    """
+
+    files: list[tuple[str, int]]
+    states_energies: bool
+
+
 class _Answer(NamedTuple):
-    """A row and the answer of the reader; arrays are only there for a crystal."""
+    """A row and the answer of the reader. Only a crystal has arrays; ``stated`` holds numbers by column name."""
 
     row: _Row
     code: str
     detail: str
     formula: str
     arrays: dict[str, Any]
+    stated: dict[str, float]
 
 
 class StructureFiles:
     """Crystals from structure files, one row for each structure in a file (a CIF may hold several).
 
     Files are read in the order of their names. Hidden files and what lies in run directories below are skipped; every
-    other file gives candidates or a refused row. Files are read in a child process, so that no file can harm the run.
+    other file gives candidates or a refused row. Links to folders are followed, and no folder is read twice. Files are
+    read in a child process, so that no file can harm the run.
+
+    The energies of a ``ComputedStructureEntry`` of pymatgen become columns of the candidates: ``entry_energy`` (eV, as
+    computed), ``entry_energy_per_atom`` and ``entry_correction_per_atom`` (eV/atom).
 
     Args:
         path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
@@ -96,31 +111,37 @@ class StructureFiles:
 
     def count(self) -> int:
         """Number of structures, plus the number of files without one. This reads all files once."""
-        return sum(rows for _, rows in self._plan)
+        return sum(rows for _, rows in self._plan.files)
 
     def intakes(self, size: int) -> Iterator[Intake]:
         """Yield batches of at most ``size`` rows; candidates without a crystal come in separate batches.
 
-        Candidates have the columns ``origin`` (file, and block or number within it) and ``known``.
+        Candidates have the columns ``origin`` (file, and block or number within it) and ``known``. If a file may hold
+        a ``ComputedStructureEntry``, every batch has the columns of its energies too
+        (:data:`matloop.data.properties.columns.ENTRY_COLUMNS`), with nulls where none is stated.
         """
+        columns = ENTRY_COLUMNS if self._plan.states_energies else ()
         answers = self._answers(self._rows())
         while window := list(itertools.islice(answers, size)):
             bare = [answer for answer in window if not answer.code and not answer.arrays]
             others = [answer for answer in window if answer.code or answer.arrays]
             if others:
-                yield _crystal_intake(others)
+                yield _crystal_intake(others, columns)
             if bare:
-                yield _composition_intake(bare)
+                yield _composition_intake(bare, columns)
 
     @cached_property
-    def _plan(self) -> list[tuple[str, int]]:
-        """Content hash and number of rows of each file, so that no row is lost if a file changes later."""
-        return [(_digest(file), len(rows)) for file, rows in self._split_files()]
+    def _plan(self) -> _Plan:
+        files, states_energies = [], False
+        for file, rows in self._split_files():
+            files.append((_digest(file), len(rows)))
+            states_energies = states_energies or any(row.text and may_state_energies(row.text) for row in rows)
+        return _Plan(files, states_energies)
 
     def _rows(self) -> Iterator[_Row]:
         """Yield as many rows as were counted, even if the files have changed since."""
         found = self._split_files()
-        for digest, count in self._plan:
+        for digest, count in self._plan.files:
             file, rows = next(found, (SourceFile("?", b""), []))
             if _digest(file) != digest:
                 origin = _shown(file.name)
@@ -165,9 +186,9 @@ class StructureFiles:
         if root.is_file():
             return [root]
         if root.is_dir():
-            walked = _walk(root)
+            walked = files_below(root)
         else:
-            walked = _matching(self.path)
+            walked = files_matching(self.path)
         return list(itertools.islice(walked, 1)) if first_only else sorted(walked, key=lambda path: path.as_posix())
 
     def _answers(self, rows: Iterator[_Row]) -> Iterator[_Answer]:
@@ -190,29 +211,6 @@ class StructureFiles:
             yield from map(_without_reply, waiting)
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield the files below a folder. Hidden files and runs are skipped, and links to folders are not followed."""
-    for folder, folders, names in os.walk(root):
-        if set(folders).issuperset(RUN_FOLDERS) and Path(folder) != root:
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-
-def _matching(pattern: str) -> Iterator[Path]:
-    """Yield the files that a pattern matches, without those of runs in folders that the pattern does not name."""
-    wild = next((at for at, part in enumerate(Path(pattern).parts) if glob.has_magic(part)), 0)
-    in_run: dict[Path, bool] = {}
-    for path in map(Path, glob.iglob(pattern, recursive=True)):
-        folders = [parent for parent in path.parents if len(parent.parts) > wild]
-        for folder in folders:
-            if folder not in in_run:
-                in_run[folder] = is_run_folder(folder)
-        if not any(in_run[folder] for folder in folders) and path.is_file():
-            yield path
-
-
 def _digest(file: SourceFile) -> str:
     head = f"{file.name}\0{file.code}\0".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(head + file.content, digest_size=16).hexdigest()
@@ -232,16 +230,16 @@ def _row_of(origin: str, part: TextRow) -> _Row:
 
 
 def _without_reply(row: _Row) -> _Answer:
-    return _Answer(row, row.code, row.detail, "", {})
+    return _Answer(row, row.code, row.detail, "", {}, {})
 
 
 def _answer(row: _Row, reply: bytes | Failure) -> _Answer:
     if isinstance(reply, Failure):
-        return _Answer(row, reply.code, reply.detail, "", {})
+        return _Answer(row, reply.code, reply.detail, "", {}, {})
     try:
         return _checked_answer(row, unpack(reply))
     except (ValueError, KeyError) as error:
-        return _Answer(row, "E-GUARD-CRASH", f"the reader gave no usable answer: {error}"[:200], "", {})
+        return _Answer(row, "E-GUARD-CRASH", f"the reader gave no usable answer: {error}"[:200], "", {}, {})
 
 
 def _checked_answer(row: _Row, message: Message) -> _Answer:
@@ -264,15 +262,29 @@ def _checked_answer(row: _Row, message: Message) -> _Answer:
                 raise ValueError(f"{name} of shape {arrays[name].shape}")
     elif not code and CandidateBatch.from_formulas([formula]).refused:
         raise ValueError("a formula that cannot be read")
-    return _Answer(row, code, _shown(detail), _shown(formula), arrays)
+    stated = {} if code else _checked_numbers(message.values["stated"])
+    return _Answer(row, code, _shown(detail), _shown(formula), arrays, stated)
 
 
-def _crystal_intake(answers: list[_Answer]) -> Intake:
+def _checked_numbers(stated: Any) -> dict[str, float]:
+    """Return the numbers of the known columns.
+
+    Raises:
+        ValueError: If one of them is no finite number.
+    """
+    numbers = {name: stated.get(name) for name in ENTRY_COLUMNS} if isinstance(stated, dict) else {}
+    found = {name: value for name, value in numbers.items() if value is not None}
+    if not all(isinstance(value, float) and math.isfinite(value) for value in found.values()):
+        raise ValueError("a stated value that is no number")
+    return found
+
+
+def _crystal_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
     # The child has checked the crystal already, but it is not trusted.
     codes = iter(_crystals([answer for answer in answers if not answer.code]).row_codes().tolist())
     answers = [answer if answer.code else answer._replace(code=next(codes)) for answer in answers]
     good = [answer for answer in answers if not answer.code]
-    return Intake(_with_columns(CandidateBatch.from_crystals(_crystals(good)), good), _refused(answers))
+    return Intake(_with_columns(CandidateBatch.from_crystals(_crystals(good)), good, columns), _refused(answers))
 
 
 def _crystals(good: list[_Answer]) -> Crystals:
@@ -284,15 +296,17 @@ def _crystals(good: list[_Answer]) -> Crystals:
     )
 
 
-def _composition_intake(answers: list[_Answer]) -> Intake:
-    return Intake(_with_columns(CandidateBatch.from_formulas([a.formula for a in answers]).batch, answers), [])
+def _composition_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
+    return Intake(_with_columns(CandidateBatch.from_formulas([a.formula for a in answers]).batch, answers, columns), [])
 
 
-def _with_columns(batch: CandidateBatch, answers: list[_Answer]) -> CandidateBatch:
+def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Sequence[Column]) -> CandidateBatch:
+    """Add the origin of each candidate, and the numbers that its file states; null where it states none."""
     import pyarrow as pa
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
-    return batch.with_columns({Column.ORIGIN: origin})
+    stated = {name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns}
+    return batch.with_columns({Column.ORIGIN: origin, **stated})
 
 
 def _refused(answers: list[_Answer]) -> list[Refused]:

@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import re
@@ -12,12 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ROW_CODES, InputFileError, UnknownNameError
+from matloop.data.properties.columns import ENTRY_COLUMNS
 from matloop.data.readers import archives
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.structure_files import StructureFiles
+from matloop.data.training.training_set import TrainingSet
 from tests.data.readers.structure_texts import CIF, POSCAR, cif_of
 
 XYZ = '2\nLattice="4.1 0 0 0 4.1 0 0 0 4.1"\nCs 0 0 0\nCl 2.05 2.05 2.05\n'
@@ -241,3 +246,64 @@ def test_r31_runs_below_their_own_source_are_left_out(pattern: str, folder: Path
     # Whoever names the crystals of a run gets them.
     for named in (run.cif, run.cif / "*.cif", f"{folder}/runs/one/cif/*.cif"):
         assert StructureFiles(str(named)).files() == [run.cif / "01_CsCl.cif"]
+
+
+def test_links_to_folders_are_followed_and_no_folder_is_read_twice(tmp_path: Path) -> None:
+    top, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    for place in (top / "a", elsewhere / "deeper"):
+        place.mkdir(parents=True)
+        (place / "one.vasp").write_text(POSCAR)
+    (top / "batch").symlink_to(elsewhere)
+    (top / "again").symlink_to(elsewhere)
+    (top / "a" / "loop").symlink_to(top)
+    (elsewhere / "round").symlink_to(elsewhere / "deeper")
+    (elsewhere / "back").symlink_to(top / "a")
+    (top / "gone.vasp").symlink_to(tmp_path / "nothing")
+    expected = {"a/one.vasp": "CsCl", "again/deeper/one.vasp": "CsCl", "gone.vasp": "E-FILE-UNREADABLE"}
+    assert outcomes(top) == expected
+    assert outcomes(f"{top}/**/*.vasp") == expected
+
+
+def test_a_link_to_a_folder_above_is_a_row(tmp_path: Path) -> None:
+    top = tmp_path / "in"
+    top.mkdir()
+    (top / "a.vasp").write_text(POSCAR)
+    (tmp_path / "other.vasp").write_text(POSCAR)
+    (top / "up").symlink_to(tmp_path)
+    assert outcomes(top) == {"a.vasp": "CsCl", "up": "E-FILE-UNREADABLE"}
+
+
+def test_file_names_need_not_be_utf8(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xc2\xc8\xbb\xaf.vasp"
+    with open(name, "w") as file:
+        file.write(POSCAR)
+    source = StructureFiles(str(tmp_path))
+    (intake,) = source.intakes(5)
+    (origin,) = intake.batch.table["origin"].to_pylist()
+    assert origin.endswith(".vasp")
+    assert origin.isprintable()
+    assert len(source.files()) == source.count() == 1
+
+
+def test_energies_of_entries_are_columns(tmp_path: Path) -> None:
+    structure = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0] * 3, [0.5] * 3])
+    entries = [ComputedStructureEntry(structure, energy, correction=-0.5) for energy in (-6.5, -7.0)]
+    (tmp_path / "a.vasp").write_text(POSCAR)
+    assert not set(ENTRY_COLUMNS) & set(next(StructureFiles(str(tmp_path)).intakes(5)).batch.table.column_names)
+    (tmp_path / "b.json").write_text(json.dumps([entry.as_dict() for entry in entries]))
+    intakes = list(StructureFiles(str(tmp_path)).intakes(2))
+    found = [value for intake in intakes for value in intake.batch.table["entry_energy_per_atom"].to_pylist()]
+    assert found == [None, -3.25, -3.5]
+    assert intakes[1].batch.table["entry_correction_per_atom"].to_pylist() == [-0.25]
+
+
+def test_energies_of_entries_teach_as_labels(tmp_path: Path) -> None:
+    cells = [Structure(Lattice.cubic(4 + n / 10), ["Cs", "Cl"], [[0] * 3, [0.5] * 3]) for n in range(3)]
+    entries = [ComputedStructureEntry(cell, -6.0 - n).as_dict() for n, cell in enumerate(cells)]
+    (tmp_path / "entries.json").write_text(json.dumps({"entries": entries}))
+    (intake,) = StructureFiles(str(tmp_path / "entries.json")).intakes(10)
+    taught = TrainingSet.of_rows(
+        intake.batch, intake.batch.column("entry_energy_per_atom"), property_name="formation_energy_per_atom",
+        name="our runs", provenance="dft:pbe", licence="CC0-1.0", citation="us",
+    )  # fmt: skip
+    assert taught.values.tolist() == [-3.0, -3.5, -4.0]

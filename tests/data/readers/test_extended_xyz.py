@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from tests.data.readers.reading import outcome, outcomes
+
+HEAD = 'Lattice="4.1 0 0 0 4.1 0 0 0 4.1" Properties=species:S:1:pos:R:3 pbc="T T T"'
+ATOMS = "Cs 0 0 0\nCl 2.05 2.05 2.05\n"
+IMAGE = f"2\n{HEAD}\n{ATOMS}"
+SALT = ("", "ClCs")
+
+
+def rows(text: str) -> list[tuple[str, str]]:
+    return [(found.code, found.formula) for found in outcomes("run.extxyz", text)]
+
+
+@pytest.mark.parametrize("between", ["\n", "\n\n\n", " \t\n", "\r\n\r\n"])
+def test_blank_lines_between_images_lose_none(between: str) -> None:
+    assert rows(between.join([IMAGE] * 4)) == [SALT] * 4
+    assert rows(between + IMAGE + between) == [SALT]
+
+
+def test_an_image_of_wrong_length_is_refused_alone() -> None:
+    short, long = IMAGE.replace("Cs 0 0 0\n", ""), IMAGE + "Cs 1 1 1\n"
+    assert [code for code, _ in rows(IMAGE + short + IMAGE + long + IMAGE)] == [
+        "", "E-FILE-SYNTAX", "", "E-FILE-SYNTAX", "",
+    ]  # fmt: skip
+    assert [code for code, _ in rows(IMAGE + "two\n" + IMAGE.partition("\n")[2] + IMAGE)] == ["", "E-FILE-SYNTAX", ""]
+    assert [code for code, _ in rows(IMAGE + IMAGE[:-10])] == ["", "E-FILE-SYNTAX"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + " lattice=fcc",
+        "lattice=fcc pbc=F " + HEAD.replace(' pbc="T T T"', ' pbc="T T T"').replace("pbc=F ", ""),
+        HEAD + r' info="_JSON {\"Lattice\": \"9 0 0 0 9 0 0 0 9\", \"pbc\": \"F F F\"}"',
+        HEAD + " comment='Lattice=\"9 0 0 0 9 0 0 0 9\"'",
+        'title="pbc=F Lattice=fcc" ' + HEAD,
+        HEAD.replace('"T T T"', "[T, T, T]") + " energy=nan virial={1 2 3}",
+        HEAD.replace("Lattice", "LATTICE").replace("Properties", "properties"),
+        HEAD.replace("=", " = "),
+        HEAD.replace('"4.1 0 0 0 4.1 0 0 0 4.1"', "{4.1 0 0 0 4.1 0 0 0 4.1}"),
+        HEAD + " " + HEAD,
+    ],
+)
+def test_other_keys_leave_the_crystal_as_it_is(head: str) -> None:
+    found = outcome("a.extxyz", f"2\n{head.replace('pbc=F ', '')}\n{ATOMS}")
+    assert (found.code, found.symbols) == ("", ("Cs", "Cl")), found.detail
+    np.testing.assert_allclose(found.lattice, np.eye(3) * 4.1)
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (HEAD + ' Lattice="9 0 0 0 9 0 0 0 9"', "E-FILE-SYNTAX"),
+        (HEAD.replace("Lattice", "lattice") + ' LATTICE="9 0 0 0 9 0 0 0 9"', "E-FILE-SYNTAX"),
+        (HEAD.replace('"4.1 0 0 0 4.1 0 0 0 4.1"', "4.1"), "E-FILE-SYNTAX"),
+        (HEAD.replace("T T T", "T T F"), "E-STRUCT-NOCELL"),
+        (HEAD.replace("pos:R:3", "pos:R:2"), "E-FILE-SYNTAX"),
+        (HEAD.replace("pos:R:3", "pos:R:3:pos:R:3"), "E-FILE-SYNTAX"),
+        (HEAD.replace("pos:R:3", "pos:R:3:forces:R:3"), "E-FILE-SYNTAX"),
+        (HEAD.replace("pos:R:3", "pos:R"), "E-FILE-SYNTAX"),
+        (HEAD.replace("pos:R:3", "force:R:3"), "E-STRUCT-NOATOMS"),
+        (HEAD.replace("species:S:1", "type:S:1"), "E-STRUCT-SYMBOLS"),
+    ],
+)
+def test_headers_that_contradict_themselves_or_the_atoms(head: str, code: str) -> None:
+    assert outcome("a.xyz", f"2\n{head}\n{ATOMS}").code == code
+
+
+def test_a_column_that_properties_does_not_name_is_refused() -> None:
+    shifted = IMAGE.replace("Cs 0", "Cs 1 0").replace("Cl 2.05", "Cl 1 2.05")
+    assert outcome("a.xyz", shifted).code == "E-FILE-SYNTAX"
+    assert outcome("a.xyz", shifted.replace("species:S:1", "species:S:1:tag:I:1")).symbols == ("Cs", "Cl")
+
+
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace(" Properties=species:S:1:pos:R:3", "")])
+def test_numbers_of_types_are_no_elements(head: str) -> None:
+    text = f"2\n{head}\n1 0 0 0\n2 2.05 2.05 2.05\n"
+    assert outcome("dump.xyz", text).code == "E-STRUCT-SYMBOLS"
+    assert outcome("dump.xyz", text.replace("\n1 0", "\nCs 0")).code == "E-STRUCT-SYMBOLS"
+
+
+def test_atomic_numbers_are_elements_and_agree_with_symbols() -> None:
+    numbered = f"2\n{HEAD.replace('species:S:1', 'Z:I:1')}\n55 0 0 0\n17 2.05 2.05 2.05\n"
+    assert outcome("a.xyz", numbered).symbols == ("Cs", "Cl")
+    both = f"2\n{HEAD.replace('pos:R:3', 'pos:R:3:Z:I:1')}\nCs 0 0 0 55\nCl 2.05 2.05 2.05 17\n"
+    assert outcome("a.xyz", both).symbols == ("Cs", "Cl")
+    assert outcome("a.xyz", both.replace("2.05 17", "2.05 35")).code == "E-STRUCT-SYMBOLS"
+
+
+@pytest.mark.parametrize("label", ["CA", "HO", "CO", "OW", "HW1", "X", "D"])
+def test_names_of_atoms_in_molecules_are_no_elements(label: str) -> None:
+    assert outcome("a.xyz", IMAGE.replace("Cs", label)).code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT")

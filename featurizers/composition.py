@@ -91,7 +91,7 @@ class Stoichiometry(Featurizer):
         group = Label("stoichiometry", "化学计量")
         if name == "0-norm":
             return FeatureWords(group, Label("number of elements", "元素种数"))
-        return FeatureWords(group, Label(f"unevenness of the amounts ({name})", f"元素含量不均度 ({name})"))
+        return FeatureWords(group, Label(f"unevenness of the amounts ({name})", f"元素含量不均度（{name}）"))
 
 
 class ValenceOrbital(Featurizer):

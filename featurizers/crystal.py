@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.symmetry import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.data.elements import element_table
 from matloop.data.errors import BatchError
 from matloop.data.feature_words import FeatureWords
@@ -28,9 +28,6 @@ _DENSITY_WORDS = {
     "packing fraction": Label("packing fraction", "堆积率"),
     "shortest distance": Label("shortest distance between atoms", "最短原子间距"),
 }
-SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance of the global symmetry features of matminer
-# moyo logs how it counts operations of cells that are not primitive; without a handler this goes to the terminal.
-logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 
 class Density(Featurizer):
@@ -144,20 +141,6 @@ def space_group_numbers(crystals: Crystals, *, tolerance: float = SYMMETRY_TOLER
         if found is not None:
             numbers[i] = found.number
     return numbers
-
-
-def symmetry_of(
-    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8], tolerance: float
-) -> Any:
-    """Analyse one crystal with moyo (``moyopy.MoyoDataset``); None if the tolerance in Å is too large for it."""
-    import moyopy
-
-    try:
-        return moyopy.MoyoDataset(
-            moyopy.Cell(lattice.tolist(), frac_coords.tolist(), species.tolist()), symprec=tolerance
-        )
-    except ValueError:  # the row gets a code, and the batch continues
-        return None
 
 
 def _crystals(batch: CandidateBatch) -> Crystals:

@@ -128,7 +128,7 @@ class CrystalLocal(Featurizer):
         """Describe a statistic over sites, in the group of its quantity; all stiffnesses are one group."""
         if name.startswith(_NETWORKS):
             group = Label("stiffness of the bond network", "键网络刚度")
-            return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
+            return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh}（{name}）"))
         return site_words(name)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:

@@ -97,7 +97,7 @@ class CrystalEmbedding(Featurizer):
     def words(self, name: str) -> FeatureWords:
         """Describe a component of the embedding by its name; all components are one group."""
         group = Label("embedding of the potential", "势函数嵌入")
-        return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
+        return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh}（{name}）"))
 
 
 def _nothing() -> CandidateBatch:

@@ -60,7 +60,9 @@ from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
 from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import check_provenances, train
+from matloop.workflows.stages.citations import potential_citations
 from matloop.workflows.stages.fates import part_of
+from matloop.workflows.stages.potential import source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
 REFERENCE_INTAKE_ROWS = 10_000
@@ -97,7 +99,7 @@ def go_on(
         )  # fmt: skip
         write_json(run.summary, summary.model_dump(mode="json"))
         explain_run(run.folder)
-        write_report(run.folder)
+        write_report(run.folder, further=potential_citations(campaign))
     remove_drafts(run.folder)  # of workers that were killed, now that all workers have ended
     return ScreeningRun(run.folder)
 
@@ -280,7 +282,8 @@ def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *,
     """Write the ranked candidates, the novelty of the best of them, and the shortlist."""
     write_table(run.ranked, ranked.to_arrow())
     reports = novelty(ranked, known, references=_references(campaign))
-    write_shortlist(run, ranked, campaign, novelty=reports)
+    energies = "" if campaign.potential is None else source_of(campaign.potential)
+    write_shortlist(run, ranked, campaign, novelty=reports, energies=energies)
     write_json(run.novelty, {"finalists": reports})
 
 

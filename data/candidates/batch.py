@@ -293,7 +293,7 @@ class CandidateBatch:
         """
         from pymatgen.core import Lattice, Structure
 
-        cell, numbers, frac_coords = self._cell(row)
+        cell, numbers, frac_coords = self.cell(row)
         return Structure(Lattice(cell), [SYMBOLS[z] for z in numbers], frac_coords)
 
     def atoms(self, row: int) -> Atoms:
@@ -304,10 +304,15 @@ class CandidateBatch:
         """
         from ase import Atoms
 
-        cell, numbers, frac_coords = self._cell(row)
+        cell, numbers, frac_coords = self.cell(row)
         return Atoms(numbers=numbers, scaled_positions=frac_coords, cell=cell, pbc=True)
 
-    def _cell(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
+    def cell(self, row: int) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
+        """Cell row vectors in Å, atomic numbers and fractional coordinates of one crystal.
+
+        Raises:
+            BatchError: If the candidate has no crystal.
+        """
         if self.crystals is None or self.crystals.site_counts[row] == 0:
             raise BatchError("a candidate without crystal", "one with cell and sites")
         sites = slice(self.crystals.offsets[row], self.crystals.offsets[row + 1])

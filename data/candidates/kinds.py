@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.crystal_file import crystal_file
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import composition_ids, crystal_ids
+from matloop.data.candidates.symmetry import conventional_cell
 from matloop.data.errors import BatchError
+from matloop.data.properties.columns import Column
 
 if TYPE_CHECKING:
     from matloop.data.candidates.batch import CandidateBatch
+
+_NO_FACTS: Mapping[str, str | float] = MappingProxyType({})
 
 
 class CandidateKind(ABC):
@@ -51,8 +56,14 @@ class CandidateKind(ABC):
         """A key of each candidate, shape (n,), shared by those that no split of data may separate."""
 
     @abstractmethod
-    def export(self, batch: CandidateBatch, row: int) -> str:
-        """Return what a lab needs to know of one candidate, as text."""
+    def export(self, batch: CandidateBatch, row: int, *, facts: Mapping[str, str | float] = _NO_FACTS) -> str:
+        """Return what a lab needs to know of one candidate, as text.
+
+        Args:
+            batch: Candidates.
+            row: One of them.
+            facts: What else is known of it by name; what the kind's file has no room for is left out.
+        """
 
 
 class CompositionKind(CandidateKind):
@@ -70,7 +81,7 @@ class CompositionKind(CandidateKind):
         """Keys of the reduced formulas."""
         return composition_keys(compositions_in(blocks))
 
-    def export(self, batch: CandidateBatch, row: int) -> str:
+    def export(self, batch: CandidateBatch, row: int, *, facts: Mapping[str, str | float] = _NO_FACTS) -> str:
         """The reduced formula."""
         return batch.formulas[row]
 
@@ -95,11 +106,14 @@ class CrystalKind(CandidateKind):
         """Keys of the reduced formulas: a split must not learn from one polymorph and be asked about another."""
         return composition_keys(compositions_in(blocks))
 
-    def export(self, batch: CandidateBatch, row: int) -> str:
-        """The crystal as CIF."""
-        from pymatgen.io.cif import CifWriter
-
-        return str(CifWriter(batch.structure(row), significant_figures=6))
+    def export(self, batch: CandidateBatch, row: int, *, facts: Mapping[str, str | float] = _NO_FACTS) -> str:
+        """The crystal as CIF, symmetrised and in its conventional cell."""
+        lattice, species, frac_coords = batch.cell(row)
+        number = None
+        if Column.SPACE_GROUP_NUMBER in batch.table.column_names:
+            number = batch.table[Column.SPACE_GROUP_NUMBER][row].as_py()
+        cell = conventional_cell(lattice, frac_coords, species, number=number)
+        return crystal_file(cell, name=batch.formulas[row], facts=facts)
 
 
 COMPOSITION = CompositionKind()

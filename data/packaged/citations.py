@@ -27,6 +27,7 @@ MATERIALS_PROJECT = "10.1063/1.4812323"
 TRANSPORT = "10.1038/sdata.2017.85"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
+CHGNET = "10.1038/s42256-023-00716-3"
 
 CITATIONS: Mapping[str, str] = {
     MATERIALS_PROJECT: (
@@ -60,6 +61,10 @@ CITATIONS: Mapping[str, str] = {
     SUBSTITUTION_PROBABILITIES: (
         "G. Hautier et al., Data mined ionic substitutions for the discovery of new compounds, "
         "Inorganic Chemistry 50, 656 (2011), doi:10.1021/ic102031h"
+    ),
+    CHGNET: (
+        "B. Deng et al., CHGNet as a pretrained universal neural network potential for charge-informed atomistic "
+        "modelling, Nature Machine Intelligence 5, 1031 (2023), doi:10.1038/s42256-023-00716-3"
     ),
 }
 """DOI -> publication."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS, list_parts
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.symmetry import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.data.errors import BatchError
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
-from matloop.featurizers.crystal import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.featurizers.neighbours import distance_counts
 
 # As in matminer, which uses the X-ray unit of 1.00001495e-10 m for ångström; the Bohr radius is that of CODATA 2022.
@@ -134,7 +134,7 @@ class StructuralComplexity(Featurizer):
 
 def _member_words(group: Label, name: str) -> FeatureWords:
     """Describe one of many similar columns by their group, with the name of the column in brackets."""
-    return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh} ({name})"))
+    return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh}（{name}）"))
 
 
 def _crystals(batch: CandidateBatch) -> Crystals:

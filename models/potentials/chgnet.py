@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.label import Label
+from matloop.data.packaged.citations import CHGNET, CITATIONS, Citation
 from matloop.models.potentials.chgnet_graph import GraphSizes, graph_sizes, neighbour_graph
 from matloop.models.potentials.chgnet_network import HEAVIEST_ELEMENT, WEIGHTS, Output, load_network, verified_weights
 from matloop.models.potentials.contract import Evaluation
@@ -51,6 +53,9 @@ class CHGNetPotential:
     licence: ClassVar[str] = "modified BSD (chgnet)"
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     neutral_options: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_graph", "threads"})
+    cites: ClassVar[tuple[Citation, ...]] = (
+        Citation(Label("Interatomic potential CHGNet", "原子间势函数 CHGNet"), CITATIONS[CHGNET], licence),
+    )
     batch_sites: ClassVar[int] = 1  # the last digits of a crystal's energy depend on the others in its batch
 
     def __post_init__(self) -> None:

@@ -60,6 +60,8 @@ class Potential(Protocol):
     cannot handle get nan and a row code and do not disturb the others. An instance can be pickled to worker processes.
     :func:`matloop.models.potentials.validation.validate_potential` checks what a potential offers.
 
+    A potential may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report.
+
     Attributes:
         name: Name in the registry.
         version: Version of the trained potential.

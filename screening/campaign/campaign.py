@@ -261,6 +261,7 @@ class Campaign(_Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Name of the campaign, used in folder names.")
     title: str = Field("", max_length=300, description="One line for readers.")
+    title_zh: str = Field("", max_length=300, description="The same line in Chinese, for the report in Chinese.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random choices.")
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
     filters: Entries = Field((), description="Hard filters, applied in this order.")

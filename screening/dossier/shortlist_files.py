@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.catalogue import property_named
@@ -14,10 +15,19 @@ from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.dossier.relaxed_volume import volume_changed_much
+
+LARGE_VOLUME_CHANGE = "large_volume_change"
+"""Column of the CSV that says whether a volume changed by more than 20 % while the crystal was relaxed."""
 
 
 def write_shortlist(
-    run: RunDirectory, ranked: CandidateBatch, campaign: Campaign, *, novelty: Iterable[Mapping[str, Any]] = ()
+    run: RunDirectory,
+    ranked: CandidateBatch,
+    campaign: Campaign,
+    *,
+    novelty: Iterable[Mapping[str, Any]] = (),
+    energies: str = "",
 ) -> None:
     """Write ``shortlist.csv`` and one CIF per shortlisted crystal.
 
@@ -26,19 +36,56 @@ def write_shortlist(
         ranked: The ranked candidates, with ``shortlisted`` = 1, 2, 3 ... for the chosen ones and 0 for the others.
         campaign: Names the properties.
         novelty: What ``novelty.json`` says of each finalist; its label goes into the CSV.
+        energies: Name of the energies that relaxed candidates have, with potential, version and settings.
     """
     place = ranked.column(Column.SHORTLISTED)
     chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
     if labels := {report["candidate_id"]: str(report["novelty"]) for report in novelty}:
         chosen = chosen.with_columns({Column.NOVELTY: [labels.get(name) for name in chosen.ids]})
-    columns = _columns(campaign)
-    rows = chosen.table.select([name for name, _ in columns if name in chosen.table.column_names]).to_pylist()
-    header = [label for name, label in columns if name in chosen.table.column_names]
-    write_csv(run.shortlist, header, [[_rounded(value) for value in row.values()] for row in rows])
+    if Column.RELAXATION_VOLUME_CHANGE in chosen.table.column_names:
+        changes = chosen.column(Column.RELAXATION_VOLUME_CHANGE).astype(np.float64)
+        flags = {
+            LARGE_VOLUME_CHANGE: volume_changed_much(changes),
+            Column.RELAXATION_VOLUME_CHANGE: pa.array(100 * changes, from_pandas=True),
+        }
+        table = chosen.with_columns(flags).table
+    else:
+        table = chosen.table
+    columns = [(name, label) for name, label in _columns(campaign) if name in table.column_names]
+    rows = table.select([name for name, _ in columns]).to_pylist()
+    write_csv(
+        run.shortlist, [label for _, label in columns], [[_rounded(value) for value in row.values()] for row in rows]
+    )
     for row, kind in enumerate(chosen.kinds):
         if kind.file_ending:
             name = f"{row + 1:02d}_{safe_name(chosen.formulas[row])}_{safe_name(chosen.ids[row])}"
-            write_text(run.cif / f"{name}.{kind.file_ending}", kind.export(chosen, row))
+            text = kind.export(chosen, row, facts=_facts(chosen, row, campaign, energies))
+            write_text(run.cif / f"{name}.{kind.file_ending}", text)
+
+
+def _facts(chosen: CandidateBatch, row: int, campaign: Campaign, energies: str) -> dict[str, str | float]:
+    """What the file of a candidate says besides what it is: where it comes from, its energies and their potential."""
+
+    def value(name: str) -> Any:
+        found = chosen.table[name][row].as_py() if name in chosen.table.column_names else None
+        return "" if found is None else found
+
+    facts: dict[str, Any] = {Column.CANDIDATE_ID: chosen.ids[row], Column.ORIGIN: value(Column.ORIGIN)}
+    if value(Column.RELAXATION_OUTCOME):
+        facts |= {
+            "potential": energies or (campaign.potential.name if campaign.potential else ""),
+            Column.RELAXATION_OUTCOME: value(Column.RELAXATION_OUTCOME),
+            "relaxed_energy_eV_per_atom": value(Column.RELAXATION_ENERGY),
+            "hull_distance_eV_per_atom": value(Column.HULL_DISTANCE),
+        }
+    for known in (property_named(target.property) for target in campaign.targets):
+        if known.unit == "eV/atom":
+            facts |= {
+                f"predicted_{known.name}_eV_per_atom": value(known.column("pred")),
+                f"predicted_{known.name}_eV_per_atom_90_from": value(known.column("lo")),
+                f"predicted_{known.name}_eV_per_atom_90_to": value(known.column("hi")),
+            }
+    return facts
 
 
 def safe_name(text: str) -> str:
@@ -52,6 +99,7 @@ def safe_name(text: str) -> str:
 
 def _columns(campaign: Campaign) -> list[tuple[str, str]]:
     """Columns of the CSV and their headings; those of stages that did not run are left out."""
+    hull_distance = (Column.HULL_DISTANCE, "hull_distance (eV/atom)")
     columns: list[tuple[str, str]] = [
         (Column.SHORTLISTED, "place"),
         (Column.CANDIDATE_ID, Column.CANDIDATE_ID),
@@ -72,10 +120,15 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
             (known.column("selected_hi"), f"{known.name} 90 % given selection to{unit}"),
             (probability_of(known.name), probability_of(known.name)),
         ]
+        if known.name == "energy_above_hull":
+            # The prediction ends at 0; this one does not, and says by how much a candidate lies below the hull.
+            columns.append(hull_distance)
     columns += [
         (Column.RELAXATION_OUTCOME, Column.RELAXATION_OUTCOME),
         (Column.RELAXATION_LARGEST_FORCE, "relaxation_largest_force (eV/Å)"),
-        (Column.HULL_DISTANCE, "hull_distance (eV/atom)"),
+        (Column.RELAXATION_VOLUME_CHANGE, "relaxation_volume_change (%)"),
+        (LARGE_VOLUME_CHANGE, LARGE_VOLUME_CHANGE),
+        *([] if hull_distance in columns else [hull_distance]),
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
         (Column.HULL_SPARSE, Column.HULL_SPARSE),
         (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
@@ -138,7 +139,25 @@ def property_words(name: str) -> Words:
 def axis_words(name: str) -> Words:
     """Label of a property with its unit, as written on an axis."""
     label, unit = property_words(name), unit_text(catalogue()[name].unit) if name in catalogue() else ""
-    return Words(f"{label.en} ({unit})", f"{label.zh} ({unit})") if unit else label
+    return with_bracketed(label, unit)
+
+
+def with_bracketed(label: Words, unit: str) -> Words:
+    """A label with its unit in brackets, if it has one.
+
+    >>> with_bracketed(Words("band gap", "带隙"), "eV")
+    Words(en='band gap (eV)', zh='带隙（eV）')
+    """
+    return Words(f"{label.en} ({unit})", f"{label.zh}（{unit}）") if unit else label
+
+
+def listed(texts: Sequence[str]) -> Words:
+    """Texts one after another.
+
+    >>> print(*listed(["mp-1", "mp-2"]))
+    mp-1, mp-2 mp-1、mp-2
+    """
+    return Words(Markup(", ").join(texts), Markup("、").join(texts))
 
 
 OUTCOMES = {"rejected": Words("rejected", "淘汰"), "quarantined": Words("set aside", "搁置")}

@@ -14,8 +14,9 @@ from matloop.screening.report.batch_columns import numbers
 from matloop.screening.runs.run_view import RunView
 
 DENSITY_BINS = 60
-_PLOTLY_TICKS = ((1.0, "D1"), (2.5, "D2"), (math.inf, 1))
-"""Decades up to which ticks stand at all digits, at 1, 2 and 5, and at powers of ten only."""
+_MOST_DECADES = 7  # powers of ten that are marked on one axis; of more, every second or third is
+_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e6
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Axis(NamedTuple):
@@ -43,28 +44,66 @@ class Axis(NamedTuple):
         return np.log10(safe / self.low) / math.log10(self.high / self.low)
 
     def ticks(self) -> list[float]:
-        """Some round values within, on a logarithmic axis too short for 1, 2 and 5 those of a linear one."""
+        """Some round values within: at most eight or so.
+
+        A logarithmic axis has powers of ten if there are three of them, and otherwise 1, 2 and 5 times powers of ten.
+        One that is too short for that has those of a linear axis.
+        """
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            all_ticks = [
-                m * 10.0**power for power in powers for m in (1, 2, 5) if self.low <= m * 10.0**power <= self.high
-            ]
-            decades = [tick for tick in all_ticks if math.log10(tick).is_integer()]
-            if len(all_ticks) >= 3:
-                return decades if len(decades) >= 3 else all_ticks
+            values = [(m, m * 10.0**power) for power in powers for m in (1, 2, 5)]
+            inside = [(m, value) for m, value in values if self.low <= value <= self.high]
+            decades = [value for m, value in inside if m == 1]
+            if len(decades) >= 3:
+                return decades[:: math.ceil(len(decades) / _MOST_DECADES)]
+            if len(inside) >= 3:
+                return [value for _, value in inside]
         rough = (self.high - self.low) / 4
         unit = 10.0 ** math.floor(math.log10(rough))
         step = min((1, 2, 2.5, 5, 10), key=lambda m: abs(m * unit - rough)) * unit
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [round(k * step, 12) for k in range(first, last + 1)]
+        return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+
+    def labelled_ticks(self) -> list[tuple[float, str]]:
+        """Each tick with its text; all are written in full, or all with powers of ten."""
+        ticks = self.ticks()
+        in_full = all(tick == 0 or _SMALLEST_PLAIN <= abs(tick) < _LARGEST_PLAIN for tick in ticks)
+        return [(tick, _in_full(tick) if in_full else _with_power(tick)) for tick in ticks]
 
     def plotly(self) -> dict[str, Any]:
         """Scale, ends and ticks as plotly wants them."""
-        if not self.log:
-            return {"type": "linear", "range": [self.low, self.high]}
-        ends = [math.log10(self.low), math.log10(self.high)]
-        spacing = next(spacing for decades, spacing in _PLOTLY_TICKS if ends[1] - ends[0] <= decades)
-        return {"type": "log", "range": ends, "dtick": spacing}
+        ticks = self.labelled_ticks()
+        ends = [math.log10(self.low), math.log10(self.high)] if self.log else [self.low, self.high]
+        return {
+            "type": "log" if self.log else "linear", "range": ends, "tickmode": "array",
+            "tickvals": [tick for tick, _ in ticks], "ticktext": [text for _, text in ticks],
+            # What the page falls back on when a reader zooms in: whole numbers instead of the last digit alone.
+            "tickformat": ",.6~r",
+        }  # fmt: skip
+
+
+def _in_full(value: float) -> str:
+    """A number with all its digits.
+
+    >>> [_in_full(value) for value in (-0.05, 20.0, 250000.0)]
+    ['−0.05', '20', '250,000']
+    """
+    decimals = f"{abs(value):.12f}".rstrip("0").partition(".")[2]
+    return f"{value:,.{len(decimals)}f}".replace("-", "−")
+
+
+def _with_power(value: float) -> str:
+    """A number as a multiple of a power of ten; 0, 1 and 10 as they are.
+
+    >>> [_with_power(value) for value in (1.0, 2e-7, -2.5e6, 1e9)]
+    ['1', '2×10⁻⁷', '−2.5×10⁶', '10⁹']
+    """
+    if value in (0, 1, 10):
+        return f"{value:.0f}"
+    power = math.floor(math.log10(abs(value)) + 1e-9)
+    factor = f"{value / 10.0**power:.4g}".replace("-", "−")
+    raised = f"10{str(power).translate(_RAISED)}"
+    return raised if factor == "1" else f"{factor}×{raised}"
 
 
 def property_axis(run: RunView, name: str) -> Axis:

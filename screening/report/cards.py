@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -68,6 +69,8 @@ class TargetRow(NamedTuple):
         predicted: Predicted value with unit.
         interval: 90 % interval, in the same unit.
         selected: The same for candidates that were picked, None where there is none.
+        hull_distance: Distance from the hull of the potential that judged the target, where that is not cut off at 0 as
+            the predicted value is; empty where no potential judged it.
         probability: Of lying in the wanted range.
         marks: Left end, mean and right end of the interval on the strip.
     """
@@ -78,6 +81,7 @@ class TargetRow(NamedTuple):
     predicted: str
     interval: Words
     selected: Words | None
+    hull_distance: str
     probability: float
     marks: tuple[float, float, float]
 
@@ -152,7 +156,7 @@ def _strip(run: RunView, name: str) -> Strip:
     left = 0.0 if low is None else 1000 * axis.position(low)
     right = 1000.0 if high is None else 1000 * axis.position(high)
     wanted = (0.0, 0.0) if low is None and high is None else (round(left, 1), round(right, 1))
-    ticks = [(round(1000 * axis.position(tick), 1), f"{tick:.10g}".replace("-", "−")) for tick in axis.ticks()]
+    ticks = [(round(1000 * axis.position(tick), 1), text) for tick, text in axis.labelled_ticks()]
     return Strip(name, axis, path, wanted, ticks)
 
 
@@ -208,11 +212,18 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         with_unit(number(mean, high - low), unit),
         Words(f"{lower} to {upper}", f"{lower} 至 {upper}"),
         _selected_interval(batch, row, name),
+        hull_distance_text(batch, row, name),
         float(numbers(batch, probability_of(name))[row]),
         tuple(
             round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
         ),  # type: ignore[arg-type]
     )
+
+
+def hull_distance_text(batch: CandidateBatch, row: int, name: str) -> str:
+    """Distance from the hull with its unit, which may be negative, for the energy above the hull; empty for others."""
+    distance = float(numbers(batch, Column.HULL_DISTANCE)[row]) if name == "energy_above_hull" else math.nan
+    return with_unit(number(distance, 0.01), Column.HULL_DISTANCE.unit) if math.isfinite(distance) else ""
 
 
 def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | None:

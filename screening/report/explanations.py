@@ -191,10 +191,9 @@ def _swap(swaps: Mapping[str, Any] | None, name: str) -> Words:
         english.append(f"{label.en} {before} → {after}")
         chinese.append(f"{label.zh} {before} → {after}")
     before, after = (percent(chance) for chance in best["probability_of_all"])
-    arrow = Markup("{} → {} ({}): ").format(
-        _ion(str(best["old"])), _ion(str(best["new"])), formula_markup(str(best["formula"]))
-    )
+    change = Markup("{} → {}").format(_ion(str(best["old"])), _ion(str(best["new"])))
+    formula = formula_markup(str(best["formula"]))
     return Words(
-        arrow + f"{'; '.join(english)}; all {before} → {after}",
-        arrow + f"{'；'.join(chinese)}；全部 {before} → {after}",
+        Markup("{} ({}): {}").format(change, formula, f"{'; '.join(english)}; all {before} → {after}"),
+        Markup("{}（{}）：{}").format(change, formula, f"{'；'.join(chinese)}；全部 {before} → {after}"),
     )

@@ -38,6 +38,7 @@ def _layout(x_title: Words, y_title: Words, **more: Any) -> Figure:
         return {
             "title": {"text": title._asdict(), "standoff": 8}, "gridcolor": _GRID, "zeroline": False,
             "linecolor": "#b8bfc7", "ticks": "outside", "tickcolor": "#b8bfc7", "automargin": True,
+            "exponentformat": "power",
         }  # fmt: skip
 
     layout: Figure = {

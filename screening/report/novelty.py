@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from matloop.screening.language.text import Words, formula_markup
+from matloop.screening.language.text import Words, formula_markup, listed
 
 _LABELS = {
     "known": Words("known crystal", "已知晶体"),
@@ -23,15 +23,15 @@ class NoveltyWords(NamedTuple):
 
     Attributes:
         label: Whether its crystal or its composition is known.
-        equal: Known crystals equal to it, as text; empty where there are none.
+        equal: Known crystals equal to it, as text; None where there are none.
         same_composition: Known crystals of its composition, likewise.
         nearest: Known crystals nearest in structure, with their distances.
     """
 
     label: Words
-    equal: str
-    same_composition: str
-    nearest: Markup
+    equal: Words | None
+    same_composition: Words | None
+    nearest: Words | None
 
 
 def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -> NoveltyWords | None:
@@ -51,16 +51,19 @@ def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -
     ]
     return NoveltyWords(
         _LABELS.get(label, Words(label, label)),
-        _listed(report["equal"], report["equal_count"]),
-        _listed(report["same_composition"], report["same_composition_count"]),
-        Markup(", ").join(nearest),
+        _named(report["equal"], report["equal_count"]),
+        _named(report["same_composition"], report["same_composition_count"]),
+        listed(nearest) if nearest else None,
     )
 
 
-def _listed(names: list[str], count: int) -> str:
+def _named(names: list[str], count: int) -> Words | None:
     """Names, and that there are more where there are.
 
-    >>> _listed(["mp-1", "mp-2"], 5)
-    'mp-1, mp-2, ... (5)'
+    >>> print(_named(["mp-1", "mp-2"], 5).zh)
+    mp-1、mp-2 等 5 个
     """
-    return ", ".join(names) + (f", ... ({count})" if count > len(names) else "")
+    if not names:
+        return None
+    english, chinese = listed(names)
+    return Words(f"{english}, ... ({count})", f"{chinese} 等 {count} 个") if count > len(names) else listed(names)

@@ -6,16 +6,20 @@ import base64
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from matloop.data.packaged.citations import Citation
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
-from matloop.screening.language.text import OUTCOMES, finalize, number, percent
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.language.links import linked
+from matloop.screening.language.text import OUTCOMES, Words, finalize, number, percent
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
@@ -27,25 +31,28 @@ from matloop.screening.runs.run_view import RunView
 _HERE = Path(__file__).parent
 
 
-def write_report(folder: Path) -> None:
+def write_report(folder: Path, *, further: Sequence[Citation] = ()) -> None:
     """Write ``report.html`` of a finished run from the files of its directory.
 
     Args:
         folder: The run directory.
+        further: What to cite besides what the campaign and its training data name, such as potentials.
 
     Raises:
         DamagedFileError: If a file that every run has is missing, or one is not what a run writes.
         CampaignError: If the resolved campaign cannot be read back.
     """
-    write_text(RunDirectory(folder).report, render_report(RunView(folder)))
+    write_text(RunDirectory(folder).report, render_report(RunView(folder), further=further))
 
 
-def render_report(run: RunView) -> str:
+def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
     """The report as HTML.
 
     Args:
         run: A finished run.
+        further: What else to cite.
     """
+    title = campaign_title(run.campaign)
     drawn = strips(run)
     chosen = cards(run, drawn)
     sections = surrogate_sections(run)
@@ -55,7 +62,7 @@ def render_report(run: RunView) -> str:
     scripts.append(asset("templates/report.js"))
     return page_template(_HERE / "templates", "report.html.j2").render(
         run=run,
-        title=run.campaign.title or run.campaign.name,
+        title=title,
         headline=run_headline(run),
         targets=target_words(run),
         met_together=met_together(run),
@@ -70,19 +77,29 @@ def render_report(run: RunView) -> str:
         laps=LAPS,
         element_gradients=element_gradients(chosen),
         sections=sections,
-        sources=sources_of(run.campaign, run.training),
+        sources=sources_of(run.campaign, run.training, further=further),
         licences={name: asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],
         policy=content_policy(scripts),
         data=script_json(
             {
+                "title": title._asdict(),
                 "figures": _figures(run, sections),
                 "tradeoff": tradeoff_data(run) if len(run.properties) > 1 and len(run.ranked) else None,
                 "crystals": scenes_json(chosen),
             }
         ),
     )
+
+
+def campaign_title(campaign: Campaign) -> Words:
+    """Title of a campaign in both languages; a campaign without one goes by its name.
+
+    A title in one language stands for both.
+    """
+    title = campaign.title or campaign.title_zh or campaign.name
+    return Words(title, campaign.title_zh or title)
 
 
 def page_template(folder: Path, name: str) -> Any:
@@ -97,7 +114,7 @@ def page_template(folder: Path, name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number=number)
+    environment.filters.update(percent=percent, number=number, linked=linked)
     return environment.get_template(name)
 
 

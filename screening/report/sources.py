@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matloop.data.errors import MatloopError
@@ -11,6 +11,7 @@ from matloop.data.packaged.citations import (
     CITATIONS,
     ELEMENT_PROPERTIES,
     MATERIALS_PROJECT,
+    Citation,
 )
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.training.packaged_tables import LICENCE
@@ -40,12 +41,13 @@ _ELEMENT_MOVERS_DISTANCE = (
 )
 
 
-def sources_of(campaign: Campaign, training: TrainingSets) -> list[Source]:
+def sources_of(campaign: Campaign, training: TrainingSets, *, further: Sequence[Citation] = ()) -> list[Source]:
     """What a run rests on, the training data first.
 
     Args:
         campaign: The campaign.
         training: What its surrogates learned from.
+        further: What else the run rests on, such as potentials.
     """
     labels: dict[tuple[str, str], list[Words]] = {}
     for target in campaign.targets:
@@ -60,6 +62,7 @@ def sources_of(campaign: Campaign, training: TrainingSets) -> list[Source]:
     cited = {citation for citation, _ in labels}
     named = _hooks("source", SOURCES, campaign.sources, "cites")
     named += _hooks("filter", FILTERS, campaign.filters, "cites")
+    named.append(further)
     for each in dict.fromkeys(citation for citations in named for citation in citations):
         if each.publication not in cited:
             found.append(Source(Words(*each.use), each.publication, each.licence))

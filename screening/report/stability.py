@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
+from matloop.screening.dossier.relaxed_volume import volume_changed_much
 from matloop.screening.language.text import Words, formula_markup, number, percent
 from matloop.screening.report.batch_columns import numbers, texts
 
@@ -30,6 +31,7 @@ class Relaxation(NamedTuple):
         steps: Steps taken.
         energy_change: Of the energy, in meV/atom.
         volume_change: Relative change of the volume.
+        volume_changed_much: Whether it is beyond 20 %, so that the crystal may have become another one.
         hull_distance: Energy above the hull of the reference phases in eV/atom, by the potential's own energies;
             negative below it; a dash where there is none.
         products: The cheapest mixture of reference phases of the same composition.
@@ -43,6 +45,7 @@ class Relaxation(NamedTuple):
     steps: int
     energy_change: str
     volume_change: str
+    volume_changed_much: bool
     hull_distance: str
     products: Markup
     reference_phases: int
@@ -59,7 +62,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
     steps, energy = numbers(batch, Column.RELAXATION_STEPS), numbers(batch, Column.RELAXATION_ENERGY)
     start, volume = numbers(batch, Column.RELAXATION_ENERGY_START), numbers(batch, Column.RELAXATION_VOLUME_CHANGE)
     hull, phases = numbers(batch, Column.HULL_DISTANCE), numbers(batch, Column.HULL_REFERENCE_PHASES)
-    sparse = numbers(batch, Column.HULL_SPARSE)
+    sparse, changed_much = numbers(batch, Column.HULL_SPARSE), volume_changed_much(volume)
     outcomes, products = texts(batch, Column.RELAXATION_OUTCOME), texts(batch, Column.HULL_PRODUCTS)
     return [
         None
@@ -71,6 +74,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
             int(steps[row]),
             f"{number(1000 * (energy[row] - start[row]), 10)} meV",
             _signed_percent(float(volume[row])),
+            bool(changed_much[row]),
             number(float(hull[row]), 0.01),
             _products(products[row] or ""),
             int(np.nan_to_num(phases[row])),

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
-from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_unit
+from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_bracketed, with_unit
 from matloop.screening.report.extrapolation import extrapolation_scores
 from matloop.screening.runs.run_view import RunView
 
@@ -207,7 +207,7 @@ def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
     error = _scale(card, unit_text(unit))
     headings = [
         Words("family", "模型"),
-        Words(with_brackets("mean absolute error", error), with_brackets("平均绝对误差", error)),
+        with_bracketed(Words("mean absolute error", "平均绝对误差"), error),
         Words("time", "用时"),
         Words("outcome", "结果"),
     ]
@@ -218,11 +218,6 @@ _OUTCOMES_OF_TRIALS = {
     "tried": Words("tried", "已试"),
     "out of budget": Words("did not fit into the time", "超出时限"),
 }
-
-
-def with_brackets(text: str, unit: str) -> str:
-    """A label with its unit in brackets, if it has one."""
-    return f"{text} ({unit})" if unit else text
 
 
 def _classifier(card: dict[str, Any]) -> Score | None:

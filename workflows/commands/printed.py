@@ -22,6 +22,7 @@ from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.data.whole_files import write_table
 from matloop.featurizers.registry import feature_set
+from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
@@ -44,6 +45,8 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     counted = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
     console.print(Text(plain(counted)))
     console.print(_shortlist_table(run.shortlist, list(summary.ranges)))
+    for note in shortlist_notes(run.shortlist):
+        console.print(Text(note))
     console.print(f"\n{sum(summary.seconds.values()):.0f} s on {summary.workers} workers.", highlight=False)
     console.print(f"Report: {run.report}\nTable:  {run.view.paths.shortlist}", markup=False, soft_wrap=True)
 

@@ -9,6 +9,7 @@ from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.stages.citations import potential_citations
 
 
 def rewrite_report(folder: Path) -> None:
@@ -24,7 +25,7 @@ def rewrite_report(folder: Path) -> None:
     if not os.path.lexists(view.paths.summary):
         raise RunError(f"the run in {folder} is not finished", "a run with run.json", f"matloop resume {folder}")
     try:
-        write_report(folder)
+        write_report(folder, further=potential_citations(view.campaign))
     except OSError as error:
         raise RunError(f"cannot write {view.paths.report}: {error.strerror}", "a folder you may write to") from error
     print(f"Report: {one_line(str(view.paths.report))}")

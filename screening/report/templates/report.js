@@ -134,13 +134,23 @@
     const name = holder.dataset.figure;
     const figure = name === "tradeoff" ? tradeoff() : localized(data.figures[name]);
     figure.layout.font.family = getComputedStyle(document.body).fontFamily;
+    const first = !drawn.has(holder);
     drawn.add(holder);
-    return Plotly.react(holder, figure.data, figure.layout, {
+    const done = Plotly.react(holder, figure.data, figure.layout, {
       responsive: true, displaylogo: false, displayModeBar: "hover",
       // By default plotly.js offers to send the data of a plot to its maker's server.
       showSendToCloud: false, plotlyServerURL: "", modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "resetScale2d"]],
       doubleClick: name === "tradeoff" || name === "distribution" ? "reset" : "reset+autosize", // codespell:ignore
     });
+    if (first) holder.on("plotly_relayout", (changes) => freeTicks(holder, changes));
+    return done;
+  }
+
+  /* The ticks of a plot are those of its first view; once a reader zooms in, plotly chooses them. */
+  function freeTicks(holder, changes) {
+    if (!Object.keys(changes).some((key) => /^[xy]axis\.range/.test(key))) return;
+    if (holder.layout.xaxis.tickmode !== "array" && holder.layout.yaxis.tickmode !== "array") return;
+    Plotly.relayout(holder, { "xaxis.tickmode": "auto", "yaxis.tickmode": "auto" });
   }
 
   /* ---- crystals ---- */
@@ -271,6 +281,7 @@
     language = chosen;
     root.dataset.language = chosen;
     root.lang = chosen === "zh" ? "zh-CN" : "en";
+    document.title = `${data.title[chosen]} – matloop`;
     document.querySelectorAll("[data-choose]").forEach((button) => {
       button.setAttribute("aria-pressed", String(button.dataset.choose === chosen));
       button.onclick = () => speak(button.dataset.choose);

@@ -82,7 +82,13 @@ def test_byte_order_mark_and_line_ends_of_windows(path: Path) -> None:
     ("old", "new", "line", "where", "message"),
     [
         ("seed: 3", "sed: 3", 4, "sed", "unknown key 'sed'; did you mean 'seed'?"),
-        ("seed: 3", "paint: red", 4, "paint", "unknown key 'paint'; allowed: name, title, seed, sources, filters"),
+        (
+            "seed: 3",
+            "paint: red",
+            4,
+            "paint",
+            "unknown key 'paint'; allowed: name, title, title_zh, seed, sources, filters",
+        ),
         ("value: 50", "valu: 50", 12, "targets.0.valu", "unknown key 'valu'; did you mean 'value'?"),
         ("    goal:", "    gaol:", 14, "targets.1.gaol", "unknown key 'gaol'; did you mean 'goal'?"),
         ("keep: 2e2", "kep: 200", 20, "surrogates.kep", "unknown key 'kep'; did you mean 'keep'?"),

@@ -37,11 +37,14 @@ def problem(pair: Pair, *, chinese: re.Pattern[str] = CHINESE) -> str:
 
 
 def written_text(node: ast.expr) -> str | None:
-    """The words in a literal or f-string; None where a text is made elsewhere."""
+    """The words in a literal or f-string, with 字 for Chinese from elsewhere; None if made elsewhere."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "字" * ("zh" in ast.unparse(part))
+            for part in node.values
+        )
     return None
 
 

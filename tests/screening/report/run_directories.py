@@ -34,7 +34,7 @@ def make_run(
     ]
     campaign = Campaign.model_validate(
         {
-            "name": "tiny", "title": named.get("title", "A tiny run"),
+            "name": "tiny", "title": named.get("title", "A tiny run"), "title_zh": named.get("title_zh", ""),
             "sources": [{"table": {"path": named.get("path", "compounds.csv")}}], "filters": ["new_compounds"],
             "targets": targets, "surrogates": {"features": ["magpie"], "keep": 30}, "shortlist": {"size": 2},
         }

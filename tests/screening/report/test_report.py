@@ -21,6 +21,8 @@ from matloop.screening.campaign.campaign_file import read_campaign, write_campai
 from matloop.screening.report.page import write_report
 from tests.screening.report.run_directories import Page, make_run
 
+LINKS = ("https://next-gen.materialsproject.org/materials/mp-", "https://doi.org/10.")
+"""Where links of the page lead; nothing is fetched from there unless the reader follows one."""
 HOSTILE = "</script><script>alert(1)</script>\u202e\u2066\x07\x1b[31m\u2028=cmd|'/C calc'!A0\"onload=\"x"
 
 
@@ -34,7 +36,7 @@ def test_page_is_one_file_that_fetches_nothing(html: str) -> None:
     assert len(html) < 6e6
     assert not {"link", "iframe", "img", "object", "embed", "base"} & {tag for tag, _ in page.elements}
     for value in [*page.attributes("src"), *page.attributes("href"), *page.attributes("action")]:
-        assert value.startswith(("#", "data:chemical/x-cif;base64,")), value
+        assert value.startswith(("#", "data:chemical/x-cif;base64,", *LINKS)), value
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -68,6 +70,31 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "onload" not in {name for _, attributes in page.elements for name in attributes}
     ours = html[: html.index(page.scripts[1])]  # all but the libraries
     assert not [c for c in ours if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"]
+
+
+@pytest.mark.parametrize(
+    ("title", "title_zh", "shown", "english", "chinese"),
+    [
+        ("A run", "一次运行", '<span lang="en">A run</span><span lang="zh-CN">一次运行</span>', "A run", "一次运行"),
+        ("A run", "", "A run", "A run", "A run"),
+        ("", "一次运行", "一次运行", "一次运行", "一次运行"),
+        ("", "", "tiny", "tiny", "tiny"),
+    ],
+)
+def test_each_language_has_its_title(
+    tmp_path: Path, title: str, title_zh: str, shown: str, english: str, chinese: str
+) -> None:
+    html = make_run(tmp_path / "run", "band_gap", title=title, title_zh=title_zh)
+    assert f"<h1>{shown}</h1>" in html
+    assert f"<title>{english} – matloop</title>" in html
+    assert Page(html).data["title"] == {"en": english, "zh": chinese}
+
+
+def test_ids_and_publications_are_links(html: str) -> None:
+    addresses = set(Page(html).attributes("href"))
+    assert "https://next-gen.materialsproject.org/materials/mp-1" in addresses  # of the origins
+    assert "https://doi.org/10.1063/1.4812323" in addresses
+    assert sum(address.startswith(LINKS[0]) for address in addresses) > 5  # of neighbours too
 
 
 def test_one_target_without_crystals(tmp_path: Path) -> None:
@@ -185,7 +212,8 @@ def test_cif_download_is_the_cif(html: str) -> None:
     links = [a for tag, a in Page(html).elements if tag == "a" and "download" in a]
     assert len(links) == 2
     content = base64.b64decode(links[0]["href"].partition("base64,")[2]).decode()
-    assert content.startswith("# generated using pymatgen\ndata_")
+    assert content.startswith("#\\#CIF_1.1\n# ")
+    assert "\n_space_group_IT_number " in content
     assert links[0]["download"].startswith("01_")
 
 

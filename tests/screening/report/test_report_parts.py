@@ -101,6 +101,27 @@ def test_axis_has_some_round_ticks_within(low: float, high: float, log: bool) ->
     assert not density(np.full(3, 10 * high), axis).any()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "log", "texts"),
+    [
+        (15, 250, True, ["20", "50", "100", "200"]),
+        (2.05, 4.8, True, ["2.5", "3", "3.5", "4", "4.5"]),
+        (3, 400, True, ["5", "10", "20", "50", "100", "200"]),
+        (0.3, 40_000, True, ["1", "10", "100", "1,000", "10,000"]),
+        (1e-12, 1e4, True, ["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1", "10³"]),
+        (-0.013, 0.27, False, ["0", "0.05", "0.1", "0.15", "0.2", "0.25"]),
+        (-900, 1000, False, ["−500", "0", "500", "1,000"]),
+        (1e-7, 3.1e-7, False, ["10⁻⁷", "1.5×10⁻⁷", "2×10⁻⁷", "2.5×10⁻⁷", "3×10⁻⁷"]),
+    ],
+)
+def test_ticks_are_whole_numbers_on_strips_and_plots(low: float, high: float, log: bool, texts: list[str]) -> None:
+    axis = Axis(low, high, log)
+    assert [text for _, text in axis.labelled_ticks()] == texts
+    drawn = axis.plotly()
+    assert (drawn["tickmode"], drawn["ticktext"], drawn["tickvals"]) == ("array", texts, axis.ticks())
+    assert "dtick" not in drawn  # plotly would write the last digit alone
+
+
 def test_words_and_numbers() -> None:
     assert space_group_markup(227) == '<i>F</i><i>d</i><span class="overbar">3</span><i>m</i>'
     assert (number(-0.0001, 0.1), number(None), number(-1234.5, 100)) == ("0.00", "–", "−1,234")

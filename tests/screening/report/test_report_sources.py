@@ -26,6 +26,14 @@ def test_things_that_cite_are_cited_once_and_others_are_not(monkeypatch: pytest.
     assert (own.use, own.licence) == (("Hazards", "危害"), "CC0")
 
 
+def test_what_else_a_run_rests_on_is_cited_once() -> None:
+    plain = campaign(sources=["embedded"], filters=[])
+    training = TrainingSets.of([target.property for target in plain.targets])
+    own = Citation(Label("Potential", "势函数"), "A. Author, Potential (2026)", "CC0")
+    found = sources_of(plain, training, further=[own, own])
+    assert [source.use.zh for source in found if source.citation == own.publication] == ["势函数"]
+
+
 def test_a_source_warns_of_its_crystals() -> None:
     assert cautions_of(campaign(sources=["embedded"])) == []
     (caution,) = cautions_of(campaign(sources=["ionic_substitution", "embedded"]))

@@ -1,0 +1,213 @@
+"""The space group of a crystal and its conventional cell, as moyo finds them.
+
+Conventional cells follow the standard setting of International Tables A: unique axis b and cell choice 1 in monoclinic
+groups, origin choice 2, and hexagonal axes in rhombohedral groups.
+"""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance of the global symmetry features of matminer
+_FINER_TOLERANCES = (0.03, 0.01, 0.003)  # Å
+_SAME_PLACE = 0.01  # Å; an operation takes a symmetrised atom closer than this to another one
+_VOLUME_CHANGE = 0.01  # by which symmetrising may change a volume
+_GRID = 24  # translations of space groups are multiples of 1/24
+# moyo logs how it counts operations of cells that are not primitive; without a handler this goes to the terminal.
+logging.getLogger("moyo").addHandler(logging.NullHandler())
+
+
+class SymmetricCell(NamedTuple):
+    """A cell with the operations of its space group and m atoms from which these make all the others.
+
+    Attributes:
+        number: International number of the space group.
+        symbol: Hermann-Mauguin symbol of its setting, such as ``F d -3 m :2``.
+        hall_symbol: Hall symbol of its setting.
+        lattice: Cell row vectors in Å, shape (3, 3).
+        species: Atomic numbers, shape (m,).
+        frac_coords: Fractional coordinates, shape (m, 3).
+        multiplicities: Atoms of the cell that each of them stands for, shape (m,).
+        rotations: Integers, shape (k, 3, 3).
+        translations: Multiples of 1/24 in units of the cell edges, shape (k, 3).
+        tolerance: By how much in Å atoms may have been moved for the symmetry; None where no symmetry was found.
+    """
+
+    number: int
+    symbol: str
+    hall_symbol: str
+    lattice: NDArray[np.float64]
+    species: NDArray[np.uint8]
+    frac_coords: NDArray[np.float64]
+    multiplicities: NDArray[np.int64]
+    rotations: NDArray[np.int64]
+    translations: NDArray[np.float64]
+    tolerance: float | None
+
+    def operations(self) -> list[str]:
+        """The operations as CIF writes them, the identity first."""
+        return [_written(*operation) for operation in zip(self.rotations, self.translations, strict=True)]
+
+
+def symmetry_of(
+    lattice: NDArray[np.float64],
+    frac_coords: NDArray[np.float64],
+    species: NDArray[np.uint8],
+    tolerance: float,
+    *,
+    setting: Any = None,
+) -> Any:
+    """Analyse one crystal with moyo (``moyopy.MoyoDataset``); None if the tolerance in Å is too large for it."""
+    import moyopy
+
+    cell = moyopy.Cell(lattice.tolist(), frac_coords.tolist(), species.tolist())
+    try:
+        return moyopy.MoyoDataset(cell, symprec=tolerance, setting=setting)
+    except ValueError:  # the row gets a code, and the batch continues
+        return None
+
+
+def conventional_cell(
+    lattice: NDArray[np.float64],
+    frac_coords: NDArray[np.float64],
+    species: NDArray[np.uint8],
+    *,
+    number: int | None = None,
+) -> SymmetricCell:
+    """Symmetrise a crystal and write it in the conventional cell of its space group.
+
+    Tolerances of 0.1, 0.03, 0.01 and 0.003 Å are tried, in this order. The first one at which the crystal has the
+    expected space group counts, otherwise the first one at which it has any.
+
+    Args:
+        lattice: Cell row vectors in Å, shape (3, 3).
+        frac_coords: Fractional coordinates of n atoms, shape (n, 3).
+        species: Their atomic numbers, shape (n,).
+        number: The expected space group, if there is one.
+
+    Returns:
+        The symmetrised crystal. Where no symmetry is found it is the crystal as given, in P 1.
+    """
+    found = []
+    for tolerance in (SYMMETRY_TOLERANCE, *_FINER_TOLERANCES):
+        cell = _symmetrised(lattice, frac_coords, species, tolerance)
+        if cell is not None:
+            found.append(cell)
+            if number is None or cell.number == number:
+                return cell
+    return found[0] if found else _without_symmetry(lattice, frac_coords, species)
+
+
+def _symmetrised(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8], tolerance: float
+) -> SymmetricCell | None:
+    """The symmetrised crystal; None where moyo finds none, or one that is another crystal."""
+    import moyopy
+
+    standard = moyopy.Setting.standard()
+    found = symmetry_of(lattice, frac_coords, species, tolerance, setting=standard)
+    if found is None:
+        return None
+    basis, places = np.array(found.std_cell.basis), np.array(found.std_cell.positions) % 1.0
+    kinds = np.array(found.std_cell.numbers, np.uint8)
+    operations = moyopy.operations_from_number(found.number, setting=standard)
+    rotations = np.array(operations.rotations, np.int64)
+    translations = np.rint(np.array(operations.translations) * _GRID) % _GRID / _GRID
+    orbits = _orbits(basis, places, kinds, rotations, translations)
+    volumes = [abs(np.linalg.det(cell)) / count for cell, count in ((lattice, len(species)), (basis, len(kinds)))]
+    same_atoms = np.array_equal(_shares(kinds), _shares(species))
+    if orbits is None or not same_atoms or abs(volumes[1] / volumes[0] - 1) > _VOLUME_CHANGE:
+        return None
+    first, counts = orbits
+    symbol, hall_symbol = symbols_of(found.hall_number)
+    return SymmetricCell(
+        found.number, symbol, hall_symbol, basis, kinds[first], places[first], counts, rotations, translations,
+        tolerance,
+    )  # fmt: skip
+
+
+def symbols_of(hall_number: int) -> tuple[str, str]:
+    """Hermann-Mauguin and Hall symbol of a setting of a space group.
+
+    The first one has the setting behind a colon where the symbol alone leaves the origin or the axes open. Monoclinic
+    symbols are the long ones, which name the unique axis.
+
+    Args:
+        hall_number: Number of the setting, 1 to 530.
+
+    >>> symbols_of(81), symbols_of(526)
+    (('P 1 21/c 1', '-P 2ybc'), ('F d -3 m :2', '-F 4vw 2vw 3'))
+    """
+    import moyopy
+
+    entry = moyopy.HallSymbolEntry(hall_number)
+    monoclinic = 3 <= entry.number <= 15
+    symbol = (entry.hm_full if monoclinic else entry.hm_short).replace("_", "")
+    open_ends = f" :{entry.setting}" if entry.setting in ("1", "2", "H", "R") else ""
+    return symbol + open_ends, entry.hall_symbol.replace("=", '"')
+
+
+def _orbits(
+    lattice: NDArray[np.float64],
+    places: NDArray[np.float64],
+    species: NDArray[np.uint8],
+    rotations: NDArray[np.int64],
+    translations: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """One atom of each orbit and how many the orbit has; None where the operations do not leave the crystal as it is.
+
+    Of each orbit the atom with the least coordinates is taken.
+    """
+    order = np.lexsort((*np.round(places, 6).T[::-1], species))
+    free = np.ones(len(places), bool)
+    first, counts = [], []
+    for atom in order:
+        if not free[atom]:
+            continue
+        images = rotations @ places[atom] + translations
+        apart = images[:, None] - places[None]
+        gaps = np.linalg.norm((apart - np.rint(apart)) @ lattice, axis=2)
+        hit = gaps.argmin(axis=1)
+        if gaps.min(axis=1).max() > _SAME_PLACE or (species[hit] != species[atom]).any() or not free[hit].all():
+            return None
+        members = np.unique(hit)
+        free[members] = False
+        first.append(atom)
+        counts.append(len(members))
+    return np.array(first, np.int64), np.array(counts, np.int64)
+
+
+def _shares(species: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.round(np.bincount(species, minlength=256) / len(species), 9)
+
+
+def _without_symmetry(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8]
+) -> SymmetricCell:
+    """The crystal as it is, with the identity as its only operation."""
+    symbol, hall_symbol = symbols_of(1)
+    return SymmetricCell(
+        1, symbol, hall_symbol, lattice, species, frac_coords % 1.0, np.ones(len(species), np.int64),
+        np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)), None,
+    )  # fmt: skip
+
+
+def _written(rotation: NDArray[np.int64], translation: NDArray[np.float64]) -> str:
+    """One operation as CIF writes it.
+
+    >>> _written(np.array([[0, -1, 0], [1, -1, 0], [0, 0, 1]]), np.array([0, 0.5, 1 / 3]))
+    '-y,x-y+1/2,z+1/3'
+    """
+    parts = []
+    for row, shift in zip(rotation, translation, strict=True):
+        terms = "".join(
+            f"{'+' if factor > 0 else '-'}{axis}" for factor, axis in zip(row, "xyz", strict=True) if factor
+        )
+        fraction = Fraction(round(float(shift) * _GRID), _GRID) % 1
+        parts.append(terms.removeprefix("+") + (f"+{fraction}" if fraction else ""))
+    return ",".join(parts)

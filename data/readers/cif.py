@@ -1,153 +1,129 @@
-"""Crystals from the text of one CIF block (Hall, Allen, Brown, Acta Cryst. A47, 655, 1991), without guessing.
+"""Crystals from the text of one CIF block, without guessing.
 
 A lenient reader drops an atom that it cannot interpret, and warns. This reader refuses the block, because a structure
-without some of its atoms looks like a different material.
+without some of its atoms looks like a different material. Statements of a block that contradict each other are refused
+too.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import MAX_SITES
-from matloop.data.elements import ATOMIC_NUMBERS
-from matloop.data.readers.parsed import ParsedCell, number, symbol_of
+from matloop.data.elements import ATOMIC_NUMBERS, element_table
+from matloop.data.readers.cif_block import CifBlock
+from matloop.data.readers.cif_elements import shares_of_type, symbols_of_labels
+from matloop.data.readers.cif_symmetry import Candidate, symmetry_of
+from matloop.data.readers.parsed import FULL, ParsedCell, number
 from matloop.data.readers.structure_split import Unreadable
-from matloop.data.readers.symmetry import fit_cell, operations_of_symbol, operations_of_words
 
-_TOKEN = re.compile(r"""#.*|'((?:[^']|'(?=\S))*)'(?=\s|$)|"((?:[^"]|"(?=\S))*)"(?=\s|$)|(\S+)""")
-_LONGEST_LINE = 20_000
 _SAME_PLACE = 0.1  # Å; images of an atom that are closer than this are one atom on a special position
 _THIRDS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 _FORMULA_TOLERANCE = 0.03  # atomic fraction
+_COUNT_TOLERANCE = 0.03  # of the number of atoms in the cell
+_SHORTEST_BOND = 0.7  # of the sum of covalent radii; the wrong origin of a group brings atoms closer
+_MOST_SITES_TO_JUDGE = 400
 
-Block = dict[str, str | list[str]]
+
+class _Sites(NamedTuple):
+    """The atoms listed.
+
+    Attributes:
+        shares: Symbol -> occupancy of each atom.
+        frac: Fractional coordinates, shape (n, 3).
+    """
+
+    shares: list[dict[str, float]]
+    frac: NDArray[np.float64]
 
 
 def read_cif(text: str) -> ParsedCell:
     """Read the crystal of one block.
 
     Raises:
-        Unreadable: If the block holds no crystal or breaks the rules of CIF.
+        Unreadable: If the block holds no crystal, breaks the rules of CIF, or contradicts itself.
     """
-    block = _read_block(text)
+    block = CifBlock(text)
     lattice = _lattice(block)
-    symbols, occupancies, frac = _sites(block)
-    operations = _operations(block)
-    if not fit_cell(operations, lattice):
-        raise Unreadable("E-STRUCT-SYMMETRY", "the operations do not fit the cell")
-    cell = _expanded(lattice, symbols, occupancies, frac, operations)
-    _check_formula(block, cell)
-    return cell
+    sites = _sites(block)
+    candidates = symmetry_of(block, lattice)
+    if len(candidates) == 1:
+        cell = _expanded(lattice, sites, candidates[0].operations)
+        _check_formula(block, cell)
+        return cell
+    return _decided(block, lattice, sites, candidates)
 
 
-def _tokens(text: str) -> list[tuple[str, bool]]:
-    """Yield the words of a block, and for each whether it was quoted."""
-    words: list[tuple[str, bool]] = []
-    field: list[str] | None = None
-    for line in text.split("\n"):
-        if line.startswith(";"):
-            if field is None:
-                field = [line[1:]]
-                continue
-            words.append(("\n".join(field), True))
-            field, line = None, line[1:]
-        if field is not None:
-            field.append(line)
-            continue
-        if len(line) > _LONGEST_LINE:
-            raise Unreadable("E-FILE-SYNTAX", f"a line of {len(line):,} characters")
-        for match in _TOKEN.finditer(line):
-            if match[3] is not None:
-                words.append((match[3], False))
-            elif not match[0].startswith("#"):
-                words.append((match[1] if match[1] is not None else match[2], True))
-    if field is not None:
-        raise Unreadable("E-FILE-SYNTAX", "a text field is not closed")
-    return words
+def _decided(block: CifBlock, lattice: NDArray[np.float64], sites: _Sites, candidates: list[Candidate]) -> ParsedCell:
+    """Expand the atoms in every setting that the block may mean, and return the crystal if only one is possible.
+
+    Raises:
+        Unreadable: If none of the settings is possible, or they lead to different crystals.
+    """
+    possible: list[ParsedCell] = []
+    refusals: list[Unreadable] = []
+    for candidate in candidates:
+        try:
+            cell = _expanded(lattice, sites, candidate.operations)
+            _check_formula(block, cell)
+            _check_distances(cell)
+        except Unreadable as refusal:
+            refusals.append(refusal)
+        else:
+            possible.append(cell)
+    if not possible:
+        raise refusals[0]
+    if len(possible) > 1 and not _are_equal(possible):
+        names = " or ".join(candidate.name for candidate in candidates[:4])
+        raise Unreadable(
+            "E-STRUCT-SYMMETRY",
+            f"the space group may mean {names}, which are different crystals; state the setting, formula and Z, or all "
+            "symmetry operations",
+        )
+    return possible[0]
 
 
-def _read_block(text: str) -> Block:
-    """Return values and columns by tag. Tags are in lower case, with underscores in place of dots."""
-    block: Block = {}
-    words = _tokens(text)
-    at = 0
-    while at < len(words):
-        word, quoted = words[at]
-        lower = word.lower()
-        at += 1
-        if not quoted and lower.startswith("_"):
-            if at == len(words) or _is_reserved(words[at]):
-                raise Unreadable("E-FILE-SYNTAX", f"{_short(word)} has no value")
-            block[_tag(word)] = _value(words[at])
-            at += 1
-        elif not quoted and lower == "loop_":
-            at = _read_loop(words, at, block)
-    return block
+def _are_equal(cells: Sequence[ParsedCell]) -> bool:
+    """Whether ordered cells are one crystal, described from different origins or along different axes."""
+    if not all(cell.is_ordered for cell in cells):
+        return False
+    from pymatgen.core import Lattice, Structure
+
+    structures = [Structure(Lattice(cell.lattice), cell.numbers().tolist(), cell.frac_coords) for cell in cells]
+    return len(set(CandidateBatch.from_structures(structures).batch.ids)) == 1
 
 
-def _read_loop(words: list[tuple[str, bool]], at: int, block: Block) -> int:
-    tags = []
-    while at < len(words) and not words[at][1] and words[at][0].startswith("_"):
-        tags.append(_tag(words[at][0]))
-        at += 1
-    start = at
-    while at < len(words) and not _is_reserved(words[at]):
-        at += 1
-    if not tags or (at - start) % len(tags):
-        matters = any(tag.startswith(("_atom_site_", "_symmetry", "_space_group")) for tag in tags)
-        if matters or not tags:
-            raise Unreadable("E-FILE-SYNTAX", f"{at - start} values in a loop of {len(tags)} columns")
-        return at  # a broken table that does not describe the crystal, such as the references
-    values = [_value(word) for word in words[start:at]]
-    for column, tag in enumerate(tags):
-        block[tag] = values[column :: len(tags)]
-    return at
+def _check_distances(cell: ParsedCell) -> None:
+    """Refuse a cell with atoms much closer than bonds are.
+
+    Raises:
+        Unreadable: If two atoms are closer than 0.7 times the sum of their covalent radii.
+    """
+    if len(cell.frac_coords) > _MOST_SITES_TO_JUDGE:
+        return
+    full = np.array([sum(site.values()) >= FULL for site in cell.occupancies])
+    elements = [ATOMIC_NUMBERS[max(site, key=site.__getitem__)] for site in cell.occupancies]
+    radii = np.nan_to_num(element_table().columns(("CovalentRadius",))[elements, 0], nan=0.0) / 100.0  # pm to Å
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3)
+    for row in np.flatnonzero(full):
+        apart = (cell.frac_coords - cell.frac_coords[row] + 0.5) % 1.0 - 0.5
+        lengths = np.linalg.norm((apart[:, None] + shifts) @ cell.lattice, axis=2)
+        lengths[row, (shifts == 0).all(1)] = np.inf
+        close = (lengths.min(1) < _SHORTEST_BOND * (radii + radii[row])) & full
+        if close.any():
+            raise Unreadable("E-STRUCT-SYMMETRY", f"two atoms are {lengths.min():.2f} Å apart")
 
 
-def _tag(word: str) -> str:
-    return word.lower().replace(".", "_")
-
-
-def _value(word: tuple[str, bool]) -> str:
-    """Return a value; a missing one (an unquoted dot or question mark) becomes an empty text."""
-    text, quoted = word
-    return "" if not quoted and text in (".", "?") else text
-
-
-def _is_reserved(word: tuple[str, bool]) -> bool:
-    text, quoted = word
-    return not quoted and (text.startswith("_") or text.lower().startswith(("loop_", "data_", "save_")))
-
-
-def _short(text: str) -> str:
-    return text[:60]
-
-
-def _text(block: Block, *tags: str) -> str:
-    for tag in tags:
-        value = block.get(tag, "")
-        value = value[0] if isinstance(value, list) and value else value
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-    return ""
-
-
-def _column(block: Block, *tags: str) -> list[str]:
-    for tag in tags:
-        value = block.get(tag)
-        if value:
-            return value if isinstance(value, list) else [value]
-    return []
-
-
-def _lattice(block: Block) -> NDArray[np.float64]:
+def _lattice(block: CifBlock) -> NDArray[np.float64]:
     """Row vectors of the cell in Å, with a along x and b in the xy plane."""
-    words = [_text(block, f"_cell_length_{axis}") for axis in "abc"]
-    angles = [_text(block, f"_cell_angle_{axis}") for axis in ("alpha", "beta", "gamma")]
+    words = [block.text(f"_cell_length_{axis}") for axis in "abc"]
+    angles = [block.text(f"_cell_angle_{axis}") for axis in ("alpha", "beta", "gamma")]
     if not all(words):
         raise Unreadable("E-STRUCT-NOCELL")
     a, b, c = (number(word) for word in words)
@@ -167,21 +143,20 @@ def _lattice(block: Block) -> NDArray[np.float64]:
     return lattice
 
 
-def _sites(block: Block) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Symbols, occupancies and fractional coordinates of the atoms listed."""
-    columns = [_column(block, f"_atom_site_fract_{axis}") for axis in "xyz"]
+def _sites(block: CifBlock) -> _Sites:
+    """List the atoms of the block, dummies and empty places left out."""
+    columns = [block.column(f"_atom_site_fract_{axis}") for axis in "xyz"]
     count = len(columns[0])
     if not count or any(len(column) != count for column in columns):
         raise Unreadable("E-STRUCT-NOATOMS")
     if count > 4 * MAX_SITES:
         raise Unreadable("E-STRUCT-SIZE", f"{count:,} atoms listed")
-    types = _column(block, "_atom_site_type_symbol")
-    labels = _column(block, "_atom_site_label") or types
-    flags = _column(block, "_atom_site_calc_flag") or [""] * count
-    given = _column(block, "_atom_site_occupancy") or [""] * count
-    hydrogens = _column(block, "_atom_site_attached_hydrogens")
-    if any(len(column) != count for column in (labels, flags, given)):
-        raise Unreadable("E-FILE-SYNTAX", "columns of atoms of different length")
+    for axis in "yz":
+        block.column_beside("_atom_site_fract_x", f"_atom_site_fract_{axis}")
+    types, flags, given, hydrogens = (
+        block.column_beside("_atom_site_fract_x", f"_atom_site_{name}") or [""] * count
+        for name in ("type_symbol", "calc_flag", "occupancy", "attached_hydrogens")
+    )
     if any(word and number(word) > 0 for word in hydrogens):
         raise Unreadable("E-STRUCT-FORMULA", "hydrogen is stated without coordinates")
     if any(not word for column in columns for word in column):
@@ -193,48 +168,44 @@ def _sites(block: Block) -> tuple[list[str], NDArray[np.float64], NDArray[np.flo
     real = [row for row in range(count) if flags[row].lower() != "dum" and occupancies[row] > 0]
     if not real:
         raise Unreadable("E-STRUCT-NOATOMS", "all atoms are dummies or have no occupancy")
-    symbols = [_symbol(types[row] if row < len(types) else "", labels[row]) for row in real]
-    return symbols, np.minimum(occupancies[real], 1.0), frac[real]
+    _check_disorder_groups(block, count, occupancies)
+    elements = _elements(block, [types[row] for row in real], real)
+    shares = [
+        {symbol: share * min(float(occupancies[row]), 1.0) for symbol, share in element.items()}
+        for row, element in zip(real, elements, strict=True)
+    ]
+    return _Sites(shares, frac[real])
 
 
-def _symbol(kind: str, label: str) -> str:
-    """Symbol of the element of an atom, from its type or otherwise from its label.
+def _elements(block: CifBlock, types: list[str], rows: list[int]) -> list[dict[str, float]]:
+    """Return the elements of some of the atoms with their shares, from their types, or otherwise from their labels."""
+    labels = block.column_beside("_atom_site_fract_x", "_atom_site_label")
+    untyped = [place for place, kind in enumerate(types) if not kind]
+    if untyped and not labels:
+        raise Unreadable("E-STRUCT-SYMBOLS", "there is neither a type nor a label of each atom")
+    symbols = symbols_of_labels([labels[rows[place]] for place in untyped], list(_stated_formula(block)))
+    named = dict(zip(untyped, symbols, strict=True))
+    return [{named[place]: 1.0} if place in named else shares_of_type(kind) for place, kind in enumerate(types)]
 
-    >>> [_symbol("Fe3+", "M1"), _symbol("", "HO1"), _symbol("", "Ho1"), _symbol("CA", "")]
-    ['Fe', 'H', 'Ho', 'Ca']
+
+def _check_disorder_groups(block: CifBlock, count: int, occupancies: NDArray[np.float64]) -> None:
+    """Refuse alternatives that the block does not weight by occupancies.
+
+    Raises:
+        Unreadable: If atoms of two disorder groups are listed as fully there.
     """
-    if kind:
-        return symbol_of(kind)
-    letters = re.match(r"[A-Za-z]*", label)[0]  # type: ignore[index]  # matches always
-    if letters[:3].lower() in ("wat", "dum", "cen"):
-        raise Unreadable("E-STRUCT-ELEMENT", _short(label))
-    for symbol in (letters[:2], letters[:1]):
-        if symbol in ATOMIC_NUMBERS:
-            return symbol
-    return symbol_of(letters[:2] or _short(label))
+    groups = block.column_beside("_atom_site_fract_x", "_atom_site_disorder_group") or [""] * count
+    full = {group for group, share in zip(groups, occupancies, strict=True) if group not in ("", "0") and share >= FULL}
+    if len(full) > 1 or any(group.startswith("-") for group in full):
+        raise Unreadable(
+            "E-STRUCT-DISORDER",
+            f"disorder groups {', '.join(sorted(full))[:60]} have no occupancies; keep one group, or state occupancies",
+        )
 
 
-def _operations(block: Block) -> NDArray[np.float64]:
-    """Symmetry operations, shape (n, 3, 4)."""
-    words = _column(
-        block, "_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop_magn_operation_xyz"
-    )
-    if any(words):
-        return operations_of_words(words, _column(block, "_space_group_symop_magn_centering_xyz"))
-    return operations_of_symbol(
-        _text(block, "_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_name_h-m"),
-        _text(block, "_space_group_it_number", "_symmetry_int_tables_number", "_space_group_name_hall"),
-    )
-
-
-def _expanded(
-    lattice: NDArray[np.float64],
-    symbols: list[str],
-    occupancies: NDArray[np.float64],
-    frac: NDArray[np.float64],
-    operations: NDArray[np.float64],
-) -> ParsedCell:
+def _expanded(lattice: NDArray[np.float64], sites: _Sites, operations: NDArray[np.float64]) -> ParsedCell:
     """Apply the symmetry operations to the listed atoms, which gives all atoms of the cell."""
+    frac = sites.frac
     near = np.abs((frac % 1.0)[..., None] - _THIRDS) < 1.01e-4  # 0.3333 is meant to be one third
     frac = np.where(near.any(-1), _THIRDS[near.argmax(-1)] + np.floor(frac), frac)
     places: list[Any] = []
@@ -251,29 +222,46 @@ def _expanded(
         owners += [site] * len(kept)
         if len(owners) > 8 * MAX_SITES:
             raise Unreadable("E-STRUCT-SIZE", f"more than {8 * MAX_SITES:,} atoms in the cell")
-    return ParsedCell(lattice, np.concatenate(places), [{symbols[i]: float(occupancies[i])} for i in owners])
+    return ParsedCell(lattice, np.concatenate(places), [dict(sites.shares[i]) for i in owners])
 
 
-def _check_formula(block: Block, cell: ParsedCell) -> None:
-    """Refuse a cell whose composition differs from the formula that the file states.
+def _check_formula(block: CifBlock, cell: ParsedCell) -> None:
+    """Refuse a cell whose composition or number of atoms differs from what the block states.
 
     Raises:
-        Unreadable: If an element is missing or the proportions differ.
+        Unreadable: If an element is missing, the proportions differ, or formula and Z ask for another number of atoms.
     """
-    stated: dict[str, float] = {}
-    text = re.sub(r"\s", "", _text(block, "_chemical_formula_sum"))
-    if len(text) > 300 or not re.fullmatch(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+", text):
-        return  # the file states no formula, or one with variables
-    for symbol, amount in re.findall(r"([A-Z][a-z]?)([\d.]*)", text):
-        stated[symbol] = stated.get(symbol, 0.0) + float(amount or 1)
+    stated = _stated_formula(block)
+    if not stated:
+        return  # the block states no formula, or one with variables
+    text = re.sub(r"\s", "", block.text("_chemical_formula_sum"))
     found = cell.amounts()
-    missing = {symbol for symbol, amount in stated.items() if amount > 0} - set(found)
+    missing = set(stated) - set(found)
     if missing:
         raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated, {', '.join(sorted(missing))} has no atoms")
-    if not sum(stated.values()):
-        return
     of_stated, of_found = sum(stated.values()), sum(found.values())
     gaps = {s: abs(found[s] / of_found - stated.get(s, 0.0) / of_stated) for s in found}
     worst = max(gaps, key=gaps.__getitem__)
     if gaps[worst] > _FORMULA_TOLERANCE:
         raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated; {worst} differs most")
+    units = block.text("_cell_formula_units_z")
+    if not units or number(units) <= 0:
+        return
+    allowed = [number(units) * of_stated]
+    if all((amount / number(units)).is_integer() for amount in stated.values()):
+        allowed.append(of_stated)  # some programs state the formula of the whole cell beside Z
+    if all(abs(of_found - count) > _COUNT_TOLERANCE * count for count in allowed):
+        raise Unreadable(
+            "E-STRUCT-FORMULA", f"{text} and Z = {units[:20]} are stated, but the symmetry makes {of_found:.5g} atoms"
+        )
+
+
+def _stated_formula(block: CifBlock) -> dict[str, float]:
+    """Return the amounts of the stated formula by symbol, empty if there is none or it has variables."""
+    text = re.sub(r"\s", "", block.text("_chemical_formula_sum"))
+    stated: dict[str, float] = {}
+    if len(text) > 300 or not re.fullmatch(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+", text):
+        return stated
+    for symbol, amount in re.findall(r"([A-Z][a-z]?)([\d.]*)", text):
+        stated[symbol] = stated.get(symbol, 0.0) + float(amount or 1)
+    return {symbol: amount for symbol, amount in stated.items() if amount > 0}

@@ -115,7 +115,7 @@ def detect_format(name: str, text: str) -> str:
     for ending, kind in _ENDINGS.items():
         if lower.endswith(ending):
             return kind
-    if re.search(r"^data_", head, re.MULTILINE) and re.search(r"^[ \t]*(_\w|loop_)", head, re.MULTILINE):
+    if re.search(r"^[ \t]*data_", head, re.MULTILINE) and re.search(r"^[ \t]*(_\w|loop_)", head, re.MULTILINE):
         return "cif"
     lines = head.split("\n", 9)
     if _looks_like_poscar(lines):  # before JSON, since the first line of a POSCAR may begin with a bracket
@@ -151,7 +151,7 @@ _ENDINGS = {
 }  # fmt: skip
 
 
-_CIF_MARK = re.compile(r"^(?:;|data_(\S*))", re.MULTILINE | re.IGNORECASE)
+_CIF_MARK = re.compile(r"^(?:;|[ \t]*data_(\S*))", re.MULTILINE | re.IGNORECASE)
 _CIF_ATOMS = re.compile(r"^[ \t]*_atom_site[_.]", re.MULTILINE | re.IGNORECASE)
 _CIF_CELL = re.compile(r"^[ \t]*_cell[_.]length", re.MULTILINE | re.IGNORECASE)
 

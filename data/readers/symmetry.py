@@ -1,35 +1,85 @@
-"""Read symmetry operations as CIF writes them: ``-y, x-y, z+1/3``, or the symbol of a space group."""
+"""Symmetry operations as CIF writes them (``-y, x-y, z+1/3``), and the check that a list of them is a group."""
 
 from __future__ import annotations
 
 import functools
 import re
-import warnings
 
 import numpy as np
+import spglib
 from numpy.typing import NDArray
 
 from matloop.data.readers.structure_split import Unreadable
 
 _MOST_OPERATIONS = 1_000
 _TERM = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)?\*?([xyz]?)")
+_STEPS = 24  # translations of all settings of the tables are multiples of 1/24
+_STEP_TOLERANCE = 2e-3  # of a lattice translation; files write thirds with three digits
+_RESOLUTION = 1_000  # equal translations have equal multiples of one thousandth
 
 
-def operations_of_words(words: list[str], centrings: list[str]) -> NDArray[np.float64]:
-    """Read operations, shape (n, 3, 4): a rotation, and a translation in the last column.
+@functools.lru_cache(maxsize=2_000)
+def operations_of_words(words: tuple[str, ...], centrings: tuple[str, ...] = ()) -> NDArray[np.float64]:
+    """Read a list of operations, shape (n, 3, 4): a rotation, and a translation in the last column.
 
     Args:
         words: One operation each.
         centrings: Translations, which magnetic CIFs list separately.
 
     Raises:
-        Unreadable: If a text is not a symmetry operation, or there are too many.
+        Unreadable: If a text is not a symmetry operation, there are too many, or together they are no group.
+
+    >>> operations_of_words(("x,y,z", "-x,-y,-z+1/2")).shape
+    (2, 3, 4)
     """
     if len(words) * max(len(centrings), 1) > _MOST_OPERATIONS:
         raise Unreadable("E-STRUCT-SYMMETRY", f"{len(words) * max(len(centrings), 1):,} operations")
     operations = [_operation(word) for word in words if word]
     shifts = [np.column_stack([np.zeros((3, 3)), _operation(word)[:, 3]]) for word in centrings if word]
-    return np.array([operation + shift for shift in shifts or [np.zeros((3, 4))] for operation in operations])
+    listed = np.array([operation + shift for shift in shifts or [np.zeros((3, 4))] for operation in operations])
+    distinct = _without_repeats(listed)
+    if not is_group(distinct):
+        raise Unreadable(
+            "E-STRUCT-SYMMETRY",
+            f"the {len(distinct)} operations listed are no group: one is missing or wrong; state all of them, or the "
+            "space group alone",
+        )
+    distinct.flags.writeable = False
+    return distinct
+
+
+def is_group(operations: NDArray[np.float64]) -> bool:
+    """Whether operations, shape (n, 3, 4), include the identity and are closed, translations of the lattice aside."""
+    rotations, shifts = operations[:, :, :3], operations[:, :, 3]
+    keys = set(_keys(operations))
+    if len(keys) != len(operations) or _keys(np.eye(3, 4)[None])[0] not in keys:
+        return False
+    for rotation, shift in zip(rotations, shifts, strict=True):
+        products = np.concatenate([rotation @ rotations, (shifts @ rotation.T + shift)[:, :, None]], axis=2)
+        if not keys.issuperset(_keys(products)):
+            return False
+    return True
+
+
+def are_equal(some: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Whether two lists of operations are the same, translations of the lattice aside, in any order."""
+    return len(some) == len(others) and set(_keys(some)) == set(_keys(others))
+
+
+def number_of(operations: NDArray[np.float64]) -> int:
+    """Find the number of the space group in the International Tables, or 0 if there is none."""
+    kind = spglib.get_spacegroup_type_from_symmetry(
+        operations[:, :, :3].astype(np.intc), np.ascontiguousarray(operations[:, :, 3])
+    )
+    return kind.number if kind is not None else 0
+
+
+def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64]) -> bool:
+    """Whether the rotations leave the cell unchanged, to two percent of its longest squared edge."""
+    metric = lattice @ lattice.T
+    rotations = operations[:, :, :3]
+    turned = rotations.transpose(0, 2, 1) @ metric @ rotations
+    return bool(np.abs(turned - metric).max() <= 0.02 * metric.max())
 
 
 def _operation(word: str) -> NDArray[np.float64]:
@@ -51,55 +101,23 @@ def _operation(word: str) -> NDArray[np.float64]:
             value = float(match[2] or 1) / (float(match[3] or 1) or np.nan)
             operation[row, "xyz".index(match[4]) if match[4] else 3] += -value if match[1] == "-" else value
             at = match.end()
-    if not np.isfinite(operation).all() or abs(abs(np.linalg.det(operation[:, :3])) - 1) > 1e-6:
-        raise Unreadable("E-STRUCT-SYMMETRY", word[:60])
+    rotation = operation[:, :3]
+    if not np.isfinite(operation).all() or (rotation != np.rint(rotation)).any() or abs(np.linalg.det(rotation)) != 1:
+        raise Unreadable("E-STRUCT-SYMMETRY", f"'{word[:60]}' is no symmetry operation")
+    steps = np.rint(operation[:, 3] * _STEPS) / _STEPS
+    near = np.abs(operation[:, 3] - steps) < _STEP_TOLERANCE
+    operation[:, 3] = np.where(near, steps, operation[:, 3])
     return operation
 
 
-def operations_of_symbol(name: str, other: str) -> NDArray[np.float64]:
-    """Operations of a space group in the setting that its symbol names, shape (n, 3, 4). No symbol means no symmetry.
-
-    Args:
-        name: Hermann-Mauguin symbol.
-        other: Number or Hall symbol. On its own it is sufficient only if it says that there is no symmetry.
-
-    Raises:
-        Unreadable: If the symbol is unknown or missing.
-
-    >>> len(operations_of_symbol("P 21/c", "14"))
-    4
-    """
-    plain = _plain(name)
-    if plain.upper() == "P1" or (not plain and _plain(other).upper() in ("", "1", "P1")):
-        return np.eye(3, 4)[None]
-    if plain not in _known_symbols():
-        raise Unreadable("E-STRUCT-SYMMETRY", f"space group {(name or other)[:60]} without operations")
-    from pymatgen.symmetry.groups import SpaceGroup
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings about the long form of the symbol
-        group = SpaceGroup(_known_symbols()[plain])
-    matrices = [operation.affine_matrix[:3] for operation in group.symmetry_ops]
-    # pymatgen returns a set, and the structure must not depend on its order.
-    return np.array(sorted(matrices, key=lambda matrix: matrix.round(6).tolist()))
+def _keys(operations: NDArray[np.float64]) -> list[bytes]:
+    """Make a key of each operation that leaves translations of the lattice out."""
+    whole = np.rint(operations * [1, 1, 1, _RESOLUTION]).astype(np.int32)
+    whole[:, :, 3] %= _RESOLUTION
+    return [row.tobytes() for row in whole]
 
 
-def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64]) -> bool:
-    """Whether the rotations leave the cell unchanged, to two percent of its longest squared edge."""
-    metric = lattice @ lattice.T
-    rotations = operations[:, :, :3]
-    turned = rotations.transpose(0, 2, 1) @ metric @ rotations
-    return bool(np.abs(turned - metric).max() <= 0.02 * metric.max())
-
-
-def _plain(symbol: str) -> str:
-    return re.sub(r"[\s_]", "", symbol)
-
-
-@functools.cache
-def _known_symbols() -> dict[str, str]:
-    """Known symbols by their spelling without blanks and underscores."""
-    from pymatgen.symmetry.groups import SpaceGroup
-
-    symbols = [*SpaceGroup.full_sg_mapping, *SpaceGroup.abbrev_sg_mapping, *sorted(SpaceGroup.SG_SYMBOLS)]
-    return {_plain(symbol): symbol for symbol in symbols}
+def _without_repeats(operations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave repeats out: magnetic CIFs list an operation with time reversal and without."""
+    first = {key: row for row, key in reversed(list(enumerate(_keys(operations))))}
+    return operations[sorted(first.values())]

@@ -1,0 +1,101 @@
+"""The elements of the atoms that a CIF block lists: from their types, or from their labels where those are clear.
+
+The label of an atom begins with the symbol of its element (``Fe1``), but people also write sites (``Oa1``), groups
+(``OH1``), capitals (``FE1``) and places without an atom (``Wat1``, ``Cg1``). A label that can be read in two ways
+counts only where the stated formula allows one of them alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from matloop.data.elements import ATOMIC_NUMBERS
+from matloop.data.readers.parsed import number
+from matloop.data.readers.structure_split import Unreadable
+
+_TYPE = re.compile(r"([A-Za-z]{1,2})[\d+\-.]{0,6}")
+_SHARE = re.compile(r"(\d*\.?\d+)\s*\*?\s*([A-Z][a-z]?)[\d+\-]{0,4}")
+_LETTERS = re.compile(r"[A-Za-z]*")
+_NO_ATOM = ("wat", "dum", "cen", "vac", "cg", "du", "va", "cnt")
+_GROUPS = (
+    "oh",
+    "ow",
+    "ho",
+    "hw",
+    "nh",
+    "ch",
+)  # a heavy atom with its hydrogen, or a hydrogen named after its neighbour
+_FIRST_WITHOUT_MINERALS = 104  # heavier elements never occur in a crystal of a file: the second letter names a site
+
+
+def shares_of_type(kind: str) -> dict[str, float]:
+    """Read the type of an atom: an element with or without its charge, or elements that share a site.
+
+    Raises:
+        Unreadable: If the text is no element.
+
+    >>> shares_of_type("Fe3+"), shares_of_type("CL"), shares_of_type("0.8Nb + 0.2Zr")
+    ({'Fe': 1.0}, {'Cl': 1.0}, {'Nb': 0.8, 'Zr': 0.2})
+    """
+    text = kind.strip()
+    match = _TYPE.fullmatch(text)
+    if match is not None and match[1].capitalize() in ATOMIC_NUMBERS:
+        return {match[1].capitalize(): 1.0}
+    parts = [_SHARE.fullmatch(part.strip()) for part in text[:200].split("+")]
+    shares: dict[str, float] = {}
+    for part in parts:
+        if part is None or part[2] not in ATOMIC_NUMBERS or part[2] in shares:
+            raise Unreadable("E-STRUCT-ELEMENT", f"'{text[:40]}'; write one element, such as Fe or Fe3+")
+        shares[part[2]] = number(part[1])
+    return shares
+
+
+def symbols_of_labels(labels: Sequence[str], stated: Sequence[str]) -> list[str]:
+    """Read elements from labels.
+
+    Args:
+        labels: Labels of the atoms without a type.
+        stated: Symbols of the elements in the stated formula; empty if the block states none.
+
+    Raises:
+        Unreadable: If a label is no atom, or may mean two elements.
+
+    >>> symbols_of_labels(["FE1", "S1"], []), symbols_of_labels(["CO1", "O1"], ["C", "O"])
+    (['Fe', 'S'], ['C', 'O'])
+    """
+    letters = [_LETTERS.match(label)[0] for label in labels]  # type: ignore[index]  # matches always
+    return [_symbol(word, label, letters, stated) for word, label in zip(letters, labels, strict=True)]
+
+
+def _symbol(word: str, label: str, letters: Sequence[str], stated: Sequence[str]) -> str:
+    if word.lower().startswith(_NO_ATOM) or not word:
+        raise Unreadable("E-STRUCT-ELEMENT", f"label {label[:40]} names no atom")
+    two, one = word[:2].capitalize(), word[:1].upper()
+    readings = [symbol for symbol in dict.fromkeys((two, one)) if symbol in ATOMIC_NUMBERS]
+    if stated:
+        readings = [symbol for symbol in readings if symbol in stated]
+    if not readings:
+        raise Unreadable("E-STRUCT-ELEMENT", f"label {label[:40]}; state the element under _atom_site_type_symbol")
+    exact = word == two or (word[:2] == two and word[2:3].isupper())
+    clear = len(word) == 1 or (two in readings and exact) if stated else _is_clear(word, letters, exact=exact)
+    if clear or (stated and len(readings) == 1):
+        return readings[0]
+    raise Unreadable(
+        "E-STRUCT-SYMBOLS",
+        f"label {label[:40]} may mean two things; state the elements under _atom_site_type_symbol, or the formula",
+    )
+
+
+def _is_clear(word: str, letters: Sequence[str], *, exact: bool) -> bool:
+    """Whether the letters of a label can mean one element only, although no formula confirms it."""
+    if len(word) == 1:
+        return True
+    two, one = word[:2].capitalize(), word[:1].upper()
+    atomic_number = ATOMIC_NUMBERS.get(two, _FIRST_WITHOUT_MINERALS)
+    if atomic_number >= _FIRST_WITHOUT_MINERALS or (len(word) > 2 and not exact):
+        return False
+    if exact:  # unless others are named after their site: Os1 beside Oa1
+        return all(other[:2].capitalize() in ATOMIC_NUMBERS for other in letters if len(other) > 1 and other[:1] == one)
+    in_capitals = word.isupper() and word.lower() not in _GROUPS and one not in ("H", "O")
+    return in_capitals and one not in letters

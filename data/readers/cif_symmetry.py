@@ -1,0 +1,154 @@
+"""The symmetry that a CIF block states, in any of the usual ways, and whether its statements agree.
+
+A block may list operations, name a space group by its Hermann-Mauguin or Hall symbol, or give its number. Whatever it
+states must agree. A name that stands for several settings leads to several candidates; the reader decides between them
+by the atoms.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.readers.cif_block import CifBlock
+from matloop.data.readers.space_groups import (
+    Setting,
+    operations_of,
+    settings_of_hall,
+    settings_of_number,
+    settings_of_symbol,
+)
+from matloop.data.readers.structure_split import Unreadable
+from matloop.data.readers.symmetry import are_equal, fit_cell, number_of, operations_of_words
+
+_OPERATIONS = (
+    "_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop_magn_operation_xyz",
+    "_symmetry_equiv_pos_xyz", "_space_group_symop_as_xyz",
+)  # fmt: skip
+_CENTRINGS = "_space_group_symop_magn_centering_xyz"
+_SYMBOLS = (
+    "_space_group_name_h_m_alt", "_symmetry_space_group_name_h_m", "_space_group_name_h_m", "_space_group_name_h_m_ref",
+    "_space_group_name_h_m_full", "_symmetry_space_group_name_h_m_alt",
+)  # fmt: skip
+_HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+_NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_space_group_it_number")
+_CODES = ("_space_group_it_coordinate_system_code",)
+_UNDERSTOOD = (*_OPERATIONS, _CENTRINGS, *_SYMBOLS, *_HALL, *_NUMBERS, *_CODES)
+_MODULATED = ("_space_group_ssg", "_space_group_symop_ssg", "_cell_wave_vector", "_cell_modulation", "_cell_subsystem")
+_STATES_SYMMETRY = ("_symmetry", "_space_group")
+_MEND = "list all symmetry operations under _space_group_symop_operation_xyz"
+
+
+class Candidate(NamedTuple):
+    """Operations that a block may mean.
+
+    Attributes:
+        name: Name of the setting, for messages.
+        operations: Shape (n, 3, 4).
+    """
+
+    name: str
+    operations: NDArray[np.float64]
+
+
+def symmetry_of(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candidate]:
+    """List the sets of operations that a block may mean and that its cell allows; a block without symmetry is P1.
+
+    Args:
+        block: The block.
+        lattice: Row vectors of its cell in Å, shape (3, 3).
+
+    Returns:
+        At least one candidate. There are several if a symbol leaves origin or axes open.
+
+    Raises:
+        Unreadable: If the symmetry is not understood, statements contradict each other, or none fits the cell.
+    """
+    modulated = next((tag for tag in block.tags if tag.startswith(_MODULATED) and block.text(tag) != "0"), "")
+    if modulated:
+        raise _refusal(f"{modulated} states a modulated structure; matloop reads its average structure alone")
+    words = tuple(block.column(*(tag for tag in _OPERATIONS if any(block.column(tag)))))
+    statement = _statement(block)
+    if any(words):
+        centrings = tuple(block.column(_CENTRINGS))
+        operations = operations_of_words(words, centrings)
+        if statement.settings:
+            _check_operations(words, centrings, statement)
+        candidates = [Candidate(f"the {len(operations)} operations listed", operations)]
+    elif statement.settings and not statement.unknown:
+        candidates = [Candidate(str(setting), operations_of(setting)) for setting in statement.settings]
+    else:
+        unknown = statement.unknown or next((tag for tag in block.tags if _needs_understanding(tag)), "")
+        if unknown:
+            raise _refusal(f"{unknown} is not understood; {_MEND}")
+        candidates = [Candidate("P 1", np.eye(3, 4)[None])]
+    fitting = [candidate for candidate in candidates if fit_cell(candidate.operations, lattice)]
+    if not fitting:
+        raise _refusal(f"{' and '.join(candidate.name for candidate in candidates[:3])} does not fit the cell")
+    return fitting
+
+
+class _Statement(NamedTuple):
+    """What names and number of a space group say together.
+
+    Attributes:
+        settings: Settings that agree with all of them; empty if nothing is understood.
+        words: All of them, for messages.
+        unknown: The first of them that is not understood, for messages.
+    """
+
+    settings: tuple[Setting, ...]
+    words: str
+    unknown: str
+
+
+def _statement(block: CifBlock) -> _Statement:
+    """Bring names and number of the space group together.
+
+    Raises:
+        Unreadable: If two of them contradict each other.
+    """
+    parts = [
+        (f"space group {symbol[:40]}", settings_of_symbol(symbol))
+        for symbol in dict.fromkeys(filter(None, (block.text(tag) for tag in _SYMBOLS)))
+    ]
+    hall, number, code = block.text(*_HALL), block.text(*_NUMBERS), block.text(*_CODES)
+    if hall:
+        parts.append((f"Hall symbol {hall[:40]}", settings_of_hall(hall)))
+    if number:
+        known = number.isascii() and number.isdecimal() and len(number) <= 3
+        parts.append((f"space group number {number[:20]}", settings_of_number(int(number)) if known else []))
+    settings: list[Setting] = []
+    for index, (words, others) in enumerate(parts):
+        both = [setting for setting in settings if setting in others] if settings and others else settings or others
+        if settings and others and not both:
+            raise _refusal(f"{parts[index - 1][0]} and {words} contradict each other; leave the wrong one out")
+        settings = both
+    coded = [setting for setting in settings if setting.choice.lower() == code.lower()] if code else []
+    unknown = next((words for words, others in parts if not others), "")
+    return _Statement(tuple(coded or settings), " and ".join(words for words, _ in parts), unknown)
+
+
+@functools.lru_cache(maxsize=2_000)
+def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statement: _Statement) -> None:
+    """Refuse operations that belong to another space group than the one stated beside them."""
+    operations = operations_of_words(words, centrings)
+    if any(are_equal(operations, operations_of(setting)) for setting in statement.settings):
+        return
+    number = number_of(operations)
+    if number not in {setting.number for setting in statement.settings}:
+        raise _refusal(
+            f"{statement.words} is stated, but the {len(operations)} operations listed are those of space group "
+            f"{number or '?'}; correct one of them, or leave the wrong one out"
+        )
+
+
+def _needs_understanding(tag: str) -> bool:
+    return tag.startswith(_STATES_SYMMETRY) and tag not in _UNDERSTOOD and not tag.endswith("_id")
+
+
+def _refusal(detail: str) -> Unreadable:
+    return Unreadable("E-STRUCT-SYMMETRY", detail)

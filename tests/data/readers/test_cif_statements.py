@@ -1,0 +1,226 @@
+"""A CIF block states its symmetry, elements and amounts in many ways; they are read, or refused when they disagree."""
+
+import numpy as np
+import pytest
+
+from matloop.data.candidates.crystals import Crystals
+from matloop.data.readers.cif import read_cif
+from matloop.data.readers.parsed import ParsedCell
+from matloop.data.readers.structure_split import Unreadable, split_rows
+
+CUBE = "_cell_length_a {0}\n_cell_length_b {0}\n_cell_length_c {0}\n"
+COLUMNS = (
+    "loop_\n_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+)
+LABELS = COLUMNS.replace("_atom_site_type_symbol\n", "")
+SALT = "Mg1 Mg 0 0 0\nO1 O .5 .5 .5\n"
+UNITS = "_chemical_formula_sum 'Mg O'\n_cell_formula_units_Z 4\n"
+FACES = "'x, y, z'\n'x, y+1/2, z+1/2'\n'x+1/2, y, z+1/2'\n'x+1/2, y+1/2, z'\n"
+
+
+def block(symmetry: str, atoms: str = SALT, *, cell: str = CUBE.format(4.21), columns: str = COLUMNS) -> str:
+    return f"data_x\n{cell}{symmetry}{columns}{atoms}"
+
+
+def sites_and_distance(cell: ParsedCell) -> tuple[int, float]:
+    """Number of atoms in the cell, and the shortest distance in Å."""
+    count = len(cell.frac_coords)
+    crystals = Crystals(cell.lattice[None], np.array([0, count]), cell.numbers(), cell.frac_coords)
+    return count, round(float(crystals.shortest_distances()[0]), 2)
+
+
+def refusal(text: str) -> tuple[str, str]:
+    with pytest.raises(Unreadable) as error:
+        read_cif(text)
+    return error.value.code, error.value.detail
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        "_symmetry_space_group_name_H-M 'F m -3 m'\n",
+        "_symmetry_space_group_name_H_M 'F m -3 m'\n",
+        "_space_group_name_H-M_alt 'Fm-3m'\n",
+        "_space_group.name_H-M_full 'F 4/m -3 2/m'\n",
+        "_symmetry_space_group_name_H-M 'F m 3 m'\n",
+        "_symmetry_space_group_name_H-M 'f M -3 M'\n",
+        "_symmetry_space_group_name_Hall '-F 4 2 3'\n",
+        "_space_group_name_Hall '-f 4  2 3'\n",
+        "_space_group_IT_number 225\n",
+        "_symmetry_Int_Tables_number 225\n_symmetry_cell_setting cubic\n",
+        f"loop_\n_symmetry_equiv_pos_as_xyz_\n{FACES}",
+        f"loop_\n_space_group_symop_operation_xyz\n{FACES}",
+    ],
+)
+def test_every_spelling_of_the_symmetry_is_understood(symmetry: str) -> None:
+    assert sites_and_distance(read_cif(block(UNITS + symmetry))) == (8, 2.1)
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        "_space_group_name_H-M_alt 'F m -9 m'\n",
+        "_symmetry_space_group_name_Hall '-F 4 2 3 (x,y,z+1/4)'\n",
+        "_space_group_name_Schoenflies Oh^5\n",
+        "_symmetry_cell_setting cubic\n",
+        "_space_group_ssg_name_IT 216.1\n",
+        "loop_\n_space_group_symop_ssg_operation_algebraic\nx1,x2,x3,x4\n",
+        "_cell_modulation_dimension 1\n_space_group_IT_number 225\n",
+        "_symmetry_space_group_name_H-M 'C -4 2 m'\n_space_group_IT_number 115\n",
+    ],
+)
+def test_symmetry_that_is_not_understood_is_never_taken_for_none(symmetry: str) -> None:
+    code, detail = refusal(block(symmetry))
+    assert code == "E-STRUCT-SYMMETRY"
+    assert "not understood" in detail or "modulated" in detail or "does not fit" in detail
+
+
+def test_no_statement_of_symmetry_is_no_symmetry() -> None:
+    assert len(read_cif(block("")).frac_coords) == 2
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        f"loop_\n_symmetry_equiv_pos_as_xyz\n{FACES[:-20]}\n",  # one centring is missing
+        "loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'-y,x,z+1/4'\n",
+        "_space_group_name_H-M_alt 'F m -3 m'\nloop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n",
+        "_space_group_IT_number 227\nloop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'-x,-y,-z'\n",
+        "_space_group_name_H-M_alt 'F m -3 m'\n_space_group_IT_number 227\n",
+        "_space_group_name_H-M_alt 'F m -3 m'\n_space_group_name_Hall 'P 1'\n",
+    ],
+)
+def test_statements_that_contradict_each_other_are_refused(symmetry: str) -> None:
+    assert refusal(block(symmetry))[0] == "E-STRUCT-SYMMETRY"
+
+
+def test_formula_and_z_must_agree_with_the_atoms_made() -> None:
+    assert refusal(block(UNITS)) == (
+        "E-STRUCT-FORMULA", "MgO and Z = 4 are stated, but the symmetry makes 2 atoms",
+    )  # fmt: skip
+    whole = UNITS.replace("'Mg O'", "'Mg4 O4'") + "_space_group_IT_number 225\n"
+    assert len(read_cif(block(whole)).frac_coords) == 8  # some programs state the formula of the whole cell
+
+
+SILICON = CUBE.format(5.4307)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "at", "expected"),
+    [
+        ("F d -3 m", "0 0 0", (8, 2.35)),
+        ("F d -3 m", ".125 .125 .125", (8, 2.35)),
+        ("F d 3 m S", "0 0 0", (8, 2.35)),
+        ("F d -3 m :2", ".125 .125 .125", (8, 2.35)),
+        ("F d -3 m Z", ".125 .125 .125", (8, 2.35)),
+    ],
+)
+def test_the_origin_is_decided_by_formula_and_z(symbol: str, at: str, expected: tuple[int, float]) -> None:
+    stated = f"_chemical_formula_sum Si\n_cell_formula_units_Z 8\n_symmetry_space_group_name_H-M '{symbol}'\n"
+    assert sites_and_distance(read_cif(block(stated, f"Si1 Si {at}\n", cell=SILICON))) == expected
+
+
+def test_an_origin_without_evidence_is_refused_with_the_way_out() -> None:
+    code, detail = refusal(block("_symmetry_space_group_name_H-M 'F d -3 m'\n", "Si1 Si 0 0 0\n", cell=SILICON))
+    assert code == "E-STRUCT-SYMMETRY"
+    assert ":1 or F 41/d -3 2/m :2, which are different crystals; state the setting, formula and Z" in detail
+
+
+def test_axes_of_rhombohedral_groups_follow_the_cell() -> None:
+    stated = "_symmetry_space_group_name_H-M 'R -3 m'\n"
+    angles = "_cell_angle_alpha 57.1\n_cell_angle_beta 57.1\n_cell_angle_gamma 57.1\n"
+    assert len(read_cif(block(stated, "Bi1 Bi .234 .234 .234\n", cell=CUBE.format(4.75) + angles)).frac_coords) == 2
+    hexagonal = "_cell_length_a 4.546\n_cell_length_b 4.546\n_cell_length_c 11.86\n_cell_angle_gamma 120\n"
+    assert len(read_cif(block(stated, "Bi1 Bi 0 0 .234\n", cell=hexagonal)).frac_coords) == 6
+
+
+def test_a_short_monoclinic_symbol_follows_the_angle_of_the_cell() -> None:
+    cell = "_cell_length_a 5\n_cell_length_b 6\n_cell_length_c 7\n_cell_angle_{} 100\n"
+    of_axis = {}
+    for axis, angle in (("b", "beta"), ("c", "gamma")):
+        text = block("_space_group_name_H-M_alt 'P 2'\n", "Mg1 Mg .1 .2 .3\n", cell=cell.format(angle))
+        of_axis[axis] = sorted(read_cif(text).frac_coords.round(6).tolist())[-1]
+    assert of_axis == {"b": [0.9, 0.2, 0.7], "c": [0.9, 0.8, 0.3]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "formula", "elements"),
+    [
+        ("FE1 O1", "", {"Fe", "O"}),
+        ("NA1 CL1", "", {"Na", "Cl"}),
+        ("CO1 O1", "", {"Co", "O"}),
+        ("CO1 O1", "'C O'", {"C", "O"}),
+        ("Fe2A O1B", "", {"Fe", "O"}),
+        ("Ti_a O-1", "", {"Ti", "O"}),
+        ("Si1 Os1", "'Si O'", {"Si", "O"}),
+        ("K1 Og1", "'K O'", {"K", "O"}),
+    ],
+)
+def test_clear_labels_give_the_element(labels: str, formula: str, elements: set[str]) -> None:
+    first, second = labels.split()
+    stated = f"_chemical_formula_sum {formula}\n" if formula else ""
+    cell = read_cif(block(stated, f"{first} 0 0 0\n{second} .5 .5 .5\n", columns=LABELS))
+    assert set(cell.amounts()) == elements
+
+
+@pytest.mark.parametrize(
+    ("labels", "formula", "code"),
+    [
+        ("Mg1 OH1", "", "E-STRUCT-SYMBOLS"),
+        ("Mg1 OH1", "'Mg O H'", "E-STRUCT-FORMULA"),
+        ("K1 Og1", "", "E-STRUCT-SYMBOLS"),
+        ("Oa1 Os1", "", "E-STRUCT-SYMBOLS"),
+        ("CO1 C1", "", "E-STRUCT-SYMBOLS"),
+        ("CO1 O1", "'Co C O'", "E-STRUCT-SYMBOLS"),
+        ("Mg1 HO1", "", "E-STRUCT-SYMBOLS"),
+        ("Mg1 Wat1", "", "E-STRUCT-ELEMENT"),
+        ("Mg1 Cg1", "", "E-STRUCT-ELEMENT"),
+        ("Mg1 Va1", "", "E-STRUCT-ELEMENT"),
+        ("Mg1 M1", "", "E-STRUCT-ELEMENT"),
+        ("Mg1 D1", "", "E-STRUCT-ELEMENT"),
+    ],
+)
+def test_labels_that_may_mean_something_else_are_refused(labels: str, formula: str, code: str) -> None:
+    first, second = labels.split()
+    stated = f"_chemical_formula_sum {formula}\n" if formula else ""
+    assert refusal(block(stated, f"{first} 0 0 0\n{second} .5 .5 .5\n", columns=LABELS))[0] == code
+
+
+def test_a_type_may_be_a_mixture_and_no_group() -> None:
+    cell = read_cif(block("", "A1 '0.8Nb + 0.2Zr' 0 0 0\n"))
+    assert cell.occupancies == [{"Nb": 0.8, "Zr": 0.2}]
+    for kind in ("O-H", "OH", "Nb,Zr", "'Nb+Zr'"):
+        assert refusal(block("", f"A1 {kind} 0 0 0\n"))[0] == "E-STRUCT-ELEMENT"
+
+
+def test_a_tag_with_two_values_is_refused() -> None:
+    other = LABELS + "K1 0 0 0\nBr1 .5 .5 .5\n"
+    assert refusal(block("") + other)[0] == "E-FILE-SYNTAX"
+    assert refusal(block("_cell_length_a 5\n"))[0] == "E-FILE-SYNTAX"
+    assert len(read_cif(block("_cell_length_a 4.21\n_journal_year 1\n_journal_year 2\n")).frac_coords) == 2
+
+
+def test_a_column_belongs_to_its_own_table() -> None:
+    occupancies = "loop_\n_atom_site_occupancy\n0.5\n1\n"
+    assert refusal(block("") + occupancies) == (
+        "E-FILE-SYNTAX", "_atom_site_occupancy and _atom_site_fract_x stand in different tables",
+    )  # fmt: skip
+
+
+def test_every_header_starts_a_row() -> None:
+    text = (
+        block("") + "  data_second\n" + block("").partition("\n")[2] + "\tDATA_third\n" + block("").partition("\n")[2]
+    )
+    assert [row.label for row in split_rows("a.cif", text.encode())] == ["x", "second", "third"]
+    assert refusal(block("") + "Mg2 Mg 0 0 .1 data_second\n")[0] == "E-FILE-SYNTAX"
+
+
+@pytest.mark.parametrize(("groups", "refused"), [("1 2", True), ("-1 .", True), ("1 1", False), (". .", False)])
+def test_disorder_groups_without_occupancies_are_disorder(groups: str, refused: bool) -> None:
+    columns = COLUMNS + "_atom_site_disorder_group\n"
+    first, second = groups.split()
+    text = block("", f"Mg1 Mg 0 0 0 {first}\nO1 O .5 .5 .5 {second}\n", columns=columns)
+    if refused:
+        assert refusal(text)[0] == "E-STRUCT-DISORDER"
+    else:
+        assert read_cif(text).is_ordered

@@ -148,7 +148,8 @@ def symbols_of(hall_number: int) -> tuple[str, str]:
     entry = moyopy.HallSymbolEntry(hall_number)
     monoclinic = 3 <= entry.number <= 15
     symbol = (entry.hm_full if monoclinic else entry.hm_short).replace("_", "")
-    open_ends = f" :{entry.setting}" if entry.setting in ("1", "2", "H", "R") else ""
+    choice = str(entry.setting)
+    open_ends = f" :{choice}" if choice in ("1", "2", "H", "R") else ""
     return symbol + open_ends, entry.hall_symbol.replace("=", '"')
 
 

@@ -273,7 +273,7 @@ def _checked_numbers(stated: Any) -> dict[str, float]:
         ValueError: If one of them is no finite number.
     """
     numbers = {name: stated.get(name) for name in ENTRY_COLUMNS} if isinstance(stated, dict) else {}
-    found = {name: value for name, value in numbers.items() if value is not None}
+    found: dict[str, Any] = {str(name): value for name, value in numbers.items() if value is not None}
     if not all(isinstance(value, float) and math.isfinite(value) for value in found.values()):
         raise ValueError("a stated value that is no number")
     return found
@@ -305,7 +305,9 @@ def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Sequen
     import pyarrow as pa
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
-    stated = {name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns}
+    stated: dict[str, pa.Array] = {
+        name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns
+    }
     return batch.with_columns({Column.ORIGIN: origin, **stated})
 
 

@@ -98,11 +98,9 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
     text = inspect_campaign(path)
     if text.campaign is None:
         return text, text.problems
-    text = text._replace(campaign=with_absolute_paths(text.campaign, path.parent))
-    found = [
-        Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(text.campaign, own)
-    ]
-    return text, sorted(found)
+    campaign = with_absolute_paths(text.campaign, path.parent)
+    found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(campaign, own)]
+    return text._replace(campaign=campaign), sorted(found)
 
 
 def _packaged() -> list[str]:

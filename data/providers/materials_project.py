@@ -148,7 +148,7 @@ class MaterialsProject:
             following = None if last else str(number + 1)
             # If a new release comes out during a fetch, this is noticed on the last page at the latest.
             version = self._connected.ask_version() if last else self._connected.version
-            yield Page(rows, following, version, total, notes)
+            yield Page(rows, following, version, total, notes, len(documents) - len(rows))
             if last:
                 return
             number += 1

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ProviderError, unknown_name
@@ -18,11 +18,15 @@ from matloop.data.providers.polite_session import Patience, PoliteSession, plain
 from matloop.data.providers.snapshot_writer import Database, Page, entry_row, refused_row
 from matloop.data.readers.disorder import POLICIES
 
-_STRUCTURE_FIELDS = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "dimension_types")
-RESPONSE_FIELDS = ("chemical_formula_reduced", *_STRUCTURE_FIELDS, "structure_features")
+_STRUCTURE_FIELDS = (
+    "chemical_formula_reduced", "lattice_vectors", "cartesian_site_positions", "species", "species_at_sites",
+    "dimension_types", "nperiodic_dimensions",
+)  # fmt: skip
+RESPONSE_FIELDS = (*_STRUCTURE_FIELDS, "structure_features")
 """Fields that are requested of an entry, besides its id."""
 
 PAGE_SIZE = 100
+MOST_ENTRIES = 10_000  # of one page, whatever was asked for
 _LONGEST_FILTER = 4000  # characters; many servers refuse addresses of more than 8 kB
 _UNREADABLE_FEATURES = {
     "implicit_atoms": ("E-STRUCT-FORMULA", "atoms without coordinates"),
@@ -113,11 +117,17 @@ class Optimade:
             self.describe()
         url, visited = next_page or self._first_page(), set[str]()
         while True:
+            try:
+                answer = self._session.read_json(url)
+            except ProviderError as error:
+                smaller = None if next_page or visited else _smaller_page(error.got, self._page_size)
+                if smaller is None:
+                    raise
+                self._page_size = smaller
+                url = self._first_page()
+                continue
             visited.add(url)
-            answer = self._session.read_json(url)
-            meta, entries = _object(answer.get("meta")), answer.get("data")
-            if not isinstance(entries, list):
-                raise ProviderError(f"{self.base_url} sent a page without a list of entries", "OPTIMADE version 1")
+            meta, entries = _object(answer.get("meta")), self._entries(answer)
             following = self._link(answer, url)
             if following is None and meta.get("more_data_available") is True:
                 raise ProviderError(
@@ -127,9 +137,8 @@ class Optimade:
                 )
             if following in visited:
                 raise ProviderError(f"the pages of {self.base_url} lead in a circle", "", "tell the provider")
-            total = meta.get("data_returned")
             rows = [self._row(entry) for entry in entries]
-            yield Page(rows, following, _version(meta), total if isinstance(total, int) else None)
+            yield Page(rows, following, _version(meta), _count(meta.get("data_returned")))
             if following is None:
                 return
             self._pause(meta)
@@ -160,6 +169,17 @@ class Optimade:
         parts = urlsplit(self._versioned + "/structures")
         return urlunsplit(parts._replace(query=urlencode(wanted)))
 
+    def _entries(self, answer: Mapping[str, Any]) -> list[Any]:
+        entries = answer.get("data")
+        if not isinstance(entries, list):
+            raise ProviderError(f"{self.base_url} sent a page without a list of entries", "OPTIMADE version 1")
+        if len(entries) > MOST_ENTRIES:
+            raise ProviderError(
+                f"{self.base_url} sent a page of {len(entries):,} entries where {self._page_size} were asked for",
+                f"{MOST_ENTRIES:,} entries", "narrow the filter, or tell the provider",
+            )  # fmt: skip
+        return entries
+
     def _link(self, answer: Mapping[str, Any], url: str) -> str | None:
         """Return the address of the next page, which must be on the same host."""
         link = _object(answer.get("links")).get("next")
@@ -168,7 +188,19 @@ class Optimade:
             return None
         if not isinstance(href, str):
             raise ProviderError(f"{self.base_url} sent a link that is no address", "a text or an object with href")
-        return self._session.own_url(urljoin(url, href))
+        return self._completed(self._session.own_url(urljoin(url, href)))
+
+    def _completed(self, url: str) -> str:
+        """Put the fields and the filter back into a link that lost them."""
+        parts = urlsplit(url)
+        members = parse_qsl(parts.query, keep_blank_values=True)
+        given = dict(members)
+        if not set(RESPONSE_FIELDS) <= set(given.get("response_fields", "").split(",")):
+            members = [(name, value) for name, value in members if name != "response_fields"]
+            members.append(("response_fields", ",".join(RESPONSE_FIELDS)))
+        if self.filter and "filter" not in given:
+            members.append(("filter", self.filter))
+        return urlunsplit(parts._replace(query=urlencode(members)))
 
     def _pause(self, meta: Mapping[str, Any]) -> None:
         """Wait as long between two requests as the provider asks for."""
@@ -191,6 +223,29 @@ class Optimade:
                 return refused_row(entry_id, code, detail, formula=formula)
         structure = {key: attributes.get(key) for key in _STRUCTURE_FIELDS}
         return entry_row(entry_id, structure, formula=formula, disorder=self.disorder, properties={})
+
+
+def _smaller_page(refusal: str, size: int) -> int | None:
+    """Return the next page size to try after a refusal, or None if it was not for the size of the page.
+
+    >>> _smaller_page("host answered 400: page_limit must be <= 20", 100)
+    20
+    >>> _smaller_page("host answered 400: no such filter", 100) is None
+    True
+    """
+    status, _, reason = refusal.partition(": ")
+    is_refused = re.search(r"\b4[0-9][0-9]\b", status) and re.search(r"page.?(?:limit|size)", reason, re.IGNORECASE)
+    if not is_refused or size <= 1:
+        return None
+    allowed = [int(word) for word in re.findall(r"[0-9]{1,6}", reason) if 0 < int(word) < size]
+    return max(allowed, default=size // 2)
+
+
+def _count(value: Any) -> int | None:
+    """Number of entries that the provider announces; some write it as text."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _object(value: Any) -> dict[str, Any]:

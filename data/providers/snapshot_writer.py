@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.errors import SnapshotError
+from matloop.data.errors import ProviderError, SnapshotError
 from matloop.data.guard.messages import unpack
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
@@ -33,6 +33,8 @@ from matloop.data.whole_files import write_json, write_table, write_whole
 _STATE = b"matloop_page"
 _ROWS_PER_GROUP = 5000
 REPEATED = "repeated entries left out"
+MOST_ROWS = 20_000_000
+_MOST_BARREN_PAGES = 3
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Page:
         version: Version of the data.
         total: Number of entries of the whole answer, if the database states it.
         notes: Kind of values that were left out -> how many.
+        left_out: Number of entries of the answer that gave no row.
     """
 
     rows: list[dict[str, Any]]
@@ -71,6 +74,7 @@ class Page:
     version: str
     total: int | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
 
 
 def entry_row(entry_id: str, structure: Any, *, formula: str, disorder: str, properties: Mapping[str, Any]) -> Any:
@@ -135,6 +139,8 @@ class SnapshotDraft:
         self.notes: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.rows = 0
+        self._delivered = self._barren_pages = 0
+        self._total: int | None = None
         self._pages: list[Path] = []
         self._seen: set[str] = set()
         self._state: dict[str, Any] = {"next_page": "", "version": ""}
@@ -150,6 +156,7 @@ class SnapshotDraft:
 
         Raises:
             SnapshotError: If the version of the database has changed since earlier pages, or the disk is full.
+            ProviderError: If the database sends more entries than it announces, or page after page without new ones.
         """
         if self._pages and page.version != self._state["version"]:
             raise SnapshotError(
@@ -164,7 +171,11 @@ class SnapshotDraft:
             else:
                 self._seen.add(row[Column.ENTRY_ID])
                 fresh.append(row)
-        state = {"next_page": page.next_page, "version": page.version, "notes": dict(notes)}
+        new = len(fresh) + page.left_out
+        self._check_end_is_near(page, new)
+        state = {
+            "next_page": page.next_page, "version": page.version, "notes": dict(notes), "new": new, "total": page.total,
+        }  # fmt: skip
         table = pa.Table.from_pylist(fresh, schema=self.schema)
         if not self._pages:
             self._make_folder()
@@ -177,9 +188,15 @@ class SnapshotDraft:
 
         Raises:
             SnapshotError: If pages are missing or gave no rows.
+            ProviderError: If the database announced more entries than it sent.
         """
         if self.next_page is not None:
             raise SnapshotError(f"{self.folder} lacks pages", "all pages of the answer", "go on with the fetch")
+        if self._total is not None and self._delivered < self._total:
+            raise ProviderError(
+                f"the database announced {self._total:,} entries and sent {self._delivered:,}", "all that it announces",
+                f"remove {self.folder} and fetch again with a narrower query, or tell the provider",
+            )  # fmt: skip
         if not self.rows:
             raise SnapshotError("the database has no entry that fits the query", "at least one", "widen the query")
         content = ContentHash()
@@ -201,6 +218,22 @@ class SnapshotDraft:
             path.unlink()
         self.folder.rmdir()
         return provenance
+
+    def _check_end_is_near(self, page: Page, new: int) -> None:
+        """Stop at a database that never ends its pages, before the page is stored."""
+        self._barren_pages = 0 if new else self._barren_pages + 1
+        delivered = self._delivered + new
+        if page.next_page is not None and self._barren_pages >= _MOST_BARREN_PAGES:
+            raise ProviderError(
+                f"the database sent {self._barren_pages} pages in a row without a new entry, and names a next page",
+                "pages with new entries", "tell the provider",
+            )  # fmt: skip
+        if delivered > (MOST_ROWS if page.total is None else min(page.total, MOST_ROWS)):
+            announced = "" if page.total is None else f", and announced {page.total:,}"
+            raise ProviderError(
+                f"the database sent {delivered:,} entries{announced}",
+                f"as many entries as are announced, at most {MOST_ROWS:,}", "narrow the query, or tell the provider",
+            )  # fmt: skip
 
     @property
     def _query_file(self) -> Path:
@@ -251,6 +284,8 @@ class SnapshotDraft:
         self.codes.update(code for code in table[Column.CODE].to_pylist() if code)
         self.notes.update(state["notes"])
         self.rows += table.num_rows
+        self._delivered += state["new"]
+        self._total = state["total"]
         self._pages.append(path)
         self._state = state
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.properties.columns import Column
 from matloop.data.readers.parsed import ParsedCell, symbol_of
 from matloop.data.readers.structure_split import Unreadable
@@ -16,6 +18,8 @@ from matloop.data.readers.structure_split import Unreadable
 _STRUCTURE_KEYS = ("sites", "lattice_vectors", "cartesian_site_positions")
 _WRAPPERS = ("structure", "attributes", "data")
 _NOT_BULK = ("Molecule", "IMolecule", "Slab", "Interface")
+_REDUCED_PART = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,5})?")
+_REDUCED = re.compile(rf"(?:{_REDUCED_PART.pattern}){{1,40}}")
 _NEITHER = "JSON that is neither a pymatgen structure or entry nor an OPTIMADE entry"
 
 
@@ -123,8 +127,8 @@ def _read_optimade(data: dict[str, Any]) -> ParsedCell:
     if not vectors:
         raise Unreadable("E-STRUCT-NOCELL")
     cell = np.array([_triple(row) for row in _list(vectors, "lattice_vectors")])
-    periodic = data.get("dimension_types")
-    if isinstance(periodic, list) and any(kind != 1 for kind in periodic):
+    periodic, count = data.get("dimension_types"), data.get("nperiodic_dimensions")
+    if (isinstance(periodic, list) and periodic != [1, 1, 1]) or (count is not None and count != 3):
         raise Unreadable("E-STRUCT-NOCELL", "not periodic in three directions")
     places = _list(data.get("cartesian_site_positions"), "cartesian_site_positions")
     names = _list(data.get("species_at_sites"), "species_at_sites")
@@ -134,11 +138,29 @@ def _read_optimade(data: dict[str, Any]) -> ParsedCell:
     occupancies = []
     for name in names:
         word = _text(name)
-        occupancies.append(shares[word] if word in shares else {symbol_of(word): 1.0})
+        if word not in shares and word not in ATOMIC_NUMBERS:
+            raise Unreadable("E-STRUCT-SYMBOLS", f"the species {word[:40]} is not described")
+        occupancies.append(shares.get(word, {word: 1.0}))
     cartesian = np.array([_triple(place) for place in places]).reshape(-1, 3)
     if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) > 1e-12:
         raise Unreadable("E-STRUCT-CELL", "the cell vectors lie in a plane")
-    return _checked(cell, np.linalg.solve(cell.T, cartesian.T).T, occupancies)
+    found = _checked(cell, np.linalg.solve(cell.T, cartesian.T).T, occupancies)
+    _check_reduced_formula(data.get("chemical_formula_reduced"), found)
+    return found
+
+
+def _check_reduced_formula(formula: Any, cell: ParsedCell) -> None:
+    """Compare the atoms of an ordered cell with the formula stated beside them.
+
+    Raises:
+        Unreadable: If they differ.
+    """
+    if not (isinstance(formula, str) and _REDUCED.fullmatch(formula) and cell.is_ordered):
+        return
+    stated = {symbol: int(count or 1) for symbol, count in _REDUCED_PART.findall(formula)}
+    amounts = cell.amounts()
+    if stated.keys() != amounts.keys() or len({amounts[symbol] / stated[symbol] for symbol in stated}) > 1:
+        raise Unreadable("E-STRUCT-FORMULA", f"the entry states {formula[:60]}", cell.formula())
 
 
 def _optimade_species(species: Any) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ProviderError, ProviderKeyError, SnapshotError
 from matloop.data.packaged.materials import load_materials
-from matloop.data.providers import polite_session
+from matloop.data.providers import optimade, polite_session, snapshot_writer
 from matloop.data.providers.optimade import RESPONSE_FIELDS, Optimade
 from matloop.data.providers.polite_session import Patience
 from matloop.data.sources.snapshot import Snapshot
@@ -313,3 +313,160 @@ def test_provenance_is_in_the_file(tmp_path: Path) -> None:
     assert about["provider"] == "A provider"
     assert about["query"]["filter"] == "nelements=2"
     assert about["licence"] == "CC-BY-4.0, https://l.org"
+
+
+# Providers that announce one thing and deliver another.
+
+
+def paged(entries: list[Any], size: int, **meta: Any) -> Callable[[Question], Answer]:
+    """A provider with pages of that size, whose links name nothing but the place."""
+
+    def reply(question: Question) -> Answer:
+        if not question.path.endswith("/structures"):
+            return honest(question)
+        start = int(question.parameters.get("page_offset", 0))
+        following = f"?page_offset={start + size}" if start + size < len(entries) else None
+        about = {"provider": PROVIDER, "data_returned": len(entries)} | meta
+        return Answer({"data": entries[start : start + size], "meta": about, "links": {"next": following}})
+
+    return reply
+
+
+MANY = [salt(f"n{number}") for number in range(25)]
+
+
+def refusal_of(reply: Callable[[Question], Answer], tmp_path: Path) -> tuple[str, ScriptedServer]:
+    server = ScriptedServer(reply)
+    with server, pytest.raises(ProviderError) as caught:
+        fetch(client(server.url, "nelements=2"), tmp_path / "s.parquet")
+    assert not (tmp_path / "s.parquet").exists()
+    return str(caught.value), server
+
+
+@pytest.mark.parametrize("announced", [26, "26", 2_000])
+def test_r24_fewer_entries_than_announced_stop_the_fetch(announced: Any, tmp_path: Path) -> None:
+    message, _ = refusal_of(paged(MANY, 10, data_returned=announced), tmp_path)
+    assert f"announced {int(announced):,} entries and sent 25" in message
+    assert "s.parquet.parts" in message
+
+
+def test_r24_a_link_under_another_name_is_a_shortfall(tmp_path: Path) -> None:
+    def reply(question: Question) -> Answer:
+        answer = paged(MANY, 10)(question)
+        if question.path.endswith("/structures"):
+            answer.content["links"] = {"next_page": answer.content["links"]["next"]}
+        return answer
+
+    assert "announced 25 entries and sent 10" in refusal_of(reply, tmp_path)[0]
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+@pytest.mark.parametrize(
+    "text",
+    ["page_limit must be <= 20", "[Forbidden] Max allowed page_limit is 20, you requested {}", "page limit too big"],
+)
+def test_a_refused_page_size_is_made_smaller(status: int, text: str, tmp_path: Path) -> None:
+    def reply(question: Question) -> Answer:
+        limit = int(question.parameters.get("page_limit", 1))
+        if limit > 20:
+            return Answer({"errors": [{"detail": text.format(limit)}]}, status)
+        return paged(MANY, limit)(question)
+
+    with ScriptedServer(reply) as server:
+        assert fetch(client(server.url), tmp_path / "s.parquet").provenance["rows"] == 25
+
+
+def test_other_refusals_are_not_asked_again(tmp_path: Path) -> None:
+    def reply(question: Question) -> Answer:
+        is_query = question.path.endswith("/structures")
+        return Answer({"detail": "no such filter"}, 400) if is_query else honest(question)
+
+    _, server = refusal_of(reply, tmp_path)
+    assert len(server.asked) == 3
+
+
+def test_fields_and_filter_are_put_back_into_a_link_that_lost_them(tmp_path: Path) -> None:
+    def reply(question: Question) -> Answer:
+        answer = paged(MANY, 10)(question)
+        if "response_fields" not in question.parameters and question.path.endswith("/structures"):
+            answer.content["data"] = [{"id": entry["id"], "attributes": {"a": 1}} for entry in answer.content["data"]]
+        return answer
+
+    with ScriptedServer(reply) as server:
+        about = fetch(client(server.url, "nelements=2"), tmp_path / "s.parquet").provenance
+    assert (about["rows"], about["refused"]) == (25, {})
+    pages = [question.parameters for question in server.asked if question.path.endswith("/structures")]
+    assert [page["filter"] for page in pages] == ["nelements=2"] * 3
+    assert [page.get("page_offset") for page in pages] == [None, "10", "20"]
+
+
+def endless(question: Question, entries: Callable[[int], list[Any]], **meta: Any) -> Answer:
+    if not question.path.endswith("/structures"):
+        return honest(question)
+    number = int(question.parameters.get("page", 0))
+    assert number < 50, "the pages are followed without end"
+    about = {"provider": PROVIDER} | meta
+    return Answer({"data": entries(number), "meta": about, "links": {"next": f"?page={number + 1}"}})
+
+
+def test_s23_pages_without_new_entries_end(tmp_path: Path) -> None:
+    for number, same in enumerate(([], MANY[:10])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        message, server = refusal_of(lambda question, same=same: endless(question, lambda _: same), folder)  # type: ignore[misc]
+        assert "3 pages in a row without a new entry" in message
+        assert len(server.asked) < 8
+
+
+def test_s23_entries_beyond_the_announced_total_end(tmp_path: Path) -> None:
+    fresh = lambda number: [salt(f"{number}-{n}") for n in range(10)]  # noqa: E731
+    message, _ = refusal_of(lambda question: endless(question, fresh, data_returned=25), tmp_path)
+    assert "sent 30 entries, and announced 25" in message
+
+
+def test_s23_endless_new_entries_end_where_no_total_is_announced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(snapshot_writer, "MOST_ROWS", 95)
+    fresh = lambda number: [salt(f"{number}-{n}") for n in range(10)]  # noqa: E731
+    assert "sent 100 entries" in refusal_of(lambda question: endless(question, fresh), tmp_path)[0]
+
+
+def test_s23_a_page_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(optimade, "MOST_ENTRIES", 20)
+    assert "a page of 25 entries where 100 were asked for" in refusal_of(paged(MANY, 25), tmp_path)[0]
+
+
+def test_a_taken_up_fetch_knows_what_came_before(tmp_path: Path) -> None:
+    short = paged(MANY, 10, data_returned=30)
+    stops = [True]
+
+    def reply(question: Question) -> Answer:
+        is_cut = stops[0] and question.parameters.get("page_offset") == "20"
+        return Answer({}, 404) if is_cut else short(question)
+
+    with ScriptedServer(reply) as server:
+        for message in ("404", "announced 30 entries and sent 25", "announced 30 entries and sent 25"):
+            with pytest.raises(ProviderError, match=message):
+                fetch(client(server.url), tmp_path / "s.parquet")
+            stops[0] = False
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"dimension_types": None, "nperiodic_dimensions": 2}, "E-STRUCT-NOCELL"),
+        ({"dimension_types": [1, 1, 0], "nperiodic_dimensions": 3}, "E-STRUCT-NOCELL"),
+        ({"dimension_types": [1, 1]}, "E-STRUCT-NOCELL"),
+        ({"species": None, "species_at_sites": ["CS1", "CL1"]}, "E-STRUCT-SYMBOLS"),
+        ({"species": []}, ""),
+        ({"species_at_sites": ["Cs", "Na1"]}, "E-STRUCT-SYMBOLS"),
+        ({"chemical_formula_reduced": "Cl2Cs"}, "E-STRUCT-FORMULA"),
+        ({"chemical_formula_reduced": "ClRb"}, "E-STRUCT-FORMULA"),
+        ({"chemical_formula_reduced": None}, ""),
+    ],
+)
+def test_slabs_and_entries_that_contradict_themselves(changes: dict[str, Any], code: str, tmp_path: Path) -> None:
+    with ScriptedServer(paged([salt("a", **changes)], 10)) as server:
+        about = fetch(client(server.url), tmp_path / "s.parquet").provenance
+    assert about["refused"] == ({code: 1} if code else {})

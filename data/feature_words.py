@@ -23,16 +23,19 @@ class FeatureWords(NamedTuple):
         kind: ``quantity`` is said to be low or high; ``flag`` is set or not; ``index`` is a number that is no quantity,
             such as that of a space group; ``named`` has a name for each of its values.
         values: What a value is called: 1 and 0 of a flag, every whole number of a named feature.
+        unit: Of a quantity, as printed behind its value; empty where it has none.
     """
 
     group: Label
     label: Label
     kind: FeatureKind = "quantity"
     values: Mapping[int, Label] = {}  # never written to
+    unit: str = ""
 
     def to_json(self) -> list[Any]:
         """Plain JSON values."""
-        return [list(self.group), list(self.label), self.kind, {str(k): list(v) for k, v in self.values.items()}]
+        values = {str(key): list(label) for key, label in self.values.items()}
+        return [list(self.group), list(self.label), self.kind, values, self.unit]
 
     @classmethod
     def from_json(cls, content: list[Any]) -> Self:
@@ -45,8 +48,9 @@ class FeatureWords(NamedTuple):
         >>> FeatureWords.from_json(words.to_json()) == words
         True
         """
-        group, label, kind, values = content
-        words = cls(_label(group), _label(label), kind, {int(k): _label(v) for k, v in dict(values).items()})
+        group, label, kind, values, unit = content
+        named = {int(key): _label(value) for key, value in dict(values).items()}
+        words = cls(_label(group), _label(label), kind, named, str(unit))
         if reason := words.problem():
             raise ValueError(reason)
         return words

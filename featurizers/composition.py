@@ -22,7 +22,7 @@ from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
-from matloop.featurizers.elemental_words import ELEMENTAL_WORDS, statistic_words
+from matloop.featurizers.elemental_words import ELEMENTAL_UNITS, ELEMENTAL_WORDS, statistic_words
 
 MAGPIE_PROPERTIES: tuple[str, ...] = (
     "Number", "MendeleevNumber", "AtomicWeight", "MeltingT", "Column", "Row", "CovalentRadius", "Electronegativity",
@@ -65,7 +65,7 @@ class Magpie(Featurizer):
     def words(self, name: str) -> FeatureWords:
         """Describe a statistic of an elemental property, in the group of that property."""
         _, statistic, elemental = name.split(" ")
-        return statistic_words(ELEMENTAL_WORDS[elemental], statistic)
+        return statistic_words(ELEMENTAL_WORDS[elemental], statistic, unit=ELEMENTAL_UNITS.get(elemental, ""))
 
 
 class Stoichiometry(Featurizer):

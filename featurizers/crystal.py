@@ -28,6 +28,7 @@ _DENSITY_WORDS = {
     "packing fraction": Label("packing fraction", "堆积率"),
     "shortest distance": Label("shortest distance between atoms", "最短原子间距"),
 }
+_DENSITY_UNITS = {"density": "g/cm³", "volume per atom": "Å³", "shortest distance": "Å"}
 
 
 class Density(Featurizer):
@@ -65,7 +66,7 @@ class Density(Featurizer):
 
     def words(self, name: str) -> FeatureWords:
         """Describe the quantities; each is a group of its own."""
-        return FeatureWords(SIZE_GROUP, _DENSITY_WORDS[name])
+        return FeatureWords(SIZE_GROUP, _DENSITY_WORDS[name], unit=_DENSITY_UNITS.get(name, ""))
 
     def _codes(self, cells: Compositions) -> NDArray[np.str_]:
         no_radius = np.isnan(self._table).any(axis=1)[cells.elements]

@@ -128,7 +128,8 @@ class CrystalLocal(Featurizer):
         """Describe a statistic over sites, in the group of its quantity; all stiffnesses are one group."""
         if name.startswith(_NETWORKS):
             group = Label("stiffness of the bond network", "键网络刚度")
-            return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh}（{name}）"))
+            unit = "" if name.endswith("shear to bulk") else "GPa"
+            return FeatureWords(group, Label(f"{group.en} ({name})", f"{group.zh}（{name}）"), unit=unit)
         return site_words(name)
 
     def _values(self, crystals: Crystals) -> NDArray[np.float64]:

@@ -33,6 +33,16 @@ ELEMENTAL_WORDS: Mapping[str, Label] = {
 }
 """The 22 properties of ``magpie``."""
 
+ELEMENTAL_UNITS: Mapping[str, str] = {
+    "AtomicWeight": "u",
+    "MeltingT": "K",
+    "CovalentRadius": "pm",
+    "GSvolume_pa": "Å³",
+    "GSbandgap": "eV",
+    "GSmagmom": "µB",
+}
+"""Units of those of them that have one."""
+
 _STATISTICS: Mapping[str, Label] = {
     "minimum": Label("minimum {}", "{}最小值"),
     "maximum": Label("maximum {}", "{}最大值"),
@@ -43,12 +53,14 @@ _STATISTICS: Mapping[str, Label] = {
 }
 
 
-def statistic_words(quantity: Label, statistic: str, *, group: Label | None = None) -> FeatureWords:
+def statistic_words(quantity: Label, statistic: str, *, group: Label | None = None, unit: str = "") -> FeatureWords:
     """Describe a statistic of a quantity, in the group of that quantity if no other group is given.
+
+    All statistics have the unit of the quantity.
 
     >>> statistic_words(ELEMENTAL_WORDS["Electronegativity"], "mean").label
     Label(en='mean electronegativity', zh='电负性平均值')
     """
     english, chinese = _STATISTICS[statistic]
     label = Label(english.format(quantity.en), chinese.format(quantity.zh))
-    return FeatureWords(quantity if group is None else group, label)
+    return FeatureWords(quantity if group is None else group, label, unit=unit)

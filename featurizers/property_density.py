@@ -16,8 +16,9 @@ from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
 from matloop.featurizers.composition import MAGPIE_PROPERTIES
-from matloop.featurizers.elemental_words import ELEMENTAL_WORDS
+from matloop.featurizers.elemental_words import ELEMENTAL_UNITS, ELEMENTAL_WORDS
 
+_UNITS_PER_VOLUME = {name: f"{unit}/Å³" for name, unit in ELEMENTAL_UNITS.items()} | {"GSvolume_pa": ""}
 _BONDING = {"bonding electrons": Label("number of bonding electrons", "成键电子数")}
 
 
@@ -55,9 +56,11 @@ class PropertyDensity(Featurizer):
 
     def words(self, name: str) -> FeatureWords:
         """Describe an elemental property per volume; all of them are one group."""
-        english, chinese = {**ELEMENTAL_WORDS, **_BONDING}[name.removesuffix(" per volume")]
+        elemental = name.removesuffix(" per volume")
+        english, chinese = {**ELEMENTAL_WORDS, **_BONDING}[elemental]
         group = Label("elemental properties per volume", "单位体积元素性质")
-        return FeatureWords(group, Label(f"{english} per volume", f"单位体积{chinese}"))
+        label = Label(f"{english} per volume", f"单位体积{chinese}")
+        return FeatureWords(group, label, unit=_UNITS_PER_VOLUME.get(elemental, "Å⁻³"))
 
 
 def bonding_electrons() -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
-from matloop.featurizers.elemental_words import ELEMENTAL_WORDS, statistic_words
+from matloop.featurizers.elemental_words import ELEMENTAL_UNITS, ELEMENTAL_WORDS, statistic_words
 
 SIZE_GROUP = Label("density and packing", "密度与堆积")
 _ORIENTATION_GROUP = Label("bond orientation", "键取向")
@@ -19,6 +19,7 @@ _QUANTITIES: Mapping[str, Label] = {
     "ionicity": Label("bond ionicity", "键的离子性"),
     "site volume": Label("site volume", "位点体积"),
 }
+_UNITS: Mapping[str, str] = {"bond length": "Å", "site volume": "Å³"}
 _OF_ALL_SITES: Mapping[str, Label] = {
     "site volume variation": Label("variation of site volumes", "位点体积变化"),
     "packing": Label("packing of the sites", "位点堆积"),
@@ -36,11 +37,11 @@ def site_words(name: str) -> FeatureWords:
         return FeatureWords(SIZE_GROUP, _OF_ALL_SITES[text])
     quantity, _, statistic = text.rpartition(" ")
     if quantity.startswith("difference "):
-        english, chinese = ELEMENTAL_WORDS[quantity.removeprefix("difference ")]
-        return statistic_words(
-            Label(f"difference in {english} between neighbours", f"相邻原子{chinese}差"), statistic
-        )  # fmt: skip
+        elemental = quantity.removeprefix("difference ")
+        english, chinese = ELEMENTAL_WORDS[elemental]
+        difference = Label(f"difference in {english} between neighbours", f"相邻原子{chinese}差")
+        return statistic_words(difference, statistic, unit=ELEMENTAL_UNITS.get(elemental, ""))
     if quantity.startswith("q"):
         order = Label(f"bond-orientation order {quantity}", f"键取向序参数 {quantity}")
         return statistic_words(order, statistic, group=_ORIENTATION_GROUP)
-    return statistic_words(_QUANTITIES[quantity], statistic)
+    return statistic_words(_QUANTITIES[quantity], statistic, unit=_UNITS.get(quantity, ""))

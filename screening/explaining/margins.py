@@ -127,7 +127,7 @@ def _state(words: FeatureWords, value: float, level: float) -> Label:
     if words.kind == "index":
         return Label(f"{words.label.en} {value:.0f}", f"{words.label.zh} {value:.0f}")
     english, chinese = ("low", "偏低") if level < _LOW else ("high", "偏高") if level > _HIGH else ("middling", "居中")
-    shown = f"{value:.3g}".replace("-", "−")
+    shown = f"{value:.3g} {words.unit}".rstrip().replace("-", "−")
     return Label(f"{english} {words.label.en} ({shown})", f"{words.label.zh}{chinese}（{shown}）")
 
 

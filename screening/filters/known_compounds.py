@@ -41,5 +41,5 @@ class NewCompounds(Filter):
         nearest = nearest_known(finalist, known, count=1)[0][0]
         return Label(
             f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
-            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f} (ElMD)",
+            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f}（ElMD）",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
-from matloop.screening.report.stability import Relaxation, relaxations
+from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
 from matloop.screening.runs.run_view import RunView
 
 MOST_CARDS = 30
@@ -67,7 +66,7 @@ class TargetRow(NamedTuple):
         label: Its label.
         wanted: Range in words.
         predicted: Predicted value with unit.
-        interval: 90 % interval, in the same unit.
+        interval: 90 % interval, with its unit.
         selected: The same for candidates that were picked, None where there is none.
         hull_distance: Distance from the hull of the potential that judged the target, where that is not cut off at 0 as
             the predicted value is; empty where no potential judged it.
@@ -210,7 +209,7 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         property_words(name),
         range_words(run.ranges[name], unit),
         with_unit(number(mean, high - low), unit),
-        Words(f"{lower} to {upper}", f"{lower} 至 {upper}"),
+        _interval_words(lower, upper, unit),
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
         float(numbers(batch, probability_of(name))[row]),
@@ -220,22 +219,19 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
     )
 
 
-def hull_distance_text(batch: CandidateBatch, row: int, name: str) -> str:
-    """Distance from the hull with its unit, which may be negative, for the energy above the hull; empty for others."""
-    distance = float(numbers(batch, Column.HULL_DISTANCE)[row]) if name == "energy_above_hull" else math.nan
-    return with_unit(number(distance, 0.01), Column.HULL_DISTANCE.unit) if math.isfinite(distance) else ""
-
-
 def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | None:
     low, high = (float(numbers(batch, f"{name}_selected_{end}")[row]) for end in ("lo", "hi"))
     if not (np.isfinite(low) and np.isfinite(high)):
         return None
-    lower, upper = number(low, high - low), number(high, high - low)
+    told = _interval_words(number(low, high - low), number(high, high - low), property_named(name).unit)
     if numbers(batch, f"{name}_selected_exact")[row] == 0:
-        return Words(
-            f"about {lower} to {upper} (few crystals rank as high)", f"约 {lower} 至 {upper}（排名相当的晶体很少）"
-        )
-    return Words(f"{lower} to {upper}", f"{lower} 至 {upper}")
+        return Words(f"about {told.en} (few crystals rank as high)", f"约 {told.zh}（排名相当的晶体很少）")
+    return told
+
+
+def _interval_words(lower: str, upper: str, unit: str) -> Words:
+    """``1.5 to 3.7 eV`` in both languages."""
+    return Words(with_unit(f"{lower} to {upper}", unit), with_unit(f"{lower} 至 {upper}", unit))
 
 
 def _neighbour_properties(run: RunView, known: list[KnownCompound]) -> list[str]:

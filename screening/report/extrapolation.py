@@ -24,7 +24,7 @@ def extrapolation_scores(card: dict[str, Any], unit: str) -> list[tuple[str, Wor
         told.append((with_unit(number(clusters["mae"]), unit), label, _clusters(scores, clusters)))
     if elements.get("mae") is not None:
         label = Words("mean absolute error on elements left out of training", "对训练中整体去除的元素的平均绝对误差")
-        told.append((with_unit(number(elements["mae"]), unit), label, _elements(elements)))
+        told.append((with_unit(number(elements["mae"]), unit), label, _elements(elements, unit)))
     return told
 
 
@@ -38,9 +38,9 @@ def _clusters(scores: dict[str, Any], clusters: dict[str, Any]) -> Words:
     )
 
 
-def _elements(elements: dict[str, Any]) -> Words:
+def _elements(elements: dict[str, Any], unit: str) -> Words:
     ratio, outside = elements["outside_over_inside"], percent(elements["share_outside"])
-    worst = [f"{one['element']} ({number(one['mae'])})" for one in elements["worst"][:_WORST]]
+    worst = [f"{one['element']} {with_unit(number(one['mae']), unit)}" for one in elements["worst"][:_WORST]]
     english = f"{elements['folds']} elements were left out in turn. {outside} of their crystals lie outside the domain"
     chinese = f"依次去除 {elements['folds']} 种元素；其晶体中有 {outside} 位于适用域之外"
     if ratio is not None:

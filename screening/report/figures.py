@@ -180,7 +180,7 @@ def distribution_figure(run: RunView, name: str) -> Figure:
             },
             "marker": {"color": ORANGE, "size": 9, "symbol": "diamond"},
             "name": Words("shortlisted, with 90 % interval", "入选，附 90 % 区间")._asdict(),
-            "hovertemplate": "%{text}: %{x}<extra></extra>",
+            "hovertemplate": f"%{{text}}: %{{x}} {unit_text(property_named(name).unit)}<extra></extra>",
         }
     )  # fmt: skip
     frequency = Words("relative frequency", "相对频率")

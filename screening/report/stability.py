@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
 from matloop.screening.dossier.relaxed_volume import volume_changed_much
-from matloop.screening.language.text import Words, formula_markup, number, percent
+from matloop.screening.language.text import Words, formula_markup, number, percent, with_unit
 from matloop.screening.report.batch_columns import numbers, texts
 
 _OUTCOMES = {
@@ -82,6 +83,12 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
         )
         for row in range(len(batch))
     ]
+
+
+def hull_distance_text(batch: CandidateBatch, row: int, name: str) -> str:
+    """Distance from the hull with its unit, which may be negative, for the energy above the hull; empty for others."""
+    distance = float(numbers(batch, Column.HULL_DISTANCE)[row]) if name == "energy_above_hull" else math.nan
+    return with_unit(number(distance, 0.01), Column.HULL_DISTANCE.unit) if math.isfinite(distance) else ""
 
 
 def _signed_percent(share: float) -> str:

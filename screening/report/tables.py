@@ -24,6 +24,7 @@ from matloop.screening.language.text import (
     unit_text,
 )  # fmt: skip
 from matloop.screening.report.batch_columns import numbers, texts
+from matloop.screening.report.stability import hull_distance_text
 from matloop.screening.runs.run_view import RunView
 
 _MOST_ROWS = 1000
@@ -204,11 +205,20 @@ def run_funnel(run: RunView) -> Funnel:
 
 
 class RankedValue(NamedTuple):
-    """One target of one ranked candidate: the value to sort by, value and interval as text, and probability."""
+    """One target of one ranked candidate.
+
+    Attributes:
+        value: To sort by.
+        text: The same as text.
+        interval: 90 % interval.
+        hull_distance: As on the cards; empty for all but the energy above the hull by a potential.
+        probability: Of lying in the wanted range.
+    """
 
     value: float | None
     text: str
     interval: str
+    hull_distance: str
     probability: float
 
 
@@ -262,13 +272,17 @@ def ranked_table(run: RunView) -> RankedTable:
             RankedRow(
                 int(ranks[row]), int(places[row]), formula_markup(formulas[row]), formulas[row], ids[row],
                 group, symbols.get(group or 0, Markup("")), float(probability[row]),
-                [_ranked_value(*(float(column[row]) for column in columns[name])) for name in run.properties],
+                [
+                    _ranked_value(*(float(column[row]) for column in shown), hull_distance_text(batch, row, name))
+                    for name, shown in columns.items()
+                ],
                 origin_words(origins[row]),
             )
         )  # fmt: skip
     return RankedTable(rows, len(run.ranked))
 
 
-def _ranked_value(mean: float, low: float, high: float, probability: float) -> RankedValue:
+def _ranked_value(mean: float, low: float, high: float, probability: float, hull_distance: str) -> RankedValue:
     interval = f"{number(low, high - low)} … {number(high, high - low)}"
-    return RankedValue(mean if math.isfinite(mean) else None, number(mean, high - low), interval, probability)
+    value = mean if math.isfinite(mean) else None
+    return RankedValue(value, number(mean, high - low), interval, hull_distance, probability)

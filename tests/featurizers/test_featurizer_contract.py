@@ -13,7 +13,10 @@ from matloop.data.errors import BatchError, UnknownNameError
 from matloop.featurizers import base
 from matloop.featurizers.base import Features, FeatureSet, Featurizer, featurize_checked, no_codes
 from matloop.featurizers.composition import Magpie, Stoichiometry
+from matloop.featurizers.crystal import Density
+from matloop.featurizers.crystal_local import CrystalLocal
 from matloop.featurizers.embedding import CrystalEmbedding
+from matloop.featurizers.property_density import PropertyDensity
 from matloop.featurizers.registry import FEATURIZERS, feature_set
 from matloop.featurizers.validation import validate_featurizer
 from tests.models.potentials.pair_potential import PairPotential
@@ -44,6 +47,28 @@ def batch(sample: CandidateBatch) -> CandidateBatch:
 def test_every_featurizer_holds_its_contract(featurizer: Featurizer, batch: CandidateBatch) -> None:
     validate_featurizer(lambda: featurizer, batch=batch)
     assert (featurizer.featurize(batch).codes == "").mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("featurizer", "name", "unit"),
+    [
+        (Magpie(), "MagpieData mean CovalentRadius", "pm"),
+        (Magpie(), "MagpieData avg_dev MeltingT", "K"),
+        (Magpie(), "MagpieData mean Electronegativity", ""),
+        (Density(), "density", "g/cm³"),
+        (Density(), "packing fraction", ""),
+        (PropertyDensity(), "NValence per volume", "Å⁻³"),
+        (PropertyDensity(), "MeltingT per volume", "K/Å³"),
+        (PropertyDensity(), "GSvolume_pa per volume", ""),
+        (CrystalLocal(), "local bond length minimum", "Å"),
+        (CrystalLocal(), "local difference CovalentRadius mean", "pm"),
+        (CrystalLocal(), "thermal bulk stiffness", "GPa"),
+        (CrystalLocal(), "thermal shear to bulk", ""),
+    ],
+)
+def test_quantities_have_their_unit(featurizer: Featurizer, name: str, unit: str) -> None:
+    assert name in featurizer.feature_names
+    assert featurizer.words(name).unit == unit
 
 
 def test_every_feature_of_the_package_has_words_in_both_languages(featurizer: Featurizer) -> None:

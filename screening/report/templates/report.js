@@ -32,9 +32,9 @@
     const lines = [`<b>${all.formula[row]}</b>  ` + say(`rank ${all.rank[row]}`, `排序 ${all.rank[row]}`)];
     for (const property of Object.values(all.properties)) {
       const interval = say(`${short(property.lo[row])} to ${short(property.hi[row])}`, `${short(property.lo[row])} 至 ${short(property.hi[row])}`);
-      lines.push(`${property.label[language]}: ${short(property.pred[row])} (${interval}) ${property.unit}`);
+      lines.push(`${property.label[language]}${say(": ", "：")}${short(property.pred[row])}${say(` (${interval})`, `（${interval}）`)} ${property.unit}`);
     }
-    lines.push(say("all targets", "全部目标") + `: ${percent(all.probability[row])}`);
+    lines.push(say("all targets: ", "全部目标：") + percent(all.probability[row]));
     return lines.join("<br>");
   }
 
@@ -71,7 +71,8 @@
       {
         type: "scatter", mode: "markers", name: say("known compounds, computed", "已知化合物（计算值）"),
         x: known.map((row) => all.known[first][row]), y: known.map((row) => all.known[second][row]),
-        text: known.map((row) => all.known.formula[row]), hovertemplate: "%{text}: %{x}, %{y}<extra></extra>",
+        text: known.map((row) => all.known.formula[row]),
+        hovertemplate: `%{text}${say(": ", "：")}%{x} ${x.unit}${say(", ", "，")}%{y} ${y.unit}<extra></extra>`,
         marker: { color: "#b4bcc5", size: 4, opacity: 0.75 },
       },
       dots(all, others, x, y, {
@@ -270,7 +271,9 @@
   }
 
   if (table) {
-    table.tHead.querySelectorAll("[data-sort]").forEach((heading) => { heading.onclick = () => sortBy(heading); });
+    table.tHead.querySelectorAll("[data-sort]").forEach((heading) => {
+      heading.querySelector("button").onclick = () => sortBy(heading);
+    });
     document.getElementById("filter").oninput = refreshTable;
     const expand = document.getElementById("expand");
     if (expand) expand.onclick = () => { expand.classList.toggle("open"); refreshTable(); };
@@ -304,5 +307,17 @@
     }
   }, { rootMargin: "400px" });
   [...plots, ...stages].forEach((element) => watcher.observe(element));
-  window.addEventListener("beforeprint", () => plots.filter((holder) => !drawn.has(holder)).forEach(draw));
+  /* On paper plots have the width that the style sheet leaves them there: pairs half the page each. */
+  const titleSize = (size) => ({ "xaxis.title.font.size": size, "yaxis.title.font.size": size });
+  const paper = (holder) => (holder.classList.contains("tall") ? [670, 430] : [325, 300]);
+  window.addEventListener("beforeprint", () => {
+    for (const holder of plots) {
+      if (!drawn.has(holder)) draw(holder);
+      const [width, height] = paper(holder);
+      Plotly.relayout(holder, { width, height, ...titleSize(10), "font.size": 10 });
+    }
+  });
+  window.addEventListener("afterprint", () => plots.forEach((holder) => {
+    Plotly.relayout(holder, { width: null, height: null, autosize: true, ...titleSize(null), "font.size": 13 });
+  }));
 })();

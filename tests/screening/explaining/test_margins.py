@@ -40,10 +40,10 @@ def test_statistics_of_one_elemental_property_are_one_group() -> None:
     lines = told(names, [0.3, 0.4, -0.1, 0.5])
     assert lines == [
         "High range of electronegativity (2) raises the band gap by 0.60 eV",
-        "High density (2) raises the band gap by 0.50 eV",
+        "High density (2 g/cm³) raises the band gap by 0.50 eV",
     ]
     assert told(["density"], [np.log10(0.8)], transform="log10", level=0.1) == [
-        "Low density (2) lowers the band gap by 20 %"
+        "Low density (2 g/cm³) lowers the band gap by 20 %"
     ]
 
 
@@ -54,7 +54,7 @@ def test_statistics_of_one_elemental_property_are_one_group() -> None:
         ("odd electrons", 0.5, "An odd number of electrons raises"),
         ("spacegroup_num", 225.0, "Space group number 225 raises"),
         ("crystal_system_int", 2.0, "Hexagonal crystal system raises"),
-        ("density", 2.0, "High density (2) raises"),
+        ("density", 2.0, "High density (2 g/cm³) raises"),
     ],
 )
 def test_a_feature_is_told_by_its_kind(name: str, value: float, expected: str) -> None:

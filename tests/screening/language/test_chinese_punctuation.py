@@ -19,7 +19,7 @@ from tests.screening.report.run_directories import make_run
 CHINESE = re.compile("[\u4e00-\u9fff]")
 HALF_WIDTH = re.compile(
     r"[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]([,;:!?]| ?[()])"  # behind a Chinese character or mark
-    r"|([,;:!?]|[()] ?)[\u4e00-\u9fff]"  # before one
+    r"|[,;:!?][\u4e00-\u9fff]|[()] ?[\u4e00-\u9fff]"  # before one
     r"|[,;:!?](?=\s|$)"  # between words of a Chinese sentence
     r"|(?<![A-Z])\. ?(?=[\u4e00-\u9fff]|$)"  # at the end of one
 )

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -138,13 +139,14 @@ def test_counts_that_do_not_add_up_are_told(tmp_path: Path) -> None:
 def relaxed(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Report of a run with a potential, whose second finalist did not converge."""
     folder = tmp_path_factory.mktemp("relaxed") / "run"
-    make_run(folder, "band_gap")
+    make_run(folder, "band_gap", "energy_above_hull")
     run = RunDirectory(folder)
     ranked = CandidateBatch.from_arrow(pq.read_table(run.ranked))
     names = ("steps", "energy", "energy_start", "volume_change")
     columns: dict[str, Any] = {f"relaxation_{name}": np.full(len(ranked), 0.5) for name in names}
     columns["relaxation_outcome"] = ["not_converged" if row == 1 else "converged" for row in range(len(ranked))]
-    columns |= {"hull_distance": np.full(len(ranked), 0.02), "expected_misses": np.full(len(ranked), 0.3)}
+    columns["relaxation_volume_change"] = np.where(np.arange(len(ranked)) == 1, -0.214, 0.199)
+    columns |= {"hull_distance": np.full(len(ranked), -0.0214), "expected_misses": np.full(len(ranked), 0.3)}
     write_table(run.ranked, ranked.with_columns(**columns).to_arrow())
     novelty = {"candidate_id": ranked.ids[0], "novelty": "new structure", "equal": [], "equal_count": 0,
                "same_composition": [], "same_composition_count": 0, "nearest_structures": []}  # fmt: skip
@@ -165,6 +167,29 @@ def test_only_a_relaxation_that_did_not_converge_alarms(relaxed: str) -> None:
     assert "converged" in first
     assert [alarm in first for alarm in alarms] == [False, False]
     assert [alarm in second for alarm in alarms] == [False, True]
+
+
+def test_a_volume_that_changed_much_alarms(relaxed: str) -> None:
+    first, second = relaxed.split('id="place-')[1:3]
+    alarm = '<strong class="alarm"><span lang="en">more than 20 %: it may have become another structure</span>'
+    assert "+19.9 %" in first
+    assert alarm not in first
+    assert "−21.4 %" in second
+    assert alarm in second
+
+
+def test_the_hull_distance_stands_beside_the_energy_that_ends_at_zero(relaxed: str) -> None:
+    cards = relaxed.split('id="place-')[1:3]
+    for card in cards:
+        targets = card[card.index('class="targets"') : card.index('class="card-foot"')].split('class="target"')[1:]
+        assert ["−0.021 eV/atom" in target for target in targets] == [False, True]
+    table = relaxed[relaxed.index('id="ranked-table"') :]
+    assert table.count('<span lang="en">hull</span><span lang="zh-CN">凸包</span> −0.021 eV/atom') == 30
+
+
+def test_intervals_have_their_unit(relaxed: str) -> None:
+    cards = relaxed.split('id="place-')[1:3]
+    assert all(re.search(r'<span lang="zh-CN">[−\d.]+ 至 [−\d.]+ eV</span>', card) for card in cards)
 
 
 def test_sentences_end_as_the_language_ends_them(relaxed: str) -> None:

@@ -24,7 +24,7 @@ def test_both_scores_are_told_with_what_they_mean() -> None:
     assert "10 clusters" in clusters.en
     assert "2.0 times the error" in clusters.en
     assert "31 % of their crystals lie outside the domain, where errors are 2.1 times those inside" in elements.en
-    assert "Hardest: H (1.22), Ag (1.00)" in elements.en
+    assert "Hardest: H 1.22 eV, Ag 1.00 eV." in elements.en
     assert "52" in elements.zh
     assert "2.1 倍" in elements.zh
 

@@ -174,18 +174,25 @@ def features(
     names: Annotated[
         list[str] | None, typer.Argument(help="Featurizers, side by side; all are listed without.")
     ] = None,
-    table: Annotated[Path | None, typer.Option("--input", help="CSV or Parquet with a column 'formula'.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Parquet file for the features.")] = None,
+    table: Annotated[
+        str | None, typer.Option("--input", help="A .csv, .xlsx or .parquet table of formulas, or structure files.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the features: .csv or .parquet.")] = None,
+    formula_column: Annotated[str, typer.Option(help="Column of the formulas in a table.")] = "formula",
+    id_column: Annotated[str | None, typer.Option(help="Column of ids in a table, kept as text.")] = None,
 ) -> None:
-    """List the feature sets, or compute features of a table of formulas."""
-    from matloop.workflows.commands.printed import print_features, write_features
-
+    """List the feature sets, or compute features beside the columns of a table; refused rows stay, with their code."""
     if names and table and output:
-        print(write_features(names, table, output))
-    elif names or table or output:
+        from matloop.workflows.commands.feature_table import write_features
+
+        written = write_features(names, table, output, formula_column=formula_column, id_column=id_column)
+        print("\n".join(written.lines()))
+        raise typer.Exit(int(written.all_refused))
+    if names or table or output:
         raise typer.BadParameter("computing features takes names, --input and --output")
-    else:
-        print_features()
+    from matloop.workflows.commands.printed import print_features
+
+    print_features()
 
 
 @app.command()

@@ -40,8 +40,8 @@ class AseDatabase:
 
     name = "ase_database"
 
-    def __init__(self, path: str, *, select: str | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, select: str | None = None) -> None:
+        self.path = Path(path).expanduser()
         if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no ASE database"
             fix = RELATIVE_PATHS if not self.path.is_file() else "write it with ase.db"

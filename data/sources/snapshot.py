@@ -72,8 +72,8 @@ class Snapshot:
 
     name = "snapshot"
 
-    def __init__(self, path: str, *, sha256: str | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, sha256: str | None = None) -> None:
+        self.path = Path(path).expanduser()
         if not self.path.is_file():
             raise InputFileError(f"no file {path}", "a snapshot written by matloop fetch", RELATIVE_PATHS)
         self.provenance = read_provenance(self.path)

@@ -94,13 +94,13 @@ class StructureFiles:
     name = "structure_files"
 
     def __init__(
-        self, path: str, *, disorder: str = "reject", timeout: float = 60.0, memory_limit: int = 2_000_000_000
+        self, path: str | Path, *, disorder: str = "reject", timeout: float = 60.0, memory_limit: int = 2_000_000_000
     ) -> None:
         if disorder not in POLICIES:
             raise unknown_name("way to treat disorder", disorder, POLICIES)
-        self.path, self.disorder = path, disorder
+        self.path, self.disorder = os.path.expanduser(path), disorder
         self.timeout, self.memory_limit = timeout, memory_limit
-        if not self._found(first_only=True):
+        if not self.path or not self._found(first_only=True):
             raise InputFileError(
                 f"no file at {path}", "a folder, a pattern, a structure file or an archive", RELATIVE_PATHS
             )

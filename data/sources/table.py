@@ -26,6 +26,8 @@ from matloop.data.sources.contract import RELATIVE_PATHS
 _FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
     ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
 }  # fmt: skip
+TABLE_FORMATS = tuple(_FILES)
+"""Suffixes of the files that hold a table of formulas."""
 # A number as a person writes it. 007 is a name, and so is a number that a float64 cannot hold exactly.
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _ESCAPED = r"^'([=+\-@\t\r])"  # text with an apostrophe that keeps a spreadsheet from taking it for a formula
@@ -62,8 +64,8 @@ class FormulaTable:
 
     name = "table"
 
-    def __init__(self, path: str, *, formula_column: str = "formula", id_column: str | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, formula_column: str = "formula", id_column: str | None = None) -> None:
+        self.path = Path(path).expanduser()
         if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
             got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no table that can be read"
             fix = RELATIVE_PATHS if not self.path.is_file() else "save it in one of these formats"
@@ -92,6 +94,22 @@ class FormulaTable:
             yield self._intake(rows, at)
             at += rows.table.num_rows
         self._check_unchanged(at)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns of the file, in their order."""
+        return list(self._file.types)
+
+    def windows(self, size: int) -> Iterator[pa.Table]:
+        """Yield all columns of the file in the parts of :meth:`intakes`, as the file holds them.
+
+        A column of a CSV or XLSX file is text, unless every filled cell of it is a plain number.
+        """
+        numeric = set(self._plan.numeric) - {name for name in self._plan.numeric if is_property_column(name)}
+        for rows in _windows(self._rows(self.columns), size):
+            columns = {name: rows.table.column(name) for name in self.columns}
+            numbers = {name: _numbers(column)[0] for name, column in columns.items() if name in numeric}
+            yield pa.table({**columns, **numbers})
 
     def _check_unchanged(self, count: int) -> None:
         if count != self._plan.row_count or _stamp(self.path) != self._plan.stamp:
@@ -248,7 +266,9 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _missing_column(file: str, name: str, option: str, present: list[str]) -> InputFileError:
     close = difflib.get_close_matches(name.casefold(), {key.strip().casefold(): key for key in present}, 1, 0.5)
     meant = next((key for key in present if close and key.strip().casefold() == close[0]), None)
+    flag = f"--{option.replace('_', '-')}"
     fix = f"did you mean {option}: '{meant}'?" if meant else f"name the column with {option}"
+    fix += f" On the command line: {flag} '{meant}'" if meant else f", on the command line with {flag}"
     if len(present) == 1 and any(mark in present[0] for mark in ";\t"):
         fix = "separate the columns by commas"
     shown = ", ".join(f"'{key[:80]}'" for key in present[:40]) or "none"

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from matloop.data.errors import PlugInError, RunError, unknown_name
+from matloop.data.errors import PlugInError, unknown_name
 from matloop.data.plain_text import one_line, plain
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.registry import lookup
-from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
-from matloop.data.whole_files import write_table
-from matloop.featurizers.registry import feature_set
 from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
@@ -125,38 +120,6 @@ def _about_featurizer(name: str) -> tuple[str, str, str]:
     featurizer = factory()
     needs = ", ".join(sorted(featurizer.needs))
     return str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3])
-
-
-def write_features(names: Sequence[str], table: Path, output: Path) -> str:
-    """Compute features of a table of formulas; returns what happened, in one line.
-
-    The output has one row per input row, with the row code of those that could not be done.
-
-    Raises:
-        RunError: If the output's folder does not exist.
-    """
-    if not output.parent.is_dir():
-        raise RunError(f"no folder {output.parent} to write {output.name} into", "an existing folder")
-    features = feature_set(list(names))
-    parts, refused_count = [], 0
-    for intake in FormulaTable(str(table)).intakes(50_000):
-        matrix = features.featurize(intake.batch)
-        columns: dict[str, Any] = {
-            Column.CANDIDATE_ID: intake.batch.ids,
-            Column.FORMULA: intake.batch.formulas,
-            Column.CODE: matrix.codes,
-        }
-        columns |= {name: matrix.values[:, k] for k, name in enumerate(matrix.names)}
-        refused = {
-            Column.CANDIDATE_ID: [row.candidate_id for row in intake.refused],
-            Column.FORMULA: [row.formula for row in intake.refused],
-            Column.CODE: [row.code for row in intake.refused],
-        }
-        parts += [pa.table(columns), pa.table(refused)]
-        refused_count += len(intake.refused) + int((matrix.codes != "").sum())
-    written = pa.concat_tables(parts, promote_options="permissive")
-    write_table(output, written)
-    return f"{output}: {written.num_rows:,} rows, {len(features.feature_names)} features, {refused_count:,} refused"
 
 
 def print_families() -> None:

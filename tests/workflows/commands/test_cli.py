@@ -173,8 +173,17 @@ def test_features_are_listed_or_computed(matloop: Matloop, tmp_path: Path) -> No
     (tmp_path / "t.csv").write_text("formula\nNaCl\nInF\nFe0\n")
     answer = matloop("features", "magpie", "stoichiometry", "--input", "t.csv", "--output", "f.parquet")
     assert answer.code == 0
-    assert re.fullmatch(r"f\.parquet: 3 rows, \d+ features, 1 refused\n", answer.out)
+    assert re.match(r"f\.parquet: 3 rows, \d+ features, 1 refused\n  1 E-FORMULA-AMOUNT: ", answer.out)
     assert pq.read_table(tmp_path / "f.parquet")["formula"].to_pylist() == ["NaCl", "InF", "Fe0"]
+
+
+def test_features_of_nothing_readable_are_no_success(matloop: Matloop, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("name,compound\n1,Fe0\n2,\n")
+    advice = matloop("features", "magpie", "--input", "t.csv", "--output", "f.csv").err
+    assert "on the command line with --formula-column" in advice
+    answer = matloop("features", "magpie", "--input", "t.csv", "--output", "f.csv", "--formula-column", "compound")
+    assert answer.code == 1
+    assert answer.out.startswith("f.csv: 2 rows, 132 features, 2 refused\n")
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from matloop.data.errors import MatloopError, RunError, UnknownNameError
+from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.directory import RunDirectory
@@ -24,7 +23,6 @@ from matloop.workflows.commands.printed import (
     print_families,
     print_features,
     print_run,
-    write_features,
 )
 from matloop.workflows.screen import ScreeningRun
 
@@ -123,26 +121,3 @@ def test_a_folder_without_models(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "gone"):
         with pytest.raises(RunError, match=r"E-RUN: .* holds no models"):
             print_scores(folder)
-
-
-def test_features_of_a_table(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("formula\nNaCl\nNaN\nFe0\nOg2\nBaTiO3\n", encoding="utf-8")
-    said = write_features(["magpie", "stoichiometry"], tmp_path / "t.csv", tmp_path / "f.parquet")
-    table = pq.read_table(tmp_path / "f.parquet")
-    found = dict(zip(table["formula"].to_pylist(), table["code"].to_pylist(), strict=True))
-    assert found == {"NaCl": "", "NaN": "", "BaTiO3": "", "Og": "E-FEATURE-NODATA", "Fe0": "E-FORMULA-AMOUNT"}
-    count = table.num_columns - 3
-    assert said == f"{tmp_path / 'f.parquet'}: 5 rows, {count} features, 2 refused"
-    for row in table.to_pylist():
-        values = [value for name, value in row.items() if name not in ("candidate_id", "formula", "code")]
-        assert len(values) == count
-        assert all(value is not None and np.isfinite(value) for value in values) == (row["code"] == "")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.parquet", "t.csv"]
-
-
-@pytest.mark.parametrize(("names", "column"), [(["magpi"], "formula"), (["magpie"], "formel")])
-def test_features_that_cannot_be_made_leave_no_file(names: list[str], column: str, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text(f"{column}\nNaCl\n", encoding="utf-8")
-    with pytest.raises(MatloopError, match="E-"):
-        write_features(names, tmp_path / "t.csv", tmp_path / "f.parquet")
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -33,6 +33,7 @@ lint: $(VENV)/.dev  ## ruff and codespell; changes nothing
 typecheck: $(VENV)/.dev  ## mypy on the five packages
 	@mkdir -p build/typecheck/matloop
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/typecheck/matloop/$$folder; done
+	@for file in __init__.py __main__.py; do ln -sfn ../../../workflows/package/$$file build/typecheck/matloop/$$file; done
 	@$(BIN)/mypy
 
 format: $(VENV)/.dev  ## let ruff mend what it can

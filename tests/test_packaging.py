@@ -16,6 +16,7 @@ FOLDERS = ("data", "featurizers", "models", "screening", "workflows")
 NOT_CODE_OF_OURS = {"benchmarks", "tests", "notebooks", "runs", "build", "dist", "docs"}
 # Scripts that rebuild the data sets run from a checkout; they are no modules and are not shipped.
 SCRIPTS = Path("data/datasets")
+PACKAGE = Path("workflows/package")  # the package matloop itself
 
 
 def shipped_files() -> set[Path]:
@@ -29,6 +30,11 @@ def shipped_files() -> set[Path]:
             if path.is_file() and not hidden and not script:
                 found.add(relative)
     return found
+
+
+def place_in_wheel(path: Path) -> str:
+    """Where a file of the checkout lies in a wheel: the package matloop itself holds the folders."""
+    return f"matloop/{(path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path).as_posix()}"
 
 
 @pytest.fixture(scope="module")
@@ -50,29 +56,33 @@ def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_every_folder_with_code_is_listed() -> None:
     names = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."} - NOT_CODE_OF_OURS
     with_code = {path.parent.relative_to(ROOT) for name in names for path in (ROOT / name).rglob("*.py")} - {SCRIPTS}
-    expected = {"matloop." + ".".join(folder.parts) for folder in with_code}
+    expected = {".".join(["matloop", *folder.parts]) for folder in with_code - {PACKAGE}} | {"matloop"}
     assert set(CONFIG["tool"]["setuptools"]["packages"]) == expected
     assert {f"matloop.{folder}" for folder in FOLDERS} <= expected
 
 
-def test_every_package_has_an_init_and_matloop_has_none() -> None:
+def test_every_package_has_an_init() -> None:
     for name in CONFIG["tool"]["setuptools"]["packages"]:
-        assert (ROOT / Path(*name.split(".")[1:]) / "__init__.py").is_file(), f"{name} has no __init__.py"
-    # A matloop/ folder or __init__.py would close the namespace to the five folders.
+        folder = CONFIG["tool"]["setuptools"]["package-dir"][name]
+        assert (ROOT / folder / "__init__.py").is_file(), f"{name} has no __init__.py"
+    # At the top of a checkout, a folder matloop/ would hide what is installed.
     assert not (ROOT / "matloop").exists()
 
 
 def test_wheel_holds_every_module_and_data_file(wheel_files: set[str]) -> None:
-    missing = {path.as_posix() for path in shipped_files() if f"matloop/{path.as_posix()}" not in wheel_files}
+    missing = {path.as_posix() for path in shipped_files() if place_in_wheel(path) not in wheel_files}
     assert not missing, f"not in the wheel (see package-data in pyproject.toml): {sorted(missing)}"
 
 
 def test_wheel_holds_nothing_else(wheel_files: set[str]) -> None:
     tops = {name.split("/")[0] for name in wheel_files}
     assert tops == {"matloop", f"matloop-{CONFIG['project']['version']}.dist-info"}
-    assert "matloop/__init__.py" not in wheel_files
-    known = {f"matloop/{path.as_posix()}" for path in shipped_files()}
+    known = set(map(place_in_wheel, shipped_files()))
     assert {name for name in wheel_files if name.startswith("matloop/")} <= known
+
+
+def test_wheel_is_typed_and_runs_as_a_module(wheel_files: set[str]) -> None:
+    assert {"matloop/__init__.py", "matloop/__main__.py", "matloop/py.typed"} <= wheel_files
 
 
 def test_git_ignores_no_source_file() -> None:

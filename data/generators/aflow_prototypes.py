@@ -29,7 +29,7 @@ LIBRARY = PackageFile(
     path=Path("analysis", "prototypes", "aflow_prototypes.json.gz"),
     sha256="a1b349b062f1734f2ed248bdc117db143f0da4a9f5b43d9e14d3f2505d664f97",
     size_limit=1_000_000,  # the file has 160 thousand bytes
-    install="pip install pymatgen",
+    install="pymatgen",
     release="install pymatgen 2026.10.24, whose prototype library this is",
 )
 TEXT_LIMIT = 10_000_000  # bytes; the unpacked file has 1.6 million

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matloop.data.errors import DatasetError, MatloopError
+from matloop.data.installation import install_command
 
 
 class PackageFile(NamedTuple):
@@ -18,7 +19,7 @@ class PackageFile(NamedTuple):
         path: Where the file lies inside the package.
         sha256: Of its content.
         size_limit: Most bytes that are read at all.
-        install: How to install the package.
+        install: What to install for it, as pip takes it.
         release: Which version to install if the file is another one.
     """
 
@@ -40,7 +41,10 @@ class PackageFile(NamedTuple):
         """
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
-            raise error(f"{self.package} is not installed, and {self.path.name} is part of it", fix=self.install)
+            raise error(
+                f"{self.package} is not installed, and {self.path.name} is part of it",
+                fix=install_command(self.install),
+            )
         path = Path(next(iter(spec.submodule_search_locations))) / self.path
         if not path.is_file():
             raise error(f"the installed {self.package} has no file {self.path.as_posix()}", fix=self.release)

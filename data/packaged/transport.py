@@ -27,7 +27,7 @@ ARCHIVE = PackageFile(
     path=Path("utils", "data_files", "mp_transport", "transport_database.tar.xz"),
     sha256="d6cecdd6dc68ab95bc4348026e3872e77a186b96189a4e34dd253f8bacf0b08d",
     size_limit=4_000_000,  # it has 2.7 million
-    install="pip install matminer",
+    install="matminer",
     release="install matminer 0.10.1, whose archive these columns were checked against",
 )
 MEMBER = "transport_database.csv"

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from matloop.data.errors import ProviderError, ProviderKeyError
+from matloop.data.installation import install_command
 from matloop.data.providers.polite_session import Patience, PoliteSession
 
 KEY_VARIABLE = "MP_API_KEY"
@@ -56,7 +57,7 @@ class MaterialsProjectRoutes:
             from mp_api.client.routes.materials.summary import SummaryRester
             from mp_api.client.routes.materials.thermo import ThermoRester
         except ImportError as error:
-            raise ProviderError(f"mp-api is not installed ({error})", fix="pip install 'matloop[mp]'") from error
+            raise ProviderError(f"mp-api is not installed ({error})", fix=install_command("matloop[mp]")) from error
         settings: dict[str, Any] = {
             "api_key": key,
             "endpoint": endpoint,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.data.installation import install_command
 from matloop.models.grouped_folds import grouped_folds
 
 Weights = Mapping[str, Any]
@@ -191,7 +192,7 @@ def _one_thread() -> Iterator[Any]:
     try:
         import torch
     except ImportError as error:
-        raise ModelError("torch is not installed", "", "pip install 'matloop[potentials]'") from error
+        raise ModelError("torch is not installed", "", install_command("matloop[potentials]")) from error
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

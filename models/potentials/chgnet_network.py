@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import PotentialError
+from matloop.data.installation import install_command
 from matloop.data.packaged.package_file import PackageFile
 from matloop.models.potentials.chgnet_graph import ANGLE_CUTOFF, BOND_CUTOFF, NeighbourGraph
 
@@ -34,7 +35,7 @@ WEIGHTS = PackageFile(
     path=Path("pretrained", "0.3.0", "chgnet_0.3.0_e29f68s314m37.pth.tar"),
     sha256="d14ab7c0f093efe64b60a7bcd540bca10e74fb7f46c86108a079af60524659d1",
     size_limit=6_000_000,  # it has 4.9 million
-    install="pip install 'matloop[potentials]'",
+    install="matloop[potentials]",
     release="install chgnet 0.4.2, whose weights file this is",
 )
 HEAVIEST_ELEMENT = 94
@@ -88,7 +89,7 @@ def load_network() -> Network:
     """
     content = verified_weights()
     if importlib.util.find_spec("torch") is None:
-        raise PotentialError("torch is not installed", fix="pip install 'matloop[potentials]'")
+        raise PotentialError("torch is not installed", fix=install_command("matloop[potentials]"))
     import torch
 
     # weights_only: tensors and plain containers, no code, even though the hash is known.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from matloop.data.errors import RunError
+from matloop.data.installation import install_command
 from matloop.screening.campaign.cluster_settings import ClusterSettings
 from matloop.workflows.clusters.certificates import security_from, write_certificates
 from matloop.workflows.clusters.queue_systems import states_of
@@ -54,7 +55,7 @@ def queued_workers(
         cluster_class = getattr(importlib.import_module("dask_jobqueue"), _CLASSES[settings.kind])
     except ImportError as error:
         raise RunError(
-            "dask-jobqueue is not installed", "batch queues need the extra 'hpc'", 'pip install "matloop[hpc]"'
+            "dask-jobqueue is not installed", "batch queues need the extra 'hpc'", install_command("matloop[hpc]")
         ) from error
     with tempfile.TemporaryDirectory(prefix=".dask-", dir=folder) as place:
         security = None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from matloop.data.errors import MatloopError
+from matloop.data.installation import install_command
 from matloop.data.plain_text import one_line
 from matloop.workflows.inspecting.check import FAIL, OK, Check
 
@@ -26,7 +27,7 @@ def check_python() -> Iterator[Check]:
         needed = importlib.metadata.metadata("matloop")["Requires-Python"] or ""
         release = importlib.metadata.version("matloop")
     except importlib.metadata.PackageNotFoundError:
-        yield Check("matloop", FAIL, "is not installed", "pip install matloop")
+        yield Check("matloop", FAIL, "is not installed", install_command("matloop"))
         return
     yield Check("matloop", OK, release)
     fits = _fits(".".join(map(str, sys.version_info[:3])), needed)
@@ -42,15 +43,15 @@ def check_libraries() -> Iterator[Check]:
         except importlib.metadata.PackageNotFoundError:
             if extra:
                 found = f"not installed; only {_EXTRAS[extra]} needs it"
-                yield Check(name, OK, f"{found}: pip install 'matloop[{extra}]'")
+                yield Check(name, OK, f"{found}: {install_command(f'matloop[{extra}]')}")
             else:
-                yield Check(name, FAIL, "is missing", f"pip install '{name}{bounds}'")
+                yield Check(name, FAIL, "is missing", install_command(f"{name}{bounds}"))
             continue
         if _fits(version, bounds):
             fitting += 1
             continue
         kind = "too new" if "<" in bounds and _fits(version, _without_upper(bounds)) else "too old"
-        yield Check(name, FAIL, f"{version} is {kind}, {bounds} is needed", f"pip install '{name}{bounds}'")
+        yield Check(name, FAIL, f"{version} is {kind}, {bounds} is needed", install_command(f"{name}{bounds}"))
     yield Check("libraries", OK, f"{fitting} have the versions that are asked for")
 
 
@@ -99,7 +100,7 @@ def check_native_code() -> Iterator[Check]:
         yield Check("compiled libraries", OK, f"all {len(_NATIVE)} load, spglib and moyopy among them")
     else:
         package = missing[0].partition(".")[0]
-        advice = f"pip install --force-reinstall {package}; its build must suit this processor and system"
+        advice = f"{install_command('--force-reinstall', package)}; its build must suit this processor and system"
         yield Check("compiled libraries", FAIL, f"{missing[0]} does not load: {error}", advice)
 
 
@@ -114,7 +115,7 @@ def check_torch() -> Iterator[Check]:
     if version:
         yield Check("torch", OK, f"{version.strip()} computes on the processor")
     else:
-        yield Check("torch", FAIL, f"does not work: {error}", "pip install --force-reinstall torch")
+        yield Check("torch", FAIL, f"does not work: {error}", install_command("--force-reinstall", "torch"))
 
 
 def check_data() -> Iterator[Check]:

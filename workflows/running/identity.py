@@ -32,7 +32,7 @@ _DECISIVE = (
 TELLS_ONLY = (
     "screening/dossier/", "screening/explaining/", "screening/language/", "screening/report/", "screening/runs/",
     "workflows/bench/", "workflows/cli.py", "workflows/clusters/", "workflows/commands/", "workflows/inspecting/",
-    "workflows/running/pace.py", "workflows/running/progress.py", "workflows/running/session.py",
+    "workflows/package/", "workflows/running/pace.py", "workflows/running/progress.py", "workflows/running/session.py",
     "workflows/wording.py",
 )  # fmt: skip
 """Code that tells of runs, or looks after them, and decides no number of a candidate."""

@@ -25,7 +25,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageFile:
         path=Path("inner", "file.bin"),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         size_limit=len(CONTENT),
-        install="pip install package-of-others",
+        install="package-of-others",
         release="install package-of-others 1.2",
     )
 

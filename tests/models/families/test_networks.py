@@ -11,6 +11,7 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.elements import element_table
 from matloop.data.errors import ModelError
+from matloop.data.installation import install_command
 from matloop.featurizers.registry import feature_set
 from matloop.models.families.deep_ensemble import DeepEnsemble
 from matloop.models.families.element_attention import ElementAttention
@@ -217,4 +218,4 @@ def test_without_torch_a_saved_ensemble_predicts_and_training_says_what_is_missi
     )  # fmt: skip
     number, message = done.stdout.splitlines()
     assert float(number) == ensemble.predict(np.zeros((1, 4)))[0][0]
-    assert message == "E-MODEL: torch is not installed. To mend it: pip install 'matloop[potentials]'."
+    assert message == f"E-MODEL: torch is not installed. To mend it: {install_command('matloop[potentials]')}."

@@ -74,7 +74,7 @@ def test_a_missing_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     settings = ClusterSettings(kind="slurm", interface="lo")
     with (
-        pytest.raises(RunError, match=r"dask-jobqueue is not installed.*pip install \"matloop\[hpc\]\""),
+        pytest.raises(RunError, match=r"dask-jobqueue is not installed.*install .*\[hpc\]"),
         workers_of(settings, 1, folder=tmp_path),
     ):
         pass

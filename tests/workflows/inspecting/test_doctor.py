@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from matloop.data.errors import RunError
+from matloop.data.installation import install_command
 from matloop.data.packaged import materials
 from matloop.screening.campaign.cluster_settings import LOCAL
 from matloop.workflows.cli import main
@@ -77,7 +78,7 @@ def test_libraries_that_do_not_fit(
     if found:
         assert problems[0].state == state
         assert found in problems[0].found
-        assert "pip install '" in problems[0].advice + problems[0].found
+        assert " install '" in problems[0].advice + problems[0].found
     else:
         assert problems == []
 
@@ -90,7 +91,7 @@ def test_python_too_old_and_matloop_not_installed(monkeypatch: Patch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "metadata", nothing)
-    assert only(check_python()) == Check("matloop", FAIL, "is not installed", "pip install matloop")
+    assert only(check_python()) == Check("matloop", FAIL, "is not installed", install_command("matloop"))
 
 
 @pytest.mark.parametrize(

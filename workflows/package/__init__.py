@@ -1,0 +1,44 @@
+"""matloop: high-throughput screening of materials, from candidates to a ranked shortlist with uncertainties.
+
+The parts are imported as ``matloop.data``, ``matloop.featurizers``, ``matloop.models``, ``matloop.screening`` and
+``matloop.workflows``. A few verbs are at hand directly, and load nothing until they are used::
+
+    from matloop import screen
+    run = screen("optical_window", output="runs/first")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matloop.workflows.resume import fork as fork
+    from matloop.workflows.resume import resume as resume
+    from matloop.workflows.screen import screen as screen
+
+    __version__: str
+
+_VERBS = {
+    "fork": "matloop.workflows.resume",
+    "resume": "matloop.workflows.resume",
+    "screen": "matloop.workflows.screen",
+}
+"""Function -> the module that defines it."""
+
+__all__ = ["__version__", "fork", "resume", "screen"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for; ``import matloop`` alone takes a millisecond."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("matloop")
+    if name in _VERBS:
+        return getattr(importlib.import_module(_VERBS[name]), name)
+    raise AttributeError(f"module 'matloop' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

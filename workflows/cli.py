@@ -15,10 +15,11 @@ from matloop.data.properties.durations import read_duration
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="High-throughput screening of materials: candidates in, a ranked shortlist with uncertainties out.",
-    epilog="Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 3 no workers, 4 stopped in the "
+    epilog="Example: matloop screen optical_window --output runs/first\n\n"
+    "Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 3 no workers, 4 stopped in the "
     "middle and resumable, 130 interrupted before or after a run.",
 )
 
@@ -26,7 +27,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; a coded error becomes one message and its exit code."""
     try:
-        app()
+        app(prog_name="matloop")
     except MatloopError as error:
         _end(error)
     except OSError as error:  # of a command that looks at a folder; what works on a run has a code already
@@ -46,6 +47,21 @@ def _end(error: MatloopError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
+def _campaigns(incomplete: str) -> list[str]:
+    """Names for a shell that completes a campaign: the packaged ones, and files in the folder that is typed."""
+    packaged = [path.stem for path in (Path(__file__).parent / "campaigns").glob("*.yaml")]
+    folder, _, start = incomplete.rpartition("/")
+    beside = sorted(Path(f"{folder}/" if folder or incomplete.startswith("/") else ".").expanduser().glob(f"{start}*"))
+    prefix = incomplete[: len(incomplete) - len(start)]
+    files = [f"{prefix}{path.name}/" if path.is_dir() else f"{prefix}{path.name}" for path in beside[:_MOST_COMPLETED]]
+    return [name for name in [*packaged, *files] if name.startswith(incomplete)]
+
+
+_MOST_COMPLETED = 200
+CampaignName = Annotated[
+    str,
+    typer.Argument(help="A campaign file, or the name of a packaged one (optical_window).", autocompletion=_campaigns),
+]
 WorkerCount = Annotated[
     int | None,
     typer.Option(min=1, max=256, help="Worker processes; by default one for each core that memory allows."),
@@ -57,9 +73,9 @@ Workers = Annotated[
 PrepareOnly = Annotated[bool, typer.Option(help="Stop when candidates are in and surrogates trained.")]
 
 
-@app.command()
+@app.command(epilog="Example: matloop screen oxides.yaml --output runs/oxides --workers 4")
 def screen(
-    campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one (optical_window).")],
+    campaign: CampaignName,
     output: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-DATE-TIME.")] = None,
     workers: WorkerCount = None,
     budget: Annotated[
@@ -86,7 +102,7 @@ def screen(
     )  # fmt: skip
 
 
-@app.command()
+@app.command(epilog="Example: matloop resume runs/oxides")
 def resume(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     fork: Annotated[Path | None, typer.Option(help="Start a new run here and reuse what still fits.")] = None,
@@ -114,13 +130,21 @@ def resume(
         )
 
 
-@app.command()
+@app.command(epilog="Example: matloop submit oxides.yaml --cluster slurm --time 1-00:00:00")
 def submit(
-    campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one.")],
+    campaign: CampaignName,
     cluster: Annotated[str, typer.Option(help="Batch queue: slurm, pbs, lsf or sge.")],
     output: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-DATE-TIME.")] = None,
     array: Annotated[int | None, typer.Option(min=2, max=1000, help="Spread the first stage over an array.")] = None,
-    time: Annotated[str, typer.Option(help="Wall-time of each job, as H:MM:SS.")] = "2:00:00",
+    time: Annotated[str, typer.Option(help="Wall-time of each job: H:MM:SS, D-HH:MM:SS or minutes.")] = "2:00:00",
+    memory: Annotated[str | None, typer.Option(help="Memory of each job on a node, such as 16GB.")] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs of each job: 1, or under Slurm a100:1.")] = None,
+    qos: Annotated[str | None, typer.Option(help="Quality of service, under Slurm.")] = None,
+    module: Annotated[list[str] | None, typer.Option(help="Module each job loads; may be repeated.")] = None,
+    directive: Annotated[
+        list[str] | None,
+        typer.Option(help="Further option in the words of the queue, such as --constraint=milan; may be repeated."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes of a job.")] = 2,
     nodes: Annotated[int, typer.Option(min=1, max=1000, help="Nodes of the allocation; several need TLS.")] = 1,
     interface: Annotated[str | None, typer.Option(help="Network interface between several nodes, such as ib0.")] = None,
@@ -134,13 +158,14 @@ def submit(
 
     submit_and_print(
         campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
-        interface=interface, partition=partition, account=account, most_submissions=most_submissions,
+        interface=interface, partition=partition, account=account, most_submissions=most_submissions, memory=memory,
+        gpus=gpus, qos=qos, modules=tuple(module or ()), directives=tuple(directive or ()),
     )  # fmt: skip
 
 
-@app.command()
+@app.command(epilog="Example: matloop validate oxides.yaml")
 def validate(
-    campaign: Annotated[str, typer.Argument(help="A campaign file, or the name of a packaged one.")],
+    campaign: CampaignName,
 ) -> None:
     """Check a campaign without running it; reports every problem with its line."""
     from matloop.workflows.inspecting.validation import campaign_path
@@ -156,7 +181,7 @@ def validate(
     print(f"{path}: no problems")
 
 
-@app.command()
+@app.command(epilog="Example: matloop datasets materials")
 def datasets(
     name: Annotated[str | None, typer.Argument(help="materials or transport: list its columns with units.")] = None,
 ) -> None:
@@ -169,7 +194,7 @@ def datasets(
         print_dataset(name)
 
 
-@app.command()
+@app.command(epilog="Example: matloop features magpie --input labels.csv --output features.csv")
 def features(
     names: Annotated[
         list[str] | None, typer.Argument(help="Featurizers, side by side; all are listed without.")
@@ -195,7 +220,7 @@ def features(
     print_features()
 
 
-@app.command()
+@app.command(epilog="Example: matloop models runs/oxides")
 def models(
     run: Annotated[Path | None, typer.Argument(help="A run directory: show what its surrogates are worth.")] = None,
 ) -> None:
@@ -214,7 +239,7 @@ RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON with stable names.")]
 
 
-@app.command()
+@app.command(epilog="Example: matloop status runs/oxides --json")
 def status(run: RunFolder, as_json: AsJson = False) -> None:
     """Tell what a run is doing, how far it is and how to go on with it."""
     from matloop.workflows.inspecting.status_text import print_status
@@ -222,7 +247,7 @@ def status(run: RunFolder, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if print_status(run, as_json=as_json) else 1)
 
 
-@app.command()
+@app.command(epilog="Example: matloop runs runs")
 def runs(
     folder: Annotated[Path, typer.Argument(help="A folder of run directories.")] = Path("runs"), as_json: AsJson = False
 ) -> None:
@@ -232,7 +257,7 @@ def runs(
     print_runs(folder, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: matloop report runs/oxides")
 def report(run: RunFolder) -> None:
     """Write the report of a finished run again, from the files of its directory."""
     from matloop.workflows.commands.report import rewrite_report
@@ -240,7 +265,7 @@ def report(run: RunFolder) -> None:
     rewrite_report(run)
 
 
-@app.command()
+@app.command(epilog="Example: matloop why runs/oxides SrTiO3")
 def why(
     run: RunFolder,
     candidate: Annotated[str, typer.Argument(help="An id or its first 6 characters, a formula, or an id of your own.")],
@@ -252,7 +277,7 @@ def why(
     raise typer.Exit(0 if print_why(run, candidate, as_json=as_json) else 1)
 
 
-@app.command()
+@app.command(epilog="Example: matloop doctor --folder runs")
 def doctor(
     folder: Annotated[Path, typer.Option(help="Where runs are to be written.")] = Path("runs"), as_json: AsJson = False
 ) -> None:
@@ -265,14 +290,19 @@ def doctor(
 fetch_commands = typer.Typer(
     no_args_is_help=True,
     help="Fetch a snapshot of a database, so that a campaign needs no network. A fetch cut off goes on where it was.",
-    epilog="Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 130 interrupted.",
+    epilog="Example: matloop fetch materials-project --thermo-type R2SCAN --elements Ti-O --output oxides.parquet\n\n"
+    "Exit codes: 0 done, 1 refused with a coded message, 2 wrong command line, 130 interrupted.",
 )
 app.add_typer(fetch_commands, name="fetch")
 Output = Annotated[Path, typer.Option(help="Parquet file of the snapshot.")]
 Disorder = Annotated[str, typer.Option(help="Shared or partly filled sites: reject, composition_only or order.")]
 
 
-@fetch_commands.command("optimade")
+@fetch_commands.command(
+    "optimade",
+    epilog="Example: matloop fetch optimade --base-url https://example.org/optimade --filter 'nelements=2' "
+    "--output binaries.parquet",
+)
 def fetch_optimade(
     base_url: Annotated[str, typer.Option(help="Address of the provider, with or without /v1.")],
     output: Output,
@@ -286,7 +316,10 @@ def fetch_optimade(
     fetch_and_print(Optimade(base_url, filter_, disorder=disorder), output)
 
 
-@fetch_commands.command("materials-project")
+@fetch_commands.command(
+    "materials-project",
+    epilog="Example: matloop fetch materials-project --thermo-type R2SCAN --elements Ti-O --output oxides.parquet",
+)
 def fetch_materials_project(
     thermo_type: Annotated[str, typer.Option(help="Scheme of the energies: GGA_GGA+U, R2SCAN or GGA_GGA+U_R2SCAN.")],
     output: Output,
@@ -313,11 +346,18 @@ def fetch_materials_project(
     fetch_and_print(provider, output)
 
 
-bench_commands = typer.Typer(no_args_is_help=True, help="Run a benchmark: scores beside those of others, with a page.")
+bench_commands = typer.Typer(
+    no_args_is_help=True,
+    help="Run a benchmark: scores beside those of others, with a page.",
+    epilog="Example: matloop bench calibration --data materials --property band_gap",
+)
 app.add_typer(bench_commands, name="bench")
 
 
-@bench_commands.command("matbench")
+@bench_commands.command(
+    "matbench",
+    epilog="Example: matloop bench matbench --task matbench_log_kvrh --file log_kvrh.json.gz",
+)
 def bench_matbench(
     task: Annotated[str, typer.Option(help="One of the 13 tasks, such as matbench_log_kvrh.")],
     file: Annotated[Path, typer.Option(help="Its published json.gz, or Parquet with mbid, the input and the target.")],
@@ -353,7 +393,10 @@ Results = Annotated[Path | None, typer.Option(help="Folder of the results; by de
 SeedWorkers = Annotated[int, typer.Option(min=1, max=256, help="Seeds worked on at once.")]
 
 
-@bench_commands.command("discovery")
+@bench_commands.command(
+    "discovery",
+    epilog="Example: matloop bench discovery --data materials --property band_gap --top 1%",
+)
 def bench_discovery(
     data: Data,
     property_: LabelledProperty,
@@ -395,7 +438,7 @@ def bench_discovery(
     console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
-@bench_commands.command("calibration")
+@bench_commands.command("calibration", epilog="Example: matloop bench calibration --data materials --property band_gap")
 def bench_calibration(
     data: Data,
     property_: LabelledProperty,

@@ -30,6 +30,41 @@ def read_duration(text: str) -> int:
     return int(written[1]) * _SECONDS[written[2]]
 
 
+def read_walltime(text: str) -> int:
+    """Seconds in a wall-time as Slurm writes it.
+
+    Args:
+        text: ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes`` or
+            ``days-hours:minutes:seconds``.
+
+    Raises:
+        UnitError: For any other text, and for nothing at all.
+
+    >>> [read_walltime(text) for text in ("90", "2:00:00", "1-00:00:00", "1-12")]
+    [5400, 7200, 86400, 129600]
+    """
+    written = re.fullmatch(r"(?:([0-9]{1,3})-)?([0-9]{1,6})(?::([0-9]{1,2}))?(?::([0-9]{1,2}))?", text)
+    parts = [int(part) for part in (written.groups() if written else ()) if part is not None]
+    days = written is not None and written[1] is not None
+    sizes = (86_400, 3600, 60, 1) if days else (3600, 60, 1) if len(parts) == 3 else (60, 1)
+    seconds = sum(part * size for part, size in zip(parts, sizes, strict=False))
+    small = parts[2:] if days else parts[1:]
+    if not seconds or any(part > 59 for part in small):
+        raise UnitError(
+            f"a wall-time of {text[:40]!r}", "H:MM:SS, D-HH:MM:SS or minutes", "write it as 2:00:00, 1-00:00:00 or 90"
+        )
+    return seconds
+
+
+def write_walltime(seconds: int) -> str:
+    """A wall-time as every batch queue reads it.
+
+    >>> write_walltime(5400), write_walltime(129_600)
+    ('1:30:00', '36:00:00')
+    """
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 def write_duration(seconds: int) -> str:
     """A duration as :func:`read_duration` reads it, in the largest unit that leaves a whole number.
 

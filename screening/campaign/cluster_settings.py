@@ -15,14 +15,27 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from matloop.data.errors import CampaignError
+from matloop.data.errors import CampaignError, UnitError
+from matloop.data.properties.durations import read_walltime, write_walltime
 
 Kind = Literal["local", "slurm", "pbs", "lsf", "sge", "existing"]
 QUEUED = ("slurm", "pbs", "lsf", "sge")
 
 WORD = r"^[A-Za-z0-9][A-Za-z0-9._@:+,-]{0,79}$"
 """Queues, accounts and interfaces: nothing that a batch script or a command line would take for something else."""
-WALLTIME = r"^\d{1,3}:[0-5]\d:[0-5]\d$"
+WALLTIME = r"^[0-9]{1,5}:[0-5][0-9]:[0-5][0-9]$"
+
+
+def _read_walltime(written: Any) -> Any:
+    """A wall-time in hours, minutes and seconds; what is none is left for the pattern to refuse."""
+    try:
+        return write_walltime(read_walltime(str(written)))
+    except UnitError:
+        return written
+
+
+Walltime = Annotated[str, BeforeValidator(_read_walltime), Field(pattern=WALLTIME)]
+"""A wall-time as Slurm writes it; kept as H:MM:SS."""
 
 
 class ClusterSettings(BaseModel):
@@ -37,7 +50,9 @@ class ClusterSettings(BaseModel):
     )
     queue: str | None = Field(None, pattern=WORD, description="Queue or partition for worker jobs.")
     account: str | None = Field(None, pattern=WORD, description="Account or project that pays for worker jobs.")
-    walltime: str = Field("1:00:00", pattern=WALLTIME, description="Wall-time of a worker job, as H:MM:SS.")
+    walltime: Walltime = Field(
+        "1:00:00", description="Wall-time of a worker job, as Slurm writes it: `H:MM:SS`, `D-HH:MM:SS` or minutes."
+    )
     memory: str = Field("4GB", pattern=r"^\d{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
     directives: tuple[Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")], ...] = Field(
         (),
@@ -89,8 +104,7 @@ class ClusterSettings(BaseModel):
     @property
     def walltime_seconds(self) -> int:
         """Wall-time of a worker job in seconds."""
-        hours, minutes, seconds = map(int, self.walltime.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
+        return read_walltime(self.walltime)
 
 
 LOCAL = ClusterSettings.model_validate({})

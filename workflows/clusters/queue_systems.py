@@ -23,6 +23,7 @@ class QueueSystem:
     Attributes:
         prefix: Start of a directive.
         directives: Option -> directive with ``{}`` for its value; rendered in this order, where a value is given.
+        within_cores: Option -> what is added to the directive of the cores, where a queue takes all of them in one.
         array_log: As ``log`` in ``directives``, for an array.
         submit: Command line in bash: ``options`` holds a dependency, ``script`` the path.
         job_number: Expression in bash: the job id in what ``submit`` answers.
@@ -36,6 +37,7 @@ class QueueSystem:
 
     prefix: str
     directives: dict[str, str]
+    within_cores: dict[str, str]
     array_log: str
     submit: str
     job_number: str
@@ -57,12 +59,16 @@ QUEUE_SYSTEMS = {
             "nodes": "--nodes={}",
             "tasks": "--ntasks={}",
             "cores": "--cpus-per-task={}",
+            "memory": "--mem={}",
+            "gpus": "--gres=gpu:{}",
             "queue": "--partition={}",
             "account": "--account={}",
+            "qos": "--qos={}",
             "array": "--array=1-{}",
             "notice": "--signal=B:TERM@{}",
             "always": "--no-requeue --kill-on-invalid-dep=yes",
         },
+        within_cores={},
         array_log="--output={}-%A_%a.log",
         submit='sbatch --parsable "${options[@]}" "$script"',
         job_number='"${answer%%;*}"',
@@ -89,6 +95,7 @@ QUEUE_SYSTEMS = {
             "array": "-J 1-{}",
             "always": "-r n",  # the notice before the end of the wall-time is the site's kill_delay
         },
+        within_cores={"memory": ":mem={}b", "gpus": ":ngpus={}"},
         array_log="-j oe",
         submit='qsub "${options[@]}" "$script"',
         job_number='"$answer"',
@@ -110,12 +117,15 @@ QUEUE_SYSTEMS = {
             "log": "-o {}-%J.log",
             "minutes": "-W {}",
             "cores": '-n {} -R "span[hosts=1]"',
+            "memory": '-M {0}B -R "rusage[mem={0}B]"',
+            "gpus": '-gpu "num={}"',
             "queue": "-q {}",
             "account": "-P {}",
             "array": "-J matloop[1-{}]",
             "notice_minutes": "-wt {} -wa TERM",
             "always": "-rn",
         },
+        within_cores={},
         array_log="-o {}-%J_%I.log",
         submit='bsub "${options[@]}" <"$script"',
         job_number='"$(sed \'s/^[^<]*<\\([0-9]*\\)>.*/\\1/\' <<<"$answer")"',
@@ -133,11 +143,14 @@ QUEUE_SYSTEMS = {
             "log": "-j y -cwd -S /bin/bash",
             "time": "-l h_rt={}",
             "cores": "-pe smp {}",
+            "memory": "-l mem_free={}",
+            "gpus": "-l gpu={}",
             "queue": "-q {}",
             "account": "-P {}",
             "array": "-t 1-{}",
             "always": "-r n -notify",
         },
+        within_cores={},
         array_log="-j y -cwd -S /bin/bash",
         submit='qsub -terse "${options[@]}" "$script"',
         job_number='"${answer%%.*}"',

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from matloop.data.errors import RunError
+from matloop.data.errors import RunError, UnitError
+from matloop.data.properties.durations import read_walltime, write_walltime
 from matloop.data.whole_files import write_text
-from matloop.screening.campaign.cluster_settings import WALLTIME, WORD
+from matloop.screening.campaign.cluster_settings import WORD
 from matloop.workflows.clusters.dask_settings import WORKER_SETTINGS
 from matloop.workflows.clusters.job_queues import environment
 from matloop.workflows.clusters.queue_systems import QueueSystem, queue_system
@@ -23,6 +24,9 @@ LONGEST_NOTICE = 120  # s
 LOCK_SECONDS = 300
 _RUN_NAME = r"[A-Za-z0-9._-]{1,80}"
 _SUBMIT_SECONDS = 120
+_MEMORY = r"[1-9][0-9]{0,6} ?(M|G|MB|GB)"
+_MODULE = r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,99}"
+_DIRECTIVE = r"-[^\x00-\x1f\x7f]{1,199}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,12 @@ class Submission:
         workers: Worker processes.
         array: Tasks of a job array that share the first stage; None for a single allocation.
         nodes: Nodes of the allocation.
-        time: Wall-time of each job, as H:MM:SS.
+        time: Wall-time of each job, as Slurm writes it.
+        memory: Memory of each job on a node, such as 16GB; None for what the queue gives.
+        qos: Quality of service, under Slurm.
+        gpus: GPUs of each job: a number, or under Slurm a kind and a number, such as a100:1.
+        modules: Environment modules that each job loads before it calls matloop.
+        directives: Further options of each job in the words of the queue, such as ``--constraint=milan``.
         partition: Queue or partition.
         account: Account or project.
         interface: Network interface between the nodes, where there are several.
@@ -55,6 +64,11 @@ class Submission:
     array: int | None = None
     nodes: int = 1
     time: str = "2:00:00"
+    memory: str | None = None
+    qos: str | None = None
+    gpus: str | None = None
+    modules: tuple[str, ...] = ()
+    directives: tuple[str, ...] = ()
     partition: str | None = None
     account: str | None = None
     interface: str | None = None
@@ -68,12 +82,11 @@ class Submission:
             raise RunError(
                 f"a run called {self.run.name[:90]!r}", "1 to 80 of A-Z a-z 0-9 . _ -", "choose another --output"
             )
-        for name in ("partition", "account", "interface"):
+        self._check_resources()
+        for name in ("partition", "account", "interface", "qos"):
             value = getattr(self, name)
             if value is not None and not re.fullmatch(WORD, value):
                 raise RunError(f"--{name} {value[:90]!r}", "letters, digits and . _ @ : + , - after a letter or digit")
-        if not re.fullmatch(WALLTIME, self.time) or self.seconds < 60:
-            raise RunError(f"--time {self.time[:40]!r}", "at least a minute, written H:MM:SS", "such as --time 2:00:00")
         if self.array is not None and self.array < 2:
             raise RunError(f"--array {self.array}", "two tasks or more", "leave --array out for a single allocation")
         if self.nodes > 1 and (self.array is not None or self.system != "slurm" or self.interface is None):
@@ -82,11 +95,37 @@ class Submission:
                 "--array spreads a run over nodes without a network between them",
             )  # fmt: skip
 
+    def _check_resources(self) -> None:
+        """Refuse what a queue would not take, or take for something else."""
+        try:
+            seconds = self.seconds
+        except UnitError:
+            seconds = 0
+        if seconds < 60:
+            raise RunError(
+                f"--time {self.time[:40]!r}", "at least a minute, written H:MM:SS, D-HH:MM:SS or in minutes",
+                "such as --time 2:00:00, --time 1-00:00:00 or --time 90",
+            )  # fmt: skip
+        if self.memory is not None and not re.fullmatch(_MEMORY, self.memory):
+            raise RunError(f"--memory {self.memory[:40]!r}", "a whole number of MB or GB", "such as --memory 16GB")
+        if self.qos is not None and self.system != "slurm":
+            raise RunError(f"--qos {self.qos[:90]!r} for {self.system}", "a QOS under Slurm", "use --directive")
+        kind = "" if self.system != "slurm" else r"([A-Za-z][A-Za-z0-9._-]{0,39}:)?"
+        if self.gpus is not None and not re.fullmatch(rf"{kind}[1-9][0-9]?", self.gpus):
+            raise RunError(
+                f"--gpus {self.gpus[:90]!r}", "their number, under Slurm after their kind", "such as --gpus 1"
+            )
+        for name in self.modules:
+            if not re.fullmatch(_MODULE, name):
+                raise RunError(f"--module {name[:90]!r}", "letters, digits and . _ + / -", "such as --module gcc/13.2")
+        for line in self.directives:
+            if not re.fullmatch(_DIRECTIVE, line):
+                raise RunError(f"--directive {line[:90]!r}", "one line in the words of the queue that begins with -")
+
     @property
     def seconds(self) -> int:
         """Wall-time in seconds."""
-        hours, minutes, seconds = map(int, self.time.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
+        return read_walltime(self.time)
 
     @property
     def folder(self) -> Path:
@@ -97,12 +136,13 @@ class Submission:
 def scripts_of(submission: Submission) -> dict[str, str]:
     """The scripts by file name, in the order they are used."""
     steps = f". {shlex.quote(str(submission.folder / 'steps.sh'))}\n"
+    job_steps = steps + (f"load_modules {shlex.join(submission.modules)}\n" if submission.modules else "")
     start = "#!/usr/bin/env bash\n"
     found = {"steps.sh": _steps(submission), "submit.sh": start + steps + SUBMIT}
     if submission.array is not None:
-        found["prepare.sh"] = _job(submission, "prepare", submission.workers) + steps + PREPARE
-        found["share.sh"] = _job(submission, "share", 1, array=submission.array) + steps + SHARE
-    found["run.sh"] = _job(submission, "run", submission.workers) + steps + RUN
+        found["prepare.sh"] = _job(submission, "prepare", submission.workers) + job_steps + PREPARE
+        found["share.sh"] = _job(submission, "share", 1, array=submission.array) + job_steps + SHARE
+    found["run.sh"] = _job(submission, "run", submission.workers) + job_steps + RUN
     return found
 
 
@@ -146,7 +186,10 @@ def _job(submission: Submission, step: str, cores: int, *, array: int | None = N
     values = {
         "name": f"matloop-{submission.run.name}",
         "log": step,  # relative: jobs are submitted from the folder of the logs
-        "time": submission.time,
+        "time": write_walltime(submission.seconds),
+        "memory": None if submission.memory is None else re.sub(r"[ B]", "", submission.memory),
+        "qos": submission.qos,
+        "gpus": submission.gpus,
         "minutes": f"{-(-submission.seconds // 60)}",
         "nodes": submission.nodes,
         "tasks": submission.workers if several else 1,
@@ -159,8 +202,11 @@ def _job(submission: Submission, step: str, cores: int, *, array: int | None = N
         "always": "",
     }
     spelled = {**system.directives, **({"log": system.array_log} if array else {})}
+    added = [text.format(values[option]) for option, text in system.within_cores.items() if values[option] is not None]
+    spelled["cores"] += "".join(added).lower()
     given = [(template, values[option]) for option, template in spelled.items() if values[option] is not None]
     lines = [f"{system.prefix} {template.format(value)}\n" for template, value in given]
+    lines += [f"{system.prefix} {line}\n" for line in submission.directives]
     return "#!/usr/bin/env bash\n" + "".join(lines) + "\n"
 
 

@@ -18,6 +18,16 @@ say() {
     printf '%s matloop: %s\n' "$(date '+%F %T')" "$*"
 }
 
+# Loads environment modules; a shell of a job may not have been told where they are.
+load_modules() {
+    local file
+    for file in "${MODULESHOME-}/init/bash" /etc/profile.d/{modules,lmod,z00_lmod}.sh; do
+        type module >/dev/null 2>&1 && break
+        [ ! -r "$file" ] || . "$file"
+    done
+    module load "$@" || { say "module load $* failed"; exit 1; }
+}
+
 # Submits a step, prints its job id and writes it down: submit STEP [afterok|afternotok|afterany JOB]
 submit() {
     local script=$notes/$1.sh options=() answer id

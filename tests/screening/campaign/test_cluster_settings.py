@@ -81,3 +81,8 @@ def test_a_choice_that_does_not_fit_tells_why(chosen: str, reason: str) -> None:
 @pytest.mark.parametrize(("written", "seconds"), [("0:01:00", 60), ("1:00:00", 3600), ("100:30:05", 361_805)])
 def test_wall_time_in_seconds(written: str, seconds: int) -> None:
     assert ClusterSettings(walltime=written).walltime_seconds == seconds
+
+
+def test_walltimes_as_slurm_writes_them() -> None:
+    assert ClusterSettings(walltime="1-00:00:00").walltime == "24:00:00"
+    assert ClusterSettings.model_validate({"walltime": 90}).walltime == "1:30:00"

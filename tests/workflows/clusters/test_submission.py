@@ -62,6 +62,47 @@ def test_directives_of_an_array(system: str) -> None:
     assert "8" not in "".join(directives(scripts["run.sh"]))
 
 
+RESOURCES = {
+    "slurm": ["#SBATCH --cpus-per-task=4", "#SBATCH --mem=16G", "#SBATCH --gres=gpu:2"],
+    "pbs": ["#PBS -l select=1:ncpus=4:mem=16gb:ngpus=2"],
+    "lsf": ['#BSUB -M 16GB -R "rusage[mem=16GB]"', '#BSUB -gpu "num=2"'],
+    "sge": ["#$ -pe smp 4", "#$ -l mem_free=16G", "#$ -l gpu=2"],
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_directives_of_memory_and_gpus(system: str) -> None:
+    wanted = submission(system, workers=4, memory="16 GB", gpus="2", directives=("-x one", "--two=2"))
+    found = directives(scripts_of(wanted)["run.sh"])
+    assert set(RESOURCES[system]) <= set(found)
+    prefix = QUEUE_SYSTEMS[system].prefix
+    assert found[-2:] == [f"{prefix} -x one", f"{prefix} --two=2"]
+
+
+def test_quality_of_service_and_kinds_of_gpu_under_slurm() -> None:
+    found = directives(scripts_of(submission(qos="high", gpus="a100:1"))["run.sh"])
+    assert {"#SBATCH --qos=high", "#SBATCH --gres=gpu:a100:1"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("time", "written"),
+    [("90", "1:30:00"), ("2:30", "0:02:30"), ("1-00:00:00", "24:00:00"), ("2-12", "60:00:00"), ("0-00:30", "0:30:00")],
+)
+def test_times_as_slurm_writes_them(time: str, written: str) -> None:
+    assert f"#SBATCH --time={written}" in directives(scripts_of(submission(time=time))["run.sh"])
+
+
+def test_modules_are_loaded_before_matloop_is_called(tmp_path: Path) -> None:
+    scripts = scripts_of(submission(modules=("gcc/13.2", "python"), array=2))
+    for name in ("prepare.sh", "share.sh", "run.sh"):
+        lines = scripts[name].splitlines()
+        assert lines[lines.index("load_modules gcc/13.2 python") - 1].startswith(". ")
+    assert "load_modules gcc" not in scripts["submit.sh"]
+    functions = scripts["steps.sh"].partition("\nsay() {")[2].partition("\n# Submits a step")[0]
+    told = bash(f'say() {{{functions}\nmodule() {{ echo "$*"; }}\nload_modules gcc/13.2 python')
+    assert told == "load gcc/13.2 python\n"
+
+
 @pytest.mark.parametrize("array", [None, 3])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_scripts_are_bash(system: str, array: int | None, tmp_path: Path) -> None:
@@ -107,7 +148,18 @@ def test_whatever_names_hold_is_only_a_name(campaign: str, parent: str) -> None:
         ({"account": ""}, "--account ''"),
         ({"interface": "ib0;id", "nodes": 2}, "--interface"),
         ({"time": "2h"}, "--time '2h'"),
-        ({"time": "2:00"}, "written H:MM:SS"),
+        ({"time": "0:59"}, "written H:MM:SS"),
+        ({"time": "1-"}, "D-HH:MM:SS"),
+        ({"time": "1:60:00"}, "at least a minute"),
+        ({"memory": "lots"}, "--memory 'lots'"),
+        ({"memory": "16GB\n"}, "--memory"),
+        ({"gpus": "a100:"}, "--gpus 'a100:'"),
+        ({"gpus": "a100:1", "system": "pbs"}, "--gpus 'a100:1'"),
+        ({"qos": "a b"}, "--qos 'a b'"),
+        ({"qos": "high", "system": "lsf"}, "--qos 'high' for lsf"),
+        ({"modules": ("gcc; id",)}, "--module 'gcc; id'"),
+        ({"directives": ("--constraint=a\nid",)}, "--directive"),
+        ({"directives": ("constraint=a",)}, "begins with -"),
         ({"time": "0:00:30"}, "at least a minute"),
         ({"time": "1:00:00\n"}, "--time"),
         ({"array": 1}, "two tasks or more"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from typing import Any
 
@@ -60,3 +61,24 @@ def reason_text(code: str, value: str = "", limit: str = "") -> str:
     ('E-GUARD-CRASH: the candidate ended the process that handled it', 'contains Tl')
     """
     return f"{code}: {ROW_CODES[code]}" if code in ROW_CODES else reason_words(code, value, limit).en
+
+
+_SMALLEST_PLAIN = 1e-9
+
+
+def number_text(number: float, digits: int = 3) -> str:
+    """A number as people write it: with some digits that count, and never with an exponent unless it is tiny.
+
+    >>> [number_text(x) for x in (0.0, 2.345, 12345.6, 123.4, 0.0001234, -0.5)]
+    ['0', '2.35', '12,346', '123', '0.000123', '-0.5']
+    >>> number_text(1.25e-12), number_text(0.0694, 2)
+    ('1.25e-12', '0.069')
+    """
+    if not math.isfinite(number) or 0 < abs(number) < _SMALLEST_PLAIN:
+        return f"{number:.{digits}g}"
+    rounded = float(f"{number:.{digits}g}")
+    if rounded == 0:
+        return "0"
+    places = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
+    text = f"{number:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

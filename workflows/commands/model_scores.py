@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.terminal_tables import Heading, print_table
+from matloop.workflows.wording import number_text
 
 Cards = Sequence[tuple[str, ModelCard]]
 """Stage and card of each surrogate."""
@@ -29,7 +29,7 @@ def print_scores(folder: Path) -> None:
     if not cards:
         raise RunError(f"{folder} holds no models", "a run directory made by matloop screen", "look at the path")
     headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
-    table = _table("Out-of-fold scores, folds grouped by reduced formula", headings, left=headings[:3])
+    rows = []
     for stage, card in cards:
         scores = card.scores
         numbers = (
@@ -37,9 +37,9 @@ def print_scores(folder: Path) -> None:
         )  # fmt: skip
         label = f"{card.property} ({card.unit})" if card.transform == "identity" else f"log10 {card.property}"
         rounded = (None if number is None else round(number, 4) for number in numbers)
-        _add_row(table, stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded))
-    console = Console()
-    console.print(table)
+        rows.append((stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded)))
+    console = Console(highlight=False)
+    _print(console, "Out-of-fold scores, folds grouped by reduced formula", headings, rows, left=headings[:3])
     _print_extrapolation(cards, console)
     _print_choices(cards, console)
     _print_classifiers(cards, console)
@@ -51,7 +51,7 @@ def _print_extrapolation(cards: Cards, console: Console) -> None:
         "stage", "property", "ensemble", "formulas", "clusters", "elements", "outside : inside", "outside", "hardest"
     )  # fmt: skip
     title = "MAE of a small ensemble with whole clusters or elements left out"
-    table = _table(title, headings, left=(*headings[:3], headings[-1]))
+    rows = []
     for stage, card in cards:
         small, elements = card.scores.held_out_ensemble, card.scores.leave_one_element_out
         clusters = card.scores.leave_one_cluster_out
@@ -60,32 +60,30 @@ def _print_extrapolation(cards: Cards, console: Console) -> None:
         share = elements.share_outside
         errors = (small.grouped_mae, clusters.mae, elements.mae, elements.outside_over_inside)
         hardest = ", ".join(f"{one.element} {_figure(one.mae, 2)}" for one in elements.worst[:3])
-        _add_row(
-            table, stage, card.property, f"{small.family}, {small.size}", *map(_figure, errors),
-            "" if share is None else f"{share:.0%}", hardest,
+        rows.append(
+            (stage, card.property, f"{small.family}, {small.size}", *map(_figure, errors),
+             "" if share is None else f"{share:.0%}", hardest)
         )  # fmt: skip
-    if table.row_count:
-        console.print(table)
+    _print(console, title, headings, rows, left=(*headings[:3], headings[-1]))
 
 
 def _print_choices(cards: Cards, console: Console) -> None:
     """Print what was tried where families were chosen, and why the winners won."""
     headings = ("stage", "property", "family", "MAE", "seconds", "outcome")
-    table = _table("Families tried, by nested cross-validation", headings, left=(*headings[:3], headings[-1]))
-    reasons = []
+    rows, reasons = [], []
     for stage, card in cards:
         if card.choice is None:
             continue
         for trial in card.choice.tried:
             outcome = "chosen" if trial.candidate == card.choice.winner else trial.outcome
-            error = "" if trial.mae is None else f"{trial.mae:.4g}"
-            _add_row(table, stage, card.property, trial.candidate, error, f"{trial.seconds:.1f}", outcome)
+            error = _figure(trial.mae, 4)
+            rows.append((stage, card.property, trial.candidate, error, f"{trial.seconds:.1f}", outcome))
         reasons.append(
             f"{stage}, {card.property}: {card.choice.reason} Error of the whole procedure, choosing included: "
-            f"{card.choice.nested_mae:.4g}."
+            f"{_figure(card.choice.nested_mae, 4)}."
         )
-    if table.row_count:
-        console.print(table)
+    left = (*headings[:3], headings[-1])
+    _print(console, "Families tried, by nested cross-validation", headings, rows, left=left, breaks=headings[-1:])
     for reason in reasons:
         console.print(one_line(reason), markup=False, highlight=False)
 
@@ -94,32 +92,30 @@ def _print_classifiers(cards: Cards, console: Console) -> None:
     """Print the scores of the classifiers of meeting a target."""
     title = "Classifiers of meeting a target, out of fold; in brackets: giving every row the share that meets it"
     headings = ("stage", "property", "rows", "meet it", "Brier score", "log loss", "calibration error")
-    table = _table(title, headings, left=headings[:2])
+    rows = []
     for stage, card in cards:
         found = card.probability
         if found is None:
             continue
         scores = found.scores
-        _add_row(
-            table, stage, card.property, f"{found.rows:,}", f"{found.rows_met / found.rows:.1%}",
-            f"{scores.brier:.3f} ({scores.brier_of_share:.3f})",
-            f"{scores.log_loss:.3f} ({scores.log_loss_of_share:.3f})", f"{scores.calibration_error:.3f}",
+        rows.append(
+            (stage, card.property, f"{found.rows:,}", f"{found.rows_met / found.rows:.1%}",
+             f"{scores.brier:.3f} ({scores.brier_of_share:.3f})",
+             f"{scores.log_loss:.3f} ({scores.log_loss_of_share:.3f})", f"{scores.calibration_error:.3f}")
         )  # fmt: skip
-    if table.row_count:
-        console.print(table)
+    _print(console, title, headings, rows, left=headings[:2])
 
 
-def _table(title: str, headings: Sequence[str], *, left: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right")
-    return table
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    """Add a row; foreign text becomes neither markup nor a command to the terminal."""
-    table.add_row(*(Text(one_line(cell)) for cell in cells))
+def _print(
+    console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *,
+    left: Sequence[str], breaks: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Print a table that tells by its first two columns what a row is about; nothing without rows."""
+    columns = [Heading(text, right=text not in left, breaks=text in breaks) for text in headings]
+    if rows:
+        print_table(console, title, columns, rows, keys=2)
+        console.print()
 
 
 def _figure(number: float | None, digits: int = 3) -> str:
-    return "" if number is None else f"{number:.{digits}g}"
+    return "" if number is None else number_text(number, digits)

@@ -12,57 +12,79 @@ from rich.table import Table
 from rich.text import Text
 
 from matloop.data.errors import PlugInError, unknown_name
-from matloop.data.plain_text import one_line, plain
+from matloop.data.plain_text import counted, one_line, plain
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
+from matloop.screening.language.relaxing import relaxing_words
+from matloop.screening.runs.run_summary import RunSummary
 from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
-from matloop.workflows.wording import reason_text
+from matloop.workflows.terminal_tables import Heading, print_table
+from matloop.workflows.wording import number_text, reason_text
 
 
 def print_run(run: ScreeningRun, console: Console) -> None:
     """The funnel, the shortlist and where the report lies."""
     summary = run.summary
-    funnel = Table(title=f"{summary.rows_in:,} candidates", title_justify="left", box=None, pad_edge=False)
-    for heading in ("stage", "left", "most frequent reasons for leaving"):
-        funnel.add_column(heading, justify="right" if heading == "left" else "left")
+    rows = []
     for stage in summary.funnel:
         reasons = ", ".join(
-            f"{reason_text(lost.code, lost.value, lost.limit)} {lost.rows:,}" for lost in stage.lost[:3]
+            f"{reason_text(lost.code, lost.value, lost.limit)} {lost.rows:,}" for lost in stage.lost[:_MOST_REASONS]
         )
-        funnel.add_row(*(Text(one_line(cell)) for cell in (stage.stage, f"{stage.rows_out:,}", reasons)))
-    console.print(funnel)
+        rows.append((stage.stage, f"{stage.rows_out:,}", reasons))
+    print_table(console, counted(summary.rows_in, "candidate"), _FUNNEL, rows)
     outcomes = ", ".join(f"{name} {rows:,}" for name, rows in sorted(summary.outcomes.items()))
-    counted = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
-    console.print(Text(plain(counted)))
-    console.print(_shortlist_table(run.shortlist, list(summary.ranges)))
+    account = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
+    console.print(Text(plain(account)))
+    if len(run.shortlist):
+        headings, cells = _shortlist_cells(run.shortlist, list(summary.ranges))
+        print_table(console, "Shortlist, predictions with 90 % intervals", headings, cells, keys=2)
+    else:
+        for line in why_empty(summary):
+            console.print(Text(plain(line)))
     for note in shortlist_notes(run.shortlist):
         console.print(Text(note))
-    console.print(f"\n{sum(summary.seconds.values()):.0f} s on {summary.workers} workers.", highlight=False)
+    console.print(f"\n{sum(summary.seconds.values()):.0f} s on {counted(summary.workers, 'worker')}.", highlight=False)
     console.print(f"Report: {run.report}\nTable:  {run.view.paths.shortlist}", markup=False, soft_wrap=True)
 
 
+_FUNNEL = (Heading("stage"), Heading("left", right=True), Heading("most frequent reasons for leaving", breaks=True))
+_MOST_REASONS = 3
 _SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
 
 
-def _shortlist_table(shortlist: Any, properties: Sequence[str]) -> Table:
-    table = Table(title="Shortlist, predictions with 90 % intervals", title_justify="left", box=None, pad_edge=False)
-    for heading in ("", "formula", "space group", "P(all)"):
-        table.add_column(heading)
+def why_empty(summary: RunSummary) -> list[str]:
+    """Say why nothing is shortlisted, and what would relax the most frequent reasons."""
+    lost = sorted(
+        ((lost, stage.stage) for stage in summary.funnel for lost in stage.lost), key=lambda one: -one[0].rows
+    )
+    if not lost:
+        return ["The shortlist is empty: the sources gave no candidates. Look at their paths and limits."]
+    lines = ["The shortlist is empty. Why most candidates ended, and what would relax it:"]
+    for found, stage in lost[:_MOST_REASONS]:
+        reason = one_line(reason_text(found.code, found.value, found.limit))
+        lines.append(f"  {stage}: {reason} {found.rows:,}; {relaxing_words(found.code).en}")
+    return lines
+
+
+def _shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Heading], list[list[str]]]:
+    """Headings and cells of the shortlist: place, formula, space group, probability, and each property's interval."""
+    headings = [Heading(""), Heading("formula"), Heading("space group"), Heading("P(all)")]
     for known in map(property_named, properties):
-        table.add_column(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})")
+        headings.append(Heading(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})"))
+    rows = []
     for _, row in shortlist.iterrows():
         numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
-        values = [f"{mean:.3g} [{low:.2g}, {high:.2g}]" for mean, low, high in numbers]
+        values = [f"{number_text(at)} [{number_text(low, 2)}, {number_text(high, 2)}]" for at, low, high in numbers]
         group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
         cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
-        table.add_row(*(Text(one_line(text)) for text in [*cells, f"{row[Column.PROBABILITY]:.2f}", *values]))
-    return table
+        rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
+    return headings, rows
 
 
 def print_datasets() -> None:
@@ -127,7 +149,7 @@ def print_families() -> None:
     for kind, heading in (("model", "family"), ("potential", "potential")):
         table = Table()
         for title in (heading, "where", "from"):
-            table.add_column(title)
+            table.add_column(title, overflow="fold")
         for name, package in brought_by(kind).items():
             table.add_row(name, TABLES[kind].get(name, ""), package)
         Console().print(table)

@@ -53,7 +53,10 @@ def runs_in(folder: Path) -> list[ListedRun]:
     try:
         inner = sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
     except OSError as error:
-        raise RunError(f"cannot list {folder}: {error.strerror}", "a folder with run directories") from error
+        raise RunError(
+            f"cannot list the runs in {Path(folder).absolute()}: {error.strerror}", "a folder with run directories",
+            "name the folder: matloop runs FOLDER",
+        ) from error  # fmt: skip
     if len(inner) > MOST_RUNS:
         raise RunError(f"{len(inner):,} folders in {folder}", f"at most {MOST_RUNS:,}", "name a smaller folder")
     runs = [_listed(RunView(path)) for path in inner if RunView(path).is_there]

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from matloop.data.plain_text import one_line
+from matloop.data.plain_text import counted, one_line
 from matloop.data.runs.directory import RunDirectory
 from matloop.workflows.inspecting.status import (
     COMPLETE,
@@ -24,6 +23,7 @@ from matloop.workflows.inspecting.status import (
     StepStatus,
     status_of,
 )  # fmt: skip
+from matloop.workflows.terminal_tables import Heading, print_table
 from matloop.workflows.wording import memory_text, rate_text, reason_text, time_text
 
 _MOST_REASONS, _MOST_EVENTS = 4, 5
@@ -56,11 +56,12 @@ def print_status(folder: Path, *, as_json: bool = False) -> bool:
     lines += [f"  {line}" for line in _processes(status)]
     if status.step is not None and status.state != COMPLETE:
         lines += [f"  {line}" for line in _step_lines(status.step, running=status.state == RUNNING)]
-    taken = f"{status.candidates:,} candidates taken in" + ("" if status.candidates_total is not None else " so far")
-    lines += [f"  {taken}, {status.models} surrogates trained"]
+    so_far = "" if status.candidates_total is not None else " so far"
+    taken = f"{counted(status.candidates, 'candidate')} taken in{so_far}"
+    lines += [f"  {taken}, {counted(status.models, 'surrogate')} trained"]
     console.print(Text("\n".join(lines)), soft_wrap=True)
     if status.stages:
-        console.print(_stage_table(status))
+        print_table(console, "", _STAGE_HEADINGS, _stage_rows(status))
     for line in (*_event_lines(status), *_last_lines(status)):
         console.print(Text(line), soft_wrap=True)
     return not status.problems
@@ -87,10 +88,14 @@ def _step_lines(step: StepStatus, *, running: bool) -> list[str]:
     return told + [f"last word: {one_line(step.message)}"] * bool(step.message)
 
 
-def _stage_table(status: RunStatus) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "partitions", "rows", "most frequent outcomes"):
-        table.add_column(heading, justify="right" if heading in ("partitions", "rows") else "left")
+_STAGE_HEADINGS = (
+    Heading("stage"), Heading("partitions", right=True), Heading("rows", right=True),
+    Heading("most frequent outcomes", breaks=True),
+)  # fmt: skip
+
+
+def _stage_rows(status: RunStatus) -> list[list[str]]:
+    rows = []
     for stage in status.stages:
         total = "?" if stage.partitions_total is None else f"{stage.partitions_total:,}"
         told = [
@@ -98,9 +103,9 @@ def _stage_table(status: RunStatus) -> Table:
             for part, outcome, code, value, limit, n in stage.counts
         ]
         more = [f"and {len(told) - _MOST_REASONS} more"] if len(told) > _MOST_REASONS else []
-        cells = [one_line(stage.stage), f"{stage.partitions:,}/{total}", f"{stage.rows:,}"]
-        table.add_row(*map(Text, [*cells, "; ".join([*told[:_MOST_REASONS], *more])]))
-    return table
+        cells = [stage.stage, f"{stage.partitions:,}/{total}", f"{stage.rows:,}"]
+        rows.append([*cells, "; ".join([*told[:_MOST_REASONS], *more])])
+    return rows
 
 
 def _event_lines(status: RunStatus) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from matloop.data.plain_text import one_line
@@ -14,7 +14,8 @@ from matloop.data.properties.catalogue import catalogue
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
 from matloop.workflows.stages.fates import QUARANTINED, SCORED, SHORTLISTED
-from matloop.workflows.wording import json_text, reason_text
+from matloop.workflows.terminal_tables import Heading, print_table
+from matloop.workflows.wording import json_text, number_text, reason_text
 
 _MOST_MATCHES, _MOST_REPEATS = 40, 5
 
@@ -36,27 +37,37 @@ def print_why(folder: Path, text: str, *, as_json: bool = False) -> bool:
     console = Console(highlight=False)
     parts = _matches(story["matches"]) if "matches" in story else _story(story)
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+        if isinstance(part, str):
+            console.print(Text(part), soft_wrap=True)
+        else:
+            print_table(console, "", part.headings, part.rows, keys=part.keys)
     for problem in story["problems"]:
         console.print(Text(f"Damaged: {one_line(problem)}"), soft_wrap=True)
     return not story["problems"]
 
 
-def _matches(matches: list[Told]) -> Iterator[str | Table]:
+class _Rows(NamedTuple):
+    """A table within a story; its first ``keys`` columns tell what a row is about."""
+
+    headings: Sequence[Heading]
+    rows: Sequence[Sequence[str]]
+    keys: int
+
+
+def _matches(matches: list[Told]) -> Iterator[str | _Rows]:
     yield f"{len(matches):,} candidates are meant; ask for one of them by its id:"
-    table = Table(box=None, pad_edge=False)
-    for heading in ("id", "formula", "origin", "after the first stage"):
-        table.add_column(heading)
+    headings = [Heading("id"), Heading("formula"), Heading("origin"), Heading("after the first stage", breaks=True)]
+    rows = []
     for row in matches[:_MOST_MATCHES]:
         reason = reason_text(row["code"], row["value"], row["limit"]) if row["code"] else ""
         told = f"{row['outcome']} {reason}"
-        table.add_row(*(Text(one_line(cell)) for cell in (row["candidate_id"], row["formula"], row["origin"], told)))
-    yield table
+        rows.append((row["candidate_id"], row["formula"], row["origin"], told))
+    yield _Rows(headings, rows, 1)
     if len(matches) > _MOST_MATCHES:
         yield f"and {len(matches) - _MOST_MATCHES:,} more"
 
 
-def _story(story: Told) -> Iterator[str | Table]:
+def _story(story: Told) -> Iterator[str | _Rows]:
     yield _head(story)
     yield from _origin(story["came_from"])
     if story["crystal"]:
@@ -113,11 +124,10 @@ def _cell(crystal: Told) -> str:
     )
 
 
-def _predictions(story: Told) -> Table:
+def _predictions(story: Told) -> _Rows:
     """Every stage's predictions; those of the shortlisted hold for what was picked."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "property", "prediction", "90 % interval", "P(target)"):
-        table.add_column(heading)
+    headings = [Heading(text) for text in ("stage", "property", "prediction", "90 % interval", "P(target)")]
+    rows = []
     blocks = [(stage["stage"], stage["predictions"]) for stage in story["stages"]]
     picked = (story["ranking"] or {}).get("predictions", [])
     if story["outcome"]["outcome"] == SHORTLISTED and any(told["low"] is not None for told in picked):
@@ -127,8 +137,8 @@ def _predictions(story: Told) -> Table:
             unit = "" if told["unit"] == "1" else f" {told['unit']}"
             interval = f"{_figure(told['low'])} to {_figure(told['high'])}{unit}" if told["low"] is not None else ""
             cells = [stage, told["property"], f"{_figure(told['value'])}{unit}", interval, _figure(told["probability"])]
-            table.add_row(*(Text(one_line(cell)) for cell in cells))
-    return table
+            rows.append(cells)
+    return _Rows(headings, rows, 2)
 
 
 def _stage(stage: Told) -> Iterator[str]:
@@ -181,4 +191,4 @@ def _ranking(story: Told) -> Iterator[str]:
 
 
 def _figure(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+    return number_text(value) if isinstance(value, float) else "" if value is None else str(value)

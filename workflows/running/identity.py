@@ -33,7 +33,7 @@ TELLS_ONLY = (
     "screening/dossier/", "screening/explaining/", "screening/language/", "screening/report/", "screening/runs/",
     "workflows/bench/", "workflows/cli.py", "workflows/clusters/", "workflows/commands/", "workflows/inspecting/",
     "workflows/package/", "workflows/running/pace.py", "workflows/running/progress.py", "workflows/running/session.py",
-    "workflows/wording.py",
+    "workflows/terminal_tables.py", "workflows/wording.py",
 )  # fmt: skip
 """Code that tells of runs, or looks after them, and decides no number of a candidate."""
 _DECIDES_ENERGIES = ("models/potentials/", "data/candidates/", "data/elements.py", "workflows/stages/potential.py")

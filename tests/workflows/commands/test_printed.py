@@ -15,14 +15,16 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.registry import MODELS
 from matloop.screening.report.tables import LAPS
+from matloop.screening.runs.run_summary import RunSummary
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.commands.printed import (
-    _shortlist_table,
+    _shortlist_cells,
     print_dataset,
     print_datasets,
     print_families,
     print_features,
     print_run,
+    why_empty,
 )
 from matloop.workflows.screen import ScreeningRun
 
@@ -63,8 +65,35 @@ def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun)
     rows = finished.shortlist
     assert len(rows) > 1
     mixed = rows.assign(space_group_number=[np.nan, *[225.0] * (len(rows) - 1)])
-    table = _shortlist_table(mixed, list(finished.summary.ranges))
-    assert list(map(str, table.columns[2].cells)) == ["", *["225"] * (len(rows) - 1)]
+    _, cells = _shortlist_cells(mixed, list(finished.summary.ranges))
+    assert [row[2] for row in cells] == ["", *["225"] * (len(rows) - 1)]
+
+
+def test_no_interval_is_broken_on_a_narrow_terminal(finished: ScreeningRun) -> None:
+    text = io.StringIO()
+    print_run(finished, Console(file=text, width=60))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60 or any(line.startswith(("Report:", "Table:")) for line in lines)
+    intervals = [line for line in lines if "[" in line]
+    assert len(intervals) >= len(finished.shortlist)
+    assert all(line.count("[") == line.count("]") for line in intervals)
+
+
+def test_an_empty_shortlist_says_why_and_what_to_relax(finished: ScreeningRun) -> None:
+    lost = {"outcome": "rejected", "value": "", "limit": ""}
+    funnel = [
+        {"stage": "filter exclude_elements", "rows_in": 9, "rows_out": 7,
+         "lost": [{**lost, "code": "R-FILTER-EXCLUDED-ELEMENT", "value": "Cd", "rows": 2}]},
+        {"stage": "domain", "rows_in": 7, "rows_out": 0,
+         "lost": [{**lost, "code": "R-SURROGATE-DOMAIN", "rows": 7}]},
+    ]  # fmt: skip
+    summary = RunSummary.model_validate({**finished.summary.model_dump(), "funnel": funnel})
+    first, second, third = why_empty(summary)
+    assert first.startswith("The shortlist is empty.")
+    assert second.startswith("  domain: outside the domain of a surrogate 7; set 'explore: true' of the shortlist, or ")
+    assert third == "  filter exclude_elements: contains Cd 2; relax this filter, or leave it out"
+    (nothing,) = why_empty(summary.model_copy(update={"funnel": ()}))
+    assert "the sources gave no candidates" in nothing
 
 
 def test_the_report_has_words_for_every_lap(finished: ScreeningRun) -> None:
@@ -102,8 +131,8 @@ def test_feature_sets_and_families_are_all_listed(shown: Shown) -> None:
 
 def test_scores_of_a_run(finished: ScreeningRun, shown: Shown) -> None:
     text = shown(print_scores, finished.folder)
-    assert "piezoelectric_modulus (C/m2) │ extra_trees │ 941 │" in text
-    assert "log10 refractive_index │ extra_trees │" in text
+    assert "piezoelectric_modulus (C/m2) extra_trees 941 " in text
+    assert "log10 refractive_index extra_trees " in text
     assert "folds grouped by reduced formula" in text
 
 
@@ -112,8 +141,8 @@ def test_scores_with_clusters_and_elements_left_out_stand_beside(finished: Scree
     assert "with whole clusters or elements left out" in text
     card = json.loads((RunDirectory(finished.folder).model("surrogates", "refractive_index") / "card.json").read_text())
     elements = card["scores"]["leave_one_element_out"]
-    (line,) = [line for line in text.splitlines() if "refractive_index │ extra_trees, 10 trees" in line]
-    assert f"│ {card['scores']['leave_one_cluster_out']['mae']:.3g} │ {elements['mae']:.3g} │" in line
+    (line,) = [line for line in text.splitlines() if "refractive_index extra_trees, 10 trees" in line]
+    assert f" {card['scores']['leave_one_cluster_out']['mae']:.3g} {elements['mae']:.3g} " in line
     assert elements["worst"][0]["element"] in line
 
 

@@ -166,7 +166,7 @@ def begin(
     Raises:
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
-    run = RunDirectory.create(Path(output) if output else None, campaign.name)
+    run = RunDirectory.create(output or None, campaign.name)
     with interruptible(run), RunLock(run.folder) as lock, watched(run, progress) as watch:
         remove_drafts(run.folder)
         write_text(run.folder / "campaign.yaml", write_campaign(campaign))
@@ -184,6 +184,9 @@ class ScreeningRun:
     """
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def is_complete(self) -> bool:

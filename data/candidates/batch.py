@@ -341,12 +341,12 @@ class CandidateBatch:
                 table = table.drop_columns(list(kind.columns))
         return cls(table, blocks)
 
-    def write_parquet(self, path: Path) -> None:
+    def write_parquet(self, path: str | Path) -> None:
         """Write to one Parquet file."""
         pq.write_table(self.to_arrow(), path, compression="zstd")
 
     @classmethod
-    def read_parquet(cls, path: Path) -> CandidateBatch:
+    def read_parquet(cls, path: str | Path) -> CandidateBatch:
         """Read what :meth:`write_parquet` wrote."""
         return cls.from_arrow(pq.read_table(path))
 

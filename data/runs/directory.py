@@ -50,11 +50,11 @@ class RunDirectory:
         folder: The run's folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
 
     @classmethod
-    def create(cls, folder: Path | None, name: str) -> RunDirectory:
+    def create(cls, folder: str | Path | None, name: str) -> RunDirectory:
         """A new run directory.
 
         Args:
@@ -70,6 +70,7 @@ class RunDirectory:
             stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
             choices = [Path("runs") / f"{name}-{stamp}{suffix}" for suffix in ("", *(f"-{i}" for i in range(2, 100)))]
             folder = next(choice for choice in choices if not choice.exists())
+        folder = Path(folder).expanduser()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder)

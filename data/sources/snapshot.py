@@ -136,13 +136,14 @@ class ContentHash:
         return whole.hexdigest()
 
 
-def read_provenance(path: Path) -> dict[str, Any]:
+def read_provenance(path: str | Path) -> dict[str, Any]:
     """Read the provenance of a snapshot: provider, database_version, query, licence, rows, sha256 and more.
 
     Raises:
         SnapshotError: If the file is not a snapshot or is incomplete, has columns of unknown properties, or its
             provenance was changed.
     """
+    path = Path(path)
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:

@@ -266,8 +266,9 @@ class Surrogate:
         centre, spread = self.ensemble.predict(values)
         return centre, self.difficulty.adjust(values, centre, spread) + self.calibration.floor
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""
+        folder = Path(folder)
         folder.mkdir(parents=True)
         self.ensemble.save(folder)
         self.difficulty.save(folder / "difficulty")
@@ -301,12 +302,13 @@ class Surrogate:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read what :meth:`save` wrote and repeat a few of its predictions.
 
         Raises:
             ModelError: If the folder is no model, its card was changed, or the predictions come out differently here.
         """
+        folder = Path(folder)
         try:
             text = (folder / "card.json").read_text(encoding="utf-8")
             card = json.loads(text)

@@ -69,7 +69,7 @@ class CampaignText(NamedTuple):
         return self.lines.get(location, 0)
 
 
-def read_campaign(path: Path) -> Campaign:
+def read_campaign(path: str | Path) -> Campaign:
     """Read the campaign in a file.
 
     Raises:
@@ -81,16 +81,18 @@ def read_campaign(path: Path) -> Campaign:
     return text.campaign
 
 
-def campaign_error(path: Path, problems: Sequence[Problem]) -> CampaignError:
+def campaign_error(path: str | Path, problems: Sequence[Problem]) -> CampaignError:
     """Make one error for all problems of a file."""
     listed = "; ".join(str(problem) for problem in problems)
-    return CampaignError(f"{path.name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {path.name}")
+    return CampaignError(
+        f"{Path(path).name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {Path(path).name}"
+    )
 
 
-def inspect_campaign(path: Path) -> CampaignText:
+def inspect_campaign(path: str | Path) -> CampaignText:
     """Read a file and collect every problem of form; nothing is raised for a bad file."""
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             content = file.read(LARGEST_CAMPAIGN + 1)
     except OSError as error:
         return _unreadable(f"cannot read {path}: {error.strerror}")

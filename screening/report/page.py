@@ -31,7 +31,7 @@ from matloop.screening.runs.run_view import RunView
 _HERE = Path(__file__).parent
 
 
-def write_report(folder: Path, *, further: Sequence[Citation] = ()) -> None:
+def write_report(folder: str | Path, *, further: Sequence[Citation] = ()) -> None:
     """Write ``report.html`` of a finished run from the files of its directory.
 
     Args:

@@ -68,8 +68,8 @@ class RunView:
         folder: The run directory.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
         self.paths = RunDirectory(folder)
 
     @property

@@ -62,7 +62,7 @@ class _Cell(NamedTuple):
     code: str = ""
 
 
-def read_matbench(path: Path, task: MatbenchTask) -> MatbenchData:
+def read_matbench(path: str | Path, task: MatbenchTask) -> MatbenchData:
     """Read the rows of a task.
 
     Args:
@@ -72,6 +72,7 @@ def read_matbench(path: Path, task: MatbenchTask) -> MatbenchData:
     Raises:
         InputFileError: If the file is too large, damaged, of another layout, or a target is no number.
     """
+    path = Path(path)
     try:
         if path.stat().st_size > MAX_PACKED_BYTES:
             raise InputFileError(f"{path.name} is larger than {MAX_PACKED_BYTES:,} bytes", _LAYOUT)

@@ -77,6 +77,7 @@ class Submission:
     lock_seconds: int = LOCK_SECONDS
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "run", Path(self.run))
         queue_system(self.system)
         if not re.fullmatch(_RUN_NAME, self.run.name) or self.run.name in (".", ".."):
             raise RunError(

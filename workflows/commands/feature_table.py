@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,7 @@ from matloop.data.properties.columns import Column
 from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.sources.table import TABLE_FORMATS, FormulaTable
 from matloop.data.whole_files import write_csv, write_table
-from matloop.featurizers.base import Featurizer
+from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
 
 OUTPUT_FORMATS = (".csv", ".parquet")
@@ -104,13 +104,13 @@ def write_features(
 
 
 def _parts(
-    features: Featurizer, table: Path, refused: Counter[str], *, formula_column: str, id_column: str | None
+    features: FeatureSet, table: Path, refused: Counter[str], *, formula_column: str, id_column: str | None
 ) -> Iterator[pa.Table]:
     """Rows of the input with their features, some thousand at a time; counts those that are refused."""
     if table.suffix.lower() in TABLE_FORMATS:
         source = FormulaTable(table, formula_column=formula_column, id_column=id_column)
         _check_fit(table, source.columns, features)
-        windows = zip(source.windows(_ROWS), source.intakes(_ROWS), strict=True)
+        windows: Iterable[tuple[pa.Table, Intake]] = zip(source.windows(_ROWS), source.intakes(_ROWS), strict=True)
     else:
         windows = ((_described(intake), intake) for intake in StructureFiles(table).intakes(_ROWS))
     for given, intake in windows:
@@ -120,7 +120,7 @@ def _parts(
         yield part
 
 
-def _check_fit(table: Path, columns: Sequence[str], features: Featurizer) -> None:
+def _check_fit(table: Path, columns: Sequence[str], features: FeatureSet) -> None:
     """Refuse features of crystals for a table of formulas, and a column that the output is to hold."""
     if CRYSTALS in features.needs:
         raise InputFileError(

@@ -52,7 +52,7 @@ class Fetched(NamedTuple):
     was_there: bool
 
 
-def fetch(provider: Provider, output: Path, *, progress: Progress | None = None) -> Fetched:
+def fetch(provider: Provider, output: str | Path, *, progress: Progress | None = None) -> Fetched:
     """Fetch a snapshot: describe -> page after page -> one Parquet file.
 
     Args:
@@ -64,6 +64,7 @@ def fetch(provider: Provider, output: Path, *, progress: Progress | None = None)
         SnapshotError: If the file holds something else, or the database changed since the first page.
         ProviderError: If the database cannot be asked; pages that were fetched are kept.
     """
+    output = Path(output)
     if output.exists():
         return Fetched(_finished(provider, output), True)
     watch = progress or SilentProgress()

@@ -45,7 +45,7 @@ MOST_NEAR_MISSES = 5
 _BY_POTENTIAL = ("energy_above_hull", "formation_energy_per_atom")
 
 
-def explain_run(folder: Path) -> dict[str, Any]:
+def explain_run(folder: str | Path) -> dict[str, Any]:
     """Write ``explanations.json`` of a finished run.
 
     Args:
@@ -59,6 +59,7 @@ def explain_run(folder: Path) -> dict[str, Any]:
         DamagedFileError: If a file that every run has is missing, or one is not what a run writes.
         ModelError: If a surrogate of the last scoring stage cannot be loaded.
     """
+    folder = Path(folder)
     run = RunView(folder)
     view = _Ranking.of(run)
     place = view.ranked.column(Column.SHORTLISTED)

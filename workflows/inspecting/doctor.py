@@ -34,7 +34,7 @@ from matloop.workflows.inspecting.plug_ins import check_plug_ins
 _COLOURS = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 
-def doctor(folder: Path) -> Iterator[Check]:
+def doctor(folder: str | Path) -> Iterator[Check]:
     """Check everything that a run needs, one thing after the other; this takes some ten seconds.
 
     Args:
@@ -43,7 +43,7 @@ def doctor(folder: Path) -> Iterator[Check]:
     looks: list[Callable[[], Iterator[Check]]] = [
         check_python, check_libraries, check_native_code, check_torch, check_data, check_plug_ins, check_threads,
         check_machine,
-        lambda: check_folder("run folder", folder),
+        lambda: check_folder("run folder", Path(folder)),
         lambda: check_folder("temporary folder", Path(tempfile.gettempdir())),
         check_compiled_code, check_loopback, check_worker, check_slurm, check_text,
     ]  # fmt: skip

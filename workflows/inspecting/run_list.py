@@ -41,7 +41,7 @@ class ListedRun:
     code: str
 
 
-def runs_in(folder: Path) -> list[ListedRun]:
+def runs_in(folder: str | Path) -> list[ListedRun]:
     """The runs in a folder, the latest first.
 
     Args:

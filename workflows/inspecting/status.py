@@ -135,7 +135,7 @@ class RunStatus:
         return json_text(asdict(self))
 
 
-def status_of(folder: Path) -> RunStatus:
+def status_of(folder: str | Path) -> RunStatus:
     """Look at a run.
 
     Args:

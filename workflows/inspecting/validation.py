@@ -40,7 +40,8 @@ def campaign_path(name: str | Path) -> Path:
     'optical_window.yaml'
     """
     packaged = PACKAGED_CAMPAIGNS / f"{name}.yaml"
-    return packaged if packaged.is_file() and not Path(name).is_file() else Path(name)
+    own = Path(name).expanduser()
+    return packaged if packaged.is_file() and not own.is_file() else own
 
 
 def checked_campaign(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> Campaign:

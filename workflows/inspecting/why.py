@@ -37,7 +37,7 @@ _OF_RANKING = (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
 Told = dict[str, Any]
 
 
-def story_of(run: Path | RunView, text: str) -> Told:
+def story_of(run: str | Path | RunView, text: str) -> Told:
     """Tell what became of a candidate and why, as plain JSON values.
 
     Args:
@@ -55,7 +55,7 @@ def story_of(run: Path | RunView, text: str) -> Told:
         RunError: If there is no run in the folder, or no such candidate in the run.
         CampaignError: If the campaign in the run directory cannot be read.
     """
-    view = RunView(run) if isinstance(run, Path) else run
+    view = run if isinstance(run, RunView) else RunView(run)
     view.require()
     campaign, rows = view.campaign, RunRows(view)
     found = rows.matching(text)

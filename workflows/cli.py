@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from matloop.data.errors import FileAccessError, LockedError, LockLostError, MatloopError
+from matloop.data.plain_text import counted
 from matloop.data.properties.durations import read_duration
 
 app = typer.Typer(
@@ -176,7 +177,7 @@ def validate(
     for problem in problems:
         print(f"{path}: {problem}", file=sys.stderr)
     if problems:
-        print(f"{len(problems)} problem(s)", file=sys.stderr)
+        print(counted(len(problems), "problem"), file=sys.stderr)
         raise typer.Exit(1)
     print(f"{path}: no problems")
 

@@ -26,6 +26,7 @@ from ruamel.yaml.tokens import (
 )
 
 from matloop.data.errors import CampaignError
+from matloop.data.plain_text import counted
 from matloop.screening.campaign.campaign import Campaign
 
 LARGEST_CAMPAIGN = 200_000  # bytes
@@ -84,9 +85,8 @@ def read_campaign(path: str | Path) -> Campaign:
 def campaign_error(path: str | Path, problems: Sequence[Problem]) -> CampaignError:
     """Make one error for all problems of a file."""
     listed = "; ".join(str(problem) for problem in problems)
-    return CampaignError(
-        f"{Path(path).name} has {len(problems)} problem(s): {listed}", fix=f"matloop validate {Path(path).name}"
-    )
+    name, told = Path(path).name, counted(len(problems), "problem")
+    return CampaignError(f"{name} has {told}: {listed}", fix=f"matloop validate {name}")
 
 
 def inspect_campaign(path: str | Path) -> CampaignText:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
+from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
 from matloop.data.registry import SOURCES, check_options, lookup
 from matloop.data.sources.contract import Source
@@ -79,7 +80,7 @@ def check_campaign(campaign: Campaign, training_sets: Sequence[TrainingSet] = ()
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise CampaignError(
-            f"campaign '{campaign.name}' has {len(problems)} problem(s): {listed}", fix="change what is named"
+            f"campaign '{campaign.name}' has {counted(len(problems), 'problem')}: {listed}", fix="change what is named"
         )
 
 

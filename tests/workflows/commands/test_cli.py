@@ -97,7 +97,7 @@ def test_validate_names_every_problem_with_its_line(matloop: Matloop, tmp_path: 
     assert lines[0].startswith("bad.yaml: line 5, targets.0.unit: E-UNIT: unit 'GPa' measures pressure")
     assert lines[1].startswith("bad.yaml: line 7, surrogates.features.0: E-NAME-UNKNOWN: unknown featurizer")
     assert lines[1].endswith("did you mean 'stoichiometry'?")
-    assert lines[2] == "2 problem(s)"
+    assert lines[2] == "2 problems"
 
 
 def test_a_campaign_file_that_is_nearly_named(matloop: Matloop, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_screen_refuses_a_bad_campaign_before_it_makes_a_folder(matloop: Matloop
     (tmp_path / "bad.yaml").write_text(TABLE_CAMPAIGN.replace("keep: 10", "keep: 0"))
     answer = matloop("screen", "bad.yaml", "--output", "run")
     assert answer.code == 1
-    assert answer.err.startswith("matloop: E-CAMPAIGN: bad.yaml has 1 problem(s): line 8, surrogates.keep: ")
+    assert answer.err.startswith("matloop: E-CAMPAIGN: bad.yaml has 1 problem: line 8, surrogates.keep: ")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from matloop.workflows.clusters.queue_systems import queue_system
 from matloop.workflows.clusters.submission import Submission, scripts_of, submit
-from matloop.workflows.inspecting.validation import campaign_path, checked_campaign
+from matloop.workflows.inspecting.validation import PACKAGED_CAMPAIGNS, campaign_path, checked_campaign
 
 
 def submit_and_print(campaign: str, output: Path | None, *, dry_run: bool, **options: Any) -> None:
@@ -28,10 +28,10 @@ def submit_and_print(campaign: str, output: Path | None, *, dry_run: bool, **opt
     """
     name = checked_campaign(campaign).name
     run = output or Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    packaged = campaign_path(campaign) != Path(campaign)
-    submission = Submission(
-        campaign=campaign if packaged else str(Path(campaign).resolve()), run=run, **options
-    )  # fmt: skip
+    path = campaign_path(campaign)
+    # A link to a campaign stays one: relative paths start at the folder that the user names.
+    named = campaign if path.parent == PACKAGED_CAMPAIGNS else str(path.absolute())
+    submission = Submission(campaign=named, run=run, **options)
     console = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
     for file, text in scripts_of(submission).items():
         console.rule(str(submission.folder / file), align="left", style="none")

@@ -61,6 +61,9 @@ def table_parts(
     cells = [[one_line(cell) for cell in row] for row in rows]
     columns = [[row[at] for row in cells] for at in range(len(headings))]
     least = [_least_width(heading, column) for heading, column in zip(headings, columns, strict=True)]
+    whole = [max(size, cell_len(heading.text)) for size, heading in zip(least, headings, strict=True)]
+    if sum(size + _GAP for size in whole) - _GAP <= width:
+        least = whole  # no heading need break
     repeated, chosen = list(range(keys)), list[int]()
     for at in range(keys, len(headings)):
         if chosen and sum(least[k] + _GAP for k in [*repeated, *chosen, at]) - _GAP > width:

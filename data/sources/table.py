@@ -105,7 +105,8 @@ class FormulaTable:
 
         A column of a CSV or XLSX file is text, unless every filled cell of it is a plain number.
         """
-        numeric = set(self._plan.numeric) - {name for name in self._plan.numeric if is_property_column(name)}
+        stated = isinstance(self._file, ParquetFile)
+        numeric = [] if stated else [name for name in self._plan.numeric if not is_property_column(name)]
         for rows in _windows(self._rows(self.columns), size):
             columns = {name: rows.table.column(name) for name in self.columns}
             numbers = {name: _numbers(column)[0] for name, column in columns.items() if name in numeric}

@@ -122,7 +122,7 @@ def _parts(
 
 def _check_fit(table: Path, columns: Sequence[str], features: FeatureSet) -> None:
     """Refuse features of crystals for a table of formulas, and a column that the output is to hold."""
-    if CRYSTALS in features.needs:
+    if any(CRYSTALS in featurizer.needs for featurizer in features.featurizers):
         raise InputFileError(
             f"{table.name} holds formulas, and the features need crystals", "structure files",
             "give --input a structure file, a folder or an archive of them, or choose features of compositions",

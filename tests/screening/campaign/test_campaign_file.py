@@ -136,7 +136,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines(path: Path) -> None
     found = problems_of(path, text)
     assert [problem.line for problem in found] == [4, 12, 22]
     with pytest.raises(
-        CampaignError, match=r"E-CAMPAIGN: campaign.yaml has 3 problem\(s\): line 4, sed: .*; line 12"
+        CampaignError, match=r"E-CAMPAIGN: campaign.yaml has 3 problems: line 4, sed: .*; line 12"
     ) as caught:
         read_campaign(path)
     assert caught.value.fix == "matloop validate campaign.yaml"

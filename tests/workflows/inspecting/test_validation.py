@@ -153,7 +153,7 @@ def test_all_problems_in_the_order_of_lines(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     _, problems = validate(path)
     assert [problem.line for problem in problems] == [5, 8, 11, 15]
-    with pytest.raises(CampaignError, match=r"campaign.yaml has 4 problem\(s\): line 5, filters.0: ") as caught:
+    with pytest.raises(CampaignError, match=r"campaign.yaml has 4 problems: line 5, filters.0: ") as caught:
         checked_campaign(path)
     assert "matloop validate campaign.yaml" in str(caught.value)
 

@@ -273,7 +273,7 @@ def ranked_table(run: RunView) -> RankedTable:
                 int(ranks[row]), int(places[row]), formula_markup(formulas[row]), formulas[row], ids[row],
                 group, symbols.get(group or 0, Markup("")), float(probability[row]),
                 [
-                    _ranked_value(*(float(column[row]) for column in shown), hull_distance_text(batch, row, name))
+                    _ranked_value(hull_distance_text(batch, row, name), *(float(column[row]) for column in shown))
                     for name, shown in columns.items()
                 ],
                 origin_words(origins[row]),
@@ -282,7 +282,7 @@ def ranked_table(run: RunView) -> RankedTable:
     return RankedTable(rows, len(run.ranked))
 
 
-def _ranked_value(mean: float, low: float, high: float, probability: float, hull_distance: str) -> RankedValue:
+def _ranked_value(hull_distance: str, mean: float, low: float, high: float, probability: float) -> RankedValue:
     interval = f"{number(low, high - low)} … {number(high, high - low)}"
     value = mean if math.isfinite(mean) else None
     return RankedValue(value, number(mean, high - low), interval, hull_distance, probability)

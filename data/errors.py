@@ -264,7 +264,7 @@ ROW_CODES: dict[str, str] = {
     "E-FORMULA-SYNTAX": "the text is not a chemical formula",
     "E-FORMULA-ELEMENT": "the formula names something that is not an element (D, T and Xx are not; write H for D)",
     "E-FORMULA-AMOUNT": "an amount is zero, too large or not a number",
-    "E-FORMULA-AMBIGUOUS": "the dot before water may be a decimal point; write a hydrate with a middle dot",
+    "E-FORMULA-AMBIGUOUS": "the formula has two readings or a likely slip (0 for O); write it without dots and blanks",
     "E-TABLE-RAGGED": "the row has more or fewer cells than the table has columns",
     "E-TABLE-CELL": "the cell of the formula is a number, a date or a truth value; format the column as text",
     "E-TABLE-NUMBER": "a cell of a property column holds something that is not a finite number",

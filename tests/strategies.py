@@ -87,6 +87,6 @@ def formula_of(composition: dict[str, int]) -> str:
 
 def batch_of(*formulas: str) -> CandidateBatch:
     """Candidates of formulas that must all be readable."""
-    intake = CandidateBatch.from_formulas(formulas)
+    intake = CandidateBatch.from_formulas(formulas, exact=True)
     assert not intake.refused
     return intake.batch

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.candidates.formula import parse_formulas, write_formulas
+from matloop.data.candidates.formula import explain_refusal, parse_formulas, write_formulas
 from matloop.data.candidates.identity import text_id
 from matloop.data.candidates.kinds import COMPOSITION, CRYSTAL, KINDS, CandidateKind, compositions_in, rows_by_kind
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
@@ -188,11 +188,12 @@ class CandidateBatch:
             yield self.take(np.arange(start, min(start + size, len(self))))
 
     @classmethod
-    def from_formulas(cls, formulas: Sequence[str | None]) -> Intake:
+    def from_formulas(cls, formulas: Sequence[str | None], *, exact: bool = False) -> Intake:
         """Candidates known by composition alone.
 
         Args:
             formulas: Formulas as text.
+            exact: Whether a program wrote them, so that no symbol or amount can be a slip.
 
         Returns:
             One candidate per readable formula, in order, and the rest as refused rows.
@@ -201,11 +202,17 @@ class CandidateBatch:
         >>> intake.batch.formulas, intake.refused[0].code
         (['SiO2'], 'E-FORMULA-AMOUNT')
         """
-        compositions, codes = parse_formulas(formulas)
+        compositions, codes = parse_formulas(formulas, exact=exact)
         good = np.flatnonzero(codes == "")
         compositions = compositions.take(good)
         refused = [
-            Refused(row, text_id(formulas[row] or ""), _storable(formulas[row] or ""), str(codes[row]))
+            Refused(
+                row,
+                text_id(formulas[row] or ""),
+                _storable(formulas[row] or ""),
+                str(codes[row]),
+                explain_refusal(formulas[row]),
+            )
             for row in np.flatnonzero(codes != "").tolist()
         ]
         return Intake(cls.of_kind(COMPOSITION, {COMPOSITIONS: compositions}), refused)

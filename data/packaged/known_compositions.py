@@ -18,5 +18,5 @@ from matloop.data.properties.columns import Column
 def known_composition_keys() -> NDArray[np.uint64]:
     """Keys of all compositions known to the packaged crystals and to the transport data (Materials Project, 2017)."""
     formulas = load_materials().formulas + load_transport().column(Column.FORMULA).to_pylist()
-    compositions, codes = parse_formulas(formulas)
+    compositions, codes = parse_formulas(formulas, exact=True)
     return np.unique(composition_keys(compositions.take(np.flatnonzero(codes == ""))))

@@ -224,7 +224,7 @@ def _intake(table: pa.Table) -> Intake:
     readable = np.flatnonzero(codes == "")
     bare = readable[~table[Column.LATTICE].is_valid().to_numpy()[readable]]
     _judge_crystals(table, np.setdiff1d(readable, bare), codes)
-    formulas = CandidateBatch.from_formulas(table[Column.FORMULA].take(bare).to_pylist())
+    formulas = CandidateBatch.from_formulas(table[Column.FORMULA].take(bare).to_pylist(), exact=True)
     codes[bare[[row.row for row in formulas.refused]]] = [row.code for row in formulas.refused]
     good = np.flatnonzero(codes == "")
     kept = table.take(pa.array(good))

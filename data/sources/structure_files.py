@@ -260,7 +260,7 @@ def _checked_answer(row: _Row, message: Message) -> _Answer:
         for name, shape in shapes.items():
             if arrays[name].shape != shape or arrays[name].dtype != kinds[name]:
                 raise ValueError(f"{name} of shape {arrays[name].shape}")
-    elif not code and CandidateBatch.from_formulas([formula]).refused:
+    elif not code and CandidateBatch.from_formulas([formula], exact=True).refused:
         raise ValueError("a formula that cannot be read")
     stated = {} if code else _checked_numbers(message.values["stated"])
     return _Answer(row, code, _shown(detail), _shown(formula), arrays, stated)
@@ -297,7 +297,8 @@ def _crystals(good: list[_Answer]) -> Crystals:
 
 
 def _composition_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
-    return Intake(_with_columns(CandidateBatch.from_formulas([a.formula for a in answers]).batch, answers, columns), [])
+    batch = CandidateBatch.from_formulas([answer.formula for answer in answers], exact=True).batch
+    return Intake(_with_columns(batch, answers, columns), [])
 
 
 def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Sequence[Column]) -> CandidateBatch:

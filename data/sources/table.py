@@ -187,8 +187,10 @@ class FormulaTable:
             if is_property_column(name):
                 codes[(codes == "") & bad.to_numpy(zero_copy_only=False)] = "E-TABLE-NUMBER"
         read = CandidateBatch.from_formulas(formulas.to_pylist())
+        explained = {}
         for refused in read.refused:
-            codes[refused.row] = codes[refused.row] or refused.code
+            if not codes[refused.row]:
+                codes[refused.row], explained[refused.row] = refused.code, refused.detail
         kept = pa.array(np.flatnonzero(codes == ""))
         # The batch holds the rows with a readable formula; a bad cell may still refuse some of them.
         readable = np.setdiff1d(np.arange(len(codes)), [refused.row for refused in read.refused])
@@ -202,7 +204,7 @@ class FormulaTable:
         refused_rows = []
         for row in np.flatnonzero(codes != "").tolist():
             name, reason, formula = names[row].as_py(), rows.details[row].as_py(), formulas[row].as_py()
-            detail = f"row {at + row + 1}: " + ": ".join(filter(None, [name, reason]))
+            detail = f"row {at + row + 1}: " + ": ".join(filter(None, [name, reason, explained.get(row)]))
             refused_rows.append(Refused(row, text_id(reason or formula), formula, codes[row], detail))
         return Intake(batch, refused_rows)
 

@@ -81,7 +81,7 @@ def _check_candidates(batch: CandidateBatch, clauses: Clauses) -> None:
         truths = all(value in (True, False) for value in _texts(batch, Column.KNOWN))
         clauses.require(truths, "the column known holds something else than true and false")
     if batch.crystals is None:
-        again = CandidateBatch.from_formulas(batch.formulas).batch.ids
+        again = CandidateBatch.from_formulas(batch.formulas, exact=True).batch.ids
     else:
         clauses.require(set(batch.crystals.row_codes()) <= {""}, "a crystal that should be refused is a candidate")
         again = CandidateBatch.from_crystals(batch.crystals).ids

@@ -82,7 +82,7 @@ def _training_set(table: str, property_name: str) -> TrainingSet:
 
 def _with_numbers(table: pa.Table) -> Intake:
     """Candidates of the formulas of a table, with its columns of numbers and names."""
-    batch, refused = CandidateBatch.from_formulas(table[Column.FORMULA].to_pylist())
+    batch, refused = CandidateBatch.from_formulas(table[Column.FORMULA].to_pylist(), exact=True)
     readable = pa.array(np.setdiff1d(np.arange(table.num_rows), [row.row for row in refused]))
     columns: dict[str, Any] = {
         name: table[name].take(readable) for name in table.column_names if name != Column.FORMULA

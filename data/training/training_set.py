@@ -143,7 +143,7 @@ class TrainingSet:
             first = refused[0]
             raise TrainingSetError(
                 f"{len(refused)} of {len(formulas)} formulas that cannot be read, first {first.formula!r} in row "
-                f"{first.row + 1} ({first.code})", "formulas such as Ba2NaOsO6",
+                f"{first.row + 1} ({first.code}{first.detail and f': {first.detail}'})", "formulas such as Ba2NaOsO6",
                 "correct these rows, or leave them out",
             )  # fmt: skip
         return cls.of_rows(

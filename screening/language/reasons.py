@@ -41,7 +41,7 @@ ROW_CODES_ZH: Mapping[str, str] = {
     "E-FORMULA-SYNTAX": "文本不是化学式",
     "E-FORMULA-ELEMENT": "化学式中含有不是元素的符号（D、T、Xx 均不接受；氘请写作 H）",
     "E-FORMULA-AMOUNT": "原子数为零、过大或不是数字",
-    "E-FORMULA-AMBIGUOUS": "水分子前的句点可能被读作小数点；水合物请用间隔号",
+    "E-FORMULA-AMBIGUOUS": "化学式有两种读法，或像是笔误（如把 O 写成 0）；请不带点和空格地写出",
     "E-STRUCT-NONFINITE": "晶胞或坐标不是有限数值，或坐标超过一百万个晶胞",
     "E-STRUCT-ELEMENT": "某个位点不是 1 至 118 号元素",
     "E-STRUCT-CELL": "某一轴向的晶面间距小于 0.1 Å；请约化过度倾斜的晶胞",

@@ -171,7 +171,7 @@ def _learnt(path: Path, sha256: str, source: str) -> Stability:
 
 
 def _phases(table: pa.Table, source: str) -> PhaseEnergies:
-    compositions, _ = parse_formulas(table[Column.FORMULA].to_pylist())
+    compositions, _ = parse_formulas(table[Column.FORMULA].to_pylist(), exact=True)
     return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
 
 

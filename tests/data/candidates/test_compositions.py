@@ -15,7 +15,7 @@ many = st.lists(whole_compositions(), min_size=1, max_size=8)
 
 
 def compositions_of(*formulas: str) -> Compositions:
-    compositions, codes = parse_formulas(formulas)
+    compositions, codes = parse_formulas(formulas, exact=True)
     assert set(codes) <= {""}
     return compositions
 

@@ -18,9 +18,9 @@ from tests.strategies import formula_texts
 pytestmark = pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
 
 
-def read(formula: str | None) -> dict[str, float] | str:
+def read(formula: str | None, *, exact: bool = False) -> dict[str, float] | str:
     """Amount of each element, or the row code."""
-    compositions, codes = parse_formulas([formula])
+    compositions, codes = parse_formulas([formula], exact=exact)
     if codes[0]:
         assert len(compositions.elements) == 0
         return str(codes[0])
@@ -46,7 +46,7 @@ def test_every_packaged_formula_is_read_as_pymatgen_reads_it(embedded_formulas: 
 
 @given(formula_texts())
 def test_nested_formulas_are_read_as_pymatgen_reads_them(formula: str) -> None:
-    assert read(formula) == pytest.approx(read_by_pymatgen(formula), rel=1e-12)
+    assert read(formula, exact=True) == pytest.approx(read_by_pymatgen(formula), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,8 @@ def test_nested_formulas_are_read_as_pymatgen_reads_them(formula: str) -> None:
         ("H2O\u00a0", "H2O"),
         ("Fe2.O3", "Fe2O3"),
         ("Fe.5O.5", "Fe0.5O0.5"),
+        ("CaO.SiO2", "CaOSiO2"),  # no number has its point before a symbol
+        ("CuSO4.H2O", "CuSO4H2O"),
     ],
 )
 def test_other_spellings(written: str, plain: str) -> None:
@@ -94,12 +96,10 @@ def test_formulas_that_look_like_something_else(formula: str, elements: dict[str
         ("Fe0.0O", "E-FORMULA-AMOUNT"),
         ("(FeO)0", "E-FORMULA-AMOUNT"),
         ("Fe.", "E-FORMULA-AMOUNT"),
-        ("CaO.SiO2", "E-FORMULA-AMOUNT"),
         ("Fe1000001", "E-FORMULA-AMOUNT"),
         ("Fe" + "9" * 200, "E-FORMULA-AMOUNT"),
         ("(((Fe1000)1000)1000)1000", "E-FORMULA-AMOUNT"),
         ("CuSO4.5H2O", "E-FORMULA-AMBIGUOUS"),
-        ("CuSO4.H2O", "E-FORMULA-AMBIGUOUS"),
         ("MgCl2.6(H2O)", "E-FORMULA-AMBIGUOUS"),
         ("CaSO4.0.5H2O", "E-FORMULA-AMBIGUOUS"),
         ("nan", "E-FORMULA-SYNTAX"),
@@ -116,7 +116,7 @@ def test_formulas_that_look_like_something_else(formula: str, elements: dict[str
         ("()", "E-FORMULA-SYNTAX"),
         ("Fe)", "E-FORMULA-SYNTAX"),
         ("(Fe", "E-FORMULA-SYNTAX"),
-        ("(" * 9 + "Fe" + ")" * 9, "E-FORMULA-SYNTAX"),
+        ("(" * 9 + "Fe2" + ")" * 9, "E-FORMULA-SYNTAX"),
         ("SiO2·", "E-FORMULA-SYNTAX"),
         ("CuSO4··5H2O", "E-FORMULA-SYNTAX"),
         ("SiO2·H2O\nNaCl", "E-FORMULA-SYNTAX"),

@@ -1,0 +1,381 @@
+"""Formulas as people write them, put into plain letters, digits and brackets.
+
+People write hydrates with many kinds of dots, amounts as subscripts, oxidation numbers and names of phases. Where a
+text has one reading, it is spelled out here. Where it has two, it is refused and both are named: a guess would screen
+another compound than the one that was meant.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from typing import NamedTuple
+
+from matloop.data.candidates.slips import ANIONS, NONMETALS, likely_meant
+from matloop.data.elements import SYMBOLS
+
+MAX_LENGTH = 256
+AMBIGUOUS, SYNTAX = "E-FORMULA-AMBIGUOUS", "E-FORMULA-SYNTAX"
+
+
+class Spelling(NamedTuple):
+    """A formula in plain letters, digits, points and round brackets, or the code under which it is refused.
+
+    Attributes:
+        plain: The formula; empty where it is refused.
+        code: Row code; empty where it can be read.
+        detail: The readings and how to write it, where more can be said than the code does.
+    """
+
+    plain: str
+    code: str = ""
+    detail: str = ""
+
+
+class _RefusedError(Exception):
+    """Ends the reading of one formula."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code, self.detail = code, detail
+
+
+def _two_readings(*readings: str) -> _RefusedError:
+    """The refusal of a formula that may mean several things."""
+    shown = [reading for reading in dict.fromkeys(readings) if reading]
+    if len(shown) == 1:
+        return _RefusedError(AMBIGUOUS, f"may mean {shown[0]}; write the formula that is meant")
+    return _RefusedError(AMBIGUOUS, f"may mean {' or '.join(shown)}; write it in one of these ways")
+
+
+def spelled_plainly(text: str, *, exact: bool = False) -> Spelling:
+    """Spell a formula plainly.
+
+    Args:
+        text: Formula as written.
+        exact: Whether a program wrote it, so that it holds no slips.
+
+    >>> spelled_plainly("Mg(ClO₄)₂•6NH₃").plain, spelled_plainly("α-Fe(III)2O3").plain
+    ('(Mg(ClO4)2)(NH3)6', 'Fe2O3')
+    """
+    text = text.strip()
+    if len(text) > MAX_LENGTH:
+        return Spelling("", SYNTAX, f"longer than {MAX_LENGTH} characters")
+    if text and not any(character.isupper() for character in unicodedata.normalize("NFKC", text)):
+        letters = any(character.isalpha() for character in text)
+        return Spelling("", SYNTAX, "symbols of elements begin with a capital letter, such as NaCl" * letters)
+    if "\n" in text or "\t" in text:
+        return Spelling("", SYNTAX, "more than one line or cell")
+    try:
+        spelled = _without_labels(_ascii(_without_markup(text)))
+        pieces = _pieces(_without_stock_numbers(_without_blanks(spelled)))
+        return Spelling(_joined([_checked(piece, exact=exact) for piece in pieces]))
+    except _RefusedError as refusal:
+        return Spelling("", refusal.code, refusal.detail)
+
+
+def explained(text: str) -> str:
+    """What can be said about a refused formula besides its code; empty where nothing can."""
+    spelling = spelled_plainly(text)
+    if spelling.detail or spelling.code == AMBIGUOUS:
+        return spelling.detail
+    return next((words for pattern, words in _HINTS if re.search(pattern, text)), "")
+
+
+_HINTS = (
+    (r"(?<![A-Z])[xyzδn](?![a-z])|[A-Z][xy](?![a-z])", "an amount is a letter; write its value"),
+    (r"\d?[+\-−⁺⁻]\]?$", "a charge; write the neutral compound"),
+    (r"[-–−+/:]", "a mixture, a range or a dopant; write one formula with the amount of each element"),
+)
+
+
+# Characters.
+
+_INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
+_ALIKE = str.maketrans(
+    dict.fromkeys("•∙⋅・‧●◦·*∗⁎×✕･＊", "·")
+    | dict.fromkeys("‐‑‒–—−", "-")
+    | {"[": "(", "]": ")", "{": "(", "}": ")", "，": ",", "µ": "μ", "ß": "β", "′": "'", "″": "''", "’": "'"}
+)
+_HARMLESS = ("<wide>", "<narrow>", "<noBreak>", "<font>")
+_FRACTIONS = {"½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "⅓": "(1/3)", "⅔": "(2/3)"}
+_SUBSCRIPT = {ord("₀") + digit: str(digit) for digit in range(10)}
+
+
+def _without_markup(text: str) -> str:
+    """Text whose subscripts in HTML or LaTeX have become subscript digits."""
+    if re.search(r"<sup>|\^|\$\^", text):
+        raise _two_readings(re.sub(r"<sup>.*?</sup>|\^\{.*?\}|\^.|\$", "", text))
+    if "<" not in text and "_" not in text and "\\" not in text and "$" not in text:
+        return text
+    text = re.sub(r"\\(?:ce|mathrm|rm|text)\{(.*)\}", r"\1", text).replace(r"\cdot", "·").replace("$", "")
+    for pattern in (r"<sub>([\d.]+)</sub>", r"_\{([\d.]+)\}", r"_(\d)(?!\d)"):
+        text = re.sub(pattern, lambda match: match[1].translate(_TO_SUBSCRIPT), text, flags=re.IGNORECASE)
+    return text
+
+
+_TO_SUBSCRIPT = {ord(str(digit)): chr(ord("₀") + digit) for digit in range(10)}
+
+
+def _ascii(text: str) -> str:
+    """Text in ASCII, where the dot that separates compounds has become a middle dot, and greek letters stay."""
+    if text.isascii():
+        return text.translate(_ALIKE)
+    raised = [c for c in text if unicodedata.decomposition(c).startswith(("<super>", "<circle>"))]
+    if raised:
+        raise _two_readings("".join(c for c in text if c not in raised))
+    if match := re.search(r"[₀-₉](?=[0-9])", text):
+        raise _two_readings(f"{text[: match.end()]}·{text[match.end() :]}")
+    if re.search(r"[0-9][₀-₉]", text):
+        raise _RefusedError(AMBIGUOUS, "an amount half on the line and half below it; write it on the line")
+    # The point of a number stands among subscripts; one before a digit of full size separates two compounds.
+    text = re.sub(r"([₀-₉]+)\.(?=[0-9]+\(?[A-Z])", lambda m: m[0] if m[1] == "₀" else m[1] + "·", text)
+    return "".join(map(_ascii_character, text)).translate(_ALIKE)
+
+
+def _ascii_character(character: str) -> str:
+    if character.isascii() or character in "·•∙⋅":
+        return character
+    if character in _INVISIBLE:
+        return ""
+    if character in _FRACTIONS:
+        return _FRACTIONS[character]
+    if ord(character) in _SUBSCRIPT:
+        return _SUBSCRIPT[ord(character)]
+    tag = unicodedata.decomposition(character).partition(" ")[0]
+    plain = unicodedata.normalize("NFKC", character)
+    if not tag:
+        return character
+    is_space, is_roman = character.isspace(), 0x2160 <= ord(character) <= 0x216B
+    if tag in _HARMLESS or not tag.startswith("<") or (tag == "<compat>" and (is_space or is_roman)):
+        return plain
+    if plain == "μ" or character in "･・":
+        return plain
+    raise _RefusedError(SYNTAX, f"the character {character} belongs to no formula")
+
+
+# Labels of phases.
+
+_GREEK = "αβγδεζηθικλμνξπρστυφχψω"
+_GREEK_NAMES = (
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega"
+)
+_WORDS = (
+    "anatase|rutile|brookite|cubic|tetragonal|orthorhombic|monoclinic|triclinic|hexagonal|trigonal|rhombohedral|"
+    "wurtzite|zincblende|zinc[- ]?blende|sphalerite|rock[- ]?salt|perovskite|spinel|fluorite|diamond|graphite|quartz|"
+    "cristobalite|tridymite|coesite|stishovite|calcite|aragonite|vaterite|corundum|hematite|maghemite|magnetite|pyrite|"
+    "marcasite|amorphous|crystalline|bulk|monolayer"
+)
+_POLYTYPE = r"(?:[1-9]\d?[HRTC]|[12]T'|Td)"
+_BEFORE = re.compile(
+    rf"(?:[{_GREEK}]['\"]*[- ]?|(?i:{_GREEK_NAMES})['\"]*[- ]|(?i:{_WORDS})[- ]+|[acdghikmnoprtw]-|{_POLYTYPE}-)"
+    r"(?=[A-Z(])"
+)
+_AFTER = re.compile(
+    rf"(?: *\((?:[{_GREEK}]['\"]*|(?i:{_GREEK_NAMES}|{_WORDS})|{_POLYTYPE}|s|l|g|aq|cr|am)\)"
+    rf"|[- ](?i:{_WORDS})|[- ](?:[αβγ]|(?i:alpha|beta|gamma))|-{_POLYTYPE})$"
+)
+_BETA_ALUMINA = re.compile(r"(?:β|(?i:beta))['\"]*[- ]?Al2O3|Al2O3 *\((?:β|beta)['\"]*\)")
+
+
+def _without_labels(text: str) -> str:
+    """Text without the name of its phase before or after it. Neither can be part of a formula."""
+    if _BETA_ALUMINA.fullmatch(text):
+        raise _two_readings("Na2O·11Al2O3", "Al2O3")
+    text = _AFTER.sub("", _BEFORE.sub("", text, count=1) if _BEFORE.match(text) else text)
+    if not text.replace("·", "").isascii():
+        raise _RefusedError(SYNTAX, "a character that belongs to no formula")
+    return text
+
+
+# Blanks.
+
+_SOLVENT = r"(?:\(?H2O\)?|\(?NH3\)?|\(?CH3OH\)?|\(?C2H5OH\)?)"
+
+
+def _without_blanks(text: str) -> str:
+    """Text without blanks, where each either stands between symbols or sets a hydrate apart."""
+    text = re.sub(r"\s+", " ", text.strip())
+    text = re.sub(r" ?· ?", "·", text)
+    text = re.sub(r"(?<=·)([\d.]+) (?=[A-Z(])", r"\1", text)
+    if " " not in text:
+        return text
+    if re.search(r" [a-z]", text):
+        raise _RefusedError(SYNTAX, "words beside the formula; write the formula alone")
+    text = re.sub(r" \. ?|\. ", "·", text)
+    text = re.sub(rf"(?<=\d) (?=\d+(?:\.\d+)?{_SOLVENT}(?:$|·))", "·", text)
+    if match := re.search(r"\d (?=[\d.])", text):
+        apart, onward = text[: match.end() - 1], text[match.end() :]
+        if re.match(r"[\d.]*\(?[A-Z]", onward):
+            raise _two_readings(_closed(f"{apart}·{onward}"), _closed(apart + onward))
+        raise _two_readings(_closed(apart))
+    if match := re.search(r"[A-Za-z)] (?=[\d.]+(?:\(?[A-Z]| (?:H ?2 ?O|N ?H ?3)$))", text):
+        apart, onward = text[: match.end() - 1], text[match.end() :]
+        raise _two_readings(_closed(f"{apart}·{onward}"), _closed(apart + onward))
+    _refuse_names_after_a_blank(text)
+    # A blank between two capitals stays, since it shows that they are two elements.
+    return re.sub(r"(?<![A-Z]) | (?![A-Z])", "", text)
+
+
+def _refuse_names_after_a_blank(text: str) -> None:
+    """Refuse a compound with a single symbol behind it, such as TiO2 B, which names a phase or a product."""
+    compound, *others = text.split("·")[-1].split(" ")
+    symbols = _symbols(compound)
+    if len(symbols) > 1 and symbols & ANIONS:
+        for other in others:
+            if re.fullmatch(r"[A-Z][a-z]?[\d.]*", other):
+                raise _two_readings(compound, _closed(text))
+
+
+def _closed(text: str) -> str:
+    return text.replace(" ", "")
+
+
+# Oxidation numbers.
+
+_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8}
+_STOCK = re.compile(r"([A-Z][a-z]?)(\d*) ?\((I{1,3}|IV|VI{0,3})\)(\d*(?:\.\d+)?)")
+_MAY_BE = {"I": frozenset("Cu Ag Au Hg Tl In Ga".split()), "V": frozenset("V Nb Ta P As Sb Bi Mo W U Re Pa Np".split())}
+_NEVER = frozenset("H O F He Ne Ar".split())
+_CHARGES = dict.fromkeys(("O", "S", "Se", "Te"), -2) | dict.fromkeys(("F", "Cl", "Br", "I"), -1) | {"H": 1}
+
+
+def _without_stock_numbers(text: str) -> str:
+    """Text without oxidation numbers such as Cu(I)."""
+    found = list(_STOCK.finditer(text))
+    for match in found:
+        symbol, before, roman, after = match.groups()
+        plain = text[: match.start()] + symbol + before + after + text[match.end() :]
+        alone = match.end() == len(text) and (match.start() == 0 or roman in _MAY_BE or symbol in NONMETALS)
+        if roman in _MAY_BE and symbol not in _MAY_BE[roman]:
+            continue  # iodine or vanadium in brackets
+        if alone or symbol in _NEVER or (before and after) or not _is_neutral(text, found):
+            raise _two_readings(plain, text.replace(f"({roman})", roman))
+    return _STOCK.sub(_bare, text)
+
+
+def _bare(match: re.Match[str]) -> str:
+    symbol, before, roman, after = match.groups()
+    return match[0] if roman in _MAY_BE and symbol not in _MAY_BE[roman] else symbol + before + after
+
+
+def _is_neutral(text: str, found: list[re.Match[str]]) -> bool:
+    """Whether the oxidation numbers neutralise the other elements, as far as these have one usual charge."""
+    charge = 0.0
+    for match in found:
+        charge += _ROMAN[match[3]] * float(match[2] or match[4] or 1)
+    rest = _STOCK.sub("", text)
+    for symbol, amount in re.findall(r"([A-Z][a-z]?)(\d*)", rest):
+        if symbol not in _CHARGES:
+            return True
+        charge += _CHARGES[symbol] * int(amount or 1)
+    return charge == 0 or bool(re.search(r"[()·]", rest)) or len(set(re.findall(r"[A-Z][a-z]?", rest))) > 1
+
+
+# Dots.
+
+_POINT = re.compile(r"(\d*)\.(\d*)")
+_OTHER_MARKS = re.compile(rf"(?<=[\w)]) ?[-:;,+'xX] ?(\d{{0,4}}\.?\d{{0,4}}{_SOLVENT})$")
+_MOST_PIECES = 8
+
+
+def _pieces(text: str) -> list[str]:
+    """The compounds of a text, which middle dots or points set apart; each may begin with a number.
+
+    Raises:
+        _RefusedError: If a point may be that of a number or set compounds apart.
+    """
+    if match := _OTHER_MARKS.search(text):
+        raise _two_readings(f"{text[: match.start()]}·{match[1]}")
+    if text.count("·") >= _MOST_PIECES or "·" in (text[:1], text[-1:]) or "··" in text:
+        raise _RefusedError(SYNTAX, "a dot with nothing beside it, or more than eight compounds")
+    text = re.sub(r"(?<=\d),(?=\d)", ".", _without_thousands(text))
+    pieces = []
+    for piece in text.split("·"):
+        pieces += _split_at_points(piece)
+    for before, after in itertools.pairwise(pieces):
+        symbols = _symbols(before)
+        if before[-1:].isdigit() and after[:1].isdigit() and symbols and not symbols & NONMETALS:
+            raise _two_readings(f"{before}.{after}", f"({before})·{after}")
+    return pieces
+
+
+def _without_thousands(text: str) -> str:
+    if match := re.search(r"[1-9]\d*,\d{3}(?!\d)", text):
+        raise _two_readings(text.replace(",", "."), text.replace(match[0], match[0].replace(",", "")))
+    return text
+
+
+def _symbols(text: str) -> set[str]:
+    return set(re.findall(r"[A-Z][a-z]?", text))
+
+
+def _split_at_points(piece: str) -> list[str]:
+    """Split a text at the points that belong to no number."""
+    if match := re.search(r"[\d)]\.(\d+\.\d+\(?[A-Z].*)", piece):
+        raise _two_readings(f"{piece[: match.start() + 1]}·{match[1]}")
+    start, parts = 0, []
+    for match in _POINT.finditer(piece):
+        before, after = piece[: match.start()] + match[1], piece[match.end() :]
+        if not before or not after or not (after[0].isupper() or after[0] == "("):
+            continue  # the number at the end of a group, or no number at all
+        if not match[2]:
+            parts.append(piece[start : match.end() - 1])
+            start = match.end()
+        elif _may_separate(before, match, after):
+            point = "." if match[1] else "0."
+            raise _two_readings(f"{before}·{match[2]}{after}", f"({before}{point}{match[2]})({after})")
+    return [*parts, piece[start:]]
+
+
+def _may_separate(before: str, match: re.Match[str], after: str) -> bool:
+    """Whether a point may set two compounds apart: each has a metal or hydrogen, and something that binds it."""
+    whole, fraction = match.groups()
+    if whole == "0" or fraction.startswith("0") or not _symbols(before) & ANIONS:
+        return False
+    if re.fullmatch(_SOLVENT, after):
+        return True
+    if whole == "1" or fraction == "1" or len(_symbols(before)) < 2:
+        return False
+    if re.fullmatch(r"\([^()]*\)[\d.]+", after):
+        return False
+    symbols = _symbols(after)
+    return bool(symbols & ANIONS) and bool(symbols - ANIONS)
+
+
+_PART = re.compile(r"(\d*+(?:\.\d*+)?+)(?:\((\d)/(\d)\)|/(\d))?+(.+)")  # possessive: no backtracking on hostile text
+
+
+def _checked(piece: str, *, exact: bool) -> str:
+    """A compound without its number, once it holds no slip and no lone element in brackets."""
+    match = _PART.fullmatch(piece)
+    bare = match[5] if match else piece
+    plain = piece.replace(" ", "")
+    if exact:
+        return plain
+    if match := re.search(r"\(([A-Z][a-z]?)\)(?![\d.])", bare):
+        without = bare[: match.start()] + bare[match.end() :]
+        raise _two_readings(without, bare.replace(match[0], match[1]) if match[1] in SYMBOLS else "")
+    if meant := likely_meant(bare):
+        raise _two_readings(meant)
+    return plain
+
+
+def _joined(pieces: list[str]) -> str:
+    """One formula of several compounds, each with its number."""
+    if len(pieces) == 1:
+        return pieces[0]
+    out = []
+    for piece in pieces:
+        match = _PART.fullmatch(piece)
+        if match is None:
+            raise _RefusedError(SYNTAX, "a dot with nothing beside it")
+        number, upper, lower, under, bare = match.groups()
+        value = number
+        if lower or under:
+            numerator, denominator = (int(upper), int(lower)) if lower else (int(number or 0), int(under))
+            whole = int(number or 0) if lower else 0
+            value = repr(whole + numerator / denominator) if denominator else "?"
+        out.append(f"({bare}){value}")
+    return "".join(out)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from matloop.data.errors import UnknownNameError
 
 SYMBOLS: tuple[str, ...] = tuple(
     "n H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
@@ -25,6 +29,46 @@ RADIOACTIVE: frozenset[str] = frozenset({"Tc", "Pm", *SYMBOLS[84:]})
 """Elements without a stable isotope. Bismuth (half-life 2e19 years) counts as stable (IUPAC 2021)."""
 
 _TABLE_FILE = Path(__file__).parent / "datasets" / "elements.csv"
+
+
+def require_elements(symbols: Sequence[object]) -> list[int]:
+    """Atomic numbers of elements by symbol.
+
+    Raises:
+        UnknownNameError: Naming every entry that is no symbol, with the symbol that was probably meant.
+
+    >>> require_elements(["O", "Fe"])
+    [8, 26]
+    >>> require_elements(["pb", "O", "Lead"])
+    Traceback (most recent call last):
+    ...
+    matloop.data.errors.UnknownNameError: E-NAME-UNKNOWN: unknown elements 'pb', 'Lead'. ...
+    """
+    unknown = [symbol for symbol in symbols if symbol not in ATOMIC_NUMBERS]
+    if not unknown:
+        return [ATOMIC_NUMBERS[str(symbol)] for symbol in symbols]
+    shown = ", ".join(f"'{symbol}'" for symbol in unknown)
+    meant = {str(symbol): _nearest_symbol(str(symbol)) for symbol in unknown}
+    found = [f"'{symbol}' for '{written}'" for written, symbol in meant.items() if symbol]
+    fix = f"write {', '.join(found)}" if found else "write each element as its symbol"
+    if len(unknown) == 1 and found:
+        fix = f"did you mean {found[0].split()[0]}?"
+    raise UnknownNameError(f"unknown element{'s' * (len(unknown) > 1)} {shown}", "symbols such as Pb", fix)
+
+
+def _nearest_symbol(written: str) -> str:
+    """The symbol that was probably meant: in other capitals, or the element by its English name; else empty."""
+    if written.capitalize() in ATOMIC_NUMBERS:
+        return written.capitalize()
+    names = {"aluminum": "Al", "cesium": "Cs", "sulphur": "S", **_symbols_by_name()}
+    close = difflib.get_close_matches(written.casefold(), names, n=1, cutoff=0.8)
+    return names[close[0]] if close else ""
+
+
+@functools.cache
+def _symbols_by_name() -> dict[str, str]:
+    rows = csv.DictReader(_TABLE_FILE.read_text("utf-8").splitlines())
+    return {row["name"].casefold(): row["symbol"] for row in rows}
 
 
 class ElementTable(NamedTuple):

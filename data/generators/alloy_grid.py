@@ -48,6 +48,7 @@ class AlloyGrid:
     """
 
     name = "alloy_grid"
+    gives_crystals = False
 
     def __init__(
         self,

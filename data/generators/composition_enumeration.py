@@ -50,6 +50,7 @@ class CompositionEnumeration:
     """
 
     name = "composition_enumeration"
+    gives_crystals = False
 
     def __init__(
         self,

@@ -13,8 +13,8 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.kinds import COMPOSITION
-from matloop.data.elements import ATOMIC_NUMBERS
-from matloop.data.errors import GeneratorError, UnknownNameError, unknown_name
+from matloop.data.elements import require_elements
+from matloop.data.errors import GeneratorError
 from matloop.data.properties.columns import Column
 
 
@@ -31,14 +31,10 @@ def element_pool(symbols: Iterable[str]) -> NDArray[np.int64]:
     if isinstance(symbols, str):
         raise GeneratorError(f"the elements '{symbols}' as one text", "a list of symbols", 'write ["Fe", "O"]')
     names: list[Any] = list(symbols)  # read from a file, so it may hold anything
-    for name in names:
-        if not isinstance(name, str) or name not in ATOMIC_NUMBERS:
-            if str(name).capitalize() in ATOMIC_NUMBERS:
-                raise UnknownNameError(f"unknown element '{name}'", fix=f"did you mean '{str(name).capitalize()}'?")
-            raise unknown_name("element", str(name), ATOMIC_NUMBERS)
+    numbers = require_elements([name if isinstance(name, str) else str(name) for name in names])
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise GeneratorError(f"the elements {', '.join(repeated)} more than once", "each element once")
-    return np.sort(np.array([ATOMIC_NUMBERS[name] for name in names], np.int64))
+    return np.sort(np.array(numbers, np.int64))
 
 
 def require_whole(what: str, value: Any, *, least: int, most: int | None = None) -> int:

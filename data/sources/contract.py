@@ -27,6 +27,7 @@ class Source(Protocol):
 
     A source may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report, and
     ``caution``, a :class:`matloop.data.label.Label` that the report shows where its crystals were not relaxed.
+    A source of formulas alone has ``gives_crystals = False``, so that a campaign that needs crystals is refused early.
     """
 
     name: str

@@ -63,6 +63,7 @@ class FormulaTable:
     """
 
     name = "table"
+    gives_crystals = False
 
     def __init__(self, path: str | Path, *, formula_column: str = "formula", id_column: str | None = None) -> None:
         self.path = Path(path).expanduser()

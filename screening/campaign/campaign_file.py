@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import io
 from collections.abc import Mapping, Sequence
@@ -28,11 +29,18 @@ from ruamel.yaml.tokens import (
 from matloop.data.errors import CampaignError
 from matloop.data.plain_text import counted
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.typing_slips import find_slips, windows_paths
 
 LARGEST_CAMPAIGN = 200_000  # bytes
 _DEEPEST = 20
 _MOST_TOKENS = 50_000
 _OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+_REQUIRED = "is required"
+_EXPECTED = {
+    "tuple_type": "a list is expected; write [a, b], or one item a line after '- '",
+    "model_type": "keys with values are expected, each on a line of its own",
+    "dict_type": "keys with values are expected, each on a line of its own",
+}
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 
 Location = tuple[str | int, ...]
@@ -57,11 +65,19 @@ class Problem(NamedTuple):
 
 
 class CampaignText(NamedTuple):
-    """A campaign as read, with its problems; ``campaign`` is None if the problems prevent one."""
+    """A campaign as read, with its problems.
+
+    Attributes:
+        campaign: The campaign; None if the problems prevent one.
+        problems: Problems of form.
+        lines: Line of every entry.
+        slips: Lines that hold what may be a slip of typing. They matter only where the same line has a problem.
+    """
 
     campaign: Campaign | None
     problems: list[Problem]
     lines: dict[Location, int]
+    slips: tuple[Problem, ...] = ()
 
     def line_of(self, location: Location) -> int:
         """Return the line of an entry, or of the nearest enclosing one."""
@@ -113,21 +129,64 @@ def inspect_content(content: bytes) -> CampaignText:
         return _unreadable(f"the file is not UTF-8 (byte {error.start}); save it as UTF-8")
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        return _unreadable(f"not valid YAML: {error.problem or error.context}", line)
+        reason = f"not valid YAML: {error.problem or error.context}"
+        if isinstance(error, _NeedlessSyntaxError) or not (slips := _slips(text)):
+            return _unreadable(reason, line)
+        return CampaignText(None, slips, {})
     except (YAMLError, ValueError, RecursionError) as error:
         return _unreadable(f"not usable as YAML data: {error}")
     if not isinstance(data, Mapping):
-        return _unreadable("the file must be a mapping of campaign keys to values")
+        slips = _slips(text)
+        return (
+            CampaignText(None, slips, {})
+            if slips
+            else _unreadable("the file must be a mapping of campaign keys to values")
+        )
+    if paths := [Problem(number, "", message) for number, message in windows_paths(text)]:
+        return CampaignText(None, paths, lines)
     try:
-        return CampaignText(Campaign.model_validate(data), [], lines)
+        return CampaignText(Campaign.model_validate(data), [], lines, tuple(_slips(text)))
     except ValidationError as error:
-        text_so_far = CampaignText(None, [], lines)
-        problems = [_problem(details, text_so_far) for details in error.errors(include_url=False)]
-        return CampaignText(None, sorted(problems), lines)
+        found = _without_followers(error.errors(include_url=False))
+        problems = [_problem(details, CampaignText(None, [], lines)) for details in found]
+        return CampaignText(None, _with_slips(sorted(problems), _slips(text)), lines)
+
+
+def _slips(text: str) -> list[Problem]:
+    return [Problem(number, "", message) for number, message in find_slips(text)]
+
+
+def _with_slips(problems: list[Problem], slips: list[Problem]) -> list[Problem]:
+    """The slips of typing that lie behind problems, and the problems that come from none of them.
+
+    Behind a slip stand the problems of its line, and keys that are missing because YAML did not see them.
+    """
+    lines = {slip.line for slip in slips} & {problem.line for problem in problems}
+    if not lines:
+        return problems
+    own = [problem for problem in problems if problem.line not in lines and problem.message != _REQUIRED]
+    return sorted([*own, *(slip for slip in slips if slip.line in lines)])
+
+
+def _without_followers(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The errors of a validation without those of a list that is too short because one of its items has an error."""
+    places = [details["loc"] for details in found]
+    return [
+        details
+        for details in found
+        if details["type"] != "too_short"
+        or not any(
+            len(place) > len(details["loc"]) and place[: len(details["loc"])] == details["loc"] for place in places
+        )
+    ]
 
 
 def _unreadable(message: str, line: int = 0) -> CampaignText:
     return CampaignText(None, [Problem(line, "", message)], {})
+
+
+class _NeedlessSyntaxError(MarkedYAMLError):
+    """When a file holds what no campaign needs."""
 
 
 def _refuse_needless_syntax(text: str) -> None:
@@ -147,7 +206,7 @@ def _refuse_needless_syntax(text: str) -> None:
             message = "anchors (&name) and aliases (*name) are not allowed; write the value out"
         else:
             continue
-        raise MarkedYAMLError(problem=message, problem_mark=token.start_mark)
+        raise _NeedlessSyntaxError(problem=message, problem_mark=token.start_mark)
 
 
 def _lines(root: Node | None) -> dict[Location, int]:
@@ -172,7 +231,14 @@ def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
     if details["type"] == "extra_forbidden":
         message = _unknown_key(location)
     elif details["type"] == "missing":
-        message = "is required"
+        message = _REQUIRED
+    elif details["type"] in _EXPECTED:
+        message = f"{_EXPECTED[details['type']]} (got {repr(details['input'])[:80]})"
+    elif details["type"] == "invalid_key":
+        message = f"{message} (got the key {location[-1]})"
+    elif details["type"] == "string_type" and isinstance(details["input"], bool | int | float | dt.date):
+        written = str(details["input"]).lower() if isinstance(details["input"], bool) else str(details["input"])
+        message = f'text is expected, and {written} without quotes is none; write {location[-1]}: "{written}"'
     elif "input" in details and isinstance(details["input"], str | int | float | bool):
         message = f"{message} (got {repr(details['input'])[:80]})"
     return Problem(text.line_of(location), ".".join(str(part) for part in location), message)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
-from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
-from matloop.data.errors import unknown_name
+from matloop.data.elements import SYMBOLS, require_elements
 from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
@@ -94,7 +93,4 @@ class RequireElements(Filter):
 def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:
     if isinstance(elements, str):
         elements = [elements]  # `exclude_elements: Cd` means cadmium, not C and d
-    for symbol in elements:
-        if symbol not in ATOMIC_NUMBERS:
-            raise unknown_name("element", str(symbol), ATOMIC_NUMBERS)
-    return np.array([ATOMIC_NUMBERS[symbol] for symbol in elements], np.int64)
+    return np.array(require_elements(elements), np.int64)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
@@ -102,7 +103,15 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
         return text, text.problems
     campaign = with_absolute_paths(text.campaign, path.parent)
     found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(campaign, own)]
-    return text._replace(campaign=campaign), sorted(found)
+    slips = {slip.line: slip.message for slip in text.slips}
+    told = sorted(_with_slip(problem, slips.get(problem.line, "")) for problem in found)
+    return text._replace(campaign=campaign), told
+
+
+def _with_slip(problem: Problem, slip: str) -> Problem:
+    """A problem, and the slip of typing in its line that may be the cause."""
+    end = " " if problem.message.endswith(("?", ".")) else ". "
+    return problem._replace(message=f"{problem.message}{end}The line has {slip}") if slip else problem
 
 
 def _packaged() -> list[str]:
@@ -129,6 +138,7 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
             yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
     if campaign.potential is not None:
         yield from _check_potential(campaign.potential)
+    yield from _check_crystals(campaign)
     for index, target in enumerate(campaign.targets):
         yield from _check_target(target, ("targets", index), own.get(target.property))
     kept = [(f"{name}.keep", stage.keep) for name, stage in campaign.scoring_stages.items()]
@@ -148,7 +158,28 @@ def _check_entries(
             yield (*place, index), reason
 
 
-def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
+def _check_crystals(campaign: Campaign) -> Iterator[tuple[Location, str]]:
+    """Refuse what needs crystals where no source has any: the run would lose every candidate."""
+    sources = [entry.name for entry in campaign.sources]
+    if any(_refusal(lambda name=name: lookup("source", SOURCES, name)) for name in sources):  # type: ignore[misc]
+        return
+    if any(getattr(lookup("source", SOURCES, name), "gives_crystals", True) for name in sources):
+        return
+    told = f"crystals, and the source {' and '.join(sources)} gives formulas alone"
+    mend = "or add a source of crystals, such as structure_files"
+    for name, stage in campaign.scoring_stages.items():
+        for index, entry in enumerate(stage.features):
+            made: list[Featurizer] = []
+            unusable = _refusal(lambda entry=entry, made=made: made.append(  # type: ignore[misc]
+                _set_up("featurizer", CAMPAIGN_FEATURIZERS, entry)
+            ))  # fmt: skip
+            if not unusable and CRYSTALS in made[0].needs:
+                yield (name, "features", index), f"'{entry.name}' needs {told}; leave it out, {mend}"
+    if campaign.potential is not None:
+        yield ("potential",), f"a relaxation needs {told}; leave 'potential' out, {mend}"
+
+
+def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> Any:
     factory = lookup(kind, table, entry.name)
     check_options(entry.name, factory, entry.options)
     made = entry.make(factory)
@@ -158,6 +189,7 @@ def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> None:
             f"what {_CONTRACTS[kind].__module__} describes",
             f"derive from {_CONTRACTS[kind].__name__}",
         )
+    return made
 
 
 def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:

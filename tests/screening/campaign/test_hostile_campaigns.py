@@ -135,7 +135,7 @@ def test_a_number_of_ten_thousand_digits_is_refused(path: Path) -> None:
         ("shortlist:\n  size: 1\n  size: 2\n", 'line 3: not valid YAML: found duplicate key "size"'),
         ("sources:\n  - embedded: {a: 1, a: 2}\n", 'line 2: not valid YAML: found duplicate key "a"'),
         ("name: [a\nseed: 1\n", "line 2: not valid YAML"),
-        ("name: a\n\tseed: 1\n", "not valid YAML: found character"),
+        ("name: a\n\tseed: 1\n", "line 2: a tab at its beginning; indent with blanks"),
         ("name: 'a\n", "not valid YAML"),
         ("{a: b}: 1\n", "unhashable key"),
     ],

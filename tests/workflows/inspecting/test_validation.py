@@ -185,3 +185,58 @@ def test_validation_generates_and_writes_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(IonicSubstitution, "intakes", generate)
     assert problems_of(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["campaign.yaml"]
+
+
+TABLE = "ionic_substitution: {limit: 1000, min_probability: 1e-3}"
+
+
+def with_formulas_alone(tmp_path: Path, *changes: tuple[str, str]) -> list[Problem]:
+    (tmp_path / "t.csv").write_text("formula\nNaCl\n", encoding="utf-8")
+    text = GOOD.replace(TABLE, "table: t.csv")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "campaign.yaml").write_text(text, encoding="utf-8")
+    return validate(tmp_path / "campaign.yaml")[1]
+
+
+def test_features_of_crystals_for_a_table_of_formulas_are_refused_before_the_run(tmp_path: Path) -> None:
+    (problem,) = with_formulas_alone(tmp_path)
+    assert (problem.line, problem.where) == (11, "surrogates.features.1")
+    assert problem.message.startswith(
+        "'density' needs crystals, and the source table gives formulas alone; leave it out"
+    )
+    assert with_formulas_alone(tmp_path, ("[magpie, density]", "[magpie]")) == []
+    assert with_formulas_alone(tmp_path, ("- table: t.csv", "- table: t.csv\n  - embedded")) == []
+
+
+def test_a_relaxation_of_formulas_alone_is_refused_before_the_run(tmp_path: Path) -> None:
+    grid = "alloy_grid: {elements: [Ni, Fe], step: 0.5}"
+    changes = (("table: t.csv", grid), ("[magpie, density]", "[magpie]"), ("shortlist:", "potential: {}\nshortlist:"))
+    (problem,) = [problem for problem in with_formulas_alone(tmp_path, *changes) if problem.where == "potential"]
+    assert "a relaxation needs crystals, and the source alloy_grid gives formulas alone" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("[pb]", "unknown element 'pb'. Allowed: symbols such as Pb. To mend it: did you mean 'Pb'?"),
+        ("[Lead]", "unknown element 'Lead'. Allowed: symbols such as Pb. To mend it: did you mean 'Pb'?"),
+        (
+            "[Pb, pb, HG, Xx]",
+            "unknown elements 'pb', 'HG', 'Xx'. Allowed: symbols such as Pb. To mend it: write 'Pb' for 'pb', 'Hg' for",
+        ),
+        ("[Qq]", "To mend it: write each element as its symbol."),
+    ],
+)
+def test_all_bad_elements_are_named_with_what_was_meant(written: str, message: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "[Cd, Hg]", written)
+    assert problem.line == 5
+    assert message in problem.message
+
+
+def test_quotes_of_another_keyboard_are_named_beside_the_problem(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, 'unit: "1"', "unit: “1”")
+    assert "did you mean '1'? The line has a full-width '“' and '”'; write '\"' and '\"'" in problem.message.replace(
+        "?.", "?"
+    )

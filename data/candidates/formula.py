@@ -250,6 +250,8 @@ def _is_doubtful_amount(text, start, end, stop, number, has_anion, is_first):  #
         return True
     if not (number == 1 or is_first) or end == stop:
         return False
+    if number == 1 and text[end - 1] == 48 and text[end] == 72:
+        return True
     return text[end] == 79 and length > 1 and text[end - 2] == 49 and text[end - 1] in (55, 56)
 
 

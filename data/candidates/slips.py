@@ -28,6 +28,22 @@ NICKNAMES: Mapping[str, str] = MappingProxyType({
     "YVO": "YVO4", "KNO": "KNbO3", "SNO": "SmNiO3", "PCO": "PrCoO3", "NNO": "NdNiO3", "CFO": "CoFe2O4",
     "NFO": "NiFe2O4", "CCO": "Ca3Co4O9", "PBCO": "PrBaCo2O6", "SCO": "SrCoO3",
     "BNO": "BiNiO3",
+    "LiPON": "Li3PO4 with N", "LIPON": "Li3PO4 with N", "SiAlON": "Si3N4 with Al and O", "AlON": "Al23O27N5",
+    "InGaAs": "In0.53Ga0.47As", "GaInAs": "In0.53Ga0.47As", "AlGaAs": "Al0.3Ga0.7As", "InAlAs": "In0.52Al0.48As",
+    "AlInAs": "In0.52Al0.48As", "InGaN": "In0.2Ga0.8N", "AlGaN": "Al0.3Ga0.7N", "InAlN": "In0.17Al0.83N",
+    "AlInN": "In0.17Al0.83N", "InGaP": "In0.5Ga0.5P", "GaInP": "In0.5Ga0.5P", "GaAsP": "GaAs0.6P0.4",
+    "GaAsSb": "GaAs0.5Sb0.5", "InAsSb": "InAs0.9Sb0.1", "InAsP": "InAs0.5P0.5", "InGaSb": "In0.3Ga0.7Sb",
+    "InGaAsP": "In0.7Ga0.3As0.6P0.4", "AlGaInP": "Al0.25Ga0.25In0.5P", "HgCdTe": "Hg0.8Cd0.2Te",
+    "CdHgTe": "Hg0.8Cd0.2Te", "CdZnTe": "Cd0.9Zn0.1Te", "ZnCdSe": "Zn0.5Cd0.5Se", "CdZnS": "Cd0.5Zn0.5S",
+    "ZnMgO": "Zn0.9Mg0.1O", "MgZnO": "Zn0.9Mg0.1O", "BaSrTiO3": "Ba0.5Sr0.5TiO3", "LaSrMnO3": "La0.7Sr0.3MnO3",
+    "TiAl6V4": "6 and 4 % by weight in titanium", "TiAl6Nb7": "6 and 7 % by weight in titanium",
+    "AlSi10Mg": "10 % silicon by weight in aluminium", "AlSi7Mg": "7 % silicon by weight in aluminium",
+    "AlSi12": "12 % silicon by weight in aluminium", "AlMg3": "3 % magnesium by weight in aluminium",
+    "CuZn37": "37 % zinc by weight in copper", "CuZn30": "30 % zinc by weight in copper",
+    "CuZn39Pb3": "39 and 3 % by weight in copper", "CuSn8": "8 % tin by weight in copper",
+    "CuSn6": "6 % tin by weight in copper", "CuNi10": "10 % nickel by weight in copper",
+    "CuNi30": "30 % nickel by weight in copper", "NiCr20": "20 % chromium by weight in nickel",
+    "Fe18Cr8Ni": "18 and 8 % by weight in iron",
     "Ti6Al4V": "6 and 4 % by weight in titanium", "Ti64": "6 and 4 % by weight in titanium",
     "Ti6Al7Nb": "6 and 7 % by weight in titanium", "Ti13Nb13Zr": "13 and 13 % by weight in titanium",
     "Ti5Al2.5Sn": "5 and 2.5 % by weight in titanium", "Ti3Al2.5V": "3 and 2.5 % by weight in titanium",
@@ -46,12 +62,14 @@ NICKNAMES: Mapping[str, str] = MappingProxyType({
 _PAIRS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "BI": (r"^BI(?:2O[35]|F3|N)$", ""),
     "CI": (
-        r"^(?:H|Li|Na|K|Rb|Cs|Ag|Cu|Tl|NH4|CH3)CI$|^(?:Be|Mg|Ca|Sr|Ba|Zn|Cd|Hg|Pb|Sn|Mn|Fe|Co|Ni|Cu|Pd|Pt|Cr|CH2)CI2$|"
-        r"^(?:Al|Fe|Cr|Bi|Sb|As|In|Ga|B|P|N|Ru|Rh|Ir|Au|Ti|V|CH|Mo)CI3$|^(?:C|Si|Ge|Sn|Ti|Zr|Hf|Te|V)CI4$|"
-        r"^(?:P|Sb|Mo|Nb|Ta)CI5$|^WCI6$|CIO[1-4]?(?:$|\))|(?:Pb|Sn|Pt|Pd|Au|Zn|Cd|Hg|Co|Ni|Fe|Cu|Bi|Sb|In|Re|Ir|Rh)CI[3-6]$",
+        r"^(?:H|Li|Na|K|Rb|Cs|Ag|Cu|Tl|NH4)CI$|^(?:Be|Mg|Ca|Sr|Ba|Zn|Cd|Hg2?|Pb|Sn|Mn|Fe|Co|Ni|Cu|Pd|Pt|Cr|Eu)CI2$|"
+        r"^(?:Al|Fe|Cr|Bi|Sb|As|In|Ga|B|P|N|Ru|Rh|Ir|Au|Ti|V|Mo|Sc|Y|La|Ce|Pr|Nd|Sm|Eu|Gd|Tb|Dy|Er|Yb|Lu)CI3$|"
+        r"^(?:C|Si|Ge|Sn|Ti|Zr|Hf|Te|V)CI4$|^(?:P|Sb|Mo|Nb|Ta)CI5$|^WCI6$|CIO[1-4]?(?:$|\))|SiCI\d?$|^C\d?H\d*CI|"
+        r"(?:Pb|Sn|Pt|Pd|Au|Zn|Cd|Hg|Co|Ni|Fe|Cu|Bi|Sb|In|Re|Ir|Rh|Al|Ga|Ge|Mn|Mg|Cr|Ti|Os|Ru)CI[3-6]$|"
+        r"[ONFS]\d*\)?\d*CI\d*$",
         r"^CI",
     ),
-    "CO": (r"CO(?:O\d|\d+O|O$)", r"^CO(?:S$|Se$|Cl2$|Br2$|\(NH2\))|(?<=[HC(])CO|(?<=H\d)CO|CO3|CO[ON]?H|CO2H"),
+    "CO": ("", r"^CO(?:S$|Se$|Cl2$|Br2$|\(NH2\))|(?<=[HC(])CO|(?<=H\d)CO|CO3|CO[ON]?H|CO2H"),
     "CS": (r"^CS(?:I|F|Cl|Br)$|^CS2O$", r"CSN|CS\(NH2\)"),
     "CU": ("", ""),
     "HF": ("", ""),
@@ -77,7 +95,7 @@ _PAIRS: Mapping[str, tuple[str, str]] = MappingProxyType({
 
 DOUBTFUL_PAIRS = np.zeros((26, 26), np.bool_)
 """Whether a one-letter symbol before another one looks like a symbol of two letters in capitals, by letters."""
-for _pair in _PAIRS:
+for _pair in (*_PAIRS, "II", "IV", "VI"):
     DOUBTFUL_PAIRS[ord(_pair[0]) - 65, ord(_pair[1]) - 65] = True
 
 _AMOUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?")
@@ -97,7 +115,7 @@ def likely_meant(formula: str) -> str:
     if formula in NICKNAMES:
         return NICKNAMES[formula]
     meant = formula
-    for check in (_zeros, _ones, _isotopes, _capitals, _groups):
+    for check in (_zeros, _ones, _oxidation_numbers, _isotopes, _capitals, _groups):
         meant = next(check(meant), meant)
     return "" if meant == formula else meant
 
@@ -109,6 +127,8 @@ def _zeros(formula: str) -> Iterator[str]:
     amounts = _AMOUNT.findall(formula)
     if _INNER_ZERO.search(formula) and all(float(a) < _LARGE for a in amounts if not _INNER_ZERO.fullmatch(f"O{a}", 1)):
         yield _INNER_ZERO.sub(r"\1O\2", formula)
+    if re.search(r"H\d+0H(?![a-z])", formula):
+        yield re.sub(r"(H\d+)0H(?![a-z])", r"\1OH", formula)
     if re.fullmatch(r"[A-Z][a-z]?20", formula) or "(H20)" in formula:
         yield formula.replace("20", "2O")
     if re.search(r"(?:[OFNSI]|Cl|Br|Se|\))[\d.]*H20$", formula):
@@ -128,6 +148,13 @@ def _ones(formula: str) -> Iterator[str]:
         yield formula.replace("C1", "Cl")
 
 
+def _oxidation_numbers(formula: str) -> Iterator[str]:
+    """An oxidation number beside its element without brackets, such as FeIII2O3."""
+    pattern = r"(?<=[A-Za-z])(?:III|II|IV)(?![a-z])|(?<=[a-z])VI{1,3}(?=\d?O)"
+    if re.search(pattern, formula):
+        yield re.sub(pattern, "", formula)
+
+
 def _isotopes(formula: str) -> Iterator[str]:
     """Oxygen 17 or 18 written on the line."""
     if re.fullmatch(r"(?:[A-Z][a-z]?\d?1[78]O\d?|H21[78]O)", formula):
@@ -135,6 +162,7 @@ def _isotopes(formula: str) -> Iterator[str]:
 
 
 _SYMBOL_MEANT = {"CI": "Cl"}
+_DOUBLE_OXYGEN = re.compile(r"(?<![HC])(?<!H\d)CO(?:O\d|\d+O|O$)")  # LiCOO2, CO3O4
 
 
 def _capitals(formula: str) -> Iterator[str]:
@@ -143,18 +171,24 @@ def _capitals(formula: str) -> Iterator[str]:
     In a formula as it is usually written, electronegative elements stand last; a pair that breaks this order, or what
     follows it, shows the slip.
     """
-    if re.match(r"\(?C\d*H", formula):
-        return  # an organic compound, whose elements stand in the order of their letters
-    for pair, (slips, others) in _PAIRS.items():
+    for pair in _PAIRS:
         for match in re.finditer(rf"{pair}(?![a-z])", formula) if pair in formula else ():
-            start = match.start()
-            if re.search(slips, formula) if slips and pair != "CO" else False:
-                yield formula[:start] + _SYMBOL_MEANT.get(pair, pair.capitalize()) + formula[match.end() :]
-            elif others and any(found.start() == start for found in re.finditer(others, formula)):
-                if pair == "CO" and re.compile(r"(?<![HC])(?<!H\d)" + slips).match(formula, start):
-                    yield formula[:start] + "Co" + formula[match.end() :]
-            elif (pair == "CO" and re.compile(slips).match(formula, start)) or _is_out_of_order(formula[start:]):
-                yield formula[:start] + _SYMBOL_MEANT.get(pair, pair.capitalize()) + formula[match.end() :]
+            if _is_one_symbol(pair, match.start(), formula):
+                yield formula[: match.start()] + _SYMBOL_MEANT.get(pair, pair.capitalize()) + formula[match.end() :]
+
+
+def _is_one_symbol(pair: str, start: int, formula: str) -> bool:
+    """Whether two capitals at a place in a formula were probably meant as one symbol."""
+    slips, elements = _PAIRS[pair]
+    if slips and re.search(slips, formula):
+        return True
+    if re.match(r"\(?C\d*H", formula):
+        return False  # the elements of an organic compound stand in the order of their letters
+    if pair == "CO" and _DOUBLE_OXYGEN.match(formula, start):
+        return True
+    if elements and any(found.start() == start for found in re.finditer(elements, formula)):
+        return False
+    return _is_out_of_order(formula[start:])
 
 
 def _is_out_of_order(formula: str) -> bool:

@@ -44,6 +44,8 @@ class _RefusedError(Exception):
 def _two_readings(*readings: str) -> _RefusedError:
     """The refusal of a formula that may mean several things."""
     shown = [reading for reading in dict.fromkeys(readings) if reading]
+    if not shown:
+        return _RefusedError(AMBIGUOUS, "may mean several things; write every amount on the line")
     if len(shown) == 1:
         return _RefusedError(AMBIGUOUS, f"may mean {shown[0]}; write the formula that is meant")
     return _RefusedError(AMBIGUOUS, f"may mean {' or '.join(shown)}; write it in one of these ways")
@@ -222,10 +224,18 @@ def _refuse_names_after_a_blank(text: str) -> None:
     """Refuse a compound with a single symbol behind it, such as TiO2 B, which names a phase or a product."""
     compound, *others = text.split("·")[-1].split(" ")
     symbols = _symbols(compound)
+    if _is_compound(compound) and any(_is_compound(o) and not re.fullmatch(rf"{_SOLVENT}", o) for o in others):
+        raise _two_readings("·".join([compound, *others]))
     if len(symbols) > 1 and symbols & ANIONS:
         for other in others:
             if re.fullmatch(r"[A-Z][a-z]?[\d.]*", other):
                 raise _two_readings(compound, _closed(text))
+
+
+def _is_compound(token: str) -> bool:
+    """Whether a text without brackets in front has an element that binds others, and another one."""
+    symbols = _symbols(token)
+    return token[:1].isupper() and bool(symbols & ANIONS) and bool(symbols - ANIONS)
 
 
 def _closed(text: str) -> str:
@@ -236,9 +246,14 @@ def _closed(text: str) -> str:
 
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8}
 _STOCK = re.compile(r"([A-Z][a-z]?)(\d*) ?\((I{1,3}|IV|VI{0,3})\)(\d*(?:\.\d+)?)")
-_MAY_BE = {"I": frozenset("Cu Ag Au Hg Tl In Ga".split()), "V": frozenset("V Nb Ta P As Sb Bi Mo W U Re Pa Np".split())}
+_MAY_BE = {
+    "I": frozenset("Li Na K Rb Cs Cu Ag Au Hg Tl In Ga".split()),
+    "V": frozenset("V Nb Ta P As Sb Bi Mo W U Re Pa Np".split()),
+}
 _NEVER = frozenset("H O F He Ne Ar".split())
-_CHARGES = dict.fromkeys(("O", "S", "Se", "Te"), -2) | dict.fromkeys(("F", "Cl", "Br", "I"), -1) | {"H": 1}
+_CHARGES = dict.fromkeys(("O", "S", "Se", "Te"), -2) | dict.fromkeys(("F", "Cl", "Br", "I"), -1) | {"N": -3, "Al": 3}
+_CHARGES |= dict.fromkeys("H Li Na K Rb Cs".split(), 1) | dict.fromkeys("Mg Ca Sr Ba Zn".split(), 2)
+_HALOGENS = frozenset("F Cl Br I".split())
 
 
 def _without_stock_numbers(text: str) -> str:
@@ -248,9 +263,10 @@ def _without_stock_numbers(text: str) -> str:
         symbol, before, roman, after = match.groups()
         plain = text[: match.start()] + symbol + before + after + text[match.end() :]
         alone = match.end() == len(text) and (match.start() == 0 or roman in _MAY_BE or symbol in NONMETALS)
-        if roman in _MAY_BE and symbol not in _MAY_BE[roman]:
-            continue  # iodine or vanadium in brackets
-        if alone or symbol in _NEVER or (before and after) or not _is_neutral(text, found):
+        if roman == "I" and symbol not in _MAY_BE[roman] and not _symbols(text[match.end() :]) & ANIONS - _HALOGENS:
+            continue  # iodine in brackets
+        refused = roman in _MAY_BE and symbol not in _MAY_BE[roman]
+        if refused or alone or symbol in _NEVER or (before and after) or not _is_neutral(text, found):
             raise _two_readings(plain, text.replace(f"({roman})", roman))
     return _STOCK.sub(_bare, text)
 
@@ -261,16 +277,19 @@ def _bare(match: re.Match[str]) -> str:
 
 
 def _is_neutral(text: str, found: list[re.Match[str]]) -> bool:
-    """Whether the oxidation numbers neutralise the other elements, as far as these have one usual charge."""
-    charge = 0.0
+    """Whether the oxidation numbers neutralise the other elements.
+
+    Where these have no usual charge, a number such as II is believed; I and V could be elements and are not.
+    """
+    charge, believed = 0.0, all(match[3] not in _MAY_BE for match in found)
     for match in found:
         charge += _ROMAN[match[3]] * float(match[2] or match[4] or 1)
     rest = _STOCK.sub("", text)
     for symbol, amount in re.findall(r"([A-Z][a-z]?)(\d*)", rest):
         if symbol not in _CHARGES:
-            return True
+            return believed
         charge += _CHARGES[symbol] * int(amount or 1)
-    return charge == 0 or bool(re.search(r"[()·]", rest)) or len(set(re.findall(r"[A-Z][a-z]?", rest))) > 1
+    return charge == 0 or (believed and (bool(re.search(r"[()·]", rest)) or len(_symbols(rest)) > 1))
 
 
 # Dots.
@@ -341,7 +360,9 @@ def _may_separate(before: str, match: re.Match[str], after: str) -> bool:
     if re.fullmatch(r"\([^()]*\)[\d.]+", after):
         return False
     symbols = _symbols(after)
-    return bool(symbols & ANIONS) and bool(symbols - ANIONS)
+    if len(symbols) == 1:  # a molecule such as I2 beside an iodide
+        return before.rstrip("0123456789").endswith(min(symbols))
+    return bool(symbols & (ANIONS | {"H"})) and bool(symbols - ANIONS)
 
 
 _PART = re.compile(r"(\d*+(?:\.\d*+)?+)(?:\((\d)/(\d)\)|/(\d))?+(.+)")  # possessive: no backtracking on hostile text

@@ -193,7 +193,7 @@ def _target(value: Any, mbid: Any, task: MatbenchTask) -> float:
 
 
 def _formulas(inputs: list[Any]) -> tuple[CandidateBatch, NDArray[np.int64], dict[int, str]]:
-    intake = CandidateBatch.from_formulas([text if isinstance(text, str) else None for text in inputs])
+    intake = CandidateBatch.from_formulas([text if isinstance(text, str) else None for text in inputs], exact=True)
     refused = {row.row: row.code for row in intake.refused}
     return intake.batch, np.setdiff1d(np.arange(len(inputs)), list(refused)).astype(np.int64), refused
 

@@ -53,16 +53,17 @@ def require_elements(symbols: Sequence[object]) -> list[int]:
     fix = f"write {', '.join(found)}" if found else "write each element as its symbol"
     if len(unknown) == 1 and found:
         fix = f"did you mean {found[0].split()[0]}?"
-    raise UnknownNameError(f"unknown element{'s' * (len(unknown) > 1)} {shown}", "symbols such as Pb", fix)
+    raise UnknownNameError(f"unknown element{'s' * (len(unknown) > 1)} {shown}", "one of 118 symbols such as Pb", fix)
 
 
 def _nearest_symbol(written: str) -> str:
-    """The symbol that was probably meant: in other capitals, or the element by its English name; else empty."""
+    """The symbol that was probably meant: in other capitals, of that English name, or the nearest; else empty."""
     if written.capitalize() in ATOMIC_NUMBERS:
         return written.capitalize()
     names = {"aluminum": "Al", "cesium": "Cs", "sulphur": "S", **_symbols_by_name()}
-    close = difflib.get_close_matches(written.casefold(), names, n=1, cutoff=0.8)
-    return names[close[0]] if close else ""
+    if close := difflib.get_close_matches(written.casefold(), names, n=1, cutoff=0.8):
+        return names[close[0]]
+    return "".join(difflib.get_close_matches(written, ATOMIC_NUMBERS, n=1, cutoff=0.5))
 
 
 @functools.cache

@@ -59,7 +59,7 @@ def windows_paths(text: str) -> Iterator[tuple[int, str]]:
     """
     for number, line in enumerate(text.splitlines(), 1):
         match = _WINDOWS_PATH.search(line)
-        if match and not _COMMENT.match(line[: match.start() + 1]):
+        if match and not _COMMENT.search(line[: match.start()]):
             path = match[1]
             escape = path[path.index("\\") :][:2]
             read = {r"\n": "a line break", r"\t": "a tab"}.get(escape, "no backslash")

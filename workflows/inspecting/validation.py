@@ -129,7 +129,8 @@ def _not_there(path: Path) -> tuple[str, str]:
 
 
 def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
-    yield from _check_entries(campaign.sources, ("sources",), "source", SOURCES)
+    unusable = list(_check_entries(campaign.sources, ("sources",), "source", SOURCES))
+    yield from unusable
     yield from _check_entries(campaign.filters, ("filters",), "filter", FILTERS)
     for name, stage in campaign.scoring_stages.items():
         yield from _check_entries(stage.features, (name, "features"), "featurizer", CAMPAIGN_FEATURIZERS)
@@ -138,7 +139,8 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
             yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
     if campaign.potential is not None:
         yield from _check_potential(campaign.potential)
-    yield from _check_crystals(campaign)
+    if not unusable:
+        yield from _check_crystals(campaign)
     for index, target in enumerate(campaign.targets):
         yield from _check_target(target, ("targets", index), own.get(target.property))
     kept = [(f"{name}.keep", stage.keep) for name, stage in campaign.scoring_stages.items()]
@@ -161,8 +163,6 @@ def _check_entries(
 def _check_crystals(campaign: Campaign) -> Iterator[tuple[Location, str]]:
     """Refuse what needs crystals where no source has any: the run would lose every candidate."""
     sources = [entry.name for entry in campaign.sources]
-    if any(_refusal(lambda name=name: lookup("source", SOURCES, name)) for name in sources):  # type: ignore[misc]
-        return
     if any(getattr(lookup("source", SOURCES, name), "gives_crystals", True) for name in sources):
         return
     told = f"crystals, and the source {' and '.join(sources)} gives formulas alone"

@@ -93,7 +93,7 @@ def test_text_that_only_looks_like_a_slip_is_left_alone(old: str, new: str, tmp_
 
 
 def test_an_item_with_a_problem_does_not_make_its_list_too_short(tmp_path: Path) -> None:
-    text = GOOD.replace("- property: energy_above_hull\n    goal: at_most\n    value: 0.5\n    unit: eV/atom\n", "")
+    text = GOOD.replace("  - property: energy_above_hull\n    goal: at_most\n    value: 0.5\n    unit: eV/atom\n", "")
     path = tmp_path / "campaign.yaml"
     path.write_text(text.replace("value: 2.5", "value: high"), "utf-8")
     (problem,) = inspect_campaign(path).problems

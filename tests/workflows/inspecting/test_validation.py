@@ -220,11 +220,11 @@ def test_a_relaxation_of_formulas_alone_is_refused_before_the_run(tmp_path: Path
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("[pb]", "unknown element 'pb'. Allowed: symbols such as Pb. To mend it: did you mean 'Pb'?"),
-        ("[Lead]", "unknown element 'Lead'. Allowed: symbols such as Pb. To mend it: did you mean 'Pb'?"),
+        ("[pb]", "unknown element 'pb'. Allowed: one of 118 symbols such as Pb. To mend it: did you mean 'Pb'?"),
+        ("[Lead]", "unknown element 'Lead'. Allowed: one of 118 symbols such as Pb. To mend it: did you mean 'Pb'?"),
         (
-            "[Pb, pb, HG, Xx]",
-            "unknown elements 'pb', 'HG', 'Xx'. Allowed: symbols such as Pb. To mend it: write 'Pb' for 'pb', 'Hg' for",
+            "[Pb, pb, HG, Qq]",
+            "unknown elements 'pb', 'HG', 'Qq'. Allowed: one of 118 symbols such as Pb. To mend it: write 'Pb'",
         ),
         ("[Qq]", "To mend it: write each element as its symbol."),
     ],

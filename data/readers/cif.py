@@ -27,7 +27,8 @@ _SAME_PLACE = 0.1  # Å; images of an atom that are closer than this are one ato
 _THIRDS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 _FORMULA_TOLERANCE = 0.03  # atomic fraction
 _COUNT_TOLERANCE = 0.03  # of the number of atoms in the cell
-_SHORTEST_BOND = 0.7  # of the sum of covalent radii; the wrong origin of a group brings atoms closer
+# Shortest distance over the sum of covalent radii in a cell that is ruled out, and in the one that rules it out.
+_CROWDED_AND_NORMAL = ((0.7, 0.8), (0.45, 0.6))
 _MOST_SITES_TO_JUDGE = 400
 
 
@@ -72,13 +73,13 @@ def _decided(block: CifBlock, lattice: NDArray[np.float64], sites: _Sites, candi
         try:
             cell = _expanded(lattice, sites, candidate.operations)
             _check_formula(block, cell)
-            _check_distances(cell)
         except Unreadable as refusal:
             refusals.append(refusal)
         else:
             possible.append(cell)
     if not possible:
         raise refusals[0]
+    possible = _without_crowded(possible)
     if len(possible) > 1 and not _are_equal(possible):
         names = " or ".join(candidate.name for candidate in candidates[:4])
         raise Unreadable(
@@ -96,28 +97,36 @@ def _are_equal(cells: Sequence[ParsedCell]) -> bool:
     from pymatgen.core import Lattice, Structure
 
     structures = [Structure(Lattice(cell.lattice), cell.numbers().tolist(), cell.frac_coords) for cell in cells]
-    return len(set(CandidateBatch.from_structures(structures).batch.ids)) == 1
+    ids = CandidateBatch.from_structures(structures).batch.ids  # a cell that is refused has none
+    return len(ids) == len(cells) and len(set(ids)) == 1
 
 
-def _check_distances(cell: ParsedCell) -> None:
-    """Refuse a cell with atoms much closer than bonds are.
+def _without_crowded(cells: list[ParsedCell]) -> list[ParsedCell]:
+    """Leave cells out in which atoms are much closer than bonds are, if there is another in which none are.
 
-    Raises:
-        Unreadable: If two atoms are closer than 0.7 times the sum of their covalent radii.
+    The limits lie apart, because the right cell of a compressed or badly refined crystal is a little crowded too.
     """
-    if len(cell.frac_coords) > _MOST_SITES_TO_JUDGE:
-        return
-    full = np.array([sum(site.values()) >= FULL for site in cell.occupancies])
-    elements = [ATOMIC_NUMBERS[max(site, key=site.__getitem__)] for site in cell.occupancies]
+    closest = [_closest(cell) for cell in cells]
+    limit = next((crowded for crowded, normal in _CROWDED_AND_NORMAL if max(closest) >= normal), 0.0)
+    return [cell for cell, share in zip(cells, closest, strict=True) if share >= limit]
+
+
+def _closest(cell: ParsedCell) -> float:
+    """Smallest distance between two whole atoms, as a share of the sum of their covalent radii."""
+    full = np.flatnonzero([sum(site.values()) >= FULL for site in cell.occupancies])
+    if not 0 < len(full) <= _MOST_SITES_TO_JUDGE:
+        return 1.0
+    elements = [ATOMIC_NUMBERS[max(cell.occupancies[row], key=cell.occupancies[row].__getitem__)] for row in full]
     radii = np.nan_to_num(element_table().columns(("CovalentRadius",))[elements, 0], nan=0.0) / 100.0  # pm to Å
-    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3)
-    for row in np.flatnonzero(full):
-        apart = (cell.frac_coords - cell.frac_coords[row] + 0.5) % 1.0 - 0.5
-        lengths = np.linalg.norm((apart[:, None] + shifts) @ cell.lattice, axis=2)
-        lengths[row, (shifts == 0).all(1)] = np.inf
-        close = (lengths.min(1) < _SHORTEST_BOND * (radii + radii[row])) & full
-        if close.any():
-            raise Unreadable("E-STRUCT-SYMMETRY", f"two atoms are {lengths.min():.2f} Å apart")
+    frac = cell.frac_coords[full]
+    apart = (frac[:, None] - frac + 0.5) % 1.0 - 0.5
+    closest = np.inf
+    for shift in np.ndindex(3, 3, 3):
+        lengths = np.linalg.norm((apart + np.array(shift) - 1) @ cell.lattice, axis=2)
+        if shift == (1, 1, 1):
+            np.fill_diagonal(lengths, np.inf)
+        closest = min(closest, float((lengths / np.maximum(radii[:, None] + radii, 1e-9)).min()))
+    return closest
 
 
 def _lattice(block: CifBlock) -> NDArray[np.float64]:
@@ -212,17 +221,29 @@ def _expanded(lattice: NDArray[np.float64], sites: _Sites, operations: NDArray[n
     owners: list[int] = []
     for site, coordinates in enumerate(frac):
         images = (operations[:, :, :3] @ coordinates + operations[:, :, 3]) % 1.0
-        kept = images[:1]
-        for image in images[1:]:
-            apart = kept - image
-            apart -= np.rint(apart)
-            if ((apart @ lattice) ** 2).sum(1).min() > _SAME_PLACE**2:
-                kept = np.vstack([kept, image])
+        kept = _distinct(images, lattice)
         places.append(kept)
         owners += [site] * len(kept)
         if len(owners) > 8 * MAX_SITES:
             raise Unreadable("E-STRUCT-SIZE", f"more than {8 * MAX_SITES:,} atoms in the cell")
     return ParsedCell(lattice, np.concatenate(places), [dict(sites.shares[i]) for i in owners])
+
+
+def _distinct(images: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep the first of the images of an atom, shape (n, 3), that are at the same place.
+
+    The operations form a group, so an image that coincides with none is the sign that all are distinct.
+    """
+    kept: list[NDArray[np.float64]] = []
+    while len(images):
+        apart = images - images[0]
+        apart -= np.rint(apart)
+        others = ((apart @ lattice) ** 2).sum(1) > _SAME_PLACE**2
+        if not kept and others[1:].all():
+            return images
+        kept.append(images[0])
+        images = images[others]
+    return np.array(kept)
 
 
 def _check_formula(block: CifBlock, cell: ParsedCell) -> None:

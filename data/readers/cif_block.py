@@ -40,6 +40,11 @@ class CifBlock:
         """Tags with at least one value that is not missing."""
         return [tag for tag, values in self._values.items() if any(values)]
 
+    @property
+    def all_tags(self) -> list[str]:
+        """Tags of the block, those with missing values too."""
+        return list(self._values)
+
     def text(self, *tags: str) -> str:
         """Return the first value that one of the tags has, or an empty text."""
         for tag in tags:
@@ -124,6 +129,9 @@ def _words_of(text: str) -> list[_Word]:
             continue
         if len(line) > _LONGEST_LINE:
             raise Unreadable("E-FILE-SYNTAX", f"a line of {len(line):,} characters")
+        if not any(mark in line for mark in "'\"#"):
+            words += [(word, False) for word in line.split()]
+            continue
         for match in _TOKEN.finditer(line):
             if match[3] is not None:
                 words.append((match[3], False))

@@ -41,6 +41,7 @@ def shares_of_type(kind: str) -> dict[str, float]:
     text = kind.strip()
     match = _TYPE.fullmatch(text)
     if match is not None and match[1].capitalize() in ATOMIC_NUMBERS:
+        _check_single(text, match[1])
         return {match[1].capitalize(): 1.0}
     parts = [_SHARE.fullmatch(part.strip()) for part in text[:200].split("+")]
     shares: dict[str, float] = {}
@@ -49,6 +50,17 @@ def shares_of_type(kind: str) -> dict[str, float]:
             raise Unreadable("E-STRUCT-ELEMENT", f"'{text[:40]}'; write one element, such as Fe or Fe3+")
         shares[part[2]] = number(part[1])
     return shares
+
+
+def _check_single(kind: str, letters: str) -> None:
+    """Refuse a type in capitals that is a group of atoms, such as NH4 or CO3, and not an element.
+
+    Raises:
+        Unreadable: If the letters are two elements with a count, or an element that no crystal contains.
+    """
+    is_group = len(letters) == 2 and set(letters) <= set(ATOMIC_NUMBERS) and re.fullmatch(r"[A-Z]{2}\d+", kind)
+    if is_group or ATOMIC_NUMBERS[letters.capitalize()] >= _FIRST_WITHOUT_MINERALS:
+        raise Unreadable("E-STRUCT-ELEMENT", f"'{kind[:40]}' may be a group of atoms; write one element, such as Fe3+")
 
 
 def symbols_of_labels(labels: Sequence[str], stated: Sequence[str]) -> list[str]:

@@ -30,15 +30,16 @@ _OPERATIONS = (
 )  # fmt: skip
 _CENTRINGS = "_space_group_symop_magn_centering_xyz"
 _SYMBOLS = (
-    "_space_group_name_h_m_alt", "_symmetry_space_group_name_h_m", "_space_group_name_h_m", "_space_group_name_h_m_ref",
+    "_space_group_name_h_m_alt", "_symmetry_space_group_name_h_m", "_space_group_name_h_m",
     "_space_group_name_h_m_full", "_symmetry_space_group_name_h_m_alt",
 )  # fmt: skip
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_space_group_it_number")
 _CODES = ("_space_group_it_coordinate_system_code",)
-_UNDERSTOOD = (*_OPERATIONS, _CENTRINGS, *_SYMBOLS, *_HALL, *_NUMBERS, *_CODES)
 _MODULATED = ("_space_group_ssg", "_space_group_symop_ssg", "_cell_wave_vector", "_cell_modulation", "_cell_subsystem")
-_STATES_SYMMETRY = ("_symmetry", "_space_group")
+_STATES_SYMMETRY = ("_symmetry", "_space_group", "_spacegroup", "_spgr", "_sg_")
+_CONFIRMING = ("_chemical_formula_sum", "_cell_formula_units_z")  # the atoms made are compared with them
+_EXACT = 1e-4  # of the longest squared edge: cells are written with four digits or more
 _MEND = "list all symmetry operations under _space_group_symop_operation_xyz"
 
 
@@ -77,11 +78,14 @@ def symmetry_of(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candidate
         operations = operations_of_words(words, centrings)
         if statement.settings:
             _check_operations(words, centrings, statement)
+        if statement.unknown and not all(block.text(tag) for tag in _CONFIRMING):
+            raise _refusal(f"{statement.unknown} is not understood; leave it out if the operations listed are right")
         candidates = [Candidate(f"the {len(operations)} operations listed", operations)]
     elif statement.settings and not statement.unknown:
-        candidates = [Candidate(str(setting), operations_of(setting)) for setting in statement.settings]
+        settings = _best_fitting(statement.settings, lattice)
+        candidates = [Candidate(str(setting), operations_of(setting)) for setting in settings]
     else:
-        unknown = statement.unknown or next((tag for tag in block.tags if _needs_understanding(tag)), "")
+        unknown = statement.unknown or next((tag for tag in block.all_tags if _needs_understanding(tag)), "")
         if unknown:
             raise _refusal(f"{unknown} is not understood; {_MEND}")
         candidates = [Candidate("P 1", np.eye(3, 4)[None])]
@@ -89,6 +93,17 @@ def symmetry_of(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candidate
     if not fitting:
         raise _refusal(f"{' and '.join(candidate.name for candidate in candidates[:3])} does not fit the cell")
     return fitting
+
+
+def _best_fitting(settings: tuple[Setting, ...], lattice: NDArray[np.float64]) -> tuple[Setting, ...]:
+    """Keep the settings that the cell fits to the last digit, if there are any; the others fit a rounded cell only.
+
+    A monoclinic cell with three right angles fits every unique axis. A symbol that names no axis then means b, which
+    is the convention of the International Tables.
+    """
+    exact = tuple(setting for setting in settings if fit_cell(operations_of(setting), lattice, tolerance=_EXACT))
+    along_b = tuple(setting for setting in exact if setting.unique_axis == "b")
+    return along_b or exact or settings
 
 
 class _Statement(NamedTuple):
@@ -139,6 +154,12 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
     if any(are_equal(operations, operations_of(setting)) for setting in statement.settings):
         return
     number = number_of(operations)
+    known = [setting for setting in settings_of_number(number) if are_equal(operations, operations_of(setting))]
+    if known and number == statement.settings[0].number:
+        raise _refusal(
+            f"{statement.words} is stated, but the operations listed are those of {known[0]}; correct one of them, or "
+            "leave the wrong one out"
+        )
     if number not in {setting.number for setting in statement.settings}:
         raise _refusal(
             f"{statement.words} is stated, but the {len(operations)} operations listed are those of space group "
@@ -147,7 +168,7 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
 
 
 def _needs_understanding(tag: str) -> bool:
-    return tag.startswith(_STATES_SYMMETRY) and tag not in _UNDERSTOOD and not tag.endswith("_id")
+    return tag.startswith(_STATES_SYMMETRY) and not tag.endswith("_id")
 
 
 def _refusal(detail: str) -> Unreadable:

@@ -42,7 +42,7 @@ def resolve_disorder(cell: ParsedCell, policy: str) -> ParsedCell | None:
         return None
     if policy == "order":
         return _ordered(shared)
-    raise Unreadable("E-STRUCT-DISORDER", "", cell.formula())
+    raise _refusal(cell, "the source can read it with disorder: composition_only or order")
 
 
 def merge_shared(cell: ParsedCell) -> ParsedCell:

@@ -74,12 +74,12 @@ def number_of(operations: NDArray[np.float64]) -> int:
     return kind.number if kind is not None else 0
 
 
-def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64]) -> bool:
-    """Whether the rotations leave the cell unchanged, to two percent of its longest squared edge."""
+def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64], *, tolerance: float = 0.02) -> bool:
+    """Whether the rotations leave the cell unchanged, within a share of its longest squared edge."""
     metric = lattice @ lattice.T
     rotations = operations[:, :, :3]
     turned = rotations.transpose(0, 2, 1) @ metric @ rotations
-    return bool(np.abs(turned - metric).max() <= 0.02 * metric.max())
+    return bool(np.abs(turned - metric).max() <= tolerance * metric.max())
 
 
 def _operation(word: str) -> NDArray[np.float64]:

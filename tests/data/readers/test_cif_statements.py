@@ -224,3 +224,55 @@ def test_disorder_groups_without_occupancies_are_disorder(groups: str, refused: 
         assert refusal(text)[0] == "E-STRUCT-DISORDER"
     else:
         assert read_cif(text).is_ordered
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    ["_space_group_name_H-M_alt ?\n", "_spacegroup_name 'F m -3 m'\n", "_symmetry_cell_setting cubic\n"],
+)
+def test_a_tag_of_symmetry_without_an_understood_value_is_not_no_symmetry(symmetry: str) -> None:
+    assert refusal(block(symmetry))[0] == "E-STRUCT-SYMMETRY"
+
+
+GLIDE_N = "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,-y,-z\n1/2-x,1/2+y,1/2-z\n1/2+x,1/2-y,1/2+z\n"
+GENERAL = "Mg1 Mg .11 .22 .33\nO1 O .43 .31 .62\n"
+MONOCLINIC = "_cell_length_a 5.1\n_cell_length_b 6.2\n_cell_length_c 7.3\n_cell_angle_beta {}\n"
+
+
+def test_operations_of_another_setting_than_the_symbol_are_refused() -> None:
+    cell = MONOCLINIC.format(101)
+    for symbol in ("P 21/n", "P 1 21/n 1"):
+        text = block(f"_space_group_name_H-M_alt '{symbol}'\n{GLIDE_N}", GENERAL, cell=cell)
+        assert len(read_cif(text).frac_coords) == 8
+    code, detail = refusal(block(f"_space_group_name_H-M_alt 'P 21/c'\n{GLIDE_N}", GENERAL, cell=cell))
+    assert code == "E-STRUCT-SYMMETRY"
+    assert "P 21/c" in detail
+    assert "P 1 21/n 1" in detail
+
+
+def test_a_symbol_that_is_not_understood_needs_formula_and_z_beside_the_operations() -> None:
+    strange = f"_space_group_name_H-M_alt 'my own cell'\nloop_\n_symmetry_equiv_pos_as_xyz\n{FACES}"
+    code, detail = refusal(block(strange))
+    assert (code, "my own cell" in detail) == ("E-STRUCT-SYMMETRY", True)
+    assert len(read_cif(block(UNITS + strange)).frac_coords) == 8
+
+
+@pytest.mark.parametrize("angle", ["90", "90.3", "101"])
+def test_a_short_monoclinic_symbol_means_axis_b_in_a_cell_that_allows_it(angle: str) -> None:
+    text = block("_space_group_name_H-M_alt 'P 21/n'\n", GENERAL, cell=MONOCLINIC.format(angle))
+    listed = block(GLIDE_N, GENERAL, cell=MONOCLINIC.format(angle))
+    places = [np.sort((read_cif(each).frac_coords % 1).round(6), axis=0) for each in (text, listed)]
+    np.testing.assert_allclose(places[0], places[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["NH4", "PO4", "CO3", "CN", "H2O", "OH", "O-H", "D", "Wat", "Fe,Mn"])
+def test_a_type_that_is_a_group_of_atoms_is_refused(kind: str) -> None:
+    code, detail = refusal(block("", f"A1 '{kind}' 0 0 0\nO1 O .5 .5 .5\n"))
+    assert (code, kind in detail) == ("E-STRUCT-ELEMENT", True)
+
+
+def test_two_settings_with_crowded_atoms_are_no_proof_of_each_other() -> None:
+    # Neither origin is possible, and the ids of crystals that are refused must not make them equal.
+    atoms = "Mg1 Mg .1 .2 .3\nO1 O .11 .21 .31\n"
+    cell = CUBE.format(3.0)
+    assert refusal(block("_space_group_name_H-M_alt 'P n -3 m'\n", atoms, cell=cell))[0] == "E-STRUCT-SYMMETRY"

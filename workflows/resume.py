@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from matloop.data.errors import RunChangedError, RunError
+from matloop.data.errors import LockedError, RunChangedError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, RunLock, lock_states
@@ -59,6 +59,7 @@ def resume(
     """
     run = existing_run(folder)
     if run.is_complete:
+        _clean_up(run)
         return ScreeningRun(run.folder)
     with ExitStack() as locks:
         locks.enter_context(interruptible(run))
@@ -74,6 +75,14 @@ def resume(
         write_event(Manifest(run.folder), "resumed", f"{counted(count, 'worker')}{over}")
         settings = Settings(count, place, identity["partition_rows"], prepare_only, alive=lock.check)
         return go_on(run, campaign, settings, watch)
+
+
+def _clean_up(run: RunDirectory) -> None:
+    """Remove what a driver left that was killed when it had written everything but not yet given back the lock."""
+    if not any(run.folder.glob("lock*.json*")) and not any(run.folder.rglob(".*.partial")):
+        return
+    with suppress(LockedError, OSError), RunLock(run.folder), watched(run, None):
+        remove_drafts(run.folder)
 
 
 def fork(

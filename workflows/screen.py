@@ -257,7 +257,8 @@ def _shortlist(
     last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
     task = replace(task, stage=last_scored)
     known = engine.ask(known_rows, task, training)
-    shares = expected_misses(evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored])))
+    evidence = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
+    shares = expected_misses(evidence, ranked.column(Column.PROBABILITY))
     ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
     engine.keep_fates(SHORTLIST, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0

@@ -23,6 +23,8 @@ EXPLODED = "R-POTENTIAL-EXPLODED"
 """Flew apart when it was relaxed; the source names the potential."""
 EXPECTED_MISSES = "R-SHORTLIST-EXPECTED-MISSES"
 """Down to here too many candidates would be misses; the value is the share expected, the limit the one allowed."""
+NO_EVIDENCE = "R-SHORTLIST-NO-EVIDENCE"
+"""The known materials support no share of misses down to here; the limit is the share allowed."""
 NOT_CHOSEN = "R-SHORTLIST-NOT-CHOSEN"
 """Was ranked and others were chosen; the value is its rank, the limit the size of the shortlist."""
 CHOSEN = "R-SHORTLIST-CHOSEN"
@@ -31,7 +33,7 @@ CHOSEN = "R-SHORTLIST-CHOSEN"
 DECISION_CODES = frozenset(
     {
         REPEATED, OUTSIDE_DOMAIN, NOT_RANKABLE,
-        BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, EXPECTED_MISSES, NOT_CHOSEN, CHOSEN,
+        BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, CHOSEN,
     }
 )  # fmt: skip
 """Every code of a decision but those of filters: each filter has codes of its own, with their words."""

@@ -38,7 +38,7 @@ RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 """Folders that every run has from its beginning; a folder with all of them is taken for a run."""
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
-    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|progress|training).*\.partial|\.clock-.*"
+    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training).*\.partial|\.clock-.*"
     r"|training_sets\.json|training-[a-z0-9_]+\.parquet"
 )
 

@@ -1,7 +1,8 @@
 """The lock of a run directory: one process works on a run at a time, also where several machines share the folder.
 
-A lock is a file that only one process can have created (``O_CREAT | O_EXCL``, which network file systems honour too).
-It names its holder, who touches it every few seconds. A lock whose holder is gone is taken over: at once on the
+A lock is a file that only one process can have created: by giving a filled file its name (``link``), or where there are
+no links with ``O_CREAT | O_EXCL``; network file systems honour both. It names its holder, who touches it every few
+seconds. A lock whose holder is gone is taken over: at once on the
 holder's own machine, where the process can be looked up, and after two minutes without a sign of life elsewhere.
 
 A lock with token X is replaced or removed only by whoever has made the file ``lock.json.X``, which again only one
@@ -115,7 +116,7 @@ def lock_state(path: Path, *, stale_seconds: float = STALE_SECONDS, patient: boo
     Raises:
         DamagedFileError: If a pipe, a link or a folder stands in the place of the lock.
     """
-    for _ in range(_READS):  # a lock is empty for an instant after it was made
+    for _ in range(_READS):  # where there are no links, a lock is empty for an instant after it was made
         try:
             touched, text = _content(path)
         except FileNotFoundError:
@@ -192,6 +193,7 @@ class RunLock:
             try:
                 self._holder = Holder.this_process()
                 self._file, self.taken_over = self._take(self.path)
+                self._remove_leftovers()
                 break
             except LockedError:
                 if time.monotonic() >= deadline:
@@ -263,7 +265,25 @@ class RunLock:
         return file, state
 
     def _create(self, path: Path) -> int | None:
-        """Create the file with our name in it; None if there is one."""
+        """Create the file with our name in it, both at once; None if there is one."""
+        assert self._holder is not None
+        draft = path.with_name(f".{path.name}.{self._holder.token}.partial")
+        file = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        try:
+            _write(file, self._holder)
+            made = _linked(draft, path)
+        except BaseException:
+            os.close(file)
+            raise
+        finally:
+            draft.unlink(missing_ok=True)
+        if made:
+            return file
+        os.close(file)
+        return self._create_and_fill(path) if made is None else None
+
+    def _create_and_fill(self, path: Path) -> int | None:
+        """The same in two steps, where the file system has no links: after a kill between them nobody is named."""
         assert self._holder is not None
         try:
             file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -276,6 +296,16 @@ class RunLock:
             path.unlink(missing_ok=True)
             raise
         return file
+
+    def _remove_leftovers(self) -> None:
+        """Remove what takers and holders of this lock left that were killed; whoever still works on one misses nothing.
+
+        A file ``lock.json.X`` means something only as long as the lock has the token X, and now it has ours.
+        """
+        assert self._holder is not None
+        for path in self.path.parent.glob(f"{self.path.name}.*"):
+            if path.name != f"{self.path.name}.{self._holder.token}":
+                path.unlink(missing_ok=True)
 
     def _release(self) -> None:
         assert self._holder is not None
@@ -310,6 +340,20 @@ class RunLock:
             "one process at a time",
             f"let it finish, or {ways}",
         )
+
+
+def _linked(draft: Path, path: Path) -> bool | None:
+    """Give a file a further name; False if something has the name already, None where that is not possible."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        # Somebody who holds the lock may clean up drafts, ours with them.
+        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.ENOENT):
+            return None
+        raise
+    return True
 
 
 def _write(file: int, holder: Holder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.dossier.relaxed_volume import volume_changed_much
+from matloop.screening.ranking.shares_of_misses import telling_shares
 
 LARGE_VOLUME_CHANGE = "large_volume_change"
 """Column of the CSV that says whether a volume changed by more than 20 % while the crystal was relaxed."""
@@ -42,6 +44,9 @@ def write_shortlist(
     chosen = ranked.take(np.flatnonzero(place > 0)[np.argsort(place[place > 0], kind="stable")])
     if labels := {report["candidate_id"]: str(report["novelty"]) for report in novelty}:
         chosen = chosen.with_columns({Column.NOVELTY: [labels.get(name) for name in chosen.ids]})
+    shares = chosen.column(Column.EXPECTED_MISSES) if Column.EXPECTED_MISSES in chosen.table.column_names else None
+    if shares is not None and not np.isfinite(telling_shares(shares)).any():
+        chosen = chosen.without_columns(Column.EXPECTED_MISSES)
     if Column.RELAXATION_VOLUME_CHANGE in chosen.table.column_names:
         changes = chosen.column(Column.RELAXATION_VOLUME_CHANGE).astype(np.float64)
         flags = {
@@ -140,4 +145,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
 
 
 def _rounded(value: Any) -> Any:
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+    """A number as it is written; empty where there is none."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if math.isfinite(value) else None
+    return value

@@ -14,6 +14,7 @@ from matloop.data.candidates.reasons import (
     EQUAL_CRYSTAL,
     EXPECTED_MISSES,
     EXPLODED,
+    NO_EVIDENCE,
     NOT_CHOSEN,
     NOT_RANKABLE,
     OUTSIDE_DOMAIN,
@@ -31,6 +32,10 @@ DECISION_WORDS: Mapping[str, Words] = {
     EQUAL_CRYSTAL: Words("equal to a more probable candidate", "与概率更高的候选材料相同"),
     EXPLODED: Words("exploded in relaxation", "弛豫时结构崩溃"),
     EXPECTED_MISSES: Words("expected share of misses above {limit}", "预期未达标比例高于 {limit}"),
+    NO_EVIDENCE: Words(
+        "known materials support no share of misses, so none up to {limit}",
+        "已知材料不足以支持任何未达标比例，包括 {limit} 以内",
+    ),
     NOT_CHOSEN: Words("ranked, not chosen", "已排序，未入选"),
     CHOSEN: Words("chosen for the shortlist", "入选候选名单"),
 }

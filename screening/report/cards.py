@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from matloop.screening.language.text import (
     with_unit,
 )  # fmt: skip
 from matloop.screening.ranking.nearest_known import KnownCompound, nearest_known
+from matloop.screening.ranking.shares_of_misses import telling_shares
 from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
@@ -139,8 +141,12 @@ def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
     neighbours = nearest_known(batch, run.training.known, count=_NEIGHBOURS) if len(batch) else []
     potential = run.campaign.potential
     relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
+    shares = telling_shares(numbers(run.shortlisted, Column.EXPECTED_MISSES))
     return [
-        _card(run, batch, row, neighbours[row], drawn)._replace(relaxation=relaxed[row]) for row in range(len(batch))
+        _card(run, batch, row, neighbours[row], drawn)._replace(
+            expected_misses=float(shares[row]), relaxation=relaxed[row]
+        )
+        for row in range(len(batch))
     ]
 
 
@@ -187,7 +193,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         cell=_cell(batch, row),
         cif_name=cif_name,
         cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
-        expected_misses=float(numbers(batch, Column.EXPECTED_MISSES)[row]),
+        expected_misses=math.nan,
         relaxation=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),

@@ -1,8 +1,8 @@
-"""What may be claimed of a shortlist: intervals that hold for what was picked, and the share of misses to expect.
+"""What a run claims of its shortlist: intervals that hold for what was picked, and the share of misses to expect.
 
-Both rest on the known materials of the run, predicted as if they were new by the surrogates of the last scoring stage,
-filtered and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. What is claimed holds
-as far as candidates resemble those materials.
+Both rest on the known materials of the run. The surrogates of the last scoring stage predict them as if they were new,
+and they are filtered and cut as candidates are. The cut of an earlier scoring stage is not repeated for them. A claim
+holds as far as candidates resemble those materials; one that its evidence does not support is withheld.
 """
 
 from __future__ import annotations
@@ -138,18 +138,37 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
     return pieces
 
 
-def expected_misses(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
-    """Expected share of misses among all ranked candidates that are at least as well supported as each, shape (n,).
+def expected_misses(evidence: Sequence[Evidence], probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Expected share of misses among all ranked candidates that are at least as well supported as each.
 
     It is the smallest ``max_false_discovery`` at which conformal selection chooses the candidate: its p-value adjusted
     after Benjamini and Hochberg. It speaks of all ranked down to there, not of a few picked among them; with several
     pieces of evidence it is not proved (see :func:`matloop.models.surrogates.selection.conformal_selection`).
+
+    The share agrees with the probabilities beside it: it is never below one minus their mean among those candidates,
+    nor below the share of a better supported candidate.
+
+    Args:
+        evidence: Of the ranked candidates.
+        probability: Of meeting all targets, of each ranked candidate, shape (n,).
+
+    Returns:
+        The shares, shape (n,). They are nan where nothing can be said: for every candidate if no known material that
+        counts meets the targets; and for a candidate that the known materials do not support at all, which would have
+        a share of 1 whatever its probability.
     """
-    p_values = conformal_selection(evidence, max_false_discovery=0.5).p_values
-    order = np.argsort(p_values, kind="stable")
-    adjusted = p_values[order] * len(order) / np.arange(1, len(order) + 1)
-    shares = np.empty(len(order))
-    shares[order] = np.minimum(np.minimum.accumulate(adjusted[::-1])[::-1], 1.0)
+    chosen = conformal_selection(evidence, max_false_discovery=0.5)
+    shares = np.full(len(probability), np.nan)
+    if not all(piece.met[np.isfinite(piece.calibration_scores)].any() for piece in evidence):
+        return shares
+    order = np.argsort(chosen.p_values, kind="stable")
+    p_values = chosen.p_values[order]
+    adjusted = p_values * len(order) / np.arange(1, len(order) + 1)
+    adjusted = np.minimum.accumulate(adjusted[::-1])[::-1]
+    as_supported = np.searchsorted(p_values, p_values, side="right")  # equally supported candidates stand together
+    means = np.cumsum(probability[order])[as_supported - 1] / as_supported
+    agreeing = np.maximum.accumulate(np.maximum(adjusted, 1.0 - means))
+    shares[order] = np.where(adjusted < 1.0, agreeing, np.nan)
     return shares
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NOT_CHOSEN, Reason
+from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, Reason
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
@@ -81,7 +81,7 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
     probability, misses = ranked.column(Column.PROBABILITY), ranked.column(Column.EXPECTED_MISSES)
-    refused = np.zeros(len(ranked), bool)
+    refused, known = np.zeros(len(ranked), bool), np.isfinite(misses)
     if limit is not None:
         refused = ~(misses <= limit)
         probability = np.where(refused, np.nan, probability)
@@ -91,7 +91,8 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
     ranked = ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})
     ends: list[tuple[NDArray[np.bool_], str, Callable[[int], Reason]]] = [
         (place > 0, SHORTLISTED, lambda row: Reason(CHOSEN, int(place[row]), wanted.size)),
-        (refused, REJECTED, lambda row: Reason(EXPECTED_MISSES, float(misses[row]), float(limit or 0))),
+        (refused & known, REJECTED, lambda row: Reason(EXPECTED_MISSES, float(misses[row]), float(limit or 0))),
+        (refused & ~known, REJECTED, lambda row: Reason(NO_EVIDENCE, limit=float(limit or 0))),
         ((place == 0) & ~refused, REJECTED, lambda row: Reason(NOT_CHOSEN, row + 1, wanted.size)),
     ]
     parts = []

@@ -292,3 +292,37 @@ def test_a_full_disk_does_not_keep_the_lock(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="No space left"), RunLock(tmp_path):
         pass
     assert names(tmp_path) == []
+
+
+def test_r30_a_lock_names_its_holder_from_the_first_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R30: killed while it takes the lock, a process leaves no lock of nobody, which others would wait for."""
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_lock, "_write", die)
+        with pytest.raises(SystemExit), RunLock(tmp_path):
+            pass
+    assert not list(tmp_path.iterdir())
+    with RunLock(tmp_path) as lock:
+        assert lock.taken_over is None
+
+
+def test_a_file_system_without_links_has_locks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    with RunLock(tmp_path):
+        with pytest.raises(LockedError), RunLock(tmp_path):
+            pass
+        assert names(tmp_path) == ["lock.json"]
+    assert not names(tmp_path)
+
+
+def test_r30_what_takers_left_that_were_killed_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "lock.json.abcdef").write_text("")
+    (tmp_path / "lock-002.json.abcdef").write_text("")  # of a task of a job array
+    with RunLock(tmp_path):
+        assert names(tmp_path) == ["lock-002.json.abcdef", "lock.json"]

@@ -178,6 +178,18 @@ def test_a_crystal_that_was_not_relaxed_names_no_potential(run: RunDirectory, ra
     assert not [path for path in run.cif.iterdir() if "_matloop_potential" in path.read_text("utf-8")]
 
 
+def test_r33_shares_of_misses_that_are_all_the_same_are_not_shown(run: RunDirectory, ranked: CandidateBatch) -> None:
+    name, shares = "expected_share_of_misses_among_ranked", np.linspace(0.1, 0.5, len(ranked))
+    for values, shown in (
+        (np.full(len(ranked), 0.3), None), (np.full(len(ranked), np.nan), None),
+        (shares, [f"{share:.4g}" for share in shares[[3, 4, 1]]]),
+        (np.where(np.arange(len(ranked)) == 4, np.nan, 0.3), ["0.3", "", "0.3"]),
+    ):  # fmt: skip
+        write_shortlist(run, ranked.with_columns(expected_misses=values), CAMPAIGN)
+        rows = rows_of(run)
+        assert ([row[name] for row in rows] if name in rows[0] else None) == shown
+
+
 def test_text_of_users_is_no_spreadsheet_formula(run: RunDirectory, ranked: CandidateBatch) -> None:
     write_shortlist(run, ranked, CAMPAIGN)
     assert [row["origin"] for row in rows_of(run)] == ["'=3 (mp-3)", "'=4 (mp-4)", "'=1 (mp-1)"]

@@ -146,7 +146,7 @@ def relaxed(tmp_path_factory: pytest.TempPathFactory) -> str:
     columns: dict[str, Any] = {f"relaxation_{name}": np.full(len(ranked), 0.5) for name in names}
     columns["relaxation_outcome"] = ["not_converged" if row == 1 else "converged" for row in range(len(ranked))]
     columns["relaxation_volume_change"] = np.where(np.arange(len(ranked)) == 1, -0.214, 0.199)
-    columns |= {"hull_distance": np.full(len(ranked), -0.0214), "expected_misses": np.full(len(ranked), 0.3)}
+    columns |= {"hull_distance": np.full(len(ranked), -0.0214), "expected_misses": 0.3 + 0.01 * np.arange(len(ranked))}
     write_table(run.ranked, ranked.with_columns(**columns).to_arrow())
     novelty = {"candidate_id": ranked.ids[0], "novelty": "new structure", "equal": [], "equal_count": 0,
                "same_composition": [], "same_composition_count": 0, "nearest_structures": []}  # fmt: skip
@@ -155,6 +155,17 @@ def relaxed(tmp_path_factory: pytest.TempPathFactory) -> str:
     write_text(folder / "campaign.yaml", write_campaign(with_potential))
     write_report(folder)
     return run.report.read_text(encoding="utf-8")
+
+
+def test_r33_shares_of_misses_that_are_all_the_same_are_not_shown(relaxed: str, tmp_path: Path) -> None:
+    assert "Expected share of misses" in relaxed.split('id="place-')[1]
+    folder = tmp_path / "run"
+    make_run(folder, "band_gap")
+    run = RunDirectory(folder)
+    ranked = CandidateBatch.from_arrow(pq.read_table(run.ranked))
+    write_table(run.ranked, ranked.with_columns(expected_misses=np.full(len(ranked), 0.3)).to_arrow())
+    write_report(folder)
+    assert "Expected share of misses" not in run.report.read_text(encoding="utf-8").split('id="place-')[1]
 
 
 def test_only_a_relaxation_that_did_not_converge_alarms(relaxed: str) -> None:

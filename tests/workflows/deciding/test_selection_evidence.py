@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.reasons import CHOSEN, EXPECTED_MISSES
+from matloop.data.candidates.reasons import CHOSEN, EXPECTED_MISSES, NO_EVIDENCE
 from matloop.data.packaged.materials import load_materials
 from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.joint_probability import Group, JointProbability
@@ -60,15 +60,60 @@ def test_shortlisted_have_intervals_for_what_was_picked(finished: ScreeningRun) 
 
 def test_expected_misses_are_shares(finished: ScreeningRun) -> None:
     shares = finished.ranked.column("expected_misses")
-    assert ((shares > 0) & (shares <= 1)).all()
+    assert (np.isnan(shares) | ((shares > 0) & (shares <= 1))).all()
 
 
 def test_expected_misses_grow_with_less_support() -> None:
     score = np.linspace(0, 1, 200)
     met = np.random.default_rng(0).random(200) < score
-    shares = expected_misses([Evidence(score, met, np.linspace(1, 0, 30) ** 0.2)])
+    candidates = np.linspace(1, 0, 30) ** 0.2
+    shares = expected_misses([Evidence(score, met, candidates)], candidates)
     assert (np.diff(shares) >= 0).all()
     assert shares[0] < 0.5 * shares[-1]
+
+
+def test_r33_a_share_of_misses_agrees_with_the_probabilities_beside_it() -> None:
+    """R33: an expected share of misses of 0.53 beside a probability of 0.0005 is none."""
+    score = np.linspace(0, 1, 200)
+    unlikely = np.full(30, 0.0005)
+    evidence = [Evidence(score, score > 0.6, np.linspace(0.2, 1, 30))]  # scores as high as those of known hits
+    alone = expected_misses(evidence, np.ones(30))
+    assert alone.min() < 0.53
+    assert expected_misses(evidence, unlikely).tolist() == pytest.approx([0.9995] * 30)
+    mixed = np.linspace(0.1, 0.9, 30)
+    shares = expected_misses(evidence, mixed)
+    means = np.array([mixed[shares <= share].mean() for share in shares])
+    assert (shares >= 1 - means - 1e-12).all()
+    assert (shares >= alone).all()
+
+
+def test_r33_what_the_data_do_not_support_has_no_share_of_misses() -> None:
+    """R33: an expected share of misses of 1 beside a probability of 0.35 says nothing and is left out."""
+    score = np.linspace(0, 1, 200)
+    likely = np.full(30, 0.35)
+    weak = Evidence(score, score > 0.9, likely)  # more than half of those that miss score as high
+    assert np.isnan(expected_misses([weak, weak], likely)).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_r33_nothing_is_claimed_without_known_hits(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    score, candidates = random.random(200), random.random(30)
+    hits = Evidence(score, random.random(200) < score, candidates)
+    none = Evidence(score, np.zeros(200, bool), candidates)
+    unpredicted = Evidence(np.where(hits.met, np.nan, score), hits.met, candidates)
+    for evidence in ([none], [hits, none], [unpredicted], [Evidence(score[:0], hits.met[:0], candidates)]):
+        assert np.isnan(expected_misses(evidence, candidates)).all()
+
+
+def test_r33_without_evidence_nothing_keeps_the_promise() -> None:
+    ranked = ranked_batch(expected_misses=np.array([0.05, np.nan, 0.3, np.nan]))
+    chosen, fates = choose(ranked, campaign(shortlist={"size": 4, "max_false_discovery": 0.1}))
+    assert chosen.column("shortlisted").tolist() == [1, 0, 0, 0]
+    told = {row["candidate_id"]: tuple(row[name] for name in ("code", "value", "limit")) for row in fates.to_pylist()}
+    assert [told[name] for name in ranked.ids] == [
+        (CHOSEN, "1", "4"), (NO_EVIDENCE, "", "0.1"), (EXPECTED_MISSES, "0.3", "0.1"), (NO_EVIDENCE, "", "0.1"),
+    ]  # fmt: skip
 
 
 def test_errors_of_the_selection_rest_on_crystals_that_rank_as_high(known: Known) -> None:
@@ -83,8 +128,9 @@ def test_expected_misses_say_at_which_level_conformal_selection_chooses(seed: in
     random = np.random.default_rng(seed)
     score = random.random(200)
     evidence = [Evidence(score, random.random(200) < score, random.random(30) ** 0.2)]
+    evidence[0].met[0] = True  # without a known hit nothing is said
     chosen = conformal_selection(evidence, max_false_discovery=level).mask
-    assert (chosen == (expected_misses(evidence) <= level + 1e-12)).all()
+    assert (chosen == (expected_misses(evidence, np.ones(30)) <= level + 1e-12)).all()
 
 
 def ranked_batch(**columns: Any) -> CandidateBatch:

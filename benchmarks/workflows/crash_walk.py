@@ -392,15 +392,13 @@ def points_of(calls: Sequence[Call]) -> list[tuple[Call, Point]]:
 
 
 def sampled(points: list[tuple[Call, Point]], count: int) -> list[tuple[Call, Point]]:
-    """Some of the points, the same ones every time: one of each kind of call first, the others at equal distances."""
-    if count >= len(points):
-        return points
-    seen: dict[Any, int] = {}
-    for at, (call, point) in enumerate(points):
-        seen.setdefault((call.kind, point.moment, point.whole), at)
-    first = sorted(seen.values(), key=lambda at: (at * 7919) % len(points))[:count]
-    rest = [at for at in range(0, len(points), max(1, len(points) // max(1, count))) if at not in first]
-    return [points[at] for at in sorted([*first, *rest[: count - len(first)]])]
+    """Some of the points, the same ones every time: one of each kind of call, and others at equal distances."""
+    by_kind: dict[tuple[str, str], list[int]] = {}
+    for at, (call, _) in enumerate(points):
+        by_kind.setdefault((call.kind, call.role), []).append(at)
+    first = [found[(7 * number) % len(found)] for number, found in enumerate(by_kind.values())]
+    rest = [at for at in range(0, len(points), max(1, len(points) // count)) if at not in first]
+    return [points[at] for at in sorted([*first, *rest][: max(count, len(first))])]
 
 
 def subjects(place: Path) -> Iterator[Subject]:

@@ -6,6 +6,7 @@ file. All cells of a CSV file are text. Blank lines of a CSV file are skipped; e
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,11 +31,13 @@ class Rows(NamedTuple):
         table: The requested columns, in the requested order.
         codes: Row code of each row that is broken in the file, null for the others; type string.
         details: Details about each code.
+        numbers: Number of each row in the file, counted from 1 with the header; type int64.
     """
 
     table: pa.Table
     codes: pa.Array
     details: pa.Array
+    numbers: pa.Array
 
 
 class TableFile(Protocol):
@@ -42,19 +45,29 @@ class TableFile(Protocol):
 
     Attributes:
         types: Type of each column by name; string if the file does not state one.
+        place: Name of the file, and of the sheet if it has one, as people look for it.
     """
 
     types: dict[str, pa.DataType]
+    place: str
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
         """Yield the columns ``names`` of all rows in parts."""
         ...
 
+    def cell(self, name: str, number: int) -> str:
+        """Name of the cell of a column in the row of that number."""
+        ...
 
-def sound_rows(table: pa.Table) -> Rows:
-    """Rows of which none is broken in the file."""
+
+def sound_rows(table: pa.Table, first: int) -> Rows:
+    """Rows of which none is broken in the file, the first of that number."""
     nothing = pa.nulls(table.num_rows, pa.string())
-    return Rows(table, nothing, nothing)
+    return Rows(table, nothing, nothing, _numbered(first, table.num_rows))
+
+
+def _numbered(first: int, count: int) -> pa.Array:
+    return pa.array(np.arange(first, first + count, dtype=np.int64))
 
 
 def named_columns(names: Sequence[str], file: str) -> list[str]:
@@ -73,6 +86,8 @@ def named_columns(names: Sequence[str], file: str) -> list[str]:
 class CsvFile:
     """A CSV file in UTF-8, with commas between the cells and the column names in the first line.
 
+    A line such as ``sep=;`` above the column names, as Excel takes it, says what stands between the cells instead.
+
     Args:
         path: The file.
 
@@ -83,6 +98,8 @@ class CsvFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         _check_encoding(path)
+        self._delimiter = _stated_delimiter(path)
+        self.place = path.name
         with self._open([], deque()) as reader:
             names = reader.schema.names
         self.types = dict.fromkeys(named_columns(names, path.name), pa.string())
@@ -90,14 +107,19 @@ class CsvFile:
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
         """Yield the columns ``names`` of all rows; one with a wrong number of cells keeps its place and gets a code."""
         ragged: deque[pyarrow.csv.InvalidRow] = deque()
+        lines_above = 2 if self._delimiter else 1
         at = 0
         with self._open(names, ragged) as reader:
             for batch in reader:
-                part = _with_ragged(pa.Table.from_batches([batch]), ragged, at)
+                part = _with_ragged(pa.Table.from_batches([batch]), ragged, at, lines_above)
                 at += part.table.num_rows
                 yield part
             rest = reader.schema.empty_table()
-        yield _with_ragged(rest, ragged, at, to_the_end=True)
+        yield _with_ragged(rest, ragged, at, lines_above, to_the_end=True)
+
+    def cell(self, name: str, number: int) -> str:
+        """Name of the cell of a column in the row of that number; blank lines are not counted."""
+        return f"row {number}, column '{name}'"
 
     def _open(self, names: Sequence[str], ragged: deque[pyarrow.csv.InvalidRow]) -> pyarrow.csv.CSVStreamingReader:
         def note(row: pyarrow.csv.InvalidRow) -> str:
@@ -107,15 +129,36 @@ class CsvFile:
         # Arrow tells the numbers of broken rows only if it reads with one thread.
         return pyarrow.csv.open_csv(
             self.path,
-            read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, block_size=_BLOCK_BYTES, skip_rows=1 if self._delimiter else 0
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self._delimiter or ",", newlines_in_values=True, invalid_row_handler=note
+            ),
             convert_options=pyarrow.csv.ConvertOptions(
                 include_columns=list(names), column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
 
 
-def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int, *, to_the_end: bool = False) -> Rows:
+_DELIMITER = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)
+
+
+def _stated_delimiter(path: Path) -> str:
+    """Return what the first line says stands between the cells; empty if it says nothing about that."""
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        match = _DELIMITER.fullmatch(text.readline(40))
+    return match[1] if match else ""
+
+
+def _with_ragged(
+    table: pa.Table,
+    ragged: deque[pyarrow.csv.InvalidRow],
+    at: int,
+    lines_above: int,
+    *,
+    to_the_end: bool = False,
+) -> Rows:
     """Put the broken rows back at their places, as rows of nulls, into the rows from number ``at`` on.
 
     Raises:
@@ -123,15 +166,14 @@ def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int
     """
     places: list[int] = []
     texts: list[str] = []
-    # The header is the first line that is not blank.
-    while ragged and (to_the_end or ragged[0].number - 2 < at + table.num_rows + len(places)):
+    while ragged and (to_the_end or ragged[0].number - lines_above - 1 < at + table.num_rows + len(places)):
         row = ragged.popleft()
         if row.text.count('"') % 2 and "\n" in row.text.rstrip():
-            raise ValueError(f"a quotation mark in row {row.number - 1} is never closed")
-        places.append(row.number - 2 - at)
+            raise ValueError(f"a quotation mark in row {row.number - lines_above} is never closed")
+        places.append(row.number - lines_above - 1 - at)
         texts.append(f"{row.actual_columns} cells, {row.expected_columns} columns: {row.text[:_SHOWN]}")
     if not places:
-        return sound_rows(table)
+        return sound_rows(table, at + lines_above + 1)
     total = table.num_rows + len(places)
     is_sound = np.ones(total, bool)
     is_sound[places] = False
@@ -139,7 +181,8 @@ def _with_ragged(table: pa.Table, ragged: deque[pyarrow.csv.InvalidRow], at: int
     codes, details = np.full((2, total), None, object)
     codes[places], details[places] = "E-TABLE-RAGGED", texts
     taken = table.take(pa.array(source, mask=~is_sound))
-    return Rows(taken, pa.array(codes, pa.string()), pa.array(details, pa.string()))
+    numbers = _numbered(at + lines_above + 1, total)
+    return Rows(taken, pa.array(codes, pa.string()), pa.array(details, pa.string()), numbers)
 
 
 def _check_encoding(path: Path) -> None:
@@ -180,6 +223,7 @@ class ParquetFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.place = path.name
         with pq.ParquetFile(path) as file:
             named_columns(file.schema_arrow.names, path.name)
             self.types = {field.name: _plain(field.type) for field in file.schema_arrow}
@@ -188,9 +232,15 @@ class ParquetFile:
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
         """Yield the columns ``names`` of all rows. Only some thousand rows are in memory at a time."""
         wanted = pa.schema([(name, self.types[name]) for name in names])
+        number = 2
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names), use_threads=False):
-                yield sound_rows(pa.Table.from_batches([batch]).select(list(names)).cast(wanted))
+                yield sound_rows(pa.Table.from_batches([batch]).select(list(names)).cast(wanted), number)
+                number += batch.num_rows
+
+    def cell(self, name: str, number: int) -> str:
+        """Name of the cell of a column in the row of that number."""
+        return f"row {number - 1}, column '{name}'"
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -30,6 +30,7 @@ MAX_PART_BYTES = 200_000_000  # members other than sheets, such as the shared st
 _FREE_BYTES = 5_000_000  # the ratio is only checked above this size
 _MOST_ROWS, _MOST_COLUMNS, _DEEPEST = 1_048_576, 16_384, 100
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks, half of a wide character, blanks
+_STRICT = "http://purl.oclc.org/ooxml/"  # begins the namespaces of ISO/IEC 29500 Strict
 _CHUNK = 1 << 16
 _CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
 _ROWS_AT_ONCE = 4_096
@@ -52,7 +53,9 @@ class Spreadsheet:
     def __init__(self, path: Path) -> None:
         self.path = path
         check_package(path)
-        self._header = [_cell_text(value) for value in next(self._sheet_rows(None), ())]
+        self.place = path.name
+        _, header = next(self._sheet_rows(None), (0, ()))
+        self._header = [_cell_text(value) for value in header]
         self.types = dict.fromkeys(named_columns(self._header, path.name), pa.string())
 
     def rows(self, names: Sequence[str]) -> Iterator[Rows]:
@@ -65,15 +68,23 @@ class Spreadsheet:
         rows = self._sheet_rows(len(self._header))
         next(rows, None)
         block: list[tuple[Any, ...]] = []
-        for row in rows:
+        numbers: list[int] = []
+        for number, row in rows:
             block.append(tuple(row[place] for place in places))
+            numbers.append(number)
             if len(block) == _ROWS_AT_ONCE:
-                yield _as_rows(names, block)
-                block = []
-        yield _as_rows(names, block)
+                yield _as_rows(names, block, numbers)
+                block, numbers = [], []
+        yield _as_rows(names, block, numbers)
 
-    def _sheet_rows(self, width: int | None) -> Iterator[tuple[Any, ...]]:
-        """Yield the cell values of each row that is not empty: the first ``width``, or all of them."""
+    def cell(self, name: str, number: int) -> str:
+        """Name of the cell of a column in the row of that number."""
+        from openpyxl.utils import get_column_letter
+
+        return f"cell {get_column_letter(self._header.index(name) + 1)}{number}, column '{name}'"
+
+    def _sheet_rows(self, width: int | None) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yield number and cell values of each row that is not empty: the first ``width`` cells, or all of them."""
         import openpyxl
 
         with _quietly():
@@ -82,14 +93,15 @@ class Spreadsheet:
             if not book.worksheets:
                 raise InputFileError(f"{self.path.name} has no sheet", "a sheet with a table")
             sheet = book.worksheets[0]
+            self.place = f"{self.path.name}, sheet '{sheet.title}'"
             sheet.reset_dimensions()  # the size that the file states need not be true
-            rows = sheet.iter_rows(max_col=width, values_only=True)
+            rows = enumerate(sheet.iter_rows(max_col=width, values_only=True), 1)
             while True:
                 with _quietly():
                     some = list(itertools.islice(rows, _ROWS_AT_ONCE if width else 1))
                 if not some:
                     return
-                yield from (row for row in some if any(value is not None for value in row))
+                yield from ((n, row) for n, row in some if any(value is not None for value in row))
         finally:
             book.close()
 
@@ -102,13 +114,14 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _as_rows(names: Sequence[str], block: list[tuple[Any, ...]]) -> Rows:
+def _as_rows(names: Sequence[str], block: list[tuple[Any, ...]], numbers: list[int]) -> Rows:
     columns = list(zip(*block, strict=True)) or [()] * len(names)
     texts = [pa.array([_cell_text(value) for value in column], pa.string()) for column in columns]
     is_text = [value is None or isinstance(value, str) for value in columns[0]]
     codes = [None if sound else "E-TABLE-CELL" for sound in is_text]
     details = [None if sound else f"{type(v).__name__} {v}" for sound, v in zip(is_text, columns[0], strict=True)]
-    return Rows(pa.table(texts, list(names)), pa.array(codes, pa.string()), pa.array(details, pa.string()))
+    table = pa.table(texts, list(names))
+    return Rows(table, pa.array(codes, pa.string()), pa.array(details, pa.string()), pa.array(numbers, pa.int64()))
 
 
 def _cell_text(value: Any) -> str:
@@ -198,6 +211,11 @@ class _XmlCheck:
         if self._depth > _DEEPEST:
             raise _refused(self._path, f"elements nested more than {_DEEPEST} deep", "the parts of a spreadsheet")
         kind = name.rpartition(":")[2]
+        if kind == "workbook" and any(_STRICT in value for value in attributes.values()):
+            raise InputFileError(
+                f"{self._path.name} is saved as 'Strict Open XML Spreadsheet'", "a workbook that openpyxl can read",
+                "open it and save it as 'Excel Workbook (*.xlsx)', or as CSV UTF-8",
+            )  # fmt: skip
         place = attributes.get("r", "")
         if kind == "row":
             # The reader would leave out rows that are out of order, and fill gaps in the numbers with empty rows.

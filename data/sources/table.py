@@ -18,6 +18,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_property_column
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
 from matloop.data.readers.xlsx import Spreadsheet
@@ -128,7 +129,7 @@ class FormulaTable:
             raise self._unreadable(error) from error
         for name, option in ((self.formula_column, "formula_column"), (self.id_column, "id_column")):
             if name is not None and name not in file.types:
-                raise _missing_column(self.path.name, name, option, list(file.types))
+                raise _missing_column(file.place, name, option, list(file.types))
         kind = file.types[self.formula_column]
         if not pa.types.is_string(kind):
             raise InputFileError(f"{self.path.name}: the formulas in '{self.formula_column}' are {kind}", "text")
@@ -152,14 +153,15 @@ class FormulaTable:
         return _Plan(count, chosen, stamp)
 
     def _scan(self, texts: list[str]) -> tuple[int, set[str]]:
-        """Find the number of rows, and the columns whose filled cells are all numbers."""
+        """Find the number of rows, and the columns whose filled cells, in rows with a formula, are all numbers."""
         count, filled, other = 0, set[str](), set[str]()
         for rows in self._rows([*self._text_columns, *texts]):
             count += rows.table.num_rows
+            has_formula = pc.not_equal(pc.utf8_trim_whitespace(_text(rows.table.column(self.formula_column))), "")
             for name in texts:
                 if name not in other:
                     values, bad = _numbers(rows.table.column(name))
-                    if pc.any(bad).as_py():
+                    if pc.any(pc.and_(bad, has_formula)).as_py():
                         other.add(name)
                     elif values.null_count < len(values):
                         filled.add(name)
@@ -183,15 +185,20 @@ class FormulaTable:
         formulas = pc.replace_substring_regex(formulas, "^'", "")
         names = pc.replace_substring_regex(_text(table.column(self.id_column or self.formula_column)), _ESCAPED, r"\1")
         columns, codes = {}, np.array(rows.codes.fill_null("").to_pylist(), object)
+        reasons = {row: reason for row, reason in enumerate(rows.details.to_pylist()) if reason}
+        for row in np.flatnonzero(codes == "E-TABLE-CELL").tolist():
+            reasons[row] = f"{self._cell(rows, row, self.formula_column)} holds {reasons[row]}"
         for name in self._plan.numeric:
             columns[carried_name("table", name)], bad = _numbers(table.column(name))
             if is_property_column(name):
-                codes[(codes == "") & bad.to_numpy(zero_copy_only=False)] = "E-TABLE-NUMBER"
+                for row in np.flatnonzero((codes == "") & bad.to_numpy(zero_copy_only=False)).tolist():
+                    codes[row], reasons[row] = "E-TABLE-NUMBER", self._no_number(rows, row, name)
         read = CandidateBatch.from_formulas(formulas.to_pylist())
-        explained = {}
         for refused in read.refused:
             if not codes[refused.row]:
-                codes[refused.row], explained[refused.row] = refused.code, refused.detail
+                codes[refused.row], reasons[refused.row] = refused.code, refused.detail
+        if at == 0 and len(codes) and codes[0] and not formulas[0].as_py().strip():
+            reasons[0] = ": ".join(filter(None, [reasons.get(0), "if this row holds the units, remove it"]))
         kept = pa.array(np.flatnonzero(codes == ""))
         # The batch holds the rows with a readable formula; a bad cell may still refuse some of them.
         readable = np.setdiff1d(np.arange(len(codes)), [refused.row for refused in read.refused])
@@ -204,10 +211,20 @@ class FormulaTable:
         )
         refused_rows = []
         for row in np.flatnonzero(codes != "").tolist():
-            name, reason, formula = names[row].as_py(), rows.details[row].as_py(), formulas[row].as_py()
-            detail = f"row {at + row + 1}: " + ": ".join(filter(None, [name, reason, explained.get(row)]))
-            refused_rows.append(Refused(row, text_id(reason or formula), formula, codes[row], detail))
+            name, broken, formula = names[row].as_py(), rows.details[row].as_py(), formulas[row].as_py()
+            detail = f"row {at + row + 1}: " + ": ".join(filter(None, [name, reasons.get(row)]))
+            refused_rows.append(Refused(row, text_id(broken or formula), formula, codes[row], detail))
         return Intake(batch, refused_rows)
+
+    def _cell(self, rows: Rows, row: int, name: str) -> str:
+        return f"{self._file.place}, {self._file.cell(name, rows.numbers[row].as_py())}"
+
+    def _no_number(self, rows: Rows, row: int, name: str) -> str:
+        """Say which cell of a property column holds no number, and what to write there."""
+        unit = property_named(name.rpartition("_")[0]).unit
+        held = str(rows.table.column(name)[row].as_py())[:40]
+        wanted = "a number" if unit == "1" else f"a number in {unit}"
+        return f"{self._cell(rows, row, name)} holds '{held}'; write {wanted}, or leave it empty"
 
 
 # Errors that the readers raise for a file that breaks the rules of its format.
@@ -259,6 +276,7 @@ def _joined(parts: list[Rows]) -> Rows:
         pa.concat_tables([part.table for part in parts]),
         pa.concat_arrays([part.codes for part in parts]),
         pa.concat_arrays([part.details for part in parts]),
+        pa.concat_arrays([part.numbers for part in parts]),
     )
 
 

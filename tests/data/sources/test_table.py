@@ -1,6 +1,7 @@
 import csv
 import datetime as dt
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +273,9 @@ def test_columns_of_numbers_travel_and_text_stays_behind(kind: str, size: int, t
     }
     assert all(table[name].type == pa.float64() for name in table.column_names[3:])
     refused = [(r.formula, r.code, r.detail) for part in parts for r in part.refused]
-    assert refused == [("?", "E-FORMULA-SYNTAX", "row 3: ?"), ("K2O", "E-TABLE-NUMBER", "row 4: K2O")]
+    place = "t.csv, row 5" if kind == "csv" else "t.xlsx, sheet 'Sheet', cell J5"
+    no_number = f"{place}, column 'band_gap_exp' holds 'about 3'; write a number in eV, or leave it empty"
+    assert refused == [("?", "E-FORMULA-SYNTAX", "row 3: ?"), ("K2O", "E-TABLE-NUMBER", f"row 4: K2O: {no_number}")]
     assert sum(len(part.batch) + len(part.refused) for part in parts) == 4
 
 
@@ -381,3 +384,52 @@ def test_a_file_that_changes_under_the_run_is_noticed(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", [("1", "NaCl"), ("2", "MgO")])
     with pytest.raises(InputFileError, match=r"t\.csv changed while it was read"):
         list(source.intakes(10))
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "line"), [(",", "sep=,"), (";", '"sep=;"'), ("\t", "SEP=\t"), (",", "\ufeffsep=,")]
+)
+def test_a_line_that_states_the_delimiter_is_no_header(delimiter: str, line: str, tmp_path: Path) -> None:
+    rows = ["formula,band_gap_exp", "SiO2,8.9", "short", "TiO2,3.2", "MgO,wide"]
+    text = "\r\n".join([line, *(row.replace(",", delimiter) for row in rows)])
+    (tmp_path / "t.csv").write_text(text, "utf-8", newline="")
+    (intake,) = FormulaTable(str(tmp_path / "t.csv")).intakes(10)
+    assert intake.batch.formulas == ["SiO2", "TiO2"]
+    assert intake.batch.table["band_gap_exp"].to_pylist() == [8.9, 3.2]
+    assert [(refused.row, refused.code) for refused in intake.refused] == [(1, "E-TABLE-RAGGED"), (3, "E-TABLE-NUMBER")]
+    assert "t.csv, row 6, column 'band_gap_exp'" in intake.refused[1].detail
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_row_of_units_is_named_and_spoils_no_column(kind: str, tmp_path: Path) -> None:
+    rows = [("1", "", "eV", "g/cm3"), ("2", "SiO2", "8.9", "2.65"), ("3", "TiO2", "3.2", "4.23")]
+    save = save_csv if kind == "csv" else save_xlsx
+    save(tmp_path / f"t.{kind}", rows, ("id", "formula", "band_gap_exp", "density"))
+    (intake,) = FormulaTable(str(tmp_path / f"t.{kind}")).intakes(10)
+    assert intake.batch.table["table_density"].to_pylist() == [2.65, 4.23]
+    (refused,) = intake.refused
+    assert refused.code == "E-TABLE-NUMBER"
+    assert ("t.csv, row 2" if kind == "csv" else "t.xlsx, sheet 'Sheet', cell C2") in refused.detail
+    assert "holds 'eV'; write a number in eV" in refused.detail
+    assert "if this row holds the units, remove it" in refused.detail
+
+
+def test_cells_are_named_by_their_rows_in_the_sheet(tmp_path: Path) -> None:
+    rows: list[tuple[Any, ...]] = [("SiO2", 8.9), (None, None), (None, None), (1000.0, 1.0), ("TiO2", "n.d.")]
+    save_xlsx(tmp_path / "t.xlsx", rows, ("formula", "band_gap_exp"))
+    (intake,) = FormulaTable(str(tmp_path / "t.xlsx")).intakes(10)
+    assert ["cell A5" in intake.refused[0].detail, "cell B6" in intake.refused[1].detail] == [True, True]
+
+
+def test_a_strict_workbook_is_refused_with_the_mend(tmp_path: Path) -> None:
+    save_xlsx(tmp_path / "plain.xlsx", [("SiO2",)], ("formula",))
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as plain, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as strict:
+        for name in plain.namelist():
+            content = plain.read(name)
+            for old, new in (("spreadsheetml/2006/", "spreadsheetml/"), ("officeDocument/2006/", "officeDocument/")):
+                content = content.replace(
+                    f"http://schemas.openxmlformats.org/{old}".encode(), f"http://purl.oclc.org/ooxml/{new}".encode()
+                )
+            strict.writestr(name, content)
+    with pytest.raises(InputFileError, match=r"t\.xlsx is saved as 'Strict Open XML.*save it as 'Excel Workbook"):
+        FormulaTable(str(tmp_path / "t.xlsx"))

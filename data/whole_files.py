@@ -1,15 +1,24 @@
-"""Write files whole or not at all: nobody ever finds half a file under its final name."""
+"""Write files whole or not at all: nobody ever finds half a file under its final name.
+
+A process that works on a run writes under a permission, the lock of the run. It is asked before any file gets its final
+name, in the driver and in workers: a process that was suspended for long may have lost its run meanwhile.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,9 +27,104 @@ import pyarrow.parquet as pq
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+class Permission(Protocol):
+    """The right to write somewhere; travels to workers."""
+
+    @property
+    def token(self) -> str:
+        """Unique to this permission; drafts carry it in their names."""
+        ...
+
+    def check(self) -> None:
+        """Raise an error if the right is lost."""
+        ...
+
+
+_permission: ContextVar[Permission | None] = ContextVar("permission", default=None)
+
+
+@contextlib.contextmanager
+def writing_under(permission: Permission | None) -> Iterator[None]:
+    """Ask a permission before each file that is written in the ``with`` block gets its final name."""
+    before = _permission.set(permission)
+    try:
+        yield
+    finally:
+        _permission.reset(before)
+
+
+def present_permission() -> Permission | None:
+    """The permission that is asked here and now, if any."""
+    return _permission.get()
+
+
+def check_may_write() -> None:
+    """Make sure that the permission in use still holds."""
+    permission = _permission.get()
+    if permission is not None:
+        permission.check()
+
+
+@dataclass(frozen=True)
+class UnderPermission:
+    """A function that writes under a permission wherever it is called; travels to workers.
+
+    Attributes:
+        permission: The permission.
+        function: The function that writes.
+    """
+
+    permission: Permission
+    function: Callable[..., Any]
+
+    @property
+    def __name__(self) -> str:
+        return self.function.__name__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function under the permission, and return its result."""
+        with writing_under(self.permission):
+            return self.function(*arguments)
+
+
+def _draft_prefix(path: Path) -> str:
+    permission = _permission.get()
+    return f".{path.name}.{permission.token}-" if permission is not None else f".{path.name}."
+
+
+@contextlib.contextmanager
+def draft_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Make a folder for what is needed only within the ``with`` block; it goes like any draft."""
+    draft = parent / f"{_draft_prefix(parent / name)}{uuid.uuid4().hex[:8]}.partial"
+    draft.mkdir()
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` make a temporary folder and fill it, flush it to disk and only then give it its name.
+
+    A folder of that name is replaced.
+    """
+    draft = path.with_name(f"{_draft_prefix(path)}{uuid.uuid4().hex[:8]}.partial")
+    try:
+        write(draft)
+        for inner in draft.rglob("*"):
+            _flush(inner)
+        _flush(draft)
+        check_may_write()
+        shutil.rmtree(path, ignore_errors=True)
+        draft.rename(path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, flush it to disk and only then give it its name."""
-    handle, draft_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    handle, draft_name = tempfile.mkstemp(dir=path.parent, prefix=_draft_prefix(path), suffix=".partial")
     os.close(handle)
     draft = Path(draft_name)
     try:
@@ -28,25 +132,36 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.chmod(0o644)
+        check_may_write()
         draft.replace(path)
-        _flush_folder(path.parent)
+        _flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the new name survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Make the content of a file, or the names in a folder, survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what writers that were killed left unfinished anywhere below ``folder``."""
-    for draft in folder.rglob(".*.partial"):
-        draft.unlink(missing_ok=True)
+def remove_drafts(folder: Path, *, of: Permission | None = None) -> None:
+    """Remove what writers that were killed left unfinished anywhere below a folder.
+
+    Args:
+        folder: Where drafts are looked for.
+        of: Only the drafts that were made under this permission; without it the present permission must hold.
+    """
+    if of is None:
+        check_may_write()
+    for draft in list(folder.rglob(".*.partial" if of is None else f".*.{of.token}-*.partial")):
+        if draft.is_dir() and not draft.is_symlink():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -73,12 +188,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write one JSON file, whole or not at all; nan becomes null, as JSON has no nan.
+    """Write one JSON file, whole or not at all; see :func:`json_file`."""
+    write_text(path, json_file(content))
+
+
+def json_file(content: Mapping[str, Any], *, sort: bool = False) -> str:
+    """Content of a JSON file; nan becomes null, as JSON has no nan.
+
+    Args:
+        content: Plain values.
+        sort: Whether names are sorted, so that equal content has equal bytes.
 
     Raises:
         ValueError: For an infinite number, which JSON does not have either.
     """
-    write_text(path, json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False, sort_keys=sort) + "\n"
 
 
 def _without_nan(content: Any) -> Any:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from matloop.data.errors import LockedError, RunChangedError, RunError
+from matloop.data.errors import LockedError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.lock import LOCK_NAME, RunLock, lock_states
+from matloop.data.runs.lock import LOCK_NAME, LockWatch, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
-from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.inspecting.validation import checked_campaign
+from matloop.workflows.running.beginning import refuse_another_campaign, restore_beginning, unchanged
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
-from matloop.workflows.running.identity import differences, identity_of, told
 from matloop.workflows.running.partition_jobs import scoring_jobs
 from matloop.workflows.running.progress import Progress, SilentProgress
-from matloop.workflows.running.session import Settings, engine_of, interruptible, watched
+from matloop.workflows.running.results import REPORT
+from matloop.workflows.running.session import Settings, engine_of, interruptible, watched, work_on
 from matloop.workflows.running.surrogate_training import train
 from matloop.workflows.screen import ScreeningRun, begin, go_on
 from matloop.workflows.stages.scoring import ScoringTask
@@ -57,23 +57,31 @@ def resume(
         LockedError: If another process works on the run.
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
-    run = existing_run(folder)
-    if run.is_complete:
-        _clean_up(run)
-        return ScreeningRun(run.folder)
+    with interruptible(RunDirectory(Path(folder))):
+        run = existing_run(folder)
+        kept = Manifest(run.folder)
+        if run.is_complete and kept.results(REPORT) and not kept.damage():
+            refuse_another_campaign(run, RunView(run.folder).campaign)
+            _clean_up(run)
+            return ScreeningRun(run.folder)
     with ExitStack() as locks:
-        locks.enter_context(interruptible(run))
-        lock = locks.enter_context(RunLock(run.folder))
+        lock = locks.enter_context(work_on(run))
         watch = locks.enter_context(watched(run, progress))
-        for name in lock_states(run.folder).keys() - {LOCK_NAME}:  # tasks of a job array that may still be at work
-            locks.enter_context(RunLock(run.folder, name))
+        others, seen = lock_states(run.folder).keys() - {LOCK_NAME}, LockWatch()
+        for name in others:
+            with contextlib.suppress(FileNotFoundError):
+                seen.look(run.folder / name)
+        for name in others:  # tasks of a job array that may still be at work
+            locks.enter_context(RunLock(run.folder, name, watch=seen))
         campaign, identity = unchanged(run)
         remove_drafts(run.folder)
-        over = f"; took over from {lock.taken_over}" if lock.taken_over else ""
+        again = restore_beginning(run, identity)
+        over = f"; {again}" if again else ""
+        over += f"; took over from {lock.taken_over}" if lock.taken_over else ""
         place = cluster_chosen(campaign.cluster, cluster)
         count = workers_chosen(workers, place)
         write_event(Manifest(run.folder), "resumed", f"{counted(count, 'worker')}{over}")
-        settings = Settings(count, place, identity["partition_rows"], prepare_only, alive=lock.check)
+        settings = Settings(count, place, identity["partition_rows"], prepare_only)
         return go_on(run, campaign, settings, watch)
 
 
@@ -81,7 +89,7 @@ def _clean_up(run: RunDirectory) -> None:
     """Remove what a driver left that was killed when it had written everything but not yet given back the lock."""
     if not any(run.folder.glob("lock*.json*")) and not any(run.folder.rglob(".*.partial")):
         return
-    with suppress(LockedError, OSError), RunLock(run.folder), watched(run, None):
+    with contextlib.suppress(LockedError, OSError), RunLock(run.folder), watched(run, None):
         remove_drafts(run.folder)
 
 
@@ -133,17 +141,19 @@ def score_share(
         RunChangedError: As :func:`resume`.
         RunError: If the run was not prepared.
     """
-    run, (task, tasks) = existing_run(folder), share
-    kept = Manifest(run.folder)
-    campaign, identity = unchanged(run)
-    candidates, models = parts_taken_in(kept), {line["key"]: line for line in kept.of_kind("model")}
-    if candidates is None or not all(map(kept.is_sound, models.values())):
-        raise RunError(
-            f"{run.folder} was not prepared, or a file of it is damaged", "candidates written and surrogates trained",
-            f"matloop resume {run.folder}",
-        )  # fmt: skip
-    with interruptible(run), RunLock(run.folder, f"lock-{task:03d}.json") as lock:
-        settings = Settings(workers, partition_rows=identity["partition_rows"], alive=lock.check)
+    (task, tasks), run = share, RunDirectory(Path(folder))
+    with interruptible(run):
+        run = existing_run(folder)
+        kept = Manifest(run.folder)
+        campaign, identity = unchanged(run)
+        candidates, models = parts_taken_in(kept), {line["key"]: line for line in kept.of_kind("model")}
+        if candidates is None or not all(map(kept.is_sound, models.values())):
+            raise RunError(
+                f"{run.folder} was not prepared, or a file of it is damaged",
+                "candidates written and surrogates trained", f"matloop resume {run.folder}",
+            )  # fmt: skip
+    with work_on(run, name=f"lock-{task:03d}.json"):
+        settings = Settings(workers, partition_rows=identity["partition_rows"])
         watch = progress or SilentProgress()
         with engine_of(run, settings, watch, manifest=f"manifest-{task:03d}.jsonl") as engine:
             scoring = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign, read_training_sets(run)))
@@ -175,31 +185,11 @@ def existing_run(folder: str | Path) -> RunDirectory:
         DamagedFileError: If the folder holds a file that would lead a writer out of it, or block a reader.
     """
     run = RunDirectory(Path(folder))
-    if not os.path.lexists(run.identity) or not os.path.lexists(run.campaign):
+    began = os.path.lexists(run.identity) or RunView(run.folder).manifest.beginning is not None
+    if not began or not os.path.lexists(run.campaign):
         raise RunError(
             f"no run in {folder}", "a folder that matloop screen wrote",
             "look at the path; one that was cut off before it began is started anew with matloop screen",
         )  # fmt: skip
     RunView(run.folder).check_contents()
     return run
-
-
-def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
-    """Return the campaign and the first identity of a run, if nothing that decides its result has changed.
-
-    Input files no longer matter once all candidates are in the run.
-
-    Raises:
-        RunChangedError: If something changed; the message shows the differences.
-    """
-    view = RunView(run.folder)
-    campaign, before = view.campaign, view.identity.model_dump()
-    now = identity_of(campaign, before["partition_rows"], training=view.training)
-    if view.manifest.of_kind("candidates_end"):
-        before["input_files"] = now["input_files"]
-    if found := differences(before, now):
-        raise RunChangedError(
-            f"the run began otherwise: {told(found)}", "the campaign, code, libraries and input files it began with",
-            "restore them, or start a new run that reuses what still fits: matloop resume RUN --fork NEW",
-        )  # fmt: skip
-    return campaign, before

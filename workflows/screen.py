@@ -16,7 +16,6 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.lock import RunLock
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_set import TrainingSet
@@ -42,19 +41,28 @@ from matloop.workflows.deciding.selection_evidence import (
     selected_intervals,
 )  # fmt: skip
 from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty
-from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
+from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
+from matloop.workflows.running.beginning import refuse_another_campaign, write_beginning
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import identity_of
 from matloop.workflows.running.progress import Progress
+from matloop.workflows.running.results import (
+    EXPLANATIONS,
+    REPORT,
+    SHORTLIST,
+    keep_results,
+    write_summary,
+)
 from matloop.workflows.running.session import (
     PARTITION_ROWS,
     Settings,
     engine_of,
     interruptible,
     watched,
+    work_on,
 )
 from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
@@ -91,16 +99,18 @@ def go_on(
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)
         _hand_over(run, campaign, ranked, known=training.known)
+        keep_results(engine.manifest, SHORTLIST, [run.ranked, run.shortlist, run.novelty, *run.cif.glob("[!.]*")])
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(
             task, account.counts, rows_in=account.intake, together=together, seconds=clock.laps, sessions=sessions,
             workers=settings.workers,
         )  # fmt: skip
-        write_json(run.summary, summary.model_dump(mode="json"))
+        write_summary(engine.manifest, summary)
         explain_run(run.folder)
+        keep_results(engine.manifest, EXPLANATIONS, [run.explanations])
         write_report(run.folder, further=potential_citations(campaign))
-    remove_drafts(run.folder)  # of workers that were killed, now that all workers have ended
+        keep_results(engine.manifest, REPORT, [run.report])
     return ScreeningRun(run.folder)
 
 
@@ -164,15 +174,19 @@ def begin(
     """Start a run in a new folder and take it to its end.
 
     Raises:
+        RunChangedError: If the folder holds a run of another campaign.
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
-    run = RunDirectory.create(output or None, campaign.name)
-    with interruptible(run), RunLock(run.folder) as lock, watched(run, progress) as watch:
+    with interruptible(RunDirectory(Path(output or "runs"))):
+        if output:
+            refuse_another_campaign(RunDirectory(Path(output)), campaign)
+        run = RunDirectory.create(output or None, campaign.name)
+    with work_on(run), watched(run, progress) as watch:
         remove_drafts(run.folder)
-        write_text(run.folder / "campaign.yaml", write_campaign(campaign))
+        write_text(run.campaign, write_campaign(campaign))
         write_training_sets(run, training)
-        write_json(run.identity, identity_of(campaign, settings.partition_rows, training=training))
-        return go_on(run, campaign, replace(settings, alive=lock.check), watch)
+        write_beginning(run, identity_of(campaign, settings.partition_rows, training=training))
+        return go_on(run, campaign, settings, watch)
 
 
 @dataclass(frozen=True)
@@ -260,7 +274,7 @@ def _shortlist(
     evidence = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
     shares = expected_misses(evidence, ranked.column(Column.PROBABILITY))
     ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
-    engine.keep_fates(SHORTLIST, CHOICE, [fates])
+    engine.keep_fates(CHOOSING, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0
     if not picked.any():
         return ranked, met_together(known)

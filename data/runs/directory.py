@@ -39,7 +39,7 @@ RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
     r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training).*\.partial|\.clock-.*"
-    r"|training_sets\.json|training-[a-z0-9_]+\.parquet"
+    r"|manifest\.jsonl|training_sets\.json|training-[a-z0-9_]+\.parquet"
 )
 
 

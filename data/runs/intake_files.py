@@ -11,7 +11,7 @@ from matloop.data.candidates.batch import Intake, Refused
 from matloop.data.candidates.checked_batch import checked_batch
 from matloop.data.errors import DamagedFileError
 from matloop.data.properties.columns import Column
-from matloop.data.whole_files import write_table
+from matloop.data.whole_files import check_may_write, write_table
 
 _REFUSED = pa.schema(
     [(Column.ROW, pa.int64())]
@@ -26,6 +26,7 @@ def write_intake(path: Path, intake: Intake) -> list[Path]:
         The files that were written.
     """
     beside = refused_path(path)
+    check_may_write()
     beside.unlink(missing_ok=True)
     if intake.refused:
         columns = zip(*intake.refused, strict=True)

@@ -5,6 +5,10 @@ no links with ``O_CREAT | O_EXCL``; network file systems honour both. It names i
 seconds. A lock whose holder is gone is taken over: at once on the
 holder's own machine, where the process can be looked up, and after two minutes without a sign of life elsewhere.
 
+Clocks decide nothing here, for they may be set back or ahead of the truth. Whoever wants to take over the lock of a
+process elsewhere watches by a clock of its own whether the lock is touched: for thirty seconds where its time stamp is
+old already, for two minutes where that lies in the future.
+
 A lock with token X is replaced or removed only by whoever has made the file ``lock.json.X``, which again only one
 process can create. So of several takers one wins, and a holder that wakes up late removes nobody else's lock.
 """
@@ -34,6 +38,7 @@ LOCK_NAME = "lock.json"
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
 _BYTES = 512  # every lock file has this length, so that a heartbeat overwrites it in place
+_CLOCK_GRAIN = 2.0  # s
 _READS, _READ_PAUSE = 5, 0.1
 _NAME = re.compile(r"lock(-[0-9]{3,4})?\.json")
 _HAS_PROC = Path("/proc/self/stat").is_file()
@@ -82,13 +87,15 @@ class LockState:
 
     Attributes:
         holder: Who holds it; None if the file cannot be read, as after a crash while it was written.
-        silent_seconds: Time since the last sign of life.
-        abandoned: Whether it may be taken over.
+        silent_seconds: Time since the last sign of life, as far as clocks tell.
+        abandoned: Whether it looks as if it may be taken over.
+        ahead_seconds: How far in the future its time stamp lies, for a clock was set.
     """
 
     holder: Holder | None
     silent_seconds: float
     abandoned: bool
+    ahead_seconds: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.holder or 'an unknown process'}, last heartbeat {self.silent_seconds:.0f} s ago"
@@ -127,11 +134,21 @@ def lock_state(path: Path, *, stale_seconds: float = STALE_SECONDS, patient: boo
         time.sleep(_READ_PAUSE)
     if holder is not None and holder.machine == _machine():
         return LockState(holder, max(0.0, time.time() - holder.heartbeat), holder.is_gone)
-    silent = max(0.0, _file_system_time(path.parent) - touched)
-    return LockState(holder, silent, silent > stale_seconds)
+    silent = _file_system_time(path.parent) - touched
+    return LockState(holder, max(0.0, silent), abs(silent) > stale_seconds, max(0.0, -silent - _CLOCK_GRAIN))
 
 
 def _content(path: Path) -> tuple[float, bytes]:
+    """As :func:`_read`; a file that was replaced on a network file system an instant ago is opened again."""
+    try:
+        return _read(path)
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return _read(path)
+
+
+def _read(path: Path) -> tuple[float, bytes]:
     """When a lock was touched, and what it says; opening makes a network file system ask for the present time stamp."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -152,76 +169,22 @@ def _no_lock(path: Path) -> DamagedFileError:
     return DamagedFileError(f"{path.name} is no regular file", "a lock as a run writes it", "remove it")
 
 
-class RunLock:
-    """The right to work on a run directory, for as long as the ``with`` block lasts.
+@dataclass(frozen=True)
+class Claim:
+    """The lock of a run as workers know it, who write only as long as their driver holds it; travels to workers.
 
-    Args:
-        folder: The run directory.
-        name: Of the lock file; array tasks have one each.
-        heartbeat: Seconds between two signs of life.
-        stale_seconds: A holder elsewhere that was silent for so long has lost its lock.
-        wait_seconds: How long to wait for a lock that somebody holds before giving up.
+    Attributes:
+        path: The lock file.
+        token: Of the holder.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        name: str = LOCK_NAME,
-        *,
-        heartbeat: float = HEARTBEAT_SECONDS,
-        stale_seconds: float = STALE_SECONDS,
-        wait_seconds: float = 0.0,
-    ) -> None:
-        self.path = folder / name
-        self.taken_over: LockState | None = None
-        """Whose abandoned lock this one replaced; None if it was free."""
-        self._heartbeat, self._stale_seconds, self._wait_seconds = heartbeat, stale_seconds, wait_seconds
-        self._holder: Holder | None = None
-        self._file = -1
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> RunLock:
-        """Take the lock.
-
-        Raises:
-            LockedError: If somebody else holds it.
-            OSError: If the folder cannot be written to, as on a full disk.
-        """
-        deadline = time.monotonic() + self._wait_seconds
-        while True:
-            try:
-                self._holder = Holder.this_process()
-                self._file, self.taken_over = self._take(self.path)
-                self._remove_leftovers()
-                break
-            except LockedError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(min(1.0, self._heartbeat))
-        self._ended.clear()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat of the run", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the lock back, if it is still ours."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-        try:
-            with contextlib.suppress(OSError):  # on a disk that went away a lock cannot be given back: it goes stale
-                self._release()
-        finally:
-            os.close(self._file)
-            self._holder = None
+    path: Path
+    token: str
 
     @property
     def lost(self) -> bool:
-        """Whether another process took the lock over (this one was suspended for long) or somebody removed it."""
-        return self._holder is None or _token_of(self.path) != self._holder.token
+        """Whether another process took the lock over, or somebody removed it."""
+        return _token_of(self.path) != self.token
 
     def check(self) -> None:
         """Make sure that nobody else works on the run by now.
@@ -238,6 +201,132 @@ class RunLock:
             "let the other process go on; the parts finished here are kept",
         )
 
+
+class LockWatch:
+    """How long locks were not touched, by a clock that is never set."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[tuple[float, bytes], float]] = {}
+
+    def look(self, path: Path) -> tuple[float, bool]:
+        """Look at a lock.
+
+        Returns:
+            Seconds for which it was seen unchanged, and whether it was touched since it was last looked at.
+
+        Raises:
+            FileNotFoundError: If it is not there.
+        """
+        content, now = _content(path), time.monotonic()
+        before, since = self._seen.get(path, (content, now))
+        since = since if before == content else now
+        self._seen[path] = content, since
+        return now - since, before != content
+
+
+class RunLock:
+    """The right to work on a run directory, for as long as the ``with`` block lasts.
+
+    Args:
+        folder: The run directory.
+        name: Of the lock file; array tasks have one each.
+        heartbeat: Seconds between two signs of life.
+        stale_seconds: A holder elsewhere that was silent for so long has lost its lock.
+        wait_seconds: How long to wait for a lock that somebody holds before giving up.
+        watch: What was seen of this lock before, where several locks are watched at the same time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str = LOCK_NAME,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
+        wait_seconds: float = 0.0,
+        watch: LockWatch | None = None,
+    ) -> None:
+        self.path = folder / name
+        self.taken_over: LockState | None = None
+        """Whose abandoned lock this one replaced; None if it was free."""
+        self._heartbeat, self._stale_seconds, self._wait_seconds = heartbeat, stale_seconds, wait_seconds
+        self._holder: Holder | None = None
+        self._file = -1
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._watch = LockWatch() if watch is None else watch
+        self._undecided = False
+
+    def __enter__(self) -> RunLock:
+        """Take the lock.
+
+        Raises:
+            LockedError: If somebody else holds it.
+            OSError: If the folder cannot be written to, as on a full disk.
+        """
+        try:
+            self._wait_and_take()
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._beat, name="heartbeat of the run", daemon=True)
+            self._thread.start()
+        except BaseException:  # of an interrupt too: what was taken is given back
+            self._undo()
+            raise
+        return self
+
+    def _wait_and_take(self) -> None:
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                self._holder = Holder.this_process()
+                self._file, self.taken_over = self._take(self.path)
+                self._remove_leftovers()
+                break
+            except LockedError:
+                if not self._undecided and time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(1.0, self._heartbeat))
+
+    def _undo(self) -> None:
+        self._ended.set()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._holder is not None:
+            for path in self.path.parent.glob(f"{self.path.name}*"):
+                with contextlib.suppress(OSError):
+                    if _token_of(path) == self._holder.token:
+                        path.unlink()
+        self._holder = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the lock back, if it is still ours."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        try:
+            with contextlib.suppress(OSError):  # on a disk that went away a lock cannot be given back: it goes stale
+                self._release()
+        finally:
+            os.close(self._file)
+            self._file, self._holder = -1, None
+
+    @property
+    def lost(self) -> bool:
+        """Whether another process took the lock over (this one was suspended for long) or somebody removed it."""
+        return self._holder is None or self.claim.lost
+
+    @property
+    def claim(self) -> Claim:
+        """The lock as workers know it."""
+        return Claim(self.path.absolute(), "not held" if self._holder is None else self._holder.token)
+
+    def check(self) -> None:
+        """Make sure that nobody else works on the run by now; as :meth:`Claim.check`."""
+        self.claim.check()
+
     def _take(self, path: Path) -> tuple[int, LockState | None]:
         """Make the file ``path`` ours, replacing an abandoned one; the open file, and whom it was taken from."""
         assert self._holder is not None
@@ -247,13 +336,13 @@ class RunLock:
         state = lock_state(path, stale_seconds=self._stale_seconds)
         if state is None:  # given back just now
             return self._take(path)
-        if not state.abandoned:
+        if not self._is_abandoned(path, state):
             raise self._refusal(state)
         old = state.holder.token if state.holder else "unreadable"
         successor = path.with_name(f"{path.name}.{old}")
         file, _ = self._take(successor)
         still = lock_state(path, stale_seconds=self._stale_seconds)
-        if still is None or not still.abandoned or still.holder != state.holder:
+        if still is None or still.holder != state.holder or not self._is_abandoned(path, still):
             successor.unlink(missing_ok=True)
             os.close(file)
             return self._take(path)
@@ -263,6 +352,24 @@ class RunLock:
             os.close(file)
             return self._take(path)
         return file, state
+
+    def _is_abandoned(self, path: Path, state: LockState) -> bool:
+        """Whether a lock may be taken over: its process is gone, or it was not touched while it was watched for long.
+
+        Whether that is still open is kept in mind: a lock whose time stamp is no sign of life has to be watched.
+        """
+        self._undecided = False
+        if state.holder is not None and state.holder.machine == _machine():
+            return state.abandoned
+        try:
+            unchanged, touched = self._watch.look(path)
+        except FileNotFoundError:
+            return True  # given back, or taken over, just now
+        least = min(3 * self._heartbeat, self._stale_seconds)
+        needed = self._stale_seconds if state.ahead_seconds else max(least, self._stale_seconds - state.silent_seconds)
+        # A lock that was touched while it was watched has a holder, whatever clocks say of it.
+        self._undecided = not touched and (state.silent_seconds > self._stale_seconds or state.ahead_seconds > 0)
+        return unchanged >= needed
 
     def _create(self, path: Path) -> int | None:
         """Create the file with our name in it, both at once; None if there is one."""
@@ -377,7 +484,7 @@ _FIELDS = {
 def _token_of(path: Path) -> str:
     try:
         holder = _parsed(_content(path)[1])
-    except (OSError, DamagedFileError):
+    except (FileNotFoundError, DamagedFileError):
         return ""
     return holder.token if holder else ""
 

@@ -1,5 +1,8 @@
 """The manifest of a run: one line for each finished part, so that an interrupted run can continue.
 
+The first line tells how the run began, the last ones name its results. Lines with files have the sha256 and the size
+of each.
+
 A line is appended, and flushed to the disk, only after the files it names have their final names. A file that no line
 names is made again. A line is always right about its files, unless a file was damaged later, which its sha256 shows.
 If a kill leaves a line incomplete, the line is ignored and cut off.
@@ -19,17 +22,27 @@ from typing import Any
 
 from matloop.data.bounded_files import parse_json, read_bounded, regular_file
 from matloop.data.errors import DamagedFileError, RunError
+from matloop.data.whole_files import check_may_write
 
 Line = Mapping[str, Any]
+MANIFEST_NAME = "manifest.jsonl"
 
 _CHECK = "check"
 _LARGEST, _LARGEST_COUNT = 1_000_000_000, 10**15
-_FILE = re.compile(
-    r"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}){1,5}"
-)
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}"
+_FILE = re.compile(rf"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/{_NAME}){{1,5}}")
 """Files that lines name: of partitions, models and reference phases, by their places in the run."""
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
+_FILE_OF_KIND = {
+    "began": re.compile(r"identity\.json|training_sets\.json|training-[a-z0-9_]{1,100}\.parquet"),
+    "results": re.compile(
+        rf"ranked\.parquet|shortlist\.csv|novelty\.json|run\.json|explanations\.json|report\.html|cif/{_NAME}"
+    ),
+}
+"""The same for lines of the beginning and the end of a run."""
+_PART = re.compile(_NAME)
 _NEEDED = {
+    "began": ("partition_rows", "files"),
+    "results": ("part", "files"),
     "partition": ("stage", "index", "rows", "key", "files"),
     "candidates": ("index", "rows", "files"),
     "candidates_end": ("partitions", "rows"),
@@ -39,6 +52,7 @@ _NEEDED = {
     "event": ("what", "detail", "time"),
 }
 _TYPES: dict[str, Any] = {
+    "part": str, "record": str, "partition_rows": int, "sizes": dict,
     "stage": str, "property": str, "key": str, "content": str, "inputs": str, "what": str, "detail": str,
     "merge": str, "least": (int, float, type(None)),
     "index": int, "rows": int, "partitions": int, "announced": int, "time": (int, float), "files": dict,
@@ -64,11 +78,13 @@ class Manifest:
     3
     """
 
-    def __init__(self, folder: Path, *, name: str = "manifest.jsonl") -> None:
+    def __init__(self, folder: Path, *, name: str = MANIFEST_NAME) -> None:
         self.folder, self.path = folder, folder / name
         self.lines: list[dict[str, Any]] = []
         self._partitions: dict[tuple[str, int], dict[str, Any]] = {}
         self._by_key: dict[str, dict[str, Any]] = {}
+        self._by_thing: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._by_file: dict[str, dict[str, Any]] = {}
         for path in sorted(folder.glob("manifest*.jsonl")):
             for line in _whole_lines(path):
                 self._take(line)
@@ -76,6 +92,9 @@ class Manifest:
     def append(self, kind: str, **fields: Any) -> None:
         """Add a line and wait until it is on the disk."""
         line = {"kind": kind, **fields}
+        if sizes := {**self._sizes(fields.get("files", {})), **fields.get("sizes", {})}:
+            line["sizes"] = sizes
+        check_may_write()
         with self.path.open("ab+") as file:
             _cut_torn_end(file)
             file.write(written_line(line))
@@ -99,17 +118,67 @@ class Manifest:
         """Return all lines of a kind, in the order in which they were written."""
         return [line for line in self.lines if line["kind"] == kind]
 
+    @property
+    def beginning(self) -> dict[str, Any] | None:
+        """The line of how the run began; None where the manifest was lost, or cut before its first line."""
+        return next(reversed(self.of_kind("began")), None)
+
+    @property
+    def lost_beginning(self) -> str:
+        """What is wrong where the manifest of a run lacks its first line; empty where it has it."""
+        lost = f"{self.path.name} does not tell how the run began: it is missing, or was emptied or cut"
+        return "" if self.beginning is not None else lost
+
+    def results(self, part: str) -> dict[str, Any] | None:
+        """Return the last line of one part of the results, such as ``report``."""
+        return self._by_thing.get(("results", None, None, None, None, part))
+
     def is_sound(self, line: Line) -> bool:
         """Whether all files of a line exist and are unchanged.
 
         Raises:
             DamagedFileError: If a link leads out of the run.
         """
-        for name, digest in line["files"].items():
-            path = self.folder / name
-            if not path.is_file() or sha256_of(regular_file(path, inside=self.folder)) != digest:
-                return False
-        return True
+        return not self.damage_of(line)
+
+    def damage_of(self, line: Line, *, content: bool = True) -> dict[str, str]:
+        """What is wrong with the files of a line, by name.
+
+        Args:
+            line: A line of this manifest.
+            content: Whether the content is looked at too, and not only the size.
+
+        Raises:
+            DamagedFileError: If a link leads out of the run.
+        """
+        found = {name: self._damage(name, line, content=content) for name in line["files"]}
+        return {name: what for name, what in found.items() if what}
+
+    def damage(self, *, content: bool = True) -> dict[str, str]:
+        """What is wrong with any file that the manifest names, by name; of what was made again the last line counts."""
+        found: dict[str, str] = {}
+        if self.lost_beginning:
+            found[self.path.name] = self.lost_beginning.partition(" ")[2]
+        for line in self._by_thing.values():
+            found |= self.damage_of(line, content=content)
+        return found
+
+    def line_of(self, name: str) -> dict[str, Any] | None:
+        """Return the line that holds for a file, by its path in the run directory."""
+        return self._by_file.get(name)
+
+    def _damage(self, name: str, line: Line, *, content: bool) -> str:
+        path = self.folder / name
+        if not path.is_file():
+            return "is no regular file" if os.path.lexists(path) else "is missing"
+        real, expected = regular_file(path, inside=self.folder), line.get("sizes", {}).get(name)
+        if expected is not None and (size := real.stat().st_size) != expected:
+            return f"has {size:,} bytes where it had {expected:,}"
+        return "has another content than it had" if content and sha256_of(real) != line["files"][name] else ""
+
+    def _sizes(self, files: Mapping[str, str]) -> dict[str, int]:
+        paths = {name: self.folder / name for name in files}
+        return {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
 
     def _take(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
@@ -117,6 +186,12 @@ class Manifest:
             self._partitions[line["stage"], line["index"]] = line
         if "key" in line:
             self._by_key[line["key"]] = line
+        if "files" in line:
+            thing = tuple(line.get(name) for name in ("kind", "stage", "index", "property", "merge", "part"))
+            for name in self._by_thing.get(thing, {"files": ()})["files"]:
+                self._by_file.pop(name, None)
+            self._by_thing[thing] = line
+            self._by_file |= dict.fromkeys(line["files"], line)
 
 
 def written_line(line: Line) -> bytes:
@@ -177,10 +252,14 @@ def _check_line(line: Any) -> None:
             raise ValueError(f"its {name} is {str(value)[:40]!r}")
         if isinstance(value, int) and not 0 <= value <= _LARGEST_COUNT:
             raise ValueError(f"its {name} is {value}")
+    allowed = _FILE_OF_KIND.get(line["kind"], _FILE)
     for name, digest in line.get("files", {}).items():
-        if not _FILE.fullmatch(name) or not isinstance(digest, str):
+        if not allowed.fullmatch(name) or not isinstance(digest, str):
             raise ValueError(f"it names a file {name[:80]!r}, which is none of a run")
-    for name in ("stage", "merge", "property"):
+    for name, size in line.get("sizes", {}).items():
+        if name not in line.get("files", {}) or not isinstance(size, int) or not 0 <= size <= _LARGEST_COUNT:
+            raise ValueError(f"its size of {name[:80]!r} is {str(size)[:40]!r}")
+    for name in ("stage", "merge", "property", "part"):
         if name in line and not _PART.fullmatch(line[name]):
             raise ValueError(f"its {name} is {line[name][:40]!r}, which cannot be that of a file")
     for count in line.get("counts", ()):

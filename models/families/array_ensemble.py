@@ -10,8 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.errors import ModelError
+from matloop.data.bounded_files import LARGEST_TABLE, read_bounded, read_json
+from matloop.data.errors import DamagedFileError, ModelError
 from matloop.models.families.contract import Ensemble
+
+LARGEST_ARRAYS = 2_000_000_000
+"""Bytes of the file of the arrays of a model."""
 
 
 class ArrayEnsemble(Ensemble):
@@ -49,7 +53,7 @@ class ArrayEnsemble(Ensemble):
         Raises:
             ModelError: If the arrays do not fit together.
         """
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
+        ensemble = cls(**read_json(folder / "parameters.json"))
         ensemble._arrays = read_arrays(folder / cls.file)
         ensemble._check()
         return ensemble
@@ -64,7 +68,14 @@ class ArrayEnsemble(Ensemble):
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an ``npz`` file, but no objects."""
+    """Read the arrays of an ``npz`` file, but no objects.
+
+    Raises:
+        DamagedFileError: If it is no regular file, or takes more memory than any model.
+    """
     # The file is read into memory first, because numpy leaves the file of a damaged archive open.
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(read_bounded(path, most_bytes=LARGEST_ARRAYS)), allow_pickle=False) as arrays:
+        size = sum(part.file_size for part in arrays.zip.infolist())
+        if size > LARGEST_TABLE:
+            raise DamagedFileError(f"{path.name} takes {size:,} bytes", f"at most {LARGEST_TABLE:,}", "train again")
         return {name: arrays[name] for name in arrays.files}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.models.families.contract import Contributions, Ensemble
 
@@ -118,7 +119,7 @@ class BoostedTrees(Ensemble):
         """Read what :meth:`save` wrote."""
         import lightgbm
 
-        ensemble = cls(**json.loads((folder / "parameters.json").read_text()))
+        ensemble = cls(**read_json(folder / "parameters.json"))
         count = ensemble.parameters["boosters"]
         ensemble._boosters = [lightgbm.Booster(model_file=folder / f"booster_{member}.txt") for member in range(count)]
         return ensemble

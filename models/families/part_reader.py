@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
@@ -93,7 +94,7 @@ class PartReader(Ensemble):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote."""
-        content = json.loads((folder / _FILE).read_text())
+        content = read_json(folder / _FILE)
         reader = cls(**content["parameters"])
         reader.shown = _mask(reader.parameters["columns"], content["features"])
         reader._ensemble = lookup("model", MODELS, reader.parameters["name"]).load(folder / "family")

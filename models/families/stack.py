@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
@@ -150,7 +151,7 @@ class Stack(Ensemble):
         Raises:
             ModelError: If weights and families do not fit together.
         """
-        content = json.loads((folder / _FILE).read_text())
+        content = read_json(folder / _FILE)
         stack = cls(**content["parameters"])
         stack._weights, stack._scales, stack._errors = (np.array(content[n]) for n in ("weights", "scales", "errors"))
         count = len(stack._members)

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.errors import FingerprintError, MatloopError, ModelError
+from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
+from matloop.data.errors import DamagedFileError, FileAccessError, FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
@@ -310,12 +311,12 @@ class Surrogate:
         """
         folder = Path(folder)
         try:
-            text = (folder / "card.json").read_text(encoding="utf-8")
-            card = json.loads(text)
+            content = read_bounded(folder / "card.json", most_bytes=LARGEST_JSON)
+            text, card = content.decode("utf-8"), parse_json(content, name="card.json", allow_nan=True)
             a = read_arrays(folder / "surrogate.npz")
             if a["card_sha256"].item() != _text_hash(text):
                 raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
-            table = pq.read_table(folder / "out_of_fold.parquet")
+            table = read_table(folder / "out_of_fold.parquet")
             family = lookup("model", MODELS, card["family"])
             classified = card.get("probability")
             model = cls(
@@ -330,6 +331,12 @@ class Surrogate:
                 RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
             )  # fmt: skip
             repeated = model._centre_and_scale(a["golden_values"])
+        except FileAccessError:
+            raise
+        except DamagedFileError as error:
+            raise ModelError(
+                f"no readable model in {folder.name}: {error.got}", "a folder that save() wrote"
+            ) from error
         except MatloopError:
             raise
         except Exception as error:  # whatever a damaged file makes a reader raise, the user gets one message

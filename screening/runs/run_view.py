@@ -96,7 +96,7 @@ class RunView:
         top = self.folder.resolve()
         for folder, folders, files in os.walk(top):
             for path in (Path(folder, name) for name in (*folders, *files)):
-                if path.is_symlink() and not path.resolve().is_relative_to(top):
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
                     raise _unlike(path.relative_to(top).as_posix(), "a link that leads out of the run in its place")
                 if not (path.is_file() or path.is_dir() or path.is_symlink()):
                     raise _unlike(path.relative_to(top).as_posix(), "a pipe or a device in its place")

@@ -81,7 +81,8 @@ def finished_of(run: Path) -> int:
 
 def state_of(run: Path) -> dict[str, tuple[int, int]]:
     """Of the files that are finished, what changes when one is written again."""
-    names = [name for line in lines_of(run) for name in line.get("files", ())]
+    made_once = (line for line in lines_of(run) if line["kind"] not in ("began", "results"))
+    names = [name for line in made_once for name in line.get("files", ())]
     return {name: ((run / name).stat().st_ino, (run / name).stat().st_mtime_ns) for name in names}
 
 
@@ -106,9 +107,9 @@ def scoring_from(unbroken: Path, run: Path, partitions: int = 0) -> None:
     kept, left = [], partitions
     for line in lines_of(run):
         left -= line["kind"] == "partition"
-        if line["kind"] not in ("partition", "fates") or left >= 0:
+        if line["kind"] not in ("partition", "fates", "results") or left >= 0:
             kept.append(line)
-        else:
+        elif line["kind"] != "results":
             for name in line["files"]:
                 (run / name).unlink()
     (run / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))

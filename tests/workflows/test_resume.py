@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,15 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from matloop.data.errors import CampaignError, DiskFullError, LockedError, RunChangedError, RunError
+from matloop.data.errors import (
+    CampaignError,
+    DiskFullError,
+    LockedError,
+    LockLostError,
+    RunChangedError,
+    RunError,
+    RunFilesError,
+)
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import RunLock
 from matloop.data.runs.manifest import Manifest
@@ -45,7 +54,9 @@ def state_of(paths: list[Path]) -> dict[Path, tuple[int, int]]:
 
 
 def named_files(folder: Path, lines: list[dict[str, Any]]) -> list[Path]:
-    return [folder / name for line in lines for name in line.get("files", ())]
+    """Files of candidates, models, partitions and merges, which are never made twice."""
+    made_once = (line for line in lines if line["kind"] not in ("began", "results"))
+    return [folder / name for line in made_once for name in line.get("files", ())]
 
 
 def finished_in(folder: Path) -> int:
@@ -113,18 +124,18 @@ def check_result(folder: Path, finished: ScreeningRun) -> None:
 
 def told_by(line: dict[str, Any]) -> tuple[str, Any, Any]:
     """What a line of a manifest tells of."""
-    return line["kind"], line.get("stage"), line.get("index", line.get("property", line.get("merge")))
+    return line["kind"], line.get("stage"), line.get("index", line.get("property", line.get("merge", line.get("part"))))
 
 
-# The finished run: 2 surrogates, then 8 partitions of candidates and as many of outcomes.
+# The finished run: its beginning, 2 surrogates, then 8 partitions of candidates and as many of outcomes.
 @pytest.mark.parametrize(
     ("lines", "torn", "end"),
     [
         (0, b"", 0.0),
-        (2, b'{"kind": "candi', 0.0),
-        (9, b"\0\0\0\0", 0.0),
-        (13, b'{"kind": "partition", "stage": "surrogates", "index": 5}', 0.5),
-        (19, b"", 1.0),
+        (3, b'{"kind": "candi', 0.0),
+        (10, b"\0\0\0\0", 0.0),
+        (14, b'{"kind": "partition", "stage": "surrogates", "index": 5}', 0.5),
+        (20, b"", 1.0),
     ],
 )
 def test_r14_cut_off_anywhere_ends_in_the_same_bytes(
@@ -147,8 +158,13 @@ def test_r14_cut_off_anywhere_ends_in_the_same_bytes(
 
 def test_the_finished_run_is_what_these_tests_take_it_for(finished: ScreeningRun) -> None:
     kinds = [line["kind"] for line in lines_of(finished.folder)]
-    assert kinds[:3] == ["model", "model", "candidates"]
-    assert Counter(kinds) == {"model": 2, "candidates": 8, "candidates_end": 1, "partition": 8, "fates": 3}
+    assert kinds[:4] == ["began", "model", "model", "candidates"]
+    assert Counter(kinds) == {
+        "began": 1, "model": 2, "candidates": 8, "candidates_end": 1, "partition": 8, "fates": 3, "results": 4,
+    }  # fmt: skip
+    assert [line["part"] for line in lines_of(finished.folder)[-4:]] == [
+        "shortlist", "summary", "explanations", "report",
+    ]  # fmt: skip
 
 
 def test_r14_stopped_again_and_again(cut: Cut, finished: ScreeningRun) -> None:
@@ -162,7 +178,7 @@ def test_r14_stopped_again_and_again(cut: Cut, finished: ScreeningRun) -> None:
             if self.heard > 2:
                 raise KeyboardInterrupt
 
-    folder = cut(lambda number, _: number < 2)
+    folder = cut(lambda number, _: number < 3)
     sessions = 0
     while True:
         sessions += 1
@@ -186,7 +202,7 @@ def test_r14_stopped_again_and_again(cut: Cut, finished: ScreeningRun) -> None:
 def test_r16_a_full_disk_stops_a_run_that_can_be_resumed(
     cut: Cut, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, append, room = cut(lambda number, _: number < 9), Manifest.append, [2]
+    folder, append, room = cut(lambda number, _: number < 10), Manifest.append, [2]
 
     def without_room(self: Manifest, kind: str, **fields: Any) -> None:
         if kind == "partition":
@@ -210,6 +226,87 @@ def test_r16_a_full_disk_stops_a_run_that_can_be_resumed(
             resume(folder)
         with pytest.raises(DiskFullError):
             screen(campaign(), output=folder.parent / "new")
+    resume(folder)
+    check_result(folder, finished)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("what", ["partition", "fates"])
+def test_r25_a_file_system_that_fails_stops_a_run_that_can_be_resumed(
+    number: int, what: str, cut: Cut, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, append = cut(lambda at, _: at < 18), Manifest.append
+
+    def fail(self: Manifest, kind: str, **fields: Any) -> None:
+        if kind == what:
+            raise OSError(number, os.strerror(number), str(self.path))
+        append(self, kind, **fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "append", fail)
+        said = rf"E-RUN-FILES: the file system says {os.strerror(number)} for .*manifest\.jsonl"
+        with pytest.raises(RunFilesError, match=said) as caught:
+            resume(folder)
+    assert caught.value.exit_code == 4
+    with monkeypatch.context() as patch:  # before anything is done, too
+        patch.setattr("os.walk", lambda *_, **__: fail(Manifest(folder), what))
+        with pytest.raises(RunFilesError):
+            resume(folder)
+    resume(folder)
+    check_result(folder, finished)
+
+
+def test_r30_signals_while_the_report_is_written_leave_no_lock_and_no_drafts(
+    cut: Cut, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = cut(lambda *_: True)
+
+    def interrupted(where: Path, **_: Any) -> None:
+        drafts.append(where / f".report.html.{json.loads((where / 'lock.json').read_text())['token']}-x.partial")
+        drafts[0].write_text("half")
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)  # while everything is put away
+            signal.raise_signal(signal.SIGINT)
+
+    drafts: list[Path] = []
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command does
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(screen_module, "write_report", interrupted)
+            with pytest.raises(RunInterrupted):
+                resume(folder)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(drafts) == 1
+    assert not list(folder.rglob(".*.partial"))
+    assert not list(folder.glob("lock*"))
+    resume(folder)
+    check_result(folder, finished)
+
+
+def test_r28_a_driver_that_wakes_after_another_took_over_writes_nothing_more(
+    cut: Cut, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = cut(lambda *_: True)
+
+    def wake(where: Path, **further: Any) -> None:
+        lock = json.loads((where / "lock.json").read_text())
+        (where / "lock.json").write_text(json.dumps({**lock, "token": "0" * 12}))
+        (where / ".report.html.000000000000-x.partial").write_text("of the other")
+        write_report(where, **further)
+
+    write_report = screen_module.write_report
+    with monkeypatch.context() as patch:
+        patch.setattr(screen_module, "write_report", wake)
+        with pytest.raises(LockLostError, match="was taken over by process"):
+            resume(folder)
+    assert not (folder / "report.html").exists()
+    assert [path.name for path in folder.rglob(".*.partial")] == [".report.html.000000000000-x.partial"]
+    assert json.loads((folder / "progress.json").read_text())["state"] == "running"
+    (folder / "lock.json").unlink()
     resume(folder)
     check_result(folder, finished)
 
@@ -238,7 +335,7 @@ def test_r13_damaged_candidates_are_taken_in_again_and_once_only(cut: Cut, finis
 
 
 def test_r13_a_damaged_surrogate_is_trained_again_and_the_partitions_stay(cut: Cut, finished: ScreeningRun) -> None:
-    folder = cut(lambda number, _: number < 17)
+    folder = cut(lambda number, _: number < 18)
     card = RunDirectory(folder).model("surrogates", "refractive_index") / "card.json"
     card.write_text(card.read_text().replace("extra_trees", "extra trees"))
     done = state_of(named_files(folder, [line for line in lines_of(folder) if line["kind"] == "partition"]))
@@ -258,7 +355,7 @@ def edited(folder: Path, **changes: Any) -> None:
 
 
 def test_another_campaign_is_refused_and_nothing_is_touched(cut: Cut) -> None:
-    folder = cut(lambda number, _: number < 17)
+    folder = cut(lambda number, _: number < 18)
     edited(folder, seed=7, shortlist={"size": 6, "diversity": 0.5})
     before = {path: path.read_bytes() for path in files_of(folder) if path.name != "progress.json"}
     with pytest.raises(RunChangedError) as refusal:
@@ -276,7 +373,7 @@ def test_another_campaign_is_refused_and_nothing_is_touched(cut: Cut) -> None:
 
 
 def test_r19_other_code_or_libraries_are_refused(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = cut(lambda number, _: number < 17)
+    folder = cut(lambda number, _: number < 18)
     files, versions = (
         {**run_identity.code_files(), "data/candidates/batch.py": "0"},
         {**run_identity.versions(), "numpy": "9"},
@@ -318,7 +415,7 @@ def test_a_fork_with_another_shortlist_shares_everything_that_was_scored(
 
 
 def test_a_fork_of_a_campaign_with_problems_is_refused_before_it_begins(cut: Cut, tmp_path: Path) -> None:
-    folder = cut(lambda number, _: number < 17)
+    folder = cut(lambda number, _: number < 18)
     edited(folder, shortlist={"size": 5, "diversity": 0.5}, filters=[{"exclude_elements": ["Qq"]}])
     with pytest.raises(CampaignError, match=r"filters\.0: .*Qq"):
         fork(folder, tmp_path / "fork")
@@ -344,7 +441,7 @@ def test_a_fork_with_other_filters_shares_candidates_and_surrogates(
     forked = forked_for_real(folder, tmp_path / "forked")
     assert results_of(forked.folder) == results_of(fresh.folder)
     for line in lines_of(finished.folder):
-        if line["kind"] == "fates":  # shared where they happen to be the same
+        if line["kind"] in ("fates", "began", "results"):  # fates are shared where they happen to be the same
             continue
         shared = line["kind"] in ("candidates", "model")
         for name in line.get("files", ()):
@@ -354,7 +451,7 @@ def test_a_fork_with_other_filters_shares_candidates_and_surrogates(
 def test_a_fork_of_a_run_that_was_cut_off_reuses_what_there_is(
     cut: Cut, finished: ScreeningRun, tmp_path: Path
 ) -> None:
-    folder = cut(lambda number, _: number < 9)
+    folder = cut(lambda number, _: number < 10)
     forked = fork(folder, tmp_path / "forked")
     assert results_of(forked.folder) == results_of(finished.folder)
     parts = [line for line in lines_of(folder) if line["kind"] == "partition"]
@@ -387,7 +484,7 @@ def test_what_is_no_run_is_refused(finished: ScreeningRun, tmp_path: Path) -> No
 
 
 def test_r15_a_run_that_somebody_works_on_is_refused(cut: Cut, finished: ScreeningRun) -> None:
-    folder = cut(lambda number, _: number < 17)
+    folder = cut(lambda number, _: number < 18)
     lines = lines_of(folder)
     for name in ("lock.json", "lock-002.json"):  # the run itself, or a task of a job array
         with RunLock(folder, name), pytest.raises(LockedError, match=rf"E-RUN-LOCKED: .* by process {os.getpid()} on"):
@@ -518,7 +615,9 @@ def test_a_run_that_is_only_prepared_has_candidates_and_surrogates(trained: None
     run = screen(campaign(), output=tmp_path / "run", partition_rows=300, prepare_only=True)
     assert not run.is_complete
     assert json.loads((run.folder / "progress.json").read_text())["state"] == "prepared"
-    assert Counter(line["kind"] for line in lines_of(run.folder)) == {"candidates": 8, "candidates_end": 1}
+    assert Counter(line["kind"] for line in lines_of(run.folder)) == {
+        "began": 1, "candidates": 8, "candidates_end": 1,
+    }  # fmt: skip
     assert {path.relative_to(run.folder).parts[0] for path in files_of(run.folder)} == {
         "campaign.yaml", "candidates", "identity.json", "manifest.jsonl", "models", "progress.json",
             "training_sets.json",

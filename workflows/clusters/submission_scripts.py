@@ -87,10 +87,11 @@ mark() {
     rm -f "$MATLOOP_REFUSAL"
 }
 
-# Whether a process that may be alive holds a lock. On another machine it is gone after two silent minutes.
+# Whether a process that may be alive holds a lock. On another machine it is gone after two silent minutes; of a lock
+# with a time stamp in the future matloop finds out by watching it.
 in_use() {
     local pid
-    [ -n "$(find "$1" -newermt '-130 seconds' 2>/dev/null)" ] || return
+    [ -n "$(find "$1" -newermt '-130 seconds' ! -newermt '+130 seconds' 2>/dev/null)" ] || return
     grep -q "\"host\": \"$(uname -n)\"" "$1" 2>/dev/null || return 0
     pid=$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' "$1" 2>/dev/null)
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
+from matloop.data.runs.manifest import Manifest
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.running.results import REPORT, keep_results
+from matloop.workflows.running.session import work_on
 from matloop.workflows.stages.citations import potential_citations
 
 
@@ -16,7 +19,8 @@ def rewrite_report(folder: Path) -> None:
     """Write ``report.html`` again and say where it lies.
 
     Raises:
-        RunError: If there is no finished run in the folder, or nothing can be written there.
+        RunError: If there is no finished run in the folder, or somebody works on it.
+        RunFilesError: If nothing can be written there.
         DamagedFileError: If a file is not what a run writes.
         CampaignError: If the resolved campaign cannot be read back.
     """
@@ -24,8 +28,8 @@ def rewrite_report(folder: Path) -> None:
     view.require()
     if not os.path.lexists(view.paths.summary):
         raise RunError(f"the run in {folder} is not finished", "a run with run.json", f"matloop resume {folder}")
-    try:
-        write_report(folder, further=potential_citations(view.campaign))
-    except OSError as error:
-        raise RunError(f"cannot write {view.paths.report}: {error.strerror}", "a folder you may write to") from error
+    campaign = view.campaign
+    with work_on(view.paths):
+        write_report(folder, further=potential_citations(campaign))
+        keep_results(Manifest(view.folder), REPORT, [view.paths.report])
     print(f"Report: {one_line(str(view.paths.report))}")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from matloop.workflows.commands.printed import print_run
 from matloop.workflows.running.progress import BarProgress, LineProgress, Progress
-from matloop.workflows.running.session import RunInterrupted
+from matloop.workflows.running.session import RunInterrupted, one_interrupt
 from matloop.workflows.screen import ScreeningRun
 
 INTERRUPTED = 4
@@ -31,10 +31,13 @@ def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
     progress: Progress = BarProgress(console) if console.is_terminal else LineProgress()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        done = start(progress)
-    except RunInterrupted as stopped:
-        print(f"matloop: interrupted; go on with: matloop resume {stopped.folder}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        with one_interrupt():
+            try:
+                done = start(progress)
+            except RunInterrupted as stopped:
+                progress.close()
+                print(f"matloop: interrupted; go on with: matloop resume {stopped.folder}", file=sys.stderr)
+                raise typer.Exit(INTERRUPTED) from None
     finally:
         progress.close()
         signal.signal(signal.SIGTERM, before)

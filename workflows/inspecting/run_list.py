@@ -65,7 +65,7 @@ def runs_in(folder: str | Path) -> list[ListedRun]:
 
 def _listed(view: RunView) -> ListedRun:
     try:
-        status = status_of(view.folder)
+        status = status_of(view.folder, content=False)
     except MatloopError as error:
         return ListedRun(str(view.folder), "", DAMAGED, 0, _touched(view), None, error.code)
     except OSError:

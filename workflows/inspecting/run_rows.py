@@ -6,6 +6,7 @@ import functools
 import math
 import operator
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ class RunRows:
 
     view: RunView
     problems: list[str] = field(default_factory=list)
+    _damaged: dict[Path, bool] = field(default_factory=dict)
 
     def matching(self, text: str) -> list[Row]:
         """Find rows by id or its first characters, by formula, or by the user's own id.
@@ -106,8 +108,10 @@ class RunRows:
         """
         wanted = _wanted(text)
         found = [row for path in self.parts(FIRST_STAGE) for row in self._rows(path, wanted, _outcome_row)]
-        scored = {path.name for path in self.parts(FIRST_STAGE)}
-        for path in self.view.parts(self.view.paths.candidates):
+        scored = {path.name for path in self.parts(FIRST_STAGE) if not self.is_damaged(path)}
+        taken_in = self.view.manifest.of_kind("candidates")
+        expected = {self.view.paths.candidate_part(line["index"]) for line in taken_in}
+        for path in sorted({*self.view.parts(self.view.paths.candidates), *expected}):
             if path.name not in scored:
                 found += self._rows(path, wanted, _waiting_row)
                 beside = path.with_name(f"refused-{path.name}")
@@ -115,8 +119,9 @@ class RunRows:
         return found
 
     def parts(self, stage: str) -> list[Path]:
-        """The finished partitions of a stage."""
-        return self.view.parts(self.view.paths.partitions / stage)
+        """The finished partitions of a stage, lost ones among them."""
+        expected = {self.view.paths.partition(stage, index) for index in self.view.manifest.partitions(stage)}
+        return sorted({*self.view.parts(self.view.paths.partitions / stage), *expected})
 
     def of_candidate(
         self, paths: Iterable[Path], candidate_id: str, *, needed: Sequence[Column] = ()
@@ -131,7 +136,9 @@ class RunRows:
 
     def merged_fate(self, candidate_id: str) -> MergedFate | None:
         """The fate of a candidate that ended where partitions were merged; None if it did not, or not yet."""
-        for path in self.view.merges:
+        lines = self.view.manifest.of_kind("fates")
+        expected = {self.view.paths.merge(line["stage"], line["merge"]) for line in lines}
+        for path in sorted({*self.view.merges, *expected}):
             table = self.of_candidate([path], candidate_id, needed=_OF_FATE)
             if table is not None:
                 return MergedFate(path.parent.name, table.to_pylist()[0])
@@ -161,6 +168,8 @@ class RunRows:
             columns: Which to read, of those that are there; all without.
             needed: Those that must be there, beside the id.
         """
+        if self.is_damaged(path):
+            return None
         try:
             table = self.view.table(path, None if columns is None else [*columns, *wanted])
             check_columns(table, name=self.view.told(path), needed=(Column.CANDIDATE_ID, *needed))
@@ -169,6 +178,26 @@ class RunRows:
             return None
         met = [condition for name, condition in wanted.items() if name in table.column_names]
         return table.filter(functools.reduce(operator.or_, met))
+
+    def is_damaged(self, path: Path) -> bool:
+        """Whether a file is not what the manifest says of it, which is then among the problems, once."""
+        if path not in self._damaged:
+            name = self.view.told(path)
+            line = self.view.manifest.line_of(name)
+            what = "" if line is None else self._damage_of(name, line)
+            self._damaged[path] = bool(what)
+            if what:
+                self.problems.append(what)
+        return self._damaged[path]
+
+    def _damage_of(self, name: str, line: dict[str, Any]) -> str:
+        try:
+            what = self.view.manifest.damage_of({**line, "files": {name: line["files"][name]}})
+        except DamagedFileError as error:
+            return str(error)
+        made = f"matloop resume {shlex.quote(str(self.view.folder))} makes it again"
+        damaged = [DamagedFileError(f"{name} {told}", "the file as the run wrote it", made) for told in what.values()]
+        return str(damaged[0]) if damaged else ""
 
 
 def _wanted(text: str) -> Wanted:

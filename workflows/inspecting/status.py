@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matloop.data.errors import MatloopError
+from matloop.data.errors import DamagedFileError, MatloopError
 from matloop.data.runs.lock import LockState
 from matloop.screening.runs.run_records import RunIdentity, RunProgress
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.running.results import REPORT
 from matloop.workflows.stages.fates import FIRST_STAGE, FateCounts, counts_of, decided
 from matloop.workflows.wording import json_text
 
 Read = TypeVar("Read")
+_MOST_DAMAGED = 20
 RUNNING, COMPLETE, PREPARED = "running", "complete", "prepared"
 INTERRUPTED, FAILED, LOST = "interrupted", "failed", "lost"
 """Lost: the process that worked on the run is gone and left no word."""
@@ -135,11 +137,12 @@ class RunStatus:
         return json_text(asdict(self))
 
 
-def status_of(folder: str | Path) -> RunStatus:
+def status_of(folder: str | Path, *, content: bool = True) -> RunStatus:
     """Look at a run.
 
     Args:
         folder: The run directory; may be worked on meanwhile.
+        content: Whether the content of every file is held against its hash, and not only its size.
 
     Raises:
         RunError: If there is no run in it.
@@ -159,7 +162,14 @@ def status_of(folder: str | Path) -> RunStatus:
     running = any(not lock.abandoned for lock in locks.values())
     state = RUNNING if running else _resting(told, complete=complete, began=bool(stages), locked=bool(locks))
     end = _of_kind(lines, "candidates_end")[-1:]
-    resumable = state not in (RUNNING, COMPLETE)
+    damage = {} if running or manifest is None else reading.tried(lambda: manifest.damage(content=content)) or {}
+    if complete and manifest is not None and manifest.beginning and manifest.results(REPORT) is None:
+        damage[manifest.path.name] = f"does not name {view.paths.report.name}: it was cut"
+    began = identity is not None or (manifest is not None and manifest.beginning is not None)
+    told_already = " ".join(reading.problems)
+    damage = {name: what for name, what in damage.items() if f": {name} " not in told_already}
+    told_of = _damage_told(folder, damage, began=began)
+    resumable = state not in (RUNNING, COMPLETE) or bool(told_of)
     return RunStatus(
         run=str(folder),
         campaign=_campaign_name(identity, summary),
@@ -173,8 +183,21 @@ def status_of(folder: str | Path) -> RunStatus:
         stages=stages,
         outcomes={} if summary is None else dict(summary.outcomes),
         events=[{name: line[name] for name in ("what", "detail", "time")} for line in _of_kind(lines, "event")],
-        problems=reading.problems,
+        problems=[*reading.problems, *told_of],
     )
+
+
+def _damage_told(folder: str | Path, damage: Mapping[str, str], *, began: bool) -> list[str]:
+    """Coded messages of damaged files, the first of them; a folder in which no run began yet has no damage."""
+    if not began:
+        return []
+    mended = f"matloop resume {shlex.quote(str(folder))} makes again what can be made again"
+    told = [
+        str(DamagedFileError(f"{name} {what}", "the file as the run wrote it", mended))
+        for name, what in sorted(damage.items())
+    ]
+    more = [f"{DamagedFileError.code}: and {len(told) - _MOST_DAMAGED:,} files more"]
+    return told if len(told) <= _MOST_DAMAGED else [*told[:_MOST_DAMAGED], *more]
 
 
 @dataclass

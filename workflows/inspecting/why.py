@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.checked_batch import checked_batch
 from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, REPEATED
 from matloop.data.errors import DamagedFileError, RunError
+from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.screening.campaign.campaign import Campaign
@@ -58,11 +60,19 @@ def story_of(run: str | Path | RunView, text: str) -> Told:
     view = run if isinstance(run, RunView) else RunView(run)
     view.require()
     campaign, rows = view.campaign, RunRows(view)
+    if os.path.lexists(view.paths.identity) and (lost := view.manifest.lost_beginning):
+        rows.problems.append(
+            str(DamagedFileError(lost, "the file as the run wrote it", f"matloop resume {view.folder}"))
+        )
     found = rows.matching(text)
     if not found:
-        damaged = f" ({len(rows.problems)} files could not be read)" if rows.problems else ""
+        if rows.problems:
+            raise DamagedFileError(
+                f"'{text}' is in no file that can be read; {counted(len(rows.problems), 'file')} of the run cannot: "
+                f"{rows.problems[0]}", "", f"matloop resume {view.folder} makes again what can be made again",
+            )  # fmt: skip
         raise RunError(
-            f"no candidate '{text}' in {view.folder}{damaged}", "an id, its first 6 characters, or a formula",
+            f"no candidate '{text}' in {view.folder}", "an id, its first 6 characters, or a formula",
             "the ids are in column candidate_id of the run's Parquet files",
         )  # fmt: skip
     if len({row.candidate_id for row in found}) > 1:
@@ -120,7 +130,7 @@ class _Story:
         """Outcome, what each stage said, and the equal candidate it was merged with."""
         stages: list[Told] = []
         if own.outcome == WAITING:
-            return _waiting(FIRST_STAGE, "its partition is not finished", code=own.code), stages, None
+            return self._open(FIRST_STAGE, "its partition is not finished", code=own.code), stages, None
         merged = self.rows.merged_fate(own.candidate_id)
         cuts = {line[Column.STAGE]: line["least"] for line in self._merges(BELOW)}
         for stage in [*self.campaign.scoring_stages, *([POTENTIAL_STAGE] if self.campaign.potential else [])]:
@@ -129,7 +139,7 @@ class _Story:
                 paths = [path for path in paths if path.stem == f"part-{own.partition:05d}"]
             table = self.rows.of_candidate(paths, own.candidate_id, needed=TOLD)
             if table is None:
-                return _waiting(stage, "its partition is not finished"), stages, None
+                return self._open(stage, "its partition is not finished"), stages, None
             (values,) = table.to_pylist()
             stages.append(_stage(stage, values))
             fate = merged.columns if merged is not None and merged.stage == stage else None
@@ -142,10 +152,16 @@ class _Story:
             if fate is not None:
                 return _outcome(fate), stages, self._equal(stage, fate)
             if stage not in cuts:
-                return _waiting(stage, "what goes on is decided when all partitions are finished"), stages, None
+                return self._open(stage, "what goes on is decided when all partitions are finished"), stages, None
         if merged is not None:
             return _outcome(merged.columns), stages, None
-        return _waiting(SHORTLIST, "the ranked candidates are not written yet"), stages, None
+        return self._open(SHORTLIST, "the ranked candidates are not written yet"), stages, None
+
+    def _open(self, stage: str, meaning: str, *, code: str = "") -> Told:
+        """In place of a fate that is not decided yet, or stands in a file that cannot be read."""
+        if self.rows.problems:
+            meaning = "not known: a file of the run that may tell it is damaged"
+        return _waiting(stage, meaning, code=code)
 
     def _merges(self, name: str) -> list[dict[str, Any]]:
         """Return the manifest lines of the merges of a name."""
@@ -176,6 +192,8 @@ class _Story:
 
     def _explained(self, candidate_id: str) -> Told | None:
         """What would put a shortlisted candidate out, or a near miss in."""
+        if self.rows.is_damaged(self.rows.view.paths.explanations):
+            return None
         try:
             told = self.rows.view.near_misses | self.rows.view.explanations
         except DamagedFileError as error:

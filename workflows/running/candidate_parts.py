@@ -34,6 +34,7 @@ from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key, input_files
+from matloop.workflows.running.repeats import without_repeats
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,9 @@ def _read_here(parts: CandidateParts, source: Source, *, first: int, seen: SeenI
     """The line of each partition of a source that only this process can read, such as a folder."""
     engine = parts.engine
     before = _lines(engine.manifest)
-    for index, intake in enumerate(source.intakes(parts.partition_rows), first):
-        fresh = with_known(_without_repeats(intake, seen.add(intake.batch.ids)), parts.known)
+    given = without_repeats(source.intakes(parts.partition_rows), seen, folder=engine.run.candidates)
+    for index, intake in enumerate(given, first):
+        fresh = with_known(intake, parts.known)
         _check_same(before.get(index), index, fresh.batch.ids, [row.candidate_id for row in fresh.refused])
         if _is_sound(engine, before.get(index)):
             yield before[index]
@@ -254,7 +256,6 @@ def _written(run: RunDirectory, index: int, intake: Intake) -> Written:
 
 def _kept(engine: Engine, made: Written) -> dict[str, Any]:
     """The line of a partition, from now on in the manifest."""
-    engine.alive()
     engine.manifest.append(
         "candidates", index=made.index, rows=len(made.ids) + len(made.refused),
         content=key_of(ids=made.ids, refused=made.refused), files=made.files,

@@ -28,7 +28,7 @@ from matloop.data.properties.catalogue import WithCatalogue, catalogue
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake
 from matloop.data.runs.manifest import Manifest, sha256_of
-from matloop.data.whole_files import write_bytes, write_table
+from matloop.data.whole_files import UnderPermission, check_may_write, present_permission, write_bytes, write_table
 from matloop.workflows.running.dispatch import PATIENCE, Answered, Call, Died, answers
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.stages.fates import FATE_SCHEMA, FateCounts, counted, counts_of, decided
@@ -87,7 +87,6 @@ class Engine:
         watch: Told what happens.
         in_flight: Most partitions handed out at a time.
         earlier: Manifest of the run this one was forked from.
-        alive: Called before anything is written down; raises if the run was taken over by another process.
         counts: Fates so far, with the rows of the present stage whose fate is open; changed as the run goes on.
         patience: Seconds without any worker after which the run gives up.
     """
@@ -98,15 +97,19 @@ class Engine:
     watch: Progress
     in_flight: int
     earlier: Manifest | None = None
-    alive: Callable[[], None] = lambda: None
     counts: FateCounts = field(default_factory=Counter)
     patience: float = PATIENCE
 
     def answers(
         self, function: Callable[..., Any], calls: Iterable[Call], *, in_flight: int
     ) -> Iterator[Answered[Call]]:
-        """See :func:`matloop.workflows.running.dispatch.answers`; workers use the catalogue in use here."""
+        """See :func:`matloop.workflows.running.dispatch.answers`.
+
+        Workers use the catalogue in use here, and write under the permission in use here.
+        """
         function = WithCatalogue(catalogue(), function) if catalogue().own else function
+        permission = present_permission()
+        function = UnderPermission(permission, function) if permission is not None else function
         return answers(self.client, function, calls, in_flight=in_flight, patience=self.patience)
 
     def finish(self, label: str, total: int, jobs: Iterable[Job]) -> list[tuple[str, int]]:
@@ -149,7 +152,6 @@ class Engine:
                 writer.write_table(table)
         content = sink.getvalue()
         files = {path.relative_to(self.run.folder).as_posix(): hashlib.sha256(content).hexdigest()}
-        self.alive()
         own = _made_before(self.manifest, files)
         if own is None and self.earlier is not None and (line := _made_before(self.earlier, files)):
             self.link(line)
@@ -218,7 +220,6 @@ class Engine:
             yield answered.call[1], answered.answer
 
     def _record(self, job: Job, finished: Finished, done: list[tuple[str, int]]) -> None:
-        self.alive()
         self.manifest.append(
             "partition", stage=job.stage, index=job.index, key=job.key, rows=job.rows, files=finished.files,
             counts=_lines_of(finished.counts),
@@ -309,6 +310,7 @@ def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.partial")
     draft.unlink(missing_ok=True)
+    check_may_write()
     try:
         os.link(source, draft)
     except OSError:

@@ -109,7 +109,6 @@ def provide_references(campaign: Campaign, engine: Engine) -> None:
     line = engine.reused(key)
     if line is None:
         tables = [each.table(found) for each, found in zip(sets, _found_or_evaluated(stage, sets, engine), strict=True)]
-        engine.alive()
         write_table(engine.run.references, pa.concat_tables(tables))
         files = {engine.run.references.name: sha256_of(engine.run.references)}
         engine.manifest.append(REFERENCES, key=key, files=files)

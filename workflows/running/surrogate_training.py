@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +87,6 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
         one = answered.call
         died = isinstance(answered.answer, Died)
         files = engine.ask(train_anew, one) if died else answered.answer
-        engine.alive()
         engine.manifest.append("model", stage=one.stage, property=one.target.property, key=_key(one), files=files)
         engine.watch.advance(1, _told(one, _card(one)))
     first = {one.target.property: _card(one) for one in wanted if one.stage == FIRST_STAGE}
@@ -96,10 +94,9 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
 
 
 def train_anew(wanted: Wanted) -> dict[str, str]:
-    """Train one surrogate in place of what an interrupted training may have left; returns sha256 by file."""
+    """Train one surrogate and save it, whole or not at all; returns sha256 by file."""
     campaign, stage, target, folder, training = wanted
     place = RunDirectory(folder).model(stage, target.property)
-    shutil.rmtree(place, ignore_errors=True)
     train_surrogate(campaign, stage, target, training=training[target.property], folder=folder)
     files = sorted(path for path in place.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}

@@ -24,6 +24,7 @@ from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_set import TrainingSet
+from matloop.data.whole_files import write_folder
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -148,7 +149,9 @@ def train_surrogate(
     if target.probability == "classifier":
         wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, training))
         surrogate = surrogate.with_classifier(features, training.values, training.groups, wanted=wanted)
-    surrogate.save(RunDirectory(folder).model(stage, target.property))
+    place = RunDirectory(folder).model(stage, target.property)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(place, surrogate.save)
     return dict(surrogate.card)
 
 

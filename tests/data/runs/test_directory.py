@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,9 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matloop.data.errors import RunError, RunFilesError
+from matloop.data.errors import LockLostError, RunError, RunFilesError
 from matloop.data.runs.directory import RUN_FOLDERS, RunDirectory
-from matloop.data.whole_files import remove_drafts, write_csv, write_json, write_table, write_text, write_whole
+from matloop.data.whole_files import (
+    remove_drafts,
+    write_csv,
+    write_folder,
+    write_json,
+    write_table,
+    write_text,
+    write_whole,
+    writing_under,
+)
 
 TABLE = pa.table({"candidate_id": ["a", "b"], "value": [1.5, None]})
 
@@ -61,10 +71,18 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
 
 def test_r14_a_start_that_was_cut_off_before_the_run_began_may_be_repeated(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "unused")
-    for name in ("campaign.yaml", "progress.json", "lock.json", "lock.json.0123", ".campaign.yaml.x.partial"):
+    left = (
+        "campaign.yaml",
+        "progress.json",
+        "lock.json",
+        "lock.json.0123",
+        "manifest.jsonl",
+        ".campaign.yaml.x.partial",
+    )
+    for name in left:
         (tmp_path / name).write_text("x")
     assert RunDirectory.create(tmp_path, "unused").folder == tmp_path
-    for name in ("identity.json", "manifest.jsonl", "notes.txt", "candidates/part-00000.parquet"):
+    for name in ("identity.json", "notes.txt", "candidates/part-00000.parquet"):
         (tmp_path / name).write_text("x")
         with pytest.raises(RunError, match="is not empty"):
             RunDirectory.create(tmp_path, "unused")
@@ -234,6 +252,66 @@ def test_r13_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path
     assert sorted(run.folder.rglob("*")) == kept
     remove_drafts(run.folder)
     remove_drafts(tmp_path / "nowhere")
+
+
+class Permit:
+    """A permission that can be taken away."""
+
+    def __init__(self, token: str) -> None:
+        self.token, self.lost = token, False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LockLostError("somebody took it")
+
+
+def test_r28_nothing_gets_its_name_once_the_permission_is_lost(tmp_path: Path) -> None:
+    permit = Permit("abc")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").write_text("old")
+
+    def fill(draft: Path) -> None:
+        draft.mkdir()
+        (draft / "new").write_text("new")
+
+    with writing_under(permit):
+        write_text(tmp_path / "t.txt", "old")
+        permit.lost = True
+        for write in (lambda: write_text(tmp_path / "t.txt", "new"), lambda: write_folder(tmp_path / "folder", fill)):
+            with pytest.raises(LockLostError):
+                write()
+        with pytest.raises(LockLostError):
+            remove_drafts(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == {
+        "t.txt": "old", "old": "old",
+    }  # fmt: skip
+    write_folder(tmp_path / "folder", fill)
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_r28_whoever_lost_a_run_removes_only_drafts_of_its_own(tmp_path: Path) -> None:
+    mine, other = Permit("abc"), Permit("def")
+
+    def left_by(permit: Permit, how: Callable[[], None]) -> set[str]:
+        before = set(tmp_path.iterdir())
+        with pytest.MonkeyPatch.context() as patch, writing_under(permit):  # as a kill would leave it
+            patch.setattr(Path, "unlink", lambda *_, **__: None)
+            patch.setattr("shutil.rmtree", lambda *_, **__: None)
+            with pytest.raises(OSError, match="killed"):
+                how()
+        return {path.name for path in set(tmp_path.iterdir()) - before}
+
+    def killed(draft: Path) -> None:
+        draft.mkdir() if not draft.exists() else None
+        raise OSError("killed")
+
+    for how in (lambda: write_whole(tmp_path / "a", killed), lambda: write_folder(tmp_path / "b", killed)):
+        own, others = left_by(mine, how), left_by(other, how)
+        assert len(own) == len(others) == 1
+        remove_drafts(tmp_path, of=mine)
+        assert {path.name for path in tmp_path.iterdir()} == others
+        remove_drafts(tmp_path)
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_run_is_complete_once_its_last_file_is_there(tmp_path: Path) -> None:

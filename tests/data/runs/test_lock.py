@@ -1,11 +1,13 @@
 """The lock of a run directory, held and taken by real processes."""
 
+import contextlib
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from matloop.data.errors import LockedError, LockLostError, RunError
 from matloop.data.runs import lock as run_lock
-from matloop.data.runs.lock import RunLock, lock_state, lock_states
+from matloop.data.runs.lock import LockWatch, RunLock, lock_state, lock_states
 from tests.processes import until
 
 HOLDER = """
@@ -184,7 +186,7 @@ def test_clocks_that_differ_do_not_matter(tmp_path: Path, start: Start) -> None:
         pass
     (tmp_path / "lock.json").write_text(json.dumps({**content, "heartbeat": time.time() + 1e6}))
     os.utime(tmp_path / "lock.json", (time.time(), time.time() - 121))
-    with RunLock(tmp_path) as lock:
+    with RunLock(tmp_path, heartbeat=0.05) as lock:
         assert lock.taken_over is not None
 
 
@@ -205,7 +207,7 @@ def test_a_lock_that_cannot_be_read(text: bytes, tmp_path: Path, monkeypatch: py
     with pytest.raises(LockedError, match="an unknown process"), RunLock(tmp_path):
         pass
     os.utime(tmp_path / "lock.json", (0, 0))
-    with RunLock(tmp_path) as lock:
+    with RunLock(tmp_path, heartbeat=0.05) as lock:
         assert lock.taken_over is not None
         assert lock.taken_over.holder is None
     assert names(tmp_path) == []
@@ -326,3 +328,69 @@ def test_r30_what_takers_left_that_were_killed_is_removed(tmp_path: Path) -> Non
     (tmp_path / "lock-002.json.abcdef").write_text("")  # of a task of a job array
     with RunLock(tmp_path):
         assert names(tmp_path) == ["lock-002.json.abcdef", "lock.json"]
+
+
+def test_r29_a_lock_stamped_in_the_future_is_watched_and_taken_over(tmp_path: Path, start: Start) -> None:
+    """A clock was set back: by the time stamp this lock would be fresh for an hour."""
+    dead = start("another machine")
+    says(dead)
+    dead.kill()
+    dead.wait()
+    os.utime(tmp_path / "lock.json", (time.time() + 3600, time.time() + 3600))
+    began = time.monotonic()
+    with RunLock(tmp_path, heartbeat=0.05, stale_seconds=1.0) as lock:
+        assert lock.taken_over is not None
+    assert 1.0 <= time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_r29_a_lock_that_is_touched_is_never_taken_over_whatever_clocks_say(
+    seconds: float, tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = start("another machine")
+    says(holder)
+    now = run_lock._file_system_time
+    monkeypatch.setattr(run_lock, "_file_system_time", lambda folder: now(folder) + seconds)
+    assert lock_states(tmp_path)["lock.json"].abandoned  # as far as clocks tell
+    with pytest.raises(LockedError), RunLock(tmp_path, heartbeat=0.1, stale_seconds=1.0):
+        pass
+    assert ask(holder) == "still held"
+
+
+def test_r29_several_locks_are_watched_at_the_same_time(tmp_path: Path) -> None:
+    paths = [tmp_path / f"lock-{number:03d}.json" for number in range(1, 6)]
+    watch, began = LockWatch(), time.monotonic()
+    for path in paths:
+        path.write_text("{}")
+        os.utime(path, (0, 0))
+        watch.look(path)
+    with contextlib.ExitStack() as locks:
+        for path in paths:
+            lock = RunLock(tmp_path, path.name, heartbeat=0.1, stale_seconds=0.5, watch=watch)
+            assert locks.enter_context(lock).taken_over is not None
+    assert time.monotonic() - began < 1.4
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_r25_a_lock_that_cannot_be_read_for_now_is_not_taken_for_lost(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with RunLock(tmp_path) as lock, monkeypatch.context() as patch:
+        patch.setattr(run_lock, "_read", fail)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            lock.check()
+
+
+def test_r30_an_interrupt_while_the_lock_is_taken_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading, "Thread", Interrupted)
+    with pytest.raises(KeyboardInterrupt), RunLock(tmp_path):
+        pass
+    assert names(tmp_path) == []

@@ -51,6 +51,8 @@ def run(finished: ScreeningRun, tmp_path: Path) -> Path:
     shutil.copytree(finished.folder, folder)
     (folder / "report.html").unlink()
     (folder / "run.json").unlink()
+    lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "manifest.jsonl").write_bytes(b"".join(line for line in lines if json.loads(line)["kind"] != "results"))
     tell(folder, "running")
     return folder
 

@@ -15,8 +15,8 @@ import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EQUAL_CRYSTAL, REPEATED, Reason
-from matloop.data.errors import RunError
-from matloop.data.runs.manifest import Manifest
+from matloop.data.errors import DamagedFileError, RunError
+from matloop.data.runs.manifest import Manifest, sha256_of
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import main
@@ -274,6 +274,10 @@ def test_an_equal_crystal_that_was_merged_away(finished: ScreeningRun, tmp_path:
     twin = finished.ranked.take([len(finished.ranked) - 1])
     fate = fate_table(twin.table, "rejected", "ranking", [Reason(EQUAL_CRYSTAL, source=first)])
     write(folder, "fates/surrogates/equal-crystals.parquet", fate)
+    for line in (manifest := Manifest(folder)).of_kind("fates"):  # of a run in which it came out so
+        files = {file: sha256_of(folder / file) for file in line["files"]}
+        sizes = {file: (folder / file).stat().st_size for file in files}
+        manifest.append(**{**line, "files": files, "sizes": sizes})
     story = story_of(folder, name)
     assert (story["outcome"]["stage"], story["outcome"]["code"]) == ("ranking", EQUAL_CRYSTAL)
     assert story["equal_to"]["candidate_id"] == first
@@ -287,14 +291,17 @@ def test_damaged_files_are_told(name: str, finished: ScreeningRun, tmp_path: Pat
     folder, best = tmp_path / "run", finished.ranked.ids[0]
     shutil.copytree(finished.folder, folder)
     (folder / name).write_bytes(b"PAR1 cut off")
-    assert any(told.startswith(f"E-FILE-DAMAGED: {name} cannot be read") for told in story_of(folder, best)["problems"])
-    assert f"Damaged: E-FILE-DAMAGED: {name} cannot be read" in text_of(folder, best, capsys)
+    assert any(
+        told.startswith(f"E-FILE-DAMAGED: {name} has 12 bytes where it had")
+        for told in story_of(folder, best)["problems"]
+    )
+    assert f"Damaged: E-FILE-DAMAGED: {name} has 12 bytes where it had" in text_of(folder, best, capsys)
 
 
 def test_a_candidate_that_may_be_in_a_damaged_file(staged: tuple[Path, CandidateBatch]) -> None:
     folder, _ = staged
     (folder / "partitions/surrogates/part-00000.parquet").write_bytes(b"")
-    with pytest.raises(RunError, match=r"no candidate 'NaCl' in .* \(1 files could not be read\)"):
+    with pytest.raises(DamagedFileError, match=r"'NaCl' is in no file that can be read; 1 file of the run cannot"):
         story_of(folder, "NaCl")
 
 

@@ -18,6 +18,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.errors import LockLostError, RunError
 from matloop.data.runs.intake_files import write_intake
 from matloop.data.runs.manifest import Manifest, key_of
+from matloop.data.whole_files import writing_under
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.running import engine as module
 from matloop.workflows.running.engine import Engine, Job
@@ -354,14 +355,28 @@ def test_a_partition_without_candidates_whose_worker_dies(here: None, tmp_path: 
     assert sum(engine.counts.values()) == 4 - len(best)
 
 
-def test_nothing_is_written_down_for_a_run_that_was_taken_over(here: None, tmp_path: Path) -> None:
-    def lost() -> None:
-        raise LockLostError("somebody took it")
+class Taken:
+    """A permission that is lost after it was asked so often."""
 
-    engine = engine_in(tmp_path / "run", alive=lost)
-    with pytest.raises(LockLostError):
+    token = "abc"
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise LockLostError("somebody took it")
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_r28_nothing_is_written_for_a_run_that_was_taken_over(times: int, here: None, tmp_path: Path) -> None:
+    """Neither by a worker (its two files of a partition) nor by the driver (its line)."""
+    engine = engine_in(tmp_path / "run")
+    with writing_under(Taken(times)), pytest.raises(LockLostError):
         engine.finish("s", 10, jobs(scoring(fail), candidates(*FORMULAS[:10]), [10]))
     assert Manifest(tmp_path / "run").lines == []
+    assert [path.suffix for path in files_of(tmp_path / "run")] == [".parquet"] * times
 
 
 def test_files_of_an_earlier_run_are_shared_where_the_key_is_the_same(here: None, tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_ctrl_c(running: tuple[subprocess.Popen[str], list[psutil.Process]], tmp
     assert not {"ranked.parquet", "run.json", "report.html"} & set(names)
 
 
+def test_r30_ctrl_c_twice_leaves_no_lock_and_no_drafts(
+    running: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
+) -> None:
+    run, processes = running
+    for pause in (0.05, 0.2, 0.2):
+        os.killpg(run.pid, signal.SIGINT)
+        time.sleep(pause)
+    _, err = run.communicate(timeout=4 * SECONDS)
+    assert (run.returncode, err) == (4, "matloop: interrupted; go on with: matloop resume run\n")
+    assert until(lambda: gone(processes), 5)
+    names = [path.name for path in (tmp_path / "run").rglob("*")]
+    assert not [name for name in names if name.endswith(".partial") or name.startswith("lock")]
+    assert json.loads((tmp_path / "run" / "progress.json").read_text("utf-8"))["state"] == "interrupted"
+
+
 def test_workers_do_not_outlive_the_driver(running: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     run, processes = running
     assert not gone(processes)

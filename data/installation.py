@@ -60,10 +60,14 @@ def _words(requirement: str) -> list[str]:
 
 
 def _origin() -> dict[str, Any]:
-    """What pip wrote down of where matloop came from (PEP 610); empty for the package index."""
+    """Read what pip wrote about the origin of matloop (PEP 610); empty for the package index.
+
+    Python started in a checkout also finds what a build left there, which says nothing about the installation.
+    """
+    found_here = importlib.metadata.distributions(name="matloop")
+    written = next(filter(None, (found.read_text("direct_url.json") for found in found_here)), "{}")
     try:
-        written = importlib.metadata.distribution("matloop").read_text("direct_url.json")
-        found = json.loads(written or "{}")
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+        found = json.loads(written)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("url", ""), str) else {}

@@ -28,7 +28,9 @@ def came_from(monkeypatch: Patch, tmp_path: Path) -> Any:
             return self.content
 
     def call(content: str | None) -> None:
-        monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Distribution(content))
+        left_by_a_build = Distribution(None)
+        found = [left_by_a_build, Distribution(content)]
+        monkeypatch.setattr(importlib.metadata, "distributions", lambda name: found if name == "matloop" else [])
 
     return call
 

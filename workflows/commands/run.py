@@ -32,12 +32,13 @@ def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with one_interrupt():
-            try:
-                done = start(progress)
-            except RunInterrupted as stopped:
-                progress.close()
-                print(f"matloop: interrupted; go on with: matloop resume {stopped.folder}", file=sys.stderr)
-                raise typer.Exit(INTERRUPTED) from None
+            done = start(progress)
+    except RunInterrupted as stopped:
+        before = signal.SIG_IGN  # the process ends now, and its exit code is to tell how
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        progress.close()
+        print(f"matloop: interrupted; go on with: matloop resume {stopped.folder}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         progress.close()
         signal.signal(signal.SIGTERM, before)

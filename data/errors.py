@@ -196,6 +196,12 @@ class RunError(MatloopError):
     code = "E-RUN"
 
 
+class MainGuardError(RunError):
+    """When a script starts a run outside of ``if __name__ == "__main__":``, so that its workers would run it again."""
+
+    code = "E-RUN-GUARD"
+
+
 class FateError(RunError):
     """When rows of a run have no fate, or more than one: its results must not be trusted then."""
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# Characters that show nothing although Unicode counts them as letters or marks (DerivedCoreProperties, 16.0:
+# Default_Ignorable_Code_Point), and the empty Braille pattern.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
 
 def plain(text: str) -> str:
-    """Text without control, bidirectional, zero-width and unpaired surrogate characters.
+    """Text without control, bidirectional, invisible and unpaired surrogate characters.
 
     A name with such characters could look like another one or reverse the text around it. Line feeds and tabs stay.
 
@@ -16,7 +22,7 @@ def plain(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    spaced = re.sub("[\u2028\u2029\u0085]", " ", text)
+    spaced = re.sub("[\u2028\u2029\u0085]", " ", _INVISIBLE.sub("", text))
     return "".join(c for c in spaced if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 

@@ -11,8 +11,8 @@ import csv
 import json
 import math
 import os
+import secrets
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -23,8 +23,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# A spreadsheet takes text that starts so for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from matloop.data.plain_text import plain
+
+# A spreadsheet takes text that starts so for a formula; a Chinese or Japanese one the full-width signs too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Permission(Protocol):
@@ -124,14 +126,12 @@ def write_folder(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, flush it to disk and only then give it its name."""
-    handle, draft_name = tempfile.mkstemp(dir=path.parent, prefix=_draft_prefix(path), suffix=".partial")
-    os.close(handle)
-    draft = Path(draft_name)
+    draft = path.with_name(f"{_draft_prefix(path)}{secrets.token_hex(6)}.partial")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask of the user takes away
     try:
         write(draft)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
-        draft.chmod(0o644)
         check_may_write()
         draft.replace(path)
         _flush(path.parent)
@@ -214,7 +214,10 @@ def _without_nan(content: Any) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write one CSV file that spreadsheets open as data: text that looks like a formula gets an apostrophe."""
+    """Write one CSV file that spreadsheets open as data.
+
+    Text loses what commands a terminal or cannot be seen; if it looks like a formula, it gets an apostrophe.
+    """
 
     def fill(draft: Path) -> None:
         # The byte-order mark makes spreadsheets read Å and Chinese labels as UTF-8.
@@ -227,4 +230,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def _plain_cell(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    if not isinstance(cell, str):
+        return cell
+    text = plain(cell)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,1 +1,3 @@
 """Featurizers compute numbers that describe candidates, for whole batches."""
+
+import matloop.data  # noqa: F401  # places compiled code

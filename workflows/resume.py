@@ -18,6 +18,7 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.beginning import refuse_another_campaign, restore_beginning, unchanged
@@ -57,6 +58,7 @@ def resume(
         LockedError: If another process works on the run.
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
+    check_main_guard()
     with interruptible(RunDirectory(Path(folder))):
         run = existing_run(folder)
         kept = Manifest(run.folder)
@@ -110,6 +112,7 @@ def fork(
         CampaignError: Listing every problem of the campaign in the run directory.
         RunError: As :func:`matloop.workflows.screen.screen`.
     """
+    check_main_guard()
     run = existing_run(folder)
     view = RunView(run.folder)
     training = view.training.by_property
@@ -141,6 +144,7 @@ def score_share(
         RunChangedError: As :func:`resume`.
         RunError: If the run was not prepared.
     """
+    check_main_guard()
     (task, tasks), run = share, RunDirectory(Path(folder))
     with interruptible(run):
         run = existing_run(folder)
@@ -171,7 +175,7 @@ def read_share(text: str) -> tuple[int, int]:
     >>> read_share("3/8")
     (3, 8)
     """
-    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise RunError(f"a share of {text[:40]!r}", "task/tasks, such as 3/8 for the third of eight")
     return int(found[1]), int(found[2])

@@ -30,6 +30,7 @@ from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import MetTogether, RunSummary
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
@@ -151,6 +152,7 @@ def screen(
             target names.
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
+    check_main_guard()
     if isinstance(campaign, Campaign):
         chosen = with_absolute_paths(campaign, Path.cwd())
         check_campaign(chosen, training_sets)

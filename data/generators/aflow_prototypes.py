@@ -33,7 +33,7 @@ LIBRARY = PackageFile(
     release="install pymatgen 2026.10.24, whose prototype library this is",
 )
 TEXT_LIMIT = 10_000_000  # bytes; the unpacked file has 1.6 million
-_LABEL = re.compile(r"\w+_[a-z]{1,2}[A-Z]?\d+_(?P<space_group>\d{1,3})_\w+")
+_LABEL = re.compile(r"\w+_[a-z]{1,2}[A-Z]?[0-9]+_(?P<space_group>[0-9]{1,3})_\w+")
 
 
 class Prototype(NamedTuple):

@@ -146,7 +146,7 @@ class Optimade:
 
     def _negotiate(self) -> str:
         """Find the base URL with its version, from the address itself or from ``/versions``."""
-        if found := re.search(r"/v(\d+)(\.\d+){0,2}$", self.base_url):
+        if found := re.search(r"/v([0-9]+)(\.[0-9]+){0,2}$", self.base_url):
             if found[1] != "1":
                 raise ProviderError(f"OPTIMADE version {found[1]}", "version 1", "use the address that ends in /v1")
             return self.base_url

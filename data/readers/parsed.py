@@ -18,7 +18,7 @@ from matloop.data.readers.structure_split import Unreadable
 FULL = 1.0 - 1e-3
 """Smallest occupancy that counts as full, because files round to three or four digits."""
 
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)(?:\(\d+\))?")
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?)(?:\([0-9]+\))?")
 
 
 class ParsedCell(NamedTuple):
@@ -93,7 +93,7 @@ def symbol_of(word: str) -> str:
     >>> symbol_of("Fe3+"), symbol_of("CL"), symbol_of("O2-")
     ('Fe', 'Cl', 'O')
     """
-    match = re.fullmatch(r"([A-Za-z]{1,2})(?:[\d+\-_.].*)?", word.strip()[:40])
+    match = re.fullmatch(r"([A-Za-z]{1,2})(?:[0-9+\-_.].*)?", word.strip()[:40])
     symbol = match[1].capitalize() if match else ""
     if symbol not in ATOMIC_NUMBERS:
         raise Unreadable("E-STRUCT-ELEMENT", word.strip()[:40])

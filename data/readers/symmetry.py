@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matloop.data.readers.structure_split import Unreadable
 
 _MOST_OPERATIONS = 1_000
-_TERM = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)?\*?([xyz]?)")
+_TERM = re.compile(r"([+-]?)(?:([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/([0-9]+))?)?\*?([xyz]?)")
 _STEPS = 24  # translations of all settings of the tables are multiples of 1/24
 _STEP_TOLERANCE = 2e-3  # of a lattice translation; files write thirds with three digits
 _RESOLUTION = 1_000  # equal translations have equal multiples of one thousandth

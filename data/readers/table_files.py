@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from matloop.data.errors import InputFileError
+from matloop.data.readers.parquet_trial import BUFFER, check_parquet
 
 _BLOCK_BYTES = 4_000_000  # a row must fit in one
 _PARQUET_ROWS = 8_192
@@ -224,6 +225,7 @@ class ParquetFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.place = path.name
+        self._tried: set[tuple[str, ...]] = set()
         with pq.ParquetFile(path) as file:
             named_columns(file.schema_arrow.names, path.name)
             self.types = {field.name: _plain(field.type) for field in file.schema_arrow}
@@ -233,7 +235,10 @@ class ParquetFile:
         """Yield the columns ``names`` of all rows. Only some thousand rows are in memory at a time."""
         wanted = pa.schema([(name, self.types[name]) for name in names])
         number = 2
-        with pq.ParquetFile(self.path) as file:
+        if tuple(names) not in self._tried:
+            check_parquet(self.path, names, rows=_PARQUET_ROWS)
+            self._tried.add(tuple(names))
+        with pq.ParquetFile(self.path, buffer_size=BUFFER) as file:
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names), use_threads=False):
                 yield sound_rows(pa.Table.from_batches([batch]).select(list(names)).cast(wanted), number)
                 number += batch.num_rows

@@ -34,6 +34,9 @@ _STRICT = "http://purl.oclc.org/ooxml/"  # begins the namespaces of ISO/IEC 2950
 _CHUNK = 1 << 16
 _CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
 _ROWS_AT_ONCE = 4_096
+_CELLS_AT_ONCE = 500_000
+_CHARACTERS_AT_ONCE = 10_000_000
+_LONGEST_TEXT = 32_767  # characters of a cell, by Excel's own limits
 
 
 class Spreadsheet:
@@ -69,12 +72,14 @@ class Spreadsheet:
         next(rows, None)
         block: list[tuple[Any, ...]] = []
         numbers: list[int] = []
+        characters = 0
         for number, row in rows:
             block.append(tuple(row[place] for place in places))
             numbers.append(number)
-            if len(block) == _ROWS_AT_ONCE:
+            characters += sum(len(value) for value in block[-1] if isinstance(value, str))
+            if len(block) == _ROWS_AT_ONCE or characters > _CHARACTERS_AT_ONCE:
                 yield _as_rows(names, block, numbers)
-                block, numbers = [], []
+                block, numbers, characters = [], [], 0
         yield _as_rows(names, block, numbers)
 
     def cell(self, name: str, number: int) -> str:
@@ -96,12 +101,18 @@ class Spreadsheet:
             self.place = f"{self.path.name}, sheet '{sheet.title}'"
             sheet.reset_dimensions()  # the size that the file states need not be true
             rows = enumerate(sheet.iter_rows(max_col=width, values_only=True), 1)
+            at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width)) if width else 1
             while True:
                 with _quietly():
-                    some = list(itertools.islice(rows, _ROWS_AT_ONCE if width else 1))
+                    some = list(itertools.islice(rows, at_once))
                 if not some:
                     return
-                yield from ((n, row) for n, row in some if any(value is not None for value in row))
+                for number, row in some:
+                    if any(isinstance(value, str) and len(value) > _LONGEST_TEXT for value in row):
+                        allowed = f"{_LONGEST_TEXT:,} characters in a cell"
+                        raise _refused(self.path, "a cell with a longer text", allowed)
+                    if any(value is not None for value in row):
+                        yield number, row
         finally:
             book.close()
 

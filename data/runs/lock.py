@@ -375,7 +375,7 @@ class RunLock:
         """Create the file with our name in it, both at once; None if there is one."""
         assert self._holder is not None
         draft = path.with_name(f".{path.name}.{self._holder.token}.partial")
-        file = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        file = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
             _write(file, self._holder)
             made = _linked(draft, path)
@@ -393,7 +393,7 @@ class RunLock:
         """The same in two steps, where the file system has no links: after a kill between them nobody is named."""
         assert self._holder is not None
         try:
-            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return None
         try:

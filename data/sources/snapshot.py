@@ -35,6 +35,7 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
+from matloop.data.readers.parquet_trial import BUFFER, check_parquet
 from matloop.data.sources.contract import RELATIVE_PATHS
 
 PROVENANCE = b"matloop_snapshot"
@@ -101,6 +102,7 @@ class Snapshot:
 
     @cached_property
     def _checked_rows(self) -> int:
+        check_parquet(self.path, rows=_ROWS_AT_ONCE)
         rows, found = 0, ContentHash()
         for table in _tables(self.path, _ROWS_AT_ONCE):
             rows += table.num_rows
@@ -193,7 +195,7 @@ def _tables(path: Path, size: int) -> Iterator[pa.Table]:
         SnapshotError: If the file is damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=BUFFER) as file:
             for batch in file.iter_batches(batch_size=size):
                 if batch.num_rows:
                     yield pa.Table.from_batches([batch])

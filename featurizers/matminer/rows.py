@@ -91,7 +91,7 @@ class MatminerRows(Featurizer):
 
     def words(self, name: str) -> FeatureWords:
         """Describe a feature by the name that matminer gives; numbered columns of one name are one group."""
-        return unworded(name, re.sub(r"[\s_]*\d+$", "", name) or name)
+        return unworded(name, re.sub(r"[\s_]*[0-9]+$", "", name) or name)
 
     def _material(self, batch: CandidateBatch, row: int) -> Any:
         return batch.structure(row) if CRYSTALS in self.needs else Composition(batch.formulas[row])

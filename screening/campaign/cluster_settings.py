@@ -53,8 +53,8 @@ class ClusterSettings(BaseModel):
     walltime: Walltime = Field(
         "1:00:00", description="Wall-time of a worker job, as Slurm writes it: `H:MM:SS`, `D-HH:MM:SS` or minutes."
     )
-    memory: str = Field("4GB", pattern=r"^\d{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
-    directives: tuple[Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")], ...] = Field(
+    memory: str = Field("4GB", pattern=r"^[0-9]{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
+    directives: tuple[Annotated[str, Field(pattern=r"^[ -~]{1,200}$")], ...] = Field(
         (),
         max_length=20,
         description="Further options of worker jobs in the words of the queue, such as `--constraint=milan`.",

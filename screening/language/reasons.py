@@ -124,4 +124,4 @@ def reason_words(code: str, value: str = "", limit: str = "") -> Words:
 
 def _shown(text: str) -> str:
     """Write a whole number with separated thousands, and everything else unchanged."""
-    return f"{int(text):,}" if re.fullmatch(r"\d+", text) else text
+    return f"{int(text):,}" if re.fullmatch(r"[0-9]+", text) else text

@@ -23,7 +23,7 @@ def stage_words(stage: str) -> Words:
     """Return the name of a stage of the funnel."""
     if stage in _STAGES:
         return _STAGES[stage]
-    if again := re.fullmatch(r"filter (\d+) (.+)", stage):  # a filter the campaign names more than once
+    if again := re.fullmatch(r"filter ([0-9]+) (.+)", stage):  # a filter the campaign names more than once
         named = stage_words(f"filter {again[2]}")
         return Words(f"{named.en} (filter {again[1]})", f"{named.zh}（第 {again[1]} 个过滤器）")
     if stage.startswith("filter "):

@@ -35,7 +35,7 @@ def formula_markup(formula: str) -> Markup:
     safe = escape(plain(formula))
     if not re.fullmatch(r"[A-Za-z0-9.()\[\]·]{1,256}", formula):
         return safe
-    return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", str(safe)))
+    return Markup(re.sub(r"(?<=[A-Za-z)\]])([0-9]+(?:\.[0-9]+)?)", r"<sub>\1</sub>", str(safe)))
 
 
 def space_group_markup(number: int | None) -> Markup:
@@ -49,7 +49,7 @@ def space_group_markup(number: int | None) -> Markup:
     from moyopy import SpaceGroupType
 
     symbol = SpaceGroupType(number).hm_short.replace(" ", "")
-    return Markup(re.sub(r"_(\d)|-(\d)|([A-Za-z])", _symbol_part, symbol))
+    return Markup(re.sub(r"_([0-9])|-([0-9])|([A-Za-z])", _symbol_part, symbol))
 
 
 def _symbol_part(part: re.Match[str]) -> str:
@@ -163,7 +163,7 @@ def listed(texts: Sequence[str]) -> Words:
 OUTCOMES = {"rejected": Words("rejected", "淘汰"), "quarantined": Words("set aside", "搁置")}
 """Outcome of a candidate that is not shortlisted."""
 
-_ION = r"[A-Z][a-z]?\d*[+-]?"
+_ION = r"[A-Z][a-z]?[0-9]*[+-]?"
 _SUBSTITUTION = re.compile(rf"([A-Za-z0-9().]+) \(([\w-]+)\), ({_ION} to {_ION}(?:, {_ION} to {_ION})*)")
 
 

@@ -107,7 +107,7 @@ def _products(text: str) -> Markup:
     >>> print(_products("0.75 Fe2O3 (mp-24972)"))
     0.75 Fe<sub>2</sub>O<sub>3</sub> (mp-24972)
     """
-    parts = [re.fullmatch(r"([\d.]+) (\S+) (\(.*\))", part) for part in text.split(" + ")]
+    parts = [re.fullmatch(r"([0-9.]+) (\S+) (\(.*\))", part) for part in text.split(" + ")]
     if not all(parts):
         return escape(plain(text))
     named = (Markup("{} {} {}").format(m[1], formula_markup(m[2]), plain(m[3])) for m in parts if m)

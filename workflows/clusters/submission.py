@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matloop.data.errors import RunError, UnitError
+from matloop.data.plain_text import one_line, plain
 from matloop.data.properties.durations import read_walltime, write_walltime
 from matloop.data.whole_files import write_text
 from matloop.screening.campaign.cluster_settings import WORD
@@ -136,7 +138,7 @@ class Submission:
 
 def scripts_of(submission: Submission) -> dict[str, str]:
     """The scripts by file name, in the order they are used."""
-    steps = f". {shlex.quote(str(submission.folder / 'steps.sh'))}\n"
+    steps = f". {_quoted(str(submission.folder / 'steps.sh'))}\n"
     job_steps = steps + (f"load_modules {shlex.join(submission.modules)}\n" if submission.modules else "")
     start = "#!/usr/bin/env bash\n"
     found = {"steps.sh": _steps(submission), "submit.sh": start + steps + SUBMIT}
@@ -228,12 +230,26 @@ def _steps(submission: Submission) -> str:
         "lock_seconds": submission.lock_seconds,
     }
     lines = ["# Written by matloop submit; used by the scripts beside it."]
-    lines += [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
+    lines += [f"{name}={_quoted(str(value))}" for name, value in values.items()]
     lines += [f"matloop=({shlex.join(submission.command)})", f"job=${{{system.job}-}}", f"task=${{{system.task}-}}", ""]
     lines += _queue_functions(system)
     if submission.nodes > 1:
         lines += _exports(environment(WORKER_SETTINGS))
     return "\n".join(lines) + STEPS
+
+
+def _quoted(text: str) -> str:
+    r"""A text as bash reads it; characters that cannot be seen are written as the numbers of their bytes.
+
+    >>> _quoted("a b"), _quoted("a\u202eb")
+    ("'a b'", "$'a\\342\\200\\256b'")
+    """
+    if one_line(text) == text:
+        return shlex.quote(text)
+    numbers = ("".join(f"\\{byte:03o}" for byte in os.fsencode(one)) for one in text)
+    seen = ((one.isalnum() and plain(one) == one) or one in "/._- " for one in text)
+    shown = (one if plainly else number for one, plainly, number in zip(text, seen, numbers, strict=True))
+    return f"$'{''.join(shown)}'"
 
 
 def _queue_functions(system: QueueSystem) -> list[str]:

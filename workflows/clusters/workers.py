@@ -22,6 +22,7 @@ from matloop.workflows.clusters.certificates import security_in_memory
 from matloop.workflows.clusters.dask_settings import LOCAL_SETTINGS, WORKER_SETTINGS, check_dask, dask_set
 from matloop.workflows.clusters.job_queues import queued_workers, why_absent
 from matloop.workflows.clusters.machine_limits import workers_by_default
+from matloop.workflows.clusters.main_guard import check_main_guard
 
 START_TIMEOUT = 120  # s
 CONNECT_TIMEOUT = 60  # s
@@ -156,6 +157,7 @@ def local_workers(count: int) -> Iterator[Any]:
     Raises:
         RunError: If the workers do not start within two minutes.
     """
+    check_main_guard()
     with dask_set(LOCAL_SETTINGS, site=False), contextlib.ExitStack() as stack:
         from distributed import Client, LocalCluster
 

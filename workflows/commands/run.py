@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
+from matloop.data.compiled_code import compiled_code_is_lost
 from matloop.workflows.commands.printed import print_run
 from matloop.workflows.running.progress import BarProgress, LineProgress, Progress
 from matloop.workflows.running.session import RunInterrupted, one_interrupt
@@ -28,6 +29,8 @@ def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
         typer.Exit: With code 4 if the run was interrupted; it can be resumed.
     """
     console = Console()
+    if lost := compiled_code_is_lost():
+        print(f"matloop: {lost}", file=sys.stderr)
     progress: Progress = BarProgress(console) if console.is_terminal else LineProgress()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from matloop.data.compiled_code import compiled_code_is_lost, is_writable, places
 from matloop.data.errors import MatloopError
 from matloop.data.plain_text import one_line
 from matloop.data.runs.lock import RunLock
@@ -77,27 +78,15 @@ def check_folder(name: str, folder: Path) -> Iterator[Check]:
 
 def check_compiled_code() -> Iterator[Check]:
     """Where numba keeps what it compiled: without such a place every process would compile for minutes."""
-    import matloop.data
-
-    beside = Path(matloop.data.__file__).parent / "__pycache__"
-    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(chosen)] if chosen else [beside, users]
-    writable = [place for place in places if _is_writable(place)]
+    lost = compiled_code_is_lost()
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Check("compiled code", FAIL, "NUMBA_DISABLE_JIT is set: everything takes 100 times as long", "unset it")
-    elif writable:
-        yield Check("compiled code", OK, f"is kept in {writable[0]}")
+    elif lost:
+        found, _, advice = lost.partition("; ")
+        yield Check("compiled code", WARN, found, advice)
     else:
-        tried = " and ".join(map(str, places))
-        yield Check(
-            "compiled code", FAIL, f"cannot be kept in {tried}", "set NUMBA_CACHE_DIR to a folder you may write to"
-        )
-
-
-def _is_writable(folder: Path) -> bool:
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+        place = next(filter(is_writable, places()))
+        yield Check("compiled code", OK, f"is kept in {place}")
 
 
 def check_loopback() -> Iterator[Check]:
@@ -154,7 +143,7 @@ def check_slurm() -> Iterator[Check]:
         advice = "only --cluster slurm needs it; ask who runs the cluster whether slurmctld is up"
         yield Check("Slurm", WARN, f"sinfo does not answer: {failed}", advice)
         return
-    nodes = [line.split(maxsplit=1) for line in told.stdout.splitlines() if re.match(r"\d+ \w", line)]
+    nodes = [line.split(maxsplit=1) for line in told.stdout.splitlines() if re.match(r"[0-9]+ \w", line)]
     # A mark behind the state says that a node does not answer, is being rebooted or powered down.
     ready = sum(int(count) for count, state in nodes if state.strip() in ("idle", "mixed", "idle~"))
     found = ", ".join(f"{count} {one_line(state)}" for count, state in nodes) or "no nodes"

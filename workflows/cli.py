@@ -119,7 +119,7 @@ def resume(
     if fork is not None and share is not None:
         raise typer.BadParameter("--fork starts a new run, --share works on this one")
     if fork is not None:
-        run_and_print(lambda progress: resuming.fork(run, fork, workers=workers, progress=progress))
+        run_and_print(lambda progress: resuming.fork(run, fork, workers=workers, progress=progress, cluster=cluster))
     elif share is not None:
         task = resuming.read_share(share)
         run_and_print(lambda progress: resuming.score_share(run, task, workers=workers or 1, progress=progress))

@@ -16,7 +16,7 @@ from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
-from matloop.screening.campaign.cluster_settings import cluster_chosen
+from matloop.screening.campaign.cluster_settings import cluster_confirmed
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import workers_chosen
@@ -80,7 +80,7 @@ def resume(
         again = restore_beginning(run, identity)
         over = f"; {again}" if again else ""
         over += f"; took over from {lock.taken_over}" if lock.taken_over else ""
-        place = cluster_chosen(campaign.cluster, cluster)
+        place = cluster_confirmed(campaign.cluster, cluster)
         count = workers_chosen(workers, place)
         write_event(Manifest(run.folder), "resumed", f"{counted(count, 'worker')}{over}")
         settings = Settings(count, place, identity["partition_rows"], prepare_only)
@@ -96,7 +96,12 @@ def _clean_up(run: RunDirectory) -> None:
 
 
 def fork(
-    folder: str | Path, output: str | Path, *, workers: int | None = None, progress: Progress | None = None
+    folder: str | Path,
+    output: str | Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    cluster: str | None = None,
 ) -> ScreeningRun:
     """Start a new run from the present campaign in a run directory, and reuse results that still fit.
 
@@ -107,6 +112,7 @@ def fork(
         output: Folder of the new run; it must be new or empty.
         workers: Number of worker processes, as for :func:`matloop.workflows.screen.screen`.
         progress: Told what happens; silent by default.
+        cluster: Place of the workers, instead of the one that the campaign names.
 
     Raises:
         CampaignError: Listing every problem of the campaign in the run directory.
@@ -117,8 +123,8 @@ def fork(
     view = RunView(run.folder)
     training = view.training.by_property
     campaign = checked_campaign(view.paths.campaign, list(training.values()))
-    count = workers_chosen(workers, campaign.cluster)
-    settings = Settings(count, campaign.cluster, view.identity.partition_rows, earlier=view.manifest)
+    place = cluster_confirmed(campaign.cluster, cluster)
+    settings = Settings(workers_chosen(workers, place), place, view.identity.partition_rows, earlier=view.manifest)
     wanted = [target.property for target in campaign.targets]
     given = [training[name] for name in wanted if name in training]
     return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)

@@ -119,6 +119,28 @@ Cluster = Annotated[ClusterSettings, BeforeValidator(_read_cluster)]
 """Settings, or just their kind."""
 
 
+def cluster_confirmed(settings: ClusterSettings, chosen: str | None) -> ClusterSettings:
+    """Choose the cluster of a run that goes on, whose directory may come from anybody.
+
+    A scheduler can run code in every process that connects to it. So one that only the run names is not connected to.
+
+    Args:
+        settings: Settings in the run directory.
+        chosen: What ``--cluster`` names; see :func:`cluster_chosen`.
+
+    Raises:
+        CampaignError: If the run names a scheduler and ``--cluster`` names nothing, or the settings do not fit.
+    """
+    if chosen is None and settings.kind == "existing":
+        named = settings.address or settings.scheduler_file
+        raise CampaignError(
+            f"the run directory names the scheduler {named}, which could run code in this process",
+            "a scheduler you trust, or workers on this machine",
+            f"repeat the command with --cluster {named}, or with --cluster local",
+        )
+    return cluster_chosen(settings, chosen)
+
+
 def cluster_chosen(settings: ClusterSettings, chosen: str | None) -> ClusterSettings:
     """Replace the kind of cluster in the settings of a campaign by the one that ``--cluster`` names.
 

@@ -2,7 +2,13 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from matloop.data.errors import CampaignError
-from matloop.screening.campaign.cluster_settings import QUEUED, Cluster, ClusterSettings, cluster_chosen
+from matloop.screening.campaign.cluster_settings import (
+    QUEUED,
+    Cluster,
+    ClusterSettings,
+    cluster_chosen,
+    cluster_confirmed,
+)
 
 
 class Holder(BaseModel):
@@ -86,3 +92,12 @@ def test_wall_time_in_seconds(written: str, seconds: int) -> None:
 def test_walltimes_as_slurm_writes_them() -> None:
     assert ClusterSettings(walltime="1-00:00:00").walltime == "24:00:00"
     assert ClusterSettings.model_validate({"walltime": 90}).walltime == "1:30:00"
+
+
+def test_a_scheduler_that_only_a_run_names_is_not_connected_to() -> None:
+    named = ClusterSettings(kind="existing", address="tcp://10.0.0.1:8786", allow_insecure=True)
+    with pytest.raises(CampaignError, match=r"could run code in this process.*--cluster tcp://10\.0\.0\.1:8786"):
+        cluster_confirmed(named, None)
+    assert cluster_confirmed(named, "tcp://10.0.0.1:8786").kind == "existing"
+    assert cluster_confirmed(named, "local").kind == "local"
+    assert cluster_confirmed(ClusterSettings(), None).kind == "local"

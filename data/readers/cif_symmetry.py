@@ -157,12 +157,12 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
     known = [setting for setting in settings_of_number(number) if are_equal(operations, operations_of(setting))]
     if known and number == statement.settings[0].number:
         raise _refusal(
-            f"{statement.words} is stated, but the operations listed are those of {known[0]}; correct one of them, or "
+            f"the block states {statement.words}, but the operations listed are those of {known[0]}; correct one of them, or "
             "leave the wrong one out"
         )
     if number not in {setting.number for setting in statement.settings}:
         raise _refusal(
-            f"{statement.words} is stated, but the {len(operations)} operations listed are those of space group "
+            f"the block states {statement.words}, but the {len(operations)} operations listed are those of space group "
             f"{number or '?'}; correct one of them, or leave the wrong one out"
         )
 

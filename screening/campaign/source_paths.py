@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from matloop.data.errors import MatloopError
+from matloop.data.errors import CampaignError, MatloopError
 from matloop.data.registry import SOURCES, lookup
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry
 
@@ -17,16 +17,26 @@ _CLUSTER_FILES = ("scheduler_file", "ca_file", "certificate", "key")
 
 
 def absolute_path(written: str, folder: str | Path) -> str:
-    """A path as a campaign means it.
+    """Return a path as a campaign means it.
 
     Args:
         written: As it stands in the campaign; ``~`` is the home of the user.
         folder: Where a relative path starts.
 
+    Raises:
+        CampaignError: If the folder has a name that is no UTF-8, which no campaign file can hold.
+
     >>> absolute_path("../cifs/**/*.cif", "/data/campaigns")
     '/data/cifs/**/*.cif'
     """
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(written))) if written else written
+    path = os.path.abspath(os.path.join(folder, os.path.expanduser(written))) if written else written
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if shown != path:
+        raise CampaignError(
+            f"the path {shown} has a folder whose name is no UTF-8", "folders with names in UTF-8",
+            "rename the folder (files in it may keep their names)",
+        )  # fmt: skip
+    return path
 
 
 def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -170,6 +171,15 @@ def decides(name: str) -> bool:
     return path.suffix == ".py"
 
 
+def _written(path: Path) -> str:
+    r"""Write a path as text; bytes of a name that are no UTF-8 are escaped.
+
+    >>> _written(Path("cifs/\udcb2.cif"))
+    'cifs/\\xb2.cif'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def input_files(entries: Entries) -> dict[str, str]:
     """sha256 of every file that sources read, by its path as the campaign leads to it.
 
@@ -182,5 +192,5 @@ def input_files(entries: Entries) -> dict[str, str]:
         if not hasattr(factory, "files"):
             continue
         with contextlib.suppress(MatloopError, OSError):
-            found |= {str(path): sha256_of(path) for path in entry.make(factory).files() if path.is_file()}
+            found |= {_written(path): sha256_of(path) for path in entry.make(factory).files() if path.is_file()}
     return found

@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from matloop.data.errors import CampaignError
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import absolute_path, with_absolute_paths
 
@@ -28,6 +30,12 @@ def test_every_way_to_write_a_path() -> None:
     absolute = [{"snapshot": {"path": "/elsewhere/s.parquet"}}]
     assert sources_of(*absolute) == absolute
     assert sources_of({"ase_database": {"path": "my.db"}}) == [{"ase_database": {"path": "/data/campaigns/my.db"}}]
+
+
+def test_a_folder_whose_name_is_no_utf8_is_refused() -> None:
+    with pytest.raises(CampaignError, match=r"/data/\\xc2\\xc8/in has a folder whose name is no UTF-8"):
+        absolute_path("in", os.fsdecode(b"/data/\xc2\xc8"))
+    assert absolute_path("材料/*.cif", "/data") == "/data/材料/*.cif"
 
 
 def test_what_is_no_path_stays() -> None:

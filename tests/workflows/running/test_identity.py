@@ -254,3 +254,11 @@ def test_a_plug_in_that_is_used_is_part_of_the_identity_by_its_content(
     assert difference.startswith("plug_ins.matloop.filters: outside: plugin_outside 1.0, content ")
     assert code_key(using) != key
     assert differences(as_kept(identity_of(plain, 100)), identity_of(plain, 100)) == []
+
+
+def test_names_of_files_that_are_no_utf8_are_written_with_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "plain.cif").write_text("data_a\n")
+    with open(os.fsencode(tmp_path) + b"/\xc2\xc8.cif", "w") as file:
+        file.write("data_b\n")
+    found = input_files(reading({"structure_files": str(tmp_path)}).sources)
+    assert sorted(found) == [rf"{tmp_path}/\xc2\xc8.cif", f"{tmp_path}/plain.cif"]

@@ -157,8 +157,8 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
     known = [setting for setting in settings_of_number(number) if are_equal(operations, operations_of(setting))]
     if known and number == statement.settings[0].number:
         raise _refusal(
-            f"the block states {statement.words}, but the operations listed are those of {known[0]}; correct one of them, or "
-            "leave the wrong one out"
+            f"the block states {statement.words}, but the operations listed are those of {known[0]}; correct "
+            "one of them, or leave the wrong one out"
         )
     if number not in {setting.number for setting in statement.settings}:
         raise _refusal(

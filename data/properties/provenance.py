@@ -38,7 +38,7 @@ class Provenance(NamedTuple):
         """
         if text == "unknown":
             return cls("unknown")
-        written = re.fullmatch(r"(dft|exp)(?::([A-Za-z0-9_][A-Za-z0-9_.+-]{0,39}))?", text)
+        written = re.fullmatch(r"(dft|exp)(?::(\w[\w.+-]{0,39}))?", text)
         if written is None:
             raise ProvenanceError(
                 f"provenance {text[:80]!r}",

@@ -90,12 +90,21 @@ class Manifest:
                 self._take(line)
 
     def append(self, kind: str, **fields: Any) -> None:
-        """Add a line and wait until it is on the disk."""
+        """Add a line and wait until it is on the disk.
+
+        Raises:
+            DamagedFileError: If the file stands under another name too, where the line would appear as well.
+        """
         line = {"kind": kind, **fields}
         if sizes := {**self._sizes(fields.get("files", {})), **fields.get("sizes", {})}:
             line["sizes"] = sizes
         check_may_write()
         with self.path.open("ab+") as file:
+            if os.fstat(file.fileno()).st_nlink > 1:  # a stranger's run may share it with a file of ours
+                raise DamagedFileError(
+                    f"{self.path.name} is a file that stands under another name too", "a file of the run alone",
+                    f"replace it by a copy: cp {self.path.name} copy && mv copy {self.path.name}",
+                )  # fmt: skip
             _cut_torn_end(file)
             file.write(written_line(line))
             file.flush()

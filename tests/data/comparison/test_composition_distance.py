@@ -11,7 +11,7 @@ from tests.strategies import formula_of, whole_compositions
 
 
 def compositions(*formulas: str) -> Compositions:
-    parsed, codes = parse_formulas(formulas)
+    parsed, codes = parse_formulas(formulas, exact=True)
     assert not codes.any()
     return parsed
 

@@ -163,4 +163,4 @@ def test_an_installed_package_adds_a_property(tmp_path: Path, monkeypatch: pytes
         "print(target.range((0, 1)), axis_words('hardness'), carried_name('table', 'hardness_exp'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "(20.0, inf) Words(en='hardness (GPa)', zh='硬度 (GPa)') hardness_exp\n"
+    assert done.stdout == "(20.0, inf) Words(en='hardness (GPa)', zh='硬度（GPa）') hardness_exp\n"

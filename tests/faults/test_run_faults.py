@@ -287,6 +287,10 @@ def test_r17_no_workers_and_a_scheduler_that_dies(
     scoring_from(unbroken, run)
     with_cluster(run, patience=2)
     code, said = ended(tmp_path, "resume", "run")
+    assert code == 1  # a scheduler that only the run names may be anybody's
+    assert "repeat the command with --cluster scheduler.json" in said
+    again = ("resume", "run", "--cluster", "scheduler.json")
+    code, said = ended(tmp_path, *again)
     assert code == 3
     assert said.startswith("matloop: E-RUN-WORKERS: no worker arrived within 2 s: the scheduler has none")
     assert "matloop resume RUN" in said
@@ -294,7 +298,7 @@ def test_r17_no_workers_and_a_scheduler_that_dies(
     with_cluster(run, patience=60)
     worker = dask("worker", tmp_path, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--death-timeout", "5")
     try:
-        with running(tmp_path, "resume", "run") as process:
+        with running(tmp_path, *again) as process:
             assert until(lambda: finished_of(run) >= 2 or process.poll() is not None, SECONDS, pause=0.01)
             scheduler.kill()
             _, said = process.communicate(timeout=SECONDS)

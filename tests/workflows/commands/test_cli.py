@@ -140,6 +140,9 @@ def test_screen_refuses_a_bad_campaign_before_it_makes_a_folder(matloop: Matloop
 def test_screen_refuses_a_folder_in_use(matloop: Matloop, finished: ScreeningRun) -> None:
     answer = matloop("screen", "optical_window", "--output", str(finished.folder))
     assert answer.code == 1
+    assert answer.err.startswith("matloop: E-RUN-CHANGED: ")
+    answer = matloop("screen", str(finished.folder / "campaign.yaml"), "--output", str(finished.folder))
+    assert answer.code == 1
     assert re.match(
         r"matloop: E-RUN: .* is not empty: it holds a finished run\. Allowed: .*\. To mend it: choose another --output",
         answer.err,
@@ -150,7 +153,7 @@ def test_screen_refuses_a_folder_in_use(matloop: Matloop, finished: ScreeningRun
 def test_screen_onto_an_unfinished_run_names_resume(matloop: Matloop, finished: ScreeningRun, tmp_path: Path) -> None:
     shutil.copytree(finished.folder, tmp_path / "my run")
     (tmp_path / "my run" / "report.html").unlink()
-    answer = matloop("screen", "optical_window", "--output", "my run")
+    answer = matloop("screen", str(finished.folder / "campaign.yaml"), "--output", "my run")
     assert answer.code == 1
     assert "it holds an unfinished run." in answer.err
     assert "To mend it: go on with it: matloop resume 'my run', or choose another --output." in answer.err

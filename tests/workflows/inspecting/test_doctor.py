@@ -78,7 +78,7 @@ def test_libraries_that_do_not_fit(
     if found:
         assert problems[0].state == state
         assert found in problems[0].found
-        assert " install '" in problems[0].advice + problems[0].found
+        assert "pip install " in problems[0].advice + problems[0].found
     else:
         assert problems == []
 

@@ -155,11 +155,12 @@ def screen(
     check_main_guard()
     if isinstance(campaign, Campaign):
         chosen = with_absolute_paths(campaign, Path.cwd())
-        check_campaign(chosen, training_sets)
     else:
         chosen = checked_campaign(campaign, training_sets)
     training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
     check_provenances(chosen, training)
+    if isinstance(campaign, Campaign):
+        check_campaign(chosen, training_sets)
     place = cluster_chosen(chosen.cluster, cluster)
     settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only)
     return begin(chosen, output, settings, training=training, progress=progress)

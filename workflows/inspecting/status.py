@@ -166,10 +166,10 @@ def status_of(folder: str | Path, *, content: bool = True) -> RunStatus:
     if complete and manifest is not None and manifest.beginning and manifest.results(REPORT) is None:
         damage[manifest.path.name] = f"does not name {view.paths.report.name}: it was cut"
     began = identity is not None or (manifest is not None and manifest.beginning is not None)
-    told_already = " ".join(reading.problems)
+    told_already, to_mend = " ".join(reading.problems), began and bool(damage)
     damage = {name: what for name, what in damage.items() if f": {name} " not in told_already}
     told_of = _damage_told(folder, damage, began=began)
-    resumable = state not in (RUNNING, COMPLETE) or bool(told_of)
+    resumable = state not in (RUNNING, COMPLETE) or to_mend
     return RunStatus(
         run=str(folder),
         campaign=_campaign_name(identity, summary),

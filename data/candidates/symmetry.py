@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.candidates.space_groups import setting_of
+
 SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance of the global symmetry features of matminer
 _FINER_TOLERANCES = (0.03, 0.01, 0.003)  # Å
 _SAME_PLACE = 0.01  # Å; an operation takes a symmetrised atom closer than this to another one
@@ -143,14 +145,9 @@ def symbols_of(hall_number: int) -> tuple[str, str]:
     >>> symbols_of(81), symbols_of(526)
     (('P 1 21/c 1', '-P 2ybc'), ('F d -3 m :2', '-F 4vw 2vw 3'))
     """
-    import moyopy
-
-    entry = moyopy.HallSymbolEntry(hall_number)
-    monoclinic = 3 <= entry.number <= 15
-    symbol = (entry.hm_full if monoclinic else entry.hm_short).replace("_", "")
-    choice = str(entry.setting)
-    open_ends = f" :{choice}" if choice in ("1", "2", "H", "R") else ""
-    return symbol + open_ends, entry.hall_symbol.replace("=", '"')
+    setting = setting_of(hall_number)
+    open_ends = f" :{setting.choice}" if setting.choice in ("1", "2", "H", "R") else ""
+    return setting.short + open_ends, setting.hall
 
 
 def _orbits(

@@ -19,7 +19,7 @@ from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS, element_table
 from matloop.data.readers.cif_block import CifBlock
 from matloop.data.readers.cif_elements import shares_of_type, symbols_of_labels
-from matloop.data.readers.cif_symmetry import Candidate, symmetry_of
+from matloop.data.readers.cif_symmetry import Candidate, stated_symmetry
 from matloop.data.readers.parsed import FULL, ParsedCell, number
 from matloop.data.readers.structure_split import Unreadable
 
@@ -53,7 +53,7 @@ def read_cif(text: str) -> ParsedCell:
     block = CifBlock(text)
     lattice = _lattice(block)
     sites = _sites(block)
-    candidates = symmetry_of(block, lattice)
+    candidates = stated_symmetry(block, lattice)
     if len(candidates) == 1:
         cell = _expanded(lattice, sites, candidates[0].operations)
         _check_formula(block, cell)

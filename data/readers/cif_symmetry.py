@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.readers.cif_block import CifBlock
-from matloop.data.readers.space_groups import (
+from matloop.data.candidates.space_groups import (
     Setting,
     operations_of,
     settings_of_hall,
     settings_of_number,
     settings_of_symbol,
 )
+from matloop.data.readers.cif_block import CifBlock
 from matloop.data.readers.structure_split import Unreadable
-from matloop.data.readers.symmetry import are_equal, fit_cell, number_of, operations_of_words
+from matloop.data.readers.symmetry_operations import are_equal, fit_cell, number_of, operations_of_words
 
 _OPERATIONS = (
     "_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop_magn_operation_xyz",
@@ -55,7 +55,7 @@ class Candidate(NamedTuple):
     operations: NDArray[np.float64]
 
 
-def symmetry_of(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candidate]:
+def stated_symmetry(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candidate]:
     """List the sets of operations that a block may mean and that its cell allows; a block without symmetry is P1.
 
     Args:

@@ -1,8 +1,8 @@
-"""Settings of the space groups: which symbols name them, and their operations.
+"""Settings of the space groups: the symbols that name them, and their operations.
 
-The table is the database of Hall symbols in spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Meth. 4,
-2384822 (2024)), 530 settings of the 230 groups after S. R. Hall and R. W. Grosse-Kunstleve. Crystallographers write the
-symbol of one setting in many ways; an index leads from every usual way to the settings that it may mean.
+The table is the database of Hall symbols in moyo: 530 settings of the 230 groups, after S. R. Hall and
+R. W. Grosse-Kunstleve. Crystallographers write the symbol of one setting in many ways; an index leads from every usual
+way to the settings that it may mean.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
 _HALL_NUMBERS = range(1, 531)
+_MONOCLINIC = range(3, 16)
+_STEPS = 24  # translations of all settings are multiples of 1/24
 _CENTRES_WITHOUT_BAR = (*range(200, 207), *range(221, 231))  # written m 3 and m 3 m before 1983
 _SUFFIX = re.compile(r"(.+?)(?::([12]|[HR]|-?[abc][123]?)|([SZHR]))", re.IGNORECASE)
 _ORIGINS = {"1": "1", "2": "2", "s": "1", "z": "2"}
@@ -36,14 +37,18 @@ class Setting(NamedTuple):
     Attributes:
         hall_number: Its number in the table, from 1.
         number: Number of the group in the International Tables.
-        choice: Axes, cell or origin as the table names them: ``b1``, ``H``, ``2``, ``1cab``; empty if there is no
-        choice. symbol: Full Hermann-Mauguin symbol.
+        choice: Axes, cell or origin as the table names them: ``b1``, ``H``, ``2``, ``1cab``; empty without a choice.
+        symbol: Full Hermann-Mauguin symbol, which names the unique axis of monoclinic groups.
+        short: The usual symbol; the full one for monoclinic groups.
+        hall: Hall symbol.
     """
 
     hall_number: int
     number: int
     choice: str
     symbol: str
+    short: str
+    hall: str
 
     @property
     def origin(self) -> str:
@@ -53,7 +58,7 @@ class Setting(NamedTuple):
     @property
     def unique_axis(self) -> str:
         """Unique axis of a monoclinic setting, else empty."""
-        return self.choice.lstrip("-")[:1] if 3 <= self.number <= 15 else ""
+        return self.choice.lstrip("-")[:1] if self.number in _MONOCLINIC else ""
 
     def __str__(self) -> str:
         return self.symbol + (f" :{self.choice}" if self.choice else "")
@@ -102,17 +107,22 @@ def settings_of_number(number: int) -> list[Setting]:
 @functools.cache
 def setting_of(hall_number: int) -> Setting:
     """Return a setting by its number in the table."""
-    kind = spglib.get_spacegroup_type(hall_number)
-    assert kind is not None
-    return Setting(hall_number, kind.number, kind.choice, kind.international_full.replace("_", ""))
+    import moyopy
+
+    entry = moyopy.HallSymbolEntry(hall_number)
+    full = entry.hm_full.replace("_", "")
+    short = full if entry.number in _MONOCLINIC else entry.hm_short.replace("_", "")
+    return Setting(hall_number, entry.number, str(entry.setting), full, short, entry.hall_symbol.replace("=", '"'))
 
 
 @functools.cache
 def operations_of(setting: Setting) -> NDArray[np.float64]:
     """Return the operations of a setting, shape (n, 3, 4): a rotation, and a translation in the last column."""
-    found = spglib.get_symmetry_from_database(setting.hall_number)
-    assert found is not None
-    matrices = np.concatenate([found["rotations"], found["translations"][:, :, None] % 1.0], axis=2)
+    import moyopy
+
+    found = moyopy.operations_from_number(setting.number, setting=moyopy.Setting.hall_number(setting.hall_number))
+    translations = np.rint(np.array(found.translations) * _STEPS) % _STEPS / _STEPS
+    matrices = np.concatenate([np.array(found.rotations, float), translations[:, :, None]], axis=2)
     # The order of the atoms of a crystal must not depend on the version of the table.
     order = sorted(range(len(matrices)), key=lambda row: matrices[row].round(6).tolist())
     result = matrices[order]
@@ -149,11 +159,9 @@ def _by_symbol() -> dict[str, tuple[int, ...]]:
 def _spellings(hall_number: int) -> list[str]:
     """List the usual spellings of the symbol of a setting, its suffix aside."""
     setting = setting_of(hall_number)
-    kind = spglib.get_spacegroup_type(hall_number)
-    assert kind is not None
-    short = kind.international.rpartition("=")[2].strip().replace("_", "")
+    short = setting.short
     spellings = [setting.symbol, short]
-    if 3 <= setting.number <= 15:  # without the axes that carry no symmetry
+    if setting.number in _MONOCLINIC:  # without the axes that carry no symmetry
         spellings.append("".join(word for word in short.split() if word != "1"))
     if setting.number in _CENTRES_WITHOUT_BAR:
         spellings.append(short.replace("-3", "3"))
@@ -168,7 +176,5 @@ def _spellings(hall_number: int) -> list[str]:
 def _by_hall() -> dict[str, tuple[int, ...]]:
     index: dict[str, list[int]] = defaultdict(list)
     for hall_number in _HALL_NUMBERS:
-        kind = spglib.get_spacegroup_type(hall_number)
-        assert kind is not None
-        index[_plain_hall(kind.hall_symbol)].append(hall_number)
+        index[_plain_hall(setting_of(hall_number).hall)].append(hall_number)
     return {symbol: tuple(numbers) for symbol, numbers in index.items()}

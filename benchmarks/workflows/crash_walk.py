@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "models" / "potenti
 import cloudpickle  # noqa: E402  # after the thread limits
 import numpy as np  # noqa: E402
 from distributed import KilledWorker  # noqa: E402
-from file_calls import WORKER, Call, FileCalls, Point  # noqa: E402
+from file_calls import WORKER, Call, FileCalls, Point, replaced  # noqa: E402
 from pair_potential import PairPotential  # noqa: E402
 
 from matloop.data.candidates.batch import CandidateBatch  # noqa: E402
@@ -139,7 +139,7 @@ def made_cheap() -> Iterator[None]:
             known[task.campaign.name] = known_rows(task, training)
         return known[task.campaign.name]
 
-    replaced: list[tuple[Any, str, Any]] = [
+    attributes: list[tuple[Any, str, Any]] = [
         (scoring.Surrogate, "fit", fit),
         (potential_stage, "relax_guarded", relaxed),
         (screen_module, "known_rows", predicted),
@@ -149,14 +149,8 @@ def made_cheap() -> Iterator[None]:
         (FileProgress.__init__, "__kwdefaults__", {"interval": 1e9}),  # the number of calls does not hang on the time
         (session, "workers_of", lambda *_, **__: contextlib.nullcontext(OneWorker())),
     ]
-    before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-    try:
-        for owner, name, value in replaced:
-            setattr(owner, name, value)
+    with replaced(attributes):
         yield
-    finally:
-        for owner, name, value in before:
-            setattr(owner, name, value)
 
 
 class OneWorker:

@@ -133,15 +133,21 @@ class FileCalls:
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Count the calls of this process from now on, and of the processes it forks."""
-        replaced = [*_path_calls(self), *_descriptor_calls(self), *_opening(self), *_native(self)]
-        before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-        try:
-            for owner, name, made in replaced:
-                setattr(owner, name, made)
+        with replaced([*_path_calls(self), *_descriptor_calls(self), *_opening(self), *_native(self)]):
             yield
-        finally:
-            for owner, name, made in before:
-                setattr(owner, name, made)
+
+
+@contextlib.contextmanager
+def replaced(attributes: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Give attributes of things other values within a block: owner, name and value of each."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in attributes]
+    try:
+        for owner, name, value in attributes:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
 
 
 _Replaced = Iterator[tuple[Any, str, Any]]

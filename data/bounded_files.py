@@ -35,6 +35,7 @@ MOST_ROWS = 100_000_000
 _MOST_COLUMN_PARTS = 1_000_000
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
 _TEXT = "BYTE_ARRAY"
+_LONGEST_TEXT = 1_000_000  # bytes of JSON without a quotation mark
 _ABOUT_THE_FILE = (
     None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG, errno.EINVAL,
 )  # fmt: skip
@@ -151,6 +152,8 @@ def parse_json(content: bytes, *, name: str, allow_nan: bool = False) -> Any:
     """
     if content.count(b",") + content.count(b"[") + content.count(b"{") > MOST_JSON_VALUES:
         raise _no_json(name, f"it has more than {MOST_JSON_VALUES:,} values")
+    if _holds_long_text(content):
+        raise _no_json(name, f"it has a text, or numbers without a name, of more than {_LONGEST_TEXT:,} bytes")
     refuse = _nan_alone if allow_nan else _refuse_number
     try:
         text = content.decode("utf-8")
@@ -166,6 +169,12 @@ def parse_json(content: bytes, *, name: str, allow_nan: bool = False) -> Any:
         except UnicodeEncodeError as error:
             raise _no_json(name, "a text in it has half of a character") from error
     return read
+
+
+def _holds_long_text(content: bytes) -> bool:
+    """Whether a stretch of JSON holds no quotation mark; a single character can make each of its bytes take four."""
+    starts = range(0, len(content) - _LONGEST_TEXT, _LONGEST_TEXT)
+    return any(content.find(b'"', start, start + _LONGEST_TEXT) < 0 for start in starts)
 
 
 def read_table(

@@ -174,6 +174,14 @@ def tar_header(folder: Path) -> Path:
 _SHEET = """<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>%s</sheetData></worksheet>"""
 
 
+_STRINGS_RELATION = b"""<Relationship Id="rId99" Target="/xl/sharedStrings.xml" Type="%s/sharedStrings"/>""" % (
+    b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+)
+_STRINGS_TYPE = b"""<Override PartName="/xl/sharedStrings.xml" ContentType="%s.sharedStrings+xml"/>""" % (
+    b"application/vnd.openxmlformats-officedocument.spreadsheetml"
+)
+
+
 def _workbook(path: Path, rows: str, strings: str) -> Path:
     from openpyxl import Workbook
 
@@ -186,10 +194,13 @@ def _workbook(path: Path, rows: str, strings: str) -> Path:
             content = given.read(name)
             if name == "xl/worksheets/sheet1.xml":
                 content = (_SHEET % rows).encode()
-            elif name == "xl/sharedStrings.xml":
-                head = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-                content = head + strings.encode() + b"</sst>"
+            elif name == "xl/_rels/workbook.xml.rels":
+                content = content.replace(b"</Relationships>", _STRINGS_RELATION + b"</Relationships>")
+            elif name == "[Content_Types].xml":
+                content = content.replace(b"</Types>", _STRINGS_TYPE + b"</Types>")
             made.writestr(name, content)
+        head = '<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        made.writestr("xl/sharedStrings.xml", f"{head}{strings}</sst>")
     return path
 
 

@@ -20,6 +20,7 @@ _WRAPPERS = ("structure", "attributes", "data")
 _NOT_BULK = ("Molecule", "IMolecule", "Slab", "Interface")
 _REDUCED_PART = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,5})?")
 _REDUCED = re.compile(rf"(?:{_REDUCED_PART.pattern}){{1,40}}")
+_MOST_VALUES = 1_000_000  # an entry with all that the Materials Project knows of it has some ten thousand
 _NEITHER = "JSON that is neither a pymatgen structure or entry nor an OPTIMADE entry"
 
 
@@ -27,8 +28,11 @@ def parse_json(text: str) -> Any:
     """Parse JSON in which no object has a key twice, since only the last of them would be seen.
 
     Raises:
-        Unreadable: If the text is not JSON, or an object has a key twice.
+        Unreadable: If the text is not JSON, has more values than any crystal, or an object has a key twice.
     """
+    values = text.count(",") + text.count("[") + text.count("{")
+    if values > _MOST_VALUES:
+        raise Unreadable("E-FILE-TOO-LARGE", f"{values:,} values in one structure, more than {_MOST_VALUES:,}")
     try:
         return json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ file. All cells of a CSV file are text. Blank lines of a CSV file are skipped; e
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 from matloop.data.errors import InputFileError
 from matloop.data.readers.parquet_trial import BUFFER, check_parquet
 
+_MOST_COLUMNS = 16_384  # as many as a spreadsheet has
+_MOST_NAMED = 2_000  # columns; a thousand of numbers are taken along
 _BLOCK_BYTES = 4_000_000  # a row must fit in one
 _PARQUET_ROWS = 8_192
 _SHOWN = 256  # characters of a broken row that are shown
@@ -75,10 +77,14 @@ def named_columns(names: Sequence[str], file: str) -> list[str]:
     """Return the column names of a header; columns without a name are left out.
 
     Raises:
-        InputFileError: If two columns share a name.
+        InputFileError: If two columns share a name, or there are too many.
     """
     named = [name for name in names if name.strip()]
-    repeated = sorted({name for name in named if named.count(name) > 1})
+    if len(named) > _MOST_NAMED:
+        raise InputFileError(
+            f"{file} has {len(named):,} columns with a name", f"{_MOST_NAMED:,}", "leave out columns that nobody needs"
+        )
+    repeated = sorted(name for name, count in Counter(named).items() if count > 1)
     if repeated:
         raise InputFileError(f"{file} has two columns '{repeated[0][:80]}'", "a name of its own for each column")
     return named
@@ -101,6 +107,7 @@ class CsvFile:
         _check_encoding(path)
         self._delimiter = _stated_delimiter(path)
         self.place = path.name
+        _check_header(path, self._delimiter)
         with self._open([], deque()) as reader:
             names = reader.schema.names
         self.types = dict.fromkeys(named_columns(names, path.name), pa.string())
@@ -150,6 +157,22 @@ def _stated_delimiter(path: Path) -> str:
     with path.open(encoding="utf-8-sig", newline="") as text:
         match = _DELIMITER.fullmatch(text.readline(40))
     return match[1] if match else ""
+
+
+def _check_header(path: Path, delimiter: str) -> None:
+    """Refuse a first line with more columns than any sheet: Arrow takes some kilobytes for each.
+
+    Raises:
+        InputFileError: If there are too many.
+    """
+    with path.open(encoding="utf-8-sig") as text:
+        if delimiter:
+            text.readline(40)
+        columns = text.readline(_BLOCK_BYTES).count(delimiter or ",") + 1
+    if columns > _MOST_COLUMNS:
+        raise InputFileError(
+            f"{path.name} has {columns:,} columns", f"{_MOST_COLUMNS:,}", "leave out columns that nobody needs"
+        )
 
 
 def _with_ragged(

@@ -77,7 +77,8 @@ class Spreadsheet:
             block.append(tuple(row[place] for place in places))
             numbers.append(number)
             characters += sum(len(value) for value in block[-1] if isinstance(value, str))
-            if len(block) == _ROWS_AT_ONCE or characters > _CHARACTERS_AT_ONCE:
+            enough = len(block) == _ROWS_AT_ONCE or len(block) * len(names) >= _CELLS_AT_ONCE
+            if enough or characters > _CHARACTERS_AT_ONCE:
                 yield _as_rows(names, block, numbers)
                 block, numbers, characters = [], [], 0
         yield _as_rows(names, block, numbers)

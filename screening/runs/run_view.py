@@ -35,7 +35,9 @@ from matloop.screening.runs.run_records import Explanations, ModelCard, NoveltyR
 from matloop.screening.runs.run_summary import RunSummary
 
 LARGEST_CIF = 500_000  # bytes
-MOST_RANKED = 1_000_000
+MOST_RANKED = 100_000
+"""Candidates that the last stage of a campaign may keep."""
+LARGEST_RANKED = 400_000_000  # bytes
 MOST_CIFS = 10_000
 _PART = re.compile(r"part-[0-9]{5,9}\.parquet")
 _NAME = re.compile(r"[a-z0-9_]{1,100}")
@@ -161,7 +163,7 @@ class RunView:
     @functools.cached_property
     def ranked(self) -> CandidateBatch:
         """The ranked candidates with predictions and cells, best first; ``shortlisted`` is 1, 2, 3 ... or 0."""
-        table = self.table(self.paths.ranked, most_rows=MOST_RANKED)
+        table = self.table(self.paths.ranked, most_rows=MOST_RANKED, most_bytes=LARGEST_RANKED)
         name = self.paths.ranked.name
         return checked_batch(table, name=name, needed=(Column.RANK, Column.SHORTLISTED, Column.PROBABILITY))
 

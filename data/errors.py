@@ -280,7 +280,7 @@ ROW_CODES: dict[str, str] = {
     "E-STRUCT-VOLUME": "the volume per atom is outside 2 to 2000 cubic angstroms",
     "E-STRUCT-SIZE": "the cell has no sites or more than 500",
     "E-STRUCT-DISORDER": "a site is partially or jointly occupied",
-    "E-STRUCT-DISTANCE": "two atoms are closer than 0.5 angstroms",
+    "E-STRUCT-DISTANCE": "two atoms are closer than 0.5 angstroms, or than 0.9 where neither is hydrogen",
     "E-STRUCT-NOCELL": "there is no three-dimensional periodic cell (a molecule, a slab or a fragment)",
     "E-STRUCT-NOATOMS": "there is a cell, but no atoms with fractional coordinates",
     "E-STRUCT-SYMBOLS": "the file does not say which elements its atoms are",

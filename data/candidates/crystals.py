@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.blocks import list_array, list_parts
 from matloop.data.candidates.compositions import Compositions, gather_rows
-from matloop.data.elements import SYMBOLS
+from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import BatchError
 from matloop.data.properties.columns import Column
 
 MAX_SITES = 500
 VOLUME_PER_ATOM_BOUNDS = (2.0, 2000.0)  # Å3; fcc hydrogen at 200 GPa and a dilute gas lie outside
 _SHORTEST_SEARCH = 6.0  # Å; atoms further apart than this do not touch
+_CLOSEST_TO_HYDROGEN = 0.5  # Å; hydrogen is 0.74 Å from hydrogen, and often refined closer to others than it is
+_CLOSEST = 0.9  # Å; the shortest bond without hydrogen is that of N2, 1.10 Å (Huber and Herzberg, 1979)
 _SMALLEST_SPACING = 0.1  # Å; the number of periodic images to visit grows with its inverse
 _LARGEST_COORDINATE = 1e6  # cells; beyond it the digits that place an atom inside its cell are gone
 
@@ -114,8 +116,18 @@ class Crystals:
         """
         codes = self.form_codes()
         sound = np.flatnonzero(codes == "")
-        codes[sound[self.take(sound).shortest_distances() < 0.5]] = "E-STRUCT-DISTANCE"
+        shortest = self.take(sound).shortest_distances()
+        codes[sound[shortest < _CLOSEST_TO_HYDROGEN]] = "E-STRUCT-DISTANCE"
+        near = sound[(shortest >= _CLOSEST_TO_HYDROGEN) & (shortest < _CLOSEST)]
+        heavy = self.take(near)._without(ATOMIC_NUMBERS["H"])  # bonds of hydrogen alone are that short
+        codes[near[(heavy.site_counts > 0) & (heavy.shortest_distances() < _CLOSEST)]] = "E-STRUCT-DISTANCE"
         return codes
+
+    def _without(self, element: int) -> Crystals:
+        """The crystals without the atoms of one element."""
+        kept = self.species != element
+        offsets = np.concatenate([[0], np.cumsum(kept)])[self.offsets]
+        return Crystals(self.lattice, offsets.astype(np.int64), self.species[kept], self.frac_coords[kept])
 
     def form_codes(self) -> NDArray[np.str_]:
         """Return row codes without checking distances between atoms, which takes longest, shape (n,)."""

@@ -19,7 +19,7 @@ _HALL_NUMBERS = range(1, 531)
 _MONOCLINIC = range(3, 16)
 _STEPS = 24  # translations of all settings are multiples of 1/24
 _CENTRES_WITHOUT_BAR = (*range(200, 207), *range(221, 231))  # written m 3 and m 3 m before 1983
-_SUFFIX = re.compile(r"(.+?)(?::([12]|[HR]|-?[abc][123]?)|([SZHR]))", re.IGNORECASE)
+_SUFFIX = re.compile(r"(.+?)(?::([12]|[HR]|-?[abc][123]?)|:?O([12])|([SZHR]))", re.IGNORECASE)
 _ORIGINS = {"1": "1", "2": "2", "s": "1", "z": "2"}
 # Until 1992 five groups were named after one of their two glide planes; the others letters mean the same planes.
 _OLD_GLIDES = {
@@ -83,9 +83,9 @@ def settings_of_symbol(symbol: str) -> list[Setting]:
     suffixed = _SUFFIX.fullmatch(plain)
     if suffixed is None:
         return []
-    choice = (suffixed[2] or suffixed[3]).lower()
+    choice = (suffixed[2] or suffixed[3] or suffixed[4]).lower()
     settings = settings_of_symbol(suffixed[1]) if ":" not in suffixed[1] else []
-    if choice in _ORIGINS and (suffixed[2] or any(setting.origin for setting in settings)):
+    if choice in _ORIGINS and (not suffixed[4] or any(setting.origin for setting in settings)):
         return [setting for setting in settings if setting.origin == _ORIGINS[choice]]
     return [setting for setting in settings if setting.choice.lower() == choice]
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS, element_table
+from matloop.data.readers.cif_agreement import check_agreement, stated_formula
 from matloop.data.readers.cif_block import CifBlock
 from matloop.data.readers.cif_elements import shares_of_type, symbols_of_labels
 from matloop.data.readers.cif_symmetry import Candidate, stated_symmetry
@@ -25,8 +26,7 @@ from matloop.data.readers.structure_split import Unreadable
 
 _SAME_PLACE = 0.1  # Å; images of an atom that are closer than this are one atom on a special position
 _THIRDS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
-_FORMULA_TOLERANCE = 0.03  # atomic fraction
-_COUNT_TOLERANCE = 0.03  # of the number of atoms in the cell
+_VOLUME_TOLERANCE = 0.02  # of the volume of the cell
 # Shortest distance over the sum of covalent radii in a cell that is ruled out, and in the one that rules it out.
 _CROWDED_AND_NORMAL = ((0.7, 0.8), (0.45, 0.6))
 _MOST_SITES_TO_JUDGE = 400
@@ -38,10 +38,12 @@ class _Sites(NamedTuple):
     Attributes:
         shares: Symbol -> occupancy of each atom.
         frac: Fractional coordinates, shape (n, 3).
+        rows: Row of each atom in the table of the block.
     """
 
     shares: list[dict[str, float]]
     frac: NDArray[np.float64]
+    rows: list[int]
 
 
 def read_cif(text: str) -> ParsedCell:
@@ -54,10 +56,10 @@ def read_cif(text: str) -> ParsedCell:
     lattice = _lattice(block)
     sites = _sites(block)
     candidates = stated_symmetry(block, lattice)
+    for candidate in candidates:
+        _check_angles(block, candidate.operations)
     if len(candidates) == 1:
-        cell = _expanded(lattice, sites, candidates[0].operations)
-        _check_formula(block, cell)
-        return cell
+        return _expanded(block, lattice, sites, candidates[0].operations)
     return _decided(block, lattice, sites, candidates)
 
 
@@ -71,12 +73,9 @@ def _decided(block: CifBlock, lattice: NDArray[np.float64], sites: _Sites, candi
     refusals: list[Unreadable] = []
     for candidate in candidates:
         try:
-            cell = _expanded(lattice, sites, candidate.operations)
-            _check_formula(block, cell)
+            possible.append(_expanded(block, lattice, sites, candidate.operations))
         except Unreadable as refusal:
             refusals.append(refusal)
-        else:
-            possible.append(cell)
     if not possible:
         raise refusals[0]
     possible = _without_crowded(possible)
@@ -149,7 +148,29 @@ def _lattice(block: CifBlock) -> NDArray[np.float64]:
         lattice = np.array([[a, 0, 0], [b * cos_g, b * sin_g, 0], [c * cos_b, c * y, c * z]])
     if not np.isfinite(lattice).all():
         raise Unreadable("E-STRUCT-CELL", "cell lengths and angles span no cell")
+    stated, volume = block.text("_cell_volume"), float(abs(np.linalg.det(lattice)))
+    if stated and number(stated) > 0 and abs(volume - number(stated)) > _VOLUME_TOLERANCE * volume:
+        raise Unreadable("E-STRUCT-CELL", f"{stated[:20]} Å3 is stated; lengths and angles span {volume:.6g} Å3")
     return lattice
+
+
+def _check_angles(block: CifBlock, operations: NDArray[np.float64]) -> None:
+    """Refuse a cell with an unknown angle that the symmetry leaves open.
+
+    An angle that a block does not mention is 90 degrees by the dictionary of CIF; one written ``?`` is not known.
+
+    Raises:
+        Unreadable: If an angle is unknown.
+    """
+    for name, (one, other) in {"alpha": (1, 2), "beta": (0, 2), "gamma": (0, 1)}.items():
+        tag = f"_cell_angle_{name}"
+        if tag not in block.all_tags or block.text(tag):
+            continue
+        skew = np.zeros((3, 3))
+        skew[one, other] = skew[other, one] = 1.0
+        rotations = operations[:, :, :3]
+        if (rotations.transpose(0, 2, 1) @ skew @ rotations).mean(0)[one, other] > 1e-6:
+            raise Unreadable("E-STRUCT-CELL", f"{tag} is unknown, and the symmetry does not fix it; state the angle")
 
 
 def _sites(block: CifBlock) -> _Sites:
@@ -183,7 +204,7 @@ def _sites(block: CifBlock) -> _Sites:
         {symbol: share * min(float(occupancies[row]), 1.0) for symbol, share in element.items()}
         for row, element in zip(real, elements, strict=True)
     ]
-    return _Sites(shares, frac[real])
+    return _Sites(shares, frac[real], real)
 
 
 def _elements(block: CifBlock, types: list[str], rows: list[int]) -> list[dict[str, float]]:
@@ -192,7 +213,7 @@ def _elements(block: CifBlock, types: list[str], rows: list[int]) -> list[dict[s
     untyped = [place for place, kind in enumerate(types) if not kind]
     if untyped and not labels:
         raise Unreadable("E-STRUCT-SYMBOLS", "there is neither a type nor a label of each atom")
-    symbols = symbols_of_labels([labels[rows[place]] for place in untyped], list(_stated_formula(block)))
+    symbols = symbols_of_labels([labels[rows[place]] for place in untyped], list(stated_formula(block)))
     named = dict(zip(untyped, symbols, strict=True))
     return [{named[place]: 1.0} if place in named else shares_of_type(kind) for place, kind in enumerate(types)]
 
@@ -203,7 +224,16 @@ def _check_disorder_groups(block: CifBlock, count: int, occupancies: NDArray[np.
     Raises:
         Unreadable: If atoms of two disorder groups are listed as fully there.
     """
-    groups = block.column_beside("_atom_site_fract_x", "_atom_site_disorder_group") or [""] * count
+    groups, assemblies = (
+        block.column_beside("_atom_site_fract_x", f"_atom_site_disorder_{name}") or [""] * count
+        for name in ("group", "assembly")
+    )
+    for group, assembly, share in zip(groups, assemblies, occupancies, strict=True):
+        if assembly and not group and share >= FULL:
+            raise Unreadable(
+                "E-STRUCT-DISORDER",
+                f"an atom of the disorder assembly {assembly[:20]} has neither group nor occupancy; state them",
+            )
     full = {group for group, share in zip(groups, occupancies, strict=True) if group not in ("", "0") and share >= FULL}
     if len(full) > 1 or any(group.startswith("-") for group in full):
         raise Unreadable(
@@ -212,8 +242,14 @@ def _check_disorder_groups(block: CifBlock, count: int, occupancies: NDArray[np.
         )
 
 
-def _expanded(lattice: NDArray[np.float64], sites: _Sites, operations: NDArray[np.float64]) -> ParsedCell:
-    """Apply the symmetry operations to the listed atoms, which gives all atoms of the cell."""
+def _expanded(
+    block: CifBlock, lattice: NDArray[np.float64], sites: _Sites, operations: NDArray[np.float64]
+) -> ParsedCell:
+    """Apply the symmetry operations to the listed atoms, which gives all atoms of the cell.
+
+    Raises:
+        Unreadable: If the cell contradicts what else the block states.
+    """
     frac = sites.frac
     near = np.abs((frac % 1.0)[..., None] - _THIRDS) < 1.01e-4  # 0.3333 is meant to be one third
     frac = np.where(near.any(-1), _THIRDS[near.argmax(-1)] + np.floor(frac), frac)
@@ -226,7 +262,9 @@ def _expanded(lattice: NDArray[np.float64], sites: _Sites, operations: NDArray[n
         owners += [site] * len(kept)
         if len(owners) > 8 * MAX_SITES:
             raise Unreadable("E-STRUCT-SIZE", f"more than {8 * MAX_SITES:,} atoms in the cell")
-    return ParsedCell(lattice, np.concatenate(places), [dict(sites.shares[i]) for i in owners])
+    cell = ParsedCell(lattice, np.concatenate(places), [dict(sites.shares[i]) for i in owners])
+    check_agreement(block, cell, [len(kept) for kept in places], sites.rows, len(operations))
+    return cell
 
 
 def _distinct(images: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -244,45 +282,3 @@ def _distinct(images: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDAr
         kept.append(images[0])
         images = images[others]
     return np.array(kept)
-
-
-def _check_formula(block: CifBlock, cell: ParsedCell) -> None:
-    """Refuse a cell whose composition or number of atoms differs from what the block states.
-
-    Raises:
-        Unreadable: If an element is missing, the proportions differ, or formula and Z ask for another number of atoms.
-    """
-    stated = _stated_formula(block)
-    if not stated:
-        return  # the block states no formula, or one with variables
-    text = re.sub(r"\s", "", block.text("_chemical_formula_sum"))
-    found = cell.amounts()
-    missing = set(stated) - set(found)
-    if missing:
-        raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated, {', '.join(sorted(missing))} has no atoms")
-    of_stated, of_found = sum(stated.values()), sum(found.values())
-    gaps = {s: abs(found[s] / of_found - stated.get(s, 0.0) / of_stated) for s in found}
-    worst = max(gaps, key=gaps.__getitem__)
-    if gaps[worst] > _FORMULA_TOLERANCE:
-        raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated; {worst} differs most")
-    units = block.text("_cell_formula_units_z")
-    if not units or number(units) <= 0:
-        return
-    allowed = [number(units) * of_stated]
-    if all((amount / number(units)).is_integer() for amount in stated.values()):
-        allowed.append(of_stated)  # some programs state the formula of the whole cell beside Z
-    if all(abs(of_found - count) > _COUNT_TOLERANCE * count for count in allowed):
-        raise Unreadable(
-            "E-STRUCT-FORMULA", f"{text} and Z = {units[:20]} are stated, but the symmetry makes {of_found:.5g} atoms"
-        )
-
-
-def _stated_formula(block: CifBlock) -> dict[str, float]:
-    """Return the amounts of the stated formula by symbol, empty if there is none or it has variables."""
-    text = re.sub(r"\s", "", block.text("_chemical_formula_sum"))
-    stated: dict[str, float] = {}
-    if len(text) > 300 or not re.fullmatch(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+", text):
-        return stated
-    for symbol, amount in re.findall(r"([A-Z][a-z]?)([\d.]*)", text):
-        stated[symbol] = stated.get(symbol, 0.0) + float(amount or 1)
-    return {symbol: amount for symbol, amount in stated.items() if amount > 0}

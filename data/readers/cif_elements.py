@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from matloop.data.elements import ATOMIC_NUMBERS
+from matloop.data.elements import ATOMIC_NUMBERS, element_table
 from matloop.data.readers.parsed import number
 from matloop.data.readers.structure_split import Unreadable
 
-_TYPE = re.compile(r"([A-Za-z]{1,2})[\d+\-.]{0,6}")
+_TYPE = re.compile(r"([A-Za-z]{1,2})(?:\d{0,2}|\d?(?:\.\d{1,3})?[+-]{1,4}|[+-]\d?(?:\.\d{1,3})?)")
+_ISOTOPE = re.compile(r"([1-9]\d{0,2})([A-Z][a-z]?)")
 _SHARE = re.compile(r"(\d*\.?\d+)\s*\*?\s*([A-Z][a-z]?)[\d+\-]{0,4}")
 _LETTERS = re.compile(r"[A-Za-z]*")
+_WATER = re.compile(r"H2O(?:[^a-z].*)?")
+_OXYGEN_OF_WATER = re.compile(r"O\d*W\d*", re.IGNORECASE)
 _NO_ATOM = ("wat", "dum", "cen", "vac", "cg", "du", "va", "cnt")
 _GROUPS = (
     "oh",
@@ -43,13 +46,33 @@ def shares_of_type(kind: str) -> dict[str, float]:
     if match is not None and match[1].capitalize() in ATOMIC_NUMBERS:
         _check_single(text, match[1])
         return {match[1].capitalize(): 1.0}
+    if isotope := _element_of_isotope(text):
+        return {isotope: 1.0}
     parts = [_SHARE.fullmatch(part.strip()) for part in text[:200].split("+")]
     shares: dict[str, float] = {}
     for part in parts:
         if part is None or part[2] not in ATOMIC_NUMBERS or part[2] in shares:
-            raise Unreadable("E-STRUCT-ELEMENT", f"'{text[:40]}'; write one element, such as Fe or Fe3+")
+            way_out = (
+                "H for deuterium and tritium"
+                if text[:1] in ("D", "T") and len(text) < 3
+                else "one element, such as Fe or Fe3+"
+            )
+            raise Unreadable("E-STRUCT-ELEMENT", f"'{text[:40]}'; write {way_out}")
         shares[part[2]] = number(part[1])
+    if sum(shares.values()) > 1.02:
+        raise Unreadable(
+            "E-STRUCT-ELEMENT", f"'{text[:40]}' is more than one atom; write shares, such as 0.8Nb + 0.2Zr"
+        )
     return shares
+
+
+def _element_of_isotope(kind: str) -> str:
+    """Return the element of an isotope such as ``7Li``, or an empty text. Its mass number is near the atomic weight."""
+    match = _ISOTOPE.fullmatch(kind)
+    if match is None or match[2] not in ATOMIC_NUMBERS:
+        return ""
+    weight = float(element_table().columns(("AtomicWeight",))[ATOMIC_NUMBERS[match[2]], 0])
+    return match[2] if abs(int(match[1]) - weight) <= max(2.0, 0.15 * weight) and match[1] != "1" else ""
 
 
 def _check_single(kind: str, letters: str) -> None:
@@ -92,11 +115,43 @@ def _symbol(word: str, label: str, letters: Sequence[str], stated: Sequence[str]
     exact = word == two or (word[:2] == two and word[2:3].isupper())
     clear = len(word) == 1 or (two in readings and exact) if stated else _is_clear(word, letters, exact=exact)
     if clear or (stated and len(readings) == 1):
+        if _names_more(label, readings[0], stated):
+            raise Unreadable(
+                "E-STRUCT-SYMBOLS",
+                f"label {label[:40]} names more than one atom; state the elements under _atom_site_type_symbol, "
+                "and each element of a shared site in a row of its own",
+            )
         return readings[0]
     raise Unreadable(
         "E-STRUCT-SYMBOLS",
         f"label {label[:40]} may mean two things; state the elements under _atom_site_type_symbol, or the formula",
     )
+
+
+def _names_more(label: str, symbol: str, stated: Sequence[str]) -> bool:
+    """Whether a label names another atom, or an empty place, behind its symbol: ``FeMg1``, ``Fe/Mg``, ``O2H``.
+
+    A capital at the end is one of a series (``O1A``, ``O1B``), and one behind the symbol often names a site (``SiT``).
+    """
+    rest = label[len(symbol) :]
+    if re.search(r"[/,+]|vac|dum|wat", rest, re.IGNORECASE) or _WATER.fullmatch(label):
+        return True
+    if not stated and _OXYGEN_OF_WATER.fullmatch(label):
+        return True
+    for match in re.finditer(r"[A-Z][A-Za-z]?", rest):
+        before, after = rest[: match.start()][-1:], rest[match.start() + 1 :]
+        two, one = match[0].capitalize(), match[0][0]
+        if len(two) == 2 and two in ATOMIC_NUMBERS and (match[0] == two or not re.search("[a-z]", label)):
+            return True
+        if one not in ATOMIC_NUMBERS or (after[:1].islower() and one not in ("H", "O")):
+            continue
+        if before.isdigit():
+            is_more = (one == "H" and symbol != "H") or (after[:1].isdigit() and not stated)
+        else:
+            is_more = not stated or not (before == "" or before.isalpha())
+        if is_more:
+            return True
+    return False
 
 
 def _is_clear(word: str, letters: Sequence[str], *, exact: bool) -> bool:

@@ -8,6 +8,7 @@ by the atoms.
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -35,9 +36,22 @@ _SYMBOLS = (
 )  # fmt: skip
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_space_group_it_number")
+_PLAIN_CODES = ("1", "2", "h", "r")
 _CODES = ("_space_group_it_coordinate_system_code",)
 _MODULATED = ("_space_group_ssg", "_space_group_symop_ssg", "_cell_wave_vector", "_cell_modulation", "_cell_subsystem")
 _STATES_SYMMETRY = ("_symmetry", "_space_group", "_spacegroup", "_spgr", "_sg_")
+_SPEAKS_OF_SYMMETRY = re.compile(
+    "space_?group|symmetry|int_tables|spgr?_|_sg_|crystal_system|crystal_class|cell_setting|h_m_|_hall|point_group"
+)
+_OF_ATOMS_AND_WORK = (
+    "_atom", "_geom", "_refln", "_diffrn", "_exptl", "_audit", "_journal", "_publ", "_computing", "_citation",
+)  # fmt: skip
+_SYSTEM = ("_symmetry_cell_setting", "_space_group_crystal_system")
+_SYSTEMS = (
+    (2, "triclinic"), (15, "monoclinic"), (74, "orthorhombic"), (142, "tetragonal"), (194, "trigonal"), (230, "cubic"),
+)  # fmt: skip
+"""Last group of each crystal system; trigonal and hexagonal groups count as one, since files mix their names."""
+_NAMES_OF_SYSTEMS = frozenset(name for _, name in _SYSTEMS)
 _CONFIRMING = ("_chemical_formula_sum", "_cell_formula_units_z")  # the atoms made are compared with them
 _EXACT = 1e-4  # of the longest squared edge: cells are written with four digits or more
 _MEND = "list all symmetry operations under _space_group_symop_operation_xyz"
@@ -71,13 +85,15 @@ def stated_symmetry(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candi
     modulated = next((tag for tag in block.tags if tag.startswith(_MODULATED) and block.text(tag) != "0"), "")
     if modulated:
         raise _refusal(f"{modulated} states a modulated structure; matloop reads its average structure alone")
-    words = tuple(block.column(*(tag for tag in _OPERATIONS if any(block.column(tag)))))
+    words = _listed_operations(block)
     statement = _statement(block)
     if any(words):
         centrings = tuple(block.column(_CENTRINGS))
         operations = operations_of_words(words, centrings)
         if statement.settings:
             _check_operations(words, centrings, statement)
+        else:
+            _check_system(block, operations)
         if statement.unknown and not all(block.text(tag) for tag in _CONFIRMING):
             raise _refusal(f"{statement.unknown} is not understood; leave it out if the operations listed are right")
         candidates = [Candidate(f"the {len(operations)} operations listed", operations)]
@@ -85,7 +101,7 @@ def stated_symmetry(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candi
         settings = _best_fitting(statement.settings, lattice)
         candidates = [Candidate(str(setting), operations_of(setting)) for setting in settings]
     else:
-        unknown = statement.unknown or next((tag for tag in block.all_tags if _needs_understanding(tag)), "")
+        unknown = statement.unknown or next((tag for tag in block.all_tags if _needs_understanding(block, tag)), "")
         if unknown:
             raise _refusal(f"{unknown} is not understood; {_MEND}")
         candidates = [Candidate("P 1", np.eye(3, 4)[None])]
@@ -126,14 +142,9 @@ def _statement(block: CifBlock) -> _Statement:
     Raises:
         Unreadable: If two of them contradict each other.
     """
-    parts = [
-        (f"space group {symbol[:40]}", settings_of_symbol(symbol))
-        for symbol in dict.fromkeys(filter(None, (block.text(tag) for tag in _SYMBOLS)))
-    ]
-    hall, number, code = block.text(*_HALL), block.text(*_NUMBERS), block.text(*_CODES)
-    if hall:
-        parts.append((f"Hall symbol {hall[:40]}", settings_of_hall(hall)))
-    if number:
+    parts = [(f"space group {symbol[:40]}", settings_of_symbol(symbol)) for symbol in _values(block, _SYMBOLS)]
+    parts += [(f"Hall symbol {hall[:40]}", settings_of_hall(hall)) for hall in _values(block, _HALL)]
+    for number in _values(block, _NUMBERS):
         known = number.isascii() and number.isdecimal() and len(number) <= 3
         parts.append((f"space group number {number[:20]}", settings_of_number(int(number)) if known else []))
     settings: list[Setting] = []
@@ -142,9 +153,19 @@ def _statement(block: CifBlock) -> _Statement:
         if settings and others and not both:
             raise _refusal(f"{parts[index - 1][0]} and {words} contradict each other; leave the wrong one out")
         settings = both
-    coded = [setting for setting in settings if setting.choice.lower() == code.lower()] if code else []
+    code = block.text(*_CODES).lower()
+    coded = [setting for setting in settings if code and setting.choice.lower() == code]
+    if code in _PLAIN_CODES and not coded and settings and all(setting.choice for setting in settings):
+        raise _refusal(
+            f"{parts[0][0]} and coordinate system code {code} contradict each other; leave the wrong one out"
+        )
     unknown = next((words for words, others in parts if not others), "")
     return _Statement(tuple(coded or settings), " and ".join(words for words, _ in parts), unknown)
+
+
+def _values(block: CifBlock, tags: tuple[str, ...]) -> list[str]:
+    """Return the different values under tags that mean the same."""
+    return list(dict.fromkeys(filter(None, map(block.text, tags))))
 
 
 @functools.lru_cache(maxsize=2_000)
@@ -167,8 +188,40 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
         )
 
 
-def _needs_understanding(tag: str) -> bool:
-    return tag.startswith(_STATES_SYMMETRY) and not tag.endswith("_id")
+def _listed_operations(block: CifBlock) -> tuple[str, ...]:
+    """Return the operations that the block lists; empty if it lists none.
+
+    Raises:
+        Unreadable: If it lists different ones under two tags.
+    """
+    lists = {tag: tuple(block.column(tag)) for tag in _OPERATIONS if any(block.column(tag))}
+    centrings = tuple(block.column(_CENTRINGS))
+    (first, words), *others = lists.items() or [("", ())]
+    for tag, other in others:
+        if other != words and not are_equal(
+            operations_of_words(words, centrings), operations_of_words(other, centrings)
+        ):
+            raise _refusal(f"{first} and {tag} list different operations; leave the wrong ones out")
+    return words
+
+
+def _check_system(block: CifBlock, operations: NDArray[np.float64]) -> None:
+    """Refuse operations of another crystal system than the block states, where nothing else names the group."""
+    number = number_of(operations)
+    found = next((name for last, name in _SYSTEMS if number <= last), "")
+    for stated in filter(None, (block.text(tag).lower() for tag in _SYSTEM)):
+        alike = "trigonal" if stated in ("hexagonal", "rhombohedral") else stated
+        if number and alike in _NAMES_OF_SYSTEMS and alike != found:
+            raise _refusal(f"the crystal system stated is {stated}, but the operations listed are {found}; {_MEND}")
+
+
+def _needs_understanding(block: CifBlock, tag: str) -> bool:
+    """Whether a tag speaks of symmetry, other than that there is none."""
+    if tag.startswith(_OF_ATOMS_AND_WORK) or tag.endswith("_id"):
+        return False
+    if tag.startswith(_STATES_SYMMETRY):
+        return True
+    return bool(_SPEAKS_OF_SYMMETRY.search(tag)) and block.text(tag).replace(" ", "").upper() not in ("", "1", "P1")
 
 
 def _refusal(detail: str) -> Unreadable:

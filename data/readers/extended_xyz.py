@@ -14,6 +14,8 @@ _LONGEST_HEADER = 20_000  # characters of the comment line
 _VALUE = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|[^\s"'=]+"""
 _MEMBER = re.compile(rf"""([^\s"'=\[\]{{}},]+)\s*=\s*({_VALUE})|{_VALUE}""")
 _COLUMNS = re.compile(r"(?:[^:\s]+:[SIRLsirl]:[1-9]\d{0,3})(?::[^:\s]+:[SIRLsirl]:[1-9]\d{0,3})*")
+_NEEDED = {"pos": ("R", "3"), "species": ("S", "1"), "z": ("I", "1"), "occupancy": ("R", "1")}
+_OCCUPANCIES = ("occupancy", "occupancies", "occ", "occupation")
 _PLAIN = "species:S:1:pos:R:3"
 
 
@@ -45,13 +47,19 @@ def read_extended_xyz(text: str) -> ParsedCell:
     periodic = (_member(members, "pbc") or "T T T").replace(",", " ").split()
     if any(word[:1].upper() not in ("T", "1") for word in periodic):
         raise Unreadable("E-STRUCT-NOCELL", f"periodic: {' '.join(periodic)[:40]}")
+    units = (_member(members, "units") or "angstrom").lower()
+    if units not in ("angstrom", "angstroms", "å", "a"):
+        raise Unreadable("E-FILE-SYNTAX", f"units={units[:20]}; extended XYZ states lengths in angstrom")
     columns, width = _columns(_member(members, "Properties") or _PLAIN)
     rows = [line.split() for line in atoms]
     if any(len(row) != width for row in rows):
         raise Unreadable("E-FILE-SYNTAX", f"a line that has not the {width} columns which Properties states")
     at = columns["pos"]
     places = np.array([numbers(row[at : at + 3]) for row in rows]).reshape(-1, 3)
-    species = [{_element(row, columns): 1.0} for row in rows]
+    shares = [numbers([row[columns["occupancy"]]])[0] if "occupancy" in columns else 1.0 for row in rows]
+    if not all(0 < share <= 1.02 for share in shares):
+        raise Unreadable("E-STRUCT-OCCUPANCY", f"{min(shares):g} to {max(shares):g}")
+    species = [{_element(row, columns): min(share, 1.0)} for row, share in zip(rows, shares, strict=True)]
     return ParsedCell(lattice.reshape(3, 3), fractional(places, lattice.reshape(3, 3)), species)
 
 
@@ -75,7 +83,7 @@ def _member(members: list[tuple[str, str]], name: str) -> str | None:
 
 
 def _columns(properties: str) -> tuple[dict[str, int], int]:
-    """Return the first column of positions (``pos``), symbols (``species``) and atomic numbers (``Z``), and the width.
+    """Return the first column of each of positions, symbols, atomic numbers and occupancies, and the width.
 
     Raises:
         Unreadable: If the text is not made of name:type:number, or lacks positions or elements.
@@ -86,11 +94,12 @@ def _columns(properties: str) -> tuple[dict[str, int], int]:
     columns: dict[str, int] = {}
     width = 0
     for name, kind, count in zip(words[0::3], words[1::3], words[2::3], strict=True):
-        wanted = {"pos": ("R", "3"), "species": ("S", "1"), "z": ("I", "1")}.get(name.lower())
+        plain = "occupancy" if name.lower() in _OCCUPANCIES else name.lower()
+        wanted = _NEEDED.get(plain)
         if wanted:
-            if name.lower() in columns or (kind.upper(), count) != wanted:
+            if plain in columns or (kind.upper(), count) != wanted:
                 raise Unreadable("E-FILE-SYNTAX", f"Properties has {name}:{kind}:{count}, or two of them")
-            columns[name.lower()] = width
+            columns[plain] = width
         width += int(count)
     if "pos" not in columns:
         raise Unreadable("E-STRUCT-NOATOMS", "Properties names no positions (pos:R:3)")

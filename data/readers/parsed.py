@@ -88,15 +88,18 @@ def symbol_of(word: str) -> str:
     """Return the symbol of an element without its charge.
 
     Raises:
-        Unreadable: If the text is not an element. D, T, X and vacancies are not accepted.
+        Unreadable: If the text is not an element, or a share of one (``Fe0.5``) or several (``Fe1Mg1``). D, T, X and
+            vacancies are not accepted.
 
     >>> symbol_of("Fe3+"), symbol_of("CL"), symbol_of("O2-")
     ('Fe', 'Cl', 'O')
     """
-    match = re.fullmatch(r"([A-Za-z]{1,2})(?:[0-9+\-_.].*)?", word.strip()[:40])
+    match = re.fullmatch(r"([A-Za-z]{1,2})(?!\d*\.\d+$)(?:[0-9+\-_.][^A-Z/]*)?", word.strip()[:40])
     symbol = match[1].capitalize() if match else ""
     if symbol not in ATOMIC_NUMBERS:
-        raise Unreadable("E-STRUCT-ELEMENT", word.strip()[:40])
+        is_heavy = word.strip() in ("D", "T")
+        way_out = "; write H for deuterium and tritium" if is_heavy else ""
+        raise Unreadable("E-STRUCT-ELEMENT", word.strip()[:40] + way_out)
     return symbol
 
 

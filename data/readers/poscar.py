@@ -40,6 +40,8 @@ def read_poscar(text: str) -> ParsedCell:
     is_selective = lines[7].strip()[:1] in ("S", "s")
     at = 8 if is_selective else 7
     mode = lines[at].strip()[:1].lower() if at < len(lines) else ""
+    if lines[at : at + 1] and lines[at].split()[:1] and lines[at].split()[0].lower() == "fractional":
+        mode = "d"  # VASP takes every word that begins with another letter for Direct
     if mode not in ("d", "c", "k"):
         raise Unreadable("E-FILE-SYNTAX", "neither Direct nor Cartesian")
     if "configuration" in lines[at].lower():

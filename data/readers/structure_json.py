@@ -1,4 +1,4 @@
-"""Read crystals from the JSON of pymatgen and OPTIMADE as plain data. No name in a file is ever imported."""
+"""Read crystals from the JSON of pymatgen, OPTIMADE and JARVIS as plain data. No name in a file is ever imported."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ import numpy as np
 from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.properties.columns import Column
-from matloop.data.readers.parsed import ParsedCell, symbol_of
+from matloop.data.readers.parsed import ParsedCell, fractional, symbol_of
 from matloop.data.readers.structure_split import Unreadable
 
-_STRUCTURE_KEYS = ("sites", "lattice_vectors", "cartesian_site_positions")
-_WRAPPERS = ("structure", "attributes", "data")
+_STRUCTURE_KEYS = ("sites", "lattice_vectors", "cartesian_site_positions", "lattice_mat")
+_WRAPPERS = ("structure", "attributes", "data", "atoms")
 _NOT_BULK = ("Molecule", "IMolecule", "Slab", "Interface")
 _REDUCED_PART = re.compile(r"([A-Z][a-z]?)([1-9][0-9]{0,5})?")
 _REDUCED = re.compile(rf"(?:{_REDUCED_PART.pattern}){{1,40}}")
 _MOST_VALUES = 1_000_000  # an entry with all that the Materials Project knows of it has some ten thousand
-_NEITHER = "JSON that is neither a pymatgen structure or entry nor an OPTIMADE entry"
+_NEITHER = (
+    "JSON that is neither a pymatgen structure or entry, an OPTIMADE entry, nor the atoms of JARVIS; write the "
+    "crystals as CIF, extended XYZ or an ASE database"
+)
 
 
 def parse_json(text: str) -> Any:
@@ -50,13 +53,14 @@ def read_json(data: Any) -> ParsedCell:
     """Read the crystal in one JSON value.
 
     Args:
-        data: A pymatgen structure, a ``ComputedStructureEntry`` or an OPTIMADE entry of type structures as plain data.
+        data: A pymatgen structure, a ``ComputedStructureEntry``, an OPTIMADE entry of type structures, or an entry or
+            the atoms of JARVIS as plain data.
 
     Returns:
         The cell; that of a ``ComputedStructureEntry`` has its energies among the numbers that the file states.
 
     Raises:
-        Unreadable: If it is neither, or parts of it contradict each other.
+        Unreadable: If it is none of these, or parts of it contradict each other.
     """
     found = data
     while isinstance(found, dict) and not any(key in found for key in _STRUCTURE_KEYS):
@@ -68,7 +72,8 @@ def read_json(data: Any) -> ParsedCell:
         raise Unreadable("E-FILE-FORMAT", _NEITHER)
     if found.get("@class") in _NOT_BULK:
         raise Unreadable("E-STRUCT-NOCELL", f"a {found['@class']}")
-    cell = _read_pymatgen(found) if "sites" in found else _read_optimade(found)
+    read = _read_pymatgen if "sites" in found else _read_jarvis if "lattice_mat" in found else _read_optimade
+    cell = read(found)
     return cell if found is data else cell._replace(stated=_energies(data, cell))
 
 
@@ -151,6 +156,19 @@ def _read_optimade(data: dict[str, Any]) -> ParsedCell:
     found = _checked(cell, np.linalg.solve(cell.T, cartesian.T).T, occupancies)
     _check_reduced_formula(data.get("chemical_formula_reduced"), found)
     return found
+
+
+def _read_jarvis(data: dict[str, Any]) -> ParsedCell:
+    lattice = np.array([_triple(row) for row in _list(data["lattice_mat"], "lattice_mat")])
+    places = np.array([_triple(place) for place in _list(data.get("coords"), "coords")]).reshape(-1, 3)
+    names = _list(data.get("elements"), "elements")
+    if len(names) != len(places):
+        raise Unreadable("E-FILE-SYNTAX", f"{len(places)} coordinates and {len(names)} elements")
+    is_cartesian = data.get("cartesian")
+    if not isinstance(is_cartesian, bool):
+        raise Unreadable("E-FILE-SYNTAX", "cartesian is neither true nor false")
+    frac = fractional(places, lattice) if is_cartesian and lattice.shape == (3, 3) else places
+    return _checked(lattice, frac, [{symbol_of(_text(name)): 1.0} for name in names])
 
 
 def _check_reduced_formula(formula: Any, cell: ParsedCell) -> None:

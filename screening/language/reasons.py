@@ -53,7 +53,7 @@ ROW_CODES_ZH: Mapping[str, str] = {
     "E-STRUCT-VOLUME": "每原子体积不在 2 至 2000 Å³ 之间",
     "E-STRUCT-SIZE": "晶胞没有位点或超过 500 个",
     "E-STRUCT-DISORDER": "某个位点部分占据或混合占据",
-    "E-STRUCT-DISTANCE": "两个原子相距不足 0.5 Å",
+    "E-STRUCT-DISTANCE": "两个原子相距不足 0.5 Å(均非氢时为 0.9 Å)",
     "E-STRUCT-NOCELL": "没有三维周期性晶胞（分子、表面层或片段）",
     "E-STRUCT-NOATOMS": "有晶胞，但没有带分数坐标的原子",
     "E-STRUCT-SYMBOLS": "文件没有说明原子是哪些元素",

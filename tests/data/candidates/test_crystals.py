@@ -78,6 +78,20 @@ def test_distance_to_the_own_image_counts_and_is_capped() -> None:
     np.testing.assert_allclose(crystals.shortest_distances(), [2.5, 5.9, 6.0])
 
 
+def test_only_hydrogen_comes_closer_than_nine_tenths_of_an_angstrom() -> None:
+    for elements, apart, code in (
+        ((7, 7), 1.1, ""),
+        ((1, 1), 0.74, ""),
+        ((8, 1), 0.7, ""),
+        ((8, 1), 0.45, "E-STRUCT-DISTANCE"),
+        ((8, 8), 0.85, "E-STRUCT-DISTANCE"),
+        ((6, 13), 0.68, "E-STRUCT-DISTANCE"),
+    ):
+        places = np.array([[0, 0, 0], [apart / 5, 0, 0], [0.5, 0.5, 0.5]])
+        crystal = Crystals(5 * np.eye(3)[None], np.array([0, 3]), np.array([*elements, 1], np.uint8), places)
+        assert crystal.row_codes().tolist() == [code], elements
+
+
 def test_left_handed_cells_are_as_good_as_right_handed() -> None:
     crystals = one(np.diag([4.0, 4.0, -4.0]), CORNER_AND_CENTRE)
     assert crystals.volumes.tolist() == [64.0]

@@ -276,3 +276,142 @@ def test_two_settings_with_crowded_atoms_are_no_proof_of_each_other() -> None:
     atoms = "Mg1 Mg .1 .2 .3\nO1 O .11 .21 .31\n"
     cell = CUBE.format(3.0)
     assert refusal(block("_space_group_name_H-M_alt 'P n -3 m'\n", atoms, cell=cell))[0] == "E-STRUCT-SYMMETRY"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares"),
+    [
+        ("7Li", {"Li": 1.0}),
+        ("2H", {"H": 1.0}),
+        ("1H", {"H": 1.0}),
+        ("238U", {"U": 1.0}),
+        ("0.5Fe", {"Fe": 0.5}),
+        ("Fe2.67+", {"Fe": 1.0}),
+        ("O-2", {"O": 1.0}),
+    ],
+)
+def test_a_number_before_a_type_is_an_isotope_or_a_share(kind: str, shares: dict[str, float]) -> None:
+    assert read_cif(block("", f"A1 '{kind}' 0 0 0\n")).occupancies == [shares]
+
+
+@pytest.mark.parametrize("kind", ["7Fe", "2Fe", "Fe0.5", "Al0.50", "Fe.5", "0.8Fe + 0.8Mg"])
+def test_a_type_that_is_more_or_less_than_an_atom_is_refused(kind: str) -> None:
+    assert refusal(block("", f"A1 '{kind}' 0 0 0\nO1 O .5 .5 .5\n"))[0] == "E-STRUCT-ELEMENT"
+
+
+def test_deuterium_is_refused_with_the_way_out() -> None:
+    assert "write H" in refusal(block("", "D1 D 0 0 0\n"))[1]
+
+
+@pytest.mark.parametrize("formula", ["", "_chemical_formula_sum 'Fe Mg Al Si Co Ca Na O H N C'\n"])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "FeMg1", "Fe/Mg", "Fe1Mg1", "Fe_Mg", "AlSi1", "CoNi", "CaNa", "Fe-vac", "H2O1", "O2H", "O(H)", "O-H", "N(H3)",
+        "C1H3", "FEMG1", "K,Na", "Al+Si",
+    ],
+)  # fmt: skip
+def test_a_label_of_several_atoms_is_none_of_them(label: str, formula: str) -> None:
+    code = refusal(block(formula, f"{label} 0 0 0\nO1 .5 .5 .5\n", columns=LABELS))[0]
+    assert code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT")
+
+
+@pytest.mark.parametrize("label", ["SiT1", "SiM4", "Si1A", "Si(1)", "Si_1", "Si1'", "Si1_oct", "Si1B"])
+def test_labels_of_sites_and_series_are_clear(label: str) -> None:
+    assert set(read_cif(block("", f"{label} 0 0 0\nO1B .5 .5 .5\n", columns=LABELS)).amounts()) == {"Si", "O"}
+
+
+def test_an_unknown_angle_is_no_right_angle() -> None:
+    unknown = "_cell_angle_alpha 90\n_cell_angle_beta ?\n_cell_angle_gamma 90\n"
+    cubic = block(unknown + "_space_group_IT_number 225\n")
+    assert len(read_cif(cubic).frac_coords) == 8
+    for symmetry in ("", "_space_group_name_H-M_alt 'P 1 21/m 1'\n"):
+        assert refusal(block(unknown + symmetry)) == (
+            "E-STRUCT-CELL", "_cell_angle_beta is unknown, and the symmetry does not fix it; state the angle",
+        )  # fmt: skip
+
+
+def test_a_volume_that_is_not_that_of_the_cell_is_refused() -> None:
+    assert len(read_cif(block("_cell_volume 74.6(2)\n")).frac_coords) == 2
+    assert refusal(block("_cell_volume 149.2\n"))[0] == "E-STRUCT-CELL"
+
+
+FACE_CENTRED = f"loop_\n_symmetry_equiv_pos_as_xyz\n{FACES}"
+
+
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        f"{FACE_CENTRED}loop_\n_space_group_symop_operation_xyz\nx,y,z\n",
+        "_space_group_IT_number 225\n_symmetry_Int_Tables_number 221\n",
+        "_space_group_name_Hall '-F 4 2 3'\n_symmetry_space_group_name_Hall '-P 4 2 3'\n",
+        "_space_group_name_H-M_alt 'F d -3 m :2'\n_space_group_IT_coordinate_system_code 1\n",
+        "_symmetry_cell_setting cubic\nloop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n",
+        "_parent_space_group.name_H-M_alt 'F m -3 m'\n",
+        "_cod_original_sg_symbol_H-M 'F m -3 m'\n",
+        "_spg_number 225\n",
+        "_int_tables_number 225\n",
+        "_pd_phase_space_group 'F m -3 m'\n",
+        "_icsd_space_group 'F m -3 m'\n",
+        "_crystal_system cubic\n",
+        "_cell_setting cubic\n",
+        "_H-M_symbol 'F m -3 m'\n",
+    ],
+)
+def test_every_statement_of_symmetry_counts(symmetry: str) -> None:
+    assert refusal(block(symmetry))[0] == "E-STRUCT-SYMMETRY"
+
+
+def test_the_same_stated_twice_is_no_contradiction() -> None:
+    twice = f"{FACE_CENTRED}loop_\n_space_group_symop_operation_xyz\n{FACES}_symmetry_cell_setting triclinic\n"
+    assert len(read_cif(block(twice)).frac_coords) == 8
+    assert len(read_cif(block("_spg_number 1\n_cod_original_sg_symbol_H-M 'P 1'\n")).frac_coords) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "agrees"),
+    [
+        ("_atom_site_symmetry_multiplicity", "4 4", True),
+        ("_atom_site_symmetry_multiplicity", "1 1", True),  # the order of the site symmetry, as a program writes it
+        ("_atom_site_site_symmetry_order", "1 1", True),
+        ("_atom_site_symmetry_multiplicity", "8 4", False),
+        ("_atom_site_site_symmetry_order", "4 4", False),
+    ],
+)
+def test_multiplicities_agree_with_the_atoms_made(column: str, values: str, agrees: bool) -> None:
+    first, second = values.split()
+    atoms = f"Mg1 Mg 0 0 0 {first}\nO1 O .5 .5 .5 {second}\n"
+    text = block(FACE_CENTRED, atoms, columns=f"{COLUMNS}{column}\n")
+    if agrees:
+        assert len(read_cif(text).frac_coords) == 8
+    else:
+        assert refusal(text)[0] == "E-STRUCT-SYMMETRY"
+
+
+def test_a_wyckoff_letter_shows_that_there_is_symmetry() -> None:
+    atoms = "Mg1 Mg 0 0 0 4a\nO1 O .5 .5 .5 4b\n"
+    assert refusal(block("", atoms, columns=f"{COLUMNS}_atom_site_Wyckoff_symbol\n"))[0] == "E-STRUCT-SYMMETRY"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "_exptl_crystal_density_diffrn 3.588\n",
+        "_chemical_formula_weight 40.30\n_cell_formula_units_Z 4\n",
+        "_chemical_formula_structural 'Mg O'\n_cell_formula_units_Z 4\n",
+    ],
+)
+def test_density_weight_and_other_formulas_show_that_atoms_are_missing(stated: str) -> None:
+    assert len(read_cif(block(stated + FACE_CENTRED)).frac_coords) == 8
+    assert refusal(block(stated))[0] == "E-STRUCT-FORMULA"
+
+
+def test_formulas_with_brackets_are_compared_too() -> None:
+    assert refusal(block("_chemical_formula_sum 'Mg (O H)2'\n")) == (
+        "E-STRUCT-FORMULA", "Mg(OH)2 is stated, H has no atoms",
+    )  # fmt: skip
+
+
+def test_alternatives_without_occupancies_are_disorder() -> None:
+    atoms = "Mg1 Mg 0 0 0 .\nO1A O .5 .5 .5 A\nO1B O .5 .5 .8 A\n"
+    assert refusal(block("", atoms, columns=f"{COLUMNS}_atom_site_disorder_assembly\n"))[0] == "E-STRUCT-DISORDER"

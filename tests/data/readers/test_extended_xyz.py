@@ -92,3 +92,20 @@ def test_atomic_numbers_are_elements_and_agree_with_symbols() -> None:
 @pytest.mark.parametrize("label", ["CA", "HO", "CO", "OW", "HW1", "X", "D"])
 def test_names_of_atoms_in_molecules_are_no_elements(label: str) -> None:
     assert outcome("a.xyz", IMAGE.replace("Cs", label)).code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT")
+
+
+def test_occupancies_of_a_column_count() -> None:
+    head = HEAD.replace("pos:R:3", "pos:R:3:occupancy:R:1")
+    assert rows(f"2\n{head}\nCs 0 0 0 1\nCl 2.05 2.05 2.05 1.0\n") == [SALT]
+    assert rows(f"2\n{head}\nCs 0 0 0 0.5\nCl 2.05 2.05 2.05 1\n")[0][0] == "E-STRUCT-DISORDER"
+    assert rows(f"2\n{head}\nCs 0 0 0 1.5\nCl 2.05 2.05 2.05 1\n")[0][0] == "E-STRUCT-OCCUPANCY"
+
+
+def test_lengths_in_another_unit_are_refused() -> None:
+    assert rows(IMAGE.replace(HEAD, f"{HEAD} units=angstrom")) == [SALT]
+    assert rows(IMAGE.replace(HEAD, f"{HEAD} units=bohr"))[0][0] == "E-FILE-SYNTAX"
+
+
+@pytest.mark.parametrize("species", ["Cs0.5", "Cs1Rb1", "Cs/Rb", "D"])
+def test_a_species_that_is_not_one_whole_element_is_refused(species: str) -> None:
+    assert rows(IMAGE.replace("Cs 0", f"{species} 0"))[0][0] == "E-STRUCT-ELEMENT"

@@ -29,6 +29,7 @@ def is_halite(found: Outcome) -> bool:
         ("1 1\n", "1 1 ! two atoms\n"),
         ("1 1\n", "1 1 atoms\n"),
         ("Direct", "direct ! fractional"),
+        ("Direct", "Fractional"),
         (".5 .5 .5", ".5 .5 .5 Cl ! anion"),
         ("0 0 0\n.5 .5 .5", "0 0 0 Na1\n.5 .5 .5 Cl1"),
         ("0 0 0\n.5 .5 .5", "0 0 0 ! F\n.5 .5 .5 ! F"),

@@ -88,3 +88,29 @@ def test_a_key_twice_is_refused() -> None:
     text = json.dumps(PLAIN)
     other = json.dumps((SALT * (2, 1, 1)).as_dict()["sites"])
     assert outcome("a.json", f'{text[:-1]}, "sites": {other}}}').code == "E-FILE-SYNTAX"
+
+
+JARVIS = {
+    "lattice_mat": [[4.1, 0, 0], [0, 4.1, 0], [0, 0, 4.1]],
+    "coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+    "elements": ["Cs", "Cl"],
+    "cartesian": False,
+    "props": ["", ""],
+}
+
+
+def test_atoms_and_entries_of_jarvis_are_read() -> None:
+    assert formulas(json.dumps(JARVIS)) == ["ClCs"]
+    assert formulas(json.dumps([{"jid": "JVASP-1", "atoms": JARVIS, "formula": "CsCl"}] * 2)) == ["ClCs"] * 2
+    cartesian = JARVIS | {"coords": [[0, 0, 0], [2.05] * 3], "cartesian": True}
+    near, far = (outcome("a.json", json.dumps(atoms)) for atoms in (JARVIS, cartesian))
+    assert near.frac_coords is not None
+    assert near.frac_coords == pytest.approx(far.frac_coords)
+    assert formulas(json.dumps(JARVIS | {"cartesian": None})) == ["E-FILE-SYNTAX"]
+    assert formulas(json.dumps(JARVIS | {"elements": ["Cs"]})) == ["E-FILE-SYNTAX"]
+
+
+def test_other_json_is_refused_with_the_way_out() -> None:
+    found = outcome("a.json", json.dumps({"numbers": [55, 17], "positions": [[0, 0, 0], [2, 2, 2]], "cell": [4.1] * 3}))
+    assert found.code == "E-FILE-FORMAT"
+    assert "extended XYZ" in found.detail

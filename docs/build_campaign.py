@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +18,7 @@ from matloop.data.registry import SOURCES, lookup
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.screening.campaign.campaign import Campaign, Entry
 from matloop.screening.registry import FILTERS
+from matloop.workflows.inspecting.described_options import as_markdown, options_of, read_docstring
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 PAGE = Path(__file__).with_name("campaign.md")
@@ -75,13 +75,13 @@ def _keys() -> Iterator[str]:
     for name, model in models.items():
         if "properties" not in model:
             continue
-        yield f"## {name}\n\n{_markdown(model['description'])}\n"
+        yield f"## {name}\n\n{as_markdown(model['description'])}\n"
         if name == Entry.__name__:
             continue  # it is written without its keys
         rows = []
         for key, field in model["properties"].items():
             default = "required" if key in model.get("required", []) else _value(field.get("default"))
-            rows.append((f"`{key}`", _type(field), default, _markdown(field.get("description", ""))))
+            rows.append((f"`{key}`", _type(field), default, as_markdown(field.get("description", ""))))
         yield _table(("key", "value", "default", "meaning"), rows)
 
 
@@ -129,26 +129,6 @@ def _choice(name: str, factory: Any) -> str:
     return "\n".join(part for part in (f"### `{name}`\n", f"{summary}\n", table) if part)
 
 
-def options_of(factory: Any) -> dict[str, Any]:
-    """Default by option of a registered thing; ``inspect.Parameter.empty`` where the option is required."""
-    parameters = inspect.signature(factory).parameters.values()
-    return {
-        given.name: given.default for given in parameters if given.kind not in (given.VAR_POSITIONAL, given.VAR_KEYWORD)
-    }
-
-
-def read_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and the description of each argument in its section ``Args``.
-
-    Args:
-        docstring: Text without indentation, as :func:`inspect.getdoc` returns it.
-    """
-    summary = " ".join(docstring.partition("\n\n")[0].split())
-    section = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", docstring, re.MULTILINE)
-    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1], re.MULTILINE) if section else []
-    return _markdown(summary), {name: _markdown(" ".join(text.split())) for name, text in entries}
-
-
 def _properties() -> str:
     rows = [
         (
@@ -176,12 +156,6 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         return "all defaults"
     return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
-
-
-def _markdown(text: str) -> str:
-    """Docstring markup as Markdown: roles become the last part of the name."""
-    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
-    return text.replace("``", "`")
 
 
 if __name__ == "__main__":

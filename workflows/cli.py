@@ -182,6 +182,19 @@ def validate(
     print(f"{path}: no problems")
 
 
+@app.command(epilog="Example: matloop schema")
+def schema() -> None:
+    """Print the JSON Schema of a campaign file, with which an editor completes and checks it.
+
+    Redirect it to a file beside the campaign, and name that file in the first line of the campaign:
+    # yaml-language-server: $schema=campaign.schema.json
+    """
+    from matloop.data.whole_files import json_file
+    from matloop.workflows.inspecting.campaign_schema import campaign_schema
+
+    print(json_file(campaign_schema()), end="")
+
+
 @app.command(epilog="Example: matloop datasets materials")
 def datasets(
     name: Annotated[str | None, typer.Argument(help="materials or transport: list its columns with units.")] = None,

@@ -25,7 +25,7 @@ class ExcludeElements(Filter):
     """Reject candidates with any of these elements.
 
     Args:
-        elements: Symbols.
+        elements: Symbols, or one symbol.
 
     Raises:
         UnknownNameError: For a symbol that is no element.
@@ -34,7 +34,7 @@ class ExcludeElements(Filter):
     name = "exclude_elements"
     reason_words: ClassVar[Mapping[str, Label]] = {EXCLUDED_ELEMENT: Label("contains {value}", "含 {value}")}
 
-    def __init__(self, elements: Sequence[str]) -> None:
+    def __init__(self, elements: str | Sequence[str]) -> None:
         self.numbers = _numbers(elements)
 
     def judge(self, batch: CandidateBatch) -> Verdict:
@@ -59,7 +59,7 @@ class RequireElements(Filter):
     """Keep candidates with at least one of these elements.
 
     Args:
-        elements: Symbols.
+        elements: Symbols, or one symbol.
 
     Raises:
         UnknownNameError: For a symbol that is no element.
@@ -70,7 +70,7 @@ class RequireElements(Filter):
         REQUIRED_ELEMENT: Label("contains none of {limit}", "不含以下任何元素：{limit}")
     }
 
-    def __init__(self, elements: Sequence[str]) -> None:
+    def __init__(self, elements: str | Sequence[str]) -> None:
         self.numbers = _numbers(elements)
 
     def judge(self, batch: CandidateBatch) -> Verdict:
@@ -90,7 +90,7 @@ class RequireElements(Filter):
         return Label(f"falls out without {' and '.join(held)}", f"若不含{'、'.join(held)}则出局")
 
 
-def _numbers(elements: Sequence[str]) -> NDArray[np.int64]:
+def _numbers(elements: str | Sequence[str]) -> NDArray[np.int64]:
     if isinstance(elements, str):
         elements = [elements]  # `exclude_elements: Cd` means cadmium, not C and d
     return np.array(require_elements(elements), np.int64)

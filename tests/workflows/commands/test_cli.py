@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -65,6 +66,15 @@ def test_version_and_help(matloop: Matloop) -> None:
     for command in ("screen", "validate", "datasets", "features", "models"):
         assert command in answer.out
     assert "130 interrupted" in answer.out
+
+
+def test_schema_is_json_with_the_dialect_first(matloop: Matloop) -> None:
+    answer = matloop("schema")
+    assert answer.code == 0
+    assert answer.err == ""
+    schema = json.loads(answer.out)
+    assert next(iter(schema.items())) == ("$schema", "https://json-schema.org/draft/2020-12/schema")
+    assert "targets" in schema["required"]
 
 
 @pytest.mark.parametrize(

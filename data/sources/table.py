@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +18,10 @@ from matloop.data.errors import InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_property_column
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
-from matloop.data.readers.table_files import CsvFile, ParquetFile, Rows, TableFile
-from matloop.data.readers.xlsx import Spreadsheet
+from matloop.data.readers.open_table import open_table, rows_of
+from matloop.data.readers.table_files import ParquetFile, Rows, TableFile
 from matloop.data.sources.contract import RELATIVE_PATHS
 
-_FILES: dict[str, type[CsvFile] | type[ParquetFile] | type[Spreadsheet]] = {
-    ".csv": CsvFile, ".parquet": ParquetFile, ".xlsx": Spreadsheet,
-}  # fmt: skip
-TABLE_FORMATS = tuple(_FILES)
-"""Suffixes of the files that hold a table of formulas."""
 # A number as a person writes it. 007 is a name, and so is a number that a float64 cannot hold exactly.
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _ESCAPED = r"^'([=+\-@\t\r])"  # text with an apostrophe that keeps a spreadsheet from taking it for a formula
@@ -68,10 +61,6 @@ class FormulaTable:
 
     def __init__(self, path: str | Path, *, formula_column: str = "formula", id_column: str | None = None) -> None:
         self.path = Path(path).expanduser()
-        if not self.path.is_file() or self.path.suffix.lower() not in _FILES:
-            got = f"no file {path}" if not self.path.is_file() else f"{self.path.name} is no table that can be read"
-            fix = RELATIVE_PATHS if not self.path.is_file() else "save it in one of these formats"
-            raise InputFileError(got, "a .csv, .xlsx or .parquet file", fix)
         self.formula_column, self.id_column = formula_column, id_column
         self._file = self._opened()
 
@@ -93,9 +82,25 @@ class FormulaTable:
         self._check_unchanged(plan.row_count)
         at = 0
         for rows in _windows(self._rows([*self._text_columns, *plan.numeric]), size):
-            yield self._intake(rows, at)
+            yield self._intake(rows, at, plan.numeric)
             at += rows.table.num_rows
         self._check_unchanged(at)
+
+    def cells(self, names: Sequence[str], size: int) -> Iterator[tuple[Intake, Rows]]:
+        """Yield the candidates of parts of the file, without columns of numbers, and the rows they come from.
+
+        Args:
+            names: Columns of the rows besides those of the formulas and ids, as the file holds them.
+            size: Rows of a part.
+        """
+        at = 0
+        for rows in _windows(self._rows([*self._text_columns, *names]), size):
+            yield self._intake(rows, at, ()), rows
+            at += rows.table.num_rows
+
+    def cell_name(self, rows: Rows, row: int, name: str) -> str:
+        """Name of a cell as people look for it: file, sheet, and cell of the column ``name`` in a row of a part."""
+        return f"{self._file.place}, {self._file.cell(name, rows.numbers[row].as_py())}"
 
     @property
     def columns(self) -> list[str]:
@@ -123,10 +128,7 @@ class FormulaTable:
         return list(dict.fromkeys([self.formula_column, self.id_column or self.formula_column]))
 
     def _opened(self) -> TableFile:
-        try:
-            file = _FILES[self.path.suffix.lower()](self.path)
-        except _BROKEN as error:
-            raise self._unreadable(error) from error
+        file = open_table(self.path, if_missing=RELATIVE_PATHS)
         for name, option in ((self.formula_column, "formula_column"), (self.id_column, "id_column")):
             if name is not None and name not in file.types:
                 raise _missing_column(file.place, name, option, list(file.types))
@@ -168,18 +170,16 @@ class FormulaTable:
         return count, (filled - other) | set(filter(is_property_column, texts))
 
     def _rows(self, names: Sequence[str]) -> Iterator[Rows]:
-        file = self._file
-        try:
-            yield from file.rows(list(dict.fromkeys(names)))
-        except _BROKEN as error:
-            raise self._unreadable(error) from error
+        return rows_of(self._file, self.path, names)
 
-    def _unreadable(self, error: Exception) -> InputFileError:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        return InputFileError(f"{self.path.name}: {reason}", "a UTF-8 .csv, an .xlsx or a .parquet file that is whole")
+    def _intake(self, rows: Rows, at: int, numeric: Sequence[str]) -> Intake:
+        """Return the candidates and refused rows of a part that begins at row ``at`` of the file.
 
-    def _intake(self, rows: Rows, at: int) -> Intake:
-        """Return the candidates and refused rows of a part that begins at row ``at`` of the file."""
+        Args:
+            rows: The part.
+            at: Number of its first row.
+            numeric: Columns of numbers that travel with the candidates.
+        """
         table = rows.table
         formulas = _text(table.column(self.formula_column))
         formulas = pc.replace_substring_regex(formulas, "^'", "")
@@ -187,8 +187,8 @@ class FormulaTable:
         columns, codes = {}, np.array(rows.codes.fill_null("").to_pylist(), object)
         reasons = {row: reason for row, reason in enumerate(rows.details.to_pylist()) if reason}
         for row in np.flatnonzero(codes == "E-TABLE-CELL").tolist():
-            reasons[row] = f"{self._cell(rows, row, self.formula_column)} holds {reasons[row]}"
-        for name in self._plan.numeric:
+            reasons[row] = f"{self.cell_name(rows, row, self.formula_column)} holds {reasons[row]}"
+        for name in numeric:
             columns[carried_name("table", name)], bad = _numbers(table.column(name))
             if is_property_column(name):
                 for row in np.flatnonzero((codes == "") & bad.to_numpy(zero_copy_only=False)).tolist():
@@ -216,22 +216,12 @@ class FormulaTable:
             refused_rows.append(Refused(row, text_id(broken or formula), formula, codes[row], detail))
         return Intake(batch, refused_rows)
 
-    def _cell(self, rows: Rows, row: int, name: str) -> str:
-        return f"{self._file.place}, {self._file.cell(name, rows.numbers[row].as_py())}"
-
     def _no_number(self, rows: Rows, row: int, name: str) -> str:
         """Say which cell of a property column holds no number, and what to write there."""
         unit = property_named(name.rpartition("_")[0]).unit
         held = str(rows.table.column(name)[row].as_py())[:40]
         wanted = "a number" if unit == "1" else f"a number in {unit}"
-        return f"{self._cell(rows, row, name)} holds '{held}'; write {wanted}, or leave it empty"
-
-
-# Errors that the readers raise for a file that breaks the rules of its format.
-_BROKEN = (
-    OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError,
-    EOFError, RuntimeError, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
+        return f"{self.cell_name(rows, row, name)} holds '{held}'; write {wanted}, or leave it empty"
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -19,8 +19,9 @@ from matloop.data.errors import ROW_CODES, InputFileError, RunError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.plain_text import counted
 from matloop.data.properties.columns import Column
+from matloop.data.readers.open_table import TABLE_FORMATS
 from matloop.data.sources.structure_files import StructureFiles
-from matloop.data.sources.table import TABLE_FORMATS, FormulaTable
+from matloop.data.sources.table import FormulaTable
 from matloop.data.whole_files import write_csv, write_table
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set

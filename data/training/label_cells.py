@@ -1,0 +1,130 @@
+"""Read the cells of a column of labels as people fill them: numbers with errors, limits, units and blanks.
+
+A cell gives a number, or a code that says why it teaches nothing. What has two readings is never taken for one of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import unicodedata
+from typing import NamedTuple
+
+from matloop.data.errors import UnitError, UnknownNameError
+from matloop.data.properties.units import canonical_unit, convert
+
+EMPTY, NO_NUMBER, LIMIT, WRONG_UNIT = "E-LABEL-EMPTY", "E-LABEL-NUMBER", "E-LABEL-LIMIT", "E-LABEL-UNIT"
+_LONGEST = 80  # characters of a cell that holds one number
+_MISSING = frozenset(("", "-", "--", "/", "n/a", "na", "nan", "null", "none", "n.a.", "nd", "n.d.", "?", "无", "未测"))
+_DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,17})?|\d{1,17}(?:[.,]\d{0,17})?|[.,]\d{1,17}"
+_POWER = r"[eE][+-]?\d{1,3}|\s?[x*·]\s?10\^?[+-]?\d{1,3}"
+_NUMBER = rf"[+-]?(?:{_DIGITS})(?:{_POWER})?"
+_CELL = re.compile(
+    rf"(?P<limit>[<>]=?|~)?\s*(?P<number>{_NUMBER})"
+    rf"(?:\((?P<last>\d{{1,3}})\)|\s*(?:±|\+/-|\+-)\s*(?P<error>{_NUMBER}))?\s*(?P<unit>[^\d.,+_-].*)?"
+)
+_BEFORE_POWER = re.compile(r"[eE]|[x*·]10\^?")
+_HEADER = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,40}(?:\([^()]{1,20}\))?)[)\]）】]\s*$|(?:\s/|,)\s*(\S{1,20})\s*$")
+_ALIKE = str.maketrans({"−": "-", "–": "-", "×": "x", "⋅": "·", "≤": "<", "≥": ">", "≲": "<", "≳": ">", "≈": "~"})
+
+
+class LabelCell(NamedTuple):
+    """What a cell says.
+
+    Attributes:
+        value: The number in the unit asked for; nan where there is none.
+        uncertainty: Its stated error in the same unit; nan where none is stated.
+        code: Why it teaches nothing; empty where it does.
+        detail: Further text about the code.
+    """
+
+    value: float
+    uncertainty: float
+    code: str = ""
+    detail: str = ""
+
+
+@functools.lru_cache(maxsize=100_000)
+def read_label(text: str, unit: str, to: str) -> LabelCell:
+    """Read one cell.
+
+    Args:
+        text: Content of the cell.
+        unit: Unit of the column.
+        to: Unit of the result.
+
+    Raises:
+        UnitError: If the unit of the column measures another quantity than ``to``.
+        UnknownNameError: If one of the two units is unknown.
+
+    >>> read_label("1.2±0.1", "mS/cm", "S/cm")
+    LabelCell(value=0.0012, uncertainty=0.0001, code='', detail='')
+    >>> read_label("<0.1", "eV", "eV").code, read_label("12 GPa", "MPa", "GPa").value
+    ('E-LABEL-LIMIT', 12.0)
+    """
+    zero = convert(0.0, unit, to)
+    plain = unicodedata.normalize("NFKC", text[: _LONGEST + 1]).strip().translate(_ALIKE).removeprefix("'")
+    if plain.lower() in _MISSING:
+        return _nothing(EMPTY)
+    match = _CELL.fullmatch(plain) if len(plain) <= _LONGEST else None
+    if match is None:
+        return _nothing(NO_NUMBER, f"'{text[:40]}' is no number; write one number, or leave the cell empty")
+    if written := match["unit"]:
+        try:
+            zero = convert(0.0, written, to)
+        except (UnitError, UnknownNameError):
+            return _nothing(WRONG_UNIT, f"'{text[:40]}' has '{written[:20]}' behind the number; write it in {unit}")
+        unit = written
+    value, error = _number(match["number"]), _number(match["error"] or "0")
+    if value is None or error is None:
+        return _nothing(NO_NUMBER, f"'{text[:40]}' may have a decimal comma or one of thousands; write 1.5 or 1500")
+    if not math.isfinite(value):
+        return _nothing(NO_NUMBER, f"'{text[:40]}' is too large")
+    if match["limit"] in ("<", ">", "<=", ">="):
+        return _nothing(LIMIT, f"'{text[:40]}' is a limit, and not a value")
+    if match["last"]:
+        error = int(match["last"]) * _last_digit(match["number"])
+    uncertainty = abs(convert(error, unit, to) - zero) if error else math.nan
+    return LabelCell(convert(value, unit, to), uncertainty)
+
+
+def unit_in_header(header: str) -> str:
+    """Return the unit at the end of a column name, as people write it; empty where there is none that is known.
+
+    >>> unit_in_header("sigma (mS/cm)"), unit_in_header("Tc / K"), unit_in_header("paper (1)")
+    ('mS/cm', 'K', '')
+    """
+    match = _HEADER.search(header[-90:])
+    written = (match[1] or match[2]).strip() if match else ""
+    if not written or written.isdecimal():
+        return ""
+    try:
+        return canonical_unit(written)
+    except UnknownNameError:
+        return ""
+
+
+def _nothing(code: str, detail: str = "") -> LabelCell:
+    return LabelCell(math.nan, math.nan, code, detail)
+
+
+def _parts(number: str) -> tuple[str, str]:
+    """Return mantissa and power of ten of a number."""
+    mantissa, *power = _BEFORE_POWER.split(number.replace(" ", ""))
+    return mantissa, power[0] if power else "0"
+
+
+def _number(text: str) -> float | None:
+    """Read a number with a point or a decimal comma; None where a comma may separate thousands."""
+    mantissa, power = _parts(text)
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", mantissa):
+        return None
+    return float(f"{mantissa.replace(',', '.')}e{power}")
+
+
+def _last_digit(number: str) -> float:
+    """Return what one unit of the last digit of a number is worth."""
+    mantissa, power = _parts(number)
+    *_, decimals = mantissa.replace(",", ".").partition(".")
+    return float(f"1e{int(power) - len(decimals)}")

@@ -169,16 +169,18 @@ def validate(
     campaign: CampaignName,
 ) -> None:
     """Check a campaign without running it; reports every problem with its line."""
+    from matloop.workflows.commands.label_accounts import print_label_accounts
     from matloop.workflows.inspecting.validation import campaign_path
     from matloop.workflows.inspecting.validation import validate as find_problems
 
     path = campaign_path(campaign)
-    _, problems = find_problems(path)
+    text, problems = find_problems(path)
     for problem in problems:
         print(f"{path}: {problem}", file=sys.stderr)
     if problems:
         print(counted(len(problems), "problem"), file=sys.stderr)
         raise typer.Exit(1)
+    print_label_accounts(text.campaign)
     print(f"{path}: no problems")
 
 

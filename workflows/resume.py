@@ -10,20 +10,21 @@ from pathlib import Path
 
 from matloop.data.errors import LockedError, RunError
 from matloop.data.plain_text import counted
+from matloop.data.properties.catalogue import using
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, LockWatch, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
-from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
 from matloop.screening.campaign.cluster_settings import cluster_confirmed
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import workers_chosen
 from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.running.beginning import refuse_another_campaign, restore_beginning, unchanged
 from matloop.workflows.running.candidate_parts import parts_taken_in
 from matloop.workflows.running.engine import write_event
+from matloop.workflows.running.own_data import read_own_data, training_of
 from matloop.workflows.running.partition_jobs import scoring_jobs
 from matloop.workflows.running.progress import Progress, SilentProgress
 from matloop.workflows.running.results import REPORT
@@ -33,6 +34,7 @@ from matloop.workflows.screen import ScreeningRun, begin, go_on
 from matloop.workflows.stages.scoring import ScoringTask
 
 
+@in_catalogue_of_run
 def resume(
     folder: str | Path,
     *,
@@ -95,6 +97,7 @@ def _clean_up(run: RunDirectory) -> None:
         remove_drafts(run.folder)
 
 
+@in_catalogue_of_run
 def fork(
     folder: str | Path,
     output: str | Path,
@@ -125,11 +128,15 @@ def fork(
     campaign = checked_campaign(view.paths.campaign, list(training.values()))
     place = cluster_confirmed(campaign.cluster, cluster)
     settings = Settings(workers_chosen(workers, place), place, view.identity.partition_rows, earlier=view.manifest)
-    wanted = [target.property for target in campaign.targets]
-    given = [training[name] for name in wanted if name in training]
-    return begin(campaign, output, settings, training=TrainingSets.of(wanted, given), progress=progress)
+    wanted = {target.property for target in campaign.targets}
+    given = [training[name] for name in training if name in wanted]
+    with using(campaign.catalogue):
+        own = read_own_data(campaign, given)
+        chosen = training_of(campaign, own, given)
+        return begin(campaign, output, settings, training=chosen, accounts=own.accounts, progress=progress)
 
 
+@in_catalogue_of_run
 def score_share(
     folder: str | Path, share: tuple[int, int], *, workers: int = 1, progress: Progress | None = None
 ) -> int:

@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
+from matloop.data.properties.catalogue import using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
 from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
@@ -49,6 +51,7 @@ from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import identity_of
+from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.results import (
     EXPLANATIONS,
@@ -157,13 +160,16 @@ def screen(
         chosen = with_absolute_paths(campaign, Path.cwd())
     else:
         chosen = checked_campaign(campaign, training_sets)
-    training = TrainingSets.of([target.property for target in chosen.targets], training_sets)
-    check_provenances(chosen, training)
-    if isinstance(campaign, Campaign):
-        check_campaign(chosen, training_sets)
-    place = cluster_chosen(chosen.cluster, cluster)
-    settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only)
-    return begin(chosen, output, settings, training=training, progress=progress)
+    with using(chosen.catalogue):
+        own = read_own_data(chosen, training_sets)
+        training = training_of(chosen, own, training_sets)
+        chosen = with_provenances(chosen, training) if own.sets else chosen
+        check_provenances(chosen, training)
+        if isinstance(campaign, Campaign):
+            check_campaign(chosen, training_sets)
+        place = cluster_chosen(chosen.cluster, cluster)
+        settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only)
+        return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
 
 
 def begin(
@@ -172,9 +178,18 @@ def begin(
     settings: Settings,
     *,
     training: TrainingSets,
+    accounts: Sequence[LabelAccount] = (),
     progress: Progress | None = None,
 ) -> ScreeningRun:
     """Start a run in a new folder and take it to its end.
+
+    Args:
+        campaign: The campaign, with its catalogue in use.
+        output: Folder of the run.
+        settings: How to run it.
+        training: What the surrogates learn from.
+        accounts: What became of every row of own labels.
+        progress: Told what happens.
 
     Raises:
         RunChangedError: If the folder holds a run of another campaign.
@@ -188,6 +203,11 @@ def begin(
         remove_drafts(run.folder)
         write_text(run.campaign, write_campaign(campaign))
         write_training_sets(run, training)
+        if accounts:
+            watch.start("reading labels", len(accounts))
+            write_label_rows(run.label_rows, accounts)
+            for account in accounts:
+                watch.advance(1, str(account))
         write_beginning(run, identity_of(campaign, settings.partition_rows, training=training))
         return go_on(run, campaign, settings, watch)
 

@@ -5,6 +5,7 @@
     campaign.yaml          the campaign as resolved
     training_sets.json     what each model learns from: name, provenance, licence, citation, sha256
     training-*.parquet     the rows of training sets that are not packaged
+    training_rows.csv      what became of every row of own labels, where there are any
     identity.json          what decides the result: campaign, code, versions, input files; a resume compares them
     manifest.jsonl         what is finished, with sha256 and counts (see matloop.data.runs.manifest)
     lock.json              who works on the run, while somebody does
@@ -39,7 +40,7 @@ RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
     r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training).*\.partial|\.clock-.*"
-    r"|manifest\.jsonl|training_sets\.json|training-[a-z0-9_]+\.parquet"
+    r"|manifest\.jsonl|training_sets\.json|training_rows\.csv|training-[a-z0-9_]+\.parquet"
 )
 
 
@@ -100,6 +101,7 @@ class RunDirectory:
     progress = property(lambda self: self.folder / "progress.json")
     identity = property(lambda self: self.folder / "identity.json")
     training_sets = property(lambda self: self.folder / "training_sets.json")
+    label_rows = property(lambda self: self.folder / "training_rows.csv")
     ranked = property(lambda self: self.folder / "ranked.parquet")
     summary = property(lambda self: self.folder / "run.json")
     report = property(lambda self: self.folder / "report.html")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -177,6 +177,67 @@ class TrainingSet:
             "name": self.name, "property": self.property_name, "provenance": self.provenance, "licence": self.licence,
             "citation": self.citation, "sha256": self.sha256,
         }  # fmt: skip
+
+
+def joined(sets: Sequence[TrainingSet]) -> TrainingSet:
+    """One training set of several of one property and provenance; a material may occur in more than one of them.
+
+    Raises:
+        TrainingSetError: If they are of different properties or provenances, which are never mixed.
+    """
+    first, *others = sets
+    if not others:
+        return first
+    for other in others:
+        if (other.property_name, other.provenance) != (first.property_name, first.provenance):
+            raise TrainingSetError(
+                f"'{first.name}' has {first.property_name} with provenance {first.provenance}, and '{other.name}' "
+                f"{other.property_name} with {other.provenance}", "one property and one provenance",
+                "name the provenance in the target, or leave one of the sets out",
+            )  # fmt: skip
+    rows = CandidateBatch.from_arrow(
+        pa.concat_tables([one.rows.to_arrow() for one in sets], promote_options="permissive")
+    )
+    words = [[f"{number} {group}" for group in one.groups.tolist()] for number, one in enumerate(sets)]
+    own = [word for some in words for word in some]
+    return TrainingSet(
+        _listed(one.name for one in sets), first.property_name, rows, np.concatenate([one.values for one in sets]),
+        first.provenance, joined_groups(rows.groups(), np.arange(len(rows)), own),
+        np.concatenate([one.weights for one in sets]), _listed(one.licence for one in sets),
+        _listed(one.citation for one in sets if one.citation),
+    )  # fmt: skip
+
+
+def joined_groups(groups: NDArray[np.int64], member: NDArray[np.int64], words: Sequence[str]) -> NDArray[np.int64]:
+    """Join groups of materials whose rows share a stated group, so that no split separates either of them.
+
+    Args:
+        groups: Group of each of n materials, shape (n,).
+        member: Material of each row.
+        words: Stated group of each row; rows without one join nothing.
+
+    >>> joined_groups(np.array([0, 1, 2]), np.array([0, 1, 2]), ["a paper", "", "a paper"]).tolist()
+    [0, 1, 0]
+    """
+    parent = list(range(int(groups.max(initial=-1)) + 1))
+
+    def root(group: int) -> int:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    seen: dict[str, int] = {}
+    for material, word in zip(member.tolist(), words, strict=True):
+        if word:
+            group = root(int(groups[material]))
+            parent[group] = root(seen.setdefault(word, group))
+    roots = [root(int(group)) for group in groups]
+    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))
 
 
 def row_names(rows: CandidateBatch) -> list[str]:

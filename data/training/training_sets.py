@@ -53,12 +53,15 @@ class TrainingSets:
     by_property: Mapping[str, TrainingSet]
 
     @classmethod
-    def of(cls, properties: Sequence[str], given: Sequence[TrainingSet] = ()) -> TrainingSets:
+    def of(
+        cls, properties: Sequence[str], given: Sequence[TrainingSet] = (), *, tables: Sequence[str] = (DEFAULT,)
+    ) -> TrainingSets:
         """The training sets given, and for every other property the packaged one.
 
         Args:
             properties: What a campaign predicts.
             given: At most one training set for each of them.
+            tables: Packaged tables that teach; the first with labels of a property counts.
 
         Raises:
             TrainingSetError: If two sets are of one property, or one is of a property that is not predicted.
@@ -77,7 +80,7 @@ class TrainingSets:
                     f"at most one for each property that is predicted: {', '.join(properties)}",
                 )
             own[name] = training
-        return cls({name: own[name] if name in own else packaged_training_set(name) for name in properties})
+        return cls({name: own[name] if name in own else _packaged(name, tables) for name in properties})
 
     def __getitem__(self, property_name: str) -> TrainingSet:
         if property_name not in self.by_property:
@@ -121,3 +124,13 @@ def packed(training: TrainingSet) -> TrainingSet | PackagedSet:
 def _unpacked(sets: Sequence[TrainingSet | PackagedSet]) -> TrainingSets:
     loaded = [one.load() if isinstance(one, PackagedSet) else one for one in sets]
     return TrainingSets({training.property_name: training for training in loaded})
+
+
+def _packaged(property_name: str, tables: Sequence[str]) -> TrainingSet:
+    if not tables:
+        raise TrainingSetError(
+            f"no labels of {property_name}", "a training set for every property that is predicted",
+            "give labels under 'data'",
+        )  # fmt: skip
+    named = next((table for table in tables if labelled_table(table).has(property_name)), tables[0])
+    return packaged_training_set(property_name, table=named)

@@ -20,17 +20,21 @@ from pydantic import (
 )  # fmt: skip
 
 from matloop.data.errors import CampaignError, ProvenanceError, UnitError
-from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.catalogue import Catalogue, catalogue, property_named
 from matloop.data.properties.definition import Transform
 from matloop.data.properties.durations import read_duration, write_duration
 from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
 from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
+from matloop.screening.campaign.own_properties import OwnProperty
 
 Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
 
 ANY_DFT = "dft"
 """Provenance of the labels of a target that does not name one: computed, with any functional."""
+
+EMBEDDED = "embedded"
+"""Name under which the packaged crystals teach, unless a campaign names other data."""
 
 FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
 """Families to choose among within a budget if the campaign lists none: those without torch, the fastest first."""
@@ -76,7 +80,10 @@ def _read_entry(written: Any) -> Any:
     raise ValueError("write a name, or one name with its options: 'name: {option: value}'")
 
 
-Entries = tuple[Annotated[Entry, BeforeValidator(_read_entry)], ...]
+WrittenEntry = Annotated[Entry, BeforeValidator(_read_entry)]
+"""An entry in any of the ways a campaign writes it."""
+
+Entries = tuple[WrittenEntry, ...]
 
 
 def _read_families(written: Any) -> Any:
@@ -151,6 +158,10 @@ class Target(_Frozen):
         if self.provenance == ANY_DFT:
             written.pop("provenance", None)
         return written
+
+    def names_provenance(self) -> bool:
+        """Whether the campaign says which labels teach this target."""
+        return self.provenance != ANY_DFT
 
     def accepts(self, provenance: str) -> bool:
         """Whether this target may learn from labels of a provenance.
@@ -264,6 +275,15 @@ class Campaign(_Frozen):
     title_zh: str = Field("", max_length=300, description="The same line in Chinese, for the report in Chinese.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random choices.")
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
+    properties: tuple[OwnProperty, ...] = Field(
+        (), max_length=50, description="Properties that the packaged catalogue does not know."
+    )
+    data: Entries = Field(
+        (Entry(name=EMBEDDED),),
+        min_length=1,
+        max_length=50,
+        description="Labelled data that the surrogates learn from: own labels, and packaged ones by name.",
+    )
     filters: Entries = Field((), description="Hard filters, applied in this order.")
     targets: tuple[Target, ...] = Field(
         min_length=1, max_length=10, description="Properties that matter, one target for each."
@@ -275,6 +295,16 @@ class Campaign(_Frozen):
     potential: PotentialStage | None = Field(None, description="Third stage, which relaxes the remaining candidates.")
     shortlist: Shortlist = Field(description="How the shortlist is chosen.")
     cluster: Cluster = Field(LOCAL, description="Where the workers run. No result depends on it.")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in use, with the properties of this campaign.
+
+        Raises:
+            PropertyError: If a property has a name that is taken.
+        """
+        own = tuple(written.definition() for written in self.properties)
+        return Catalogue((*(known for known in catalogue().own if known not in own), *own))
 
     @property
     def scoring_stages(self) -> dict[str, SurrogateStage]:
@@ -326,6 +356,13 @@ class Campaign(_Frozen):
                 written = tuple(dict.fromkeys((written, *FAMILIES_TO_CHOOSE_FROM)))
             changed[name] = stage.model_copy(update={"family": written, "budget": share})
         return self.model_copy(update=changed)
+
+    @model_validator(mode="after")
+    def _one_definition_per_name(self) -> Self:
+        names = [written.name for written in self.properties]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two properties named '{min(twice)}'; give each a name of its own")
+        return self
 
     @model_validator(mode="after")
     def _one_target_per_property(self) -> Self:

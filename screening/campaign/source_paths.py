@@ -40,13 +40,16 @@ def absolute_path(written: str, folder: str | Path) -> str:
 
 
 def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
-    """The campaign with every path of a source, of reference phases and of the cluster made absolute.
+    """The campaign with every path of a source, of labels, of reference phases and of the cluster made absolute.
 
     Args:
         campaign: Any campaign; an unknown source is left as it is.
         folder: Where relative paths start: the folder of the campaign file, or the working folder.
     """
-    changes: dict[str, Any] = {"sources": _with_absolute_paths(campaign.sources, folder)}
+    changes: dict[str, Any] = {
+        "sources": _with_absolute_paths(campaign.sources, folder),
+        "data": tuple(_with_absolute_labels(entry, folder) for entry in campaign.data),
+    }
     if campaign.potential is not None:
         references = _with_absolute_paths(campaign.potential.references, folder)
         changes["potential"] = campaign.potential.model_copy(update={"references": references})
@@ -58,6 +61,13 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
 
 def _with_absolute_paths(entries: Entries, folder: str | Path) -> Entries:
     return tuple(_with_absolute_path(entry, folder) for entry in entries)
+
+
+def _with_absolute_labels(entry: Entry, folder: str | Path) -> Entry:
+    """An entry of own labels with the paths of its files made absolute."""
+    named = {name: entry.options[name] for name in (PATH_OPTION, "labels") if isinstance(entry.options.get(name), str)}
+    files = {name: absolute_path(path, folder) for name, path in named.items()}
+    return entry.model_copy(update={"options": {**entry.options, **files}}) if files else entry
 
 
 def _with_absolute_path(entry: Entry, folder: str | Path) -> Entry:

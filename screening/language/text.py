@@ -59,12 +59,20 @@ def _symbol_part(part: re.Match[str]) -> str:
     return f"<sub>{screw}</sub>" if screw else f'<span class="overbar">{inversion}</span>'
 
 
-_UNITS = {"1": "", "C/m2": "C/m²", "uV/K": "µV/K"}
+_POWERS = str.maketrans("23", "²³")
 
 
 def unit_text(unit: str) -> str:
-    """A unit as printed; empty for a plain number."""
-    return _UNITS.get(unit, unit)
+    """A unit as printed; empty for a plain number.
+
+    >>> unit_text("uV/K"), unit_text("cm2/(V s)"), unit_text("MPa m0.5"), unit_text("1")
+    ('µV/K', 'cm²/(V s)', 'MPa m⁰·⁵', '')
+    """
+    if unit == "1":
+        return ""
+    printed = re.sub(r"(?<=[A-Za-zÅ])[23](?![\d.])", lambda power: power[0].translate(_POWERS), unit)
+    printed = re.sub(r"\bmu(?=B)", "µ", re.sub(r"\bu(?=[A-Z]|m\b|mol|s\b|ohm)", "µ", printed))
+    return printed.replace("m0.5", "m⁰·⁵").replace("ohm", "Ω")
 
 
 def with_unit(text: str, unit: str) -> str:

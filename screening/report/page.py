@@ -26,11 +26,12 @@ from matloop.screening.report.figures import coverage_figure, distribution_figur
 from matloop.screening.report.sources import cautions_of, sources_of
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 
 _HERE = Path(__file__).parent
 
 
+@in_catalogue_of_run
 def write_report(folder: str | Path, *, further: Sequence[Citation] = ()) -> None:
     """Write ``report.html`` of a finished run from the files of its directory.
 
@@ -45,6 +46,7 @@ def write_report(folder: str | Path, *, further: Sequence[Citation] = ()) -> Non
     write_text(RunDirectory(folder).report, render_report(RunView(folder), further=further))
 
 
+@in_catalogue_of_run
 def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
     """The report as HTML.
 

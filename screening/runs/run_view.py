@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,8 @@ from pydantic import BaseModel, ValidationError
 from matloop.data.bounded_files import LARGEST_TABLE, count_rows, read_bounded, read_json, read_table
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.checked_batch import checked_batch
-from matloop.data.errors import DamagedFileError, RunError
-from matloop.data.properties.catalogue import property_named
+from matloop.data.errors import DamagedFileError, MatloopError, RunError
+from matloop.data.properties.catalogue import catalogue, property_named, using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LockState, lock_states
@@ -42,6 +42,8 @@ MOST_CIFS = 10_000
 _PART = re.compile(r"part-[0-9]{5,9}\.parquet")
 _NAME = re.compile(r"[a-z0-9_]{1,100}")
 Model = TypeVar("Model", bound=BaseModel)
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
 
 
 class HeldOut(NamedTuple):
@@ -121,8 +123,9 @@ class RunView:
         found = inspect_content(content)
         if found.campaign is None:
             raise campaign_error(self.paths.campaign, found.problems)
-        for target in found.campaign.targets:
-            property_named(target.property)
+        with using(found.campaign.catalogue):
+            for target in found.campaign.targets:
+                property_named(target.property)
         return found.campaign
 
     @functools.cached_property
@@ -331,3 +334,22 @@ def _first_problem(error: ValidationError | RecursionError) -> str:
 
 def _unlike(name: str, found: str) -> DamagedFileError:
     return DamagedFileError(f"{name} has {found}", "the file as the run wrote it", "restore the file")
+
+
+def in_catalogue_of_run(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
+    """Let a function whose first argument is a run, or its folder, use the properties that its campaign defines.
+
+    Where the campaign cannot be read, the catalogue in use stays: whoever needs the campaign says what is wrong.
+    """
+
+    @functools.wraps(function)
+    def within(*arguments: _Given.args, **options: _Given.kwargs) -> _Answer:
+        run: Any = arguments[0] if arguments else next(iter(options.values()))
+        try:
+            chosen = RunView(getattr(run, "folder", run)).campaign.catalogue
+        except MatloopError:
+            chosen = catalogue()
+        with using(chosen):
+            return function(*arguments, **options)
+
+    return within

@@ -10,7 +10,7 @@ from rich.console import Console
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.screening.runs.run_records import ModelCard
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.terminal_tables import Heading, print_table
 from matloop.workflows.wording import number_text
 
@@ -18,6 +18,7 @@ Cards = Sequence[tuple[str, ModelCard]]
 """Stage and card of each surrogate."""
 
 
+@in_catalogue_of_run
 def print_scores(folder: Path) -> None:
     """Print the scores of the surrogates of a run.
 

@@ -19,6 +19,7 @@ from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.screening.language.relaxing import relaxing_words
 from matloop.screening.runs.run_summary import RunSummary
+from matloop.screening.runs.run_view import in_catalogue_of_run
 from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
@@ -27,6 +28,7 @@ from matloop.workflows.terminal_tables import Heading, print_table
 from matloop.workflows.wording import number_text, reason_text
 
 
+@in_catalogue_of_run
 def print_run(run: ScreeningRun, console: Console) -> None:
     """The funnel, the shortlist and where the report lies."""
     summary = run.summary

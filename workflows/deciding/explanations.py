@@ -26,7 +26,7 @@ from matloop.models.surrogates.prediction import Prediction, backward, value_at_
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
 from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
 from matloop.workflows.stages.scoring import (
@@ -45,6 +45,7 @@ MOST_NEAR_MISSES = 5
 _BY_POTENTIAL = ("energy_above_hull", "formation_energy_per_atom")
 
 
+@in_catalogue_of_run
 def explain_run(folder: str | Path) -> dict[str, Any]:
     """Write ``explanations.json`` of a finished run.
 

@@ -18,7 +18,7 @@ from matloop.data.errors import DamagedFileError, MatloopError
 from matloop.data.runs.lock import LockState
 from matloop.screening.runs.run_records import RunIdentity, RunProgress
 from matloop.screening.runs.run_summary import RunSummary
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.running.results import REPORT
 from matloop.workflows.stages.fates import FIRST_STAGE, FateCounts, counts_of, decided
 from matloop.workflows.wording import json_text
@@ -137,6 +137,7 @@ class RunStatus:
         return json_text(asdict(self))
 
 
+@in_catalogue_of_run
 def status_of(folder: str | Path, *, content: bool = True) -> RunStatus:
     """Look at a run.
 

@@ -14,11 +14,12 @@ import numpy as np
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
 from matloop.data.plain_text import counted
-from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.catalogue import property_named, using
 from matloop.data.registry import SOURCES, check_options, lookup
 from matloop.data.sources.contract import Source
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import Featurizer
 from matloop.models.potentials.contract import potential_named, require_capability
 from matloop.models.registry import MODELS, POTENTIALS
@@ -28,6 +29,13 @@ from matloop.screening.campaign.campaign_file import CampaignText, Location, Pro
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS
+from matloop.workflows.running.own_data import (
+    is_packaged,
+    read_labels,
+    read_own_data,
+    training_of,
+    with_provenances,
+)
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 _CONTRACTS: Mapping[str, type] = {"source": Source, "featurizer": Featurizer, "filter": Filter}
@@ -77,7 +85,7 @@ def check_campaign(campaign: Campaign, training_sets: Sequence[TrainingSet] = ()
         CampaignError: Listing every problem with its place in the campaign.
     """
     own = {training.property_name: training for training in training_sets}
-    problems = [Problem(0, ".".join(map(str, place)), reason) for place, reason in _check(campaign, own)]
+    problems = [Problem(0, ".".join(map(str, place)), reason) for place, reason in _problems(campaign, own)]
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise CampaignError(
@@ -102,7 +110,8 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
     if text.campaign is None:
         return text, text.problems
     campaign = with_absolute_paths(text.campaign, path.parent)
-    found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in _check(campaign, own)]
+    wrong = list(_problems(campaign, own))
+    found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in wrong]
     slips = {slip.line: slip.message for slip in text.slips}
     told = sorted(_with_slip(problem, slips.get(problem.line, "")) for problem in found)
     return text._replace(campaign=campaign), told
@@ -126,6 +135,63 @@ def _not_there(path: Path) -> tuple[str, str]:
     close = difflib.get_close_matches(str(path), [*_packaged(), *beside], n=1)
     fix = f"did you mean '{close[0]}'?" if close else "look at the path; matloop validate FILE checks one"
     return f"cannot read {path}: No such file or directory", fix
+
+
+def _problems(campaign: Campaign, given: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
+    """Every problem of meaning, with the properties of the campaign in use."""
+    if taken := _refusal(lambda: list(campaign.catalogue)):
+        yield ("properties",), taken
+        return
+    with using(campaign.catalogue):
+        unreadable = list(_check_data(campaign, given))
+        yield from unreadable
+        if unreadable:
+            lost = {str(entry.options.get("property")) for entry in campaign.data}
+            readable = [target for target in campaign.targets if target.property not in lost]
+            yield from _check(campaign.model_copy(update={"targets": tuple(readable)}), given)
+            return
+        own = read_own_data(campaign, list(given.values()))
+        taught = {training.property_name for training in own.sets}
+        training = dict(given)
+        for index, target in enumerate(campaign.targets):
+            if target.property in given or target.property not in campaign.catalogue:
+                continue
+            one, found = campaign.model_copy(update={"targets": (target,)}), list[TrainingSets]()
+            reason = _refusal(lambda one=one, found=found: found.append(training_of(one, own)))  # type: ignore[misc]
+            if found:
+                training[target.property] = found[0][target.property]
+            elif target.property in taught:
+                yield ("targets", index, "provenance"), reason
+        yield from _check(_resolved(campaign, training, taught), training)
+
+
+def _resolved(campaign: Campaign, training: Mapping[str, TrainingSet], taught: set[str]) -> Campaign:
+    """The campaign with the provenance of own labels in its targets, without targets that have none to learn from.
+
+    Args:
+        campaign: The campaign.
+        training: Training sets by property.
+        taught: Properties of which the campaign names own labels.
+    """
+    targets = tuple(target for target in campaign.targets if target.property in training)
+    told = with_provenances(campaign.model_copy(update={"targets": targets}), TrainingSets(training))
+    resolved = {target.property: target for target in told.targets if target.property in taught}
+    kept = [target for target in campaign.targets if target.property in training or target.property not in taught]
+    return campaign.model_copy(update={"targets": tuple(resolved.get(one.property, one) for one in kept)})
+
+
+def _check_data(campaign: Campaign, given: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
+    """Read the labels of the campaign, except those of properties whose training set is given."""
+    for index, entry in enumerate(campaign.data):
+        if is_packaged(entry):
+            if entry.options or entry.argument is not None:
+                yield ("data", index), f"'{entry.name}' takes no options"
+            continue
+        if entry.options.get("property") in given:
+            continue
+        reason = _refusal(lambda entry=entry: read_labels(entry))  # type: ignore[misc]
+        if reason:
+            yield ("data", index), reason
 
 
 def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:

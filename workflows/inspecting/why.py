@@ -20,7 +20,7 @@ from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
 from matloop.workflows.inspecting.run_rows import TOLD, WAITING, Row, RunRows
 from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, SCORED
@@ -39,6 +39,7 @@ _OF_RANKING = (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
 Told = dict[str, Any]
 
 
+@in_catalogue_of_run
 def story_of(run: str | Path | RunView, text: str) -> Told:
     """Tell what became of a candidate and why, as plain JSON values.
 

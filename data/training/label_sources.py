@@ -1,0 +1,415 @@
+"""What a campaign may name under ``data``: tables, structure files and databases with labels of one's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.errors import InputFileError, UnitError
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
+from matloop.data.properties.provenance import Provenance
+from matloop.data.properties.units import convert
+from matloop.data.readers.open_table import open_table, rows_of
+from matloop.data.readers.table_files import Rows, TableFile
+from matloop.data.sources.ase_database import AseDatabase
+from matloop.data.sources.contract import RELATIVE_PATHS, Source
+from matloop.data.sources.snapshot import Snapshot
+from matloop.data.sources.structure_files import StructureFiles
+from matloop.data.sources.table import FormulaTable
+from matloop.data.training.label_cells import EMPTY, LabelCell, read_label, unit_in_header
+from matloop.data.training.own_labels import LabelAccount, LabelRow, assembled
+from matloop.data.training.training_set import TrainingSet
+
+NO_PARTNER, TWO_PARTNERS = "E-LABEL-NO-PARTNER", "E-LABEL-TWO-PARTNERS"
+LABEL_SOURCES: Mapping[str, str] = {
+    "ase_database": "matloop.data.training.label_sources:LabelledAseDatabase",
+    "snapshot": "matloop.data.training.label_sources:LabelledSnapshot",
+    "structure_files": "matloop.data.training.label_sources:LabelledStructureFiles",
+    "table": "matloop.data.training.label_sources:LabelledFormulas",
+}
+"""Labels of one's own by the name that a campaign gives; the packaged tables stand beside them."""
+_SIZE = 10_000
+_NOTHING = LabelCell(float("nan"), float("nan"))
+
+
+@runtime_checkable
+class LabelSource(Protocol):
+    """Reads labels of one property.
+
+    Attributes:
+        property_name: The property.
+    """
+
+    property_name: str
+
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        ...
+
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set, and what became of every row.
+
+        Raises:
+            MatloopError: If a file cannot be read, or too few rows teach.
+        """
+        ...
+
+
+class _Labels:
+    """What the options of every source of labels mean.
+
+    Args:
+        path: File or folder.
+        property: Name of the property.
+        column: Column or key with the values.
+        unit: Their unit; by default the one in the name of the column, or that of the property.
+        source: Where the values come from: ``exp``, ``exp:LAB``, ``dft:FUNCTIONAL``.
+        licence: Under which the values may be used and passed on.
+        citation: What to cite for them.
+
+    Raises:
+        UnknownNameError: For an unknown property or unit.
+        UnitError: If the unit measures another quantity, or is not that in the name of the column.
+        ProvenanceError: If the source is written in another way.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        property: str,
+        column: str,
+        unit: str | None,
+        source: str,
+        licence: str,
+        citation: str,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.property_name, self.column = property, column
+        self.provenance = str(Provenance.read(source))
+        self.licence, self.citation = licence, citation
+        own = property_named(property).unit
+        self.unit = self._unit(unit, own)
+        convert(0.0, self.unit, own)
+
+    def _unit(self, stated: str | None, own: str) -> str:
+        in_header = unit_in_header(self.column)
+        if stated is None:
+            return in_header or own
+        if in_header and convert(1.0, in_header, stated) != 1.0:
+            raise UnitError(
+                f"the column '{self.column}' names {in_header}, and the unit given is {stated}", in_header,
+                "give the unit that the values have",
+            )  # fmt: skip
+        return stated
+
+    def _cell(self, text: str) -> LabelCell:
+        return read_label(text, self.unit, property_named(self.property_name).unit)
+
+    def _row(
+        self, place: str, formula: str, text: str, *, code: str = "", detail: str = "", group: str = ""
+    ) -> LabelRow:
+        """Read the cell of a row; a code that is given comes first, unless the cell is empty."""
+        cell = self._cell(text)
+        if cell.code == EMPTY:
+            return LabelRow(place, formula, text, cell, EMPTY, "", group)
+        return LabelRow(place, formula, text, cell, code or cell.code, detail if code else cell.detail, group)
+
+    def _assembled(
+        self, rows: Sequence[LabelRow], materials: Sequence[CandidateBatch]
+    ) -> tuple[TrainingSet, LabelAccount]:
+        parts = [batch.to_arrow() for batch in materials if len(batch)]
+        if parts:
+            joined = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
+        else:
+            joined = CandidateBatch.from_formulas([]).batch
+        return assembled(
+            self.path.name, rows, joined, property_name=self.property_name, provenance=self.provenance,
+            licence=self.licence, citation=self.citation,
+        )  # fmt: skip
+
+
+class LabelledFormulas(_Labels):
+    """A table with a column of formulas and one of labels.
+
+    Cells may hold errors (``1.2±0.1``, ``1.23(4)``), units (``12 MPa``) and limits (``<0.1``). A row of units below the
+    column names is understood. Limits teach nothing, and neither do rows without a formula or a number; the account
+    names them all. Rows of one material teach by their mean.
+
+    Args:
+        path: A ``.csv`` (UTF-8), ``.xlsx`` (its first sheet) or ``.parquet`` file.
+        property: Name of the property.
+        column: Column with the values.
+        source: Where the values come from: ``exp``, ``exp:LAB``, ``dft:FUNCTIONAL``.
+        unit: Unit of the values; by default the one in the name of the column, or that of the property.
+        formula: Column with the formulas.
+        group: Column that tells what was measured together, such as the paper; no split separates such rows.
+        licence: Under which the values may be used and passed on.
+        citation: What to cite for them.
+    """
+
+    def __init__(
+        self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
+        formula: str = "formula", group: str | None = None, licence: str = "unknown", citation: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
+        )
+        self.group = group
+        present = list(open_table(self.path, if_missing=RELATIVE_PATHS).types)
+        for name in filter(None, (formula, column, group)):
+            _require_column(self.path.name, name, present)
+        self._table = FormulaTable(self.path, formula_column=formula)
+
+    def files(self) -> list[Path]:
+        """The file that is read."""
+        return [self.path]
+
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set, and what became of every row."""
+        rows: list[LabelRow] = []
+        materials: list[CandidateBatch] = []
+        names = list(filter(None, (self.column, self.group)))
+        for intake, part in self._table.cells(names, _SIZE):
+            read = list(self._part(intake, part))
+            if not rows and read:
+                read[0] = self._without_units(read[0])
+            keeping = [row.code == "" for row in read]
+            refused = {row.row for row in intake.refused}
+            usable = [keeping[place] for place in range(len(read)) if place not in refused]
+            materials.append(intake.batch.take(np.flatnonzero(usable)))
+            rows += read
+        return self._assembled(rows, materials)
+
+    def _part(self, intake: Intake, part: Rows) -> Iterator[LabelRow]:
+        refused = {row.row: row for row in intake.refused}
+        formulas, cells = _texts(part, self._table.formula_column), _texts(part, self.column)
+        groups = _texts(part, self.group) if self.group else [""] * len(cells)
+        for place, (formula, text, group) in enumerate(zip(formulas, cells, groups, strict=True)):
+            where = self._table.cell_name(part, place, self.column)
+            wrong = refused.get(place)
+            code, detail = ("", "") if wrong is None else (wrong.code, wrong.detail)
+            if code == "E-FORMULA-EMPTY":
+                detail = "a label without a formula; write the formula in every row, also below merged cells"
+            yield self._row(where, formula, text, code=code, detail=detail, group=group.strip())
+
+    def _without_units(self, row: LabelRow) -> LabelRow:
+        """Take the first row for one of units where it has no formula and its cell is a unit.
+
+        Raises:
+            UnitError: If it is another unit than the values are said to have.
+        """
+        written = unit_in_header(f"({row.written.strip().strip('()[]')})") if not row.formula.strip() else ""
+        if not written:
+            return row
+        if convert(1.0, written, self.unit) != 1.0:
+            raise UnitError(
+                f"the row of units in {self.path.name} says {written} for '{self.column}', and the unit given is "
+                f"{self.unit}", written, "give the unit that the values have",
+            )  # fmt: skip
+        return row._replace(code=EMPTY, detail="a row of units")
+
+
+class LabelledStructureFiles(_Labels):
+    """Structure files, with labels in a table beside them or in the files themselves.
+
+    Args:
+        path: A folder, a pattern, a file or an archive, as for the source ``structure_files``.
+        property: Name of the property.
+        column: Column of the table of labels; without such a table, the column of the crystals, such as
+            ``entry_energy_per_atom`` of a ``ComputedStructureEntry``.
+        source: Where the values come from.
+        unit: Unit of the values; by default the one in the name of the column, or that of the property.
+        labels: A table with one row for each structure.
+        file: Column of that table with the name of the file: with folders and ending, or without.
+        disorder: What becomes of shared or partly filled sites, as for the source ``structure_files``.
+        licence: Under which the values may be used and passed on.
+        citation: What to cite for them.
+    """
+
+    def __init__(
+        self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
+        labels: str | None = None, file: str = "file", disorder: str = "reject", licence: str = "unknown",
+        citation: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
+        )
+        self._structures = StructureFiles(path, disorder=disorder)
+        self.labels = None if labels is None else Path(labels).expanduser()
+        self.file = file
+        if self.labels is not None:
+            present = list(open_table(self.labels, if_missing=RELATIVE_PATHS).types)
+            for name in (file, column):
+                _require_column(self.labels.name, name, present)
+
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return [*self._structures.files(), *([] if self.labels is None else [self.labels])]
+
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set, and what became of every structure and every row of labels."""
+        if self.labels is None:
+            return _read_columns(self, self._structures)
+        texts, places = self._texts_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
+        rows: list[LabelRow] = []
+        materials: list[CandidateBatch] = []
+        used: set[str] = set()
+        for intake in self._structures.intakes(_SIZE):
+            rows += [LabelRow(row.detail, row.formula, "", _NOTHING, row.code, row.detail) for row in intake.refused]
+            read = []
+            for origin, formula in zip(_column(intake.batch, Column.ORIGIN), intake.batch.formulas, strict=True):
+                found = [name for name in _names_of(origin) if name in texts]
+                used.update(found[:1])
+                if not found:
+                    detail = f"no row of {self.labels.name} names this file in its column '{self.file}'"
+                    read.append(LabelRow(origin, formula, "", _NOTHING, NO_PARTNER, detail))
+                elif len(set(texts[found[0]])) > 1:
+                    detail = f"{self.labels.name} has {len(texts[found[0]])} values for {found[0]}"
+                    read.append(LabelRow(origin, formula, "", _NOTHING, TWO_PARTNERS, detail))
+                else:
+                    read.append(self._row(f"{origin}, {places[found[0]]}", formula, texts[found[0]][0]))
+            materials.append(intake.batch.take(np.flatnonzero([row.code == "" for row in read])))
+            rows += read
+        unused = [name for name in texts if name not in used]
+        rows += [
+            LabelRow(places[name], "", texts[name][0], _NOTHING, NO_PARTNER, f"no structure file is named {name[:80]}")
+            for name in unused
+        ]
+        return self._assembled(rows, materials)
+
+    def _texts_by_name(self, file: TableFile) -> tuple[dict[str, list[str]], dict[str, str]]:
+        """Return the cells of each name in the table of labels, and the place of the first."""
+        assert self.labels is not None
+        texts: dict[str, list[str]] = defaultdict(list)
+        places: dict[str, str] = {}
+        for part in rows_of(file, self.labels, [self.file, self.column]):
+            names, cells = _texts(part, self.file), _texts(part, self.column)
+            for place, (name, cell) in enumerate(zip(names, cells, strict=True)):
+                key = name.strip().replace("\\", "/").removeprefix("./")
+                texts[key].append(cell)
+                places.setdefault(key, f"{file.place}, {file.cell(self.column, part.numbers[place].as_py())}")
+        return dict(texts), places
+
+
+class LabelledAseDatabase(_Labels):
+    """Crystals of an ASE database with a key of numbers as labels.
+
+    Args:
+        path: A ``.db`` (SQLite) or ``.json`` file.
+        property: Name of the property.
+        column: Key with the values.
+        source: Where the values come from.
+        unit: Unit of the values; by default that of the property.
+        select: Which rows to read, in the language of ASE.
+        licence: Under which the values may be used and passed on.
+        citation: What to cite for them.
+    """
+
+    def __init__(
+        self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
+        select: str | None = None, licence: str = "unknown", citation: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
+        )
+        self._database = AseDatabase(path, select=select)
+
+    def files(self) -> list[Path]:
+        """The file that is read."""
+        return [self.path]
+
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set, and what became of every row."""
+        return _read_columns(self, self._database, prefix="ase_")
+
+
+class LabelledSnapshot(_Labels):
+    """A snapshot of a database, with one of its columns as labels.
+
+    Args:
+        path: A Parquet file that ``matloop fetch`` wrote.
+        property: Name of the property.
+        column: Column with the values, such as ``band_gap_dft``.
+        source: Where the values come from, such as ``dft:pbe``.
+        unit: Unit of the values; by default that of the property.
+        licence: Under which the values may be used and passed on.
+        citation: What to cite for them.
+    """
+
+    def __init__(
+        self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
+        licence: str = "unknown", citation: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
+        )
+        self._snapshot = Snapshot(path)
+
+    def files(self) -> list[Path]:
+        """The file that is read."""
+        return [self.path]
+
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set, and what became of every row."""
+        return _read_columns(self, self._snapshot)
+
+
+def _read_columns(labels: _Labels, source: Source, *, prefix: str = "") -> tuple[TrainingSet, LabelAccount]:
+    """Read labels that are a column of numbers of the candidates of a source."""
+    rows: list[LabelRow] = []
+    materials: list[CandidateBatch] = []
+    for intake in source.intakes(_SIZE):
+        batch = intake.batch
+        rows += [LabelRow(row.detail, row.formula, "", _NOTHING, row.code, row.detail) for row in intake.refused]
+        if not len(batch):
+            continue
+        present = batch.table.column_names
+        column = labels.column if labels.column in present else f"{prefix}{labels.column}"
+        _require_column(labels.path.name, column, present)
+        texts = ["" if value is None else repr(value) for value in batch.table.column(column).to_pylist()]
+        origins = _column(batch, Column.ORIGIN)
+        read = [labels._row(o, f, text) for o, f, text in zip(origins, batch.formulas, texts, strict=True)]
+        materials.append(batch.take(np.flatnonzero([row.code == "" for row in read])))
+        rows += read
+    return labels._assembled(rows, materials)
+
+
+def _names_of(origin: str) -> list[str]:
+    """Names by which a table of labels may mean a structure: of its file with folders or not, with ending or not."""
+    file = origin.rpartition(" (")[0] if origin.endswith(")") and " (" in origin else origin
+    base = file.rpartition("/")[2]
+    return list(dict.fromkeys([origin, file, _stem(file), base, _stem(base)]))
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _texts(rows: Rows, name: str) -> list[str]:
+    return ["" if value is None else str(value) for value in rows.table.column(name).to_pylist()]
+
+
+def _column(batch: CandidateBatch, name: str) -> list[str]:
+    return [str(value) for value in batch.table.column(name).to_pylist()]
+
+
+def _require_column(file: str, name: str, present: Sequence[str]) -> None:
+    if name in present:
+        return
+    near = {key.strip().casefold(): key for key in present}
+    begins = [key for key in near if key.startswith(name.casefold())]
+    close = begins or difflib.get_close_matches(name.casefold(), near, 1, 0.5)
+    shown = ", ".join(f"'{key[:80]}'" for key in list(present)[:40]) or "none"
+    raise InputFileError(
+        f"{file} has no column '{name}'", f"its columns: {shown}",
+        f"did you mean '{near[close[0]]}'?" if close else "name one of its columns",
+    )  # fmt: skip

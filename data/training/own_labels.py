@@ -1,0 +1,217 @@
+"""Labels of one's own: what became of every row, and the training set that the rows give together.
+
+A row teaches, or it has a code that says why not. Nothing is left out silently: the account names every row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import TrainingSetError
+from matloop.data.plain_text import counted
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
+from matloop.data.properties.definition import Property
+from matloop.data.training.label_cells import LabelCell
+from matloop.data.training.training_set import TrainingSet, joined_groups
+
+BOUNDS, NO_LOGARITHM = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM"
+_FEWEST = 20
+"""Materials with a label below which no surrogate is trained."""
+_CONFLICT = 5.0  # typical differences of repeats
+_UNIT_JUMP, _NEAR = 3.0, 0.1  # decades
+_MOST_SHOWN = 5
+
+
+class LabelRow(NamedTuple):
+    """One row of labels, and what became of it.
+
+    Attributes:
+        place: Where it stands, as people look for it: file, sheet and cell, or file and name.
+        formula: Formula of its material, as written.
+        written: Content of the cell.
+        cell: What the cell says, in the unit of the property.
+        code: Why the row teaches nothing; empty where it does.
+        detail: Further text.
+        group: What is measured or computed together, such as a paper; empty where nothing is stated.
+    """
+
+    place: str
+    formula: str
+    written: str
+    cell: LabelCell
+    code: str = ""
+    detail: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class LabelAccount:
+    """What became of the rows of one set of labels.
+
+    Attributes:
+        name: Name of the file.
+        property_name: Property of the labels.
+        rows: Every row, in the order of the file.
+        materials: Materials that teach.
+        groups: Groups among them that no split separates.
+        values: Lowest and highest value that teaches, in the unit of the property.
+        repeats: Rows that repeat a material; the mean of its rows teaches.
+        suspicious: What somebody should look at, one sentence each.
+    """
+
+    name: str
+    property_name: str
+    rows: Sequence[LabelRow]
+    materials: int
+    groups: int
+    values: tuple[float, float]
+    repeats: int
+    suspicious: Sequence[str]
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Rows that teach nothing, by code."""
+        return Counter(row.code for row in self.rows if row.code)
+
+    def __str__(self) -> str:
+        teaching = len(self.rows) - sum(self.refused.values())
+        unit = property_named(self.property_name).unit
+        low, high = self.values
+        text = (
+            f"{self.name}: {teaching} of {counted(len(self.rows), 'row')} teach {self.property_name} "
+            f"({counted(self.materials, 'material')}, {counted(self.groups, 'group')}, {low:.3g} to {high:.3g} {unit})"
+        )
+        if self.repeats:
+            text += f"; {counted(self.repeats, 'row')} repeat a material, and the mean of its rows teaches"
+        if self.refused:
+            text += "; left out: " + ", ".join(f"{count} {code}" for code, count in self.refused.most_common())
+        return text
+
+
+def assembled(
+    name: str,
+    rows: Sequence[LabelRow],
+    materials: CandidateBatch,
+    *,
+    property_name: str,
+    provenance: str,
+    licence: str,
+    citation: str,
+) -> tuple[TrainingSet, LabelAccount]:
+    """Make a training set of rows with labels.
+
+    Args:
+        name: Name of the file.
+        rows: Every row; n of them have no code.
+        materials: Materials of the rows without a code, in their order, length n.
+        property_name: Property of the labels.
+        provenance: Where they come from.
+        licence: Under which they may be used.
+        citation: What to cite.
+
+    Returns:
+        The training set, in which every material occurs once, and the account of all rows.
+
+    Raises:
+        TrainingSetError: If fewer than 20 materials have a label.
+    """
+    known = property_named(property_name)
+    rows = list(rows)
+    teaching = [place for place, row in enumerate(rows) if not row.code]
+    sound = []
+    for position, place in enumerate(teaching):
+        code, detail = _beyond(known, rows[place].cell.value)
+        if code:
+            rows[place] = rows[place]._replace(code=code, detail=detail)
+        else:
+            sound.append(position)
+    materials = materials.take(np.array(sound, np.int64))
+    teaching = [teaching[position] for position in sound]
+    first, member = _firsts(materials.ids)
+    if len(first) < _FEWEST:
+        raise TrainingSetError(
+            f"{counted(len(first), 'material')} with a label of {property_name} in {name}"
+            f"{_why(rows)}", f"at least {_FEWEST}", "add labels, or mend the rows that are left out",
+        )  # fmt: skip
+    scaled = _scaled(known, np.array([rows[place].cell.value for place in teaching]))
+    sums = np.bincount(member, weights=scaled, minlength=len(first))
+    means = sums / np.bincount(member, minlength=len(first))
+    chosen = materials.take(first)
+    words = [rows[teaching[position]].group for position in range(len(teaching))]
+    groups = joined_groups(chosen.groups(), member, words)
+    origin = pa.array([rows[teaching[position]].place for position in first], pa.string())
+    values = 10.0**means if known.transform == "log10" else means
+    training = TrainingSet(
+        name, property_name, chosen.with_columns({Column.ORIGIN: origin}), values, provenance, groups,
+        np.ones(len(first)), licence, citation,
+    )  # fmt: skip
+    taught = [rows[place] for place in teaching]
+    return training, LabelAccount(
+        name, property_name, rows, len(first), len(np.unique(groups)), (float(values.min()), float(values.max())),
+        len(teaching) - len(first), list(_suspicious(known, taught, scaled, member)),
+    )  # fmt: skip
+
+
+def _why(rows: Iterable[LabelRow]) -> str:
+    codes = Counter(row.code for row in rows if row.code)
+    return f" ({', '.join(f'{count} rows {code}' for code, count in codes.most_common(_MOST_SHOWN))})" if codes else ""
+
+
+def _beyond(known: Property, value: float) -> tuple[str, str]:
+    """Why a value cannot be one of a property; empty if it can."""
+    if not known.lower <= value <= known.upper:
+        allowed = f"{known.lower:g} to {known.upper:g} {known.unit}"
+        return BOUNDS, f"{value:g} {known.unit} is not possible for {known.label_en} ({allowed}); look at the unit"
+    if known.transform == "log10" and value <= 0:
+        return NO_LOGARITHM, f"{known.label_en} is learned on its logarithm, and {value:g} has none"
+    return "", ""
+
+
+def _scaled(known: Property, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log10(values) if known.transform == "log10" else values
+
+
+def _firsts(ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each id in their order, and for each row which of these it repeats."""
+    number: dict[str, int] = {}
+    member = np.array([number.setdefault(one, len(number)) for one in ids], np.int64)
+    first = np.full(len(number), len(ids), np.int64)
+    np.minimum.at(first, member, np.arange(len(ids)))
+    return first, member
+
+
+def _suspicious(
+    known: Property, rows: Sequence[LabelRow], scaled: NDArray[np.float64], member: NDArray[np.int64]
+) -> Iterable[str]:
+    """Say what somebody should look at: repeats that contradict each other, units off by a thousand, a rare sign."""
+    values = np.array([row.cell.value for row in rows])
+    order = np.argsort(member, kind="stable")
+    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
+    repeats = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    spreads = np.array([np.ptp(scaled[group]) for group in repeats])
+    if len(repeats):
+        typical = max(float(np.median(spreads)), 1e-9)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            decades = np.array([np.ptp(np.log10(np.abs(values[group]))) for group in repeats])
+        jumps = np.abs(np.rint(decades / _UNIT_JUMP) * _UNIT_JUMP - decades) < _NEAR
+        for group, spread, is_jump, decade in zip(repeats, spreads, jumps, decades, strict=True):
+            ends = [rows[group[int(at(scaled[group]))]] for at in (np.argmin, np.argmax)]
+            written = " and ".join(f"{row.written} ({row.place})" for row in ends)
+            if is_jump and math.isfinite(decade) and decade > 1:
+                yield f"{ends[0].formula} has values a factor of 1,000 apart, perhaps of another unit: {written}"
+            elif spread > _CONFLICT * typical and len(repeats) > _MOST_SHOWN:
+                yield f"{ends[0].formula} has values that contradict each other: {written}"
+    negative = values < 0
+    if 0 < negative.sum() <= 0.05 * len(values):
+        row = rows[int(np.flatnonzero(negative)[0])]
+        yield f"{counted(int(negative.sum()), 'value')} below zero, first {row.written} ({row.place})"

@@ -1,0 +1,103 @@
+import math
+
+import pytest
+
+from matloop.data.errors import UnitError
+from matloop.data.training.label_cells import read_label, unit_in_header
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "uncertainty"),
+    [
+        ("1.2", 1.2, math.nan),
+        (" 1.2 ", 1.2, math.nan),
+        ("'1.2", 1.2, math.nan),
+        ("1,5", 1.5, math.nan),
+        ("1 234", 1234, math.nan),
+        ("12 345.5", 12345.5, math.nan),
+        (".5", 0.5, math.nan),
+        ("5.", 5, math.nan),
+        ("−3", -3, math.nan),  # the minus sign of typesetters
+        ("３．５", 3.5, math.nan),
+        ("1.2e-3", 1.2e-3, math.nan),
+        ("1.2×10-3", 1.2e-3, math.nan),
+        ("1.2 × 10⁻³", 1.2e-3, math.nan),
+        ("1.2*10^3", 1200, math.nan),
+        ("~5", 5, math.nan),
+        ("1.2±0.1", 1.2, 0.1),
+        ("1.2 +/- 0.1", 1.2, 0.1),
+        ("1.23(4)", 1.23, 0.04),
+        ("123(4)", 123, 4),
+        ("3.1±0.2 mS/cm", 3.1, 0.2),
+        ("12 S/m", 120, math.nan),
+        ("12 S cm-1", 12000, math.nan),
+    ],
+)
+def test_a_number_is_read_as_people_write_it(text: str, value: float, uncertainty: float) -> None:
+    found = read_label(text, "mS/cm", "mS/cm")
+    assert found.code == ""
+    assert found.value == pytest.approx(value)
+    assert found.uncertainty == pytest.approx(uncertainty, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "E-LABEL-EMPTY"),
+        ("n/a", "E-LABEL-EMPTY"),
+        ("NaN", "E-LABEL-EMPTY"),
+        ("-", "E-LABEL-EMPTY"),
+        ("无", "E-LABEL-EMPTY"),
+        ("<0.1", "E-LABEL-LIMIT"),
+        ("≥ 5", "E-LABEL-LIMIT"),
+        ("> 5 mS/cm", "E-LABEL-LIMIT"),
+        ("3 eV", "E-LABEL-UNIT"),
+        ("5 %", "E-LABEL-UNIT"),
+        ("5 (n=3)", "E-LABEL-UNIT"),
+        ("1.2 to 1.5", "E-LABEL-UNIT"),
+        ("1 5", "E-LABEL-UNIT"),
+        ("1.2-1.5", "E-LABEL-NUMBER"),
+        ("1,234", "E-LABEL-NUMBER"),
+        ("1,2,3", "E-LABEL-NUMBER"),
+        ("2024-01-02", "E-LABEL-NUMBER"),
+        ("#DIV/0!", "E-LABEL-NUMBER"),
+        ("TRUE", "E-LABEL-NUMBER"),
+        ("inf", "E-LABEL-NUMBER"),
+        ("1e400", "E-LABEL-NUMBER"),
+        ("1_000", "E-LABEL-NUMBER"),
+        ("=1+1", "E-LABEL-NUMBER"),
+        ("9" * 100, "E-LABEL-NUMBER"),
+    ],
+)
+def test_what_is_no_value_has_a_code(text: str, code: str) -> None:
+    found = read_label(text, "mS/cm", "S/cm")
+    assert found.code == code
+    assert math.isnan(found.value)
+
+
+def test_an_error_is_a_difference_of_temperatures() -> None:
+    found = read_label("25±1", "°C", "K")
+    assert (found.value, found.uncertainty) == (298.15, pytest.approx(1.0))
+
+
+def test_a_unit_of_another_quantity_is_refused() -> None:
+    with pytest.raises(UnitError):
+        read_label("1", "GPa", "S/cm")
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("sigma (mS/cm)", "mS/cm"),
+        ("κ (W/(m K))", "W/(m K)"),
+        ("Eg [eV]", "eV"),
+        ("Tc / K", "K"),
+        ("conductivity, S/cm", "S/cm"),
+        ("硬度（GPa）", "GPa"),
+        ("paper (1)", ""),
+        ("value", ""),
+        ("mass (of sample)", ""),
+    ],
+)
+def test_the_unit_in_a_column_name(header: str, unit: str) -> None:
+    assert unit_in_header(header) == unit

@@ -1,0 +1,192 @@
+"""Labels of one's own in files: every row teaches or says why not, and nothing is mixed or lost."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.db
+import numpy as np
+import openpyxl
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from matloop.data.errors import InputFileError, TrainingSetError, UnitError, UnknownNameError
+from matloop.data.properties.catalogue import Catalogue, using
+from matloop.data.properties.definition import Property
+from matloop.data.training.label_sources import LabelledAseDatabase, LabelledFormulas, LabelledStructureFiles
+from matloop.data.training.own_labels import LabelAccount
+from matloop.data.training.training_set import TrainingSet, joined
+
+CONDUCTIVITY = Property(
+    name="ionic_conductivity", symbol="σ", unit="S/cm", label_en="ionic conductivity", label_zh="离子电导率",
+    lower=0, upper=100, transform="log10",
+)  # fmt: skip
+METALS = ("Li", "Na", "K", "Rb", "Cs", "Ag")
+HALIDES = ("F", "Cl", "Br", "I")
+SALTS = [metal + halide for metal in METALS for halide in HALIDES]  # 24
+Row = Sequence[Any]
+
+
+@pytest.fixture(autouse=True)
+def own_property() -> Iterator[None]:
+    with using(Catalogue((CONDUCTIVITY,))):
+        yield
+
+
+def table(folder: Path, rows: Sequence[Row], *, header: Row = ("formula", "sigma (mS/cm)", "paper")) -> Path:
+    path = folder / "labels.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def read(path: Path, **options: Any) -> tuple[TrainingSet, LabelAccount]:
+    column = options.pop("column", "sigma (mS/cm)")
+    return LabelledFormulas(path, property="ionic_conductivity", column=column, source="exp", **options).read()
+
+
+def salts(values: Sequence[Any] = ()) -> list[Row]:
+    return [
+        (salt, values[row] if row < len(values) else row + 1, f"paper {row // 4}") for row, salt in enumerate(SALTS)
+    ]
+
+
+def test_values_are_in_the_unit_of_the_property(tmp_path: Path) -> None:
+    training, account = read(table(tmp_path, salts()))
+    np.testing.assert_allclose(training.values, (np.arange(24) + 1) / 1000)
+    assert (account.materials, account.groups, sum(account.refused.values())) == (24, 24, 0)
+    assert (training.provenance, training.property_name) == ("exp", "ionic_conductivity")
+    assert "24 of 24 rows teach ionic_conductivity (24 materials, 24 groups, 0.001 to 0.024 S/cm)" in str(account)
+
+
+def test_every_row_teaches_or_says_why_not(tmp_path: Path) -> None:
+    odd = ["", "<0.1", "see text", "5 GPa", "0", "1e9", "-3"]
+    rows = [*salts(odd), ("Xx2", 3, ""), ("", 4, "")]
+    with pytest.raises(TrainingSetError, match=r"17 materials with a label .* \(2 rows E-LABEL-BOUNDS, .*at least 20"):
+        read(table(tmp_path, rows))
+    more = [("MgO", 1, ""), ("CaO", 2, ""), ("SrO", 3, ""), ("ZnO", 5, "")]
+    training, account = read(table(tmp_path, [*rows, *more]))
+    assert len(training) == 21
+    assert dict(account.refused) == {
+        "E-LABEL-EMPTY": 1, "E-LABEL-LIMIT": 1, "E-LABEL-NUMBER": 1, "E-LABEL-UNIT": 1, "E-LABEL-LOGARITHM": 1,
+        "E-LABEL-BOUNDS": 2, "E-FORMULA-ELEMENT": 1, "E-FORMULA-EMPTY": 1,
+    }  # fmt: skip
+    assert len(account.rows) == len(rows) + len(more)
+    refused = next(row for row in account.rows if row.code == "E-LABEL-NUMBER")
+    assert refused.place == "labels.csv, row 4, column 'sigma (mS/cm)'"
+    assert "write one number" in refused.detail
+
+
+def test_repeats_teach_by_the_mean_on_the_scale_of_the_property(tmp_path: Path) -> None:
+    rows = [*salts(), ("ClLi", 200, "another")]
+    training, account = read(table(tmp_path, rows))
+    at = training.rows.formulas.index("LiCl")
+    assert training.values[at] == pytest.approx(np.sqrt(2 * 200) / 1000)  # the geometric mean of 2 and 200 mS/cm
+    assert (account.repeats, len(training)) == (1, 24)
+
+
+def test_a_unit_off_by_a_thousand_is_shown(tmp_path: Path) -> None:
+    _, account = read(table(tmp_path, [*salts(), ("LiCl", 2000, "")]))
+    (sentence,) = account.suspicious
+    assert "LiCl has values a factor of 1,000 apart" in sentence
+    assert "row 26" in sentence
+
+
+def test_no_split_separates_what_was_measured_together(tmp_path: Path) -> None:
+    training, account = read(table(tmp_path, salts()), group="paper")
+    assert account.groups == 6
+    by_paper = training.groups.reshape(6, 4)
+    assert (by_paper == by_paper[:, :1]).all()
+
+
+def test_a_row_of_units_is_understood_and_must_agree(tmp_path: Path) -> None:
+    header = ("formula", "sigma", "paper")
+    path = table(tmp_path, [("", "[mS/cm]", ""), *salts()], header=header)
+    training, account = read(path, column="sigma", unit="mS/cm")
+    assert (len(training), account.rows[0].detail) == (24, "a row of units")
+    with pytest.raises(UnitError, match=r"the row of units in labels\.csv says mS/cm for 'sigma'"):
+        read(path, column="sigma", unit="S/m")
+
+
+def test_the_unit_in_the_column_name_must_agree(tmp_path: Path) -> None:
+    path = table(tmp_path, salts())
+    with pytest.raises(UnitError, match=r"the column 'sigma \(mS/cm\)' names mS/cm"):
+        read(path, unit="S/cm")
+    with pytest.raises(UnitError):
+        read(path, unit="GPa")
+
+
+def test_wrong_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = table(tmp_path, salts())
+    with pytest.raises(InputFileError, match=r"did you mean 'sigma \(mS/cm\)'"):
+        read(path, column="sigma mS/cm")
+    with pytest.raises(InputFileError, match="has no column 'Formeln'"):
+        read(path, formula="Formeln")
+    with pytest.raises(UnknownNameError):
+        LabelledFormulas(path, property="ionic_conductivty", column="sigma (mS/cm)", source="exp")
+
+
+def test_merged_cells_of_a_spreadsheet_lose_no_label(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in [("formula", "sigma (mS/cm)"), *((salt, 1.5) for salt in SALTS), (None, 2.5)]:
+        sheet.append(row)
+    sheet.merge_cells("A25:A26")
+    path = tmp_path / "labels.xlsx"
+    book.save(path)
+    _, account = read(path)
+    (row,) = [row for row in account.rows if row.code]
+    assert row.code == "E-FORMULA-EMPTY"
+    assert "cell B26" in row.place
+    assert "below merged cells" in row.detail
+
+
+def test_structure_files_are_joined_with_a_table(tmp_path: Path) -> None:
+    folder = tmp_path / "cifs"
+    (folder / "more").mkdir(parents=True)
+    rows = []
+    for number, (metal, halide) in enumerate((m, h) for m in METALS for h in HALIDES):
+        place = folder / ("more" if number % 2 else ".") / f"{metal}{halide}.cif"
+        write(place, bulk(f"{metal}{halide}", "rocksalt", a=5.0 + number / 50))
+        named = [f"{metal}{halide}", f"{metal}{halide}.cif", str(place.relative_to(folder))][number % 3]
+        rows.append((named, -1 - number / 100))
+    rows += [("missing.cif", -3), ("LiF", -7)]
+    labels = table(tmp_path, rows, header=("name", "ef"))
+    source = LabelledStructureFiles(
+        folder, labels=str(labels), file="name", property="formation_energy_per_atom", column="ef", source="dft:pbe"
+    )
+    training, account = source.read()
+    assert len(training) == 23
+    assert dict(account.refused) == {"E-LABEL-NO-PARTNER": 1, "E-LABEL-TWO-PARTNERS": 1}
+    assert training.rows.has_crystal.all()
+    at = training.rows.formulas.index("NaCl")
+    assert training.values[at] == pytest.approx(-1.05)
+
+
+def test_a_key_of_an_ase_database_is_a_label(tmp_path: Path) -> None:
+    with ase.db.connect(tmp_path / "own.db") as database:
+        for number, salt in enumerate(SALTS):
+            pairs = {} if number == 3 else {"ef": -1.0 - number / 100}
+            database.write(bulk(salt, "rocksalt", a=5.0 + number / 50), **pairs)
+    source = LabelledAseDatabase(
+        tmp_path / "own.db", property="formation_energy_per_atom", column="ef", source="dft:r2scan"
+    )
+    training, account = source.read()
+    assert (len(training), dict(account.refused)) == (23, {"E-LABEL-EMPTY": 1})
+    assert training.values[0] == -1.0
+
+
+def test_sets_of_one_provenance_are_joined_and_others_never(tmp_path: Path) -> None:
+    first, _ = read(table(tmp_path, salts()), group="paper")
+    second, _ = read(table(tmp_path, salts()))
+    both = joined([first, second])
+    assert len(both) == 48
+    assert len(np.unique(both.groups)) == 6  # the papers of the first join the formulas of the second
+    other = LabelledFormulas(
+        table(tmp_path, salts()), property="ionic_conductivity", column="sigma (mS/cm)", source="dft:pbe"
+    ).read()[0]
+    with pytest.raises(TrainingSetError, match="one property and one provenance"):
+        joined([first, other])

@@ -1,0 +1,165 @@
+"""The labelled data that a campaign names: read, chosen for each target, and told of row by row."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+
+from matloop.data.errors import TrainingSetError
+from matloop.data.properties.catalogue import catalogue, property_named
+from matloop.data.registry import check_options, lookup
+from matloop.data.training.label_sources import LABEL_SOURCES, LabelSource
+from matloop.data.training.own_labels import LabelAccount
+from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
+from matloop.data.training.training_set import TrainingSet, joined
+from matloop.data.training.training_sets import TrainingSets
+from matloop.data.whole_files import write_csv
+from matloop.screening.campaign.campaign import EMBEDDED, Campaign, Entry, Target, WrittenEntry
+
+_HEADER = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "group", "code", "detail")
+
+
+class OwnData(NamedTuple):
+    """The labels of a campaign.
+
+    Attributes:
+        sets: One training set for each entry with labels of one's own that a target asks for.
+        accounts: What became of their rows, in the same order.
+        tables: Packaged tables that teach too, by name.
+    """
+
+    sets: Sequence[TrainingSet]
+    accounts: Sequence[LabelAccount]
+    tables: Sequence[str]
+
+
+def is_packaged(entry: Entry) -> bool:
+    """Whether an entry of ``data`` names a packaged table."""
+    return entry.name == EMBEDDED or entry.name in TRAINING_SETS
+
+
+def label_source(entry: Entry) -> LabelSource:
+    """Set up the labels that an entry of ``data`` names; nothing but the head of its files is read.
+
+    Raises:
+        MatloopError: If the name or an option is unknown, or a file cannot be read.
+    """
+    factory: Callable[..., LabelSource] = lookup("label source", LABEL_SOURCES, entry.name)
+    check_options(entry.name, factory, entry.options)
+    made: LabelSource = entry.make(factory)
+    return made
+
+
+def read_labels(entry: Entry) -> tuple[TrainingSet, LabelAccount]:
+    """Read the labels that an entry of ``data`` names, once as long as its files do not change.
+
+    Raises:
+        MatloopError: If a file cannot be read, or too few rows teach.
+    """
+    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in label_source(entry).files())
+    return _read(entry.model_dump_json(), catalogue().key, stamps)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(written: str, _catalogue: str, _stamps: tuple[Any, ...]) -> tuple[TrainingSet, LabelAccount]:
+    return label_source(_ENTRY.validate_json(written)).read()
+
+
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(WrittenEntry)
+
+
+def read_own_data(campaign: Campaign, given: Sequence[TrainingSet] = ()) -> OwnData:
+    """Read all labels of one's own that targets of a campaign ask for.
+
+    Args:
+        campaign: The campaign, with its catalogue in use.
+        given: Training sets that were handed over in Python; the labels of their properties are not read.
+
+    Raises:
+        MatloopError: If a file cannot be read, or too few rows teach.
+    """
+    wanted = {target.property for target in campaign.targets} - {training.property_name for training in given}
+    sets, accounts = [], []
+    for entry in campaign.data:
+        if not is_packaged(entry) and entry.options.get("property") in wanted:
+            training, account = read_labels(entry)
+            sets.append(training)
+            accounts.append(account)
+    tables = [DEFAULT if entry.name == EMBEDDED else entry.name for entry in campaign.data if is_packaged(entry)]
+    return OwnData(sets, accounts, tables)
+
+
+def training_of(campaign: Campaign, own: OwnData, given: Sequence[TrainingSet] = ()) -> TrainingSets:
+    """Choose the training set of each target.
+
+    Args:
+        campaign: The campaign.
+        own: Its labels.
+        given: Training sets that were handed over in Python; they come before all others of their property.
+
+    Raises:
+        TrainingSetError: If labels of one property come from several provenances and the target names none.
+        UnknownNameError: If there are no labels of a property.
+    """
+    handed = {training.property_name for training in given}
+    chosen = list(given)
+    for target in campaign.targets:
+        sets = [
+            training
+            for training in own.sets
+            if training.property_name == target.property
+            and (target.accepts(training.provenance) or not target.names_provenance())
+        ]
+        if target.property not in handed and sets:
+            chosen.append(_chosen(target, sets, own.tables))
+    return TrainingSets.of([target.property for target in campaign.targets], chosen, tables=own.tables)
+
+
+def with_provenances(campaign: Campaign, training: TrainingSets) -> Campaign:
+    """The campaign in which every target that names no provenance has that of its labels, if they are not computed."""
+    targets = []
+    for target in campaign.targets:
+        found = training[target.property].provenance
+        is_open = not target.names_provenance() and not target.accepts(found)
+        targets.append(target.model_copy(update={"provenance": found}) if is_open else target)
+    return campaign.model_copy(update={"targets": tuple(targets)})
+
+
+def write_label_rows(path: Path, accounts: Sequence[LabelAccount]) -> None:
+    """Write what became of every row of labels into a CSV file; values are in the unit of the property."""
+    rows = (
+        (
+            account.property_name, row.place, row.formula, row.written, _number(row.cell.value),
+            property_named(account.property_name).unit,
+            _number(row.cell.uncertainty), row.group, row.code, row.detail,
+        )
+        for account in accounts
+        for row in account.rows
+    )  # fmt: skip
+    write_csv(path, _HEADER, rows)
+
+
+def _number(value: float) -> float | str:
+    return "" if math.isnan(value) else float(f"{value:.12g}")
+
+
+def _chosen(target: Target, sets: Sequence[TrainingSet], tables: Sequence[str]) -> TrainingSet:
+    """The sets of one property that may teach a target, as one."""
+    provenances = {training.provenance: training.name for training in sets}
+    if len(provenances) > 1:
+        found = " and ".join(f"{provenance} ({name})" for provenance, name in provenances.items())
+        raise TrainingSetError(
+            f"labels of {target.property} from {found}", "labels of one provenance, since they are never mixed",
+            f"write 'provenance: {next(iter(provenances))}' in the target, or leave one of them out of 'data'",
+        )  # fmt: skip
+    packaged = [
+        packaged_training_set(target.property, table=table)
+        for table in tables
+        if labelled_table(table).has(target.property) and labelled_table(table).provenance in provenances
+    ]
+    return joined([*sets, *packaged])

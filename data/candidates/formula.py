@@ -177,6 +177,7 @@ def _parse_one(text, start, stop, lookup, pairs, elements, amounts):  # type: ig
             depth -= 1
             first = opened[depth]
             doubtful |= _is_lone(text, opened_at[depth], position - 1, position < stop and text[position] < 58)
+            doubtful |= position == stop and 65 <= text[position - 3] <= 90 and 48 <= text[position - 2] <= 57
         elif 65 <= character <= 90:
             second = 26
             if position < stop and 97 <= text[position] <= 122:
@@ -237,6 +238,8 @@ def _is_doubtful_amount(text, start, end, stop, number, has_anion, is_first):  #
     length = dot - start
     if length > 1 and text[start] == 48:
         return True
+    if end + 2 < stop and _begins_solvent(text, end, stop):
+        return True
     if dot < end:
         if end == stop:
             return length == 0 and number == 8
@@ -253,6 +256,16 @@ def _is_doubtful_amount(text, start, end, stop, number, has_anion, is_first):  #
     if number == 1 and text[end - 1] == 48 and text[end] == 72:
         return True
     return text[end] == 79 and length > 1 and text[end - 2] == 49 and text[end - 1] in (55, 56)
+
+
+@numba.njit(cache=True, nogil=True)
+def _begins_solvent(text, start, stop):  # type: ignore[no-untyped-def]
+    """Whether H2O or NH3 stands at a place, in brackets or not, so that a dot before it may have been left out."""
+    if text[start] == 40 and start + 3 < stop:
+        start += 1
+    if text[start] == 72:
+        return text[start + 1] == 50 and text[start + 2] == 79
+    return text[start] == 78 and text[start + 1] == 72 and text[start + 2] == 51
 
 
 @numba.njit(cache=True, nogil=True)

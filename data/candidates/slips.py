@@ -50,6 +50,8 @@ NICKNAMES: Mapping[str, str] = MappingProxyType({
     "Ti10V2Fe3Al": "10, 2 and 3 % by weight in titanium", "Ti6Al2Sn4Zr2Mo": "% by weight in titanium",
     "U10Mo": "10 % by weight in uranium", "U10Zr": "10 % by weight in uranium", "W25Re": "25 % by weight in tungsten",
     "W26Re": "26 % by weight in tungsten", "W5Re": "5 % by weight in tungsten",
+    "SiC2H": "SiC", "SiC3C": "SiC", "SiC4H": "SiC", "SiC6H": "SiC", "ZnS2H": "ZnS", "ZnS3C": "ZnS", "MoS22H": "MoS2",
+    "WS22H": "WS2", "MoSe22H": "MoSe2", "WSe22H": "WSe2", "NbSe22H": "NbSe2", "TaS22H": "TaS2",
     "SS304": "a steel", "SS316": "a steel", "SUS304": "a steel", "SUS316": "a steel", "SS410": "a steel",
     "Al1050": "an alloy of aluminium", "Al1100": "an alloy of aluminium", "Al2024": "an alloy of aluminium",
     "Al3003": "an alloy of aluminium", "Al5052": "an alloy of aluminium", "Al5083": "an alloy of aluminium",

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from matloop.data.candidates.neutrality import amounts_in, is_neutral
 from matloop.data.candidates.slips import ANIONS, NONMETALS, likely_meant
 from matloop.data.elements import SYMBOLS
 
@@ -70,8 +71,9 @@ def spelled_plainly(text: str, *, exact: bool = False) -> Spelling:
     if "\n" in text or "\t" in text:
         return Spelling("", SYNTAX, "more than one line or cell")
     try:
-        spelled = _without_labels(_ascii(_without_markup(text)))
-        pieces = _pieces(_without_stock_numbers(_without_blanks(spelled)))
+        spelled = _without_labels(_ascii(_without_markup(_without_polytype(text))))
+        spelled = _without_fractions(_without_blanks(spelled))
+        pieces = _pieces(_without_stock_numbers(spelled), exact=exact)
         return Spelling(_joined([_checked(piece, exact=exact) for piece in pieces]))
     except _RefusedError as refusal:
         return Spelling("", refusal.code, refusal.detail)
@@ -82,12 +84,21 @@ def explained(text: str) -> str:
     spelling = spelled_plainly(text)
     if spelling.detail or spelling.code == AMBIGUOUS:
         return spelling.detail
+    if re.search(_DEUTERIUM, text) and not re.fullmatch(r"[A-Z]{3,}", text):
+        plain = re.sub(_DEUTERIUM, "H", text)
+        if _symbols(plain) <= set(SYMBOLS):
+            return f"D and T are no symbols of elements here; write H for deuterium and tritium, so {plain}"
     return next((words for pattern, words in _HINTS if re.search(pattern, text)), "")
 
 
+_DEUTERIUM = r"[DT](?![a-z])"
 _HINTS = (
     (r"(?<![A-Z])[xyzδn](?![a-z])|[A-Z][xy](?![a-z])", "an amount is a letter; write its value"),
     (r"\d?[+\-−⁺⁻]\]?$", "a charge; write the neutral compound"),
+    (
+        r"[(\[{][A-Z][^()]*, ?[A-Z]",
+        "a comma stands between elements that share a site; write the amount of each, such as (La0.7Sr0.3)MnO3",
+    ),
     (r"[-–−+/:]", "a mixture, a range or a dopant; write one formula with the amount of each element"),
 )
 
@@ -112,7 +123,7 @@ def _without_markup(text: str) -> str:
     if "<" not in text and "_" not in text and "\\" not in text and "$" not in text:
         return text
     text = re.sub(r"\\(?:ce|mathrm|rm|text)\{(.*)\}", r"\1", text).replace(r"\cdot", "·").replace("$", "")
-    for pattern in (r"<sub>([\d.]+)</sub>", r"_\{([\d.]+)\}", r"_(\d)(?!\d)"):
+    for pattern in (r"<sub>([\d./]+)</sub>", r"_\{([\d./]+)\}", r"_(\d)(?!\d)"):
         text = re.sub(pattern, lambda match: match[1].translate(_TO_SUBSCRIPT), text, flags=re.IGNORECASE)
     return text
 
@@ -171,14 +182,47 @@ _WORDS = (
 )
 _POLYTYPE = r"(?:[1-9]\d?[HRTC]|[12]T'|Td)"
 _BEFORE = re.compile(
-    rf"(?:[{_GREEK}]['\"]*[- ]?|(?i:{_GREEK_NAMES})['\"]*[- ]|(?i:{_WORDS})[- ]+|[acdghikmnoprtw]-|{_POLYTYPE}-)"
+    rf"(?:[{_GREEK}]['\"]*[-_ ]?|(?i:{_GREEK_NAMES})['\"]*[-_ ]|(?i:{_WORDS})[-_ ]+|[acdghikmnoprtw]-|"
+    rf"{_POLYTYPE}-)"
     r"(?=[A-Z(])"
 )
 _AFTER = re.compile(
     rf"(?: *\((?:[{_GREEK}]['\"]*|(?i:{_GREEK_NAMES}|{_WORDS})|{_POLYTYPE}|s|l|g|aq|cr|am)\)"
-    rf"|[- ](?i:{_WORDS})|[- ](?:[αβγ]|(?i:alpha|beta|gamma))|-{_POLYTYPE})$"
+    rf"|[-_ ](?i:{_WORDS})|[-_ ](?:[αβγ]|(?i:alpha|beta|gamma))|-{_POLYTYPE})$"
 )
 _BETA_ALUMINA = re.compile(r"(?:β|(?i:beta))['\"]*[- ]?Al2O3|Al2O3 *\((?:β|beta)['\"]*\)")
+
+
+_BEFORE_POLYTYPE = re.compile(rf"({_POLYTYPE})[_ ]+(\S+)")
+_AFTER_POLYTYPE = re.compile(rf"(\S*[A-Za-z\d)\]}}>₀-₉])(?:_+| +)({_POLYTYPE})(_\w+)?")
+# Compounds with well-known polytypes, whose label is not held to be atoms of carbon or hydrogen.
+_POLYTYPIC = re.compile(
+    r"SiC|GeC|(?:Al|Ga|In|B)N|(?:Zn|Cd)(?:O|S|Se|Te)|(?:Ga|In)(?:S|Se)|BeO|AgI|CuI|CuBr|CuCl|"
+    r"(?:Mo|W|Nb|Ta|Ti|Zr|Hf|V|Sn|Pt|Pd|Re)(?:S|Se|Te)2|(?:Pb|Cd|Mn|Ca|Mg|Zn)(?:I|Br|Cl)2|CaSi2|"
+    r"[A-Z][a-z]?[A-Z][a-z]?(?:O|F|Cl|Br|I)3|TaC|Ti3SiC2"
+)
+
+
+def _without_polytype(text: str) -> str:
+    """Text without the label of a polytype such as 6H that a blank or an underscore sets apart.
+
+    Raises:
+        _RefusedError: If the label may also be atoms of hydrogen or carbon.
+    """
+    if (match := _BEFORE_POLYTYPE.fullmatch(text)) and _is_polytypic(match[2]):
+        return match[2]
+    match = _AFTER_POLYTYPE.fullmatch(text)
+    if match is None:
+        return text
+    compound, label, more = match.groups()
+    if (label[-1] in "HC" and not _is_polytypic(compound)) or more:
+        raise _two_readings(compound, f"{compound}{label}" if compound[-1].isalpha() else "")
+    return compound
+
+
+def _is_polytypic(compound: str) -> bool:
+    digits = "".join(_SUBSCRIPT.get(ord(character), character) for character in compound)
+    return bool(_POLYTYPIC.fullmatch(re.sub(r"_(\d)", r"\1", digits)))
 
 
 def _without_labels(text: str) -> str:
@@ -205,8 +249,13 @@ def _without_blanks(text: str) -> str:
         return text
     if re.search(r" [a-z]", text):
         raise _RefusedError(SYNTAX, "words beside the formula; write the formula alone")
+    text = _without_labels_after_a_blank(text)
+    text = re.sub(r"(?<=[a-zA-Z]) (?=\.\d+(?: [A-Z]|$))", "", text)
+    if match := re.search(r" [.,](?=\d)", text):
+        apart, onward = text[: match.start()], text[match.end() :]
+        raise _two_readings(_closed(f"{apart}·{onward}"), _closed(f"{apart}·0.{onward}"))
     text = re.sub(r" \. ?|\. ", "·", text)
-    text = re.sub(rf"(?<=\d) (?=\d+(?:\.\d+)?{_SOLVENT}(?:$|·))", "·", text)
+    text = re.sub(rf"(?<=\d) (?=(?:\d+(?:\.\d+)?|\d/\d ?|\(\d/\d\) ?){_SOLVENT}(?:$|·))", "·", text)
     if match := re.search(r"\d (?=[\d.])", text):
         apart, onward = text[: match.end() - 1], text[match.end() :]
         if re.match(r"[\d.]*\(?[A-Z]", onward):
@@ -230,6 +279,55 @@ def _refuse_names_after_a_blank(text: str) -> None:
         for other in others:
             if re.fullmatch(r"[A-Z][a-z]?[\d.]*", other):
                 raise _two_readings(compound, _closed(text))
+
+
+_STRUKTURBERICHT = r"(?:(?:[A-EL]|H1)\d{1,2}(?:_?\d)?[a-h]?|D[O0]\d{1,2})"
+_SPACE_GROUP = r"[PIFCR]\d{1,4}"
+_GROUPS_IN_CAPITALS = frozenset("OH CN SCN NCS OCN".split())
+
+
+def _without_labels_after_a_blank(text: str) -> str:
+    """The text, unless a number or a word in capitals behind its formula may be a label.
+
+    Raises:
+        _RefusedError: If a number of a space group or of a purity, a word of the Strukturbericht or another word may
+            stand behind a blank; the first reading is the formula without it.
+    """
+    match = re.fullmatch(r"(.*[A-Za-z)]|.*[A-Z][a-z]?[\d.]+) \(?([A-Z\d][\w.]*?)\)?", text)
+    if match is None:
+        return text
+    compound, label = match.groups()
+    symbols = _symbols(compound)
+    if re.fullmatch(r"\d+(?:\.\d+)?", label):
+        others = re.search(r" [\d.]+(?: |$)", compound)
+        joined = _closed(compound) + label
+        odd = _only_first_is_neutral(_closed(compound), joined) and not (label == "2" and compound[-1] in "OSe")
+        if len(symbols) > 1 and compound[-1].isalpha() and not others and (float(label) > _LARGEST_BARE or odd):
+            raise _two_readings(_closed(compound), joined)
+    elif " " in compound or "·" in compound or not amounts_in(compound):
+        return text
+    elif re.fullmatch(_STRUKTURBERICHT, label) and (len(symbols) > 1 or not amounts_in(label)):
+        raise _two_readings(compound, compound + label if amounts_in(label) else "")
+    elif _may_be_a_word(compound, label):
+        raise _two_readings(compound, compound + label)
+    return text
+
+
+def _may_be_a_word(compound: str, label: str) -> bool:
+    """Whether symbols behind a compound may be a space group such as P1, a version or a word in capitals."""
+    symbols = _symbols(compound)
+    if re.fullmatch(_SPACE_GROUP, label) and symbols & NONMETALS and len(symbols) > 1:
+        return True
+    if re.fullmatch(r"[A-Z][a-z]?\d+", label):
+        return _only_first_is_neutral(compound, compound + label)
+    return bool(re.fullmatch(r"[A-Z]{2,}", label)) and label not in _GROUPS_IN_CAPITALS and is_neutral(compound)
+
+
+def _only_first_is_neutral(compound: str, with_label: str) -> bool:
+    return is_neutral(compound) and not is_neutral(with_label)
+
+
+_LARGEST_BARE = 12  # largest amount that is read although a blank stands before it
 
 
 def _is_compound(token: str) -> bool:
@@ -258,6 +356,7 @@ _HALOGENS = frozenset("F Cl Br I".split())
 
 def _without_stock_numbers(text: str) -> str:
     """Text without oxidation numbers such as Cu(I)."""
+    _refuse_several_at_once(text)
     found = list(_STOCK.finditer(text))
     for match in found:
         symbol, before, roman, after = match.groups()
@@ -269,6 +368,27 @@ def _without_stock_numbers(text: str) -> str:
         if refused or alone or symbol in _NEVER or (before and after) or not _is_neutral(text, found):
             raise _two_readings(plain, text.replace(f"({roman})", roman))
     return _STOCK.sub(_bare, text)
+
+
+_SEVERAL_AT_ONCE = re.compile(r"([A-Z][a-z]?)([\d.]*)((?:\([IV]+\)[,/+;]?\d*){2,}|\([IV]+(?:[,/+;-][IV]+)+\))")
+_NO_NUMBER = re.compile(r"\((?:IIII+|IIV+|VV+|I*VI{4,})\)")
+
+
+def _refuse_several_at_once(text: str) -> None:
+    """Refuse an element with several oxidation numbers, such as Fe(II)(III)2O4 or Fe3(II,III)O4."""
+    if match := _SEVERAL_AT_ONCE.search(text):
+        symbol, before, numbers = match.groups()
+        start, after = text[: match.start()], text[match.end() :]
+        readings = [f"{start}{symbol}{before}{after}"]
+        if re.search(r"\)[^()]*\d", numbers):
+            spelled = start + re.sub(r"[,/+;]?(\([IV]+\))", rf"{symbol}\1", numbers) + after
+            neutral = _is_neutral(spelled, list(_STOCK.finditer(spelled)))
+            readings = [spelled if neutral else re.sub(r"\([IV]+\)", "", spelled)]
+        if iodine := re.search(r"\(I\)(\d*)$", numbers):
+            readings.append(f"{start}{symbol}{before}I{iodine[1]}{after}")
+        raise _two_readings(*readings)
+    if match := _NO_NUMBER.search(text):
+        raise _two_readings(text.replace(match[0], ""))
 
 
 def _bare(match: re.Match[str]) -> str:
@@ -292,6 +412,36 @@ def _is_neutral(text: str, found: list[re.Match[str]]) -> bool:
     return charge == 0 or (believed and (bool(re.search(r"[()·]", rest)) or len(_symbols(rest)) > 1))
 
 
+# Fractions.
+
+_FRACTION = re.compile(r"(?<=[A-Za-z)])(?:(\d+)/(\d+)|\((\d+)/(\d+)\))(?=[A-Z()·]|$)")
+
+
+def _without_fractions(text: str) -> str:
+    """Text whose amounts such as 1/3 are decimal, and without commas between elements that each have an amount.
+
+    Raises:
+        _RefusedError: If the numerator may be an amount of its own, as in TiO2/3.
+    """
+    text = re.sub(r"\((?:[A-Z][a-z]?[\d./]+[,;] ?)+[A-Z][a-z]?[\d./]+\)", lambda m: re.sub("[,;]", "", m[0]), text)
+    out, position = "", 0
+    for match in _FRACTION.finditer(text):
+        numerator, denominator = match[1] or match[3], match[2] or match[4]
+        if not int(denominator):
+            raise _RefusedError("E-FORMULA-AMOUNT", "a fraction with denominator zero")
+        value = int(numerator) / int(denominator)
+        out += text[position : match.start()]
+        position = match.end()
+        rest = text[position:]
+        if match[1] and (len(numerator) > 1 or is_neutral(out + numerator)):
+            if len(numerator) > 1 and re.fullmatch(_SOLVENT, rest):
+                apart = f"{out}{numerator[:-1]}·{numerator[-1]}/{denominator}{rest}"
+                raise _two_readings(apart, f"({out}{value:.4g})({rest})")
+            raise _two_readings("" if rest else f"{out}{numerator}", f"{out}{value:.4g}{rest}")
+        out += f"{value:.16f}".rstrip("0").rstrip(".")
+    return out + text[position:]
+
+
 # Dots.
 
 _POINT = re.compile(r"(\d*)\.(\d*)")
@@ -299,7 +449,7 @@ _OTHER_MARKS = re.compile(rf"(?<=[\w)]) ?[-:;,+'xX] ?(\d{{0,4}}\.?\d{{0,4}}{_SOL
 _MOST_PIECES = 8
 
 
-def _pieces(text: str) -> list[str]:
+def _pieces(text: str, *, exact: bool) -> list[str]:
     """The compounds of a text, which middle dots or points set apart; each may begin with a number.
 
     Raises:
@@ -312,12 +462,39 @@ def _pieces(text: str) -> list[str]:
     text = re.sub(r"(?<=\d),(?=\d)", ".", _without_thousands(text))
     pieces = []
     for piece in text.split("·"):
+        if not exact:
+            _refuse_dropped_dot(piece)
         pieces += _split_at_points(piece)
     for before, after in itertools.pairwise(pieces):
         symbols = _symbols(before)
         if before[-1:].isdigit() and after[:1].isdigit() and symbols and not symbols & NONMETALS:
             raise _two_readings(f"{before}.{after}", f"({before})·{after}")
     return pieces
+
+
+_RUN_TOGETHER = re.compile(rf"((?:.*[A-Za-z)])?)(\d+(?:\.\d+)?)({_SOLVENT})")
+
+
+def _refuse_dropped_dot(piece: str) -> None:
+    """Refuse a hydrate whose dot is left out, such as MgCl26H2O for MgCl2·6H2O."""
+    match = _RUN_TOGETHER.fullmatch(piece)
+    if match is None or not match[1]:
+        return
+    before, digits, solvent = match.groups()
+    whole = digits.partition(".")[0]
+    if is_neutral(before + digits) and len(whole) < 4:
+        return
+    splits = [
+        (digits[:at], digits[at:])
+        for at in range(len(whole) - 1, 0, -1)
+        if digits[at] != "0" or digits[at + 1 : at + 2] == "."
+    ]
+    likely = [f"{before}{amount}·{number}{solvent}" for amount, number in splits if is_neutral(before + amount)]
+    if not likely and "." not in digits and is_neutral(before):
+        likely = [f"{before}·{digits}{solvent}"]
+    if likely or (len(digits) > 1 and "." not in digits):
+        others = [f"{before}{amount}·{number}{solvent}" for amount, number in splits]
+        raise _two_readings(*(likely or others), f"({before}{digits})({solvent.strip('()')})")
 
 
 def _without_thousands(text: str) -> str:
@@ -378,6 +555,8 @@ def _checked(piece: str, *, exact: bool) -> str:
     if match := re.search(r"\(([A-Z][a-z]?)\)(?![\d.])", bare):
         without = bare[: match.start()] + bare[match.end() :]
         raise _two_readings(without, bare.replace(match[0], match[1]) if match[1] in SYMBOLS else "")
+    if (match := re.search(r"\(([BC]\d{1,2})\)$", bare)) and len(_symbols(bare[: match.start()])) > 1:
+        raise _two_readings(bare[: match.start()], bare[: match.start()] + match[1])
     if meant := likely_meant(bare):
         raise _two_readings(meant)
     return plain

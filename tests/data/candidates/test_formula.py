@@ -120,7 +120,7 @@ def test_formulas_that_look_like_something_else(formula: str, elements: dict[str
         ("SiO2·", "E-FORMULA-SYNTAX"),
         ("CuSO4··5H2O", "E-FORMULA-SYNTAX"),
         ("SiO2·H2O\nNaCl", "E-FORMULA-SYNTAX"),
-        ("Fe½O", "E-FORMULA-SYNTAX"),
+        ("Fe2½O", "E-FORMULA-SYNTAX"),
         ("Фе", "E-FORMULA-SYNTAX"),
         ("Fe\0O", "E-FORMULA-SYNTAX"),
         ("\ud800", "E-FORMULA-SYNTAX"),

@@ -79,11 +79,40 @@ def test_r23_every_ambiguous_formula_is_explained_by_a_reading() -> None:
         ("TiO2(B)", "TiO2 or TiO2B"),
         ("NaCI", "NaCl"),
         ("YBCO", "YBa2Cu3O7"),
+        ("GaAs 216", "GaAs or GaAs216"),
+        ("Cu3Au L12", "Cu3Au"),
+        ("MgCu2 C15", "MgCu2 or MgCu2C15"),
+        ("CaSO4 .5H2O", "CaSO4·5H2O or CaSO4·0.5H2O"),
+        ("MgCl26H2O", "MgCl2·6H2O or (MgCl26)(H2O)"),
+        ("KAl(SO4)212H2O", "KAl(SO4)2·12H2O or (KAl(SO4)212)(H2O)"),
+        ("CaSO40.5H2O", "CaSO4·0.5H2O or (CaSO40.5)(H2O)"),
+        ("Fe(II)(III)2O4", "Fe(II)Fe(III)2O4"),
+        ("CuSO41/2H2O", "CuSO4·1/2H2O or (CuSO20.5)(H2O)"),
     ],
 )
 def test_r23_the_readings_are_named_and_can_be_read(text: str, reading: str) -> None:
     assert f"may mean {reading};" in explain_refusal(text)
     assert (parse_formulas(reading.split(" or "))[1] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("CsPb(Br,I)3", "write the amount of each"),
+        ("(La,Sr)MnO3", "write the amount of each"),
+        ("D2O", "write H for deuterium and tritium, so H2O"),
+        ("Li6D", "so Li6H"),
+        ("MgSO4·7D2O", "so MgSO4·7H2O"),
+    ],
+)
+def test_refused_formulas_tell_how_to_write_them(text: str, word: str) -> None:
+    assert word in explain_refusal(text)
+
+
+def test_numbers_run_together_are_taken_as_they_stand_where_a_program_wrote_them() -> None:
+    compositions, codes = parse_formulas(["MgCl26H2O", "NiAl(B2)", "SiC6H"], exact=True)
+    assert not codes.any()
+    np.testing.assert_allclose(compositions.totals, [30, 4, 8])
 
 
 def test_r23_a_table_tells_the_readings_of_a_refused_row(tmp_path: Path) -> None:

@@ -240,6 +240,10 @@ def _is_doubtful_amount(text, start, end, stop, number, has_anion, is_first):  #
         return True
     if end + 2 < stop and _begins_solvent(text, end, stop):
         return True
+    if number == 8 and end + 2 < stop and dot == end and 65 <= text[end] <= 90 and text[stop - 2] == 79:
+        return True  # several oxides without dots
+    if number == 17 and length > 1 and end < stop and dot == end and 65 <= text[end] <= 90:
+        return True
     if dot < end:
         if end == stop:
             return length == 0 and number == 8

@@ -109,6 +109,7 @@ _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 _ALIKE = str.maketrans(
     dict.fromkeys("•∙⋅・‧●◦·*∗⁎×✕･＊", "·")
     | dict.fromkeys("‐‑‒–—−", "-")
+    | dict.fromkeys("⁄∕", "/")
     | {"[": "(", "]": ")", "{": "(", "}": ")", "，": ",", "µ": "μ", "ß": "β", "′": "'", "″": "''", "’": "'"}
 )
 _HARMLESS = ("<wide>", "<narrow>", "<noBreak>", "<font>")
@@ -293,12 +294,16 @@ def _without_labels_after_a_blank(text: str) -> str:
         _RefusedError: If a number of a space group or of a purity, a word of the Strukturbericht or another word may
             stand behind a blank; the first reading is the formula without it.
     """
-    match = re.fullmatch(r"(.*[A-Za-z)]|.*[A-Z][a-z]?[\d.]+) \(?([A-Z\d][\w.]*?)\)?", text)
+    warm = re.fullmatch(r"(.*[A-Za-z)]) (\d{2,}) [KC]", text)  # a temperature
+    if warm and float(warm[2]) > _LARGEST_BARE and not re.search(r" \d", warm[1]):
+        raise _two_readings(_closed(warm[1]), _closed(text))
+    match = re.fullmatch(r"(.*[A-Za-z)]|.*[A-Z][a-z]?[\d.]+) \(?([A-Z\d][\w.,]*?)\)?", text)
     if match is None:
         return text
     compound, label = match.groups()
     symbols = _symbols(compound)
-    if re.fullmatch(r"\d+(?:\.\d+)?", label):
+    if re.fullmatch(r"\d+(?:[.,]\d+)?", label):
+        label = label.replace(",", ".")
         others = re.search(r" [\d.]+(?: |$)", compound)
         joined = _closed(compound) + label
         odd = _only_first_is_neutral(_closed(compound), joined) and not (label == "2" and compound[-1] in "OSe")
@@ -314,12 +319,14 @@ def _without_labels_after_a_blank(text: str) -> str:
 
 
 def _may_be_a_word(compound: str, label: str) -> bool:
-    """Whether symbols behind a compound may be a space group such as P1, a version or a word in capitals."""
+    """Whether symbols behind a compound may be a space group such as P1, a prototype, a version or another word."""
     symbols = _symbols(compound)
     if re.fullmatch(_SPACE_GROUP, label) and symbols & NONMETALS and len(symbols) > 1:
         return True
-    if re.fullmatch(r"[A-Z][a-z]?\d+", label):
+    if re.fullmatch(r"[A-Z][a-z]?\d*", label):
         return _only_first_is_neutral(compound, compound + label)
+    if len(symbols) > 1 and is_neutral(label) and not re.fullmatch(_SOLVENT, label):
+        return True  # the compound after which a structure is named
     return bool(re.fullmatch(r"[A-Z]{2,}", label)) and label not in _GROUPS_IN_CAPITALS and is_neutral(compound)
 
 
@@ -437,6 +444,8 @@ def _without_fractions(text: str) -> str:
             if len(numerator) > 1 and re.fullmatch(_SOLVENT, rest):
                 apart = f"{out}{numerator[:-1]}·{numerator[-1]}/{denominator}{rest}"
                 raise _two_readings(apart, f"({out}{value:.4g})({rest})")
+            if re.fullmatch(_SOLVENT, rest):
+                raise _two_readings(f"{out}{numerator}·{denominator}{rest}", f"({out}{value:.4g})({rest})")
             raise _two_readings("" if rest else f"{out}{numerator}", f"{out}{value:.4g}{rest}")
         out += f"{value:.16f}".rstrip("0").rstrip(".")
     return out + text[position:]
@@ -464,6 +473,7 @@ def _pieces(text: str, *, exact: bool) -> list[str]:
     for piece in text.split("·"):
         if not exact:
             _refuse_dropped_dot(piece)
+            _refuse_oxides_run_together(piece)
         pieces += _split_at_points(piece)
     for before, after in itertools.pairwise(pieces):
         symbols = _symbols(before)
@@ -472,6 +482,8 @@ def _pieces(text: str, *, exact: bool) -> list[str]:
     return pieces
 
 
+_LARGEST_GROUP = 20  # number of groups in brackets from which on it is held to be two numbers
+_OXIDES_RUN_TOGETHER = re.compile(r"(?:[OFS]|Cl|Br)(\d+)(?=[A-Z])")
 _RUN_TOGETHER = re.compile(rf"((?:.*[A-Za-z)])?)(\d+(?:\.\d+)?)({_SOLVENT})")
 
 
@@ -482,7 +494,7 @@ def _refuse_dropped_dot(piece: str) -> None:
         return
     before, digits, solvent = match.groups()
     whole = digits.partition(".")[0]
-    if is_neutral(before + digits) and len(whole) < 4:
+    if is_neutral(before + digits) and (before[-1] != ")" or int(whole) < _LARGEST_GROUP):
         return
     splits = [
         (digits[:at], digits[at:])
@@ -495,6 +507,18 @@ def _refuse_dropped_dot(piece: str) -> None:
     if likely or (len(digits) > 1 and "." not in digits):
         others = [f"{before}{amount}·{number}{solvent}" for amount, number in splits]
         raise _two_readings(*(likely or others), f"({before}{digits})({solvent.strip('()')})")
+
+
+def _refuse_oxides_run_together(piece: str) -> None:
+    """Refuse several compounds without dots, such as K2OAl2O36SiO2, where they are neutral and the whole is not."""
+    for match in _OXIDES_RUN_TOGETHER.finditer(piece):
+        if is_neutral(piece):
+            return
+        digits, rest = match[1], piece[match.end() :]
+        for at in range(len(digits) - 1, -1, -1):
+            before = piece[: match.start(1) + at]
+            if digits[at:] not in ("0", "1") and digits[at] != "0" and is_neutral(before) and is_neutral(rest):
+                raise _two_readings(f"{before}·{digits[at:]}{rest}", f"({before}{digits[at:]})({rest})")
 
 
 def _without_thousands(text: str) -> str:

@@ -28,6 +28,8 @@ from matloop.data.plain_text import plain
 # A spreadsheet takes text that starts so for a formula; a Chinese or Japanese one the full-width signs too.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
+_LONGEST_CELL = 32_767  # characters in a cell of an XLSX file
+
 
 class Permission(Protocol):
     """The right to write somewhere; travels to workers."""
@@ -187,12 +189,12 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, fill)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write one JSON file, whole or not at all; see :func:`json_file`."""
     write_text(path, json_file(content))
 
 
-def json_file(content: Mapping[str, Any], *, sort: bool = False) -> str:
+def json_file(content: Mapping[str, Any] | Sequence[Any], *, sort: bool = False) -> str:
     """Content of a JSON file; nan becomes null, as JSON has no nan.
 
     Args:
@@ -224,12 +226,42 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
         with draft.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(header)
-            writer.writerows([_plain_cell(cell) for cell in row] for row in rows)
+            writer.writerows([plain_cell(cell) for cell in row] for row in rows)
 
     write_whole(path, fill)
 
 
-def _plain_cell(cell: Any) -> Any:
+def write_xlsx(path: Path, sheets: Mapping[str, Iterable[Sequence[Any]]]) -> None:
+    """Write one XLSX file whose cells are numbers, truth values and text, never formulas.
+
+    Args:
+        path: Where to.
+        sheets: Rows of each sheet by its name, with the headings first; None is an empty cell.
+    """
+    from openpyxl import Workbook
+
+    def fill(draft: Path) -> None:
+        book = Workbook(write_only=True)
+        for name, rows in sheets.items():
+            sheet = book.create_sheet(name)
+            for row in rows:
+                sheet.append([_short(plain_cell(cell)) for cell in row])
+        book.save(draft)
+
+    write_whole(path, fill)
+
+
+def _short(cell: Any) -> Any:
+    """A cell that a spreadsheet can hold."""
+    return f"{cell[: _LONGEST_CELL - 1]}…" if isinstance(cell, str) and len(cell) > _LONGEST_CELL else cell
+
+
+def plain_cell(cell: Any) -> Any:
+    """A cell for a spreadsheet: text loses what cannot be seen, and does not become a formula.
+
+    >>> plain_cell("=1+1"), plain_cell(-1.5)
+    ("'=1+1", -1.5)
+    """
     if not isinstance(cell, str):
         return cell
     text = plain(cell)

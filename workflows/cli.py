@@ -281,6 +281,21 @@ def report(run: RunFolder) -> None:
     rewrite_report(run)
 
 
+@app.command(epilog="Example: matloop export runs/oxides --to oxides.xyz --shortlisted")
+def export(
+    run: RunFolder,
+    to: Annotated[Path, typer.Option(help="File to write: .xyz, .extxyz, .db (ASE), .json (pymatgen), .csv or .xlsx.")],
+    shortlisted: Annotated[bool, typer.Option("--shortlisted", help="Only the shortlist.")] = False,
+) -> None:
+    """Write the ranked candidates of a finished run, with predictions, intervals, probabilities and units."""
+    from matloop.screening.dossier.export import check_export_name, write_export
+    from matloop.screening.dossier.exported_table import exported_table
+    from matloop.screening.runs.run_view import RunView
+
+    check_export_name(to.expanduser())
+    print("\n".join(write_export(exported_table(RunView(run), shortlisted=shortlisted), to).lines()))
+
+
 @app.command(epilog="Example: matloop why runs/oxides SrTiO3")
 def why(
     run: RunFolder,

@@ -27,6 +27,8 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
 from matloop.screening.campaign.source_paths import with_absolute_paths
+from matloop.screening.dossier.export import WrittenExport, check_export_name, write_export
+from matloop.screening.dossier.exported_table import exported_table
 from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
@@ -46,6 +48,7 @@ from matloop.workflows.deciding.selection_evidence import (
 from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty
 from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
+from matloop.workflows.run_html import run_html
 from matloop.workflows.running.beginning import refuse_another_campaign, write_beginning
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
@@ -256,6 +259,34 @@ class ScreeningRun:
     def summary(self) -> RunSummary:
         """Content of ``run.json``: counts, funnel, versions, timings."""
         return self.view.summary
+
+    def to_pandas(self, *, shortlisted: bool = False) -> Any:
+        """The ranked candidates as a pandas DataFrame, best first; ``attrs["units"]`` has the unit of each column.
+
+        Args:
+            shortlisted: Whether only the shortlist is wanted.
+
+        Raises:
+            RunError: If the run is not finished.
+        """
+        return exported_table(self.view, shortlisted=shortlisted).to_pandas()
+
+    def export(self, path: str | Path, *, shortlisted: bool = False) -> WrittenExport:
+        """Write the ranked candidates with their predictions for another program.
+
+        Args:
+            path: File to write: ``.xyz`` or ``.extxyz``, ``.db`` (ASE), ``.json`` (pymatgen), ``.csv`` or ``.xlsx``.
+            shortlisted: Whether only the shortlist is wanted.
+
+        Raises:
+            RunError: If the run is not finished, the suffix names no format, or the folder does not exist.
+        """
+        check_export_name(Path(path))
+        return write_export(exported_table(self.view, shortlisted=shortlisted), path)
+
+    def _repr_html_(self) -> str:
+        """The shortlist for a notebook, or how to go on where there is none."""
+        return run_html(self.view)
 
 
 def _prepared(engine: Engine, candidates: CandidateParts) -> ScreeningRun:

@@ -21,6 +21,8 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.candidates.kinds import COMPOSITION, CRYSTAL, KINDS, CandidateKind, compositions_in, rows_by_kind
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.errors import BatchError
+from matloop.data.html_table import MOST_ROWS, html_table
+from matloop.data.plain_text import counted
 from matloop.data.properties.columns import Column
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK_TYPES: Mapping[str, type[Block]] = MappingProxyType({COMPOSITIONS: Compositions, CRYSTALS: Crystals})
 """Type of each block by its name, in the order in which their columns stand in a table."""
+_MOST_SHOWN = 12  # columns in a notebook
 _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -85,6 +88,14 @@ class CandidateBatch:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def _repr_html_(self) -> str:
+        """The first candidates for a notebook, with the first simple columns of the table."""
+        simple = [field.name for field in self.table.schema if not pa.types.is_nested(field.type)][:_MOST_SHOWN]
+        rows = self.table.select(simple).slice(0, MOST_ROWS).to_pylist()
+        crystals, columns = int(self.has_crystal.sum()), counted(self.table.num_columns, "column")
+        told = f"{counted(len(self), 'candidate')}, {crystals:,} with a crystal, {columns}"
+        return f"<p>{told}</p>{html_table(simple, (list(row.values()) for row in rows))}"
 
     @property
     def ids(self) -> list[str]:

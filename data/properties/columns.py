@@ -140,3 +140,8 @@ def property_column(name: str, suffix: Suffix) -> str:
 def probability_of(name: str) -> str:
     """Name of the column with the probability that the target of one property is met."""
     return f"{Column.PROBABILITY}_{name}"
+
+
+def unit_of(name: str) -> str:
+    """Name of the column with the unit of one property, in tables that leave matloop."""
+    return f"{name}_unit"

@@ -91,6 +91,18 @@ class RunView:
         if not self.is_there:
             raise RunError(f"no run in {self.folder}", "a folder that matloop screen wrote", "look at the path")
 
+    def require_finished(self) -> None:
+        """Make sure that there is a run that came to its end.
+
+        Raises:
+            RunError: If there is none.
+        """
+        self.require()
+        if not os.path.lexists(self.paths.summary):
+            raise RunError(
+                f"the run in {self.folder} is not finished", "a run with run.json", f"matloop resume {self.folder}"
+            )
+
     def check_contents(self) -> None:
         """Make sure that the run holds nothing but files and folders of its own, before anything writes to it.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +11,7 @@ from rich.text import Text
 
 from matloop.data.errors import PlugInError, unknown_name
 from matloop.data.plain_text import counted, one_line, plain
-from matloop.data.properties.catalogue import catalogue, property_named
-from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.screening.language.relaxing import relaxing_words
@@ -23,9 +20,10 @@ from matloop.screening.runs.run_view import in_catalogue_of_run
 from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.shortlist_cells import shortlist_cells
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 from matloop.workflows.terminal_tables import Heading, print_table
-from matloop.workflows.wording import number_text, reason_text
+from matloop.workflows.wording import reason_text
 
 
 @in_catalogue_of_run
@@ -43,7 +41,7 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     account = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
     console.print(Text(plain(account)))
     if len(run.shortlist):
-        headings, cells = _shortlist_cells(run.shortlist, list(summary.ranges))
+        headings, cells = shortlist_cells(run.shortlist, list(summary.ranges))
         print_table(console, "Shortlist, predictions with 90 % intervals", headings, cells, keys=2)
     else:
         for line in why_empty(summary):
@@ -56,7 +54,6 @@ def print_run(run: ScreeningRun, console: Console) -> None:
 
 _FUNNEL = (Heading("stage"), Heading("left", right=True), Heading("most frequent reasons for leaving", breaks=True))
 _MOST_REASONS = 3
-_SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
 
 
 def why_empty(summary: RunSummary) -> list[str]:
@@ -71,22 +68,6 @@ def why_empty(summary: RunSummary) -> list[str]:
         reason = one_line(reason_text(found.code, found.value, found.limit))
         lines.append(f"  {stage}: {reason} {found.rows:,}; {relaxing_words(found.code).en}")
     return lines
-
-
-def _shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Heading], list[list[str]]]:
-    """Headings and cells of the shortlist: place, formula, space group, probability, and each property's interval."""
-    headings = [Heading(""), Heading("formula"), Heading("space group"), Heading("P(all)")]
-    for known in map(property_named, properties):
-        headings.append(Heading(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})"))
-    rows = []
-    for _, row in shortlist.iterrows():
-        numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
-        values = [f"{number_text(at)} [{number_text(low, 2)}, {number_text(high, 2)}]" for at, low, high in numbers]
-        group = row.get(Column.SPACE_GROUP_NUMBER)
-        has_group = group is not None and group == group  # nan for a composition among crystals
-        cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
-        rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
-    return headings, rows
 
 
 def print_datasets() -> None:

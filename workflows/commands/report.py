@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.report.page import write_report
@@ -25,9 +23,7 @@ def rewrite_report(folder: Path) -> None:
         CampaignError: If the resolved campaign cannot be read back.
     """
     view = RunView(folder)
-    view.require()
-    if not os.path.lexists(view.paths.summary):
-        raise RunError(f"the run in {folder} is not finished", "a run with run.json", f"matloop resume {folder}")
+    view.require_finished()
     campaign = view.campaign
     with work_on(view.paths):
         write_report(folder, further=potential_citations(campaign))

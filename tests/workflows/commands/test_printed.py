@@ -18,7 +18,6 @@ from matloop.screening.report.tables import LAPS
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.commands.printed import (
-    _shortlist_cells,
     print_dataset,
     print_datasets,
     print_families,
@@ -27,6 +26,7 @@ from matloop.workflows.commands.printed import (
     why_empty,
 )
 from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.shortlist_cells import shortlist_cells
 
 Shown = Callable[..., str]
 
@@ -65,7 +65,7 @@ def test_a_composition_among_crystals_has_no_space_group(finished: ScreeningRun)
     rows = finished.shortlist
     assert len(rows) > 1
     mixed = rows.assign(space_group_number=[np.nan, *[225.0] * (len(rows) - 1)])
-    _, cells = _shortlist_cells(mixed, list(finished.summary.ranges))
+    _, cells = shortlist_cells(mixed, list(finished.summary.ranges))
     assert [row[2] for row in cells] == ["", *["225"] * (len(rows) - 1)]
 
 

@@ -1,0 +1,29 @@
+"""The shortlist as a table for people: place, formula, probability, and the interval of each property."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.workflows.terminal_tables import Heading
+from matloop.workflows.wording import number_text
+
+_SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
+
+
+def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Heading], list[list[str]]]:
+    """Headings and cells of the shortlist: place, formula, space group, probability, and each property's interval."""
+    headings = [Heading(""), Heading("formula"), Heading("space group"), Heading("P(all)")]
+    for known in map(property_named, properties):
+        headings.append(Heading(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})"))
+    rows = []
+    for _, row in shortlist.iterrows():
+        numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
+        values = [f"{number_text(at)} [{number_text(low, 2)}, {number_text(high, 2)}]" for at, low, high in numbers]
+        group = row.get(Column.SPACE_GROUP_NUMBER)
+        has_group = group is not None and group == group  # nan for a composition among crystals
+        cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
+        rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
+    return headings, rows

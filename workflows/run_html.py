@@ -5,10 +5,11 @@ from __future__ import annotations
 from matloop.data.errors import MatloopError
 from matloop.data.html_table import MOST_ROWS, html_table, html_text
 from matloop.data.plain_text import counted
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.shortlist_cells import shortlist_cells
 
 
+@in_catalogue_of_run
 def run_html(view: RunView) -> str:
     """Write a run as HTML, escaped and at most some rows long; a run that cannot be shown says why.
 

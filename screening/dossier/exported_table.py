@@ -14,7 +14,7 @@ from matloop.data.plain_text import plain
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import SUFFIXES, Column, probability_of, unit_of
 from matloop.data.properties.definition import Property
-from matloop.screening.runs.run_view import RunView
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class ExportedTable:
         return float(per_atom) * int(self.batch.crystals.site_counts[row])
 
 
+@in_catalogue_of_run
 def exported_table(view: RunView, *, shortlisted: bool = False) -> ExportedTable:
     """Choose the candidates and columns of a finished run to hand to other programs.
 

@@ -15,8 +15,10 @@ from ruamel.yaml import YAML
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.definition import Property
 from matloop.data.properties.units import ALIASES, UNITS
-from matloop.data.training.packaged_tables import labelled_table
-from matloop.screening.campaign.campaign import Campaign, PotentialStage
+from matloop.data.registry import lookup
+from matloop.data.training.label_sources import LABEL_SOURCES
+from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table
+from matloop.screening.campaign.campaign import EMBEDDED, Campaign, PotentialStage
 from matloop.screening.campaign.cluster_settings import QUEUED
 from matloop.workflows.inspecting.described_options import as_markdown
 from matloop.workflows.inspecting.entry_schema import ELEMENT, Schema, entry_schema, factories, options_schema
@@ -27,6 +29,7 @@ EXAMPLE = "optical_window"
 
 ENTRIES: Mapping[tuple[str, str], str] = {
     ("Campaign", "sources"): "source",
+    ("Campaign", "data"): "labels",
     ("Campaign", "filters"): "filter",
     ("SurrogateStage", "features"): "featurizer",
     ("PotentialStage", "references"): "source",
@@ -36,6 +39,23 @@ ENTRIES: Mapping[tuple[str, str], str] = {
 EXAMPLES: Mapping[tuple[str, str], Sequence[Any]] = {
     ("Campaign", "name"): ["optical_window"],
     ("Campaign", "sources"): [["embedded"], [{"structure_files": "cifs/"}, {"table": {"path": "formulas.csv"}}]],
+    ("Campaign", "properties"): [
+        [{"name": "ionic_conductivity", "unit": "S/cm", "lower": 0, "upper": 100, "scale": "log10"}]
+    ],
+    ("Campaign", "data"): [
+        ["embedded"],
+        [
+            {
+                "table": {
+                    "path": "labels.xlsx",
+                    "property": "ionic_conductivity",
+                    "column": "sigma (mS/cm)",
+                    "source": "exp",
+                }
+            },
+            "embedded",
+        ],
+    ],
     ("Campaign", "filters"): [[{"exclude_elements": ["Cd", "Hg", "Pb"]}, "exclude_radioactive", "new_compounds"]],
     ("Target", "unit"): ["eV", "1", "meV/atom"],
     ("Target", "provenance"): ["dft", "dft:pbe", "exp:lab-a"],
@@ -49,6 +69,7 @@ EXAMPLES: Mapping[tuple[str, str], Sequence[Any]] = {
 """Model and key -> values as people write them."""
 
 DURATION: Schema = {"type": "string", "pattern": "^[1-9][0-9]{0,5}[smh]$"}
+PROPERTY_NAME: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,59}$"}
 PROVENANCE: Schema = {"type": "string", "pattern": r"^(unknown|(dft|exp)(:\w[\w.+-]{0,39})?)$"}
 WALLTIME: Schema = {
     "anyOf": [
@@ -76,10 +97,12 @@ def campaign_schema() -> Schema:
         model["description"] = as_markdown(" ".join(model["description"].split()))
         model.pop("title", None)
     _entry_written(models)
+    drawn["allOf"] = _known_properties()
     models["Target"]["allOf"] = [*_goals(), *map(_units, catalogue().values())]
     models["PotentialStage"]["allOf"] = _potentials()
     models["ClusterSettings"]["allOf"] = _clusters()
-    models |= {kind.title(): entry_schema(kind) for kind in ("source", "filter", "featurizer")}
+    models |= {kind.title(): entry_schema(factories(kind)) for kind in ("source", "filter", "featurizer")}
+    models["Labels"] = _labels()
     models["Element"] = ELEMENT
     models |= {_unit_name(name): _units_of(name) for name in {UNITS[one.unit][0] for one in catalogue().values()}}
     whole = models.pop(Campaign.__name__)
@@ -120,12 +143,42 @@ def _or_nothing(schema: Schema) -> Schema:
 
 
 def _properties() -> Schema:
-    """The properties that a surrogate can be trained on."""
-    known = [known for known in catalogue().values() if labelled_table().has(known.name)]
-    return {"oneOf": [{"const": one.name, "description": f"{one.label}. {one.description_en}"} for one in known]}
+    """Every property of the catalogue, and any name that a campaign may define."""
+    known = [{"const": one.name, "description": f"{one.label}. {one.description_en}"} for one in catalogue().values()]
+    return {"anyOf": [*known, PROPERTY_NAME]}
+
+
+def _known_properties() -> list[Schema]:
+    """The properties that targets may name, unless the campaign defines some or brings its own labels."""
+    properties = [one.name for one in catalogue().values()]
+    labelled = [name for name in properties if labelled_table().has(name)]
+    own = {"required": ["properties"], "properties": {"properties": {"minItems": 1}}}
+    packaged = {"enum": [EMBEDDED, DEFAULT, {EMBEDDED: None}, {DEFAULT: None}]}
+    return [
+        {"if": {"not": own}, "then": _targets_of(properties)},
+        {"if": {"properties": {"data": {"items": packaged}}}, "then": _targets_of(labelled)},
+    ]
+
+
+def _targets_of(names: list[str]) -> Schema:
+    return {"properties": {"targets": {"items": {"properties": {"property": {"enum": names}}}}}}
+
+
+def _labels() -> Schema:
+    """The labels that a campaign may name: packaged tables, and those of its own."""
+    packaged = [
+        {"const": EMBEDDED, "description": "The packaged crystals."},
+        *(
+            {"const": name, "description": "A packaged table; matloop datasets lists its columns."}
+            for name in TRAINING_SETS
+        ),
+    ]
+    written: list[Schema] = [*packaged, {"enum": [{name: None} for name in (EMBEDDED, *TRAINING_SETS)]}]
+    return entry_schema({name: lookup("label source", LABEL_SOURCES, name) for name in LABEL_SOURCES}, written)
 
 
 VALUES = {
+    ("OwnProperty", "name"): lambda: dict(PROPERTY_NAME),
     ("Target", "property"): _properties,
     ("Target", "provenance"): lambda: dict(PROVENANCE),
     ("Target", "family"): lambda: _or_nothing(_families()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -32,18 +32,19 @@ OF_ELEMENTS = ("elements", "required")
 """Options of our own things that hold symbols of elements."""
 
 
-def entry_schema(kind: str) -> Schema:
-    """Schema of one entry of a kind: a name, ``{name: {option: value}}`` or ``{name: value}``.
+def entry_schema(named: Mapping[str, Callable[..., Any]], alone: Sequence[Schema] = ()) -> Schema:
+    """Schema of one entry: a name, ``{name: {option: value}}`` or ``{name: value}``.
 
     Args:
-        kind: ``source``, ``filter`` or ``featurizer``.
+        named: What may be named: classes or functions by name.
+        alone: Schemas of what may be written besides, as text.
 
-    >>> entry_schema("filter")["anyOf"][0]["const"]
+    >>> entry_schema(factories("filter"))["anyOf"][0]["const"]
     'exclude_radioactive'
     """
-    alone: list[Schema] = []
+    alone = list(alone)
     with_options: dict[str, Schema] = {}
-    for name, factory in factories(kind).items():
+    for name, factory in named.items():
         about = read_docstring(inspect.getdoc(factory) or "").summary
         options = options_schema(name, factory)
         written = [options]
@@ -57,7 +58,11 @@ def entry_schema(kind: str) -> Schema:
 
 
 def factories(kind: str) -> dict[str, Callable[..., Any]]:
-    """Everything of a kind that a campaign may name, by name; plug-ins that cannot be loaded are left out."""
+    """Everything of a kind that a campaign may name, by name; plug-ins that cannot be loaded are left out.
+
+    Args:
+        kind: ``source``, ``filter``, ``featurizer``, ``model`` or ``potential``.
+    """
     found = {}
     for name in brought_by(kind):
         try:

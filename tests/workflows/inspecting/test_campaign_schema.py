@@ -1,6 +1,7 @@
 """The JSON Schema of a campaign and ``matloop validate`` agree on what a campaign may hold."""
 
 import copy
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from matloop.data.registry import SOURCES
+from matloop.data.training.label_sources import LABEL_SOURCES
+from matloop.data.training.packaged_tables import TRAINING_SETS
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.screening.registry import FILTERS
 from matloop.workflows.inspecting.campaign_schema import campaign_schema
@@ -29,6 +32,15 @@ GOOD: dict[str, Any] = {
         {"table": {"path": "formulas.csv", "id_column": "id"}},
         {"structure_files": "cifs"},
     ],
+    "properties": [
+        {"name": "conductivity", "unit": "S cm-1", "lower": 0, "upper": 100, "scale": "log10", "label_zh": "电导率"},
+    ],
+    "data": [
+        {"table": {
+            "path": "labels.csv", "property": "conductivity", "column": "sigma", "unit": "mS/cm", "source": "exp",
+        }},
+        "embedded", {"materials": None},
+    ],
     "filters": [
         {"exclude_elements": ["Cd", "Hg"]}, {"exclude_elements": "Pb"}, {"element_count": {"least": 2, "most": 4}},
         "exclude_radioactive", {"new_compounds": None}, {"exclude_radioactive": {}},
@@ -38,6 +50,7 @@ GOOD: dict[str, Any] = {
         {"property": "refractive_index", "goal": "maximize", "unit": "1", "family": "boosted_trees"},
         {"property": "band_gap", "goal": "window", "lower": 2, "upper": 4.5, "unit": "eV", "provenance": "dft:pbe"},
         {"property": "bulk_modulus_vrh", "goal": "minimize", "unit": " GPa ", "family": ["stack"]},
+        {"property": "conductivity", "goal": "at_least", "value": 1, "unit": "mS/cm"},
     ],
     "surrogates": {"features": ["magpie", {"magpie": {"missing": "impute"}}, "density"], "budget": "5m", "keep": 100},
     "structure": {"features": [{"crystal_local": {"outer": 1.6}}], "family": ["extra_trees", "stack"], "keep": 1e1},
@@ -46,6 +59,7 @@ GOOD: dict[str, Any] = {
     "cluster": {"kind": "slurm", "interface": "ib0", "walltime": 90, "memory": "4GB", "directives": ["--constraint=a"]},
 }  # fmt: skip
 
+METALS = ("Ca", "Sr", "Ba", "Ti", "Zr", "Hf")
 ABSENT = object()
 SCHEDULER = {"kind": "existing", "address": "tls://10.0.0.1:8786"}
 
@@ -84,8 +98,17 @@ WRONG: dict[str, tuple[str, Any]] = {
     "unknown option of a filter": ("filters", [{"element_count": {"fewest": 2}}]),
     "no targets": ("targets", []),
     "too many targets": ("targets", [GOOD["targets"][0]] * 11),
-    "unknown property": ("targets.0.property", "energy_above_hul"),
-    "property without packaged labels": ("targets.0.property", "seebeck_p"),
+    "property that is no name": ("targets.0.property", "energy above hull"),
+    "no data": ("data", []),
+    "unknown data": ("data", ["tabel"]),
+    "packaged data with options": ("data", [{"embedded": {"rows": 5}}]),
+    "own labels without a property": ("data.0.table.property", ABSENT),
+    "own labels with an unknown option": ("data.0.table.colum", "sigma"),
+    "own property without unit": ("properties.0.unit", ABSENT),
+    "own property with capitals": ("properties.0.name", "Conductivity"),
+    "own property on another scale": ("properties.0.scale", "log"),
+    "own property with an unknown key": ("properties.0.label", "conductivity"),
+    "target of a property that is not defined": ("properties", []),
     "unknown goal": ("targets.0.goal", "at_least_one"),
     "no unit": ("targets.0.unit", ABSENT),
     "unit without quotes": ("targets.1.unit", 1),
@@ -180,6 +203,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the campaigns name."""
     folder = tmp_path_factory.mktemp("campaigns")
     (folder / "formulas.csv").write_text("id,formula\n1,SiO2\n")
+    labels = [
+        f"{first}{second}O3,{place + 1}" for place, (first, second) in enumerate(itertools.product(METALS, METALS))
+    ]
+    (folder / "labels.csv").write_text("\n".join(["formula,sigma", *labels]))
     (folder / "cifs").mkdir()
     (folder / "cifs" / "POSCAR").write_text("NaCl\n1\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\ndirect\n0 0 0\n.5 .5 .5\n")
     return folder
@@ -244,8 +271,30 @@ def test_what_the_schema_is_stricter_about(name: str, validator: jsonschema.Draf
     assert not validator.is_valid(campaign)
 
 
+WITHOUT_OWN = {name: value for name, value in GOOD.items() if name not in ("properties", "data")}
+
+
+@pytest.mark.parametrize("data", [{}, {"data": ["embedded"]}, {"data": [{"materials": None}]}, {"properties": []}])
+@pytest.mark.parametrize("name", ["band_gapp", "conductivity", "seebeck_p"])
+def test_only_labelled_properties_without_data_of_ones_own(
+    name: str, data: dict[str, Any], validator: jsonschema.Draft202012Validator, folder: Path
+) -> None:
+    target = {"property": name, "goal": "maximize", "unit": "uV/K"}
+    for targets, fine in ((GOOD["targets"][:4], True), ([target], False)):
+        campaign = {**WITHOUT_OWN, **data, "targets": targets}
+        assert validator.is_valid(campaign) == fine
+        assert (problems_of(campaign, folder) == []) == fine
+
+
+def test_packaged_tables_bring_their_properties(validator: jsonschema.Draft202012Validator, folder: Path) -> None:
+    target = {"property": "seebeck_p", "goal": "maximize", "unit": "uV/K"}
+    campaign = {**WITHOUT_OWN, "data": ["transport"], "targets": [target]}
+    assert validator.is_valid(campaign)
+    assert problems_of(campaign, folder) == []
+
+
 def named_in(entry: dict[str, Any]) -> set[str]:
-    return {*(choice["const"] for choice in entry["anyOf"][:-1]), *entry["anyOf"][-1]["properties"]}
+    return {*(choice["const"] for choice in entry["anyOf"] if "const" in choice), *entry["anyOf"][-1]["properties"]}
 
 
 def test_everything_that_is_registered_is_named_and_described(schema: dict[str, Any]) -> None:
@@ -255,7 +304,8 @@ def test_everything_that_is_registered_is_named_and_described(schema: dict[str, 
     assert set(CAMPAIGN_FEATURIZERS) <= named_in(found["Featurizer"])
     assert set(MODELS) <= set(found["SurrogateStage"]["properties"]["family"]["anyOf"][0]["enum"])
     assert set(POTENTIALS) <= set(found["PotentialStage"]["properties"]["name"]["enum"])
-    for kind in ("Source", "Filter", "Featurizer"):
+    assert set(LABEL_SOURCES) | set(TRAINING_SETS) <= named_in(found["Labels"])
+    for kind in ("Source", "Filter", "Featurizer", "Labels"):
         for name, about in found[kind]["anyOf"][-1]["properties"].items():
             assert about["description"], name
             options = about["anyOf"][0]["properties"]

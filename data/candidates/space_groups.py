@@ -20,6 +20,11 @@ _MONOCLINIC = range(3, 16)
 _STEPS = 24  # translations of all settings are multiples of 1/24
 _CENTRES_WITHOUT_BAR = (*range(200, 207), *range(221, 231))  # written m 3 and m 3 m before 1983
 _SUFFIX = re.compile(r"(.+?)(?::([12]|[HR]|-?[abc][123]?)|:?O([12])|([SZHR]))", re.IGNORECASE)
+_WITH_NUMBER = re.compile(r"(.+?)\((?:no\.?|#)?(\d{1,3})\)", re.IGNORECASE)
+_SPELLED_OUT = (
+    (re.compile(r"\(?origin(?: choice)? ?([12])\)?\s*$", re.IGNORECASE), r":\1"),
+    (re.compile(r"\(?(h)exagonal axes\)?\s*$|\(?(r)hombohedral axes\)?\s*$", re.IGNORECASE), r":\1\2"),
+)
 _ORIGINS = {"1": "1", "2": "2", "s": "1", "z": "2"}
 # Until 1992 five groups were named after one of their two glide planes; the others letters mean the same planes.
 _OLD_GLIDES = {
@@ -74,7 +79,9 @@ def settings_of_symbol(symbol: str) -> list[Setting]:
     >>> [str(setting) for setting in settings_of_symbol("P21/n")]
     ['P 1 21/n 1 :b2', 'P 1 1 21/n :c2', 'P 21/n 1 1 :a2']
     """
-    plain = _plain_symbol(symbol)
+    plain = _plain_symbol(_with_short_suffix(symbol))
+    if numbered := _WITH_NUMBER.fullmatch(plain):
+        return [one for one in settings_of_symbol(numbered[1]) if one.number == int(numbered[2])]
     if plain.startswith("H"):  # hexagonal axes of a rhombohedral group, as the Protein Data Bank writes them
         return [setting for setting in settings_of_symbol("R" + plain[1:]) if setting.choice == "H"]
     found = _by_symbol().get(plain)
@@ -128,6 +135,17 @@ def operations_of(setting: Setting) -> NDArray[np.float64]:
     result = matrices[order]
     result.flags.writeable = False
     return result
+
+
+def _with_short_suffix(symbol: str) -> str:
+    """Write the origin or the axes behind a symbol in the short way.
+
+    >>> _with_short_suffix("R -3 2/m (hexagonal axes)")
+    'R -3 2/m :h'
+    """
+    for pattern, short in _SPELLED_OUT:
+        symbol = pattern.sub(short, symbol)
+    return symbol
 
 
 def _plain_symbol(symbol: str) -> str:

@@ -19,12 +19,13 @@ from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS, element_table
 from matloop.data.readers.cif_agreement import check_agreement, stated_formula
 from matloop.data.readers.cif_block import CifBlock
-from matloop.data.readers.cif_elements import shares_of_type, symbols_of_labels
+from matloop.data.readers.cif_elements import check_labels, shares_of_type, symbols_of_labels
 from matloop.data.readers.cif_symmetry import Candidate, stated_symmetry
 from matloop.data.readers.parsed import FULL, ParsedCell, number
 from matloop.data.readers.structure_split import Unreadable
 
 _SAME_PLACE = 0.1  # Å; images of an atom that are closer than this are one atom on a special position
+_ROUNDED = 0.02  # Å; images that are closer are apart because coordinates are rounded
 _THIRDS = np.array([1 / 3, 2 / 3, 1 / 6, 5 / 6])
 _VOLUME_TOLERANCE = 0.02  # of the volume of the cell
 # Shortest distance over the sum of covalent radii in a cell that is ruled out, and in the one that rules it out.
@@ -128,6 +129,13 @@ def _closest(cell: ParsedCell) -> float:
     return closest
 
 
+def _coordinate(word: str) -> float:
+    """Read a coordinate, which people also write as a fraction such as 1/3."""
+    if match := re.fullmatch(r"([+-]?\d{1,2})/([1-9]\d?)", word):
+        return int(match[1]) / int(match[2])
+    return number(word)
+
+
 def _lattice(block: CifBlock) -> NDArray[np.float64]:
     """Row vectors of the cell in Å, with a along x and b in the xy plane."""
     words = [block.text(f"_cell_length_{axis}") for axis in "abc"]
@@ -164,7 +172,7 @@ def _check_angles(block: CifBlock, operations: NDArray[np.float64]) -> None:
     """
     for name, (one, other) in {"alpha": (1, 2), "beta": (0, 2), "gamma": (0, 1)}.items():
         tag = f"_cell_angle_{name}"
-        if tag not in block.all_tags or block.text(tag):
+        if not block.has_unknown(tag):
             continue
         skew = np.zeros((3, 3))
         skew[one, other] = skew[other, one] = 1.0
@@ -191,7 +199,9 @@ def _sites(block: CifBlock) -> _Sites:
         raise Unreadable("E-STRUCT-FORMULA", "hydrogen is stated without coordinates")
     if any(not word for column in columns for word in column):
         raise Unreadable("E-STRUCT-NOATOMS", "an atom has no coordinates")
-    frac = np.array([[number(word) for word in column] for column in columns]).T
+    frac = np.array([[_coordinate(word) for word in column] for column in columns]).T
+    if block.has_unknown("_atom_site_occupancy"):
+        raise Unreadable("E-STRUCT-OCCUPANCY", "an occupancy is unknown (a question mark); state it")
     occupancies = np.array([number(word) if word else 1.0 for word in given])
     if not ((occupancies >= 0) & (occupancies <= 1.02)).all():
         raise Unreadable("E-STRUCT-OCCUPANCY", f"{occupancies.min():g} to {occupancies.max():g}")
@@ -215,7 +225,13 @@ def _elements(block: CifBlock, types: list[str], rows: list[int]) -> list[dict[s
         raise Unreadable("E-STRUCT-SYMBOLS", "there is neither a type nor a label of each atom")
     symbols = symbols_of_labels([labels[rows[place]] for place in untyped], list(stated_formula(block)))
     named = dict(zip(untyped, symbols, strict=True))
-    return [{named[place]: 1.0} if place in named else shares_of_type(kind) for place, kind in enumerate(types)]
+    stated = list(stated_formula(block))
+    shares = [
+        {named[place]: 1.0} if place in named else shares_of_type(kind, stated) for place, kind in enumerate(types)
+    ]
+    if labels and not stated:
+        check_labels([labels[row] for row in rows], shares)
+    return shares
 
 
 def _check_disorder_groups(block: CifBlock, count: int, occupancies: NDArray[np.float64]) -> None:
@@ -255,28 +271,46 @@ def _expanded(
     frac = np.where(near.any(-1), _THIRDS[near.argmax(-1)] + np.floor(frac), frac)
     places: list[Any] = []
     owners: list[int] = []
+    shares = [dict(share) for share in sites.shares]
     for site, coordinates in enumerate(frac):
         images = (operations[:, :, :3] @ coordinates + operations[:, :, 3]) % 1.0
         kept = _distinct(images, lattice)
         places.append(kept)
+        if sum(shares[site].values()) < FULL and len(kept) < len(images):
+            shares[site] = _gathered(shares[site], len(_distinct(images, lattice, apart=_ROUNDED)) / len(kept))
         owners += [site] * len(kept)
         if len(owners) > 8 * MAX_SITES:
             raise Unreadable("E-STRUCT-SIZE", f"more than {8 * MAX_SITES:,} atoms in the cell")
-    cell = ParsedCell(lattice, np.concatenate(places), [dict(sites.shares[i]) for i in owners])
+    cell = ParsedCell(lattice, np.concatenate(places), [dict(shares[i]) for i in owners])
     check_agreement(block, cell, [len(kept) for kept in places], sites.rows, len(operations))
     return cell
 
 
-def _distinct(images: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gathered(share: dict[str, float], places: float) -> dict[str, float]:
+    """Add up the occupancies of an atom that is split over several places around a special position.
+
+    Raises:
+        Unreadable: If together they are more than one atom.
+    """
+    if places * sum(share.values()) > 1.02:
+        raise Unreadable(
+            "E-STRUCT-OCCUPANCY", f"an atom fills {places:g} places close together by {sum(share.values()):g} each"
+        )
+    return {symbol: places * part for symbol, part in share.items()}
+
+
+def _distinct(
+    images: NDArray[np.float64], lattice: NDArray[np.float64], *, apart: float = _SAME_PLACE
+) -> NDArray[np.float64]:
     """Keep the first of the images of an atom, shape (n, 3), that are at the same place.
 
     The operations form a group, so an image that coincides with none is the sign that all are distinct.
     """
     kept: list[NDArray[np.float64]] = []
     while len(images):
-        apart = images - images[0]
-        apart -= np.rint(apart)
-        others = ((apart @ lattice) ** 2).sum(1) > _SAME_PLACE**2
+        steps = images - images[0]
+        steps -= np.rint(steps)
+        others = ((steps @ lattice) ** 2).sum(1) > apart**2
         if not kept and others[1:].all():
             return images
         kept.append(images[0])

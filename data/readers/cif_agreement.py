@@ -21,7 +21,10 @@ from matloop.data.readers.structure_split import Unreadable
 
 _FORMULA_TOLERANCE = 0.03  # atomic fraction
 _COUNT_TOLERANCE = 0.03  # of the number of atoms in the cell
-_MASS_TOLERANCE = 0.05  # of the mass of the cell
+_SAME_RATIO = 1e-3  # one atom of 500 is more
+_LOOSEST = 40.0  # Å3 an atom; a cell that is emptier lacks atoms
+_DEUTERON = 1.006277  # u heavier than the proton (CODATA 2018)
+_MASS_TOLERANCE = 0.05  # of the mass of the cell, in which hydrogen may be deuterium
 _DALTON_PER_CUBIC_ANGSTROM = 1.66053906660  # g/cm3, CODATA 2018
 _FORMULAS = ("_chemical_formula_sum", "_chemical_formula_structural", "_chemical_formula_moiety")
 _UNITS = "_cell_formula_units_z"
@@ -36,7 +39,10 @@ def stated_formula(block: CifBlock) -> dict[str, float]:
     >>> stated_formula(CifBlock("_chemical_formula_structural 'Ca (O H)2'"))
     {'H': 2.0, 'O': 2.0, 'Ca': 1.0}
     """
-    text = _plain_formula(block)
+    return _amounts(_plain_formula(block))
+
+
+def _amounts(text: str) -> dict[str, float]:
     stated: dict[str, float] = {}
     if not text or len(text) > 300:
         return stated
@@ -47,6 +53,11 @@ def stated_formula(block: CifBlock) -> dict[str, float]:
     compositions, _ = parse_formulas([text], exact=True)  # one with variables gives an empty row
     symbols = [SYMBOLS[element] for element in compositions.elements.tolist()]
     return dict(zip(symbols, compositions.amounts.tolist(), strict=True))
+
+
+def _as_hydrogen(formula: str) -> str:
+    """Write H for deuterium and tritium, which are no elements of their own."""
+    return re.sub(r"[DT](?![a-z])", "H", formula)
 
 
 def check_agreement(block: CifBlock, cell: ParsedCell, images: Sequence[int], rows: Sequence[int], order: int) -> None:
@@ -63,48 +74,56 @@ def check_agreement(block: CifBlock, cell: ParsedCell, images: Sequence[int], ro
         Unreadable: If something differs.
     """
     _check_multiplicities(block, images, rows, order)
-    if not _check_formula(block, cell):
-        _check_mass(block, cell)
+    _check_formula(block, cell)
+    _check_mass(block, cell)
 
 
 def _plain_formula(block: CifBlock) -> str:
-    return re.sub(r"\s", "", block.text(*_FORMULAS))
+    return _as_hydrogen(re.sub(r"\s", "", block.text(*_FORMULAS)))
 
 
-def _check_formula(block: CifBlock, cell: ParsedCell) -> bool:
-    """Compare composition and number of atoms with formula and Z, and tell whether both were stated."""
+def _check_formula(block: CifBlock, cell: ParsedCell) -> None:
+    """Compare composition and number of atoms with formula and Z."""
     stated = stated_formula(block)
     if not stated:
-        return False
+        return
     text = _plain_formula(block)
     found = cell.amounts()
     missing = set(stated) - set(found)
     if missing:
         raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated, {', '.join(sorted(missing))} has no atoms")
+    if foreign := set(found) - set(stated):
+        raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated without {', '.join(sorted(foreign))}")
     of_stated, of_found = sum(stated.values()), sum(found.values())
     gaps = {s: abs(found[s] / of_found - stated.get(s, 0.0) / of_stated) for s in found}
     worst = max(gaps, key=gaps.__getitem__)
-    if gaps[worst] > _FORMULA_TOLERANCE:
+    ratios = [found[symbol] / stated[symbol] for symbol in found]
+    is_exact = cell.is_ordered and all(amount.is_integer() for amount in stated.values())
+    if gaps[worst] > _FORMULA_TOLERANCE or (is_exact and max(ratios) > (1 + _SAME_RATIO) * min(ratios)):
         raise Unreadable("E-STRUCT-FORMULA", f"{text} is stated; {worst} differs most")
-    units = block.text(_UNITS)
-    if not units or number(units) <= 0:
-        return False
-    allowed = [number(units) * of_stated]
-    if all((amount / number(units)).is_integer() for amount in stated.values()):
-        allowed.append(of_stated)  # some programs state the formula of the whole cell beside Z
+    units = _positive(block.text(_UNITS))
+    if not units:
+        return
+    allowed = [units * of_stated]
+    volume = float(abs(np.linalg.det(cell.lattice)))
+    unit = _amounts(_as_hydrogen(re.sub(r"\s", "", block.text("_chemical_formula_structural"))))
+    is_whole_cell = {symbol: amount * units for symbol, amount in unit.items()} == stated
+    is_whole_cell |= all((amount / units).is_integer() for amount in stated.values()) and volume <= _LOOSEST * of_stated
+    if is_whole_cell:  # some programs state the formula of the whole cell beside Z
+        allowed.append(of_stated)
     if all(abs(of_found - count) > _COUNT_TOLERANCE * count for count in allowed):
         raise Unreadable(
-            "E-STRUCT-FORMULA", f"{text} and Z = {units[:20]} are stated, but the symmetry makes {of_found:.5g} atoms"
+            "E-STRUCT-FORMULA", f"{text} and Z = {units:g} are stated, but the symmetry makes {of_found:.5g} atoms"
         )
-    return True
 
 
 def _check_mass(block: CifBlock, cell: ParsedCell) -> None:
     """Compare the mass of the cell with density, or with formula weight and Z, where these are stated."""
     amounts = cell.amounts()
     elements = [ATOMIC_NUMBERS[symbol] for symbol in amounts]
-    weights = element_table().columns(("AtomicWeight",))[elements, 0]
+    weights = element_table().columns(("atomic_mass",))[elements, 0]
     mass = float(weights @ np.array(list(amounts.values())))
+    deuterated = mass + _DEUTERON * amounts.get("H", 0.0)
     volume = float(abs(np.linalg.det(cell.lattice)))
     density, weight, units = (
         _positive(block.text(tag))
@@ -115,7 +134,7 @@ def _check_mass(block: CifBlock, cell: ParsedCell) -> None:
         (f"a weight of {weight:g} and Z = {units:g}", weight * units),
     ]
     for words, expected in stated:
-        if expected > 0 and abs(mass - expected) > _MASS_TOLERANCE * expected:
+        if expected > 0 and not (1 - _MASS_TOLERANCE) * mass <= expected <= (1 + _MASS_TOLERANCE) * deuterated:
             raise Unreadable(
                 "E-STRUCT-FORMULA",
                 f"the block states {words}, which is {expected:.5g} u in the cell; its atoms weigh {mass:.5g} u",
@@ -123,8 +142,11 @@ def _check_mass(block: CifBlock, cell: ParsedCell) -> None:
 
 
 def _positive(word: str) -> float:
-    """Read a number; one that is missing or not positive says nothing and becomes 0."""
-    return max(number(word), 0.0) if word else 0.0
+    """Read a number; a word, such as "not measured", says nothing and becomes 0."""
+    try:
+        return max(number(word.split()[0]), 0.0) if word else 0.0
+    except Unreadable:
+        return 0.0
 
 
 def _check_multiplicities(block: CifBlock, images: Sequence[int], rows: Sequence[int], order: int) -> None:

@@ -9,6 +9,10 @@ from matloop.data.readers.structure_split import Unreadable
 _TOKEN = re.compile(r"""#.*|'((?:[^']|'(?=\S))*)'(?=\s|$)|"((?:[^"]|"(?=\S))*)"(?=\s|$)|(\S+)""")
 _LONGEST_LINE = 20_000
 _NO_LOOP = -1
+_SYNTAX = ("data_", "_", "loop_", "stop_", "save_", "global_")
+_NUMBER = re.compile(r"([+-]?\d{1,12}(?:\.\d{0,12})?)(?:\(\d{1,6}\))?")
+_ROUNDED = 5e-4
+_OF_WORK = ("_cell_measurement", "_cell_special", "_symmetry_special", "_space_group_special")
 # Tags that describe the crystal; a contradiction between two of them is never resolved by taking one.
 _OF_CRYSTALS = (
     "_cell", "_atom_site", "_symmetry", "_space_group", "_chemical_formula_sum", "_magn", "_parent",
@@ -33,6 +37,7 @@ class CifBlock:
     def __init__(self, text: str) -> None:
         self._values: dict[str, list[str]] = {}
         self._loops: dict[str, int] = {}
+        self._unknown: set[str] = set()
         self._read(_words_of(text))
 
     @property
@@ -44,6 +49,10 @@ class CifBlock:
     def all_tags(self) -> list[str]:
         """Tags of the block, those with missing values too."""
         return list(self._values)
+
+    def has_unknown(self, tag: str) -> bool:
+        """Whether a value of a tag is unknown: a question mark, unlike the dot of a default."""
+        return tag in self._unknown
 
     def text(self, *tags: str) -> str:
         """Return the first value that one of the tags has, or an empty text."""
@@ -69,11 +78,16 @@ class CifBlock:
 
     def _read(self, words: list[_Word]) -> None:
         at = headers = loops = 0
+        last = ""
         while at < len(words):
             word, quoted = words[at]
             lower = word.lower()
             at += 1
-            if quoted:
+            if quoted or not lower.startswith(_SYNTAX):
+                if _is_of_crystals(_tag(last)):
+                    raise Unreadable(
+                        "E-FILE-SYNTAX", f"{_short(last)} has more than one value; put quotation marks around all of it"
+                    )
                 continue
             if lower.startswith("data_"):
                 headers += 1
@@ -81,10 +95,13 @@ class CifBlock:
                     raise Unreadable("E-FILE-SYNTAX", f"the header {_short(word)} does not begin a line")
             elif lower.startswith("_"):
                 if at == len(words) or _is_reserved(words[at]):
-                    raise Unreadable("E-FILE-SYNTAX", f"{_short(word)} has no value")
-                self._set(word, [_value(words[at])], _NO_LOOP)
-                at += 1
+                    if _is_of_crystals(_tag(word)):
+                        raise Unreadable("E-FILE-SYNTAX", f"{_short(word)} has no value")
+                    continue
+                self._set(word, words[at : at + 1], _NO_LOOP)
+                at, last = at + 1, word
             elif lower == "loop_":
+                last = ""
                 at = self._read_loop(words, at, loops)
                 loops += 1
 
@@ -97,19 +114,20 @@ class CifBlock:
         while at < len(words) and not _is_reserved(words[at]):
             at += 1
         if not tags or (at - start) % len(tags):
-            if not tags or any(_tag(tag).startswith(_OF_CRYSTALS) for tag in tags):
+            if not tags or any(_is_of_crystals(_tag(tag)) for tag in tags):
                 raise Unreadable("E-FILE-SYNTAX", f"{at - start} values in a loop of {len(tags)} columns")
             return at  # a broken table that does not describe the crystal, such as the references
-        values = [_value(word) for word in words[start:at]]
         for column, tag in enumerate(tags):
-            self._set(tag, values[column :: len(tags)], number)
+            self._set(tag, words[start + column : at : len(tags)], number)
         return at
 
-    def _set(self, word: str, values: list[str], loop: int) -> None:
-        tag = _tag(word)
+    def _set(self, word: str, words: list[_Word], loop: int) -> None:
+        tag, values = _tag(word), [_value(one) for one in words]
+        if ("?", False) in words:
+            self._unknown.add(tag)
         if tag not in self._values:
             self._values[tag], self._loops[tag] = values, loop
-        elif self._values[tag] != values and tag.startswith(_OF_CRYSTALS):
+        elif _is_of_crystals(tag) and not _are_alike(self._values[tag], values):
             raise Unreadable("E-FILE-SYNTAX", f"{_short(word)} is stated twice, with different values")
 
 
@@ -142,6 +160,21 @@ def _words_of(text: str) -> list[_Word]:
     return words
 
 
+def _is_of_crystals(tag: str) -> bool:
+    return tag.startswith(_OF_CRYSTALS) and not tag.startswith(_OF_WORK)
+
+
+def _are_alike(some: list[str], others: list[str]) -> bool:
+    """Whether values are the same, or one number written with other digits."""
+    if some == others:
+        return True
+    match = [_NUMBER.fullmatch(text) for text in (*some, *others)]
+    if len(match) != 2 or not all(match):
+        return False
+    one, other = (float(found[1]) for found in match if found)
+    return abs(one - other) <= _ROUNDED * abs(one)
+
+
 def _tag(word: str) -> str:
     return word.lower().translate(_SEPARATORS).rstrip("_")
 
@@ -157,7 +190,7 @@ def _value(word: _Word) -> str:
 
 def _is_reserved(word: _Word) -> bool:
     text, quoted = word
-    return not quoted and (text.startswith("_") or text.lower().startswith(("loop_", "data_", "save_")))
+    return not quoted and (text.startswith("_") or text.lower().startswith(("loop_", "data_", "save_", "stop_")))
 
 
 def _short(text: str) -> str:

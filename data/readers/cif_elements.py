@@ -15,7 +15,7 @@ from matloop.data.readers.parsed import number
 from matloop.data.readers.structure_split import Unreadable
 
 _TYPE = re.compile(r"([A-Za-z]{1,2})(?:\d{0,2}|\d?(?:\.\d{1,3})?[+-]{1,4}|[+-]\d?(?:\.\d{1,3})?)")
-_ISOTOPE = re.compile(r"([1-9]\d{0,2})([A-Z][a-z]?)")
+_ISOTOPE = re.compile(r"([1-9]\d{0,2})([A-Z][a-z]?)(?:\d?[+-])?")
 _SHARE = re.compile(r"(\d*\.?\d+)\s*\*?\s*([A-Z][a-z]?)[\d+\-]{0,4}")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _WATER = re.compile(r"H2O(?:[^a-z].*)?")
@@ -29,11 +29,16 @@ _GROUPS = (
     "nh",
     "ch",
 )  # a heavy atom with its hydrogen, or a hydrogen named after its neighbour
+_FIRST_RADIOACTIVE = 84
 _FIRST_WITHOUT_MINERALS = 104  # heavier elements never occur in a crystal of a file: the second letter names a site
 
 
-def shares_of_type(kind: str) -> dict[str, float]:
+def shares_of_type(kind: str, stated: Sequence[str] = ()) -> dict[str, float]:
     """Read the type of an atom: an element with or without its charge, or elements that share a site.
+
+    Args:
+        kind: The type.
+        stated: Symbols of the elements in the stated formula; empty if the block states none.
 
     Raises:
         Unreadable: If the text is no element.
@@ -44,7 +49,7 @@ def shares_of_type(kind: str) -> dict[str, float]:
     text = kind.strip()
     match = _TYPE.fullmatch(text)
     if match is not None and match[1].capitalize() in ATOMIC_NUMBERS:
-        _check_single(text, match[1])
+        _check_single(text, match[1], stated)
         return {match[1].capitalize(): 1.0}
     if isotope := _element_of_isotope(text):
         return {isotope: 1.0}
@@ -54,7 +59,7 @@ def shares_of_type(kind: str) -> dict[str, float]:
         if part is None or part[2] not in ATOMIC_NUMBERS or part[2] in shares:
             way_out = (
                 "H for deuterium and tritium"
-                if text[:1] in ("D", "T") and len(text) < 3
+                if re.fullmatch(r"[DT]\d?[+-]?", text)
                 else "one element, such as Fe or Fe3+"
             )
             raise Unreadable("E-STRUCT-ELEMENT", f"'{text[:40]}'; write {way_out}")
@@ -75,13 +80,18 @@ def _element_of_isotope(kind: str) -> str:
     return match[2] if abs(int(match[1]) - weight) <= max(2.0, 0.15 * weight) and match[1] != "1" else ""
 
 
-def _check_single(kind: str, letters: str) -> None:
+def _check_single(kind: str, letters: str, stated: Sequence[str]) -> None:
     """Refuse a type in capitals that is a group of atoms, such as NH4 or CO3, and not an element.
 
     Raises:
-        Unreadable: If the letters are two elements with a count, or an element that no crystal contains.
+        Unreadable: If the letters are two elements with a count or make a radioactive one, unless the stated formula
+            confirms the element; or if they are an element that no crystal contains.
     """
-    is_group = len(letters) == 2 and set(letters) <= set(ATOMIC_NUMBERS) and re.fullmatch(r"[A-Z]{2}\d+", kind)
+    is_group = len(letters) == 2 and letters.isupper() and set(letters) <= set(ATOMIC_NUMBERS)
+    is_group &= kind != letters or ATOMIC_NUMBERS[letters.capitalize()] >= _FIRST_RADIOACTIVE
+    is_group &= re.fullmatch(r"[A-Z]{2}\d*", kind) is not None
+    if letters.capitalize() in stated and not set(letters) <= set(stated):
+        is_group = False
     if is_group or ATOMIC_NUMBERS[letters.capitalize()] >= _FIRST_WITHOUT_MINERALS:
         raise Unreadable("E-STRUCT-ELEMENT", f"'{kind[:40]}' may be a group of atoms; write one element, such as Fe3+")
 
@@ -141,7 +151,7 @@ def _names_more(label: str, symbol: str, stated: Sequence[str]) -> bool:
     for match in re.finditer(r"[A-Z][A-Za-z]?", rest):
         before, after = rest[: match.start()][-1:], rest[match.start() + 1 :]
         two, one = match[0].capitalize(), match[0][0]
-        if len(two) == 2 and two in ATOMIC_NUMBERS and (match[0] == two or not re.search("[a-z]", label)):
+        if len(two) == 2 and two in (stated or ATOMIC_NUMBERS) and (match[0] == two or not re.search("[a-z]", label)):
             return True
         if one not in ATOMIC_NUMBERS or (after[:1].islower() and one not in ("H", "O")):
             continue
@@ -164,5 +174,22 @@ def _is_clear(word: str, letters: Sequence[str], *, exact: bool) -> bool:
         return False
     if exact:  # unless others are named after their site: Os1 beside Oa1
         return all(other[:2].capitalize() in ATOMIC_NUMBERS for other in letters if len(other) > 1 and other[:1] == one)
-    in_capitals = word.isupper() and word.lower() not in _GROUPS and one not in ("H", "O")
+    in_capitals = (
+        word.isupper() and atomic_number < _FIRST_RADIOACTIVE and word.lower() not in _GROUPS and one not in ("H", "O")
+    )
     return in_capitals and one not in letters
+
+
+def check_labels(labels: Sequence[str], shares: Sequence[dict[str, float]]) -> None:
+    """Refuse labels that are the symbol of another element than the type beside them, where no formula tells.
+
+    Raises:
+        Unreadable: If one is, such as ``Na1`` beside Cl.
+    """
+    for label, share in zip(labels, shares, strict=True):
+        match = re.fullmatch(r"([A-Z][a-z])\d*", label)  # one letter often names a site
+        if match and match[1] in ATOMIC_NUMBERS and match[1] not in share:
+            raise Unreadable(
+                "E-STRUCT-SYMBOLS",
+                f"the atom {label[:20]} has the type {next(iter(share))}; correct one of them, or state the formula",
+            )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,14 @@ _OPERATIONS = (
     "_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_space_group_symop_magn_operation_xyz",
     "_symmetry_equiv_pos_xyz", "_space_group_symop_as_xyz",
 )  # fmt: skip
+_CENTRINGS_OF: dict[str, list[list[float]]] = {
+    "P": [[0, 0, 0]],
+    "A": [[0, 0, 0], [0, 0.5, 0.5]],
+    "B": [[0, 0, 0], [0.5, 0, 0.5]],
+    "C": [[0, 0, 0], [0.5, 0.5, 0]],
+    "I": [[0, 0, 0], [0.5, 0.5, 0.5]],
+    "F": [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
+}
 _CENTRINGS = "_space_group_symop_magn_centering_xyz"
 _SYMBOLS = (
     "_space_group_name_h_m_alt", "_symmetry_space_group_name_h_m", "_space_group_name_h_m",
@@ -36,12 +45,14 @@ _SYMBOLS = (
 )  # fmt: skip
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_space_group_it_number")
+_NUMBERED = ("_symmetry_equiv_pos_site_id", "_space_group_symop_id")
 _PLAIN_CODES = ("1", "2", "h", "r")
 _CODES = ("_space_group_it_coordinate_system_code",)
 _MODULATED = ("_space_group_ssg", "_space_group_symop_ssg", "_cell_wave_vector", "_cell_modulation", "_cell_subsystem")
 _STATES_SYMMETRY = ("_symmetry", "_space_group", "_spacegroup", "_spgr", "_sg_")
 _SPEAKS_OF_SYMMETRY = re.compile(
     "space_?group|symmetry|int_tables|spgr?_|_sg_|crystal_system|crystal_class|cell_setting|h_m_|_hall|point_group"
+    "|pearson|bravais|centring|centering|lattice_type|lattice_system"
 )
 _OF_ATOMS_AND_WORK = (
     "_atom", "_geom", "_refln", "_diffrn", "_exptl", "_audit", "_journal", "_publ", "_computing", "_citation",
@@ -53,7 +64,7 @@ _SYSTEMS = (
 """Last group of each crystal system; trigonal and hexagonal groups count as one, since files mix their names."""
 _NAMES_OF_SYSTEMS = frozenset(name for _, name in _SYSTEMS)
 _CONFIRMING = ("_chemical_formula_sum", "_cell_formula_units_z")  # the atoms made are compared with them
-_EXACT = 1e-4  # of the longest squared edge: cells are written with four digits or more
+_EXACT = 1e-4  # of the product of two edges: cells are written with four digits or more
 _MEND = "list all symmetry operations under _space_group_symop_operation_xyz"
 
 
@@ -90,11 +101,11 @@ def stated_symmetry(block: CifBlock, lattice: NDArray[np.float64]) -> list[Candi
     if any(words):
         centrings = tuple(block.column(_CENTRINGS))
         operations = operations_of_words(words, centrings)
-        if statement.settings:
-            _check_operations(words, centrings, statement)
-        else:
+        is_known = bool(statement.settings) and _check_operations(words, centrings, statement)
+        is_known |= bool(statement.unknown) and _names_centred_cell(block, operations)
+        if not statement.settings:
             _check_system(block, operations)
-        if statement.unknown and not all(block.text(tag) for tag in _CONFIRMING):
+        if statement.unknown and not is_known and not all(block.text(tag) for tag in _CONFIRMING):
             raise _refusal(f"{statement.unknown} is not understood; leave it out if the operations listed are right")
         candidates = [Candidate(f"the {len(operations)} operations listed", operations)]
     elif statement.settings and not statement.unknown:
@@ -159,6 +170,7 @@ def _statement(block: CifBlock) -> _Statement:
         raise _refusal(
             f"{parts[0][0]} and coordinate system code {code} contradict each other; leave the wrong one out"
         )
+    _check_stated_system(block, coded or settings)
     unknown = next((words for words, others in parts if not others), "")
     return _Statement(tuple(coded or settings), " and ".join(words for words, _ in parts), unknown)
 
@@ -169,11 +181,11 @@ def _values(block: CifBlock, tags: tuple[str, ...]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=2_000)
-def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statement: _Statement) -> None:
-    """Refuse operations that belong to another space group than the one stated beside them."""
+def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statement: _Statement) -> bool:
+    """Refuse operations of another space group than the one stated beside them; whether they are just its own."""
     operations = operations_of_words(words, centrings)
     if any(are_equal(operations, operations_of(setting)) for setting in statement.settings):
-        return
+        return True
     number = number_of(operations)
     known = [setting for setting in settings_of_number(number) if are_equal(operations, operations_of(setting))]
     if known and number == statement.settings[0].number:
@@ -186,6 +198,28 @@ def _check_operations(words: tuple[str, ...], centrings: tuple[str, ...], statem
             f"the block states {statement.words}, but the {len(operations)} operations listed are those of space group "
             f"{number or '?'}; correct one of them, or leave the wrong one out"
         )
+    return False
+
+
+def _names_centred_cell(block: CifBlock, operations: NDArray[np.float64]) -> bool:
+    """Whether a symbol such as C -1 or F 4/m m m describes listed operations.
+
+    Cells that the tables do not centre have no setting there. Their symbol still tells the centring and the rotations.
+    """
+    for symbol in _values(block, _SYMBOLS):
+        plain = settings_of_symbol(f"P{symbol.strip()[1:]}")
+        shifts: list[list[float]] = [
+            row[:, 3].round(3).tolist() for row in operations if (row[:, :3] == np.eye(3)).all()
+        ]
+        if plain and sorted(shifts) == sorted(_CENTRINGS_OF.get(symbol.strip()[:1].upper(), [])):
+            return _rotation_types(operations) in map(_rotation_types, map(operations_of, plain))
+    return False
+
+
+def _rotation_types(operations: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Trace and determinant of each distinct rotation, which tell the crystal class."""
+    distinct = {row[:, :3].tobytes(): row[:, :3] for row in np.ascontiguousarray(operations + 0.0)}
+    return sorted((round(float(np.trace(r))), round(float(np.linalg.det(r)))) for r in distinct.values())
 
 
 def _listed_operations(block: CifBlock) -> tuple[str, ...]:
@@ -196,6 +230,12 @@ def _listed_operations(block: CifBlock) -> tuple[str, ...]:
     """
     lists = {tag: tuple(block.column(tag)) for tag in _OPERATIONS if any(block.column(tag))}
     centrings = tuple(block.column(_CENTRINGS))
+    for tag in lists:
+        if block.has_unknown(tag):
+            raise _refusal(f"an operation under {tag} is unknown; {_MEND}")
+    numbered = next((tag for tag in _NUMBERED if len(block.column(tag)) > 1), "")
+    if numbered and not lists:
+        raise _refusal(f"{numbered} counts operations that are not listed; {_MEND}")
     (first, words), *others = lists.items() or [("", ())]
     for tag, other in others:
         if other != words and not are_equal(
@@ -207,12 +247,25 @@ def _listed_operations(block: CifBlock) -> tuple[str, ...]:
 
 def _check_system(block: CifBlock, operations: NDArray[np.float64]) -> None:
     """Refuse operations of another crystal system than the block states, where nothing else names the group."""
-    number = number_of(operations)
+    if other := _other_system(block, number_of(operations)):
+        raise _refusal(f"the crystal system stated is {other}, but not that of the operations listed; {_MEND}")
+
+
+def _check_stated_system(block: CifBlock, settings: Sequence[Setting]) -> None:
+    """Refuse a space group of another crystal system than the one stated. P 1 is left: it may describe any cell."""
+    numbers = {setting.number for setting in settings}
+    if len(numbers) == 1 and numbers != {1} and (other := _other_system(block, min(numbers))):
+        raise _refusal(f"the crystal system stated is {other}, but space group {min(numbers)} is of another one")
+
+
+def _other_system(block: CifBlock, number: int) -> str:
+    """Return the crystal system that a block states, if that of a group is another one."""
     found = next((name for last, name in _SYSTEMS if number <= last), "")
     for stated in filter(None, (block.text(tag).lower() for tag in _SYSTEM)):
         alike = "trigonal" if stated in ("hexagonal", "rhombohedral") else stated
         if number and alike in _NAMES_OF_SYSTEMS and alike != found:
-            raise _refusal(f"the crystal system stated is {stated}, but the operations listed are {found}; {_MEND}")
+            return stated
+    return ""
 
 
 def _needs_understanding(block: CifBlock, tag: str) -> bool:

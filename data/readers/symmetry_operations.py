@@ -75,11 +75,20 @@ def number_of(operations: NDArray[np.float64]) -> int:
 
 
 def fit_cell(operations: NDArray[np.float64], lattice: NDArray[np.float64], *, tolerance: float = 0.02) -> bool:
-    """Whether the rotations leave the cell unchanged, within a share of its longest squared edge."""
+    """Whether the rotations leave the cell unchanged.
+
+    Args:
+        operations: Shape (n, 3, 4).
+        lattice: Row vectors in Å, shape (3, 3).
+        tolerance: Largest change of a scalar product of two edges, as a share of the product of their lengths: twice
+            the relative error of a length, or the error of the cosine of an angle.
+    """
     metric = lattice @ lattice.T
     rotations = operations[:, :, :3]
     turned = rotations.transpose(0, 2, 1) @ metric @ rotations
-    return bool(np.abs(turned - metric).max() <= tolerance * metric.max())
+    squares = np.maximum(np.diagonal(turned, axis1=1, axis2=2), np.diagonal(metric))
+    products = np.sqrt(squares[:, :, None] * squares[:, None, :])
+    return bool((np.abs(turned - metric) <= tolerance * products).all())
 
 
 def _operation(word: str) -> NDArray[np.float64]:

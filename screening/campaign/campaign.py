@@ -279,7 +279,7 @@ class Campaign(_Frozen):
         (), max_length=50, description="Properties that the packaged catalogue does not know."
     )
     data: Entries = Field(
-        (Entry(name=EMBEDDED),),
+        (Entry(name=EMBEDDED, argument=None),),
         min_length=1,
         max_length=50,
         description="Labelled data that the surrogates learn from: own labels, and packaged ones by name.",

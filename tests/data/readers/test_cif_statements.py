@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.space_groups import settings_of_symbol
 from matloop.data.readers.cif import read_cif
 from matloop.data.readers.parsed import ParsedCell
 from matloop.data.readers.structure_split import Unreadable, split_rows
@@ -313,7 +314,7 @@ def test_deuterium_is_refused_with_the_way_out() -> None:
 )  # fmt: skip
 def test_a_label_of_several_atoms_is_none_of_them(label: str, formula: str) -> None:
     code = refusal(block(formula, f"{label} 0 0 0\nO1 .5 .5 .5\n", columns=LABELS))[0]
-    assert code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT")
+    assert code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT", "E-STRUCT-FORMULA")
 
 
 @pytest.mark.parametrize("label", ["SiT1", "SiM4", "Si1A", "Si(1)", "Si_1", "Si1'", "Si1_oct", "Si1B"])
@@ -415,3 +416,144 @@ def test_formulas_with_brackets_are_compared_too() -> None:
 def test_alternatives_without_occupancies_are_disorder() -> None:
     atoms = "Mg1 Mg 0 0 0 .\nO1A O .5 .5 .5 A\nO1B O .5 .5 .8 A\n"
     assert refusal(block("", atoms, columns=f"{COLUMNS}_atom_site_disorder_assembly\n"))[0] == "E-STRUCT-DISORDER"
+
+
+LAYERED = "_cell_length_a {a}\n_cell_length_b {b}\n_cell_length_c {c}\n{angles}"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "a", "b", "c", "angles"),
+    [
+        ("R -3 m", 4.3338, 4.3338, 40.931, ""),
+        ("R -3 m", 4.3338, 4.3338, 40.931, "_cell_angle_gamma ?\n"),
+        ("R -3 m", 4.3338, 4.3338, 40.931, "_cell_angle_gamma 102\n"),
+        ("P 63/m m c", 3.16, 3.16, 30, ""),
+        ("P 4/m m m", 5, 5.6, 30, ""),
+        ("P m m m", 5, 5.6, 30, "_cell_angle_beta 93\n"),
+        ("P 1 21/c 1", 5, 5.6, 30, "_cell_angle_alpha 92\n_cell_angle_beta 100\n"),
+    ],
+)
+def test_long_cells_must_fit_their_symmetry_too(symbol: str, a: float, b: float, c: float, angles: str) -> None:
+    cell = LAYERED.format(a=a, b=b, c=c, angles=angles)
+    assert refusal(block(f"_space_group_name_H-M_alt '{symbol}'\n", cell=cell))[0] == "E-STRUCT-SYMMETRY"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ["_symmetry_space_group_name_H-M P21 /c\n", "_space_group_name_H-M_alt R3 c\n", "_cell_length_a 4. 21\n"],
+)
+def test_a_value_with_blanks_needs_quotation_marks(stated: str) -> None:
+    code, detail = refusal(f"data_x\n{stated}" + block("").partition("\n")[2])
+    assert code == "E-FILE-SYNTAX"
+    assert "more than one value; put quotation marks" in detail
+
+
+def test_what_is_written_twice_alike_or_about_the_work_is_no_contradiction() -> None:
+    more = "_cell_length_a 4.210\n_cell_measurement_temperature 293\n_cell_measurement_temperature 295\n_journal_year\n"
+    assert len(read_cif(block(more)).frac_coords) == 2
+    ended = block(f"loop_\n_symmetry_equiv_pos_as_xyz\n{FACES}stop_\n")
+    assert len(read_cif(ended).frac_coords) == 8
+
+
+def test_an_unknown_operation_or_occupancy_is_refused() -> None:
+    assert refusal(block("loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n?\n"))[0] == "E-STRUCT-SYMMETRY"
+    assert refusal(block("loop_\n_symmetry_equiv_pos_site_id\n1\n2\n"))[0] == "E-STRUCT-SYMMETRY"
+    text = block("", "Mg1 Mg 0 0 0 ?\nO1 O .5 .5 .5 1\n", columns=f"{COLUMNS}_atom_site_occupancy\n")
+    assert refusal(text)[0] == "E-STRUCT-OCCUPANCY"
+    assert len(read_cif(text.replace("?", ".")).frac_coords) == 2
+
+
+def test_an_atom_split_around_a_special_position_is_whole() -> None:
+    stated = "_space_group_name_H-M_alt 'P m -3 m'\n_chemical_formula_sum 'Ba Ti O3'\n_cell_formula_units_Z 1\n"
+    columns = f"{COLUMNS}_atom_site_occupancy\n"
+    atoms = "Ba1 Ba 0 0 0 1\nTi1 Ti .51 .5 .5 .16667\nO1 O .5 .5 0 1\n"
+    assert read_cif(block(stated, atoms, columns=columns, cell=CUBE.format(4.0))).amounts() == {
+        "O": 3.0, "Ti": pytest.approx(1.0, abs=1e-3), "Ba": 1.0,
+    }  # fmt: skip
+    twice = atoms.replace(".16667", ".5")
+    assert refusal(block(stated, twice, columns=columns, cell=CUBE.format(4.0)))[0] == "E-STRUCT-OCCUPANCY"
+
+
+@pytest.mark.parametrize("formula", ["'C20 H30 O5'", "'C20 H29 O5 U'", "'C19 H29 O5 Cd'", "'C20 H29 N O4'"])
+def test_one_wrong_atom_of_many_is_found(formula: str) -> None:
+    places = [(x / 10, y / 10, z / 10) for x in range(0, 10, 2) for y in range(0, 10, 2) for z in range(0, 10, 2)]
+    kinds = ["C"] * 20 + ["H"] * 29 + ["O"] * 5
+    atoms = "".join(
+        f"{kind}{number} {kind} {x} {y} {z}\n"
+        for number, (kind, (x, y, z)) in enumerate(zip(kinds, places[:54], strict=True))
+    )
+    cell = CUBE.format(9.0)
+    right = "_chemical_formula_sum 'C20 H29 O5'\n_cell_formula_units_Z 1\n"
+    assert len(read_cif(block(right, atoms, cell=cell)).frac_coords) == 54
+    assert refusal(block(right.replace("'C20 H29 O5'", formula), atoms, cell=cell))[0] == "E-STRUCT-FORMULA"
+
+
+def test_a_label_that_is_another_element_than_its_type_is_refused() -> None:
+    atoms = "Na1 Cl 0 0 0\nCl1 S .5 .5 .5\n"
+    assert refusal(block("", atoms))[0] == "E-STRUCT-SYMBOLS"
+    assert len(read_cif(block("_chemical_formula_sum 'Cl S'\n", atoms)).frac_coords) == 2
+    assert len(read_cif(block("", "B1 Ti 0 0 0\nX1 O .5 .5 .5\n")).frac_coords) == 2  # names of sites
+
+
+@pytest.mark.parametrize("label", ["NO1", "FM1", "ES1", "CF1", "AT1", "PO1"])
+def test_no_capitals_become_a_radioactive_element(label: str) -> None:
+    code = refusal(block("", f"{label} 0 0 0\nO1 .5 .5 .5\n", columns=LABELS))[0]
+    assert code in ("E-STRUCT-SYMBOLS", "E-STRUCT-ELEMENT")
+
+
+def test_labels_of_feldspars_are_read_with_their_formula() -> None:
+    formula = "_chemical_formula_sum 'Na O3'\n"
+    atoms = "NaA 0 0 0\nOCo .5 .5 .5\nOCm .5 0 .5\nOBo 0 .5 .5\n"
+    assert read_cif(block(formula, atoms, columns=LABELS)).amounts() == {"O": 3.0, "Na": 1.0}
+
+
+CENTRED = "'x,y,z'\n'-x,-y,-z'\n'x+1/2,y+1/2,z'\n'1/2-x,1/2-y,-z'\n"
+
+
+def test_a_symbol_of_a_cell_that_the_tables_do_not_centre_agrees_with_its_operations() -> None:
+    stated = "_symmetry_space_group_name_H-M '{}'\nloop_\n_symmetry_equiv_pos_as_xyz\n" + CENTRED
+    assert len(read_cif(block(stated.format("C -1"))).frac_coords) == 4
+    for other in ("I -1", "C 1", "C 2/m m", "X -1"):
+        assert refusal(block(stated.format(other)))[0] == "E-STRUCT-SYMMETRY"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "same"),
+    [
+        ("F 41/d -3 2/m (origin choice 2)", "F d -3 m :2"),
+        ("F d -3 m O2", "F d -3 m :2"),
+        ("F d -3 m (No. 227) ", "F d -3 m"),
+        ("F m -3 m (225)", "F m -3 m"),
+        ("P 1 21/c 1 (#14)", "P 1 21/c 1"),
+        ("R -3 2/m (hexagonal axes)", "R -3 m :H"),
+    ],
+)
+def test_suffixes_of_symbols_in_words(symbol: str, same: str) -> None:
+    assert settings_of_symbol(symbol) == settings_of_symbol(same) != []
+
+
+def test_a_number_behind_a_symbol_must_be_its_own() -> None:
+    assert settings_of_symbol("F m -3 m (227)") == []
+
+
+def test_an_understood_symbol_of_the_operations_outvotes_an_unread_one() -> None:
+    stated = "_space_group_name_H-M_alt 'P -1'\n_space_group_name_Hall '-P 1 (0 0 0)'\n"
+    listed = "loop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,-y,-z\n"
+    assert len(read_cif(block(stated + listed)).frac_coords) == 2
+
+
+def test_deuterated_crystals_are_mended_by_writing_hydrogen() -> None:
+    stated = "_chemical_formula_sum 'Li D'\n_cell_formula_units_Z 4\n_exptl_crystal_density_diffrn 0.88\n"
+    atoms = "Li1 7Li+ 0 0 0\nD1 2H .5 .5 .5\n"
+    text = block(stated + "_space_group_IT_number 225\n", atoms, cell=CUBE.format(4.07))
+    assert read_cif(text).amounts() == {"H": 4.0, "Li": 4.0}
+    assert "write H" in refusal(text.replace(" 2H ", " D1+ "))[1]
+
+
+def test_words_in_place_of_a_density_say_nothing() -> None:
+    assert len(read_cif(block("_exptl_crystal_density_diffrn 'not measured'\n")).frac_coords) == 2
+    assert refusal(block("_exptl_crystal_density_diffrn '7.2 g/cm3'\n" + FACE_CENTRED))[0] == "E-STRUCT-FORMULA"
+
+
+def test_coordinates_may_be_fractions() -> None:
+    assert read_cif(block("", "Mg1 Mg 1/3 2/3 0\n")).frac_coords.tolist() == [[1 / 3, 2 / 3, 0]]

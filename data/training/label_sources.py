@@ -119,7 +119,7 @@ class _Labels:
     ) -> LabelRow:
         """Read the cell of a row; a code that is given comes first, unless the cell is empty."""
         cell = self._cell(text)
-        if cell.code == EMPTY:
+        if cell.code == EMPTY and not code.startswith("E-TABLE"):  # a broken row has no cells at all
             return LabelRow(place, formula, text, cell, EMPTY, "", group)
         return LabelRow(place, formula, text, cell, code or cell.code, detail if code else cell.detail, group)
 
@@ -409,7 +409,7 @@ def _require_column(file: str, name: str, present: Sequence[str]) -> None:
     begins = [key for key in near if key.startswith(name.casefold())]
     close = begins or difflib.get_close_matches(name.casefold(), near, 1, 0.5)
     shown = ", ".join(f"'{key[:80]}'" for key in list(present)[:40]) or "none"
-    raise InputFileError(
-        f"{file} has no column '{name}'", f"its columns: {shown}",
-        f"did you mean '{near[close[0]]}'?" if close else "name one of its columns",
-    )  # fmt: skip
+    mend = f"did you mean '{near[close[0]]}'?" if close else "name one of its columns"
+    if len(present) == 1 and any(mark in present[0] for mark in ";\t"):
+        mend = "separate the columns by commas"
+    raise InputFileError(f"{file} has no column '{name}'", f"its columns: {shown}", mend)

@@ -112,16 +112,34 @@ def write_folder(path: Path, write: Callable[[Path], None]) -> None:
 
     A folder of that name is replaced.
     """
+    with _filled_draft(path, write) as draft:
+        check_may_write()
+        shutil.rmtree(path, ignore_errors=True)
+        draft.rename(path)
+        _flush(path.parent)
+
+
+def write_new_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder like :func:`write_folder`; one of that name which another process wrote first stays as it is."""
+    with _filled_draft(path, write) as draft:
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        _flush(path.parent)
+
+
+@contextlib.contextmanager
+def _filled_draft(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
+    """A temporary folder that ``write`` has filled, flushed to disk; it is removed unless it gets another name."""
     draft = path.with_name(f"{_draft_prefix(path)}{uuid.uuid4().hex[:8]}.partial")
     try:
         write(draft)
         for inner in draft.rglob("*"):
             _flush(inner)
         _flush(draft)
-        check_may_write()
-        shutil.rmtree(path, ignore_errors=True)
-        draft.rename(path)
-        _flush(path.parent)
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -8,6 +8,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ[_name] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["MATLOOP_CACHE"] = tempfile.mkdtemp(prefix="matloop-cache-")  # the user's own stays as it is
+os.environ["MATLOOP_STORE_LIMIT"] = "0"  # a test that trains really trains; tests of the store set a limit
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 

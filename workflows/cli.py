@@ -72,6 +72,9 @@ Workers = Annotated[
     typer.Option(help="Where workers are: local, slurm, pbs, lsf, sge, a scheduler's tls:// address or .json file."),
 ]
 PrepareOnly = Annotated[bool, typer.Option(help="Stop when candidates are in and surrogates trained.")]
+UseStore = Annotated[
+    bool, typer.Option("--store/--no-store", help="Take surrogates that were trained before from your store.")
+]
 
 
 @app.command(epilog="Example: matloop screen oxides.yaml --output runs/oxides --workers 4")
@@ -86,6 +89,7 @@ def screen(
     cluster: Workers = None,
     partition_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Candidates in a unit of work.")] = 10_000,
     prepare_only: PrepareOnly = False,
+    store: UseStore = True,
 ) -> None:
     """Run a campaign and print its shortlist."""
     from matloop.workflows.commands.run import run_and_print
@@ -98,7 +102,7 @@ def screen(
     run_and_print(
         lambda progress: run_screen(
             chosen, output=output, workers=workers, progress=progress, cluster=cluster,
-            partition_rows=partition_rows, prepare_only=prepare_only,
+            partition_rows=partition_rows, prepare_only=prepare_only, store=store,
         )
     )  # fmt: skip
 
@@ -111,6 +115,7 @@ def resume(
     workers: WorkerCount = None,
     cluster: Workers = None,
     prepare_only: PrepareOnly = False,
+    store: UseStore = True,
 ) -> None:
     """Go on with a run that was cut off; the result is that of an unbroken run."""
     from matloop.workflows import resume as resuming
@@ -119,14 +124,16 @@ def resume(
     if fork is not None and share is not None:
         raise typer.BadParameter("--fork starts a new run, --share works on this one")
     if fork is not None:
-        run_and_print(lambda progress: resuming.fork(run, fork, workers=workers, progress=progress, cluster=cluster))
+        run_and_print(
+            lambda progress: resuming.fork(run, fork, workers=workers, progress=progress, cluster=cluster, store=store)
+        )
     elif share is not None:
         task = resuming.read_share(share)
         run_and_print(lambda progress: resuming.score_share(run, task, workers=workers or 1, progress=progress))
     else:
         run_and_print(
             lambda progress: resuming.resume(
-                run, workers=workers, progress=progress, cluster=cluster, prepare_only=prepare_only
+                run, workers=workers, progress=progress, cluster=cluster, prepare_only=prepare_only, store=store
             )
         )
 
@@ -152,6 +159,7 @@ def submit(
     partition: Annotated[str | None, typer.Option(help="Partition or queue.")] = None,
     account: Annotated[str | None, typer.Option(help="Account or project.")] = None,
     most_submissions: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs in a row for the run.")] = 10,
+    store: UseStore = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the scripts; submit nothing.")] = False,
 ) -> None:
     """Hand a campaign to a batch queue; jobs that reach their wall-time go on in the next one."""
@@ -160,7 +168,7 @@ def submit(
     submit_and_print(
         campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
         interface=interface, partition=partition, account=account, most_submissions=most_submissions, memory=memory,
-        gpus=gpus, qos=qos, modules=tuple(module or ()), directives=tuple(directive or ()),
+        gpus=gpus, qos=qos, modules=tuple(module or ()), directives=tuple(directive or ()), store=store,
     )  # fmt: skip
 
 
@@ -239,9 +247,22 @@ def features(
 @app.command(epilog="Example: matloop models runs/oxides")
 def models(
     run: Annotated[Path | None, typer.Argument(help="A run directory: show what its surrogates are worth.")] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="List the surrogates that were stored for later runs.")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="With --store: remove them.")] = False,
 ) -> None:
-    """List the model families, or the scores of a run's surrogates."""
-    if run is None:
+    """List the model families, the scores of a run's surrogates, or the store of surrogates.
+
+    MATLOOP_STORE_LIMIT, such as 500MB, limits the size of the store; 0 turns it off.
+    """
+    if (run is not None and store) or (clear and not store):
+        raise typer.BadParameter("--store takes no run directory, and --clear goes with --store")
+    if store:
+        from matloop.workflows.commands.stored_models import clear_store, print_store
+
+        (clear_store if clear else print_store)()
+    elif run is None:
         from matloop.workflows.commands.printed import print_families
 
         print_families()

@@ -42,6 +42,7 @@ def resume(
     progress: Progress | None = None,
     cluster: str | None = None,
     prepare_only: bool = False,
+    store: bool = True,
 ) -> ScreeningRun:
     """Continue a run to its end. Finished work is not repeated, and the shortlist is that of an unbroken run.
 
@@ -51,6 +52,7 @@ def resume(
         progress: Told what happens; silent by default.
         cluster: Place of the workers, instead of the one that the campaign names.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
+        store: Whether to use the store of surrogates, as for :func:`matloop.workflows.screen.screen`.
 
     Returns:
         The finished run, immediately if it was finished already.
@@ -85,7 +87,7 @@ def resume(
         place = cluster_confirmed(campaign.cluster, cluster)
         count = workers_chosen(workers, place)
         write_event(Manifest(run.folder), "resumed", f"{counted(count, 'worker')}{over}")
-        settings = Settings(count, place, identity["partition_rows"], prepare_only)
+        settings = Settings(count, place, identity["partition_rows"], prepare_only, store=store)
         return go_on(run, campaign, settings, watch)
 
 
@@ -105,6 +107,7 @@ def fork(
     workers: int | None = None,
     progress: Progress | None = None,
     cluster: str | None = None,
+    store: bool = True,
 ) -> ScreeningRun:
     """Start a new run from the present campaign in a run directory, and reuse results that still fit.
 
@@ -116,6 +119,7 @@ def fork(
         workers: Number of worker processes, as for :func:`matloop.workflows.screen.screen`.
         progress: Told what happens; silent by default.
         cluster: Place of the workers, instead of the one that the campaign names.
+        store: Whether to use the store of surrogates, as for :func:`matloop.workflows.screen.screen`.
 
     Raises:
         CampaignError: Listing every problem of the campaign in the run directory.
@@ -127,7 +131,8 @@ def fork(
     training = view.training.by_property
     campaign = checked_campaign(view.paths.campaign, list(training.values()))
     place = cluster_confirmed(campaign.cluster, cluster)
-    settings = Settings(workers_chosen(workers, place), place, view.identity.partition_rows, earlier=view.manifest)
+    count, rows = workers_chosen(workers, place), view.identity.partition_rows
+    settings = Settings(count, place, rows, earlier=view.manifest, store=store)
     wanted = {target.property for target in campaign.targets}
     given = [training[name] for name in training if name in wanted]
     with using(campaign.catalogue):

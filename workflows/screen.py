@@ -23,6 +23,7 @@ from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
+from matloop.models.surrogates.store import SurrogateStore
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.campaign.cluster_settings import cluster_chosen
@@ -92,7 +93,9 @@ def go_on(
         clock.lap("workers started")
         candidates = CandidateParts(engine, campaign, settings.partition_rows, training.known_compositions)
         announced = len(candidates)
-        task = ScoringTask(campaign, run.folder.resolve(), train(engine, campaign, training), criterion=criterion)
+        store = SurrogateStore.of_user() if settings.store else None
+        ranges = train(engine, campaign, training, store=store)
+        task = ScoringTask(campaign, run.folder.resolve(), ranges, criterion=criterion)
         clock.lap("surrogates trained")
         if settings.prepare_only:
             return _prepared(engine, candidates)
@@ -131,6 +134,7 @@ def screen(
     partition_rows: int = PARTITION_ROWS,
     prepare_only: bool = False,
     training_sets: Sequence[TrainingSet] = (),
+    store: bool = True,
 ) -> ScreeningRun:
     """Run a campaign: sources -> filter -> featurize -> score -> relax -> rank -> shortlist -> report.
 
@@ -148,6 +152,8 @@ def screen(
         prepare_only: Stop when all candidates are written and the surrogates are trained.
         training_sets: Training sets of the surrogates, at most one for the property of each target; the other
             surrogates learn from the packaged crystals.
+        store: Whether surrogates that were trained before come from the user's store, and new ones go there
+            (:mod:`matloop.models.surrogates.store`); no result depends on it.
 
     Returns:
         The run.
@@ -171,7 +177,7 @@ def screen(
         if isinstance(campaign, Campaign):
             check_campaign(chosen, training_sets)
         place = cluster_chosen(chosen.cluster, cluster)
-        settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only)
+        settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
         return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
 
 

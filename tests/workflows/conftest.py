@@ -88,7 +88,7 @@ def workers_there(workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(workers_there: None, finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """New runs find the surrogates of the finished one."""
 
-    def found(engine: Any, chosen: Campaign, _: TrainingSets) -> dict[str, tuple[float, float]]:
+    def found(engine: Any, chosen: Campaign, _: TrainingSets, **__: Any) -> dict[str, tuple[float, float]]:
         ranges = {}
         for target in chosen.targets:
             surrogate = RunDirectory(finished.folder).model("surrogates", target.property)

@@ -54,6 +54,7 @@ class Submission:
         most_submissions: How many jobs in a row may work on the run.
         command: Command that calls matloop.
         lock_seconds: How long a job waits for another process to leave the run.
+        store: Whether the jobs take surrogates from the user's store.
 
     Raises:
         RunError: If the values do not fit together, or could be misread in a script.
@@ -77,6 +78,7 @@ class Submission:
     most_submissions: int = 10
     command: tuple[str, ...] = (sys.executable, "-m", "matloop.workflows.cli")
     lock_seconds: int = LOCK_SECONDS
+    store: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "run", Path(self.run))
@@ -232,6 +234,7 @@ def _steps(submission: Submission) -> str:
     lines = ["# Written by matloop submit; used by the scripts beside it."]
     lines += [f"{name}={_quoted(str(value))}" for name, value in values.items()]
     lines += [f"matloop=({shlex.join(submission.command)})", f"job=${{{system.job}-}}", f"task=${{{system.task}-}}", ""]
+    lines += [f"store=({'' if submission.store else '--no-store'})"]
     lines += _queue_functions(system)
     if submission.nodes > 1:
         lines += _exports(environment(WORKER_SETTINGS))

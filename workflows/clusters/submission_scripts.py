@@ -173,9 +173,9 @@ PREPARE = """\
 stop_if_over
 await lock.json
 if [ -e "$run/identity.json" ]; then
-    work "${matloop[@]}" resume "$run" --prepare-only "${with_workers[@]}"
+    work "${matloop[@]}" resume "$run" --prepare-only "${with_workers[@]}" "${store[@]}"
 else
-    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}"
+    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}" "${store[@]}"
 fi
 mark prepare
 exit "$status"
@@ -212,9 +212,9 @@ await lock.json
 status=1
 if [ "$nodes" = 1 ] || start_workers; then
     if [ -e "$run/identity.json" ]; then
-        work "${matloop[@]}" resume "$run" "${with_workers[@]}"
+        work "${matloop[@]}" resume "$run" "${with_workers[@]}" "${store[@]}"
     else
-        work "${matloop[@]}" screen "$campaign" --output "$run" "${with_workers[@]}"
+        work "${matloop[@]}" screen "$campaign" --output "$run" "${with_workers[@]}" "${store[@]}"
     fi
 fi
 end_workers

@@ -34,6 +34,7 @@ class Settings:
         partition_rows: Candidates in a partition of the first stage.
         prepare_only: Whether to stop before candidates are scored.
         earlier: The run this one was forked from.
+        store: Whether surrogates come from the user's store, and go there.
     """
 
     workers: int
@@ -41,6 +42,7 @@ class Settings:
     partition_rows: int = PARTITION_ROWS
     prepare_only: bool = False
     earlier: Manifest | None = None
+    store: bool = True
 
 
 class RunInterrupted(KeyboardInterrupt):

@@ -1,20 +1,26 @@
-"""Training the surrogates of a run, one call of a worker each; those that are trained are not trained again."""
+"""Training the surrogates of a run, one call of a worker each; those that are trained are not trained again.
+
+What a run lacks it copies from the user's store, if any campaign has trained it before; what it trains it stores.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+from matloop.data.bounded_files import read_json
 from matloop.data.errors import TrainingSetError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
+from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
 from matloop.screening.campaign.campaign import Campaign, Target
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
+from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges, train_surrogate
 
@@ -57,7 +63,7 @@ def check_provenances(campaign: Campaign, training: TrainingSets) -> None:
             )
 
 
-def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
+def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: SurrogateStore | None = None) -> Ranges:
     """Train what is not trained yet; returns the wanted range of each target.
 
     Ranges that hang on the training data are taken from the surrogates of the first stage.
@@ -66,6 +72,7 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
         engine: Of the run.
         campaign: The campaign.
         training: What the surrogates learn from.
+        store: Where surrogates are that were trained before.
     """
     folder = engine.run.folder.resolve()
     wanted = [
@@ -78,7 +85,11 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
     for one in wanted:
         line = engine.reused(_key(one))
         if line is None:
-            missing.append(one)
+            files = _copied(one, store)
+            if files is None:
+                missing.append(one)
+            else:
+                _record(engine, one, files, earlier=True)
             continue
         if engine.manifest.with_key(line["key"]) is not line:
             engine.manifest.append(**line)
@@ -87,8 +98,8 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets) -> Ranges:
         one = answered.call
         died = isinstance(answered.answer, Died)
         files = engine.ask(train_anew, one) if died else answered.answer
-        engine.manifest.append("model", stage=one.stage, property=one.target.property, key=_key(one), files=files)
-        engine.watch.advance(1, _told(one, _card(one)))
+        _record(engine, one, files)
+        _store(one, store)
     first = {one.target.property: _card(one) for one in wanted if one.stage == FIRST_STAGE}
     return {t.property: t.range(first[t.property].best_of_training) for t in campaign.targets}
 
@@ -100,6 +111,37 @@ def train_anew(wanted: Wanted) -> dict[str, str]:
     train_surrogate(campaign, stage, target, training=training[target.property], folder=folder)
     files = sorted(path for path in place.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def _record(engine: Engine, one: Wanted, files: dict[str, str], *, earlier: bool = False) -> None:
+    """Write down that a surrogate of the run is finished."""
+    engine.manifest.append("model", stage=one.stage, property=one.target.property, key=_key(one), files=files)
+    engine.watch.advance(1, f"{_told(one, _card(one))}{', from the store' * earlier}", earlier=earlier)
+
+
+def _copied(one: Wanted, store: SurrogateStore | None) -> dict[str, str] | None:
+    """Copy a surrogate from the store into the run; returns sha256 by file, or None if it must be trained."""
+    if store is None:
+        return None
+    place = RunDirectory(one.folder).model(one.stage, one.target.property)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    files = store.copy(_store_key(one), place)
+    inside = place.relative_to(one.folder).as_posix()
+    return None if files is None else {f"{inside}/{name}": sha256 for name, sha256 in files.items()}
+
+
+def _store(one: Wanted, store: SurrogateStore | None) -> None:
+    """Store a surrogate that was just trained."""
+    if store is None:
+        return
+    view, names = RunView(one.folder), [entry.name for entry in one.campaign.scoring_stages[one.stage].features]
+    place = view.paths.model(one.stage, one.target.property)
+    card = read_json(place / "card.json", inside=one.folder, allow_nan=True)
+    store.keep(StoredSurrogate.of(_store_key(one), place, card, features=tuple(names)), place)
+
+
+def _store_key(one: Wanted) -> str:
+    return store_key(one.campaign, one.stage, one.target, training=one.training[one.target.property])
 
 
 def _key(wanted: Wanted) -> str:

@@ -260,6 +260,9 @@ def test_command_shows_and_submits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for line in ("#SBATCH --time=3:00:00", "#SBATCH --array=1-4", "campaign=optical_window", f"run={tmp_path}/mine"):
         assert f"{line}\n" in shown.stdout
     assert "Nothing was submitted" in shown.stdout
+    assert "store=()\n" in shown.stdout
+    assert "store=(--no-store)\n" in CliRunner().invoke(app, [*arguments, "--dry-run", "--no-store"]).stdout
+    assert shown.stdout.count('"${store[@]}"') == 4, "both of what prepares and both of what runs"
     assert not log.exists()
     assert not (tmp_path / "mine").exists()
     done = CliRunner().invoke(app, arguments)

@@ -228,6 +228,12 @@ def test_models(matloop: Matloop, finished: ScreeningRun) -> None:
     assert answer.err.startswith("matloop: E-RUN: gone holds no models")
 
 
+def test_the_store_is_listed_alone(matloop: Matloop, finished: ScreeningRun) -> None:
+    assert "MATLOOP_STORE_LIMIT is 0" in matloop("models", "--store").out
+    for arguments in (("models", "--clear"), ("models", str(finished.folder), "--store")):
+        assert matloop(*arguments).code == 2
+
+
 def test_a_campaign_from_the_command_line(tmp_path: Path) -> None:
     """The whole command in its own process, started where the user stands."""
     (tmp_path / "candidates.csv").write_text("id,formula\n0012345,NaN\nNone,InF\n3,Og2\n4,ZnS\n5,?\n6,SZn\n")

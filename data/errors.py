@@ -75,6 +75,12 @@ class PlugInContractError(PlugInError):
     code = "E-PLUG-IN-CONTRACT"
 
 
+class NotAllowedError(MatloopError):
+    """When a campaign would run code that its user has not allowed."""
+
+    code = "E-NOT-ALLOWED"
+
+
 class ContractError(MatloopError):
     """When a contract check finds that a source, featurizer or filter breaks a clause of its contract."""
 

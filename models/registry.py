@@ -14,6 +14,7 @@ MODELS: Mapping[str, str] = {
 }
 
 POTENTIALS: Mapping[str, str] = {
+    "ase": "matloop.models.potentials.ase_calculator:AsePotential",
     "chgnet": "matloop.models.potentials.chgnet:CHGNetPotential",
 }
 """Interatomic potentials by name."""

@@ -1,9 +1,15 @@
 """A package from outside, installed for the processes that a test starts: its module and its entry point."""
 
-from collections.abc import Mapping
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from matloop.models.potentials import ase_calculator, contract
+from matloop.workflows.running import plug_ins
 
 MODELS = Path(__file__).parent / "models" / "potentials"
 
@@ -73,3 +79,33 @@ def suffer(formula):
 
 ENDINGS = {"He": "CRASH", "Ne": "TIMEOUT", "Ar": "TIMEOUT", "Kr": "MEMORY", "Xe": "CRASH", "Rn": "FAILED"}
 """Last part of the row code that each of them should get."""
+
+
+@contextlib.contextmanager
+def install_calculators(folder: Path) -> Iterator[None]:
+    """Install ``tests/models/potentials/toy_calculators.py`` as the package ``toy-calculators`` 1.0.
+
+    Args:
+        folder: Where it is written.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        install_package(folder, patch, package="toy_calculators", things={})
+        facts = folder / "toy_calculators-1.0.dist-info"
+        metadata = (facts / "METADATA").read_text("utf-8").replace("toy_calculators", "toy-calculators")
+        (facts / "METADATA").write_text(metadata, "utf-8")
+        (facts / "top_level.txt").write_text("toy_calculators\n", "utf-8")
+        shutil.copy(MODELS / "toy_calculators.py", folder)
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.syspath_prepend(str(folder))
+        _forget_calculators()
+        yield
+    _forget_calculators()
+
+
+def _forget_calculators() -> None:
+    """As in a new process."""
+    sys.modules.pop("toy_calculators", None)
+    contract._loaded.cache_clear()
+    plug_ins._content_of_calculator.cache_clear()
+    for cached in (ase_calculator._installed, ase_calculator._sha256_of_code, ase_calculator._made):
+        cached.cache_clear()

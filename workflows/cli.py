@@ -71,6 +71,10 @@ Workers = Annotated[
     str | None,
     typer.Option(help="Where workers are: local, slurm, pbs, lsf, sge, a scheduler's tls:// address or .json file."),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(help="Module of another package that the campaign may call: mace.calculators; may be repeated."),
+]
 PrepareOnly = Annotated[bool, typer.Option(help="Stop when candidates are in and surrogates trained.")]
 UseStore = Annotated[
     bool, typer.Option("--store/--no-store", help="Take surrogates that were trained before from your store.")
@@ -90,19 +94,22 @@ def screen(
     partition_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Candidates in a unit of work.")] = 10_000,
     prepare_only: PrepareOnly = False,
     store: UseStore = True,
+    allow: Allow = None,
 ) -> None:
     """Run a campaign and print its shortlist."""
+    from matloop.data.allowed_modules import allowing
     from matloop.workflows.commands.run import run_and_print
     from matloop.workflows.inspecting.validation import checked_campaign
     from matloop.workflows.screen import screen as run_screen
 
-    chosen = checked_campaign(campaign)
+    with allowing(allow or ()):
+        chosen = checked_campaign(campaign)
     if budget is not None:
         chosen = chosen.with_budget(read_duration(budget))
     run_and_print(
         lambda progress: run_screen(
             chosen, output=output, workers=workers, progress=progress, cluster=cluster,
-            partition_rows=partition_rows, prepare_only=prepare_only, store=store,
+            partition_rows=partition_rows, prepare_only=prepare_only, store=store, allow=allow or (),
         )
     )  # fmt: skip
 
@@ -116,6 +123,7 @@ def resume(
     cluster: Workers = None,
     prepare_only: PrepareOnly = False,
     store: UseStore = True,
+    allow: Allow = None,
 ) -> None:
     """Go on with a run that was cut off; the result is that of an unbroken run."""
     from matloop.workflows import resume as resuming
@@ -125,15 +133,25 @@ def resume(
         raise typer.BadParameter("--fork starts a new run, --share works on this one")
     if fork is not None:
         run_and_print(
-            lambda progress: resuming.fork(run, fork, workers=workers, progress=progress, cluster=cluster, store=store)
+            lambda progress: resuming.fork(
+                run, fork, workers=workers, progress=progress, cluster=cluster, store=store, allow=allow or ()
+            )
         )
     elif share is not None:
         task = resuming.read_share(share)
-        run_and_print(lambda progress: resuming.score_share(run, task, workers=workers or 1, progress=progress))
+        run_and_print(
+            lambda progress: resuming.score_share(run, task, workers=workers or 1, progress=progress, allow=allow or ())
+        )
     else:
         run_and_print(
             lambda progress: resuming.resume(
-                run, workers=workers, progress=progress, cluster=cluster, prepare_only=prepare_only, store=store
+                run,
+                workers=workers,
+                progress=progress,
+                cluster=cluster,
+                prepare_only=prepare_only,
+                store=store,
+                allow=allow or (),
             )
         )
 
@@ -161,6 +179,7 @@ def submit(
     most_submissions: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs in a row for the run.")] = 10,
     store: UseStore = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the scripts; submit nothing.")] = False,
+    allow: Allow = None,
 ) -> None:
     """Hand a campaign to a batch queue; jobs that reach their wall-time go on in the next one."""
     from matloop.workflows.commands.submit import submit_and_print
@@ -169,20 +188,24 @@ def submit(
         campaign, output, dry_run=dry_run, system=cluster, array=array, time=time, workers=workers, nodes=nodes,
         interface=interface, partition=partition, account=account, most_submissions=most_submissions, memory=memory,
         gpus=gpus, qos=qos, modules=tuple(module or ()), directives=tuple(directive or ()), store=store,
+        allow=tuple(allow or ()),
     )  # fmt: skip
 
 
 @app.command(epilog="Example: matloop validate oxides.yaml")
 def validate(
     campaign: CampaignName,
+    allow: Allow = None,
 ) -> None:
     """Check a campaign without running it; reports every problem with its line."""
+    from matloop.data.allowed_modules import allowing
     from matloop.workflows.commands.label_accounts import print_label_accounts
     from matloop.workflows.inspecting.validation import campaign_path
     from matloop.workflows.inspecting.validation import validate as find_problems
 
     path = campaign_path(campaign)
-    text, problems = find_problems(path)
+    with allowing(allow or ()):
+        text, problems = find_problems(path)
     for problem in problems:
         print(f"{path}: {problem}", file=sys.stderr)
     if problems:

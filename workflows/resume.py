@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from matloop.data.allowed_modules import allowing
 from matloop.data.errors import LockedError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import using
@@ -43,6 +45,7 @@ def resume(
     cluster: str | None = None,
     prepare_only: bool = False,
     store: bool = True,
+    allow: Sequence[str] = (),
 ) -> ScreeningRun:
     """Continue a run to its end. Finished work is not repeated, and the shortlist is that of an unbroken run.
 
@@ -53,6 +56,8 @@ def resume(
         cluster: Place of the workers, instead of the one that the campaign names.
         prepare_only: Stop when all candidates are written and the surrogates are trained.
         store: Whether to use the store of surrogates, as for :func:`matloop.workflows.screen.screen`.
+        allow: Modules of other packages that the campaign may call, as for :func:`matloop.workflows.screen.screen`; the
+            run directory holds no permission.
 
     Returns:
         The finished run, immediately if it was finished already.
@@ -71,6 +76,7 @@ def resume(
             _clean_up(run)
             return ScreeningRun(run.folder)
     with ExitStack() as locks:
+        locks.enter_context(allowing(allow))
         lock = locks.enter_context(work_on(run))
         watch = locks.enter_context(watched(run, progress))
         others, seen = lock_states(run.folder).keys() - {LOCK_NAME}, LockWatch()
@@ -108,6 +114,7 @@ def fork(
     progress: Progress | None = None,
     cluster: str | None = None,
     store: bool = True,
+    allow: Sequence[str] = (),
 ) -> ScreeningRun:
     """Start a new run from the present campaign in a run directory, and reuse results that still fit.
 
@@ -120,6 +127,7 @@ def fork(
         progress: Told what happens; silent by default.
         cluster: Place of the workers, instead of the one that the campaign names.
         store: Whether to use the store of surrogates, as for :func:`matloop.workflows.screen.screen`.
+        allow: As for :func:`resume`.
 
     Raises:
         CampaignError: Listing every problem of the campaign in the run directory.
@@ -129,21 +137,27 @@ def fork(
     run = existing_run(folder)
     view = RunView(run.folder)
     training = view.training.by_property
-    campaign = checked_campaign(view.paths.campaign, list(training.values()))
-    place = cluster_confirmed(campaign.cluster, cluster)
-    count, rows = workers_chosen(workers, place), view.identity.partition_rows
-    settings = Settings(count, place, rows, earlier=view.manifest, store=store)
-    wanted = {target.property for target in campaign.targets}
-    given = [training[name] for name in training if name in wanted]
-    with using(campaign.catalogue):
-        own = read_own_data(campaign, given)
-        chosen = training_of(campaign, own, given)
-        return begin(campaign, output, settings, training=chosen, accounts=own.accounts, progress=progress)
+    with allowing(allow):
+        campaign = checked_campaign(view.paths.campaign, list(training.values()))
+        place = cluster_confirmed(campaign.cluster, cluster)
+        count, rows = workers_chosen(workers, place), view.identity.partition_rows
+        settings = Settings(count, place, rows, earlier=view.manifest, store=store)
+        wanted = {target.property for target in campaign.targets}
+        given = [training[name] for name in training if name in wanted]
+        with using(campaign.catalogue):
+            own = read_own_data(campaign, given)
+            chosen = training_of(campaign, own, given)
+            return begin(campaign, output, settings, training=chosen, accounts=own.accounts, progress=progress)
 
 
 @in_catalogue_of_run
 def score_share(
-    folder: str | Path, share: tuple[int, int], *, workers: int = 1, progress: Progress | None = None
+    folder: str | Path,
+    share: tuple[int, int],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    allow: Sequence[str] = (),
 ) -> int:
     """Score one share of the candidates as a task of a job array; the last job continues with :func:`resume`.
 
@@ -154,6 +168,7 @@ def score_share(
         share: Number of the task, from 1, and how many there are.
         workers: Worker processes on this machine.
         progress: Told what happens; silent by default.
+        allow: As for :func:`resume`.
 
     Returns:
         Number of partitions of the share.
@@ -164,7 +179,7 @@ def score_share(
     """
     check_main_guard()
     (task, tasks), run = share, RunDirectory(Path(folder))
-    with interruptible(run):
+    with interruptible(run), allowing(allow):
         run = existing_run(folder)
         kept = Manifest(run.folder)
         campaign, identity = unchanged(run)
@@ -174,7 +189,7 @@ def score_share(
                 f"{run.folder} was not prepared, or a file of it is damaged",
                 "candidates written and surrogates trained", f"matloop resume {run.folder}",
             )  # fmt: skip
-    with work_on(run, name=f"lock-{task:03d}.json"):
+    with work_on(run, name=f"lock-{task:03d}.json"), allowing(allow):
         settings = Settings(workers, partition_rows=identity["partition_rows"])
         watch = progress or SilentProgress()
         with engine_of(run, settings, watch, manifest=f"manifest-{task:03d}.jsonl") as engine:

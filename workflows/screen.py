@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from matloop.data.allowed_modules import allowing
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
 from matloop.data.properties.catalogue import using
@@ -135,6 +136,7 @@ def screen(
     prepare_only: bool = False,
     training_sets: Sequence[TrainingSet] = (),
     store: bool = True,
+    allow: Sequence[str] = (),
 ) -> ScreeningRun:
     """Run a campaign: sources -> filter -> featurize -> score -> relax -> rank -> shortlist -> report.
 
@@ -154,6 +156,8 @@ def screen(
             surrogates learn from the packaged crystals.
         store: Whether surrogates that were trained before come from the user's store, and new ones go there
             (:mod:`matloop.models.surrogates.store`); no result depends on it.
+        allow: Modules of other packages that the campaign may call, such as ``mace.calculators``; see
+            :mod:`matloop.data.allowed_modules`.
 
     Returns:
         The run.
@@ -165,20 +169,21 @@ def screen(
         RunError: If the folder is in use, workers do not start, or the counts do not add up.
     """
     check_main_guard()
-    if isinstance(campaign, Campaign):
-        chosen = with_absolute_paths(campaign, Path.cwd())
-    else:
-        chosen = checked_campaign(campaign, training_sets)
-    with using(chosen.catalogue):
-        own = read_own_data(chosen, training_sets)
-        training = training_of(chosen, own, training_sets)
-        chosen = with_provenances(chosen, training) if own.sets else chosen
-        check_provenances(chosen, training)
+    with allowing(allow):
         if isinstance(campaign, Campaign):
-            check_campaign(chosen, training_sets)
-        place = cluster_chosen(chosen.cluster, cluster)
-        settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
-        return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
+            chosen = with_absolute_paths(campaign, Path.cwd())
+        else:
+            chosen = checked_campaign(campaign, training_sets)
+        with using(chosen.catalogue):
+            own = read_own_data(chosen, training_sets)
+            training = training_of(chosen, own, training_sets)
+            chosen = with_provenances(chosen, training) if own.sets else chosen
+            check_provenances(chosen, training)
+            if isinstance(campaign, Campaign):
+                check_campaign(chosen, training_sets)
+            place = cluster_chosen(chosen.cluster, cluster)
+            settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
+            return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
 
 
 def begin(

@@ -12,12 +12,13 @@ import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.allowed_modules import allowed_modules
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import CapabilityError, PotentialError
 from matloop.data.registry import check_options, lookup
@@ -41,8 +42,10 @@ class Evaluation:
         forces: Negative derivative of the energy by positions in eV/Å, shape (sites, 3).
         stresses: Derivative of the energy by strain per volume in GPa, shape (n, 3, 3). Positive under tension: a
             crystal squeezed below its equilibrium volume has a negative trace (as in ASE, opposite to VASP).
-        magnetic_moments: Size of the moment on each site in Bohr magnetons, shape (sites,).
+        magnetic_moments: Size of the moment on each site in Bohr magnetons, nan for a potential without moments, shape
+            (sites,).
         codes: Row code of each crystal without numbers, else empty, shape (n,).
+        details: More about the codes, by row, where the potential knows more.
     """
 
     energies: NDArray[np.float64]
@@ -50,6 +53,7 @@ class Evaluation:
     stresses: NDArray[np.float64]
     magnetic_moments: NDArray[np.float64]
     codes: NDArray[np.str_]
+    details: Mapping[int, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -208,11 +212,12 @@ def shared_potential(name: str, options: Mapping[str, Any]) -> Potential:
         name: Name of a registered potential.
         options: Its options, plain JSON values.
     """
-    return _loaded(name, json.dumps(dict(options), sort_keys=True))
+    return _loaded(name, json.dumps(dict(options), sort_keys=True), allowed_modules())
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, options: str) -> Potential:
+def _loaded(name: str, options: str, allowed: tuple[str, ...]) -> Potential:
+    """Kept by the modules that are allowed too: what was allowed once is not allowed for good."""
     return potential_named(name, **json.loads(options))
 
 

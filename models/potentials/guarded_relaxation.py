@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.allowed_modules import allowed_modules, allowing
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import (
@@ -22,6 +23,8 @@ from matloop.data.errors import (
     CapabilityError,
     GuardError,
     MatloopError,
+    NotAllowedError,
+    PlugInImportError,
     PotentialError,
     UnknownNameError,
     unknown_name,
@@ -54,7 +57,9 @@ _CODES = {
     "E-GUARD-MEMORY": "E-POTENTIAL-MEMORY",
     "E-GUARD-CRASH": "E-POTENTIAL-CRASH",
 }
-_ERRORS = {error.code: error for error in (UnknownNameError, CapabilityError)}
+_ERRORS = {
+    error.code: error for error in (UnknownNameError, CapabilityError, NotAllowedError, PlugInImportError)
+}  # fmt: skip
 _MOST_SITES = 1_000_000  # of a batch, whatever a potential asks for
 
 
@@ -115,7 +120,7 @@ def relax_guarded(
     batch_sites = _get_ready(worker, potential, chosen.parameters)
     manner = {
         "potential": potential, "parameters": dict(chosen.parameters), "limits": asdict(chosen.limits),
-        "optimizer": chosen.optimizer, "relax_cell": chosen.relax_cell,
+        "optimizer": chosen.optimizer, "relax_cell": chosen.relax_cell, "allowed": allowed_modules(),
     }  # fmt: skip
     ends: dict[int, RelaxedCrystal] = {}
     groups = list(_groups(rows, crystals.site_counts, batch_sites))
@@ -154,8 +159,11 @@ def answer(message: bytes) -> bytes:
         MemoryError: If there is not enough memory.
     """
     values, arrays = unpack(message)
-    if not arrays:
-        return _readiness(values["potential"], values["parameters"])
+    with allowing(values["allowed"]):
+        return _relaxed(values, arrays) if arrays else _readiness(values["potential"], values["parameters"])
+
+
+def _relaxed(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     potential = shared_potential(values["potential"], values["parameters"])
     limits = RelaxationLimits(**{**values["limits"], "volume_ratio": tuple(values["limits"]["volume_ratio"])})
     crystals = Crystals(arrays["lattice"], arrays["offsets"], arrays["species"], arrays["places"])
@@ -242,8 +250,9 @@ def _warm_up(potential: Potential, example: CandidateBatch) -> None:
 
 def _get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> int:
     """Load the potential into the nursery; return the most sites that it wants in a batch."""
+    asked = {"potential": potential, "parameters": dict(parameters), "allowed": allowed_modules()}
     try:
-        known = unpack(worker.prepare(pack({"potential": potential, "parameters": dict(parameters)}))).values
+        known = unpack(worker.prepare(pack(asked))).values
     except GuardError as error:
         raise PotentialError(f"potential '{potential}' cannot be used: {error.got}", error.allowed) from error
     if "error" in known:

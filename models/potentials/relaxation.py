@@ -34,7 +34,7 @@ class Exploded(Exception):
 
 
 class _Unanswered(Exception):
-    """Raised when the potential has no numbers for a crystal."""
+    """Raised with a row code and details when the potential has no numbers for a crystal."""
 
 
 class PotentialCalculator(Calculator):
@@ -62,7 +62,7 @@ class PotentialCalculator(Calculator):
         )  # fmt: skip
         found = self.potential.evaluate(batch)
         if found.codes[0]:
-            raise _Unanswered(str(found.codes[0]))
+            raise _Unanswered(str(found.codes[0]), found.details.get(0, ""))
         energy = float(found.energies[0]) * len(self.atoms)
         stress = found.stresses[0] / _GPA
         voigt = np.array([stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]])
@@ -228,7 +228,8 @@ def relax_crystal(
     except Exploded as error:
         outcome, detail = Outcome.EXPLODED, str(error)
     except _Unanswered as error:
-        outcome, code, detail = Outcome.FAILED, str(error), f"after {steps} steps"
+        code, said = error.args
+        outcome, detail = Outcome.FAILED, f"{said} (after {steps} steps)" if said else f"after {steps} steps"
     except Exception as error:  # noqa: BLE001  # a potential may raise anything for a strange crystal; it is kept
         outcome, code, detail = Outcome.FAILED, code_of(error), f"{type(error).__name__}: {error}"[:500]
     return RelaxedCrystal(outcome, cell, frac_coords, energies, steps, time.perf_counter() - begun, force, code, detail)

@@ -36,6 +36,8 @@ ANY_DFT = "dft"
 EMBEDDED = "embedded"
 """Name under which the packaged crystals teach, unless a campaign names other data."""
 
+_ASE = "ase"  # name of the potential that takes a calculator
+
 FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
 """Families to choose among within a budget if the campaign lists none: those without torch, the fastest first."""
 
@@ -242,13 +244,45 @@ class PotentialStage(_Frozen):
     """Relaxes the remaining candidates with an interatomic potential, and judges their stability by the energy."""
 
     name: str = Field("chgnet", description="Name of the potential.")
-    options: dict[str, JsonValue] = Field(default_factory=dict, description="Options of the potential.")
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Options of the potential, or of the calculator."
+    )
+    calculator: str | None = Field(
+        None,
+        description="With `name: ase`: the class or function of an installed package that makes a calculator of ASE, "
+        "as `package.module:name`. It is called only where its module is allowed, such as by `--allow`.",
+    )
+    weights: str | None = Field(
+        None,
+        description="With `name: ase`: file with the weights of the calculator. The option that takes its path has "
+        "the value `$weights`.",
+    )
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="With `weights`: sha256 of that file, in hexadecimal digits."
+    )
     steps: int = Field(150, gt=0, le=10_000, description="Largest number of steps of a relaxation.")
     largest_force: float = Field(
         0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
     )
     seconds: float = Field(300, gt=0, le=86_400, description="Largest time for one crystal, in seconds.")
     references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
+
+    @model_validator(mode="after")
+    def _calculator_goes_with_ase(self) -> Self:
+        given = [name for name in ("calculator", "weights", "sha256") if getattr(self, name) is not None]
+        if self.name != _ASE and given:
+            raise ValueError(f"'{given[0]}' goes with 'name: {_ASE}', the adapter to calculators of ASE")
+        if self.name == _ASE and self.calculator is None:
+            raise ValueError(f"'name: {_ASE}' needs a 'calculator', written package.module:name")
+        return self
+
+    @property
+    def parameters(self) -> dict[str, JsonValue]:
+        """Options with which the potential is made."""
+        if self.calculator is None:
+            return self.options
+        written = {"calculator": self.calculator, "weights": self.weights, "sha256": self.sha256}
+        return {"options": self.options, **{name: value for name, value in written.items() if value is not None}}
 
 
 class Shortlist(_Frozen):

@@ -40,7 +40,7 @@ def absolute_path(written: str, folder: str | Path) -> str:
 
 
 def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
-    """The campaign with every path of a source, of labels, of reference phases and of the cluster made absolute.
+    """The campaign with every path of sources, labels, reference phases, weights and the cluster made absolute.
 
     Args:
         campaign: Any campaign; an unknown source is left as it is.
@@ -51,8 +51,10 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
         "data": tuple(_with_absolute_labels(entry, folder) for entry in campaign.data),
     }
     if campaign.potential is not None:
-        references = _with_absolute_paths(campaign.potential.references, folder)
-        changes["potential"] = campaign.potential.model_copy(update={"references": references})
+        stage = campaign.potential
+        weights = None if stage.weights is None else absolute_path(stage.weights, folder)
+        references = _with_absolute_paths(stage.references, folder)
+        changes["potential"] = stage.model_copy(update={"references": references, "weights": weights})
     named = {name: getattr(campaign.cluster, name) for name in _CLUSTER_FILES}
     files = {name: absolute_path(path, folder) for name, path in named.items() if path is not None}
     changes["cluster"] = campaign.cluster.model_copy(update=files)

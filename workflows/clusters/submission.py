@@ -48,6 +48,7 @@ class Submission:
         gpus: GPUs of each job: a number, or under Slurm a kind and a number, such as a100:1.
         modules: Environment modules that each job loads before it calls matloop.
         directives: Further options of each job in the words of the queue, such as ``--constraint=milan``.
+        allow: Modules of other packages that the campaign may call.
         partition: Queue or partition.
         account: Account or project.
         interface: Network interface between the nodes, where there are several.
@@ -72,6 +73,7 @@ class Submission:
     gpus: str | None = None
     modules: tuple[str, ...] = ()
     directives: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     partition: str | None = None
     account: str | None = None
     interface: str | None = None
@@ -233,6 +235,7 @@ def _steps(submission: Submission) -> str:
     }
     lines = ["# Written by matloop submit; used by the scripts beside it."]
     lines += [f"{name}={_quoted(str(value))}" for name, value in values.items()]
+    lines.append(f"allowed=({shlex.join(word for name in submission.allow for word in ('--allow', name))})")
     lines += [f"matloop=({shlex.join(submission.command)})", f"job=${{{system.job}-}}", f"task=${{{system.task}-}}", ""]
     lines += [f"store=({'' if submission.store else '--no-store'})"]
     lines += _queue_functions(system)

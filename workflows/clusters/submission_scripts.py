@@ -173,9 +173,9 @@ PREPARE = """\
 stop_if_over
 await lock.json
 if [ -e "$run/identity.json" ]; then
-    work "${matloop[@]}" resume "$run" --prepare-only "${with_workers[@]}" "${store[@]}"
+    work "${matloop[@]}" resume "$run" --prepare-only "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
 else
-    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}" "${store[@]}"
+    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
 fi
 mark prepare
 exit "$status"
@@ -189,7 +189,7 @@ if [ ! -e "$notes/prepare.done" ]; then
     exit 1
 fi
 await "lock-$(printf %03d "$task").json"
-work "${matloop[@]}" resume "$run" --share "$task/$shares" --workers 1 --cluster local
+work "${matloop[@]}" resume "$run" --share "$task/$shares" --workers 1 --cluster local "${allowed[@]}"
 mark "share-$task"
 exit "$status"
 """
@@ -212,9 +212,9 @@ await lock.json
 status=1
 if [ "$nodes" = 1 ] || start_workers; then
     if [ -e "$run/identity.json" ]; then
-        work "${matloop[@]}" resume "$run" "${with_workers[@]}" "${store[@]}"
+        work "${matloop[@]}" resume "$run" "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
     else
-        work "${matloop[@]}" screen "$campaign" --output "$run" "${with_workers[@]}" "${store[@]}"
+        work "${matloop[@]}" screen "$campaign" --output "$run" "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
     fi
 fi
 end_workers

@@ -8,30 +8,36 @@ from typing import Any
 
 from rich.console import Console
 
+from matloop.data.allowed_modules import allowed_modules, allowing
 from matloop.workflows.clusters.queue_systems import queue_system
 from matloop.workflows.clusters.submission import Submission, scripts_of, submit
 from matloop.workflows.inspecting.validation import PACKAGED_CAMPAIGNS, campaign_path, checked_campaign
 
 
-def submit_and_print(campaign: str, output: Path | None, *, dry_run: bool, **options: Any) -> None:
+def submit_and_print(
+    campaign: str, output: Path | None, *, dry_run: bool, allow: tuple[str, ...] = (), **options: Any
+) -> None:
     """Check the campaign, print the scripts, submit them and print the job ids.
 
     Args:
         campaign: A campaign file, or the name of a packaged one.
         output: The run directory to be; by default ``runs/NAME-DATE-TIME``.
         dry_run: Whether to stop after the scripts are printed.
+        allow: Modules of other packages that the campaign may call. The jobs get them, and those that are allowed here
+            in any other way, on their command lines.
         options: Further attributes of :class:`matloop.workflows.clusters.submission.Submission`.
 
     Raises:
         CampaignError: If the campaign is wrong: better here than in a job.
         RunError: As :func:`matloop.workflows.clusters.submission.submit`.
     """
-    name = checked_campaign(campaign).name
+    with allowing(allow):
+        name, allowed = checked_campaign(campaign).name, allowed_modules()
     run = output or Path("runs") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     path = campaign_path(campaign)
     # A link to a campaign stays one: relative paths start at the folder that the user names.
     named = campaign if path.parent == PACKAGED_CAMPAIGNS else str(path.absolute())
-    submission = Submission(campaign=named, run=run, **options)
+    submission = Submission(campaign=named, run=run, allow=allowed, **options)
     console = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
     for file, text in scripts_of(submission).items():
         console.rule(str(submission.folder / file), align="left", style="none")

@@ -262,12 +262,13 @@ def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
     unknown = _refusal(lambda: lookup("potential", POTENTIALS, stage.name))
     reason = unknown or _refusal(lambda: _set_up_potential(stage))
     if reason:
-        yield ("potential", "name" if unknown or not stage.options else "options"), reason
+        place = "calculator" if stage.calculator else "options" if stage.options else "name"
+        yield ("potential", "name" if unknown else place), reason
     yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
 
 
 def _set_up_potential(stage: PotentialStage) -> None:
-    potential = potential_named(stage.name, **stage.options)
+    potential = potential_named(stage.name, **stage.parameters)
     require_capability(potential, "Evaluates", "RelaxesBatches")
 
 

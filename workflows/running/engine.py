@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matloop.data.allowed_modules import Allowing, allowed_modules
 from matloop.data.bounded_files import regular_file
 from matloop.data.candidates.batch import Intake
 from matloop.data.errors import RunError
@@ -105,9 +106,11 @@ class Engine:
     ) -> Iterator[Answered[Call]]:
         """See :func:`matloop.workflows.running.dispatch.answers`.
 
-        Workers use the catalogue in use here, and write under the permission in use here.
+        Workers use the catalogue in use here, write under the permission in use here, and may call the modules that are
+        allowed here.
         """
         function = WithCatalogue(catalogue(), function) if catalogue().own else function
+        function = Allowing(allowed_modules(), function) if allowed_modules() else function
         permission = present_permission()
         function = UnderPermission(permission, function) if permission is not None else function
         return answers(self.client, function, calls, in_flight=in_flight, patience=self.patience)

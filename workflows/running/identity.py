@@ -61,7 +61,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "properties": catalogue().definitions(),
         "code": dict(code_files()),
         "input_files": input_files(campaign.sources),
-        "energies": None if stage is None else energy_source(shared_potential(stage.name, stage.options)),
+        "energies": None if stage is None else energy_source(shared_potential(stage.name, stage.parameters)),
         "reference_files": {} if stage is None else input_files(stage.references),
     }
 
@@ -127,9 +127,9 @@ def code_key(campaign: Campaign) -> str:
 def potential_key(stage: PotentialStage) -> str:
     """One hash of the code that decides the energies of a potential: ours of potentials, libraries', its plug-in's."""
     ours = {name: sha256 for name, sha256 in code_files().items() if name.startswith(_DECIDES_ENERGIES)}
-    used = plug_ins_used({"name": stage.name, "options": stage.options})
+    used = plug_ins_used({"name": stage.name, "options": stage.parameters})
     return key_of(
-        name=stage.name, options=stage.options, code=ours, plug_ins=used, versions=versions(),
+        name=stage.name, options=stage.parameters, code=ours, plug_ins=used, versions=versions(),
         python=platform.python_version(),
     )  # fmt: skip
 

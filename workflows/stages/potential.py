@@ -59,7 +59,9 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
         fates.end(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
         return StageTables(fates.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
-    relaxed = relax_guarded(settings.name, batch, GuardedRelaxationSettings(limits=limits, parameters=settings.options))
+    relaxed = relax_guarded(
+        settings.name, batch, GuardedRelaxationSettings(limits=limits, parameters=settings.parameters)
+    )
     fates.end(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
     ends = relaxed.column(Column.RELAXATION_OUTCOME)
     fates.end(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, Reason(EXPLODED, source=settings.name))
@@ -105,7 +107,7 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
     limits = RelaxationLimits(
         largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
     )
-    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits, parameters=stage.options))
+    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits, parameters=stage.parameters))
     codes = relaxed.column(Column.RELAXATION_CODE).astype(object)
     not_converged = relaxed.column(Column.RELAXATION_OUTCOME) == Outcome.NOT_CONVERGED
     codes[not_converged & (relaxed.column(Column.RELAXATION_STEPS) < limits.steps)] = "E-POTENTIAL-TIMEOUT"
@@ -138,7 +140,7 @@ def reference_table(
 
 def source_of(stage: PotentialStage) -> str:
     """The name of the energies that the potential of a campaign gives, under its options."""
-    return energy_source(shared_potential(stage.name, stage.options))
+    return energy_source(shared_potential(stage.name, stage.parameters))
 
 
 def references_are_packaged(stage: PotentialStage) -> bool:

@@ -14,7 +14,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, ClassVar
@@ -63,7 +63,7 @@ class AsePotential:
     """
 
     calculator: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
     weights: str | None = None
     sha256: str | None = None
 
@@ -95,7 +95,7 @@ class AsePotential:
     @property
     def settings(self) -> Mapping[str, Any]:
         """What decides energies besides weights and code: the calculator and its options."""
-        return {"calculator": self.calculator, "options": dict(self.options)}
+        return {"calculator": self.calculator, "options": dict(self.options or {})}
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate that is not handed to the calculator, else empty, shape (n,)."""
@@ -169,7 +169,7 @@ class AsePotential:
 
     def _made(self) -> Any:
         """The calculator, made once per process."""
-        written = json.dumps(dict(self.options), sort_keys=True)
+        written = json.dumps(dict(self.options or {}), sort_keys=True)
         return _made(self.calculator, written, self.weights, self.sha256, allowed_modules())
 
     @property
@@ -177,7 +177,7 @@ class AsePotential:
         return _module_of(self.calculator)
 
     def _check_weights(self) -> None:
-        texts = list(_texts(self.options))
+        texts = list(_texts(self.options or {}))
         for text in texts:
             if _is_file(text):
                 raise PotentialError(

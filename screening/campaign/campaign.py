@@ -36,7 +36,8 @@ ANY_DFT = "dft"
 EMBEDDED = "embedded"
 """Name under which the packaged crystals teach, unless a campaign names other data."""
 
-_ASE = "ase"  # name of the potential that takes a calculator
+ASE = "ase"
+"""Name of the potential that takes a calculator of ASE."""
 
 FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "stack")
 """Families to choose among within a budget if the campaign lists none: those without torch, the fastest first."""
@@ -270,10 +271,10 @@ class PotentialStage(_Frozen):
     @model_validator(mode="after")
     def _calculator_goes_with_ase(self) -> Self:
         given = [name for name in ("calculator", "weights", "sha256") if getattr(self, name) is not None]
-        if self.name != _ASE and given:
-            raise ValueError(f"'{given[0]}' goes with 'name: {_ASE}', the adapter to calculators of ASE")
-        if self.name == _ASE and self.calculator is None:
-            raise ValueError(f"'name: {_ASE}' needs a 'calculator', written package.module:name")
+        if self.name != ASE and given:
+            raise ValueError(f"'{given[0]}' goes with 'name: {ASE}', the adapter to calculators of ASE")
+        if self.name == ASE and self.calculator is None:
+            raise ValueError(f"'name: {ASE}' needs a 'calculator', written package.module:name")
         return self
 
     @property

@@ -159,7 +159,8 @@ def test_jobs_get_the_permission_on_their_command_lines(tmp_path: Path) -> None:
     given = {"campaign": "springs.yaml", "run": tmp_path / "run", "system": "slurm", "array": 2}
     scripts = scripts_of(Submission(**given, allow=("mace.calculators", "other")))  # type: ignore[arg-type]
     assert "allowed=(--allow mace.calculators --allow other)" in scripts["steps.sh"]
-    calls = [line for text in scripts.values() for line in text.splitlines() if line.strip().startswith("work ")]
+    lines = "\n".join(scripts.values()).replace("\\\n", "").splitlines()
+    calls = [line for line in lines if line.strip().startswith("work ")]
     assert len(calls) == 5
     assert all('"${allowed[@]}"' in line for line in calls)
     assert "allowed=()" in scripts_of(Submission(**given))["steps.sh"]  # type: ignore[arg-type]

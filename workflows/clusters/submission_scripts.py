@@ -175,7 +175,8 @@ await lock.json
 if [ -e "$run/identity.json" ]; then
     work "${matloop[@]}" resume "$run" --prepare-only "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
 else
-    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}" "${store[@]}" "${allowed[@]}"
+    work "${matloop[@]}" screen "$campaign" --output "$run" --prepare-only "${with_workers[@]}" "${store[@]}" \\
+        "${allowed[@]}"
 fi
 mark prepare
 exit "$status"

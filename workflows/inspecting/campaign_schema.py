@@ -18,7 +18,7 @@ from matloop.data.properties.units import ALIASES, UNITS
 from matloop.data.registry import lookup
 from matloop.data.training.label_sources import LABEL_SOURCES
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table
-from matloop.screening.campaign.campaign import EMBEDDED, Campaign, PotentialStage
+from matloop.screening.campaign.campaign import ASE, EMBEDDED, Campaign, PotentialStage
 from matloop.screening.campaign.cluster_settings import QUEUED
 from matloop.workflows.inspecting.described_options import as_markdown
 from matloop.workflows.inspecting.entry_schema import ELEMENT, Schema, entry_schema, factories, options_schema
@@ -231,9 +231,16 @@ def _units_of(dimension: str) -> Schema:
 
 
 def _potentials() -> list[Schema]:
-    """The options of each potential; the default one is meant where no name is written."""
-    rules = []
+    """The options of each potential; the default one is meant where no name is written.
+
+    Those of a calculator are known to its package alone.
+    """
+    calculator = {"required": ["calculator"], "properties": {"calculator": {"type": "string"}}}
+    none = {"properties": dict.fromkeys(("calculator", "weights", "sha256"), NOTHING)}
+    rules: list[Schema] = [{"if": _has("name", ASE), "then": calculator, "else": none}]
     for name, factory in factories("potential").items():
+        if name == ASE:
+            continue
         condition = _has("name", name)
         if name == PotentialStage.model_fields["name"].default:
             condition = {"anyOf": [condition, {"not": {"required": ["name"]}}]}

@@ -192,6 +192,27 @@ def submit(
     )  # fmt: skip
 
 
+def _templates(incomplete: str) -> list[str]:
+    """Names of templates for a shell."""
+    from matloop.workflows.commands.init import TEMPLATES
+
+    return [name for name in TEMPLATES if name.startswith(incomplete)]
+
+
+@app.command(epilog="Example: matloop init --template alloys --lang zh my-alloys")
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write campaign.yaml and what it needs.")],
+    template: Annotated[
+        str, typer.Option(help="What to begin from: known-compounds, alloys or optical.", autocompletion=_templates)
+    ] = "known-compounds",
+    lang: Annotated[str, typer.Option(help="Language of the comments: en or zh.")] = "en",
+) -> None:
+    """Write a commented campaign that runs as it is; nothing is overwritten."""
+    from matloop.workflows.commands.init import begin_and_print
+
+    begin_and_print(folder.expanduser(), template, lang)
+
+
 @app.command(epilog="Example: matloop validate oxides.yaml")
 def validate(
     campaign: CampaignName,

@@ -7,6 +7,7 @@ holds as far as candidates resemble those materials; one that its evidence does 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import ModelError
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -173,18 +175,19 @@ def expected_misses(evidence: Sequence[Evidence], probability: NDArray[np.float6
 
 
 def selected_errors(known: Known, scores: NDArray[np.float64], lowest: float) -> dict[str, SelectedErrors]:
-    """Range of relative errors of what was picked, by property.
+    """Range of relative errors of what was picked, by property; without those of which too few labels are known.
 
     Args:
         known: Known materials predicted as new ones.
         scores: Probability of meeting all targets by the surrogates, of all that were ranked.
         lowest: The lowest of those that were picked.
     """
-    return {
-        name: selection_conditional(errors, known.score, scores, AtLeast(lowest))
-        for name, errors in known.errors.items()
-        if name not in known.stability
-    }
+    found = {}
+    for name, errors in known.errors.items():
+        if name not in known.stability:
+            with contextlib.suppress(ModelError):  # few labels, of which the filters and the domain leave fewer
+                found[name] = selection_conditional(errors, known.score, scores, AtLeast(lowest))
+    return found
 
 
 def selected_intervals(

@@ -1,5 +1,6 @@
 """What a run claims of its shortlist."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,14 @@ def test_errors_of_the_selection_rest_on_crystals_that_rank_as_high(known: Known
     strict, lax = (selected_errors(known, scores, lowest)["refractive_index"] for lowest in (0.4, 0.0))
     assert lax.exact
     assert strict.rows < lax.rows
+
+
+def test_too_few_labels_say_nothing_of_the_errors_of_a_selection(known: Known) -> None:
+    errors = known.errors["refractive_index"]
+    usable = np.isfinite(errors) & np.isfinite(known.score)
+    few = np.where(np.cumsum(usable) <= 18, errors, np.nan)
+    found = selected_errors(replace(known, errors={**known.errors, "refractive_index": few}), np.ones(50), 0.4)
+    assert set(found) == set(known.errors) - {"refractive_index"}
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.1, 0.3]))

@@ -23,7 +23,8 @@ _SUFFIX = re.compile(r"(.+?)(?::([12]|[HR]|-?[abc][123]?)|:?O([12])|([SZHR]))", 
 _WITH_NUMBER = re.compile(r"(.+?)\((?:no\.?|#)?(\d{1,3})\)", re.IGNORECASE)
 _SPELLED_OUT = (
     (re.compile(r"\(?origin(?: choice)? ?([12])\)?\s*$", re.IGNORECASE), r":\1"),
-    (re.compile(r"\(?(h)exagonal axes\)?\s*$|\(?(r)hombohedral axes\)?\s*$", re.IGNORECASE), r":\1\2"),
+    (re.compile(r"\(?hexagonal axes\)?\s*$", re.IGNORECASE), ":H"),
+    (re.compile(r"\(?rhombohedral axes\)?\s*$", re.IGNORECASE), ":R"),
 )
 _ORIGINS = {"1": "1", "2": "2", "s": "1", "z": "2"}
 # Until 1992 five groups were named after one of their two glide planes; the others letters mean the same planes.
@@ -141,7 +142,7 @@ def _with_short_suffix(symbol: str) -> str:
     """Write the origin or the axes behind a symbol in the short way.
 
     >>> _with_short_suffix("R -3 2/m (hexagonal axes)")
-    'R -3 2/m :h'
+    'R -3 2/m :H'
     """
     for pattern, short in _SPELLED_OUT:
         symbol = pattern.sub(short, symbol)

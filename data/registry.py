@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
@@ -125,20 +125,3 @@ def _loaded(kind: str, point: EntryPoint) -> Any:
 def distribution_of(point: EntryPoint) -> str:
     """Name and version of the package that an entry point comes from."""
     return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
-
-
-def check_options(name: str, factory: Callable[..., Any], options: Iterable[str]) -> None:
-    """Check that a registered thing knows the options it is given.
-
-    Args:
-        name: Name of the thing.
-        factory: Callable that makes it.
-        options: Names of the options.
-
-    Raises:
-        UnknownNameError: With the nearest known option.
-    """
-    allowed = [option for option in inspect.signature(factory).parameters if option not in ("args", "kwargs")]
-    for option in options:
-        if option not in allowed:
-            raise unknown_name(f"option of {name}", option, allowed)

@@ -19,6 +19,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS, element_table
+from matloop.data.errors import unknown_name
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.featurizers.base import Features, Featurizer, no_codes
@@ -29,6 +30,7 @@ MAGPIE_PROPERTIES: tuple[str, ...] = (
     "NsValence", "NpValence", "NdValence", "NfValence", "NValence", "NsUnfilled", "NpUnfilled", "NdUnfilled",
     "NfUnfilled", "NUnfilled", "GSvolume_pa", "GSbandgap", "GSmagmom", "SpaceGroupNumber",
 )  # fmt: skip
+_MISSING = ("refuse", "impute")
 _STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
 _ORBITALS = ("s", "p", "d", "f")
 
@@ -43,6 +45,9 @@ class Magpie(Featurizer):
     Args:
         missing: What to do if the table has no number for an element: ``refuse`` the row, or ``impute`` the mean over
             all elements like matminer.
+
+    Raises:
+        UnknownNameError: For another word.
     """
 
     name = "magpie"
@@ -50,6 +55,8 @@ class Magpie(Featurizer):
     needs = frozenset({COMPOSITIONS})
 
     def __init__(self, missing: Literal["refuse", "impute"] = "refuse") -> None:
+        if missing not in _MISSING:
+            raise unknown_name("way to treat missing data", str(missing), _MISSING)
         self.parameters: Mapping[str, Any] = {"missing": missing}
         self.feature_names = tuple(f"MagpieData {stat} {prop}" for prop in MAGPIE_PROPERTIES for stat in _STATISTICS)
         self._table = element_table().columns(MAGPIE_PROPERTIES)

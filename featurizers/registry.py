@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matloop.data.options import check_options
 from matloop.data.registry import lookup
-from matloop.featurizers.base import FeatureSet
+from matloop.featurizers.base import FeatureSet, Featurizer
 
 FEATURIZERS: Mapping[str, str] = {
     "magpie": "matloop.featurizers.composition:Magpie",
@@ -35,14 +36,15 @@ def feature_set(names: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> Featu
 
     Raises:
         UnknownNameError: With the nearest known name.
+        CampaignError: If a parameter is missing or of another type.
 
     >>> len(feature_set(["magpie", {"matminer": {"featurizer": "BandCenter"}}]).feature_names)
     133
     """
-    made = []
+    made: list[Featurizer] = []
     for entry in names:
-        if isinstance(entry, str):
-            made.append(lookup("featurizer", FEATURIZERS, entry)())
-        else:
-            made.extend(lookup("featurizer", FEATURIZERS, name)(**options) for name, options in entry.items())
+        for name, options in ({entry: {}} if isinstance(entry, str) else entry).items():
+            factory = lookup("featurizer", FEATURIZERS, name)
+            check_options(name, factory, options)
+            made.append(factory(**options))
     return FeatureSet(tuple(made))

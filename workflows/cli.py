@@ -228,7 +228,7 @@ def validate(
     with allowing(allow or ()):
         text, problems = find_problems(path)
     for problem in problems:
-        print(f"{path}: {problem}", file=sys.stderr)
+        print(f"{path}: {problem.coded()}", file=sys.stderr)
     if problems:
         print(counted(len(problems), "problem"), file=sys.stderr)
         raise typer.Exit(1)

@@ -101,8 +101,7 @@ class IonicSubstitution:
     )
 
     def __init__(self, *, limit: int = 120_000, min_probability: float = 1e-4, max_sites: int = 40) -> None:
-        # YAML reads 1e5 as a float
-        whole = all(isinstance(number, int) for number in (limit, max_sites))
+        whole = all(type(number) is int for number in (limit, max_sites))  # a truth value is none
         if not whole or limit < 1 or not 0 < min_probability < 1 or max_sites < 1:
             raise GeneratorError(
                 f"limit={limit}, min_probability={min_probability}, max_sites={max_sites}",

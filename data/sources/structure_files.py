@@ -18,7 +18,7 @@ import numpy as np
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
-from matloop.data.errors import ROW_CODES, InputFileError, unknown_name
+from matloop.data.errors import ROW_CODES, CampaignError, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
 from matloop.data.properties.columns import ENTRY_COLUMNS, Column
@@ -30,6 +30,8 @@ from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.folders import files_below, files_matching
 
 READER = "matloop.data.readers.structure_text:read_row"
+_LONGEST_TIMEOUT = 86_400
+_LEAST_MEMORY, _MOST_MEMORY = 100_000_000, 1_000_000_000_000
 _WARM_UP = TextRow(
     "cif",
     "",
@@ -84,11 +86,12 @@ class StructureFiles:
         disorder: What becomes of shared or partly filled sites: ``reject``, ``composition_only`` (a candidate without
             a crystal) or ``order`` (the arrangement of lowest electrostatic energy, in small cells).
         timeout: Seconds one structure may take.
-        memory_limit: Bytes one structure may ask for.
+        memory_limit: Bytes one structure may ask for, at least 100 million.
 
     Raises:
         InputFileError: If the file does not exist, or an archive is broken or exceeds its limits.
         UnknownNameError: For an unknown way to treat disorder.
+        CampaignError: If a limit is out of bounds.
     """
 
     name = "structure_files"
@@ -98,6 +101,7 @@ class StructureFiles:
     ) -> None:
         if disorder not in POLICIES:
             raise unknown_name("way to treat disorder", disorder, POLICIES)
+        _check_limits(timeout, memory_limit)
         self.path, self.disorder = os.path.expanduser(path), disorder
         self.timeout, self.memory_limit = timeout, memory_limit
         if not self.path or not self._found(first_only=True):
@@ -209,6 +213,21 @@ class StructureFiles:
                     yield _without_reply(waiting.popleft())
                 yield _answer(waiting.popleft(), reply)
             yield from map(_without_reply, waiting)
+
+
+def _check_limits(timeout: float, memory_limit: int) -> None:
+    """Refuse limits under which every structure would be given up."""
+    if not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise CampaignError(
+            f"timeout of {timeout} seconds for one structure", f"more than 0 and at most {_LONGEST_TIMEOUT:,} seconds",
+            "write timeout: 60, for example",
+        )  # fmt: skip
+    if not _LEAST_MEMORY <= memory_limit <= _MOST_MEMORY:
+        raise CampaignError(
+            f"memory_limit of {memory_limit} bytes for one structure",
+            f"bytes from {_LEAST_MEMORY} (100 MB) to {_MOST_MEMORY} (1 TB)",
+            "write memory_limit: 2000000000 for 2 GB, for example",
+        )
 
 
 def _digest(file: SourceFile) -> str:

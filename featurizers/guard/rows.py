@@ -16,6 +16,7 @@ from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import MatloopError
 from matloop.data.guard.messages import pack, unpack
+from matloop.data.options import check_options
 from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.featurizers.base import Featurizer, featurize_checked
@@ -91,7 +92,9 @@ def _salt() -> CandidateBatch:
 @functools.lru_cache
 def _featurizer(made_of: str) -> Featurizer:
     name, options = json.loads(made_of)
-    return lookup("featurizer", _TABLE, name)(**options)
+    factory = lookup("featurizer", _TABLE, name)
+    check_options(name, factory, options)
+    return factory(**options)
 
 
 def _candidates(values: dict[str, Any], arrays: dict[str, Any]) -> CandidateBatch:

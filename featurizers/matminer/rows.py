@@ -16,8 +16,9 @@ from pymatgen.core import Composition
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS
-from matloop.data.errors import FeaturizerError, unknown_name
+from matloop.data.errors import FeaturizerError, MatloopError, unknown_name
 from matloop.data.feature_words import FeatureWords, unworded
+from matloop.data.options import check_options
 from matloop.featurizers.base import Features, Featurizer, no_codes
 
 
@@ -56,15 +57,20 @@ class MatminerRows(Featurizer):
             raise unknown_name("matminer featurizer", featurizer, known)
         self.needs = frozenset({CRYSTALS if featurizer in of_structures else COMPOSITIONS})
         factory = known[featurizer] if preset is None else getattr(known[featurizer], "from_preset", None)
+        refused = f"matminer's {featurizer} refused preset={preset!r}, options={dict(options or {})!r}"
+        if factory is None:
+            raise FeaturizerError(f"{refused}: it has no presets", "no preset", "leave the preset out")
         try:
-            if factory is None:
-                raise TypeError("it has no presets")
+            check_options(featurizer, factory, options or {}, argument=preset)
+        except MatloopError as error:
+            raise FeaturizerError(f"{refused}: {error.got}", error.allowed, error.fix) from error
+        try:
             self._featurizer = factory(**(options or {})) if preset is None else factory(preset, **(options or {}))
             self._featurizer.set_n_jobs(1)  # without further processes of its own
             self.feature_names = tuple(f"{featurizer} {label}" for label in self._featurizer.feature_labels())
         except Exception as error:  # whatever a foreign constructor raises, the user gets one message
             raise FeaturizerError(
-                f"matminer's {featurizer} refused preset={preset!r}, options={dict(options or {})!r}: {error}",
+                f"{refused}: {error}",
                 "a preset and options that its documentation lists, and a class that needs no fitting",
             ) from error
 

@@ -41,8 +41,8 @@ class RadialDistribution(Featurizer):
     needs = frozenset({CRYSTALS})
 
     def __init__(self, cutoff: float = 20.0, bin_size: float = 0.1, *, per_atom: bool = False) -> None:
-        bins = round(cutoff / bin_size) if bin_size > 0 else 0
-        if not 0 < bins <= 10_000 or abs(bins * bin_size - cutoff) > 1e-6 * bin_size or cutoff > 50:
+        bins = round(cutoff / bin_size) if bin_size > 1e-6 and 0 < cutoff <= 50 else 0
+        if not 0 < bins <= 10_000 or abs(bins * bin_size - cutoff) > 1e-6 * bin_size:
             raise BatchError(f"cutoff {cutoff} Å with bins of {bin_size} Å", "a whole number of bins, up to 50 Å")
         self.parameters: Mapping[str, Any] = {"cutoff": cutoff, "bin_size": bin_size, "per_atom": per_atom}
         self._edges: NDArray[np.float64] = np.arange(bins + 1, dtype=np.float64) * bin_size

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from matloop.data.allowed_modules import allowed_modules
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import CapabilityError, PotentialError
-from matloop.data.registry import check_options, lookup
+from matloop.data.options import check_options
+from matloop.data.registry import lookup
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits, RelaxedCrystal
 from matloop.models.registry import POTENTIALS
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     PlainSerializer,
@@ -26,12 +24,16 @@ from matloop.data.properties.durations import read_duration, write_duration
 from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
 from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
+from matloop.screening.campaign.frozen_model import FrozenModel
 from matloop.screening.campaign.own_properties import OwnProperty
 
 Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
 
 ANY_DFT = "dft"
 """Provenance of the labels of a target that does not name one: computed, with any functional."""
+
+NAME = r"^[A-Za-z0-9._-]{1,80}$"
+"""Form of the name of a campaign."""
 
 EMBEDDED = "embedded"
 """Name under which the packaged crystals teach, unless a campaign names other data."""
@@ -43,11 +45,7 @@ FAMILIES_TO_CHOOSE_FROM = ("extra_trees", "gaussian_process", "boosted_trees", "
 """Families to choose among within a budget if the campaign lists none: those without torch, the fastest first."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Entry(_Frozen):
+class Entry(FrozenModel):
     """A source, filter or featurizer by name, with its options.
 
     A campaign gives the name alone, or ``name: {option: value}``, or ``name: value`` if the first option is enough.
@@ -55,9 +53,7 @@ class Entry(_Frozen):
 
     name: str = Field(description="Name in the registry.")
     options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments.")
-    argument: list[Any] | str | int | float | None = Field(
-        None, description="Value of the first option, if given without its name."
-    )
+    argument: JsonValue = Field(None, description="Value of the first option, if given without its name.")
 
     def make(self, factory: Callable[..., Any]) -> Any:
         """Call the registered class or function with the options."""
@@ -118,7 +114,7 @@ Duration = Annotated[
 """Whole seconds. A campaign gives the number with its unit, such as ``5m``."""
 
 
-class Target(_Frozen):
+class Target(FrozenModel):
     """The range that is wanted for one property.
 
     ``maximize`` and ``minimize`` ask for a value better than ``value``, or better than 95 % of the training data if
@@ -219,7 +215,7 @@ class Target(_Frozen):
         return low, high
 
 
-class SurrogateStage(_Frozen):
+class SurrogateStage(FrozenModel):
     """Scores every candidate with one surrogate per target, and keeps the most probable candidates."""
 
     features: Entries = Field(min_length=1, description="Featurizers, whose columns are joined.")
@@ -241,7 +237,7 @@ class SurrogateStage(_Frozen):
         return written
 
 
-class PotentialStage(_Frozen):
+class PotentialStage(FrozenModel):
     """Relaxes the remaining candidates with an interatomic potential, and judges their stability by the energy."""
 
     name: str = Field("chgnet", description="Name of the potential.")
@@ -286,7 +282,7 @@ class PotentialStage(_Frozen):
         return {"options": self.options, **{name: value for name, value in written.items() if value is not None}}
 
 
-class Shortlist(_Frozen):
+class Shortlist(FrozenModel):
     """Chooses the shortlist among the ranked candidates."""
 
     size: int = Field(gt=0, le=1000, description="Number of candidates on the shortlist.")
@@ -302,10 +298,10 @@ class Shortlist(_Frozen):
     )
 
 
-class Campaign(_Frozen):
+class Campaign(FrozenModel):
     """Everything that determines the result of a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$", description="Name of the campaign, used in folder names.")
+    name: str = Field(pattern=NAME, description="Name of the campaign, used in folder names.")
     title: str = Field("", max_length=300, description="One line for readers.")
     title_zh: str = Field("", max_length=300, description="The same line in Chinese, for the report in Chinese.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random choices.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from ruamel.yaml.tokens import (
 from matloop.data.errors import CampaignError
 from matloop.data.plain_text import counted
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.problem_words import problem_words
 from matloop.screening.campaign.typing_slips import find_slips, windows_paths
 
 LARGEST_CAMPAIGN = 200_000  # bytes
@@ -36,12 +37,10 @@ _DEEPEST = 20
 _MOST_TOKENS = 50_000
 _OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
 _REQUIRED = "is required"
-_EXPECTED = {
-    "tuple_type": "a list is expected; write [a, b], or one item a line after '- '",
-    "model_type": "keys with values are expected, each on a line of its own",
-    "dict_type": "keys with values are expected, each on a line of its own",
-}
+_LONGEST_NUMBER = 300  # digits
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+
+_CODE = re.compile(r"E(-[A-Z0-9]+)+: ")
 
 Location = tuple[str | int, ...]
 
@@ -62,6 +61,10 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         places = [f"line {self.line}"] * (self.line > 0) + [self.where] * bool(self.where)
         return f"{', '.join(places)}: {self.message}" if places else self.message
+
+    def coded(self) -> Problem:
+        """The problem with a message that begins with a code, as every error does."""
+        return self if _CODE.match(self.message) else self._replace(message=f"{CampaignError.code}: {self.message}")
 
 
 class CampaignText(NamedTuple):
@@ -121,6 +124,9 @@ def inspect_content(content: bytes) -> CampaignText:
         return _unreadable(f"the file has more than {LARGEST_CAMPAIGN} bytes")
     try:
         text = content.decode("utf-8-sig")
+        if long := re.search(rf"[0-9_]{{{_LONGEST_NUMBER + 1},}}", text):
+            digits, line = len(long[0]), text.count("\n", 0, long.start()) + 1
+            return _unreadable(f"a number of {digits:,} digits; the longest has {_LONGEST_NUMBER}", line)
         _refuse_needless_syntax(text)
         node = YAML(typ="safe", pure=True).compose(text)
         lines = _lines(node)
@@ -227,20 +233,14 @@ def _lines(root: Node | None) -> dict[Location, int]:
 
 def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
     location: Location = tuple(details["loc"])
-    message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "extra_forbidden":
         message = _unknown_key(location)
     elif details["type"] == "missing":
         message = _REQUIRED
-    elif details["type"] in _EXPECTED:
-        message = f"{_EXPECTED[details['type']]} (got {repr(details['input'])[:80]})"
     elif details["type"] == "invalid_key":
-        message = f"{message} (got the key {location[-1]})"
-    elif details["type"] == "string_type" and isinstance(details["input"], bool | int | float | dt.date):
-        written = str(details["input"]).lower() if isinstance(details["input"], bool) else str(details["input"])
-        message = f'text is expected, and {written} without quotes is none; write {location[-1]}: "{written}"'
-    elif "input" in details and isinstance(details["input"], str | int | float | bool):
-        message = f"{message} (got {repr(details['input'])[:80]})"
+        message = f"a key is text (got the key {location[-1]})"
+    else:
+        message = problem_words(details)
     return Problem(text.line_of(location), ".".join(str(part) for part in location), message)
 
 

@@ -13,16 +13,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from matloop.data.errors import CampaignError, UnitError
 from matloop.data.properties.durations import read_walltime, write_walltime
+from matloop.screening.campaign.frozen_model import FrozenModel
 
 Kind = Literal["local", "slurm", "pbs", "lsf", "sge", "existing"]
 QUEUED = ("slurm", "pbs", "lsf", "sge")
 
 WORD = r"^[A-Za-z0-9][A-Za-z0-9._@:+,-]{0,79}$"
 """Queues, accounts and interfaces: nothing that a batch script or a command line would take for something else."""
+MEMORY = r"^[0-9]{1,6} ?(MB|GB|MiB|GiB)$"
+ADDRESS = r"^(tls|tcp)://[^\s/]{1,200}$"
+DIRECTIVE = r"^[ -~]{1,200}$"
 WALLTIME = r"^[0-9]{1,5}:[0-5][0-9]:[0-5][0-9]$"
 
 
@@ -38,10 +42,8 @@ Walltime = Annotated[str, BeforeValidator(_read_walltime), Field(pattern=WALLTIM
 """A wall-time as Slurm writes it; kept as H:MM:SS."""
 
 
-class ClusterSettings(BaseModel):
+class ClusterSettings(FrozenModel):
     """Where workers run and how they are reached."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Kind = Field("local", description="This machine, a batch queue, or a Dask scheduler that runs already.")
     patience: float = Field(600, gt=0, le=604_800, description="Seconds to wait for a worker before the run gives up.")
@@ -53,15 +55,13 @@ class ClusterSettings(BaseModel):
     walltime: Walltime = Field(
         "1:00:00", description="Wall-time of a worker job, as Slurm writes it: `H:MM:SS`, `D-HH:MM:SS` or minutes."
     )
-    memory: str = Field("4GB", pattern=r"^[0-9]{1,6} ?(MB|GB|MiB|GiB)$", description="Memory of a worker.")
-    directives: tuple[Annotated[str, Field(pattern=r"^[ -~]{1,200}$")], ...] = Field(
+    memory: str = Field("4GB", pattern=MEMORY, description="Memory of a worker.")
+    directives: tuple[Annotated[str, Field(pattern=DIRECTIVE)], ...] = Field(
         (),
         max_length=20,
         description="Further options of worker jobs in the words of the queue, such as `--constraint=milan`.",
     )
-    address: str | None = Field(
-        None, pattern=r"^(tls|tcp)://[^\s/]{1,200}$", description="Address of the scheduler: `tls://host:8786`."
-    )
+    address: str | None = Field(None, pattern=ADDRESS, description="Address of the scheduler: `tls://host:8786`.")
     scheduler_file: str | None = Field(
         None, min_length=1, max_length=4096, description="File in which the running scheduler has written its address."
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from matloop.data.errors import MatloopError
 from matloop.data.properties.definition import Property
 from matloop.data.properties.units import canonical_unit
+from matloop.screening.campaign.frozen_model import FrozenModel
 
 
-class OwnProperty(BaseModel):
+class OwnProperty(FrozenModel):
     """Name, unit, bounds and words of a property."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(description="Small letters, digits and underscores; targets and labels use this name.")
     unit: str = Field(description="Unit of all its numbers, such as `S/cm`.")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
+from matloop.data.errors import CampaignError
 from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter, Verdict
@@ -21,6 +22,9 @@ class ElementCount(Filter):
     Args:
         least: Smallest number of elements.
         most: Largest number of elements.
+
+    Raises:
+        CampaignError: If ``least`` is negative or larger than ``most``.
     """
 
     name = "element_count"
@@ -29,6 +33,11 @@ class ElementCount(Filter):
     }
 
     def __init__(self, *, least: int = 1, most: int = 10) -> None:
+        if not 0 <= least <= most:
+            raise CampaignError(
+                f"element_count from {least} to {most} elements", "0 <= least <= most",
+                "write element_count: {least: 2, most: 5}, for example",
+            )  # fmt: skip
         self.least, self.most = least, most
 
     def judge(self, batch: CandidateBatch) -> Verdict:

@@ -12,6 +12,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import PlugInError
+from matloop.data.options import parameters_of
 from matloop.data.readers.disorder import POLICIES
 from matloop.data.registry import lookup
 from matloop.featurizers.registry import FEATURIZERS
@@ -85,7 +86,7 @@ def options_schema(name: str, factory: Callable[..., Any]) -> Schema:
     """
     meanings = read_docstring(inspect.getdoc(factory) or "").options
     properties, required = {}, []
-    for given in _parameters(factory):
+    for given in parameters_of(factory):
         schema = _of_annotation(name, given)
         if given.default is inspect.Parameter.empty:
             required.append(given.name)
@@ -95,17 +96,6 @@ def options_schema(name: str, factory: Callable[..., Any]) -> Schema:
             schema["description"] = meanings[given.name]
         properties[given.name] = schema
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Options of a thing with their types; without types where one of them is not at hand at run time."""
-    try:
-        signature = inspect.signature(factory, eval_str=True)
-    except NameError:
-        signature = inspect.signature(factory)
-    return [
-        given for given in signature.parameters.values() if given.kind not in (given.VAR_POSITIONAL, given.VAR_KEYWORD)
-    ]
 
 
 def _of_annotation(name: str, given: inspect.Parameter) -> Schema:
@@ -152,7 +142,7 @@ def _with_elements(schema: Any) -> Any:
 
 def _value_alone(options: Schema, factory: Callable[..., Any]) -> list[Schema]:
     """Schema of the value of the first option without its name; nothing where that is not enough."""
-    parameters = _parameters(factory)
+    parameters = parameters_of(factory)
     if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
         return []
     first = parameters[0].name

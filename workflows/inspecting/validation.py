@@ -13,14 +13,15 @@ import numpy as np
 
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
+from matloop.data.options import check_options
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named, using
-from matloop.data.registry import SOURCES, check_options, lookup
+from matloop.data.registry import SOURCES, lookup
 from matloop.data.sources.contract import Source
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
-from matloop.featurizers.base import Featurizer
+from matloop.featurizers.base import FeatureSet, Featurizer
 from matloop.models.potentials.contract import potential_named, require_capability
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
@@ -187,7 +188,7 @@ def _check_data(campaign: Campaign, given: Mapping[str, TrainingSet]) -> Iterato
             if entry.options or entry.argument is not None:
                 yield ("data", index), f"'{entry.name}' takes no options"
             continue
-        if entry.options.get("property") in given:
+        if str(entry.options.get("property")) in given:
             continue
         reason = _refusal(lambda entry=entry: read_labels(entry))  # type: ignore[misc]
         if reason:
@@ -220,10 +221,23 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
 def _check_entries(
     entries: Entries, place: Location, kind: str, table: Mapping[str, str]
 ) -> Iterator[tuple[Location, str]]:
+    seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
-        reason = _refusal(lambda entry=entry: _set_up(kind, table, entry))  # type: ignore[misc]
+        made: list[Any] = []
+        reason = _refusal(lambda entry=entry, made=made: made.append(_set_up(kind, table, entry)))  # type: ignore[misc]
         if reason:
             yield (*place, index), reason
+            continue
+        first = seen.setdefault(_same_as(kind, entry, made[0]), index)
+        if first != index and kind != "source":
+            yield (*place, index), f"'{entry.name}' stands here twice with the same options; leave one of them out"
+
+
+def _same_as(kind: str, entry: Entry, made: Any) -> str:
+    """A text that two entries share if one of them adds nothing to the other."""
+    if kind == "featurizer":
+        return FeatureSet((made,)).fingerprint
+    return entry.model_dump_json()
 
 
 def _check_crystals(campaign: Campaign) -> Iterator[tuple[Location, str]]:
@@ -247,7 +261,7 @@ def _check_crystals(campaign: Campaign) -> Iterator[tuple[Location, str]]:
 
 def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> Any:
     factory = lookup(kind, table, entry.name)
-    check_options(entry.name, factory, entry.options)
+    check_options(entry.name, factory, entry.options, argument=entry.argument)
     made = entry.make(factory)
     if not isinstance(made, _CONTRACTS[kind]):
         raise PlugInContractError(

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from matloop.data.errors import TrainingSetError
+from matloop.data.options import check_options
 from matloop.data.properties.catalogue import catalogue, property_named
-from matloop.data.registry import check_options, lookup
+from matloop.data.registry import lookup
 from matloop.data.training.label_sources import LABEL_SOURCES, LabelSource
 from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
@@ -50,7 +51,7 @@ def label_source(entry: Entry) -> LabelSource:
         MatloopError: If the name or an option is unknown, or a file cannot be read.
     """
     factory: Callable[..., LabelSource] = lookup("label source", LABEL_SOURCES, entry.name)
-    check_options(entry.name, factory, entry.options)
+    check_options(entry.name, factory, entry.options, argument=entry.argument)
     made: LabelSource = entry.make(factory)
     return made
 
@@ -86,7 +87,7 @@ def read_own_data(campaign: Campaign, given: Sequence[TrainingSet] = ()) -> OwnD
     wanted = {target.property for target in campaign.targets} - {training.property_name for training in given}
     sets, accounts = [], []
     for entry in campaign.data:
-        if not is_packaged(entry) and entry.options.get("property") in wanted:
+        if not is_packaged(entry) and str(entry.options.get("property")) in wanted:
             training, account = read_labels(entry)
             sets.append(training)
             accounts.append(account)

@@ -92,7 +92,7 @@ def test_what_cannot_be_made_says_why() -> None:
         GuardedFeaturizer("moody", options={"mood": "bad"})
     with pytest.raises(FeaturizerError, match="its process ended"):
         GuardedFeaturizer("moody", options={"mood": "deadly"})
-    with pytest.raises(FeaturizerError, match="unexpected keyword argument 'mod'"):
+    with pytest.raises(UnknownNameError, match=r"unknown option of moody 'mod'.*did you mean 'mood'"):
         GuardedFeaturizer("moody", options={"mod": "bad"})
     with pytest.raises(FeaturizerError, match="not JSON serializable"):
         GuardedFeaturizer("moody", options={"mood": {1, 2}})

@@ -43,7 +43,7 @@ GOOD: dict[str, Any] = {
     ],
     "filters": [
         {"exclude_elements": ["Cd", "Hg"]}, {"exclude_elements": "Pb"}, {"element_count": {"least": 2, "most": 4}},
-        "exclude_radioactive", {"new_compounds": None}, {"exclude_radioactive": {}},
+        {"new_compounds": None}, {"exclude_radioactive": {}},
     ],
     "targets": [
         {"property": "energy_above_hull", "goal": "at_most", "value": 50, "unit": "meV/atom"},

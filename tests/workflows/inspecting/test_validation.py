@@ -66,9 +66,9 @@ def test_a_good_campaign_has_no_problems(tmp_path: Path) -> None:
         ("ionic_substitution", "ionic_substitutions", 3, "sources.0", "did you mean 'ionic_substitution'?"),
         ("limit:", "limits:", 3, "sources.0", "unknown option of ionic_substitution 'limits'. Allowed: limit"),
         ("limit: 1000", "limit: 0", 3, "sources.0", "E-GENERATOR"),
-        ("limit: 1000", "limit: 1e5", 3, "sources.0", "E-GENERATOR"),
-        ("limit: 1000", "limit: many", 3, "sources.0", "E-GENERATOR"),
-        ("{limit: 1000, min_probability: 1e-3}", "5", 3, "sources.0", "options not accepted"),
+        ("limit: 1000", "limit: 1e5", 3, "sources.0", "write limit: 100000"),
+        ("limit: 1000", "limit: many", 3, "sources.0", "'limit' of ionic_substitution is \"many\""),
+        ("{limit: 1000, min_probability: 1e-3}", "5", 3, "sources.0", "5, which belongs to no option"),
         (
             "ionic_substitution: {limit: 1000, min_probability: 1e-3}",
             "table: {path: gone.csv}",
@@ -76,11 +76,17 @@ def test_a_good_campaign_has_no_problems(tmp_path: Path) -> None:
             "sources.0",
             "no file",
         ),
-        ("ionic_substitution: {limit: 1000, min_probability: 1e-3}", "table", 3, "sources.0", "options not accepted"),
+        (
+            "ionic_substitution: {limit: 1000, min_probability: 1e-3}",
+            "table",
+            3,
+            "sources.0",
+            "table without its option 'path'",
+        ),
         ("exclude_elements", "exclude_element", 5, "filters.0", "did you mean 'exclude_elements'?"),
         ("[Cd, Hg]", "[Cd, Xx]", 5, "filters.0", "unknown element 'Xx'"),
-        ("[Cd, Hg]", "[Cd, [Hg]]", 5, "filters.0", "options not accepted"),
-        ("exclude_elements: [Cd, Hg]", "exclude_elements", 5, "filters.0", "options not accepted"),
+        ("[Cd, Hg]", "[Cd, [Hg]]", 5, "filters.0", "Allowed: text, or a list of texts"),
+        ("exclude_elements: [Cd, Hg]", "exclude_elements", 5, "filters.0", "without its option 'elements'"),
         ("least:", "lest:", 6, "filters.1", "did you mean 'least'?"),
         ("energy_above_hull", "energy_above_hul", 8, "targets.0.property", "did you mean 'energy_above_hull'?"),
         ("meV/atom", "meV/atm", 8, "targets.0.unit", "did you mean 'meV/atom'?"),
@@ -111,6 +117,75 @@ def test_meaning_is_checked_with_the_line(
     assert problem.line == line
     assert problem.where.startswith(where)
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("structure_files: {path: ., timeout: [1]}", "option 'timeout' of structure_files is [1]"),
+        ("structure_files: {path: ., timeout: .nan}", "no finite number"),
+        ("structure_files: {path: ., timeout: 0}", "E-CAMPAIGN: timeout of 0 seconds"),
+        ("structure_files: {path: ., timeout: true}", "is true. Allowed: a number"),
+        ('structure_files: {path: ., timeout: "60"}', "write timeout: 60"),
+        ("structure_files: {path: ., memory_limit: 0}", "bytes from 100000000 (100 MB)"),
+        ("structure_files: {path: ., memory_limit: 2GB}", "Allowed: a whole number"),
+        ("structure_files: {path: ., memory_limit: -5}", "memory_limit of -5 bytes"),
+        ("structure_files: {path: ., memory_limit: .inf}", "no finite number"),
+        ("structure_files: {path: ., memory_limit: 2000}", "memory_limit of 2000 bytes"),
+        ("alloy_grid: {elements: [Fe, Ni], bounds: 5}", "option 'bounds' of alloy_grid is 5"),
+        ("table: {path: t.csv, formula_column: 3}", 'write formula_column: "3"'),
+        ("table: {path: t.csv, formula_column: }", "is null. Allowed: text"),
+        ("table: {}", "table without its option 'path'"),
+        ("table: 2026-01-01", "text is expected, and 2026-01-01 without quotes is none"),
+        ("composition_enumeration: {elements: null}", "is null. Allowed: a list of texts"),
+        ("prototype_decoration: {elements: [Fe, O], space_groups: 225}", "write space_groups: [225]"),
+        ("embedded: 5", "write 'embedded' alone"),
+        ("ionic_substitution: {limit: true}", "is true. Allowed: a whole number"),
+    ],
+)
+def test_a_source_with_an_option_of_another_type_is_refused(entry: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("formula\nNaCl\n", encoding="utf-8")
+    (problem,) = problems_of(tmp_path, "ionic_substitution: {limit: 1000, min_probability: 1e-3}", entry)
+    assert problem.line == 3
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("{least: 2, most: 4}", "{most: [3]}", "write most: 3"),
+        ("{least: 2, most: 4}", "{least: two}", 'is "two". Allowed: a whole number'),
+        ("{least: 2, most: 4}", "{least: 5, most: 2}", "0 <= least <= most"),
+        ("{least: 2, most: 4}", "{least: 1.5}", "is 1.5. Allowed: a whole number"),
+        ("[Cd, Hg]", "[[Fe]]", "Allowed: text, or a list of texts"),
+        ("element_count: {least: 2, most: 4}", "exclude_radioactive: true", "write 'exclude_radioactive' alone"),
+        ("[magpie, density]", "[{magpie: {missing: foo}}]", "Allowed: impute, refuse"),
+        ("[magpie, density]", "[{guarded: {featurizer: magpie, options: {missing: foo}}}]", "Allowed: impute, refuse"),
+        ("[magpie, density]", "[{guarded: {featurizer: magpie, seconds: .nan}}]", "no finite number"),
+        ("[magpie, density]", "[{radial_distribution: {bin_size: 1e-320}}]", "a whole number of bins"),
+        ("[magpie, density]", "[magpie, {magpie: {missing: refuse}}]", "'magpie' stands here twice"),
+        ("element_count: {least: 2, most: 4}", "exclude_elements: [Cd, Hg]", "'exclude_elements' stands here twice"),
+        ("keep: 100", "keep: true", "a number is expected, and true is none"),
+        ("size: 3", "size: true", "a number is expected, and true is none"),
+        ("size: 3", "size: 3\n  diversity: true", "a number is expected, and true is none"),
+        ("value: 50", "value: true", "a number is expected, and true is none"),
+        ("name: example", "name: example\nseed: true", "a number is expected, and true is none"),
+        ("name: example", "name: example\ncluster: {patience: true}", "a number is expected, and true is none"),
+        ("name: example", "name: an example", "such as wide-gap_oxides, is expected (got 'an example')"),
+        ("name: example", "name: example\ncluster: {memory: 4 gb}", "such as 4GB, is expected (got '4 gb')"),
+        ("name: example", "name: example\ncluster: {walltime: a day}", "hours, minutes and seconds, such as"),
+    ],
+)
+def test_what_a_campaign_may_not_hold_is_told_in_plain_words(old: str, new: str, words: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, old, new)
+    assert words in problem.message
+    assert "^" not in problem.message
+
+
+def test_every_problem_has_a_code_once(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "size: 3", "size: true")
+    assert str(problem.coded()) == "line 15, shortlist.size: E-CAMPAIGN: a number is expected, and true is none"
+    assert problem.coded().coded() == problem.coded()
 
 
 def test_a_table_without_the_column_is_found_before_anything_runs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -51,18 +51,12 @@ def check_options(
     ...
     matloop.data.errors.CampaignError: E-CAMPAIGN: option 'limit' of alloy_grid is "9". Allowed: a whole number...
     """
-    stated = _stated_parameters(factory)
-    parameters = [parameter for parameter in stated if parameter.kind not in _ANY]
-    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in stated)
+    parameters = parameters_of(factory)
     given = dict(options)
     if argument is not None:
         given[_first_option(name, parameters, argument)] = argument
+    check_names(name, factory, given)
     known = {parameter.name: parameter for parameter in parameters}
-    for option in given:
-        if option not in known and not takes_more:
-            if not known:
-                raise UnknownNameError(f"unknown option of {name} '{option}'", "no options", f"write '{name}' alone")
-            raise unknown_name(f"option of {name}", str(option), known)
     missing = [parameter.name for parameter in parameters if parameter.default is _REQUIRED]
     for option in missing:
         if option not in given:
@@ -73,6 +67,28 @@ def check_options(
             )
     for option in given.keys() & known.keys():
         _check_value(name, known[option], given[option])
+
+
+def check_names(name: str, factory: Callable[..., Any], options: Iterable[str]) -> None:
+    """Check that a thing knows the options that it is given; one that takes any further option knows all.
+
+    Args:
+        name: Name of the thing.
+        factory: Callable that makes it.
+        options: Names of the options.
+
+    Raises:
+        UnknownNameError: With the nearest known option.
+    """
+    stated = _stated_parameters(factory)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in stated):
+        return
+    known = [parameter.name for parameter in stated if parameter.kind is not parameter.VAR_POSITIONAL]
+    for option in options:
+        if not known:
+            raise UnknownNameError(f"unknown option of {name} '{option}'", "no options", f"write '{name}' alone")
+        if option not in known:
+            raise unknown_name(f"option of {name}", str(option), known)
 
 
 def parameters_of(factory: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -26,7 +26,7 @@ from matloop.data.allowed_modules import MODULE, allowed_modules, require_allowe
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import PlugInImportError, PotentialError
 from matloop.data.installed_code import distribution_of_module, sha256_of_modules
-from matloop.data.registry import check_options
+from matloop.data.options import check_names
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.potentials.contract import Evaluation
 from matloop.models.potentials.relaxation import code_of
@@ -289,7 +289,7 @@ def _made(calculator: str, options: str, weights: str | None, sha256: str | None
         _check_file(Path(weights), sha256)
     factory = _imported(calculator)
     given = _with_path(json.loads(options), weights)
-    _check_names(calculator, factory, given)
+    check_names(calculator, factory, given)
     try:
         made = factory(**given)
     except Exception as error:  # code of another package may raise anything
@@ -306,20 +306,6 @@ def _made(calculator: str, options: str, weights: str | None, sha256: str | None
             "a calculator of ASE with energy, forces and stress", "choose another calculator",
         )  # fmt: skip
     return made
-
-
-def _check_names(calculator: str, factory: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Make sure that options have names that a class or function takes; some do not say which ones.
-
-    Raises:
-        UnknownNameError: With the nearest known name.
-    """
-    try:
-        kinds = {parameter.kind for parameter in inspect.signature(factory).parameters.values()}
-    except (TypeError, ValueError):
-        return
-    if inspect.Parameter.VAR_KEYWORD not in kinds:
-        check_options(calculator, factory, given)
 
 
 def _imported(calculator: str) -> Callable[..., Any]:

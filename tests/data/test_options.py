@@ -74,7 +74,7 @@ def test_a_value_of_another_type_is_refused_in_plain_words(
 
 def test_a_word_that_is_none_of_the_choices_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'hard'") as caught:
-        check_options("thing", Thing, {"path": "t.csv", "kind": "hart"})
+        check_options("thing", Thing, {"path": "t.csv", "kind": "haard"})
     assert caught.value.allowed == "hard, soft"
 
 

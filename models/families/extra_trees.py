@@ -13,6 +13,7 @@ from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import ArrayEnsemble
 from matloop.models.families.contract import Contributions
 from matloop.models.families.tree_contributions import interventional_shapley_values
+from matloop.models.families.tree_growing import grow_forest
 
 _NODE = np.dtype([("feature", np.int32), ("threshold", np.float32), ("left", np.int32), ("right", np.int32)])
 _BLOCK, _SIDE_BY_SIDE = 512, 8  # rows
@@ -20,7 +21,10 @@ _FEW_TREES = 10
 
 
 class ExtraTrees(ArrayEnsemble):
-    """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)), grown by scikit-learn.
+    """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)).
+
+    The trees are grown by :func:`matloop.models.families.tree_growing.grow_forest`. They are the same for any number of
+    threads and for any order of the training rows.
 
     The trees are stored as flat arrays. One compiled pass computes mean and spread over all trees, and the file is a
     plain ``npz``. The importance of a feature is the mean decrease of variance by it.
@@ -59,32 +63,8 @@ class ExtraTrees(ArrayEnsemble):
         groups: NDArray[np.integer] | None = None,
     ) -> Self:
         """Grow the trees on finite features (n, k) and targets (n,). Groups are ignored."""
-        from sklearn.ensemble import ExtraTreesRegressor
-
-        forest = ExtraTreesRegressor(
-            n_estimators=self.parameters["trees"],
-            max_features=self.parameters["feature_share"],
-            min_samples_leaf=self.parameters["smallest_leaf"],
-            random_state=self.parameters["seed"],
-            n_jobs=self._threads,
-        ).fit(values.astype(np.float32), target)
-        trees = [estimator.tree_ for estimator in forest.estimators_]
-        split = [tree.children_left >= 0 for tree in trees]
-        # scikit-learn grows depth first, so a left child directly follows its parent. Only right children are stored,
-        # and the value of a leaf is stored in place of its threshold.
-        self._arrays = {
-            "starts": np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])]).astype(np.int64),
-            "feature": np.concatenate([np.where(s, t.feature, -1) for t, s in zip(trees, split, strict=True)]).astype(
-                np.int16
-            ),
-            "right": np.concatenate(
-                [np.where(s, t.children_right, 0) for t, s in zip(trees, split, strict=True)]
-            ).astype(np.int32),
-            "threshold": np.concatenate(
-                [np.where(s, _rounded_down(t.threshold), t.value[:, 0, 0]) for t, s in zip(trees, split, strict=True)]
-            ).astype(np.float32),
-            "importances": forest.feature_importances_,
-        }
+        forest = grow_forest(values, target, **self.parameters, threads=self._threads)
+        self._arrays = dict(forest._asdict())
         self._nodes = None
         return self
 
@@ -123,12 +103,6 @@ class ExtraTrees(ArrayEnsemble):
 
     def _check(self) -> None:
         _check_forest(**self._arrays)
-
-
-def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round thresholds to single precision so that every single-precision feature takes the same branch as before."""
-    single = thresholds.astype(np.float32)
-    return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
 
 
 def _check_forest(

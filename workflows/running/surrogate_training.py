@@ -94,6 +94,7 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: 
         if engine.manifest.with_key(line["key"]) is not line:
             engine.manifest.append(**line)
         engine.watch.advance(1, _told(one, _card(one)), earlier=True)
+    missing.sort(key=_cost, reverse=True)  # a long training that starts last would be waited for alone
     for answered in engine.answers(train_anew, missing, in_flight=max(len(missing), 1)):
         one = answered.call
         died = isinstance(answered.answer, Died)
@@ -142,6 +143,12 @@ def _store(one: Wanted, store: SurrogateStore | None) -> None:
 
 def _store_key(one: Wanted) -> str:
     return store_key(one.campaign, one.stage, one.target, training=one.training[one.target.property])
+
+
+def _cost(wanted: Wanted) -> int:
+    """Estimate how long a training takes compared with others of the campaign: rows times featurizers."""
+    campaign, stage, target, _, training = wanted
+    return len(training[target.property]) * len(campaign.scoring_stages[stage].features)
 
 
 def _key(wanted: Wanted) -> str:

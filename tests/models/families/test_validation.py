@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from sklearn.ensemble import ExtraTreesRegressor
 
 from matloop.data.errors import ModelError, UnknownNameError
 from matloop.data.registry import lookup
@@ -123,18 +122,7 @@ def test_unfitted_ensemble_says_so(case: Case, tmp_path: Path) -> None:
             use(case.make())
 
 
-def test_extra_trees_are_scikit_learns() -> None:
-    ours = ExtraTrees(trees=60, smallest_leaf=2, seed=3).fit(VALUES, TARGET)
-    forest = ExtraTreesRegressor(60, max_features=0.33, min_samples_leaf=2, random_state=3).fit(VALUES, TARGET)
-    members = np.stack([tree.predict(FRESH.astype(np.float32)) for tree in forest.estimators_])
-    mean, spread = ours.predict(FRESH)
-    size = np.abs(TARGET).max()
-    np.testing.assert_allclose(mean, forest.predict(FRESH), rtol=1e-5, atol=1e-5 * size)
-    np.testing.assert_allclose(spread, members.std(axis=0), rtol=1e-4, atol=1e-5 * size)
-    np.testing.assert_array_equal(ours.importances(), forest.feature_importances_)
-
-
-def test_thresholds_in_single_precision_split_neighbouring_values_as_scikit_learn_does() -> None:
+def test_thresholds_in_single_precision_split_neighbouring_values() -> None:
     low = np.float32(2)
     high = np.nextafter(low, np.float32(3))
     values = np.where(np.arange(100) % 2, float(high), float(low))[:, None]

@@ -35,8 +35,8 @@ class Ensemble(Protocol):
     Attributes:
         family: Name in the registry.
         parameters: Settings as plain JSON values.
-        cost: Approximate time of a fit relative to extra trees. Within a budget, cheap families are tried first. This
-            is a fixed number, because a measured time would differ between machines.
+        cost: Approximate time of a fit relative to a Gaussian process. Within a budget, cheap families are tried
+            first. This is a fixed number, because a measured time would differ between machines.
         members: Name of the setting with the number of members.
     """
 

@@ -39,7 +39,7 @@ class ExtraTrees(ArrayEnsemble):
 
     family: ClassVar[str] = "extra_trees"
     file: ClassVar[str] = "trees.npz"
-    cost: ClassVar[float] = 1
+    cost: ClassVar[float] = 0.25
     members: ClassVar[str] = "trees"
 
     def __init__(

@@ -29,7 +29,7 @@ from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 _INNER_FOLDS = 3
 _FITTING = 0.75
 """Time of fitting a surrogate of a candidate against that of trying it, at most: on 1,056 rows 0.4 for a Gaussian
-process, 0.6 for extra trees and 0.7 for boosted ones."""
+process, 0.7 for extra trees and for boosted ones."""
 ROWS_WITHIN_TIME = 1500
 """Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
 _TRIED, _UNTRIED = "tried", "out of budget"

@@ -16,7 +16,7 @@ import stat
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -320,7 +320,7 @@ def _copy_files(files: Mapping[str, tuple[str, int]], home: Path, draft: Path) -
             raise DamagedFileError(f"{name} of a stored surrogate has changed", "the file as it was stored")
 
 
-def _chunks(path: Path, *, most: int) -> Iterator[bytes]:
+def _chunks(path: Path, *, most: int) -> Generator[bytes]:
     """Content of a regular file that is no link, at most a byte more than it should have."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -203,7 +203,11 @@ def _templates(incomplete: str) -> list[str]:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write campaign.yaml and what it needs.")],
     template: Annotated[
-        str, typer.Option(help="What to begin from: known-compounds, alloys or optical.", autocompletion=_templates)
+        str,
+        typer.Option(
+            help="What to begin from: known-compounds, own-labels, cif-folder, alloys or optical.",
+            autocompletion=_templates,
+        ),
     ] = "known-compounds",
     lang: Annotated[str, typer.Option(help="Language of the comments: en or zh.")] = "en",
 ) -> None:

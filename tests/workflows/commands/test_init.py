@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from typer.testing import CliRunner
 
 from matloop.data.errors import RunError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
-from matloop.data.training.packaged_tables import packaged_training_set
+from matloop.data.packaged.transport import load_transport
+from matloop.data.sources.structure_files import StructureFiles
+from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.workflows.cli import app
-from matloop.workflows.commands.init import CAMPAIGN, SCHEMA, TEMPLATES, begin_campaign
+from matloop.workflows.commands.campaign_templates import TEMPLATES
+from matloop.workflows.commands.init import CAMPAIGN, SCHEMA, begin_campaign
 from matloop.workflows.inspecting.validation import validate
 from matloop.workflows.screen import screen
 
@@ -65,11 +69,11 @@ def test_a_template_is_valid_and_the_same_in_both_languages(template: str, begun
 def test_what_is_commented_out_is_valid_too(template: str, begun: Callable[[str], Path], tmp_path: Path) -> None:
     """Each commented line of YAML in a template may be taken into use, except paths to files that are not there."""
     text = (begun(template) / CAMPAIGN).read_text("utf-8")
-    for path in begun(template).iterdir():
-        if path.is_file():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(begun(template), tmp_path, dirs_exist_ok=True)
     taken = re.sub(r"^( *)# ((?:- |[a-z_]+:(?: |$)|  +).*)$", r"\1\2", text, flags=re.MULTILINE)
-    taken = "\n".join(line for line in taken.splitlines() if "cifs/" not in line and not line.startswith("  matloop"))
+    taken = "\n".join(
+        line for line in taken.splitlines() if "structure_files: cifs/" not in line and not line.startswith("  matloop")
+    )
     (tmp_path / CAMPAIGN).write_text(taken, encoding="utf-8")
     assert taken != text
     told = [str(problem) for problem in validate(tmp_path / CAMPAIGN)[1]]
@@ -86,9 +90,15 @@ def small(name: str) -> TrainingSet:
     )  # fmt: skip
 
 
-def fewer_compounds(folder: Path) -> None:
-    path = folder / "compounds.csv"
-    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:81]), encoding="utf-8")
+def fewer_rows(folder: Path) -> None:
+    for path, rows in ((folder / "compounds.csv", 80), (folder / "labels.csv", 150)):
+        if path.exists():
+            path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[: rows + 1]), encoding="utf-8")
+
+
+def fewer_crystals(folder: Path) -> None:
+    for path in sorted((folder / "cifs").iterdir())[30:]:
+        path.unlink()
 
 
 def changed(old: str, new: str) -> Callable[[Path], None]:
@@ -101,7 +111,9 @@ def changed(old: str, new: str) -> Callable[[Path], None]:
 
 
 FEWER: dict[str, tuple[Callable[[Path], None], int]] = {
-    "known-compounds": (fewer_compounds, 80),
+    "known-compounds": (fewer_rows, 80),
+    "own-labels": (fewer_rows, 80),
+    "cif-folder": (fewer_crystals, 30),
     "alloys": (changed("[Ti, Zr, Nb, Mo, Ta, W]", "[Nb, Mo, Ta, W]"), 228),
     "optical": (changed("limit: 20000", "limit: 300"), 300),
 }
@@ -114,7 +126,8 @@ def test_a_template_runs_to_the_end(template: str, tmp_path: Path) -> None:
     change, candidates = FEWER[template]
     change(tmp_path / "begun")
     path = tmp_path / "begun" / CAMPAIGN
-    sets = [small(target.property) for target in read_campaign(path).targets]
+    names = [target.property for target in read_campaign(path).targets]
+    sets = [small(name) for name in names if labelled_table().has(name)]
     run = screen(path, output=tmp_path / "run", workers=1, training_sets=sets)
     assert run.is_complete
     assert run.summary.rows_in == sum(run.summary.outcomes.values()) == candidates
@@ -127,6 +140,29 @@ def test_known_compounds_are_real_ones_that_no_packaged_crystal_has(begun: Calla
     assert len(rows) == len({row["id"] for row in rows}) == len({row["formula"] for row in rows}) == 1000
     assert all(row["id"].startswith(("mp-", "mvc-")) for row in rows)
     assert not {row["formula"] for row in rows} & set(load_materials().formulas)
+
+
+def test_own_labels_are_computed_masses_of_other_compounds(begun: Callable[[str], Path]) -> None:
+    published = {row["material_id"]: row for row in load_transport().to_pylist()}
+    rows = {}
+    for name in ("labels", "compounds"):
+        with (begun("own-labels") / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows[name] = list(csv.DictReader(file))
+    assert len(rows["labels"]) == 800
+    for row in rows["labels"]:
+        assert float(row["hole mass"]) == published[row["id"]]["conductivity_effective_mass_p_dft"]
+    assert not {row["formula"] for row in rows["labels"]} & {row["formula"] for row in rows["compounds"]}
+
+
+def test_crystals_of_a_folder_are_read_without_loss(begun: Callable[[str], Path]) -> None:
+    (intake,) = StructureFiles(begun("cif-folder") / "cifs").intakes(100)
+    assert not intake.refused
+    materials = load_materials()
+    place = {name: row for row, name in enumerate(materials.column("material_id"))}
+    rows = [place[Path(origin.split()[0]).stem] for origin in intake.batch.column("origin")]
+    assert len(rows) == 60
+    assert np.isnan(materials.column("bulk_modulus_vrh_dft")[rows]).all()
+    assert intake.batch.formulas == [materials.formulas[row] for row in rows]
 
 
 @pytest.mark.parametrize("there", [CAMPAIGN, SCHEMA, "compounds.csv"])
@@ -161,4 +197,6 @@ def test_the_next_command_is_printed(language: str, go_on: str, tmp_path: Path) 
     assert answer.exit_code == 0
     *wrote, last = answer.output.splitlines()
     assert [line.partition(" ")[2] for line in wrote] == [str(folder / CAMPAIGN), str(folder / SCHEMA)]
+    answer = CliRunner().invoke(app, ["init", "--template", "cif-folder", "--lang", language, str(tmp_path / "cif")])
+    assert re.search(r"cifs \((60 files|60 个文件)\)$", answer.output, re.MULTILINE)
     assert shlex.split(last.removeprefix(go_on)) == ["matloop", "screen", str(folder / CAMPAIGN)]

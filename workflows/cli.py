@@ -194,7 +194,7 @@ def submit(
 
 def _templates(incomplete: str) -> list[str]:
     """Names of templates for a shell."""
-    from matloop.workflows.commands.init import TEMPLATES
+    from matloop.workflows.commands.campaign_templates import TEMPLATES
 
     return [name for name in TEMPLATES if name.startswith(incomplete)]
 

@@ -11,14 +11,16 @@ LOOK = """
 import json, sys
 import matloop
 before = [name for name in ("numpy", "pyarrow", "dask", "typer") if name in sys.modules]
-from matloop import fork, resume, screen
-print(json.dumps([before, matloop.__version__, screen.__module__, resume.__module__, "screen" in dir(matloop)]))
+from matloop import fork, predict, resume, screen, train
+verbs = [verb.__module__ for verb in (screen, resume, train, predict)]
+print(json.dumps([before, matloop.__version__, *verbs, "screen" in dir(matloop)]))
 """
 
 
 def test_importing_matloop_loads_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
-    expected = [[], version("matloop"), "matloop.workflows.screen", "matloop.workflows.resume", True]
+    modules = [f"matloop.workflows.{name}" for name in ("screen", "resume", "train", "predict")]
+    expected = [[], version("matloop"), *modules, True]
     assert json.loads(done.stdout) == expected
 
 

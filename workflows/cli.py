@@ -294,13 +294,15 @@ def features(
 
 @app.command(epilog="Example: matloop models runs/oxides")
 def models(
-    run: Annotated[Path | None, typer.Argument(help="A run directory: show what its surrogates are worth.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(help="A run directory, or a model of matloop train: show what it is worth.")
+    ] = None,
     store: Annotated[
         bool, typer.Option("--store", help="List the surrogates that were stored for later runs.")
     ] = False,
     clear: Annotated[bool, typer.Option("--clear", help="With --store: remove them.")] = False,
 ) -> None:
-    """List the model families, the scores of a run's surrogates, or the store of surrogates.
+    """List the model families, the scores of a run's surrogates or of a model, or the store of surrogates.
 
     MATLOOP_STORE_LIMIT, such as 500MB, limits the size of the store; 0 turns it off.
     """
@@ -314,10 +316,80 @@ def models(
         from matloop.workflows.commands.printed import print_families
 
         print_families()
+    elif (run / "model.json").is_file():
+        from matloop.workflows.commands.models import print_model
+
+        print_model(run)
     else:
         from matloop.workflows.commands.model_scores import print_scores
 
         print_scores(run)
+
+
+@app.command(epilog="Example: matloop train optical_window --property band_gap --output models/gap")
+def train(
+    campaign: Annotated[
+        str | None, typer.Argument(help="A campaign file, or the name of a packaged one.", autocompletion=_campaigns)
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the model, which must be new.")] = None,
+    property_name: Annotated[
+        str | None, typer.Option("--property", help="Property; may be left out where a campaign has one target.")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Model family; several are chosen from; by default those of the campaign.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for the choice of a family: 90s, 5m, 1h.")] = None,
+    stage: Annotated[str, typer.Option(help="Stage of the campaign: surrogates or structure.")] = "surrogates",
+    data: Annotated[Path | None, typer.Option(help="A .csv, .xlsx or .parquet table in place of a campaign.")] = None,
+    column: Annotated[str | None, typer.Option(help="With --data: column of the labels.")] = None,
+    unit: Annotated[str | None, typer.Option(help="With --data: their unit, unless the header names it.")] = None,
+    source: Annotated[str, typer.Option(help="With --data: where they come from, such as exp or dft:pbe.")] = "exp",
+    formula: Annotated[str, typer.Option(help="With --data: column of the formulas.")] = "formula",
+    feature: Annotated[list[str] | None, typer.Option(help="With --data: featurizer; may be repeated.")] = None,
+    store: UseStore = True,
+) -> None:
+    """Train a model of one property and leave it in a folder, for matloop predict on any machine."""
+    if (campaign is None) == (data is None) or output is None:
+        raise typer.BadParameter("give a campaign, or --data with a table of labels, and --output")
+    if data is not None and (property_name is None or column is None):
+        raise typer.BadParameter("--data takes --property and --column")
+    from matloop.workflows.commands.models import show_model
+    from matloop.workflows.train import campaign_of_table
+    from matloop.workflows.train import train as train_model
+
+    chosen: Any = campaign
+    if data is not None and property_name is not None and column is not None:
+        chosen = campaign_of_table(
+            data, property_name=property_name, column=column, source=source, unit=unit, formula_column=formula,
+            features=feature or (),
+        )  # fmt: skip
+    show_model(
+        train_model(
+            chosen, output=output, property_name=property_name, families=family or (), stage=stage, store=store,
+            budget=None if budget is None else read_duration(budget), with_probability=data is None,
+        )
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: matloop predict models/gap candidates.csv --output predicted.csv")
+def predict(
+    model: Annotated[Path, typer.Argument(help="A folder that matloop train wrote.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT", help="A .csv, .xlsx or .parquet table of formulas, an ASE .db, or structure files."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="File for the predictions: .csv or .parquet.")],
+    formula_column: Annotated[str, typer.Option(help="Column of the formulas in a table.")] = "formula",
+    id_column: Annotated[str | None, typer.Option(help="Column of ids in a table, kept as text.")] = None,
+) -> None:
+    """Predict a property beside the columns of an input; rows keep their order, refused ones stay, with their code."""
+    from matloop.workflows.predict import predict as write_predictions
+
+    written = write_predictions(model, table, output, formula_column=formula_column, id_column=id_column)
+    print("\n".join(written.lines()))
+    raise typer.Exit(int(written.all_refused))
 
 
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]

@@ -99,7 +99,7 @@ def main() -> None:
         (folder / "files").mkdir()
         write_good(folder / "files", options.good)
         start = time.perf_counter()
-        clean = screen(campaign(folder / "files"), output=folder / "clean")
+        clean = screen(campaign(folder / "files"), output=folder / "clean", store=False)
         first = time.perf_counter() - start
         for poison, text in POISON.items():
             (folder / "files" / poison).write_text(text)
@@ -107,7 +107,7 @@ def main() -> None:
         for path in dirty:
             shutil.copy(path, folder / "files" / f"dirty-{path.name}")
         start = time.perf_counter()
-        mixed = screen(campaign(folder / "files"), output=folder / "mixed")
+        mixed = screen(campaign(folder / "files"), output=folder / "mixed", store=False)
         second = time.perf_counter() - start
         before, after = outcomes(clean), outcomes(mixed)
         good = {key: row for key, row in after.items() if key[0] == "surrogates" and key[1].startswith("good-")}

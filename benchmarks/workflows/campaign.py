@@ -28,10 +28,10 @@ class Measured(NamedTuple):
 
 
 def run_campaign(campaign: str = "optical_window", *, workers: int = 2) -> Measured:
-    """Run ``matloop screen`` in a fresh process, sampling the memory of it and all its children."""
+    """Run ``matloop screen``, training included, in a fresh process, sampling the memory of it and all its children."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "matloop.workflows.cli", "screen", campaign]
-        command += ["--output", str(Path(folder) / "run"), "--workers", str(workers)]
+        command += ["--output", str(Path(folder) / "run"), "--workers", str(workers), "--no-store"]
         start = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
             peaks: dict[str, float] = {}

@@ -22,6 +22,7 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
+os.environ["MATLOOP_STORE_LIMIT"] = "0"  # every run trains its surrogates
 
 import psutil  # noqa: E402  # after the thread limits
 from scale import campaign_of  # noqa: E402

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from matloop.data.candidates.batch import Intake
 from matloop.data.candidates.blocks import CRYSTALS
-from matloop.data.errors import ROW_CODES, InputFileError, RunError
-from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.errors import ROW_CODES
 from matloop.data.plain_text import counted
 from matloop.data.properties.columns import Column
-from matloop.data.readers.open_table import TABLE_FORMATS
-from matloop.data.sources.structure_files import StructureFiles
-from matloop.data.sources.table import FormulaTable
-from matloop.data.whole_files import write_csv, write_table
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
-
-OUTPUT_FORMATS = (".csv", ".parquet")
-_ROWS = 10_000
-_SIGNED_NUMBER = re.compile(r"[+-][0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
+from matloop.workflows.modelling.input_rows import InputRows, beside, check_output, write_parts
 
 
-@dataclass(frozen=True)
+@dataclass
 class WrittenFeatures:
     """What came of a table of features.
 
@@ -85,92 +72,23 @@ def write_features(
         InputFileError: If the input cannot be read, or has a column of the name of one that is to be written.
         UnknownNameError: For an unknown featurizer.
     """
-    table, output = Path(table).expanduser(), Path(output).expanduser()
-    if output.suffix.lower() not in OUTPUT_FORMATS:
-        raise RunError(
-            f"--output {output.name} names no format that features are written in", " or ".join(OUTPUT_FORMATS),
-            f"such as --output {output.stem or 'features'}.csv",
-        )  # fmt: skip
-    if not output.parent.is_dir():
-        raise RunError(f"no folder {output.parent} to write {output.name} into", "an existing folder")
-    features = feature_set(list(names))
-    refused = Counter[str]()
-    parts = list(_parts(features, table, refused, formula_column=formula_column, id_column=id_column))
-    written = pa.concat_tables(parts) if parts else pa.table({name: pa.nulls(0) for name in features.feature_names})
-    if output.suffix.lower() == ".csv":
-        write_csv(output, written.column_names, _rows(written))
-    else:
-        write_table(output, written)
-    return WrittenFeatures(output, written.num_rows, len(features.feature_names), refused)
+    output = Path(output).expanduser()
+    check_output(output, of="features")
+    rows, features = InputRows(table, formula_column=formula_column, id_column=id_column), feature_set(list(names))
+    columns = [Column.CANDIDATE_ID, Column.CODE, *features.feature_names]
+    needs_crystals = any(CRYSTALS in featurizer.needs for featurizer in features.featurizers)
+    rows.check_fit(columns, needs_crystals=needs_crystals)
+    written = WrittenFeatures(output, 0, len(features.feature_names), Counter())
+    write_parts(output, _parts(features, rows, written), columns=[*rows.columns, *columns])
+    return written
 
 
-def _parts(
-    features: FeatureSet, table: Path, refused: Counter[str], *, formula_column: str, id_column: str | None
-) -> Iterator[pa.Table]:
-    """Rows of the input with their features, some thousand at a time; counts those that are refused."""
-    if table.suffix.lower() in TABLE_FORMATS:
-        source = FormulaTable(table, formula_column=formula_column, id_column=id_column)
-        _check_fit(table, source.columns, features)
-        windows: Iterable[tuple[pa.Table, Intake]] = zip(source.windows(_ROWS), source.intakes(_ROWS), strict=True)
-    else:
-        windows = ((_described(intake), intake) for intake in StructureFiles(table).intakes(_ROWS))
-    for given, intake in windows:
+def _parts(features: FeatureSet, rows: InputRows, written: WrittenFeatures) -> Iterator[pa.Table]:
+    """Rows of the input with their features, some thousand at a time; counts them and those that are refused."""
+    for given, intake in rows.parts():
         matrix = features.featurize(intake.batch)
-        part = _beside(given, intake, matrix)
-        refused.update(code for code in part[Column.CODE].to_pylist() if code)
+        values = {name: matrix.values[:, at] for at, name in enumerate(matrix.names)}
+        part = beside(given, intake, matrix.codes, values)
+        written.rows += part.num_rows
+        written.refused.update(code for code in part[Column.CODE].to_pylist() if code)
         yield part
-
-
-def _check_fit(table: Path, columns: Sequence[str], features: FeatureSet) -> None:
-    """Refuse features of crystals for a table of formulas, and a column that the output is to hold."""
-    if any(CRYSTALS in featurizer.needs for featurizer in features.featurizers):
-        raise InputFileError(
-            f"{table.name} holds formulas, and the features need crystals", "structure files",
-            "give --input a structure file, a folder or an archive of them, or choose features of compositions",
-        )  # fmt: skip
-    taken = sorted(set(columns) & {Column.CANDIDATE_ID, Column.CODE, *features.feature_names})
-    if taken:
-        raise InputFileError(
-            f"{table.name} has a column '{taken[0]}', which the output is to hold", "other names",
-            "rename the column in the table",
-        )  # fmt: skip
-
-
-def _described(intake: Intake) -> pa.Table:
-    """Origin and formula of each row of structure files, in place of the columns of a table."""
-    refused = {row.row: row for row in intake.refused}
-    origins, formulas = iter(intake.batch.column(Column.ORIGIN)), iter(intake.batch.formulas)
-    rows = []
-    for row in range(len(intake.batch) + len(refused)):
-        found = refused.get(row)
-        rows.append((next(origins), next(formulas)) if found is None else (found.detail.split(": ")[0], found.formula))
-    return pa.table({name: [row[at] for row in rows] for at, name in enumerate((Column.ORIGIN, Column.FORMULA))})
-
-
-def _beside(given: pa.Table, intake: Intake, matrix: FeatureMatrix) -> pa.Table:
-    """Put ids, codes and features beside the columns of the input, each row in its place."""
-    count = len(intake.batch) + len(intake.refused)
-    places = np.setdiff1d(np.arange(count), [row.row for row in intake.refused])
-    ids, codes = np.full((2, count), "", object)
-    ids[places], codes[places] = intake.batch.ids, matrix.codes
-    for row in intake.refused:
-        ids[row.row], codes[row.row] = row.candidate_id, row.code
-    values = np.full((count, len(matrix.names)), np.nan)
-    values[places] = np.where((matrix.codes == "")[:, None], matrix.values, np.nan)
-    columns: dict[str, Any] = {name: given.column(name) for name in given.column_names}
-    columns |= {Column.CANDIDATE_ID: pa.array(ids, pa.string()), Column.CODE: pa.array(codes, pa.string())}
-    columns |= {name: pa.array(values[:, k], from_pandas=True) for k, name in enumerate(matrix.names)}
-    return pa.table(columns)
-
-
-def _rows(table: pa.Table) -> Iterator[list[Any]]:
-    """Rows of a table for a CSV file; what is missing is an empty cell."""
-    for batch in table.to_batches(max_chunksize=1000):
-        yield from (list(map(_cell, row)) for row in zip(*(column.to_pylist() for column in batch), strict=True))
-
-
-def _cell(value: Any) -> Any:
-    """A signed number stays a number: it must not get the apostrophe of text that looks like a formula."""
-    if isinstance(value, str) and _SIGNED_NUMBER.fullmatch(value):
-        return Decimal(value)
-    return "" if value is None else value

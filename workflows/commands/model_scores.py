@@ -29,6 +29,16 @@ def print_scores(folder: Path) -> None:
     cards = [(stage, card) for (stage, _), card in RunView(folder).cards_of_stages.items()]
     if not cards:
         raise RunError(f"{folder} holds no models", "a run directory made by matloop screen", "look at the path")
+    print_cards(cards, Console(highlight=False))
+
+
+def print_cards(cards: Cards, console: Console) -> None:
+    """Print the scores of surrogates.
+
+    Args:
+        cards: Their cards.
+        console: Where to.
+    """
     headings = ("stage", "property", "family", "rows", "MAE", "MAE of the mean", "R2", "90 % coverage", "width ~ error")
     rows = []
     for stage, card in cards:
@@ -39,7 +49,6 @@ def print_scores(folder: Path) -> None:
         label = f"{card.property} ({card.unit})" if card.transform == "identity" else f"log10 {card.property}"
         rounded = (None if number is None else round(number, 4) for number in numbers)
         rows.append((stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded)))
-    console = Console(highlight=False)
     _print(console, "Out-of-fold scores, folds grouped by reduced formula", headings, rows, left=headings[:3])
     _print_extrapolation(cards, console)
     _print_choices(cards, console)

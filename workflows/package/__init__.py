@@ -13,20 +13,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matloop.workflows.predict import predict as predict
     from matloop.workflows.resume import fork as fork
     from matloop.workflows.resume import resume as resume
     from matloop.workflows.screen import screen as screen
+    from matloop.workflows.train import train as train
 
     __version__: str
 
 _VERBS = {
     "fork": "matloop.workflows.resume",
+    "predict": "matloop.workflows.predict",
     "resume": "matloop.workflows.resume",
     "screen": "matloop.workflows.screen",
+    "train": "matloop.workflows.train",
 }
 """Function -> the module that defines it."""
 
-__all__ = ["__version__", "fork", "resume", "screen"]
+__all__ = ["__version__", "fork", "predict", "resume", "screen", "train"]
 
 
 def __getattr__(name: str) -> Any:

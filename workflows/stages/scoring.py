@@ -139,6 +139,25 @@ def train_surrogate(
     Raises:
         TrainingSetError: If the rows of the training set have unequal weights.
     """
+    surrogate = fit_surrogate(campaign, stage, target, training=training)
+    place = RunDirectory(folder).model(stage, target.property)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(place, surrogate.save)
+    return dict(surrogate.card)
+
+
+def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: TrainingSet) -> Surrogate:
+    """Train one stage's surrogate of one target.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        target: What is predicted.
+        training: What is learned from.
+
+    Raises:
+        TrainingSetError: If the rows of the training set have unequal weights.
+    """
     if len(np.unique(training.weights)) > 1:
         raise TrainingSetError(
             f"unequal weights in the training set '{training.name}'", "the same weight for every row: no family of "
@@ -147,12 +166,9 @@ def train_surrogate(
     features = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows)
     surrogate = _fitted(campaign, stage, target, features, training=training)
     if target.probability == "classifier":
-        wanted = target.range(_best_of_first_stage(campaign, stage, target, surrogate, training))
+        wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
         surrogate = surrogate.with_classifier(features, training.values, training.groups, wanted=wanted)
-    place = RunDirectory(folder).model(stage, target.property)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_folder(place, surrogate.save)
-    return dict(surrogate.card)
+    return surrogate
 
 
 def _fitted(
@@ -175,8 +191,8 @@ def _fitted(
     )  # fmt: skip
 
 
-def _best_of_first_stage(
-    campaign: Campaign, stage: str, target: Target, surrogate: Surrogate, training: TrainingSet
+def best_of_first_stage(
+    campaign: Campaign, stage: str, target: Target, card: Mapping[str, Any], training: TrainingSet
 ) -> tuple[float, float]:
     """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
 
@@ -184,11 +200,11 @@ def _best_of_first_stage(
         campaign: The campaign.
         stage: The stage at hand.
         target: The target at hand.
-        surrogate: Its surrogate in that stage.
+        card: Card of its surrogate in that stage.
         training: What it learned from.
     """
     if stage == FIRST_STAGE or not target.is_relative():
-        low, high = surrogate.card["best_of_training"]
+        low, high = card["best_of_training"]
         return low, high
     values = training.values
     first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(training.rows)

@@ -1,0 +1,45 @@
+"""The commands ``matloop train`` and ``matloop predict``, and what ``matloop models MODEL`` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from matloop.data.plain_text import one_line
+from matloop.data.properties.catalogue import using
+from matloop.screening.language.text import with_unit
+from matloop.workflows.commands.model_scores import print_cards
+from matloop.workflows.modelling.trained_model import TrainedModel, read_model
+
+
+def print_model(folder: Path) -> None:
+    """Print the card of a model.
+
+    Raises:
+        ModelError: If the folder is no model, or it predicts other numbers here than where it was trained.
+    """
+    show_model(read_model(folder))
+
+
+def show_model(model: TrainedModel) -> None:
+    """Print what a model predicts, what it learned from, and its scores."""
+    console, card = Console(highlight=False), model.surrogate.card
+    training, known = card["training_set"] or {}, model.known
+    lines = [
+        f"{model.folder}: {known.label}, {card['family']}, {card['rows_trained']:,} rows of "
+        f"{card['formulas']:,} formulas",
+        f"trained on {training.get('name', 'unnamed labels')} ({training.get('provenance', 'unknown provenance')}); "
+        f"{card['licence']}",
+        f"features: {', '.join(featurizer.name for featurizer in model.features.featurizers)}",
+    ]
+    if model.wanted is not None:
+        low, high = model.wanted
+        lines.append(f"probability of lying in {with_unit(f'{low:.4g} to {high:.4g}', known.unit)}")
+    lines += [f"differs from where it was trained: {note}" for note in model.notes]
+    for line in lines:
+        console.print(Text(one_line(line)), soft_wrap=True)
+    console.print()
+    with using(model.catalogue):
+        print_cards([(model.name, model.card)], console)

@@ -1,0 +1,203 @@
+"""A model in a folder of its own: a surrogate with all that is needed to use it on any machine.
+
+The folder holds what :meth:`matloop.models.surrogates.surrogate.Surrogate.save` writes, and ``model.json``: the
+definition of the property, the featurizers, the wanted range, the versions that decide numbers, and the sha256 of every
+file. It is read without trust, like a run directory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from matloop.data.bounded_files import read_json, regular_file
+from matloop.data.errors import DamagedFileError, FingerprintError, MatloopError, ModelError
+from matloop.data.properties.catalogue import Catalogue, catalogue, using
+from matloop.data.properties.definition import Property
+from matloop.data.runs.manifest import key_of, sha256_of
+from matloop.data.whole_files import json_file
+from matloop.featurizers.base import FeatureSet
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.screening.campaign.campaign import Entries
+from matloop.screening.runs.run_records import ModelCard
+from matloop.workflows.running.identity import differences, versions
+from matloop.workflows.stages.scoring import build_feature_set
+
+FILE = "model.json"
+_FORMAT = 1
+_MOST_FILES = 500
+_LARGEST = 10_000_000
+_ENTRIES: TypeAdapter[Entries] = TypeAdapter(Entries)
+
+
+class _Written(BaseModel):
+    """Content of ``model.json``, without its check."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    format: int
+    name: str
+    property: dict[str, Any]
+    features: list[Any]
+    wanted: tuple[float | None, float | None] | None
+    versions: dict[str, str]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that was read from its folder.
+
+    Attributes:
+        folder: Where it lies.
+        name: Campaign or file that it was trained for.
+        surrogate: The surrogate.
+        features: Compute what it works on.
+        wanted: Range whose probability it gives, in the unit of the property, infinite where open; None without one.
+        catalogue: Properties, with the one that it predicts.
+        notes: What differs between the versions it was trained with and those here, one line each.
+    """
+
+    folder: Path
+    name: str
+    surrogate: Surrogate
+    features: FeatureSet
+    wanted: tuple[float, float] | None
+    catalogue: Catalogue
+    notes: tuple[str, ...]
+
+    @property
+    def known(self) -> Property:
+        """The property that it predicts."""
+        return self.catalogue[self.surrogate.property_name]
+
+    @property
+    def card(self) -> ModelCard:
+        """Its card.
+
+        Raises:
+            DamagedFileError: If the card is not one that matloop writes.
+        """
+        try:
+            return ModelCard.model_validate(dict(self.surrogate.card))
+        except ValidationError as error:
+            raise _damaged(self.folder, "a card of another form") from error
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is a model and no run directory."""
+    return (folder / FILE).is_file()
+
+
+def describe_model(
+    folder: Path, *, name: str, known: Property, features: Entries, wanted: tuple[float, float] | None
+) -> None:
+    """Write ``model.json`` into the folder of a saved surrogate.
+
+    Args:
+        folder: Where the surrogate was saved.
+        name: Campaign or file that it was trained for.
+        known: Definition of the property.
+        features: Featurizers as a campaign names them.
+        wanted: Range whose probability is asked for.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    ends = None if wanted is None else [end if math.isfinite(end) else None for end in wanted]
+    written = {
+        "format": _FORMAT,
+        "name": name,
+        "property": asdict(known),
+        "features": [entry.model_dump(mode="json") for entry in features],
+        "wanted": ends,
+        "versions": versions(),
+        "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths},
+    }
+    (folder / FILE).write_text(json_file({**written, "check": key_of(**written)}), encoding="utf-8")
+
+
+def read_model(folder: str | Path) -> TrainedModel:
+    """Read a model, and repeat a few of its predictions.
+
+    Raises:
+        ModelError: If the folder is no model, was written by a later version, or its predictions come out differently.
+        FingerprintError: If its features are computed differently here; what differs is named.
+        DamagedFileError: If a file of it has changed.
+    """
+    folder = Path(folder).expanduser()
+    if not is_model(folder):
+        raise ModelError(
+            f"no model in {folder}", f"a folder with {FILE}, which matloop train writes", "look at the path"
+        )
+    written = _read(folder)
+    notes = tuple(differences(written.versions, versions()))
+    told = f" Since it was trained: {'; '.join(notes)}." if notes else ""
+    known = Catalogue(_own_properties(folder, written.property))
+    with using(known):
+        features = build_feature_set(_ENTRIES.validate_python(written.features))
+        try:
+            surrogate = Surrogate.load(folder)
+        except ModelError as error:
+            raise ModelError(f"{error.got}.{told}", error.allowed, error.fix) from error
+        if surrogate.property_name != written.property.get("name") or surrogate.property_name not in known:
+            raise _damaged(folder, "a model of another property")
+    if surrogate.card["feature_fingerprint"] != features.fingerprint:
+        raise FingerprintError(
+            f"the features of {folder.name} are computed differently here: {features.fingerprint}.{told}",
+            surrogate.card["feature_fingerprint"], "install the versions it was trained with, or train again",
+        )  # fmt: skip
+    lower, upper = written.wanted or (None, None)
+    ends = (-math.inf if lower is None else lower, math.inf if upper is None else upper)
+    return TrainedModel(folder, written.name, surrogate, features, ends if written.wanted else None, known, notes)
+
+
+def _read(folder: Path) -> _Written:
+    """Read ``model.json``, and make sure that every file is the one that was written."""
+    said = read_json(folder / FILE, inside=folder, most_bytes=_LARGEST)
+    if not isinstance(said, dict):
+        raise _damaged(folder, "no JSON object")
+    check = said.pop("check", None)
+    if said.get("format") != _FORMAT:
+        version = said.get("versions") if isinstance(said.get("versions"), dict) else {}
+        raise ModelError(
+            f"{folder.name} is a model of format {str(said.get('format'))[:20]}, written by matloop "
+            f"{str(version.get('matloop', 'of unknown version'))[:40]}", f"format {_FORMAT}",
+            "use that version of matloop, or train again",
+        )  # fmt: skip
+    try:
+        written = _Written.model_validate(said)
+    except ValidationError as error:
+        raise _damaged(folder, "other content") from error
+    if check != key_of(**said) or len(written.files) > _MOST_FILES:
+        raise _damaged(folder, f"a {FILE} that was changed")
+    for name, sha256 in written.files.items():
+        if sha256_of(regular_file(folder / name, inside=folder)) != sha256:
+            raise _damaged(folder, f"a {name} that was changed")
+    return written
+
+
+def _own_properties(folder: Path, definition: Mapping[str, Any]) -> tuple[Property, ...]:
+    """Return the own properties of the catalogue in use and that of a model, unless everybody knows it."""
+    try:
+        known = Property(**definition)
+    except (TypeError, ValueError, MatloopError) as error:
+        raise _damaged(folder, "a property that breaks the rules") from error
+    own = tuple(one for one in catalogue().own if one.name != known.name)
+    present = Catalogue(own).get(known.name)
+    if present is None:
+        return (*own, known)
+    if (present.unit, present.lower, present.upper) != (known.unit, known.lower, known.upper):
+        raise ModelError(
+            f"{folder.name} predicts {known.name} in {known.unit} from {known.lower:g} to {known.upper:g}",
+            f"{present.unit} from {present.lower:g} to {present.upper:g}, as the property is defined here",
+            "train again",
+        )  # fmt: skip
+    return own
+
+
+def _damaged(folder: Path, what: str) -> DamagedFileError:
+    return DamagedFileError(f"{folder.name} holds {what}", "a model as matloop train wrote it", "train again")

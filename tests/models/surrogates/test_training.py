@@ -52,9 +52,9 @@ def test_out_of_fold_predictions_cannot_look_at_the_own_formula() -> None:
     assert np.isclose(leaking, target).mean() > 0.9
 
 
-@pytest.mark.parametrize(("rows", "groups"), [(39, 39), (60, 9), (0, 0)])
+@pytest.mark.parametrize(("rows", "groups"), [(19, 19), (60, 9), (0, 0)])
 def test_too_few_rows_or_formulas_are_refused(rows: int, groups: int) -> None:
-    with pytest.raises(ModelError, match=rf"{rows} training rows of {groups} formulas.*at least 40 rows of 10"):
+    with pytest.raises(ModelError, match=rf"{rows} training rows of {groups} formulas.*at least 20 rows of 10"):
         out_of_fold(Memory, np.zeros((rows, 1)), np.zeros(rows), np.arange(rows) % max(groups, 1))
 
 

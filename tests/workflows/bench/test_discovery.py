@@ -307,7 +307,7 @@ def test_command_writes_where_it_says(
         ("--property", "bandgap", "did you mean 'band_gap'"),
         ("--top", "60%", "a share above 0 and below 0.5"),
         ("--top", "many", "a share such as 1%"),
-        ("--labelled", "5%", "at least 40 rows"),
+        ("--labelled", "2%", "at least 20 rows"),
         ("--family", "trees", "unknown model 'trees'"),
     ],
 )

@@ -198,7 +198,7 @@ def test_candidates_are_compared_on_whole_formulas_drawn_by_the_seed(most: int) 
     first, again, other = drawn
     assert first == again
     assert (first != other) == (most < 200)
-    assert len(first) == {1: 40, 100: 100, 199: 198}.get(most, ROWS)
+    assert len(first) == {1: 20, 100: 100, 199: 198}.get(most, ROWS)
     assert {int(row) ^ 1 for row in first} == {int(row) for row in first}  # two rows to a formula
     assert (f"Compared on {len(first)} of 200 rows." in found.reason) == (len(first) < ROWS)
 
@@ -231,7 +231,7 @@ def test_surrogate_of_the_winner_carries_the_record(tmp_path: Path) -> None:
         ([], {}, ModelError, "no candidates"),
         ([Candidate("extra_trees", "better")], {}, ModelError, "'better'.*Allowed: good, noise"),
         ([Candidate("extra_tree", "good")], {}, UnknownNameError, "did you mean 'extra_trees'"),
-        ([GOOD], {"target": np.where(np.arange(ROWS) < 30, TARGET, np.nan)}, ModelError, "30 rows of 15 formulas"),
+        ([GOOD], {"target": np.where(np.arange(ROWS) < 16, TARGET, np.nan)}, ModelError, "16 rows of 8 formulas"),
         ([GOOD], {"groups": np.arange(ROWS) % 4}, ModelError, "200 rows of 4 formulas"),
     ],
 )

@@ -132,7 +132,7 @@ def test_same_data_give_the_same_model(synthetic: Any) -> None:
     [
         ({"property_name": "bandgap"}, UnknownNameError),
         ({"family": "forest"}, UnknownNameError),
-        ({"rows": 30}, ModelError),
+        ({"rows": 16}, ModelError),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes: dict[str, Any], error: type[Exception], synthetic: Any) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
+from matloop.data.candidates.crystal_faults import fault_detail
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.formula import explain_refusal, parse_formulas, write_formulas
 from matloop.data.candidates.identity import text_id
@@ -298,7 +299,13 @@ class CandidateBatch:
         bad = np.flatnonzero(codes != "")
         names = write_formulas(crystals.take(bad).compositions()) if len(bad) else []
         refused = [
-            Refused(int(row), text_id(crystals.lattice[row].tobytes().hex() + name), name, str(codes[row]))
+            Refused(
+                int(row),
+                text_id(crystals.lattice[row].tobytes().hex() + name),
+                name,
+                str(codes[row]),
+                fault_detail(crystals, int(row), str(codes[row])),
+            )
             for row, name in zip(bad, names, strict=True)
         ]
         return Intake(cls.from_crystals(crystals.take(np.flatnonzero(codes == ""))), refused)

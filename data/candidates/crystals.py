@@ -20,8 +20,8 @@ from matloop.data.properties.columns import Column
 MAX_SITES = 500
 VOLUME_PER_ATOM_BOUNDS = (2.0, 2000.0)  # Å3; fcc hydrogen at 200 GPa and a dilute gas lie outside
 _SHORTEST_SEARCH = 6.0  # Å; atoms further apart than this do not touch
-_CLOSEST_TO_HYDROGEN = 0.5  # Å; hydrogen is 0.74 Å from hydrogen, and often refined closer to others than it is
-_CLOSEST = 0.9  # Å; the shortest bond without hydrogen is that of N2, 1.10 Å (Huber and Herzberg, 1979)
+CLOSEST_TO_HYDROGEN = 0.5  # Å; hydrogen is 0.74 Å from hydrogen, and often refined closer to others than it is
+CLOSEST = 0.9  # Å; the shortest bond without hydrogen is that of N2, 1.10 Å (Huber and Herzberg, 1979)
 _SMALLEST_SPACING = 0.1  # Å; the number of periodic images to visit grows with its inverse
 _LARGEST_COORDINATE = 1e6  # cells; beyond it the digits that place an atom inside its cell are gone
 
@@ -117,10 +117,10 @@ class Crystals:
         codes = self.form_codes()
         sound = np.flatnonzero(codes == "")
         shortest = self.take(sound).shortest_distances()
-        codes[sound[shortest < _CLOSEST_TO_HYDROGEN]] = "E-STRUCT-DISTANCE"
-        near = sound[(shortest >= _CLOSEST_TO_HYDROGEN) & (shortest < _CLOSEST)]
+        codes[sound[shortest < CLOSEST_TO_HYDROGEN]] = "E-STRUCT-DISTANCE"
+        near = sound[(shortest >= CLOSEST_TO_HYDROGEN) & (shortest < CLOSEST)]
         heavy = self.take(near)._without(ATOMIC_NUMBERS["H"])  # bonds of hydrogen alone are that short
-        codes[near[(heavy.site_counts > 0) & (heavy.shortest_distances() < _CLOSEST)]] = "E-STRUCT-DISTANCE"
+        codes[near[(heavy.site_counts > 0) & (heavy.shortest_distances() < CLOSEST)]] = "E-STRUCT-DISTANCE"
         return codes
 
     def _without(self, element: int) -> Crystals:

@@ -7,23 +7,32 @@ import re
 import numpy as np
 
 from matloop.data.elements import ATOMIC_NUMBERS
-from matloop.data.readers.parsed import ParsedCell, element, fractional, numbers, site_count, symbol_of
+from matloop.data.readers.extended_xyz_header import member, read_lattice, read_members, read_occupancies
+from matloop.data.readers.parsed import FULL, ParsedCell, element, fractional, numbers, site_count, symbol_of
 from matloop.data.readers.structure_split import Unreadable
 
-_LONGEST_HEADER = 20_000  # characters of the comment line
-_VALUE = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^}]*\}|\[[^\]]*\]|[^\s"'=]+"""
-_MEMBER = re.compile(rf"""([^\s"'=\[\]{{}},]+)\s*=\s*({_VALUE})|{_VALUE}""")
 _COLUMNS = re.compile(r"(?:[^:\s]+:[SIRLsirl]:[1-9]\d{0,3})(?::[^:\s]+:[SIRLsirl]:[1-9]\d{0,3})*")
-_NEEDED = {"pos": ("R", "3"), "species": ("S", "1"), "z": ("I", "1"), "occupancy": ("R", "1")}
-_OCCUPANCIES = ("occupancy", "occupancies", "occ", "occupation")
+_NEEDED = {
+    "pos": ("R:3",), "species": ("S:1",), "z": ("I:1",), "numbers": ("I:1",), "occupancy": ("R:1", "I:1"),
+    "spacegroup_kinds": ("I:1",),
+}  # fmt: skip
+_OTHER_NAMES = {
+    **dict.fromkeys(
+        ("occupancies", "occ", "occs", "occup", "occups", "occupation", "occupations", "site_occupancy",
+         "site_occupancies", "site_occupation", "site_occ", "atom_site_occupancy"),
+        "occupancy",
+    ),
+    **dict.fromkeys(("atomic_numbers", "atomic_number"), "numbers"),
+}  # fmt: skip
 _PLAIN = "species:S:1:pos:R:3"
 
 
 def read_extended_xyz(text: str) -> ParsedCell:
     """Read one image: the number of atoms, a line of ``key=value`` pairs, and a line for each atom.
 
-    Blank lines between the atoms are passed over. Atoms are named by symbols, or by atomic numbers in a column ``Z``;
-    numbers in a column of symbols are types of a simulation, and say nothing about elements.
+    Blank lines between the atoms are passed over. Atoms are named by symbols, or by atomic numbers in a column ``Z`` or
+    ``numbers``; numbers in a column of symbols are types of a simulation, and say nothing about elements. Occupancies
+    are those of a column, or those of the header where ASE has written them for each kind of site.
 
     Raises:
         Unreadable: If the image has no periodic cell or breaks the rules of the format.
@@ -33,57 +42,71 @@ def read_extended_xyz(text: str) -> ParsedCell:
         raise Unreadable("E-FILE-SYNTAX", "fewer than 2 lines")
     atoms = [line for line in lines[2:] if line.strip()]
     count = site_count(lines[0].strip(), len(atoms))
-    if len(lines[1]) > _LONGEST_HEADER:
-        raise Unreadable("E-FILE-SYNTAX", f"a comment of {len(lines[1]):,} characters")
     if len(atoms) > count:
         raise Unreadable("E-FILE-SYNTAX", f"{count} atoms declared, {len(atoms)} lines given")
-    members = _members(lines[1])
-    stated = _member(members, "Lattice")
-    if stated is None:
-        raise Unreadable("E-STRUCT-NOCELL")
-    lattice = np.array(numbers(stated.replace(",", " ").split()[:10]))
-    if len(lattice) != 9:
-        raise Unreadable("E-FILE-SYNTAX", f"a lattice of {len(lattice)} numbers; write the nine of a, b and c in a row")
-    periodic = (_member(members, "pbc") or "T T T").replace(",", " ").split()
-    if any(word[:1].upper() not in ("T", "1") for word in periodic):
-        raise Unreadable("E-STRUCT-NOCELL", f"periodic: {' '.join(periodic)[:40]}")
-    units = (_member(members, "units") or "angstrom").lower()
-    if units not in ("angstrom", "angstroms", "å", "a"):
-        raise Unreadable("E-FILE-SYNTAX", f"units={units[:20]}; extended XYZ states lengths in angstrom")
-    columns, width = _columns(_member(members, "Properties") or _PLAIN)
+    members = read_members(lines[1])
+    lattice = read_lattice(lines[1], members)
+    columns, width = _columns(member(members, "Properties") or _PLAIN)
     rows = [line.split() for line in atoms]
     if any(len(row) != width for row in rows):
         raise Unreadable("E-FILE-SYNTAX", f"a line that has not the {width} columns which Properties states")
     at = columns["pos"]
     places = np.array([numbers(row[at : at + 3]) for row in rows]).reshape(-1, 3)
-    shares = [numbers([row[columns["occupancy"]]])[0] if "occupancy" in columns else 1.0 for row in rows]
-    if not all(0 < share <= 1.02 for share in shares):
-        raise Unreadable("E-STRUCT-OCCUPANCY", f"{min(shares):g} to {max(shares):g}")
-    species = [{_element(row, columns): min(share, 1.0)} for row, share in zip(rows, shares, strict=True)]
-    return ParsedCell(lattice.reshape(3, 3), fractional(places, lattice.reshape(3, 3)), species)
+    symbols = [_element(row, columns) for row in rows]
+    occupancies = _occupancies(rows, columns, symbols)
+    stated = read_occupancies(members)
+    if stated is not None:
+        kinds = [row[columns["spacegroup_kinds"]] for row in rows] if "spacegroup_kinds" in columns else None
+        occupancies = _with_header(occupancies, stated, kinds)
+    return ParsedCell(lattice, fractional(places, lattice), occupancies)
 
 
-def _members(line: str) -> list[tuple[str, str]]:
-    """Return the pairs of key and value. What stands in quotation marks is a value and is not searched for pairs."""
-    found = [(match[1], match[2]) for match in _MEMBER.finditer(line) if match[1]]
-    return [(key, value.strip("\"'{}[]")) for key, value in found]
-
-
-def _member(members: list[tuple[str, str]], name: str) -> str | None:
-    """Return the value of a key. A key in other case counts where no key is spelt exactly so.
+def _occupancies(rows: list[list[str]], columns: dict[str, int], symbols: list[str]) -> list[dict[str, float]]:
+    """Return symbol and occupancy of each atom; an atom without an occupancy fills its site.
 
     Raises:
-        Unreadable: If the key occurs twice with different values.
+        Unreadable: If an occupancy is negative or larger than one.
     """
-    exact = {value for key, value in members if key == name}
-    found = exact or {value for key, value in members if key.lower() == name.lower()}
-    if len(found) > 1:
-        raise Unreadable("E-FILE-SYNTAX", f"{name} has two values")
-    return next(iter(found), None)
+    if "occupancy" not in columns:
+        return [{symbol: 1.0} for symbol in symbols]
+    shares = [numbers([row[columns["occupancy"]]])[0] for row in rows]
+    if not all(0 < share <= 1.02 for share in shares):
+        raise Unreadable("E-STRUCT-OCCUPANCY", f"{min(shares):g} to {max(shares):g}")
+    return [{symbol: min(share, 1.0)} for symbol, share in zip(symbols, shares, strict=True)]
+
+
+def _with_header(
+    occupancies: list[dict[str, float]], stated: dict[str, dict[str, float]] | float, kinds: list[str] | None
+) -> list[dict[str, float]]:
+    """Return the occupancies of the header for each atom, by its kind.
+
+    Raises:
+        Unreadable: If it is not clear which atoms they belong to, or if they contradict the atoms.
+    """
+    if isinstance(stated, float):
+        if stated < FULL:
+            raise Unreadable("E-STRUCT-OCCUPANCY", f"the comment line states an occupancy of {stated:g} for all atoms")
+        return occupancies
+    if kinds is None:
+        if all(len(shares) == 1 and min(shares.values()) >= FULL for shares in stated.values()):
+            return occupancies
+        way_out = "write the column spacegroup_kinds:I:1 with the kind of each atom"
+        raise Unreadable("E-STRUCT-DISORDER", f"the comment line states shared or partly filled sites; {way_out}")
+    found = []
+    for row, (kind, atom) in enumerate(zip(kinds, occupancies, strict=True), 1):
+        shares = stated.get(kind, {})
+        if not atom.keys() <= shares.keys():
+            raise Unreadable(
+                "E-STRUCT-OCCUPANCY",
+                f"atom {row} is {', '.join(atom)}, and {', '.join(shares) or 'nothing'} by the occupancy of its kind "
+                f"{kind[:10]}; remove occupancy from the comment line if it is no longer true",
+            )
+        found.append({symbol: min(share, 1.0) for symbol, share in shares.items()})
+    return found
 
 
 def _columns(properties: str) -> tuple[dict[str, int], int]:
-    """Return the first column of each of positions, symbols, atomic numbers and occupancies, and the width.
+    """Return the first column of each of the names in ``_NEEDED`` that the text has, and the width.
 
     Raises:
         Unreadable: If the text is not made of name:type:number, or lacks positions or elements.
@@ -94,16 +117,16 @@ def _columns(properties: str) -> tuple[dict[str, int], int]:
     columns: dict[str, int] = {}
     width = 0
     for name, kind, count in zip(words[0::3], words[1::3], words[2::3], strict=True):
-        plain = "occupancy" if name.lower() in _OCCUPANCIES else name.lower()
+        plain = _OTHER_NAMES.get(name.lower(), name.lower())
         wanted = _NEEDED.get(plain)
         if wanted:
-            if plain in columns or (kind.upper(), count) != wanted:
+            if plain in columns or f"{kind.upper()}:{count}" not in wanted:
                 raise Unreadable("E-FILE-SYNTAX", f"Properties has {name}:{kind}:{count}, or two of them")
             columns[plain] = width
         width += int(count)
     if "pos" not in columns:
         raise Unreadable("E-STRUCT-NOATOMS", "Properties names no positions (pos:R:3)")
-    if not {"species", "z"} & set(columns):
+    if not {"species", "z", "numbers"} & set(columns):
         raise Unreadable("E-STRUCT-SYMBOLS", "Properties names no symbols (species:S:1)")
     return columns, width
 
@@ -114,7 +137,13 @@ def _element(row: list[str], columns: dict[str, int]) -> str:
     Raises:
         Unreadable: If it is no element, or symbol and atomic number of one atom differ.
     """
-    by_number = element(row[columns["z"]]) if "z" in columns else ""
+    by_number = ""
+    for name in ("z", "numbers"):
+        if name in columns:
+            named = element(row[columns[name]])
+            if by_number not in ("", named):
+                raise Unreadable("E-STRUCT-SYMBOLS", f"one atom has the atomic numbers of {by_number} and {named}")
+            by_number = named
     if "species" not in columns:
         return by_number
     word = row[columns["species"]]

@@ -19,6 +19,7 @@ FULL = 1.0 - 1e-3
 """Smallest occupancy that counts as full, because files round to three or four digits."""
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?)(?:\([0-9]+\))?")
+_HEAVY = re.compile(r"[DT](?:\d{0,3}|\d?\.?\d{0,2}[+-]{1,2}|[+-]\d?|[_.]\w*)|[23]H\d?[+-]?\d?")
 
 
 class ParsedCell(NamedTuple):
@@ -97,10 +98,16 @@ def symbol_of(word: str) -> str:
     match = re.fullmatch(r"([A-Za-z]{1,2})(?!\d*\.\d+$)(?:[0-9+\-_.][^A-Z/]*)?", word.strip()[:40])
     symbol = match[1].capitalize() if match else ""
     if symbol not in ATOMIC_NUMBERS:
-        is_heavy = word.strip() in ("D", "T")
-        way_out = "; write H for deuterium and tritium" if is_heavy else ""
-        raise Unreadable("E-STRUCT-ELEMENT", word.strip()[:40] + way_out)
+        raise no_element(word)
     return symbol
+
+
+def no_element(word: str) -> Unreadable:
+    """Make the refusal of a text that names no element. It has a way out for deuterium and tritium."""
+    text = word.strip()[:40]
+    return Unreadable(
+        "E-STRUCT-ELEMENT", text + ("; write H for deuterium and tritium" if _HEAVY.fullmatch(text) else "")
+    )
 
 
 def element(word: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from matloop.data.candidates.crystal_faults import fault_detail
 from matloop.data.candidates.crystals import MAX_SITES, VOLUME_PER_ATOM_BOUNDS, Crystals
 from matloop.data.guard.messages import pack
 from matloop.data.readers.cif import read_cif
@@ -98,7 +99,8 @@ def gate(cell: ParsedCell) -> None:
         volume = float(crystals.volumes[0]) / sum(cell.amounts().values())
         code = "" if VOLUME_PER_ATOM_BOUNDS[0] <= volume <= VOLUME_PER_ATOM_BOUNDS[1] else code
     if code:
-        raise Unreadable(code, "", cell.formula())
+        detail = fault_detail(crystals, 0, code) if len(crystals.species) == len(cell.occupancies) else ""
+        raise Unreadable(code, detail, cell.formula())
 
 
 def _read_xsf(text: str) -> ParsedCell:

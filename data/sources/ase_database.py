@@ -86,7 +86,8 @@ class AseDatabase:
                 detail = f"{origin}: {row.detail}" if row.detail else origin
                 refused.append(Refused(place, text_id(origin), "", row.code, detail))
             elif place in unsound:
-                refused.append(unsound[place]._replace(row=place, detail=origin))
+                detail = ": ".join(filter(None, [origin, unsound[place].detail]))
+                refused.append(unsound[place]._replace(row=place, detail=detail))
         columns = {
             carried_name("ase", key): pa.array([row.pairs.get(key) for _, row in good], pa.float64())
             for key in self._file.keys

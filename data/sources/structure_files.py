@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
+from matloop.data.candidates.crystal_faults import fault_detail
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, CampaignError, InputFileError, unknown_name
@@ -300,8 +301,14 @@ def _checked_numbers(stated: Any) -> dict[str, float]:
 
 def _crystal_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
     # The child has checked the crystal already, but it is not trusted.
-    codes = iter(_crystals([answer for answer in answers if not answer.code]).row_codes().tolist())
-    answers = [answer if answer.code else answer._replace(code=next(codes)) for answer in answers]
+    crystals = _crystals([answer for answer in answers if not answer.code])
+    codes = crystals.row_codes().tolist()
+    faults = iter([(code, fault_detail(crystals, row, code)) for row, code in enumerate(codes)])
+    answers = [
+        answer if answer.code else answer._replace(code=code, detail=detail)
+        for answer in answers
+        for code, detail in [("", "") if answer.code else next(faults)]
+    ]
     good = [answer for answer in answers if not answer.code]
     return Intake(_with_columns(CandidateBatch.from_crystals(_crystals(good)), good, columns), _refused(answers))
 

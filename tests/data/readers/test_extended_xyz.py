@@ -109,3 +109,106 @@ def test_lengths_in_another_unit_are_refused() -> None:
 @pytest.mark.parametrize("species", ["Cs0.5", "Cs1Rb1", "Cs/Rb", "D"])
 def test_a_species_that_is_not_one_whole_element_is_refused(species: str) -> None:
     assert rows(IMAGE.replace("Cs 0", f"{species} 0"))[0][0] == "E-STRUCT-ELEMENT"
+
+
+MIXED = r'occupancy="_JSON {\"0\": {\"Na\": 0.6, \"K\": 0.4}, \"1\": {\"K\": 0.4, \"Na\": 0.6}, \"2\": {\"Cl\": 1}}"'
+KINDS = HEAD.replace("pos:R:3", "pos:R:3:spacegroup_kinds:I:1")
+SITES = "Na 0 0 0 0\nCl 2.05 2.05 2.05 2\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "atoms", "expected"),
+    [
+        (f"{KINDS} {MIXED}", SITES, ("E-STRUCT-DISORDER", "Na0.6ClK0.4")),
+        (KINDS + r' occupancy="_JSON {\"0\": {\"Na\": 1}, \"2\": {\"Cl\": 1.0}}"', SITES, ("", "NaCl")),
+        (f"{KINDS} {MIXED}", SITES.replace("Na", "Rb"), ("E-STRUCT-OCCUPANCY", "")),
+        (f"{HEAD} {MIXED}", ATOMS, ("E-STRUCT-DISORDER", "")),
+        (f"{HEAD} occupancy=1.0", ATOMS, SALT),
+        (f"{HEAD} occupancy=0.5", ATOMS, ("E-STRUCT-OCCUPANCY", "")),
+        (f"{HEAD} occupancy=partial", ATOMS, ("E-STRUCT-OCCUPANCY", "")),
+    ],
+)
+def test_occupancies_of_the_header_count(header: str, atoms: str, expected: tuple[str, str]) -> None:
+    assert rows(f"2\n{header}\n{atoms}") == [expected]
+
+
+@pytest.mark.parametrize("name", ["site_occupancy", "occups", "site_occupancies", "Occupancy", "occ"])
+def test_columns_of_occupancies_by_other_names(name: str) -> None:
+    head = HEAD.replace("pos:R:3", f"pos:R:3:{name}:R:1")
+    assert rows(f"2\n{head}\nCs 0 0 0 0.5\nCl 2.05 2.05 2.05 1\n")[0][0] == "E-STRUCT-DISORDER"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["unit=bohr", "length_unit=bohr", "length_units=bohr", "Units=nm", 'units="atomic units"', "cell_unit=furlong"],
+)
+def test_other_length_units_are_refused(unit: str) -> None:
+    found = outcome("a.xyz", f"2\n{HEAD} {unit}\n{ATOMS}")
+    assert found.code == "E-FILE-SYNTAX"
+    assert "angstrom" in found.detail
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["units=eV/Angstrom", "units=metal", "force_units=Hartree/Bohr", "energy_unit=Ha", "length_unit=Å", "units=eV,Ang"],
+)
+def test_units_of_energies_and_forces_are_passed_over(unit: str) -> None:
+    assert rows(f"2\n{HEAD} {unit}\n{ATOMS}") == [SALT]
+
+
+@pytest.mark.parametrize(
+    "lattice", ["[[4,0,0],[1,4,0],[0,0,5]]", "[[4, 0, 0], [1, 4, 0], [0, 0, 5]]", "[4, 0, 0, 1, 4, 0, 0, 0, 5]"]
+)
+def test_a_lattice_as_a_list_has_the_cell_vectors_as_rows(lattice: str) -> None:
+    found = outcome("a.xyz", f"2\nLattice={lattice} Properties=species:S:1:pos:R:3\nCs 0 0 0\nCl 2 2 2\n")
+    np.testing.assert_allclose(found.lattice, [[4, 0, 0], [1, 4, 0], [0, 0, 5]])
+
+
+def test_the_column_numbers_of_ase_agrees_with_the_symbols() -> None:
+    head = HEAD.replace("pos:R:3", "pos:R:3:numbers:I:1")
+    text = f"2\n{head}\nCs 0 0 0 55\nCl 2.05 2.05 2.05 17\n"
+    assert rows(text) == [SALT]
+    assert rows(text.replace("55", "37"))[0][0] == "E-STRUCT-SYMBOLS"
+
+
+IPI = "# CELL(abcABC): 4.1 4.1 4.1 90 90 90 Step: 0 Bead: 0 positions{angstrom} cell{angstrom}"
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        (IPI, SALT),
+        (IPI.replace("cell{angstrom}", "cell{atomic_unit}"), ("E-STRUCT-NOCELL", "")),
+        (IPI.replace(" positions{angstrom}", ""), ("E-STRUCT-NOCELL", "")),
+        (IPI.replace("abcABC", "H"), ("E-STRUCT-NOCELL", "")),
+        ("cell=4.1 4.1 4.1", ("E-STRUCT-NOCELL", "")),
+        ("a molecule", ("E-STRUCT-NOCELL", "")),
+    ],
+)
+def test_the_cell_of_ipi(comment: str, expected: tuple[str, str]) -> None:
+    assert rows(f"2\n{comment}\n{ATOMS}") == [expected]
+    assert expected == SALT or "write Lattice=" in outcome("a.xyz", f"2\n{comment}\n{ATOMS}").detail
+
+
+@pytest.mark.parametrize("word", ["D", "D1+", "2H", "T"])
+def test_deuterium_has_a_way_out(word: str) -> None:
+    assert "write H" in outcome("a.xyz", IMAGE.replace("Cs 0", f"{word} 0")).detail
+
+
+@pytest.mark.parametrize(
+    ("columns", "more", "end"),
+    [
+        ("species:S:1:pos:R:3:REF_forces:R:3", "REF_energy=-1.0 config_type=Default head=mp", " 0 0 0.1"),
+        (
+            "species:S:1:pos:R:3:forces:R:3:atomic_energies:R:1",
+            "energy=-6.1 free_energy=-6.1 stress='1 2 3'",
+            " 0 0 0 1",
+        ),
+        ("species:S:1:pos:R:3:map_shift:I:3:n_neighb:I:1", "cutoff=5.0 nneightol=1.2 virial={1 0 0}", " 0 0 0 12"),
+        ("species:S:1:pos:R:3:id:I:1:mol:L:1", 'Origin="0 0 0" Time=0.5 Timestep=10 units=metal', " 7 T"),
+    ],
+    ids=["MACE", "NequIP", "GAP", "OVITO"],
+)
+def test_images_of_other_programs_are_read(columns: str, more: str, end: str) -> None:
+    head = HEAD.replace("species:S:1:pos:R:3", columns)
+    assert rows(f"2\n{head} {more}\nCs 0 0 0{end}\nCl 2.05 2.05 2.05{end}\n") == [SALT]

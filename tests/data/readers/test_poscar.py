@@ -74,3 +74,50 @@ def test_what_would_have_to_be_guessed_is_refused(old: str, new: str, code: str)
 def test_a_message_names_the_mend() -> None:
     assert "one number below each symbol" in outcome("POSCAR", HALITE.replace("1 1\n", "1 1 1\n")).detail
     assert "write the symbols" in outcome("POSCAR", HALITE.replace("Na Cl\n", "")).detail
+
+
+OLD = HALITE.replace("Na Cl\n", "").replace("Direct\n0 0 0\n.5 .5 .5", "Direct(2) [A1B1]\n0 0 0 Na\n.5 .5 .5 Cl")
+
+
+def test_symbols_behind_the_coordinates_name_the_elements_of_an_old_file() -> None:
+    assert is_halite(outcome("POSCAR", OLD))
+    assert is_halite(outcome("POSCAR", OLD.replace("1 1\n", "1 1 ! atoms\n").replace("Direct(2)", "S\nDirect")))
+    for old, new in (("0 0 0 Na", "0 0 0"), ("\n1 1\n", "\n2\n")):
+        assert outcome("POSCAR", OLD.replace(old, new)).code == "E-STRUCT-SYMBOLS"
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    ["0 0 0\n.5 .5 .5 Na", "0 0 0 Cl\n.5 .5 .5", "0 0 0 1 Cl\n.5 .5 .5 2 Na", "0 0 0 T T F 1 Cl\n.5 .5 .5"],
+)
+def test_every_labelled_line_is_compared(atoms: str) -> None:
+    assert outcome("POSCAR", HALITE.replace("0 0 0\n.5 .5 .5", atoms)).code == "E-STRUCT-SYMBOLS"
+    right = atoms.translate(str.maketrans({"N": "C", "C": "N", "a": "l", "l": "a"}))
+    assert is_halite(outcome("POSCAR", HALITE.replace("0 0 0\n.5 .5 .5", right)))
+
+
+def test_a_remark_that_begins_like_a_symbol_is_no_label() -> None:
+    assert is_halite(outcome("POSCAR", HALITE.replace("0 0 0\n", "0 0 0 In the corner\n")))
+
+
+@pytest.mark.parametrize(
+    ("end", "is_refused"),
+    [
+        ("\n.2 .2 .2\n", True),
+        ("\n.2 .2 .2 Cl\n.3 .3 .3 Cl\n", True),
+        ("Cartesian\n.2 .2 .2\n", True),
+        ("\n.2 .2 .2\n.3 .3 .3\n.4 .4 .4\n", True),
+        ("\n0 0 0\n0 0 0\n\n1\n0.5\n0 0 0\n0 0 0\n", False),
+        ("Cartesian\n0 0 0.1\n0 0 0\n", False),
+        ("Lattice velocities and vectors\n1\n0 0 0\n0 0 0\n0 0 0\n4 0 0\n0 4 0\n0 0 4\n", False),
+        ("\n\n", False),
+    ],
+)
+def test_velocities_are_as_many_as_the_atoms(end: str, is_refused: bool) -> None:
+    found = outcome("CONTCAR", HALITE + end)
+    assert found.code == "E-FILE-SYNTAX" if is_refused else is_halite(found)
+
+
+def test_frac_means_direct_and_deuterium_has_a_way_out() -> None:
+    assert is_halite(outcome("POSCAR", HALITE.replace("Direct", "frac")))
+    assert "write H" in outcome("POSCAR", HALITE.replace("Na Cl", "D Cl")).detail

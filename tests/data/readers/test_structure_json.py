@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import (
@@ -114,3 +115,129 @@ def test_other_json_is_refused_with_the_way_out() -> None:
     found = outcome("a.json", json.dumps({"numbers": [55, 17], "positions": [[0, 0, 0], [2, 2, 2]], "cell": [4.1] * 3}))
     assert found.code == "E-FILE-FORMAT"
     assert "extended XYZ" in found.detail
+
+
+def changed(value: Any, path: str, new: Any) -> Any:
+    """A copy of plain data with another value at a path such as ``sites.0.label``."""
+    copy = json.loads(json.dumps(value))
+    *parents, last = [int(word) if word.isdigit() else word for word in path.split(".")]
+    inside = copy
+    for word in parents:
+        inside = inside[word]
+    inside[last] = new
+    return copy
+
+
+OPTIMADE = {
+    "lattice_vectors": [[4.1, 0, 0], [0, 4.1, 0], [0, 0, 4.1]],
+    "cartesian_site_positions": [[0, 0, 0], [2.05, 2.05, 2.05]],
+    "species_at_sites": ["Cs", "Cl"],
+    "species": [{"name": name, "chemical_symbols": [name], "concentration": [1.0]} for name in ("Cs", "Cl")],
+    "structure_features": [], "nsites": 2, "nelements": 2, "elements": ["Cl", "Cs"], "assemblies": None,
+    "chemical_formula_descriptive": "CsCl", "chemical_formula_reduced": "ClCs", "chemical_formula_anonymous": "AB",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "code"),
+    [
+        ("structure_features", ["implicit_atoms"], "E-STRUCT-FORMULA"),
+        ("structure_features", ["unknown_positions"], "E-STRUCT-NOATOMS"),
+        ("structure_features", ["site_attachments"], "E-STRUCT-FORMULA"),
+        ("structure_features", ["assemblies"], "E-STRUCT-DISORDER"),
+        ("structure_features", ["disorder"], "E-STRUCT-DISORDER"),
+        ("assemblies", [{"sites_in_groups": [[0], [1]], "group_probabilities": [0.5, 0.5]}], "E-STRUCT-DISORDER"),
+        ("nsites", 3, "E-STRUCT-FORMULA"),
+        ("nelements", 3, "E-STRUCT-FORMULA"),
+        ("elements", ["Cs", "I"], "E-STRUCT-FORMULA"),
+        ("chemical_formula_descriptive", "CsCl2", "E-STRUCT-FORMULA"),
+        ("chemical_formula_reduced", "Cl2Cs", "E-STRUCT-FORMULA"),
+        ("chemical_formula_anonymous", "A2B", "E-STRUCT-FORMULA"),
+        ("species.0.chemical_symbols", ["Cs", "vacancy"], "E-STRUCT-OCCUPANCY"),
+        ("species.0", {"name": "Cs", "chemical_symbols": ["Cs", "vacancy"]}, "E-STRUCT-OCCUPANCY"),
+        ("species.0", {"name": "Cs", "chemical_symbols": ["Cs"]}, ""),
+        ("chemical_formula_descriptive", "caesium chloride, technical", ""),
+        ("chemical_formula_descriptive", "Cs2 Cl2", ""),
+        ("nsites", None, ""),
+        ("structure_features", None, ""),
+    ],
+)
+def test_an_optimade_entry_agrees_with_itself(path: str, new: Any, code: str) -> None:
+    expected = code or "ClCs"
+    if path.endswith("chemical_symbols"):
+        expected = "E-FILE-SYNTAX"  # one concentration of two symbols
+    assert formulas(json.dumps({"id": "1", "type": "structures", "attributes": changed(OPTIMADE, path, new)})) == [
+        expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "code"),
+    [
+        ("lattice.a", 4.2, "E-STRUCT-CELL"),
+        ("lattice.gamma", 120.0, "E-STRUCT-CELL"),
+        ("lattice.volume", 70.0, "E-STRUCT-CELL"),
+        ("lattice.a", 4.1001, ""),
+        ("lattice.volume", None, ""),
+        ("sites.1.xyz", [2.05, 2.05, 0.0], "E-FILE-SYNTAX"),
+        ("sites.1.xyz", [2.05, 2.05, 2.051], ""),
+        ("sites.1.xyz", [6.15, 2.05, 2.05], ""),
+        ("sites.1.abc", None, ""),
+        ("sites.1.xyz", None, ""),
+        ("sites.0.label", "Rb1", "E-STRUCT-SYMBOLS"),
+        ("sites.0.label", "Cl1", "E-STRUCT-SYMBOLS"),
+        ("sites.0.label", "Cs1", ""),
+        ("sites.0.label", "B1", ""),
+        ("sites.0.label", "Alpha", ""),
+    ],
+)
+def test_a_structure_of_pymatgen_agrees_with_itself(path: str, new: Any, code: str) -> None:
+    found = outcome("a.json", json.dumps(changed(PLAIN, path, new)))
+    assert found.code == code, found.detail
+    assert code or found.frac_coords == pytest.approx(np.array([[0] * 3, [0.5] * 3]))
+
+
+def test_a_site_without_coordinates_is_named() -> None:
+    found = outcome("a.json", json.dumps(changed(changed(PLAIN, "sites.1.abc", None), "sites.1.xyz", None)))
+    assert found.code == "E-STRUCT-NOATOMS"
+    assert "site 2" in found.detail
+    assert "fractional" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"formula_pretty": "CsCl", "nsites": 2, "composition": {"Cs": 1.0, "Cl": 1.0}, "chemsys": "Cl-Cs"}, ""),
+        ({"composition_reduced": {"Cs": 1.0, "Cl": 1.0}, "formula_anonymous": "AB", "volume": 68.9}, ""),
+        ({"formula_pretty": "my salt", "nsites": None, "composition": None}, ""),
+        ({"formula_pretty": "CsBr"}, "E-STRUCT-FORMULA"),
+        ({"formula_pretty": "Cs(Cl)2"}, "E-STRUCT-FORMULA"),
+        ({"nsites": 4}, "E-STRUCT-FORMULA"),
+        ({"composition": {"Cs": 1.0, "Cl": 3.0}}, "E-STRUCT-FORMULA"),
+        ({"composition_reduced": {"Rb": 1.0, "Cl": 1.0}}, "E-STRUCT-FORMULA"),
+    ],
+)
+def test_what_stands_around_a_structure_agrees_with_it(more: dict[str, Any], code: str) -> None:
+    record = {"material_id": "mp-1", "structure": PLAIN} | more
+    assert formulas(json.dumps([record])) == [code or "ClCs"]
+
+
+@pytest.mark.parametrize(
+    ("atoms", "around", "code"),
+    [
+        ({"abc": [4.1, 4.1, 4.1], "angles": [90.0, 90.0, 90.0]}, {"formula": "CsCl", "nat": 2, "spg": 221}, ""),
+        ({"abc": ["4.1", "4.1", "4.1"]}, {"formula": "-", "nat": "na"}, ""),
+        ({"abc": [4.1, 4.1, 5.1]}, {}, "E-STRUCT-CELL"),
+        ({"angles": [90.0, 90.0, 60.0]}, {}, "E-STRUCT-CELL"),
+        ({}, {"formula": "CsBr"}, "E-STRUCT-FORMULA"),
+        ({}, {"nat": 3}, "E-STRUCT-FORMULA"),
+    ],
+)
+def test_an_entry_of_jarvis_agrees_with_itself(atoms: dict[str, Any], around: dict[str, Any], code: str) -> None:
+    assert formulas(json.dumps([{"jid": "JVASP-1", "atoms": JARVIS | atoms} | around])) == [code or "ClCs"]
+
+
+def test_deuterium_has_a_way_out() -> None:
+    for word in ("D", "D1+", "2H"):
+        text = json.dumps(changed(PLAIN, "sites.0.species", [{"element": word, "occu": 1}]))
+        assert "write H" in outcome("a.json", text).detail

@@ -79,7 +79,7 @@ def test_what_is_no_sound_crystal_is_refused(path: Path) -> None:
     assert found == [
         (6, "E-STRUCT-NOCELL", f"{path.name} row 7: periodic: TTF"),
         (7, "E-STRUCT-NOCELL", f"{path.name} row 8: periodic: FFF"),
-        (8, "E-STRUCT-VOLUME", f"{path.name} row 9"),
+        (8, "E-STRUCT-VOLUME", f"{path.name} row 9: 0.0312 Å3 per atom"),
     ]
 
 

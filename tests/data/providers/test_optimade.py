@@ -207,7 +207,7 @@ def test_entries_that_cannot_be_read_are_rows_with_a_code(tmp_path: Path) -> Non
     odd: list[Any] = [
         salt("a"),
         salt("a"),  # the pages moved while they were read
-        salt("mixed", species=half),
+        salt("mixed", species=half, chemical_formula_reduced="Cl2CsK"),
         salt("molecule", lattice_vectors=None),
         salt("flat", lattice_vectors=[[4, 0, 0], [0, 4, 0], [0, 0, 0]]),
         salt("many", cartesian_site_positions=[[0, 0, 0]] * 600, species_at_sites=["Cs"] * 600),

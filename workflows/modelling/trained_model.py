@@ -162,7 +162,8 @@ def _read(folder: Path) -> _Written:
         raise _damaged(folder, "no JSON object")
     check = said.pop("check", None)
     if said.get("format") != _FORMAT:
-        version = said.get("versions") if isinstance(said.get("versions"), dict) else {}
+        stated = said.get("versions")
+        version = stated if isinstance(stated, dict) else {}
         raise ModelError(
             f"{folder.name} is a model of format {str(said.get('format'))[:20]}, written by matloop "
             f"{str(version.get('matloop', 'of unknown version'))[:40]}", f"format {_FORMAT}",

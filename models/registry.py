@@ -16,5 +16,6 @@ MODELS: Mapping[str, str] = {
 POTENTIALS: Mapping[str, str] = {
     "ase": "matloop.models.potentials.ase_calculator:AsePotential",
     "chgnet": "matloop.models.potentials.chgnet:CHGNetPotential",
+    "sevennet": "matloop.models.potentials.sevennet:SevenNetPotential",
 }
 """Interatomic potentials by name."""

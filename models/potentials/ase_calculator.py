@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from matloop.data.options import check_names
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.potentials.contract import Evaluation
 from matloop.models.potentials.relaxation import code_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 WEIGHTS_HERE = "$weights"
 """Value of the option of a calculator that takes the path of the weights file."""
@@ -115,57 +118,7 @@ class AsePotential:
 
     def evaluate(self, batch: CandidateBatch) -> Evaluation:
         """Energies, forces and stresses; magnetic moments where the calculator has them, else nan."""
-        n, codes = len(batch), self.row_codes(batch)
-        offsets = np.zeros(n + 1, np.int64) if batch.crystals is None else batch.crystals.offsets
-        details: dict[int, str] = {}
-        result = Evaluation(
-            np.full(n, np.nan), np.full((offsets[-1], 3), np.nan), np.full((n, 3, 3), np.nan),
-            np.full(offsets[-1], np.nan), codes, details,
-        )  # fmt: skip
-        for row in np.flatnonzero(codes == "").tolist():
-            sites = slice(offsets[row], offsets[row + 1])
-            try:
-                energy, forces, stress, moments = self._numbers(batch, row)
-            except _WithoutNumbers as error:
-                codes[row], details[row] = error.args
-            else:
-                result.energies[row], result.forces[sites], result.stresses[row] = energy, forces, stress
-                result.magnetic_moments[sites] = moments
-        return result
-
-    def _numbers(
-        self, batch: CandidateBatch, row: int
-    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Ask the calculator about one crystal.
-
-        Returns:
-            Energy in eV/atom, forces in eV/Å, stress in GPa, and sizes of the moments in Bohr magnetons.
-
-        Raises:
-            _WithoutNumbers: If it gives no such numbers.
-        """
-        found, atoms = self._made(), batch.atoms(row)
-        atoms.calc = found
-        sites, moments = len(atoms), np.full(len(atoms), np.nan)
-        try:
-            energy = np.asarray(atoms.get_potential_energy(), float)
-            forces = np.asarray(atoms.get_forces(), float)
-            stress = np.asarray(atoms.get_stress(voigt=False), float)
-            if "magmoms" in found.implemented_properties:
-                moments = np.abs(np.asarray(atoms.get_magnetic_moments(), float))
-        except Exception as error:  # a calculator may raise anything for a strange crystal; it is kept
-            raise _WithoutNumbers(code_of(error), f"{type(error).__name__}: {error}"[:400]) from error
-        shapes = {"an energy": (energy, ()), "forces": (forces, (sites, 3)), "a stress": (stress, (3, 3))}
-        for name, (array, shape) in shapes.items():
-            if array.shape != shape:
-                raise _WithoutNumbers(
-                    "E-POTENTIAL-FAILED", f"the calculator gave {name} of shape {array.shape}, not {shape}"
-                )
-            if not np.isfinite(array).all():
-                raise _WithoutNumbers("E-POTENTIAL-NONFINITE", f"the calculator gave {name} that is not finite")
-        if moments.shape != (sites,):
-            moments = np.full(sites, np.nan)
-        return float(energy) / sites, forces, stress * _GPA, moments
+        return evaluated(self._made(), batch, self.row_codes(batch))
 
     def _made(self) -> Any:
         """The calculator, made once per process."""
@@ -198,6 +151,66 @@ class AsePotential:
                 f"write {WEIGHTS_HERE} where the path of the file belongs, such as options: {{model: {WEIGHTS_HERE}}}",
             )  # fmt: skip
         _check_file(Path(self.weights), self.sha256)
+
+
+def evaluated(calculator: Any, batch: CandidateBatch, codes: NDArray[np.str_]) -> Evaluation:
+    """Ask a calculator of ASE about n crystals, one after the other.
+
+    Args:
+        calculator: A calculator with energy, forces and stress.
+        batch: The crystals.
+        codes: Row code of each candidate that is not asked about, else empty, shape (n,).
+    """
+    n, codes = len(batch), codes.copy()
+    offsets = np.zeros(n + 1, np.int64) if batch.crystals is None else batch.crystals.offsets
+    details: dict[int, str] = {}
+    result = Evaluation(
+        np.full(n, np.nan), np.full((offsets[-1], 3), np.nan), np.full((n, 3, 3), np.nan),
+        np.full(offsets[-1], np.nan), codes, details,
+    )  # fmt: skip
+    for row in np.flatnonzero(codes == "").tolist():
+        sites = slice(offsets[row], offsets[row + 1])
+        try:
+            energy, forces, stress, moments = _numbers(calculator, batch.atoms(row))
+        except _WithoutNumbers as error:
+            codes[row], details[row] = error.args
+        else:
+            result.energies[row], result.forces[sites], result.stresses[row] = energy, forces, stress
+            result.magnetic_moments[sites] = moments
+    return result
+
+
+def _numbers(
+    calculator: Any, atoms: Atoms
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Ask a calculator about one crystal.
+
+    Returns:
+        Energy in eV/atom, forces in eV/Å, stress in GPa, and sizes of the moments in Bohr magnetons.
+
+    Raises:
+        _WithoutNumbers: If it gives no such numbers.
+    """
+    sites, moments = len(atoms), np.full(len(atoms), np.nan)
+    try:
+        atoms.calc = calculator
+        energy = np.asarray(atoms.get_potential_energy(), float)
+        forces = np.asarray(atoms.get_forces(), float)
+        stress = np.asarray(atoms.get_stress(voigt=False), float)
+        if "magmoms" in calculator.implemented_properties:
+            moments = np.abs(np.asarray(atoms.get_magnetic_moments(), float))
+    except Exception as error:  # a calculator may raise anything for a strange crystal; it is kept
+        raise _WithoutNumbers(code_of(error), f"{type(error).__name__}: {error}"[:400]) from error
+    shapes = {"an energy": (energy, ()), "forces": (forces, (sites, 3)), "a stress": (stress, (3, 3))}
+    for name, (array, shape) in shapes.items():
+        if array.shape != shape:
+            got = f"the calculator gave {name} of shape {array.shape}, not {shape}"
+            raise _WithoutNumbers("E-POTENTIAL-FAILED", got)
+        if not np.isfinite(array).all():
+            raise _WithoutNumbers("E-POTENTIAL-NONFINITE", f"the calculator gave {name} that is not finite")
+    if moments.shape != (sites,):
+        moments = np.full(sites, np.nan)
+    return float(energy) / sites, forces, stress * _GPA, moments
 
 
 def _texts(options: Any) -> Iterator[str]:

@@ -65,7 +65,9 @@ class Potential(Protocol):
     cannot handle get nan and a row code and do not disturb the others. An instance can be pickled to worker processes.
     :func:`matloop.models.potentials.validation.validate_potential` checks what a potential offers.
 
-    A potential may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report.
+    A potential may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report. It
+    may have ``corrected_elements``, symbols of the elements that it learned with +U beside oxygen and fluorine and
+    without elsewhere: formation energies then count a correction for each of them, fitted with the elements.
 
     Attributes:
         name: Name in the registry.
@@ -155,6 +157,11 @@ def require_capability(potential: Potential, *names: str) -> None:
             f"a potential that offers {' or '.join(names)}",
             f"see matloop.models.potentials.contract.{names[0]}, or choose another potential",
         )
+
+
+def corrected_elements(potential: Potential) -> tuple[str, ...]:
+    """Symbols of the elements whose energies need a correction beside oxygen and fluorine; mostly none."""
+    return tuple(getattr(potential, "corrected_elements", ()))
 
 
 def energy_source(potential: Potential) -> str:

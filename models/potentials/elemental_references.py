@@ -7,7 +7,8 @@ energies are then better than those of elemental crystals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from matloop.models.potentials.hull import PhaseEnergies
 
 FEWEST_PHASES = 3
 """Phases an element must occur in for its energy to be fitted."""
+_ANIONS = [8, 9]  # O and F, beside which the Materials Project uses +U
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class ElementalReferences:
         source: Source of the energies they go with.
         kind: How they were obtained; this becomes part of the name of the source of formation energies.
         energies: eV/atom by atomic number, nan where there is none, shape (119,).
+        corrections: What an atom of an element counts besides, in eV, in phases that hold oxygen or fluorine, by atomic
+            number, shape (119,).
     """
 
     source: str
     kind: str
     energies: NDArray[np.float64]
+    corrections: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SYMBOLS)))
 
     @classmethod
     def of_crystals(cls, phases: PhaseEnergies) -> ElementalReferences:
@@ -45,7 +50,9 @@ class ElementalReferences:
         return cls(phases.source, "elements as crystals", energies)
 
     @classmethod
-    def fitted(cls, phases: PhaseEnergies, formation_energies: NDArray[np.float64]) -> ElementalReferences:
+    def fitted(
+        cls, phases: PhaseEnergies, formation_energies: NDArray[np.float64], *, corrected: Sequence[str] = ()
+    ) -> ElementalReferences:
         """Fit elemental energies so that formation energies agree best with known ones, by least absolute deviation.
 
         The sum over elements of fraction times energy is fitted to energy minus formation energy; deviations are
@@ -55,6 +62,8 @@ class ElementalReferences:
             phases: Phases with energies from one source.
             formation_energies: Known formation energies in eV/atom, all from one source of their own, nan where
                 unknown, shape (n,).
+            corrected: Symbols of elements that get a correction too, fitted together with the elements: a density
+                functional with +U is used for them where oxygen or fluorine is present, and one without elsewhere.
 
         Raises:
             BatchError: If no phase has both energies.
@@ -68,14 +77,19 @@ class ElementalReferences:
         # A phase with an element that is not fitted says nothing about the others.
         covered = np.isclose(fractions[:, fitted].sum(axis=1), 1)
         matrix, target = fractions[covered][:, fitted], difference[rows][covered]
+        extra = [SYMBOLS.index(symbol) for symbol in corrected]
+        with_anion = fractions[covered][:, _ANIONS].sum(axis=1, keepdims=True) > 0
+        matrix = np.hstack([matrix, fractions[covered][:, extra] * with_anion])
         weights = np.ones(len(target))
         for _ in range(30):
             solution = np.linalg.lstsq(matrix * weights[:, None], target * weights, rcond=None)[0]
             weights = 1 / np.sqrt(np.maximum(np.abs(target - matrix @ solution), 0.02))
-        energies = np.full(len(SYMBOLS), np.nan)
-        seen = (matrix > 0).any(axis=0)
-        energies[fitted[seen]] = solution[seen]
-        return cls(phases.source, "elements fitted", energies)
+        energies, corrections = np.full(len(SYMBOLS), np.nan), np.zeros(len(SYMBOLS))
+        seen = (matrix[:, : len(fitted)] > 0).any(axis=0)
+        energies[fitted[seen]] = solution[: len(fitted)][seen]
+        corrections[extra] = solution[len(fitted) :]
+        kind = "elements fitted" + (f", {' '.join(corrected)} corrected beside O and F" if extra else "")
+        return cls(phases.source, kind, energies, corrections)
 
     @property
     def missing(self) -> list[str]:
@@ -97,7 +111,9 @@ class ElementalReferences:
         """
         phases.require_source(self.source)
         compositions = phases.compositions
-        parts = compositions.fractions * self.energies[compositions.elements]
+        anions = np.bincount(compositions.rows, np.isin(compositions.elements, _ANIONS), len(compositions)) > 0
+        corrections = self.corrections[compositions.elements] * anions[compositions.rows]
+        parts = compositions.fractions * (self.energies[compositions.elements] + corrections)
         energies = phases.energies - np.bincount(compositions.rows, parts, len(compositions))
         return replace(phases, source=f"{self.source}, formation, {self.kind}", energies=energies)
 

@@ -8,7 +8,7 @@ predictive distribution local in the prediction; Vovk et al., Neurocomputing 397
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,7 @@ class Stability:
         truth: Mapping[str, NDArray[np.float64]],
         *,
         further: PhaseEnergies | None = None,
+        corrected: Sequence[str] = (),
     ) -> Stability:
         """Calibrate on crystals whose stability is known.
 
@@ -107,11 +108,13 @@ class Stability:
             truth: Their labels in eV/atom by property, nan where unknown, each of shape (n,):
                 ``energy_above_hull`` and ``formation_energy_per_atom``.
             further: Further reference phases evaluated by the same potential.
+            corrected: Elements whose energy is corrected beside oxygen and fluorine; see
+                :meth:`.elemental_references.ElementalReferences.fitted`.
 
         Raises:
             EnergySourceError: If the further phases come from another source.
         """
-        elements = ElementalReferences.fitted(labelled, truth["formation_energy_per_atom"])
+        elements = ElementalReferences.fitted(labelled, truth["formation_energy_per_atom"], corrected=corrected)
         # Further phases lower the hull of candidates, but labelled crystals refer to the hull of their database.
         formation = elements.formation_energies(labelled)
         hull = Hull(formation.joined(elements.elements()))

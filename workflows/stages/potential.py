@@ -20,7 +20,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import sha256_of
 from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
-from matloop.models.potentials.contract import energy_source, shared_potential
+from matloop.models.potentials.contract import corrected_elements, energy_source, shared_potential
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.hull import HullDistances, PhaseEnergies, packaged_references
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
@@ -156,11 +156,12 @@ def stability_of(folder: Path, stage: PotentialStage) -> Stability:
         stage: Names the potential.
     """
     path = RunDirectory(folder).references
-    return _learnt(path, sha256_of(path) if path.is_file() else "", source_of(stage))
+    corrected = corrected_elements(shared_potential(stage.name, stage.parameters))
+    return _learnt(path, sha256_of(path) if path.is_file() else "", source_of(stage), corrected)
 
 
 @functools.lru_cache(maxsize=1)
-def _learnt(path: Path, sha256: str, source: str) -> Stability:
+def _learnt(path: Path, sha256: str, source: str, corrected: tuple[str, ...]) -> Stability:
     """Kept by the content of the references: those of another run may have the same path."""
     crystals = labelled_table()
     if not sha256:
@@ -169,7 +170,8 @@ def _learnt(path: Path, sha256: str, source: str) -> Stability:
     own = table.filter(table["packaged"])
     further = table.filter(pc.invert(table["packaged"]))
     packaged = _phases(own, source) if own.num_rows else packaged_references(crystals.rows)
-    return Stability.fit(packaged, crystals.labels, further=_phases(further, source) if further.num_rows else None)
+    others = _phases(further, source) if further.num_rows else None
+    return Stability.fit(packaged, crystals.labels, further=others, corrected=corrected)
 
 
 def _phases(table: pa.Table, source: str) -> PhaseEnergies:

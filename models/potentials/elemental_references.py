@@ -78,8 +78,9 @@ class ElementalReferences:
         covered = np.isclose(fractions[:, fitted].sum(axis=1), 1)
         matrix, target = fractions[covered][:, fitted], difference[rows][covered]
         extra = [SYMBOLS.index(symbol) for symbol in corrected]
-        with_anion = fractions[covered][:, _ANIONS].sum(axis=1, keepdims=True) > 0
-        matrix = np.hstack([matrix, fractions[covered][:, extra] * with_anion])
+        if extra:
+            with_anion = fractions[covered][:, _ANIONS].sum(axis=1, keepdims=True) > 0
+            matrix = np.hstack([matrix, fractions[covered][:, extra] * with_anion])
         weights = np.ones(len(target))
         for _ in range(30):
             solution = np.linalg.lstsq(matrix * weights[:, None], target * weights, rcond=None)[0]

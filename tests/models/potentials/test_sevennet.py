@@ -71,6 +71,7 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         SevenNetPotential()
 
 
+@pytest.mark.filterwarnings("ignore")  # the package warns of accelerators and of its own use of torch
 @INSTALLED
 def test_energies_are_those_of_the_package() -> None:
     from sevenn.calculator import SevenNetCalculator

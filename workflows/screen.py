@@ -15,12 +15,12 @@ import pyarrow as pa
 from matloop.data.allowed_modules import allowing
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import BELOW_CUT
+from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.properties.catalogue import using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
 from matloop.data.training.known_materials import KnownMaterials
-from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text

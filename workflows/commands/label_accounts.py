@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
-from matloop.data.training.own_labels import LabelAccount
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.own_data import read_own_data
 

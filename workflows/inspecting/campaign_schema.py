@@ -12,11 +12,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from matloop.data.own_labels.label_sources import LABEL_SOURCES
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.definition import Property
 from matloop.data.properties.units import ALIASES, UNITS
 from matloop.data.registry import lookup
-from matloop.data.training.label_sources import LABEL_SOURCES
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table
 from matloop.screening.campaign.campaign import ASE, EMBEDDED, Campaign, PotentialStage
 from matloop.screening.campaign.cluster_settings import QUEUED

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from matloop.data.errors import TrainingSetError
 from matloop.data.options import check_options
+from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_sources import LABEL_SOURCES, LabelSource
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.registry import lookup
-from matloop.data.training.label_sources import LABEL_SOURCES, LabelSource
-from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet, joined
 from matloop.data.training.training_sets import TrainingSets

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from matloop.data.own_labels.label_sources import LABEL_SOURCES
 from matloop.data.registry import SOURCES
-from matloop.data.training.label_sources import LABEL_SOURCES
 from matloop.data.training.packaged_tables import TRAINING_SETS
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.screening.registry import FILTERS

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from matloop.data.errors import UnitError
-from matloop.data.training.label_cells import read_label, unit_in_header
+from matloop.data.own_labels.label_cells import read_label, unit_in_header
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import TrainingSetError
+from matloop.data.own_labels.label_cells import LabelCell
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.definition import Property
-from matloop.data.training.label_cells import LabelCell
 from matloop.data.training.training_set import TrainingSet, joined_groups
 
 BOUNDS, NO_LOGARITHM = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM"

@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import InputFileError, UnitError
+from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
+from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.provenance import Provenance
@@ -24,16 +26,14 @@ from matloop.data.sources.contract import RELATIVE_PATHS, Source
 from matloop.data.sources.snapshot import Snapshot
 from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.sources.table import FormulaTable
-from matloop.data.training.label_cells import EMPTY, LabelCell, read_label, unit_in_header
-from matloop.data.training.own_labels import LabelAccount, LabelRow, assembled
 from matloop.data.training.training_set import TrainingSet
 
 NO_PARTNER, TWO_PARTNERS = "E-LABEL-NO-PARTNER", "E-LABEL-TWO-PARTNERS"
 LABEL_SOURCES: Mapping[str, str] = {
-    "ase_database": "matloop.data.training.label_sources:LabelledAseDatabase",
-    "snapshot": "matloop.data.training.label_sources:LabelledSnapshot",
-    "structure_files": "matloop.data.training.label_sources:LabelledStructureFiles",
-    "table": "matloop.data.training.label_sources:LabelledFormulas",
+    "ase_database": "matloop.data.own_labels.label_sources:LabelledAseDatabase",
+    "snapshot": "matloop.data.own_labels.label_sources:LabelledSnapshot",
+    "structure_files": "matloop.data.own_labels.label_sources:LabelledStructureFiles",
+    "table": "matloop.data.own_labels.label_sources:LabelledFormulas",
 }
 """Labels of one's own by the name that a campaign gives; the packaged tables stand beside them."""
 _SIZE = 10_000

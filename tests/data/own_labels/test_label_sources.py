@@ -13,10 +13,10 @@ from ase.build import bulk
 from ase.io import write
 
 from matloop.data.errors import InputFileError, TrainingSetError, UnitError, UnknownNameError
+from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_sources import LabelledAseDatabase, LabelledFormulas, LabelledStructureFiles
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
-from matloop.data.training.label_sources import LabelledAseDatabase, LabelledFormulas, LabelledStructureFiles
-from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.training_set import TrainingSet, joined
 
 CONDUCTIVITY = Property(

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.errors import MatloopError
+from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_sources import LabelledFormulas
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
-from matloop.data.training.label_sources import LabelledFormulas
-from matloop.data.training.own_labels import LabelAccount
 from matloop.data.training.training_set import TrainingSet
 
 STRENGTH = Property(

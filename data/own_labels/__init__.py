@@ -1,0 +1,1 @@
+"""Labels of one's own: cells, the account of every row, and the files that hold them."""

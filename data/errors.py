@@ -7,10 +7,14 @@ Two kinds exist. A :class:`MatloopError` stops what was asked (a campaign that c
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
 from matloop.data.plain_text import plain
+
+_LONG_WORD = re.compile(r"(\S{200})\S{200,}(\S{60})")
+"""A name that fills a screen, such as a path of thousands of characters, is shortened where it is told."""
 
 
 class MatloopError(Exception):
@@ -24,6 +28,8 @@ class MatloopError(Exception):
 
     code: ClassVar[str] = "E-MATLOOP"
     exit_code: ClassVar[int] = 1
+    in_run: bool = False
+    """Whether a run was being worked on; only then a later job may do better."""
 
     def __init__(self, got: str, allowed: str = "", fix: str = "") -> None:
         super().__init__(got, allowed, fix)  # positional, so that the error crosses process borders intact
@@ -35,7 +41,7 @@ class MatloopError(Exception):
             parts.append(f"Allowed: {self.allowed}")
         if self.fix:
             parts.append(f"To mend it: {self.fix}")
-        text = plain(". ".join(part.rstrip(".") for part in parts))
+        text = _LONG_WORD.sub(r"\1...\2", plain(". ".join(part.rstrip(".") for part in parts)))
         return text if text.endswith("?") else text + "."
 
 
@@ -245,6 +251,13 @@ class RunFilesError(RunError):
 
     code = "E-RUN-FILES"
     exit_code = 4
+
+
+class RunFolderError(RunFilesError):
+    """When the folder of a new run cannot be made where it is asked for: there is nothing to resume."""
+
+    code = "E-RUN-FOLDER"
+    exit_code = 1
 
 
 class RunChangedError(RunError):

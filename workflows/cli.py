@@ -41,11 +41,15 @@ def main() -> None:
 def _end(error: MatloopError) -> NoReturn:
     """Print a coded error and end; a batch script is told that it is one, which no later job would do better with."""
     print(f"matloop: {error}", file=sys.stderr)
+    code = error.exit_code if error.exit_code != _RESUMABLE or error.in_run else 1
     place = os.environ.get("MATLOOP_REFUSAL", "")
-    if place and error.exit_code == 1 and not isinstance(error, LockedError | LockLostError):
+    if place and code == 1 and not isinstance(error, LockedError | LockLostError):
         with contextlib.suppress(OSError):
             Path(place).write_text(f"{error.code}\n", encoding="utf-8")
-    sys.exit(error.exit_code)
+    sys.exit(code)
+
+
+_RESUMABLE = 4
 
 
 def _campaigns(incomplete: str) -> list[str]:

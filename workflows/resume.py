@@ -72,7 +72,7 @@ def resume(
         run = existing_run(folder)
         kept = Manifest(run.folder)
         if run.is_complete and kept.results(REPORT) and not kept.damage():
-            refuse_another_campaign(run, RunView(run.folder).campaign)
+            refuse_another_campaign(run, RunView(run.folder).campaign, resumes=True)
             _clean_up(run)
             return ScreeningRun(run.folder)
     with ExitStack() as locks:

@@ -37,7 +37,7 @@ from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import MetTogether, RunSummary
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.main_guard import check_main_guard
-from matloop.workflows.clusters.workers import workers_chosen
+from matloop.workflows.clusters.workers import check_scheduler_file, workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
     evidence_for,
@@ -182,6 +182,7 @@ def screen(
             if isinstance(campaign, Campaign):
                 check_campaign(chosen, training_sets)
             place = cluster_chosen(chosen.cluster, cluster)
+            check_scheduler_file(place)
             settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
             return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
 

@@ -93,7 +93,7 @@ def explained(text: str) -> str:
 
 _DEUTERIUM = r"[DT](?![a-z])"
 _HINTS = (
-    (r"(?<![A-Z])[xyzδn](?![a-z])|[A-Z][xy](?![a-z])", "an amount is a letter; write its value"),
+    (r"(?<![A-Z])[xyzδn](?![a-z])|[BCFHIKNOPSUVWY][xy](?![a-z])", "an amount is a letter; write its value"),
     (r"\d?[+\-−⁺⁻]\]?$", "a charge; write the neutral compound"),
     (
         r"[(\[{][A-Z][^()]*, ?[A-Z]",

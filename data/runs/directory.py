@@ -26,6 +26,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -33,7 +34,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from matloop.data.errors import RunError, RunFilesError
+from matloop.data.errors import RunError, RunFilesError, RunFolderError
 
 RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 """Folders that every run has from its beginning; a folder with all of them is taken for a run."""
@@ -85,7 +86,8 @@ class RunDirectory:
                 f"cannot create {folder}: a file is in the way", "a new or empty folder", "choose another --output"
             ) from error
         except OSError as error:
-            raise RunFilesError(
+            forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG)
+            raise (RunFolderError if forbidden else RunFilesError)(
                 f"cannot create {folder}: {error.strerror}", "a folder you may write to",
                 "look at the disk and the permissions, or choose another --output",
             ) from error  # fmt: skip

@@ -68,6 +68,10 @@ class FormulaTable:
         """The file that the source reads."""
         return [self.path]
 
+    def has_rows(self) -> bool:
+        """Whether there is a row below the names of the columns; no more than the beginning of the file is read."""
+        return any(part.table.num_rows for part in self._rows(self._text_columns))
+
     def count(self) -> int:
         """Number of rows of the file. A CSV or XLSX file is read once for this; a Parquet file states the number."""
         return self._plan.row_count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,8 +105,8 @@ def read_campaign(path: str | Path) -> Campaign:
 def campaign_error(path: str | Path, problems: Sequence[Problem]) -> CampaignError:
     """Make one error for all problems of a file."""
     listed = "; ".join(str(problem) for problem in problems)
-    name, told = Path(path).name, counted(len(problems), "problem")
-    return CampaignError(f"{name} has {told}: {listed}", fix=f"matloop validate {name}")
+    told = counted(len(problems), "problem")
+    return CampaignError(f"{Path(path).name} has {told}: {listed}", fix=f"matloop validate {shlex.quote(str(path))}")
 
 
 def inspect_campaign(path: str | Path) -> CampaignText:

@@ -6,7 +6,8 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from matloop.data.packaged.citations import Citation
+from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
@@ -62,7 +64,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
     if any(card.scene for card in chosen):
         scripts.append(asset("vendor/3Dmol-min.js"))
     scripts.append(asset("templates/report.js"))
-    return page_template(_HERE / "templates", "report.html.j2").render(
+    page = page_template(_HERE / "templates", "report.html.j2").render(
         run=run,
         title=title,
         headline=run_headline(run),
@@ -85,14 +87,32 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         scripts=[Markup(script) for script in scripts],
         policy=content_policy(scripts),
         data=script_json(
-            {
-                "title": title._asdict(),
-                "figures": _figures(run, sections),
-                "tradeoff": tradeoff_data(run) if len(run.properties) > 1 and len(run.ranked) else None,
-                "crystals": scenes_json(chosen),
-            }
+            _cleaned_strings(
+                {
+                    "title": title._asdict(),
+                    "figures": _figures(run, sections),
+                    "tradeoff": tradeoff_data(run) if len(run.properties) > 1 and len(run.ranked) else None,
+                    "crystals": scenes_json(chosen),
+                }
+            )
         ),
     )
+    return _cleaned(page)
+
+
+def _cleaned(page: str) -> str:
+    """A page without characters that deceive in its text; scripts stay as they are, since their hashes are allowed."""
+    parts = re.split(r"(<script\b.*?</script>)", page, flags=re.DOTALL)
+    return "".join(part if part.startswith("<script") else plain(part) for part in parts)
+
+
+def _cleaned_strings(content: Any) -> Any:
+    """Plain JSON values without characters that deceive in their strings."""
+    if isinstance(content, str):
+        return plain(content)
+    if isinstance(content, Mapping):
+        return {_cleaned_strings(key): _cleaned_strings(value) for key, value in content.items()}
+    return [_cleaned_strings(item) for item in content] if isinstance(content, list | tuple) else content
 
 
 def campaign_title(campaign: Campaign) -> Words:

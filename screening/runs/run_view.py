@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from matloop.data.bounded_files import LARGEST_TABLE, count_rows, read_bounded, read_json, read_table
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.checked_batch import checked_batch
-from matloop.data.errors import DamagedFileError, MatloopError, RunError
+from matloop.data.errors import DamagedFileError, FileAccessError, MatloopError, RunError
 from matloop.data.properties.catalogue import catalogue, property_named, using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
@@ -222,6 +222,11 @@ class RunView:
     def cards_of_stages(self) -> dict[tuple[str, str], ModelCard]:
         """Card of every surrogate of the run, by stage and property, the first stage first."""
         found = {}
+        if self.paths.models.is_dir() and not os.access(self.paths.models, os.R_OK | os.X_OK):
+            raise FileAccessError(
+                f"{self.told(self.paths.models)} cannot be opened: Permission denied", "a folder that you may read",
+                "ask its owner for permission to read",
+            )  # fmt: skip
         paths = self.paths.models.glob("*/*/card.json")
         for path in sorted(paths, key=lambda path: (path.parts[-3] != "surrogates", path)):
             stage, name = path.parts[-3:-1]

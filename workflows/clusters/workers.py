@@ -136,14 +136,26 @@ def _existing(settings: ClusterSettings) -> Any:
         ) from error
 
 
+def check_scheduler_file(settings: ClusterSettings) -> None:
+    """Refuse a file of a scheduler that is not there or tells no address, before a run begins.
+
+    Raises:
+        RunError: If no address can be read.
+    """
+    if settings.kind == "existing" and settings.scheduler_file is not None:
+        _left_address(Path(settings.scheduler_file))
+
+
 def _left_address(path: Path) -> str:
     """The address a scheduler has left in a file."""
     try:
         address = read_json(path)["address"]
     except (DamagedFileError, KeyError, TypeError) as error:
+        got = error.got if isinstance(error, DamagedFileError) else "it has no 'address'"
         raise RunError(
-            f"{path} tells no address of a scheduler: {error}", "a file written by `dask scheduler`"
-        ) from error
+            f"{path} tells no address of a scheduler: {got}", "a file that a scheduler of Dask has written",
+            "look at the path; dask scheduler --scheduler-file FILE writes one",
+        ) from error  # fmt: skip
     return str(address)
 
 

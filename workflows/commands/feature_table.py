@@ -10,12 +10,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from matloop.data.candidates.blocks import CRYSTALS
-from matloop.data.errors import ROW_CODES
+from matloop.data.errors import ROW_CODES, InputFileError, PlugInError, UnknownNameError, unknown_name
+from matloop.data.options import parameters_of
 from matloop.data.plain_text import counted
 from matloop.data.properties.columns import Column
+from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
+from matloop.workflows.inspecting.plug_ins import brought_by
 from matloop.workflows.modelling.input_rows import InputRows, beside, check_output, write_parts
+from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 
 @dataclass
@@ -73,7 +77,8 @@ def write_features(
         UnknownNameError: For an unknown featurizer.
     """
     output = Path(output).expanduser()
-    check_output(output, of="features")
+    check_output(output, of="features", given=Path(table).expanduser())
+    _check_names(names)
     rows, features = InputRows(table, formula_column=formula_column, id_column=id_column), feature_set(list(names))
     columns = [Column.CANDIDATE_ID, Column.CODE, *features.feature_names]
     needs_crystals = any(CRYSTALS in featurizer.needs for featurizer in features.featurizers)
@@ -81,6 +86,34 @@ def write_features(
     written = WrittenFeatures(output, 0, len(features.feature_names), Counter())
     write_parts(output, _parts(features, rows, written), columns=[*rows.columns, *columns])
     return written
+
+
+def names_without_options() -> list[str]:
+    """Featurizers that need nothing but their name, in the order of their table; those that cannot be loaded too."""
+    names = []
+    for name in brought_by("featurizer"):
+        try:
+            parameters = parameters_of(lookup("featurizer", CAMPAIGN_FEATURIZERS, name))
+        except PlugInError:  # whoever names it is told why
+            parameters = []
+        if all(parameter.default is not parameter.empty for parameter in parameters):
+            names.append(name)
+    return names
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that a command line cannot give, and one name twice."""
+    known = names_without_options()
+    for place, name in enumerate(names):
+        if name in CAMPAIGN_FEATURIZERS and name not in known:
+            raise UnknownNameError(
+                f"the featurizer '{name}' needs options, which this command cannot give", ", ".join(known),
+                "name it in a campaign",
+            )  # fmt: skip
+        if name not in known:
+            raise unknown_name("featurizer", name, known)
+        if name in names[:place]:
+            raise UnknownNameError(f"the featurizer '{name}' twice", "every featurizer once", "leave one of them out")
 
 
 def _parts(features: FeatureSet, rows: InputRows, written: WrittenFeatures) -> Iterator[pa.Table]:
@@ -92,3 +125,5 @@ def _parts(features: FeatureSet, rows: InputRows, written: WrittenFeatures) -> I
         written.rows += part.num_rows
         written.refused.update(code for code in part[Column.CODE].to_pylist() if code)
         yield part
+    if not written.rows:
+        raise InputFileError(f"{rows.path.name} holds no rows", "a header and at least one row below it", "add rows")

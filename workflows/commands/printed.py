@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +15,7 @@ from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.screening.language.relaxing import relaxing_words
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import in_catalogue_of_run
+from matloop.workflows.commands.feature_table import names_without_options
 from matloop.workflows.commands.shortlist_notes import shortlist_notes
 from matloop.workflows.inspecting.plug_ins import TABLES, brought_by
 from matloop.workflows.screen import ScreeningRun
@@ -106,22 +105,25 @@ def print_dataset(name: str) -> None:
 def print_features() -> None:
     """Featurizers, how many columns each gives, and the package that brings it."""
     table = Table()
-    for heading in ("featurizer", "columns", "needs", "first columns", "from"):
-        table.add_column(heading)
-    for name, package in brought_by("featurizer").items():
-        table.add_row(name, *map(escape, _about_featurizer(name)), package)
+    table.add_column("featurizer", no_wrap=True)
+    for heading in ("columns", "needs", "first columns", "from"):
+        table.add_column(heading, overflow="fold")
+    known = names_without_options()
+    packages = brought_by("featurizer")
+    for name in known:
+        table.add_row(name, *map(escape, _about_featurizer(name)), packages[name])
     Console().print(table)
+    others = ", ".join(name for name in packages if name not in known)
+    if others:
+        print(f"With options, in a campaign only: {others}")
 
 
 def _about_featurizer(name: str) -> tuple[str, str, str]:
-    """Columns, needs and first columns of a featurizer; what it says of itself where it has to be given options."""
+    """Columns, needs and first columns of a featurizer that needs no options."""
     try:
         factory = lookup("featurizer", CAMPAIGN_FEATURIZERS, name)
     except PlugInError as error:
         return "", "", str(error)
-    options = [known for known in inspect.signature(factory).parameters.values() if known.default is known.empty]
-    if any(option.kind not in (option.VAR_POSITIONAL, option.VAR_KEYWORD) for option in options):
-        return "any", "either", (inspect.getdoc(factory) or "").partition("\n")[0]
     featurizer = factory()
     needs = ", ".join(sorted(featurizer.needs))
     return str(len(featurizer.feature_names)), needs, ", ".join(featurizer.feature_names[:3])

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from matloop.data.compiled_code import compiled_code_is_lost
+from matloop.data.errors import FileAccessError, MatloopError
 from matloop.workflows.commands.printed import print_run
 from matloop.workflows.running.progress import BarProgress, LineProgress, Progress
 from matloop.workflows.running.session import RunInterrupted, one_interrupt
@@ -36,6 +37,16 @@ def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
     try:
         with one_interrupt():
             done = start(progress)
+    except MatloopError as error:
+        error.in_run = True
+        raise
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        stopped_by = FileAccessError(
+            f"{place}{error.strerror or error}", "files and folders that can be read and written"
+        )
+        stopped_by.in_run = True
+        raise stopped_by from error
     except RunInterrupted as stopped:
         before = signal.SIG_IGN  # the process ends now, and its exit code is to tell how
         signal.signal(signal.SIGINT, signal.SIG_IGN)

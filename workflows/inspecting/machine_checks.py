@@ -59,6 +59,9 @@ def check_machine() -> Iterator[Check]:
 
 def check_folder(name: str, folder: Path) -> Iterator[Check]:
     """Check whether files can be made, locked and renamed in a folder, and how much room it has."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        yield Check(name, FAIL, f"{folder} is a file", "choose another folder, or remove the file")
+        return
     there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir()), Path("/"))
     try:
         with tempfile.TemporaryDirectory(dir=there, prefix=".matloop-doctor-") as made, RunLock(Path(made)):

@@ -116,6 +116,8 @@ class RunRows:
                 found += self._rows(path, wanted, _waiting_row)
                 beside = path.with_name(f"refused-{path.name}")
                 found += self._rows(beside, wanted, _waiting_row) if beside.is_file() else []
+        if not found and re.fullmatch(_ID, text) and len(text) < LEAST_PREFIX:
+            raise RunError(f"'{text}' is short for an id", f"its first {LEAST_PREFIX} characters, or more", "add some")
         return found
 
     def parts(self, stage: str) -> list[Path]:
@@ -201,17 +203,20 @@ class RunRows:
 
 
 def _wanted(text: str) -> Wanted:
-    if re.fullmatch(_ID, text):
-        if len(text) < LEAST_PREFIX:
-            raise RunError(f"'{text}' is short for an id", f"its first {LEAST_PREFIX} characters, or more", "add some")
-        return {Column.CANDIDATE_ID: pc.starts_with(ds.field(Column.CANDIDATE_ID), text)}
     if not text.strip():
         raise RunError("no candidate is named by an empty text", "an id, its first 6 characters, or a formula")
-    formulas = {text, *CandidateBatch.from_formulas([text]).batch.formulas}
-    return {
-        Column.FORMULA: ds.field(Column.FORMULA).isin(sorted(formulas)),
-        Column.ORIGIN: ds.field(Column.ORIGIN) == text,
+    # the origin of a structure is its file, and what it is within the file in brackets
+    name, end = re.escape(text), r"( \(|: |$)" if "." in text else "(: |$)"
+    own: Wanted = {
+        Column.ORIGIN: pc.match_substring_regex(ds.field(Column.ORIGIN), f"^{name}{end}"),
+        # a refused row has its origin in its detail, after the number of the row where it comes from a table
+        Column.DETAIL: pc.match_substring_regex(ds.field(Column.DETAIL), f"^(row [0-9]+: )?{name}{end}"),
     }
+    if re.fullmatch(_ID, text):
+        by_id = {Column.CANDIDATE_ID: pc.starts_with(ds.field(Column.CANDIDATE_ID), text)}
+        return {**own, **by_id} if len(text) >= LEAST_PREFIX else own
+    formulas = {text, *CandidateBatch.from_formulas([text]).batch.formulas}
+    return {**own, Column.FORMULA: ds.field(Column.FORMULA).isin(sorted(formulas))}
 
 
 def _outcome_row(values: dict[str, Any], partition: int) -> Row:

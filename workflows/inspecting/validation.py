@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from matloop.data.candidates.blocks import CRYSTALS
-from matloop.data.errors import CampaignError, MatloopError, PlugInContractError
+from matloop.data.errors import CampaignError, InputFileError, MatloopError, PlugInContractError
 from matloop.data.options import check_options
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named, using
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.sources.contract import Source
+from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
@@ -269,6 +270,8 @@ def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> Any:
             f"what {_CONTRACTS[kind].__module__} describes",
             f"derive from {_CONTRACTS[kind].__name__}",
         )
+    if isinstance(made, FormulaTable) and not made.has_rows():
+        raise InputFileError(f"{made.path} holds no rows", "a header and at least one row below it", "add rows")
     return made
 
 

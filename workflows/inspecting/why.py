@@ -76,10 +76,26 @@ def story_of(run: str | Path | RunView, text: str) -> Told:
             f"no candidate '{text}' in {view.folder}", "an id, its first 6 characters, or a formula",
             "the ids are in column candidate_id of the run's Parquet files",
         )  # fmt: skip
-    if len({row.candidate_id for row in found}) > 1:
-        matches = {row.candidate_id: row._asdict() for row in found if row.code != REPEATED}
-        return {"matches": list(matches.values()), "problems": rows.problems}
+    if found and all(row.code == REPEATED for row in found) and len({row.candidate_id for row in found}) == 1:
+        found = rows.matching(found[0].candidate_id)  # with the row that stands for it
+    matches = _several(found)
+    if len(matches) > 1:
+        return {"matches": [row._asdict() for row in matches], "problems": rows.problems}
     return _Story(rows, campaign, found).told()
+
+
+def _several(found: list[Row]) -> list[Row]:
+    """The rows that a text may mean: one for each candidate, and every refused row that is not a candidate."""
+    candidates = {row.candidate_id: row for row in reversed(found) if row.code != REPEATED}
+    further = {row.candidate_id: row for row in found if row.candidate_id not in candidates}
+    refused = {
+        (row.candidate_id, row.detail): row for row in found if row.code != REPEATED and not row.origin and row.detail
+    }
+    own = {(row.candidate_id, ""): row for row in [*candidates.values(), *further.values()]}
+    told = {row.candidate_id for row in refused.values()}
+    chosen = {**{key: row for key, row in own.items() if key[0] not in told}, **refused}
+    order = {id(row): place for place, row in enumerate(found)}
+    return sorted(chosen.values(), key=lambda row: order[id(row)])
 
 
 @dataclass

@@ -61,7 +61,7 @@ def _matches(matches: list[Told]) -> Iterator[str | _Rows]:
     for row in matches[:_MOST_MATCHES]:
         reason = reason_text(row["code"], row["value"], row["limit"]) if row["code"] else ""
         told = f"{row['outcome']} {reason}"
-        rows.append((row["candidate_id"], row["formula"], row["origin"], told))
+        rows.append((row["candidate_id"], row["formula"], row["origin"] or row["detail"], told))
     yield _Rows(headings, rows, 1)
     if len(matches) > _MOST_MATCHES:
         yield f"and {len(matches) - _MOST_MATCHES:,} more"

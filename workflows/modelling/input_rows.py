@@ -87,10 +87,21 @@ class InputRows:
     def parts(self) -> Iterator[tuple[pa.Table, Intake]]:
         """Yield the rows some thousand at a time: columns of the input, and candidates with the rows refused."""
         if self._table is not None:
-            yield from zip(self._table.windows(_ROWS), self._table.intakes(_ROWS), strict=True)
+            for given, intake in zip(self._table.windows(_ROWS), self._table.intakes(_ROWS), strict=True):
+                yield _with_lines(given, intake, self._table.formula_column), intake
         elif self._source is not None:
             for intake in self._source.intakes(_ROWS):
                 yield _described(intake), intake
+
+
+def _with_lines(given: pa.Table, intake: Intake, formula_column: str) -> pa.Table:
+    """Put number and line of each ragged row where its formula would stand, since its cells belong to no columns."""
+    lines = {row.row: row.detail for row in intake.refused if row.code == "E-TABLE-RAGGED"}
+    if not lines:
+        return given
+    cells = [lines.get(row, cell) for row, cell in enumerate(given.column(formula_column).to_pylist())]
+    at = given.column_names.index(formula_column)
+    return given.set_column(at, formula_column, pa.array(cells, pa.string()))
 
 
 def _described(intake: Intake) -> pa.Table:
@@ -131,15 +142,16 @@ def beside(
     return pa.table(written)
 
 
-def check_output(output: Path, *, of: str) -> None:
+def check_output(output: Path, *, of: str, given: Path | None = None) -> None:
     """Make sure that a file of results can be written.
 
     Args:
         output: The file.
         of: What is written.
+        given: The input, which the output must not be.
 
     Raises:
-        RunError: If its folder does not exist, or its suffix names no format.
+        RunError: If its folder does not exist, its suffix names no format, or it is the input.
     """
     if output.suffix.lower() not in OUTPUT_FORMATS:
         raise RunError(
@@ -148,6 +160,10 @@ def check_output(output: Path, *, of: str) -> None:
         )  # fmt: skip
     if not output.parent.is_dir():
         raise RunError(f"no folder {output.parent} to write {output.name} into", "an existing folder")
+    if given is not None and output.exists() and given.exists() and output.samefile(given):
+        raise RunError(
+            f"--output {output} is the input itself", "another file", f"such as --output {output.stem}-{of}.csv"
+        )
 
 
 def write_parts(output: Path, parts: Iterable[pa.Table], *, columns: Sequence[str]) -> None:

@@ -92,7 +92,7 @@ def restore_beginning(run: RunDirectory, identity: dict[str, Any]) -> str:
     return ""
 
 
-def refuse_another_campaign(run: RunDirectory, campaign: Campaign) -> None:
+def refuse_another_campaign(run: RunDirectory, campaign: Campaign, *, resumes: bool = False) -> None:
     """Say what differs where a folder holds a run of another campaign than the one that is to run.
 
     Raises:
@@ -106,9 +106,11 @@ def refuse_another_campaign(run: RunDirectory, campaign: Campaign) -> None:
         return
     if found := differences(before, campaign.model_dump(mode="json", exclude={"cluster"}), place="campaign"):
         raise RunChangedError(
-            f"{run.folder} holds a run of another campaign: {told(found)}", "a new or empty folder",
-            "choose another --output; to reuse what still fits: write the changes into campaign.yaml of the run, then "
-            "matloop resume RUN --fork NEW",
+            f"{run.folder} holds a run of another campaign: {told(found)}",
+            "the campaign it began with" if resumes else "a new or empty folder",
+            "restore campaign.yaml of the run, or start a new run that reuses what still fits: matloop resume RUN "
+            "--fork NEW" if resumes else "choose another --output; to reuse what still fits: write the changes into "
+            "campaign.yaml of the run, then matloop resume RUN --fork NEW",
         )  # fmt: skip
 
 

@@ -267,7 +267,7 @@ def _check_same(before: dict[str, Any] | None, index: int, ids: list[str], refus
     if before is not None and before["content"] != key_of(ids=ids, refused=refused):
         raise RunChangedError(
             f"the sources give other candidates than when the run began, first in partition {index}",
-            "the same files and settings", "restore them, or start again with another --output",
+            "the same files and settings", "restore them, or start a new run",
         )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines(path: Path) -> None
         CampaignError, match=r"E-CAMPAIGN: campaign.yaml has 3 problems: line 4, sed: .*; line 12"
     ) as caught:
         read_campaign(path)
-    assert caught.value.fix == "matloop validate campaign.yaml"
+    assert caught.value.fix == f"matloop validate {path}"
     assert str(campaign_error(path, found)) == str(caught.value)
 
 

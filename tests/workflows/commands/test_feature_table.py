@@ -61,7 +61,7 @@ def test_a_broken_row_keeps_its_place(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("formula,a\nNaCl,1\nZnS\nMgO,3\n")
     write_features(["stoichiometry"], tmp_path / "t.csv", tmp_path / "f.parquet")
     table = pq.read_table(tmp_path / "f.parquet")
-    assert table["formula"].to_pylist() == ["NaCl", None, "MgO"]
+    assert table["formula"].to_pylist() == ["NaCl", "row 2: 1 cells, 2 columns: ZnS", "MgO"]
     assert table["code"].to_pylist() == ["", "E-TABLE-RAGGED", ""]
 
 

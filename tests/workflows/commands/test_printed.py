@@ -124,7 +124,9 @@ def test_unknown_data_set() -> None:
 
 def test_feature_sets_and_families_are_all_listed(shown: Shown) -> None:
     features, families = shown(print_features), shown(print_families)
-    assert all(f"│ {name} │" in features for name in FEATURIZERS)
+    with_options = features.partition("With options, in a campaign only: ")[2]
+    assert all(f"│ {name} │" in features or name in with_options for name in FEATURIZERS)
+    assert "guarded" in with_options
     assert "│ magpie │ 132 │ compositions │" in features
     assert all(f"│ {name} │" in families for name in MODELS)
 

@@ -230,7 +230,8 @@ def test_all_problems_in_the_order_of_lines(tmp_path: Path) -> None:
     assert [problem.line for problem in problems] == [5, 8, 11, 15]
     with pytest.raises(CampaignError, match=r"campaign.yaml has 4 problems: line 5, filters.0: ") as caught:
         checked_campaign(path)
-    assert "matloop validate campaign.yaml" in str(caught.value)
+    assert "matloop validate " in str(caught.value)
+    assert "/campaign.yaml" in str(caught.value)
 
 
 def test_form_comes_before_meaning(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """``matloop why``: stories of candidates, held against what the run as a whole says."""
 
+import functools
 import json
+import operator
 import shutil
 import sys
 from collections import Counter
@@ -20,7 +22,8 @@ from matloop.data.runs.manifest import Manifest, sha256_of
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import main
-from matloop.workflows.inspecting.why import story_of
+from matloop.workflows.inspecting.run_rows import Row, _wanted
+from matloop.workflows.inspecting.why import _several, story_of
 from matloop.workflows.inspecting.why_text import print_why
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.fates import fate_table
@@ -320,3 +323,19 @@ def test_the_command(finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch, ca
         main()
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("matloop: E-RUN: no candidate 'Xe9' in ")
+
+
+def test_refused_rows_and_repeats_are_found_by_the_users_own_name() -> None:
+    """Two rows with one id are both told, and a refused row is told by what the user calls it."""
+    rows = [
+        Row("ca", "NaCl", "A1", "scored", "", "", "", "", "", "", 0),
+        Row("cb", "KCl", "", "rejected", "", REPEATED, "", "", "", "A1", 0),
+        Row("cb", "KCl", "B", "scored", "", "", "", "", "", "", 0),
+        Row("rx", "Xx", "", "quarantined", "", "E-FORMULA-ELEMENT", "", "", "", "row 4: A1: no element", 0),
+        Row("rx", "Xx", "", "quarantined", "", "E-FORMULA-ELEMENT", "", "", "", "row 5: A1: no element", 0),
+    ]
+    assert [row.candidate_id for row in _several(rows[:2])] == ["ca", "cb"]
+    assert len(_several(rows)) == 4
+    table = pa.table({name: [getattr(row, name) for row in rows] for name in ("origin", "detail", "formula")})
+    told = functools.reduce(operator.or_, (_wanted("A1")[name] for name in ("origin", "detail")))
+    assert table.filter(told).num_rows == 4

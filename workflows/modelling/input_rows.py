@@ -52,7 +52,8 @@ class InputRows:
 
     def __init__(self, path: str | Path, *, formula_column: str = "formula", id_column: str | None = None) -> None:
         self.path = Path(path).expanduser()
-        self._table, self._source = None, None
+        self._table: FormulaTable | None = None
+        self._source: AseDatabase | StructureFiles | None = None
         if self.path.suffix.lower() in TABLE_FORMATS:
             self._table = FormulaTable(self.path, formula_column=formula_column, id_column=id_column)
         elif self.path.suffix.lower() == _ASE_DATABASE:

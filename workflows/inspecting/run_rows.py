@@ -213,7 +213,7 @@ def _wanted(text: str) -> Wanted:
         Column.DETAIL: pc.match_substring_regex(ds.field(Column.DETAIL), f"^(row [0-9]+: )?{name}{end}"),
     }
     if re.fullmatch(_ID, text):
-        by_id = {Column.CANDIDATE_ID: pc.starts_with(ds.field(Column.CANDIDATE_ID), text)}
+        by_id: Wanted = {Column.CANDIDATE_ID: pc.starts_with(ds.field(Column.CANDIDATE_ID), text)}
         return {**own, **by_id} if len(text) >= LEAST_PREFIX else own
     formulas = {text, *CandidateBatch.from_formulas([text]).batch.formulas}
     return {**own, Column.FORMULA: ds.field(Column.FORMULA).isin(sorted(formulas))}

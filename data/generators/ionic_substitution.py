@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.blocks import COMPOSITIONS
 from matloop.data.candidates.compositions import Compositions, gather_rows, mix_bits, sum_rows_of_keys
-from matloop.data.candidates.crystals import Crystals
+from matloop.data.candidates.crystals import CLOSEST, Crystals
 from matloop.data.chemistry.ions import Ions, assign_ions, load_ions
 from matloop.data.errors import GeneratorError
 from matloop.data.label import Label
@@ -143,7 +143,40 @@ class IonicSubstitution:
         keys = np.concatenate([_prototype_keys(part, self.parents, ions) for part in plan.parts()])
         order = np.lexsort((keys, -np.round(plan.log_probability, 9)))
         first = np.sort(np.unique(keys[order], return_index=True)[1])
-        return plan.take(order[first[: self.limit]])
+        ranked, wanted = order[first], self.limit
+        while True:
+            part = plan.take(ranked[:wanted])
+            sound = np.flatnonzero(self._keep_apart(part))
+            if len(sound) >= self.limit or wanted >= len(ranked):
+                return part.take(sound[: self.limit])
+            wanted += self.limit - len(sound)
+
+    def _keep_apart(self, plan: Plan) -> NDArray[np.bool_]:
+        """Which children have no two atoms too close, shape (m,): those in place of hydrogen may have."""
+        crystals = self.parents.batch.crystals
+        assert crystals is not None  # packaged crystals all have cells
+        near = np.flatnonzero(crystals.shortest_distances()[plan.parents] * self._scales(plan) < CLOSEST)
+        apart = np.ones(len(plan.parents), bool)
+        apart[near] = self._crystals(plan.take(near)).row_codes() == ""
+        return apart
+
+    def _scales(self, part: Plan) -> NDArray[np.float64]:
+        """Factor of the edges of each child's cell over its parent's."""
+        compositions, ions = self.parents.batch.compositions, load_ions()
+        old, _ = gather_rows(compositions.offsets, part.parents)
+        amounts = compositions.amounts[old]
+        scale = ideal_bond_lengths(part.offsets, part.ions, amounts, ions)
+        return scale / ideal_bond_lengths(part.offsets, self.parents.ions[old], amounts, ions)
+
+    def _crystals(self, part: Plan) -> Crystals:
+        """Crystals of the children: the parents' with scaled cells and new elements."""
+        family, ions = self.parents.batch.crystals, load_ions()
+        assert family is not None  # packaged crystals all have cells
+        base = family.take(part.parents)
+        sites, _ = gather_rows(family.offsets, part.parents)
+        slots = np.repeat(part.offsets[:-1], base.site_counts) + self.parents.site_slots[sites]
+        lattice = base.lattice * self._scales(part)[:, None, None]
+        return Crystals(lattice, base.offsets, ions.elements[part.ions][slots], base.frac_coords)
 
     def count(self) -> int:
         """Exact number of children."""
@@ -164,19 +197,7 @@ class IonicSubstitution:
             yield partial(self._made, self.plan.take(rows))
 
     def _made(self, part: Plan) -> Intake:
-        parents, ions = self.parents, load_ions()
-        family = parents.batch.crystals
-        assert family is not None  # packaged crystals all have cells
-        base = family.take(part.parents)
-        old, _ = gather_rows(parents.batch.compositions.offsets, part.parents)
-        amounts = parents.batch.compositions.amounts[old]
-        scale = ideal_bond_lengths(part.offsets, part.ions, amounts, ions)
-        scale /= ideal_bond_lengths(part.offsets, parents.ions[old], amounts, ions)
-        sites, _ = gather_rows(family.offsets, part.parents)
-        slots = np.repeat(part.offsets[:-1], base.site_counts) + parents.site_slots[sites]
-        crystals = Crystals(
-            base.lattice * scale[:, None, None], base.offsets, ions.elements[part.ions][slots], base.frac_coords
-        )
+        parents, ions, crystals = self.parents, load_ions(), self._crystals(part)
         parent_ids = parents.batch.table.column(Column.MATERIAL_ID).take(part.parents)
         batch = CandidateBatch.from_crystals(
             crystals,

@@ -265,9 +265,10 @@ def _last_use(home: Path) -> float:
 def _bytes_of(home: Path) -> int:
     """Bytes of the files below a folder; those that vanish meanwhile count nothing."""
     total = 0
-    for path in home.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size if not path.is_dir() else 0
+    for folder, _, names in os.walk(home):  # unlike rglob it passes over folders that vanish
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
     return total
 
 

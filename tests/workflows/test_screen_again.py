@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matloop.data.candidates.reasons import REPEATED
-from matloop.data.errors import RunError
+from matloop.data.errors import CampaignError, RunError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.workflows.screen import ScreeningRun, screen
@@ -134,9 +134,13 @@ def test_rows_that_are_all_refused(rerun: Rerun, tmp_path: Path) -> None:
     assert run.summary.outcomes == {"quarantined": 3, "rejected": 0, "shortlisted": 0}
 
 
-def test_sources_without_a_row_are_refused(rerun: Rerun, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="the sources gave no candidates"):
+def test_sources_without_a_row_are_refused(rerun: Rerun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CampaignError, match=r"t\.csv holds no rows"):
         rerun(**write_table(tmp_path / "t.csv", []))
+    monkeypatch.setattr(EmbeddedCrystals, "count", lambda self: 0)
+    monkeypatch.setattr(EmbeddedCrystals, "intakes", lambda self, size: iter(()))
+    with pytest.raises(RunError, match="the sources gave no candidates"):
+        rerun(sources=["embedded"], filters=[], targets=[PIEZO])
 
 
 def test_crystals_and_compositions_in_one_campaign(rerun: Rerun, tmp_path: Path) -> None:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.kinds import CRYSTAL
-from matloop.data.packaged.materials import load_materials
-from matloop.data.packaged.transport import load_transport
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 
 COMPOUNDS, LABELS, CRYSTALS = 1000, 800, 60
 HOLE_MASS = "conductivity_effective_mass_p_dft"
@@ -39,14 +38,14 @@ class Template(NamedTuple):
 
 def compounds_to_rank() -> dict[str, str]:
     """A table of compounds of the Materials Project whose compositions no packaged crystal has."""
-    table = load_transport()
+    table = labelled_table("transport").published
     columns = {"id": Column.MATERIAL_ID, "formula": Column.FORMULA}
     return {"compounds.csv": _csv_text(columns, table, _rows_to_rank(_keys(table)))}
 
 
 def labels_and_compounds() -> dict[str, str]:
     """A table of computed hole masses of semiconductors, and the compounds to rank, which are others."""
-    table = load_transport()
+    table = labelled_table("transport").published
     keys = _keys(table)
     seebeck, mass = (table.column(name).to_numpy() for name in ("seebeck_p_dft", HOLE_MASS))
     usable = (seebeck > _SEMICONDUCTOR) & (mass > _MASSES[0]) & (mass < _MASSES[1])
@@ -57,7 +56,7 @@ def labels_and_compounds() -> dict[str, str]:
 
 def crystals_to_rank() -> dict[str, str]:
     """CIFs of packaged crystals whose elastic constants are not among the packaged data."""
-    materials = load_materials()
+    materials = packaged_crystals()
     unlabelled = np.isnan(materials.column(property_named("bulk_modulus_vrh").column("dft")))
     batch = materials.take(_spread(np.flatnonzero(unlabelled), CRYSTALS))
     names = batch.column(Column.MATERIAL_ID)
@@ -72,7 +71,7 @@ def _keys(table: pa.Table) -> NDArray[np.uint64]:
 def _rows_to_rank(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Rows with compositions that no packaged crystal has, each once."""
     distinct, first = np.unique(keys, return_index=True)
-    new = first[~np.isin(distinct, composition_keys(load_materials().compositions))]
+    new = first[~np.isin(distinct, composition_keys(packaged_crystals().compositions))]
     return _spread(np.sort(new), COMPOUNDS)
 
 

@@ -82,7 +82,7 @@ def predict(
         ModelError: If the model cannot be read or predicts other numbers here than where it was trained.
     """
     output = Path(output).expanduser()
-    check_output(output, of="predictions")
+    check_output(output, of="predictions", given=Path(table).expanduser())
     rows = InputRows(table, formula_column=formula_column, id_column=id_column)
     found = model if isinstance(model, TrainedModel) else read_model(model)
     written = WrittenPredictions(output, found.known.label, 0, 0, Counter(), found.notes)

@@ -28,7 +28,7 @@ from matloop.data.errors import PlugInImportError, PotentialError
 from matloop.data.installed_code import distribution_of_module, sha256_of_modules
 from matloop.data.options import check_names
 from matloop.data.runs.manifest import sha256_of
-from matloop.models.potentials.contract import Evaluation
+from matloop.models.potentials.contract import Evaluation, codes_beyond
 from matloop.models.potentials.relaxation import code_of
 
 if TYPE_CHECKING:
@@ -102,15 +102,7 @@ class AsePotential:
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate that is not handed to the calculator, else empty, shape (n,)."""
-        codes = np.full(len(batch), "", dtype="<U32")
-        if batch.crystals is None:
-            codes[:] = "E-POTENTIAL-CRYSTAL"
-            return codes
-        codes[~batch.has_crystal] = "E-POTENTIAL-CRYSTAL"
-        owner = np.repeat(np.arange(len(batch)), batch.crystals.site_counts)
-        strange = (batch.crystals.species < 1) | (batch.crystals.species > HEAVIEST_ELEMENT)
-        codes[owner[strange]] = "E-POTENTIAL-ELEMENT"
-        return codes
+        return codes_beyond(batch, range(1, HEAVIEST_ELEMENT + 1))
 
     def energies(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Energies in eV/atom, nan for candidates with a row code, shape (n,)."""

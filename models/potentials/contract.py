@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -262,3 +262,20 @@ def _is_json(settings: Mapping[str, Any]) -> bool:
         return bool(json.loads(json.dumps(dict(settings), allow_nan=False)) == dict(settings))
     except (TypeError, ValueError):
         return False
+
+
+def codes_beyond(batch: CandidateBatch, elements: Iterable[int]) -> NDArray[np.str_]:
+    """Return the row code of each candidate without a crystal, or with another element, else empty, shape (n,).
+
+    Args:
+        batch: n candidates.
+        elements: Atomic numbers that a potential knows.
+    """
+    codes = np.full(len(batch), "", dtype="<U32")
+    if batch.crystals is None:
+        codes[:] = "E-POTENTIAL-CRYSTAL"
+        return codes
+    codes[~batch.has_crystal] = "E-POTENTIAL-CRYSTAL"
+    owner = np.repeat(np.arange(len(batch)), batch.crystals.site_counts)
+    codes[owner[~np.isin(batch.crystals.species, list(elements))]] = "E-POTENTIAL-ELEMENT"
+    return codes

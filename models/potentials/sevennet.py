@@ -29,7 +29,7 @@ from matloop.data.errors import PotentialError
 from matloop.data.installation import install_command
 from matloop.data.packaged.package_file import PackageFile
 from matloop.models.potentials.ase_calculator import evaluated
-from matloop.models.potentials.contract import Evaluation
+from matloop.models.potentials.contract import Evaluation, codes_beyond
 
 WEIGHTS = PackageFile(
     package="sevenn",
@@ -68,14 +68,7 @@ class SevenNetPotential:
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate it cannot evaluate, else empty, shape (n,)."""
-        codes = np.full(len(batch), "", dtype="<U32")
-        if batch.crystals is None:
-            codes[:] = "E-POTENTIAL-CRYSTAL"
-            return codes
-        codes[~batch.has_crystal] = "E-POTENTIAL-CRYSTAL"
-        owner = np.repeat(np.arange(len(batch)), batch.crystals.site_counts)
-        codes[owner[~np.isin(batch.crystals.species, list(load_calculator().type_map))]] = "E-POTENTIAL-ELEMENT"
-        return codes
+        return codes_beyond(batch, load_calculator().type_map)
 
     def energies(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Energies in eV/atom, nan for candidates with a row code, shape (n,)."""

@@ -16,7 +16,15 @@ from ase.db import connect
 from typer.testing import CliRunner
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.errors import CampaignError, DamagedFileError, FingerprintError, InputFileError, ModelError, RunError
+from matloop.data.errors import (
+    CampaignError,
+    DamagedFileError,
+    FingerprintError,
+    InputFileError,
+    MatloopError,
+    ModelError,
+    RunError,
+)
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.runs.manifest import key_of
 from matloop.data.training.packaged_tables import packaged_training_set
@@ -89,6 +97,14 @@ def test_a_long_table_keeps_its_order(model: TrainedModel, tmp_path: Path) -> No
     assert [at for at, row in enumerate(rows) if row["code"]] == list(range(0, count, 100))
     assert written.rows == count
     assert float(rows[-1]["refractive_index_pred"]) > 1
+
+
+def test_the_input_is_never_written_over(model: TrainedModel, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("formula\nNaCl\n", "utf-8")
+    with pytest.raises(MatloopError, match=r"t\.csv"):
+        predict(model, table, table)
+    assert table.read_text("utf-8") == "formula\nNaCl\n"
 
 
 def test_crystals_of_files_and_databases(model: TrainedModel, tmp_path: Path) -> None:

@@ -94,7 +94,10 @@ def _no_access(name: str, reason: str) -> FileAccessError:
 def _bounded_file(path: Path, *, inside: Path | None, most_bytes: int) -> Path:
     """Where a regular file of at most ``most_bytes`` bytes really lies."""
     real = regular_file(path, inside=inside)
-    size = real.stat().st_size
+    try:
+        size = real.stat().st_size
+    except OSError as error:  # it was there when it was looked at
+        raise _cannot_be_opened(_told(path, inside), error) from error
     if size > most_bytes:
         raise DamagedFileError(
             f"{_told(path, inside)} has {size:,} bytes", f"at most {most_bytes:,} bytes", "restore the file"

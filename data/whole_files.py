@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import math
 import os
@@ -124,8 +125,8 @@ def write_new_folder(path: Path, write: Callable[[Path], None]) -> None:
     with _filled_draft(path, write) as draft:
         try:
             draft.rename(path)
-        except OSError:
-            if not path.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # the other one may be gone again by now
                 raise
         _flush(path.parent)
 

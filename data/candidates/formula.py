@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.slips import ANIONS, DOUBTFUL_PAIRS, NICKNAMES
-from matloop.data.candidates.spellings import AMBIGUOUS, MAX_LENGTH, Spelling, explained, spelled_plainly
+from matloop.data.candidates.spelling.refusals import AMBIGUOUS
+from matloop.data.candidates.spelling.spellings import MAX_LENGTH, Spelling, explained, spelled_plainly
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS, element_table
 
 # Result of the compiled parser per formula; index into this tuple.

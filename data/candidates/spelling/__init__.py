@@ -1,0 +1,1 @@
+"""Formulas as people write them, spelled in plain letters, digits and brackets."""

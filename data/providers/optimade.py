@@ -18,20 +18,15 @@ from matloop.data.providers.polite_session import Patience, PoliteSession, plain
 from matloop.data.providers.snapshot_writer import Database, Page, entry_row, refused_row
 from matloop.data.readers.disorder import POLICIES
 
-_STRUCTURE_FIELDS = (
+RESPONSE_FIELDS = (
     "chemical_formula_reduced", "lattice_vectors", "cartesian_site_positions", "species", "species_at_sites",
-    "dimension_types", "nperiodic_dimensions",
+    "dimension_types", "nperiodic_dimensions", "structure_features",
 )  # fmt: skip
-RESPONSE_FIELDS = (*_STRUCTURE_FIELDS, "structure_features")
 """Fields that are requested of an entry, besides its id."""
 
 PAGE_SIZE = 100
 MOST_ENTRIES = 10_000  # of one page, whatever was asked for
 _LONGEST_FILTER = 4000  # characters; many servers refuse addresses of more than 8 kB
-_UNREADABLE_FEATURES = {
-    "implicit_atoms": ("E-STRUCT-FORMULA", "atoms without coordinates"),
-    "assemblies": ("E-STRUCT-DISORDER", "sites that are occupied together or not at all"),
-}
 
 
 class Optimade:
@@ -217,11 +212,7 @@ class Optimade:
             return refused_row(shown, "E-FILE-FORMAT", "an entry without an id or attributes")
         entry_id = f"{self._prefix}/{name}"
         formula = str(attributes.get("chemical_formula_reduced") or "")
-        features = attributes.get("structure_features")
-        for feature, (code, detail) in _UNREADABLE_FEATURES.items():
-            if isinstance(features, list) and feature in features:
-                return refused_row(entry_id, code, detail, formula=formula)
-        structure = {key: attributes.get(key) for key in _STRUCTURE_FIELDS}
+        structure = {key: attributes.get(key) for key in RESPONSE_FIELDS}
         return entry_row(entry_id, structure, formula=formula, disorder=self.disorder, properties={})
 
 

@@ -19,6 +19,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
+from matloop.data.readers.header_numbers import PER_ATOM, PREFIX, is_total_energy
 from matloop.data.readers.open_table import open_table, rows_of
 from matloop.data.readers.table_files import Rows, TableFile
 from matloop.data.sources.ase_database import AseDatabase
@@ -37,6 +38,7 @@ LABEL_SOURCES: Mapping[str, str] = {
 }
 """Labels of one's own by the name that a campaign gives; the packaged tables stand beside them."""
 _SIZE = 10_000
+_WHOLE_CELL = ("energy", "free_energy", "entry_energy")  # by ASE and pymatgen, whatever a campaign says
 _NOTHING = LabelCell(float("nan"), float("nan"))
 
 
@@ -224,10 +226,13 @@ class LabelledStructureFiles(_Labels):
     Args:
         path: A folder, a pattern, a file or an archive, as for the source ``structure_files``.
         property: Name of the property.
-        column: Column of the table of labels; without such a table, the column of the crystals, such as
-            ``entry_energy_per_atom`` of a ``ComputedStructureEntry``.
+        column: Column of the table of labels. Without such a table, a number that the files state: ``entry_energy`` or
+            ``entry_energy_per_atom`` of a ``ComputedStructureEntry``, or any key in the header of extended XYZ. A key
+            with ``energy`` in its name is the energy of all atoms of the cell; with ``_per_atom`` behind it, such as
+            ``energy_per_atom`` or ``REF_energy_per_atom``, it is divided by their number.
         source: Where the values come from.
-        unit: Unit of the values; by default the one in the name of the column, or that of the property.
+        unit: Unit of the values; by default the one in the name of the column, or that of the property. Energies that
+            the files state are in eV, and in eV/atom where they are divided by the number of atoms.
         labels: A table with one row for each structure.
         file: Column of that table with the name of the file: with folders and ending, or without.
         disorder: What becomes of shared or partly filled sites, as for the source ``structure_files``.
@@ -240,6 +245,8 @@ class LabelledStructureFiles(_Labels):
         labels: str | None = None, file: str = "file", disorder: str = "reject", licence: str = "unknown",
         citation: str = "",
     ) -> None:  # fmt: skip
+        if labels is None:
+            unit = _unit_of_energy(column, unit, property_named(property).unit)
         super().__init__(
             path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
         )
@@ -258,7 +265,7 @@ class LabelledStructureFiles(_Labels):
     def read(self) -> tuple[TrainingSet, LabelAccount]:
         """Return the training set, and what became of every structure and every row of labels."""
         if self.labels is None:
-            return _read_columns(self, self._structures)
+            return _read_columns(self, self._structures, prefix=PREFIX)
         texts, places = self._texts_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
@@ -373,14 +380,41 @@ def _read_columns(labels: _Labels, source: Source, *, prefix: str = "") -> tuple
         if not len(batch):
             continue
         present = batch.table.column_names
-        column = labels.column if labels.column in present else f"{prefix}{labels.column}"
-        _require_column(labels.path.name, column, present)
+        column = _column_named(labels.column, prefix, present)
+        if column not in present:
+            _require_column(labels.path.name, labels.column, [name.removeprefix(prefix) for name in present])
         texts = ["" if value is None else repr(value) for value in batch.table.column(column).to_pylist()]
         origins = _column(batch, Column.ORIGIN)
         read = [labels._row(o, f, text) for o, f, text in zip(origins, batch.formulas, texts, strict=True)]
         materials.append(batch.take(np.flatnonzero([row.code == "" for row in read])))
         rows += read
     return labels._assembled(rows, materials)
+
+
+def _column_named(name: str, prefix: str, present: Sequence[str]) -> str:
+    """Name of the column that a campaign means by the name in the file."""
+    meant = [name, f"{prefix}{name}", *([f"entry_{name}"] if prefix == PREFIX else [])]
+    return next((each for each in meant if each in present), name)
+
+
+def _unit_of_energy(column: str, stated: str | None, own: str) -> str | None:
+    """Return the unit of a number that structure files state, None if its name does not tell.
+
+    Raises:
+        UnitError: If energies of whole cells are named for a property that counts by atom.
+    """
+    if not is_total_energy(column):
+        return stated or ("eV/atom" if column.endswith(PER_ATOM) else None)
+    unit = "eV" if column in _WHOLE_CELL else stated or "eV"
+    try:
+        convert(0.0, unit, own)
+    except UnitError as error:
+        raise UnitError(
+            f"'{column}', an energy of all atoms of a cell in {unit}, for a property in {own}", f"an energy in {own}",
+            f"write column: {column}{PER_ATOM} to divide it by the number of atoms"
+            + ("" if column in _WHOLE_CELL else f", or unit: {own} if the values are in it already"),
+        ) from error  # fmt: skip
+    return stated or unit
 
 
 def _names_of(origin: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.readers.extended_xyz_header import member, read_lattice, read_members, read_occupancies
+from matloop.data.readers.header_numbers import header_numbers
 from matloop.data.readers.parsed import FULL, ParsedCell, element, fractional, numbers, site_count, symbol_of
 from matloop.data.readers.structure_split import Unreadable
 
@@ -32,7 +33,8 @@ def read_extended_xyz(text: str) -> ParsedCell:
 
     Blank lines between the atoms are passed over. Atoms are named by symbols, or by atomic numbers in a column ``Z`` or
     ``numbers``; numbers in a column of symbols are types of a simulation, and say nothing about elements. Occupancies
-    are those of a column, or those of the header where ASE has written them for each kind of site.
+    are those of a column, or those of the header where ASE has written them for each kind of site. The numbers of the
+    header are stated beside the cell (:func:`matloop.data.readers.header_numbers.header_numbers`).
 
     Raises:
         Unreadable: If the image has no periodic cell or breaks the rules of the format.
@@ -58,7 +60,10 @@ def read_extended_xyz(text: str) -> ParsedCell:
     if stated is not None:
         kinds = [row[columns["spacegroup_kinds"]] for row in rows] if "spacegroup_kinds" in columns else None
         occupancies = _with_header(occupancies, stated, kinds)
-    return ParsedCell(lattice, fractional(places, lattice), occupancies)
+    atoms_in_cell = sum(sum(shares.values()) for shares in occupancies)
+    return ParsedCell(
+        lattice, fractional(places, lattice), occupancies, header_numbers(members, atoms_in_cell) if rows else {}
+    )
 
 
 def _occupancies(rows: list[list[str]], columns: dict[str, int], symbols: list[str]) -> list[dict[str, float]]:

@@ -78,11 +78,6 @@ def split_rows(name: str, content: bytes) -> list[TextRow]:
     return rows if len(rows) > 1 else [rows[0]._replace(label="")]
 
 
-def may_state_energies(row: TextRow) -> bool:
-    """Whether a text could be that of a ``ComputedStructureEntry``."""
-    return row.format == "json" and '"energy"' in row.text and '"composition"' in row.text
-
-
 def decode_text(content: bytes) -> str:
     """Decode UTF-8, UTF-16 with a byte order mark, or Latin-1. All line ends become single line feeds.
 

@@ -8,7 +8,7 @@ import math
 import os
 import unicodedata
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +22,12 @@ from matloop.data.candidates.identity import text_id
 from matloop.data.errors import ROW_CODES, CampaignError, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
-from matloop.data.properties.columns import ENTRY_COLUMNS, Column
+from matloop.data.properties.carried import MOST_COLUMNS, carried_name
+from matloop.data.properties.columns import Column
 from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
 from matloop.data.readers.disorder import POLICIES
-from matloop.data.readers.structure_split import TextRow, Unreadable, may_state_energies, split_rows
+from matloop.data.readers.header_numbers import PREFIX, names_of_numbers
+from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
 from matloop.data.readers.structure_text import request
 from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.folders import files_below, files_matching
@@ -52,13 +54,14 @@ class _Row(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Result of the first pass over the files: what each holds, and whether some of them may state energies.
+    """Result of the first pass over the files: what each holds, and which numbers some of them may state.
 
-    A row keeps its place if its file changes later, because hash and number of rows are known.
+    A row keeps its place if its file changes later, because hash and number of rows are known. The numbers stand in a
+    fixed order: name in the answer of the reader -> name of the column.
     """
 
     files: list[tuple[str, int]]
-    states_energies: bool
+    columns: dict[str, str]
 
 
 class _Answer(NamedTuple):
@@ -80,7 +83,9 @@ class StructureFiles:
     read in a child process, so that no file can harm the run.
 
     The energies of a ``ComputedStructureEntry`` of pymatgen become columns of the candidates: ``entry_energy`` (eV, as
-    computed), ``entry_energy_per_atom`` and ``entry_correction_per_atom`` (eV/atom).
+    computed), ``entry_energy_per_atom`` and ``entry_correction_per_atom`` (eV/atom). ``energy`` in the header of an
+    extended XYZ image becomes the first two of these, taken as eV of all its atoms. Every other number of a header
+    becomes a column behind the prefix ``extxyz_``, unless the catalogue of properties defines a column of its name.
 
     Args:
         path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
@@ -121,11 +126,11 @@ class StructureFiles:
     def intakes(self, size: int) -> Iterator[Intake]:
         """Yield batches of at most ``size`` rows; candidates without a crystal come in separate batches.
 
-        Candidates have the columns ``origin`` (file, and block or number within it) and ``known``. If a file may hold
-        a ``ComputedStructureEntry``, every batch has the columns of its energies too
-        (:data:`matloop.data.properties.columns.ENTRY_COLUMNS`), with nulls where none is stated.
+        Candidates have the columns ``origin`` (file, and block or number within it) and ``known``. If a file may state
+        numbers beside its crystals, such as energies, every batch has their columns too, with nulls where none is
+        stated.
         """
-        columns = ENTRY_COLUMNS if self._plan.states_energies else ()
+        columns = self._plan.columns
         answers = self._answers(self._rows())
         while window := list(itertools.islice(answers, size)):
             bare = [answer for answer in window if not answer.code and not answer.arrays]
@@ -137,11 +142,18 @@ class StructureFiles:
 
     @cached_property
     def _plan(self) -> _Plan:
-        files, states_energies = [], False
+        files: list[tuple[str, int]] = []
+        stated: dict[str, None] = {}
         for file, rows in self._split_files():
             files.append((_digest(file), len(rows)))
-            states_energies = states_energies or any(row.text and may_state_energies(row.text) for row in rows)
-        return _Plan(files, states_energies)
+            for row in rows:
+                stated |= dict.fromkeys(map(str, names_of_numbers(row.text) if row.text else ()))
+            if len(stated) > MOST_COLUMNS:
+                raise InputFileError(
+                    f"more than {MOST_COLUMNS:,} different numbers beside the crystals of {_shown(file.name)}",
+                    "fewer keys with numbers", "remove the keys that nobody needs",
+                )  # fmt: skip
+        return _Plan(files, {name: _column_of(name) for name in stated})
 
     def _rows(self) -> Iterator[_Row]:
         """Yield as many rows as were counted, even if the files have changed since."""
@@ -212,7 +224,7 @@ class StructureFiles:
             for reply in worker.map(requests()):
                 while waiting[0].text is None:
                     yield _without_reply(waiting.popleft())
-                yield _answer(waiting.popleft(), reply)
+                yield _answer(waiting.popleft(), reply, self._plan.columns)
             yield from map(_without_reply, waiting)
 
 
@@ -253,16 +265,21 @@ def _without_reply(row: _Row) -> _Answer:
     return _Answer(row, row.code, row.detail, "", {}, {})
 
 
-def _answer(row: _Row, reply: bytes | Failure) -> _Answer:
+def _column_of(name: str) -> str:
+    """Name of the column of a number that a file states."""
+    return carried_name(PREFIX.rstrip("_"), name.removeprefix(PREFIX)) if name.startswith(PREFIX) else name
+
+
+def _answer(row: _Row, reply: bytes | Failure, columns: Mapping[str, str]) -> _Answer:
     if isinstance(reply, Failure):
         return _Answer(row, reply.code, reply.detail, "", {}, {})
     try:
-        return _checked_answer(row, unpack(reply))
+        return _checked_answer(row, unpack(reply), columns)
     except (ValueError, KeyError) as error:
         return _Answer(row, "E-GUARD-CRASH", f"the reader gave no usable answer: {error}"[:200], "", {}, {})
 
 
-def _checked_answer(row: _Row, message: Message) -> _Answer:
+def _checked_answer(row: _Row, message: Message, columns: Mapping[str, str]) -> _Answer:
     """Return the answer if its parts have the right types and shapes. The child that wrote it is not trusted.
 
     Raises:
@@ -282,24 +299,24 @@ def _checked_answer(row: _Row, message: Message) -> _Answer:
                 raise ValueError(f"{name} of shape {arrays[name].shape}")
     elif not code and CandidateBatch.from_formulas([formula], exact=True).refused:
         raise ValueError("a formula that cannot be read")
-    stated = {} if code else _checked_numbers(message.values["stated"])
+    stated = {} if code else _checked_numbers(message.values["stated"], columns)
     return _Answer(row, code, _shown(detail), _shown(formula), arrays, stated)
 
 
-def _checked_numbers(stated: Any) -> dict[str, float]:
-    """Return the numbers of the known columns.
+def _checked_numbers(stated: Any, columns: Mapping[str, str]) -> dict[str, float]:
+    """Return the numbers of the expected columns, by name of the column.
 
     Raises:
         ValueError: If one of them is no finite number.
     """
-    numbers = {name: stated.get(name) for name in ENTRY_COLUMNS} if isinstance(stated, dict) else {}
-    found: dict[str, Any] = {str(name): value for name, value in numbers.items() if value is not None}
+    numbers = {column: stated.get(name) for name, column in columns.items()} if isinstance(stated, dict) else {}
+    found: dict[str, Any] = {column: value for column, value in numbers.items() if value is not None}
     if not all(isinstance(value, float) and math.isfinite(value) for value in found.values()):
         raise ValueError("a stated value that is no number")
     return found
 
 
-def _crystal_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
+def _crystal_intake(answers: list[_Answer], columns: Mapping[str, str]) -> Intake:
     # The child has checked the crystal already, but it is not trusted.
     crystals = _crystals([answer for answer in answers if not answer.code])
     codes = crystals.row_codes().tolist()
@@ -322,18 +339,18 @@ def _crystals(good: list[_Answer]) -> Crystals:
     )
 
 
-def _composition_intake(answers: list[_Answer], columns: Sequence[Column]) -> Intake:
+def _composition_intake(answers: list[_Answer], columns: Mapping[str, str]) -> Intake:
     batch = CandidateBatch.from_formulas([answer.formula for answer in answers], exact=True).batch
     return Intake(_with_columns(batch, answers, columns), [])
 
 
-def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Sequence[Column]) -> CandidateBatch:
+def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Mapping[str, str]) -> CandidateBatch:
     """Add the origin of each candidate, and the numbers that its file states; null where it states none."""
     import pyarrow as pa
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
     stated: dict[str, pa.Array] = {
-        name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns
+        name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns.values()
     }
     return batch.with_columns({Column.ORIGIN: origin, **stated})
 

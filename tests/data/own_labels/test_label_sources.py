@@ -190,3 +190,50 @@ def test_sets_of_one_provenance_are_joined_and_others_never(tmp_path: Path) -> N
     ).read()[0]
     with pytest.raises(TrainingSetError, match="one property and one provenance"):
         joined([first, other])
+
+
+def frames(path: Path, keys: Sequence[dict[str, float]]) -> Path:
+    """Write an extended XYZ file with rock salt crystals, whose headers hold keys with numbers."""
+    images = []
+    for salt, numbers in zip(SALTS, keys, strict=False):
+        image = bulk(salt, "rocksalt", a=5.5, cubic=True)  # 8 atoms
+        image.info.update(numbers)
+        images.append(image)
+    write(path, images, format="extxyz")
+    return path
+
+
+def read_frames(path: Path, column: str, **options: Any) -> tuple[TrainingSet, LabelAccount]:
+    options = {"property": "formation_energy_per_atom", "source": "dft:pbe", **options}
+    return LabelledStructureFiles(path, column=column, **options).read()
+
+
+def test_numbers_in_headers_of_extended_xyz_teach(tmp_path: Path) -> None:
+    numbers: list[dict[str, float]] = [
+        {"energy": -8.0 - row, "REF_energy": -16.0, "ef": -row / 10, "free_energy": -24.0} for row in range(24)
+    ]
+    del numbers[3]["energy"]
+    numbers[4]["energy"] = float("nan")
+    path = frames(tmp_path / "relaxed.extxyz", numbers)
+    training, account = read_frames(path, "energy_per_atom")
+    assert training.values.tolist() == [-1 - row / 8 for row in range(24) if row not in (3, 4)]
+    assert dict(account.refused) == {"E-LABEL-EMPTY": 2}
+    assert [row.place for row in account.rows if row.code] == ["relaxed.extxyz (4)", "relaxed.extxyz (5)"]
+    assert set(read_frames(path, "REF_energy_per_atom")[0].values) == {-2.0}
+    assert set(read_frames(path, "free_energy_per_atom")[0].values) == {-3.0}
+    np.testing.assert_allclose(read_frames(path, "ef")[0].values, -np.arange(24) / 10)
+    np.testing.assert_allclose(read_frames(path, "ef", unit="meV/atom")[0].values, -np.arange(24) / 1e4)
+    with pytest.raises(InputFileError, match=r"no column 'REF_enrgy'.*did you mean 'REF_energy'"):
+        read_frames(path, "REF_enrgy")
+
+
+@pytest.mark.parametrize("column", ["energy", "entry_energy", "REF_energy"])
+def test_energies_of_whole_cells_are_no_labels_by_atom(column: str, tmp_path: Path) -> None:
+    path = frames(tmp_path / "relaxed.extxyz", [{"energy": -8.0, "REF_energy": -16.0}] * 24)
+    with pytest.raises(UnitError, match=f"column: {column}_per_atom"):
+        read_frames(path, column)
+    if column == "REF_energy":
+        assert set(read_frames(path, column, unit="meV/atom")[0].values) == {-0.016}
+    else:
+        with pytest.raises(UnitError, match=f"column: {column}_per_atom"):
+            read_frames(path, column, unit="eV/atom")

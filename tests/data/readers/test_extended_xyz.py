@@ -212,3 +212,23 @@ def test_deuterium_has_a_way_out(word: str) -> None:
 def test_images_of_other_programs_are_read(columns: str, more: str, end: str) -> None:
     head = HEAD.replace("species:S:1:pos:R:3", columns)
     assert rows(f"2\n{head} {more}\nCs 0 0 0{end}\nCl 2.05 2.05 2.05{end}\n") == [SALT]
+
+
+@pytest.mark.parametrize(
+    ("keys", "stated"),
+    [
+        ("energy=-6.0", {"entry_energy": -6.0, "entry_energy_per_atom": -3.0}),
+        ('gap="1.5" ok=T name=x virial={1 2} n=inf', {"extxyz_gap": 1.5}),
+        ("my_energy=-4 my_energy_per_atom=7", {"extxyz_my_energy": -4.0, "extxyz_my_energy_per_atom": 7.0}),
+        ("energy=-1e3 energy_unit=meV gap=2", {"entry_energy": -1.0, "entry_energy_per_atom": -0.5, "extxyz_gap": 2.0}),
+        ("energy=-1 energy_units=smoots gap=2", {"extxyz_gap": 2.0}),
+        ("energy=-1 energy=-1.0", {"entry_energy": -1.0, "entry_energy_per_atom": -0.5}),
+    ],
+)
+def test_numbers_of_the_header_are_stated(keys: str, stated: dict[str, float]) -> None:
+    found = outcome("a.xyz", f"2\n{HEAD} {keys}\n{ATOMS}")
+    assert (found.code, found.stated) == ("", stated)
+
+
+def test_a_number_with_two_values_is_refused() -> None:
+    assert outcome("a.xyz", f"2\n{HEAD} energy=-1 energy=-2\n{ATOMS}").code == "E-FILE-SYNTAX"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import InputFileError, UnitError
+from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
 from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
 from matloop.data.properties.catalogue import property_named
@@ -39,6 +41,10 @@ LABEL_SOURCES: Mapping[str, str] = {
 """Labels of one's own by the name that a campaign gives; the packaged tables stand beside them."""
 _SIZE = 10_000
 _WHOLE_CELL = ("energy", "free_energy", "entry_energy")  # by ASE and pymatgen, whatever a campaign says
+_TOTAL_BY_ATOM = ("energy_per_atom", "free_energy_per_atom", "entry_energy_per_atom", "entry_corrected_energy_per_atom")
+_DERIVED_PROPERTIES: Mapping[str, Derived] = {
+    "formation_energy_per_atom": "formation_energy", "energy_above_hull": "energy_above_hull",
+}  # fmt: skip
 _NOTHING = LabelCell(float("nan"), float("nan"))
 
 
@@ -54,6 +60,10 @@ class LabelSource(Protocol):
 
     def files(self) -> list[Path]:
         """The files that are read."""
+        ...
+
+    def derive_by(self, known: Mapping[Derived, Derive]) -> None:
+        """Hand over what derives labels from energies; only labels with an option ``derive`` use it."""
         ...
 
     def read(self) -> tuple[TrainingSet, LabelAccount]:
@@ -76,6 +86,7 @@ class _Labels:
         source: Where the values come from: ``exp``, ``exp:LAB``, ``dft:FUNCTIONAL``.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
+        derive: What is derived from the values, which are total energies by atom; None if they are labels themselves.
 
     Raises:
         UnknownNameError: For an unknown property or unit.
@@ -93,7 +104,10 @@ class _Labels:
         source: str,
         licence: str,
         citation: str,
+        derive: Derived | None = None,
     ) -> None:
+        self.derive = derive
+        self._derivations: Mapping[Derived, Derive] = {}
         self.path = Path(path).expanduser()
         self.property_name, self.column = property, column
         self.provenance = str(Provenance.read(source))
@@ -101,6 +115,10 @@ class _Labels:
         own = property_named(property).unit
         self.unit = self._unit(unit, own)
         convert(0.0, self.unit, own)
+
+    def derive_by(self, known: Mapping[Derived, Derive]) -> None:
+        """Hand over what derives labels from energies."""
+        self._derivations = known
 
     def _unit(self, stated: str | None, own: str) -> str:
         in_header = unit_in_header(self.column)
@@ -133,10 +151,18 @@ class _Labels:
             joined = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
         else:
             joined = CandidateBatch.from_formulas([]).batch
-        return assembled(
+        remarks: Sequence[str] = ()
+        if self.derive is not None:
+            derive = self._derivations[self.derive]
+            rows, joined, remarks = derived_rows(rows, joined, derive, column=self.column)
+        elif self.column in _TOTAL_BY_ATOM and self.property_name in _DERIVED_PROPERTIES:
+            derive_to = _DERIVED_PROPERTIES[self.property_name]
+            remarks = [f"'{self.column}' holds total energies, if it is what its name says; write derive: {derive_to}"]
+        training, account = assembled(
             self.path.name, rows, joined, property_name=self.property_name, provenance=self.provenance,
             licence=self.licence, citation=self.citation,
         )  # fmt: skip
+        return training, replace(account, suspicious=[*remarks, *account.suspicious])
 
 
 class LabelledFormulas(_Labels):
@@ -156,15 +182,19 @@ class LabelledFormulas(_Labels):
         group: Column that tells what was measured together, such as the paper; no split separates such rows.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
+        derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
+            from these energies alone, which must hold those of the pure elements.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         formula: str = "formula", group: str | None = None, licence: str = "unknown", citation: str = "",
+        derive: Derived | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
-        )
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
+            derive=derive,
+        )  # fmt: skip
         self.group = group
         present = list(open_table(self.path, if_missing=RELATIVE_PATHS).types)
         for name in filter(None, (formula, column, group)):
@@ -238,18 +268,22 @@ class LabelledStructureFiles(_Labels):
         disorder: What becomes of shared or partly filled sites, as for the source ``structure_files``.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
+        derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
+            from these energies alone, which must hold those of the pure elements.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         labels: str | None = None, file: str = "file", disorder: str = "reject", licence: str = "unknown",
         citation: str = "",
+        derive: Derived | None = None,
     ) -> None:  # fmt: skip
         if labels is None:
             unit = _unit_of_energy(column, unit, property_named(property).unit)
         super().__init__(
-            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
-        )
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
+            derive=derive,
+        )  # fmt: skip
         self._structures = StructureFiles(path, disorder=disorder)
         self.labels = None if labels is None else Path(labels).expanduser()
         self.file = file
@@ -319,15 +353,19 @@ class LabelledAseDatabase(_Labels):
         select: Which rows to read, in the language of ASE.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
+        derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
+            from these energies alone, which must hold those of the pure elements.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         select: str | None = None, licence: str = "unknown", citation: str = "",
+        derive: Derived | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
-        )
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
+            derive=derive,
+        )  # fmt: skip
         self._database = AseDatabase(path, select=select)
 
     def files(self) -> list[Path]:

@@ -49,6 +49,12 @@ class Column(StrEnum):
     ENTRY_CORRECTION_PER_ATOM = (
         "entry_correction_per_atom", "number", "eV/atom", "Correction that the file states for this energy.",
     )  # fmt: skip
+    ENTRY_CORRECTED_ENERGY_PER_ATOM = (
+        "entry_corrected_energy_per_atom", "number", "eV/atom", "Energy with the correction that the file states.",
+    )  # fmt: skip
+    ENTRY_SETTINGS = (
+        "entry_settings", "text", "1", "Functional, +U and pseudopotentials that the file states, as JSON.",
+    )  # fmt: skip
     SPACE_GROUP_NUMBER = "space_group_number", "whole number", "1", "Number of the space group, 1 to 230."
     PROTOTYPE = "prototype", "text", "1", "Prototype crystal that was decorated."
     PARENT_ID = "parent_id", "text", "1", "Identifier of the known crystal in which ions were substituted."

@@ -66,10 +66,12 @@ def header_numbers(members: Members, atoms: float) -> dict[str, float]:
     return found
 
 
-def names_of_numbers(row: TextRow) -> Iterable[str]:
-    """Names of the numbers that the text of one structure may state beside its crystal."""
+def names_beside(row: TextRow) -> Iterable[str]:
+    """Names of what the text of one structure may state beside its crystal: numbers, and their settings."""
     if row.format == "json":
-        return ENTRY_COLUMNS if '"energy"' in row.text and '"composition"' in row.text else ()
+        states_energy = '"energy"' in row.text and '"composition"' in row.text
+        settings = (Column.ENTRY_SETTINGS,) if '"parameters"' in row.text else ()
+        return (*ENTRY_COLUMNS, *settings) if states_energy else ()
     if row.format != "extxyz":
         return ()
     header = row.text.split("\n", 2)[1:2]

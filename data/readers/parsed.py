@@ -30,12 +30,14 @@ class ParsedCell(NamedTuple):
         frac_coords: Shape (sites, 3).
         occupancies: Symbol -> occupancy of each site.
         stated: Numbers that the file states about the crystal, by column name.
+        settings: With what settings the file says that they were computed, as JSON; empty if it says nothing.
     """
 
     lattice: NDArray[np.float64]
     frac_coords: NDArray[np.float64]
     occupancies: list[dict[str, float]]
     stated: Mapping[str, float] = MappingProxyType({})
+    settings: str = ""
 
     @property
     def is_ordered(self) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.crystals import MAX_SITES
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.properties.columns import Column
+from matloop.data.readers.entry_settings import read_settings
 from matloop.data.readers.parsed import ParsedCell, fractional, symbol_of
 from matloop.data.readers.stated_contents import check_contents, check_label, check_parameters
 from matloop.data.readers.structure_split import Unreadable
@@ -63,7 +64,8 @@ def read_json(data: Any) -> ParsedCell:
             the atoms of JARVIS as plain data.
 
     Returns:
-        The cell; that of a ``ComputedStructureEntry`` has its energies among the numbers that the file states.
+        The cell; that of a ``ComputedStructureEntry`` has its energies among the numbers that the file
+        states, and the settings with which they were computed.
 
     Raises:
         Unreadable: If it is none of these, or parts of it contradict each other.
@@ -83,7 +85,7 @@ def read_json(data: Any) -> ParsedCell:
     cell, sites = read(found)
     for record in (*records, found):
         check_contents(record, cell, sites)
-    return cell if found is data else cell._replace(stated=_energies(data))
+    return cell if found is data else cell._replace(stated=_energies(data), settings=read_settings(data))
 
 
 def _energies(entry: dict[str, Any]) -> dict[str, float]:
@@ -102,6 +104,7 @@ def _energies(entry: dict[str, Any]) -> dict[str, float]:
     found = {Column.ENTRY_ENERGY: energy, Column.ENTRY_ENERGY_PER_ATOM: energy / atoms}
     if correction is not None:
         found[Column.ENTRY_CORRECTION_PER_ATOM] = _number(correction) / atoms
+        found[Column.ENTRY_CORRECTED_ENERGY_PER_ATOM] = (energy + _number(correction)) / atoms
     return {str(name): value for name, value in found.items()}
 
 

@@ -36,8 +36,8 @@ def read_row(message: bytes) -> bytes:
 
     Returns:
         A message (:mod:`matloop.data.guard.messages`) with ``code``, ``detail`` and ``formula``. If the code is empty,
-        it has ``stated``, numbers of the file by column name. If the cell is ordered too, it has the arrays ``lattice``
-        (3, 3) in Å, ``species`` and ``frac_coords``.
+        it has ``stated``, numbers of the file by column name, and ``settings`` with which they were computed. If the
+        cell is ordered too, it has the arrays ``lattice`` (3, 3) in Å, ``species`` and ``frac_coords``.
     """
     head, _, text = message.decode("utf-8").partition("\n")
     kind, _, disorder = head.partition(" ")
@@ -54,16 +54,16 @@ def read_row(message: bytes) -> bytes:
 
 def _read(kind: str, text: str, disorder: str) -> bytes:
     cell = read_cell(kind, text)
-    stated = dict(cell.stated)
+    stated = {"stated": dict(cell.stated), "settings": cell.settings}
     if not cell.is_ordered:
         gate(cell)
         resolved = resolve_disorder(cell, disorder)
         if resolved is None:
-            return pack({"code": "", "detail": "", "formula": cell.formula(), "stated": stated})
+            return pack({"code": "", "detail": "", "formula": cell.formula(), **stated})
         cell = resolved
     gate(cell)
     arrays = {"lattice": cell.lattice, "species": cell.numbers(), "frac_coords": cell.frac_coords}
-    return pack({"code": "", "detail": "", "formula": cell.formula(), "stated": stated}, arrays)
+    return pack({"code": "", "detail": "", "formula": cell.formula(), **stated}, arrays)
 
 
 def read_cell(kind: str, text: str) -> ParsedCell:

@@ -26,13 +26,14 @@ from matloop.data.properties.carried import MOST_COLUMNS, carried_name
 from matloop.data.properties.columns import Column
 from matloop.data.readers.archives import SourceFile, is_archive, read_archive, read_file
 from matloop.data.readers.disorder import POLICIES
-from matloop.data.readers.header_numbers import PREFIX, names_of_numbers
+from matloop.data.readers.header_numbers import PREFIX, names_beside
 from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
 from matloop.data.readers.structure_text import request
 from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.folders import files_below, files_matching
 
 READER = "matloop.data.readers.structure_text:read_row"
+_LONGEST_SETTINGS = 5_000  # characters
 _LONGEST_TIMEOUT = 86_400
 _LEAST_MEMORY, _MOST_MEMORY = 100_000_000, 1_000_000_000_000
 _WARM_UP = TextRow(
@@ -65,14 +66,14 @@ class _Plan(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """A row and the answer of the reader. Only a crystal has arrays; ``stated`` holds numbers by column name."""
+    """A row and the answer of the reader. Only a crystal has arrays; ``stated`` holds values by column name."""
 
     row: _Row
     code: str
     detail: str
     formula: str
     arrays: dict[str, Any]
-    stated: dict[str, float]
+    stated: dict[str, Any]
 
 
 class StructureFiles:
@@ -83,9 +84,11 @@ class StructureFiles:
     read in a child process, so that no file can harm the run.
 
     The energies of a ``ComputedStructureEntry`` of pymatgen become columns of the candidates: ``entry_energy`` (eV, as
-    computed), ``entry_energy_per_atom`` and ``entry_correction_per_atom`` (eV/atom). ``energy`` in the header of an
-    extended XYZ image becomes the first two of these, taken as eV of all its atoms. Every other number of a header
-    becomes a column behind the prefix ``extxyz_``, unless the catalogue of properties defines a column of its name.
+    computed), ``entry_energy_per_atom``, ``entry_correction_per_atom`` and ``entry_corrected_energy_per_atom``
+    (eV/atom), and ``entry_settings``, what its ``parameters`` say of functional, +U and pseudopotentials. ``energy`` in
+    the header of an extended XYZ image becomes the first two of these, taken as eV of all its atoms. Every other number
+    of a header becomes a column behind the prefix ``extxyz_``, unless the catalogue of properties defines a column of
+    its name.
 
     Args:
         path: A folder (with all below it), a pattern such as ``cifs/**/*.cif``, a file, or a zip or tar archive.
@@ -147,7 +150,7 @@ class StructureFiles:
         for file, rows in self._split_files():
             files.append((_digest(file), len(rows)))
             for row in rows:
-                stated |= dict.fromkeys(map(str, names_of_numbers(row.text) if row.text else ()))
+                stated |= dict.fromkeys(map(str, names_beside(row.text) if row.text else ()))
             if len(stated) > MOST_COLUMNS:
                 raise InputFileError(
                     f"more than {MOST_COLUMNS:,} different numbers beside the crystals of {_shown(file.name)}",
@@ -300,6 +303,8 @@ def _checked_answer(row: _Row, message: Message, columns: Mapping[str, str]) -> 
     elif not code and CandidateBatch.from_formulas([formula], exact=True).refused:
         raise ValueError("a formula that cannot be read")
     stated = {} if code else _checked_numbers(message.values["stated"], columns)
+    if not code and Column.ENTRY_SETTINGS in columns:
+        stated[Column.ENTRY_SETTINGS] = str(message.values["settings"])[:_LONGEST_SETTINGS]
     return _Answer(row, code, _shown(detail), _shown(formula), arrays, stated)
 
 
@@ -309,7 +314,8 @@ def _checked_numbers(stated: Any, columns: Mapping[str, str]) -> dict[str, float
     Raises:
         ValueError: If one of them is no finite number.
     """
-    numbers = {column: stated.get(name) for name, column in columns.items()} if isinstance(stated, dict) else {}
+    given = stated if isinstance(stated, dict) else {}
+    numbers = {column: given.get(name) for name, column in columns.items() if column != Column.ENTRY_SETTINGS}
     found: dict[str, Any] = {column: value for column, value in numbers.items() if value is not None}
     if not all(isinstance(value, float) and math.isfinite(value) for value in found.values()):
         raise ValueError("a stated value that is no number")
@@ -345,12 +351,16 @@ def _composition_intake(answers: list[_Answer], columns: Mapping[str, str]) -> I
 
 
 def _with_columns(batch: CandidateBatch, answers: list[_Answer], columns: Mapping[str, str]) -> CandidateBatch:
-    """Add the origin of each candidate, and the numbers that its file states; null where it states none."""
+    """Add the origin of each candidate, and what its file states beside the crystal; null where it states nothing."""
     import pyarrow as pa
 
     origin = pa.array([answer.row.origin for answer in answers], pa.string())
     stated: dict[str, pa.Array] = {
-        name: pa.array([answer.stated.get(name) for answer in answers], pa.float64()) for name in columns.values()
+        name: pa.array(
+            [answer.stated.get(name) for answer in answers],
+            pa.string() if name == Column.ENTRY_SETTINGS else pa.float64(),
+        )
+        for name in columns.values()
     }
     return batch.with_columns({Column.ORIGIN: origin, **stated})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from matloop.data.errors import TrainingSetError
 from matloop.data.options import check_options
+from matloop.data.own_labels.derived_labels import Derive, Derived
 from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.own_labels.label_sources import LABEL_SOURCES, LabelSource
 from matloop.data.properties.catalogue import catalogue, property_named
@@ -20,8 +21,14 @@ from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labell
 from matloop.data.training.training_set import TrainingSet, joined
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_csv
+from matloop.models.potentials.computed_entries import energies_above_hull, formation_energies
 from matloop.screening.campaign.campaign import EMBEDDED, Campaign, Entry, Target, WrittenEntry
 
+DERIVATIONS: Mapping[Derived, Derive] = {
+    "formation_energy": formation_energies,
+    "energy_above_hull": energies_above_hull,
+}
+"""What labels may be derived from energies, by the name that a campaign gives."""
 _HEADER = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "group", "code", "detail")
 
 
@@ -53,6 +60,7 @@ def label_source(entry: Entry) -> LabelSource:
     factory: Callable[..., LabelSource] = lookup("label source", LABEL_SOURCES, entry.name)
     check_options(entry.name, factory, entry.options, argument=entry.argument)
     made: LabelSource = entry.make(factory)
+    made.derive_by(DERIVATIONS)
     return made
 
 

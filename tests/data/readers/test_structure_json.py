@@ -30,6 +30,7 @@ def test_an_entry_of_pymatgen_gives_its_crystal_and_its_energies() -> None:
         Column.ENTRY_ENERGY: -6.5,
         Column.ENTRY_ENERGY_PER_ATOM: pytest.approx(ENTRY.uncorrected_energy_per_atom),
         Column.ENTRY_CORRECTION_PER_ATOM: pytest.approx(ENTRY.correction_per_atom),
+        Column.ENTRY_CORRECTED_ENERGY_PER_ATOM: pytest.approx(ENTRY.energy_per_atom),
     }
     adjusted = ComputedStructureEntry(SALT, -6.5, energy_adjustments=[CompositionEnergyAdjustment(-0.6, 1, name="Cl")])
     assert outcome("a.json", json.dumps(adjusted.as_dict())).stated[Column.ENTRY_CORRECTION_PER_ATOM] == -0.3

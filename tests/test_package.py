@@ -11,15 +11,15 @@ LOOK = """
 import json, sys
 import matloop
 before = [name for name in ("numpy", "pyarrow", "dask", "typer") if name in sys.modules]
-from matloop import fork, predict, resume, screen, train
-verbs = [verb.__module__ for verb in (screen, resume, train, predict)]
+from matloop import fork, predict, resume, screen, train, validate
+verbs = [verb.__module__ for verb in (screen, resume, train, predict, validate)]
 print(json.dumps([before, matloop.__version__, *verbs, "screen" in dir(matloop)]))
 """
 
 
 def test_importing_matloop_loads_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
-    modules = [f"matloop.workflows.{name}" for name in ("screen", "resume", "train", "predict")]
+    modules = [f"matloop.workflows.{name}" for name in ("screen", "resume", "train", "predict", "validate")]
     expected = [[], version("matloop"), *modules, True]
     assert json.loads(done.stdout) == expected
 

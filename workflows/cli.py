@@ -228,19 +228,20 @@ def validate(
 ) -> None:
     """Check a campaign without running it; reports every problem with its line."""
     from matloop.data.allowed_modules import allowing
-    from matloop.workflows.commands.label_accounts import print_label_accounts
     from matloop.workflows.inspecting.validation import campaign_path
     from matloop.workflows.inspecting.validation import validate as find_problems
+    from matloop.workflows.validate import ValidCampaign
 
     path = campaign_path(campaign)
     with allowing(allow or ()):
         text, problems = find_problems(path)
     for problem in problems:
         print(f"{path}: {problem.coded()}", file=sys.stderr)
-    if problems:
+    if text.campaign is None or problems:
         print(counted(len(problems), "problem"), file=sys.stderr)
         raise typer.Exit(1)
-    print_label_accounts(text.campaign)
+    for line in ValidCampaign.of(text.campaign).lines():
+        print(line)
     print(f"{path}: no problems")
 
 

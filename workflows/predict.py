@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import ROW_CODES
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import using
-from matloop.data.properties.columns import Column, probability_of, unit_of
-from matloop.workflows.modelling.input_rows import InputRows, beside, check_output, write_parts
+from matloop.data.properties.columns import Column
+from matloop.workflows.modelling.input_rows import InputRows, check_output, write_parts
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 
 
@@ -86,32 +85,18 @@ def predict(
     rows = InputRows(table, formula_column=formula_column, id_column=id_column)
     found = model if isinstance(model, TrainedModel) else read_model(model)
     written = WrittenPredictions(output, found.known.label, 0, 0, Counter(), found.notes)
-    names = [Column.CANDIDATE_ID, Column.CODE, *_columns_of(found)]
-    needs_crystals = any(CRYSTALS in featurizer.needs for featurizer in found.features.featurizers)
-    rows.check_fit(names, needs_crystals=needs_crystals)
+    names = [Column.CANDIDATE_ID, Column.CODE, *found.columns]
+    rows.check_fit(names, needs_crystals=found.needs_crystals)
     with using(found.catalogue):
         write_parts(output, _parts(found, rows, written), columns=[*rows.columns, *names])
     return written
 
 
-def _columns_of(model: TrainedModel) -> list[str]:
-    known = model.known
-    names = [known.column("pred"), known.column("sigma"), known.column("lo"), known.column("hi"), unit_of(known.name)]
-    return [*names, Column.IN_DOMAIN, *([] if model.wanted is None else [probability_of(known.name)])]
-
-
 def _parts(model: TrainedModel, rows: InputRows, written: WrittenPredictions) -> Iterator[pa.Table]:
     """Rows of the input with their predictions, some thousand at a time; counts what becomes of them."""
     for given, intake in rows.parts():
-        prediction = model.surrogate.predict(model.features.featurize(intake.batch))
-        lower, upper = prediction.interval(0.9)
-        unit = pa.array([model.known.unit] * len(intake.batch), pa.string())
-        values: list[Any] = [prediction.mean, prediction.sigma, lower, upper, unit, prediction.in_domain]
-        if model.wanted is not None:
-            values.append(prediction.probability_between(*model.wanted))
-        columns = dict(zip(_columns_of(model), values, strict=True))
-        part = beside(given, intake, prediction.codes, columns)
+        part = model.predictions_beside(given, intake)
         written.rows += part.num_rows
-        written.outside += int((~prediction.in_domain & (prediction.codes == "")).sum())
+        written.outside += pc.sum(pc.invert(part[Column.IN_DOMAIN])).as_py() or 0
         written.refused.update(code for code in part[Column.CODE].to_pylist() if code)
         yield part

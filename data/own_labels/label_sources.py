@@ -228,7 +228,9 @@ class LabelledFormulas(_Labels):
         for place, (formula, text, group) in enumerate(zip(formulas, cells, groups, strict=True)):
             where = self._table.cell_name(part, place, self.column)
             wrong = refused.get(place)
-            code, detail = ("", "") if wrong is None else (wrong.code, wrong.detail)
+            code, detail = (
+                ("", "") if wrong is None else (wrong.code, wrong.detail.split(": ", 1)[-1])
+            )  # the cell is named
             if code == "E-FORMULA-EMPTY":
                 detail = "a label without a formula; write the formula in every row, also below merged cells"
             yield self._row(where, formula, text, code=code, detail=detail, group=group.strip())

@@ -23,4 +23,12 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 
 def test_notebooks_are_found() -> None:
-    assert [path.stem for path in NOTEBOOKS][:1] == ["01_first_screen"]
+    assert [path.stem for path in NOTEBOOKS] == ["01_first_screen", "02_own_labels"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_outputs_are_of_a_whole_run_on_no_particular_machine(path: Path) -> None:
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    text = path.read_text("utf-8")
+    assert not [folder for folder in ("/tmp/", "/home/", "/root/", "/Users/", "site-packages") if folder in text]

@@ -14,6 +14,7 @@ from matloop.workflows.inspecting.validation import validate
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.resume import fork, resume
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.validate import validate as check
 from tests.workflows.conftest import SMALL, Told, campaign
 
 SHINE: dict[str, Any] = {
@@ -51,6 +52,21 @@ def own_run(tmp_path_factory: pytest.TempPathFactory, told_of_labels: Told) -> S
     write_labels(folder)
     (folder / "campaign.yaml").write_text(text_of(), "utf-8")
     return screen(folder / "campaign.yaml", output=folder / "run", workers=1, progress=told_of_labels)
+
+
+def test_validate_accounts_for_every_row_of_the_labels(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    (tmp_path / "campaign.yaml").write_text(text_of(), "utf-8")
+    checked = check(tmp_path / "campaign.yaml")
+    rows = checked.to_pandas()
+    assert len(rows) == len((tmp_path / "labels.csv").read_text("utf-8").splitlines()) - 1
+    assert rows["code"].tolist()[-2:] == ["E-FORMULA-ELEMENT", "E-LABEL-LIMIT"]
+    assert set(rows["unit"]) == {"cd/m2"}
+    assert rows["value"][:-2].notna().all()
+    lines = str(checked).splitlines()
+    assert lines[0].startswith(f"labels.csv: {len(rows) - 2} of {len(rows)} rows teach shine")
+    assert lines[-1] == "own: no problems"
+    assert check(campaign()).to_pandas().empty
 
 
 def test_a_property_nobody_knows_leads_to_a_shortlist(own_run: ScreeningRun, told_of_labels: Told) -> None:

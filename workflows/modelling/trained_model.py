@@ -8,16 +8,20 @@ file. It is read without trust, like a run directory.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from matloop.data.bounded_files import read_json, regular_file
+from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import DamagedFileError, FingerprintError, MatloopError, ModelError
 from matloop.data.properties.catalogue import Catalogue, catalogue, using
+from matloop.data.properties.columns import Column, probability_of, unit_of
 from matloop.data.properties.definition import Property
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
@@ -25,6 +29,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Entries
 from matloop.screening.runs.run_records import ModelCard
+from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions
 from matloop.workflows.stages.scoring import build_feature_set
 
@@ -87,6 +92,54 @@ class TrainedModel:
             return ModelCard.model_validate(dict(self.surrogate.card))
         except ValidationError as error:
             raise _damaged(self.folder, "a card of another form") from error
+
+    @property
+    def needs_crystals(self) -> bool:
+        """Whether its features are of crystals, so that formulas are not enough."""
+        return any(CRYSTALS in featurizer.needs for featurizer in self.features.featurizers)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of its predictions: mean, sigma, ends of the 90 % interval, unit, domain, probability."""
+        known = self.known
+        names = [known.column("pred"), known.column("sigma"), known.column("lo"), known.column("hi")]
+        names += [unit_of(known.name), Column.IN_DOMAIN]
+        return names if self.wanted is None else [*names, probability_of(known.name)]
+
+    def predict(self, formulas: Sequence[str | None]) -> Any:
+        """Predict formulas: a pandas DataFrame with one row for each, in their order.
+
+        A formula that cannot be read, or that the model cannot judge, has a ``code`` in place of numbers. Files of any
+        size, also of crystals, go through :func:`matloop.workflows.predict.predict`.
+
+        Args:
+            formulas: Formulas as people write them, length n.
+
+        Raises:
+            ModelError: If its features are of crystals.
+        """
+        if self.needs_crystals:
+            raise ModelError(
+                "formulas alone for a model with features of crystals", "crystals",
+                "predict a structure file or a folder of them: matloop.predict(model, FOLDER, OUTPUT)",
+            )  # fmt: skip
+        with using(self.catalogue):
+            given = pa.table({Column.FORMULA: pa.array(list(formulas), pa.string())})
+            return self.predictions_beside(given, CandidateBatch.from_formulas(list(formulas))).to_pandas()
+
+    def predictions_beside(self, given: pa.Table, intake: Intake) -> pa.Table:
+        """Put ids, codes and predictions beside the columns of an input, each row in its place.
+
+        Args:
+            given: Columns of the input, n rows.
+            intake: Its candidates and refused rows, together n.
+        """
+        prediction = self.surrogate.predict(self.features.featurize(intake.batch))
+        unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
+        values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
+        if self.wanted is not None:
+            values.append(prediction.probability_between(*self.wanted))
+        return beside(given, intake, prediction.codes, dict(zip(self.columns, values, strict=True)))
 
 
 def is_model(folder: Path) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matloop.workflows.resume import resume as resume
     from matloop.workflows.screen import screen as screen
     from matloop.workflows.train import train as train
+    from matloop.workflows.validate import validate as validate
 
     __version__: str
 
@@ -27,10 +28,11 @@ _VERBS = {
     "resume": "matloop.workflows.resume",
     "screen": "matloop.workflows.screen",
     "train": "matloop.workflows.train",
+    "validate": "matloop.workflows.validate",
 }
 """Function -> the module that defines it."""
 
-__all__ = ["__version__", "fork", "predict", "resume", "screen", "train"]
+__all__ = ["__version__", "fork", "predict", "resume", "screen", "train", "validate"]
 
 
 def __getattr__(name: str) -> Any:

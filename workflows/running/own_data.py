@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,8 @@ DERIVATIONS: Mapping[Derived, Derive] = {
     "energy_above_hull": energies_above_hull,
 }
 """What labels may be derived from energies, by the name that a campaign gives."""
-_HEADER = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "group", "code", "detail")
+LABEL_COLUMNS = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "group", "code", "detail")
+"""What is said of every row of labels."""
 
 
 class OwnData(NamedTuple):
@@ -139,22 +140,27 @@ def with_provenances(campaign: Campaign, training: TrainingSets) -> Campaign:
     return campaign.model_copy(update={"targets": tuple(targets)})
 
 
+def label_rows(accounts: Sequence[LabelAccount]) -> Iterator[tuple[str | float | None, ...]]:
+    """Yield what became of every row of labels, as :data:`LABEL_COLUMNS` names it.
+
+    Values are in the unit of the property, None where there is no number.
+    """
+    for account in accounts:
+        unit = property_named(account.property_name).unit
+        for row in account.rows:
+            yield (
+                account.property_name, row.place, row.formula, row.written, _number(row.cell.value), unit,
+                _number(row.cell.uncertainty), row.group, row.code, row.detail,
+            )  # fmt: skip
+
+
 def write_label_rows(path: Path, accounts: Sequence[LabelAccount]) -> None:
-    """Write what became of every row of labels into a CSV file; values are in the unit of the property."""
-    rows = (
-        (
-            account.property_name, row.place, row.formula, row.written, _number(row.cell.value),
-            property_named(account.property_name).unit,
-            _number(row.cell.uncertainty), row.group, row.code, row.detail,
-        )
-        for account in accounts
-        for row in account.rows
-    )  # fmt: skip
-    write_csv(path, _HEADER, rows)
+    """Write what became of every row of labels into a CSV file."""
+    write_csv(path, LABEL_COLUMNS, label_rows(accounts))
 
 
-def _number(value: float) -> float | str:
-    return "" if math.isnan(value) else float(f"{value:.12g}")
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.12g}")
 
 
 def _chosen(target: Target, sets: Sequence[TrainingSet], tables: Sequence[str]) -> TrainingSet:

@@ -84,6 +84,16 @@ def test_rows_and_columns_stay_where_they_were(model: TrainedModel, tmp_path: Pa
     assert written.refused.total() == 2
 
 
+def test_formulas_are_predicted_as_rows_of_a_file_are(model: TrainedModel, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(MIXED)
+    predict(model, tmp_path / "t.csv", tmp_path / "p.parquet", formula_column="compound")
+    written = pq.read_table(tmp_path / "p.parquet").drop_columns(["id", "compound", "note"])
+    found = pa.Table.from_pandas(model.predict(["NaCl", "Fe0", "SrTiO3", "Og2", "BaTiO3"]))
+    assert found["formula"].to_pylist() == ["NaCl", "Fe0", "SrTiO3", "Og2", "BaTiO3"]
+    for name in written.column_names:
+        assert found[name].to_pylist() == written[name].to_pylist(), name
+
+
 def test_a_long_table_keeps_its_order(model: TrainedModel, tmp_path: Path) -> None:
     count = _ROWS + 7
     formulas = [f"Sr{1 + row % 97}Ti{1 + row // 97 % 90}O3" if row % 100 else "?" for row in range(count)]

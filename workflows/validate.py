@@ -1,0 +1,96 @@
+"""Check a campaign: every problem at once, and what becomes of every row of its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from matloop.data.allowed_modules import allowing
+from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.plain_text import one_line
+from matloop.data.properties.catalogue import using
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.source_paths import with_absolute_paths
+from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
+from matloop.workflows.running.own_data import LABEL_COLUMNS, label_rows, read_own_data
+
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ValidCampaign:
+    """A campaign with which nothing is wrong, and its labels.
+
+    Attributes:
+        campaign: The campaign, with absolute paths.
+        labels: What became of the rows of each set of own labels that a target asks for.
+    """
+
+    campaign: Campaign
+    labels: tuple[LabelAccount, ...]
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> ValidCampaign:
+        """Read the labels of a campaign that was checked.
+
+        Raises:
+            MatloopError: If labels cannot be read, or too few rows teach.
+        """
+        with using(campaign.catalogue):
+            return cls(campaign, tuple(read_own_data(campaign).accounts))
+
+    def lines(self) -> list[str]:
+        """Say what became of the labels, one line each."""
+        with using(self.campaign.catalogue):
+            return [line for account in self.labels for line in _account_lines(account)]
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), f"{self.campaign.name}: no problems"])
+
+    def to_pandas(self) -> Any:
+        """Every row of own labels as a pandas DataFrame: where it stands, its value, and why it teaches nothing.
+
+        Values are in the unit of the property; the column ``code`` is empty where a row teaches.
+        """
+        with using(self.campaign.catalogue):
+            rows = [dict(zip(LABEL_COLUMNS, row, strict=True)) for row in label_rows(self.labels)]
+        kinds = {"value": pa.float64(), "uncertainty": pa.float64()}
+        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in LABEL_COLUMNS])
+        return pa.Table.from_pylist(rows, schema).to_pandas()
+
+
+def validate(campaign: str | Path | Campaign, *, allow: Sequence[str] = ()) -> ValidCampaign:
+    """Check a campaign without running it, and read its labels.
+
+    Args:
+        campaign: A campaign file, the name of a packaged campaign, or a campaign.
+        allow: Modules of other packages that the campaign may call, as for :func:`matloop.workflows.screen.screen`.
+
+    Raises:
+        CampaignError: Listing every problem of the campaign.
+        MatloopError: If labels cannot be read, or too few rows teach.
+
+    >>> print(validate("optical_window"))
+    optical_window: no problems
+    """
+    with allowing(allow):
+        if not isinstance(campaign, Campaign):
+            return ValidCampaign.of(checked_campaign(campaign))
+        chosen = with_absolute_paths(campaign, Path.cwd())
+        with using(chosen.catalogue):
+            check_campaign(chosen)
+        return ValidCampaign.of(chosen)
+
+
+def _account_lines(account: LabelAccount) -> Sequence[str]:
+    """Summary of a set of labels, its first rows that teach nothing, and what looks wrong, one line each."""
+    left_out = [row for row in account.rows if row.code and row.detail]
+    below = [f"{row.place}: {row.code}: {row.detail}" for row in left_out[:_MOST_SHOWN]]
+    if len(left_out) > _MOST_SHOWN:
+        below.append(f"and {len(left_out) - _MOST_SHOWN} more; training_rows.csv of a run lists all of them")
+    below += [f"look at: {sentence}" for sentence in account.suspicious[:_MOST_SHOWN]]
+    return [one_line(str(account)), *(f"  {one_line(line)}" for line in below)]

@@ -190,6 +190,12 @@ class ModelError(MatloopError):
     code = "E-MODEL"
 
 
+class RowWeightsError(ModelError):
+    """When rows of training data have weights that are no positive numbers, or that a model family does not take."""
+
+    code = "E-MODEL-WEIGHTS"
+
+
 class FingerprintError(ModelError):
     """When a model is handed features other than the ones it was trained on."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.models.families.contract import Contributions, Ensemble
+from matloop.models.families.row_weights import relative_weights
 
 
 class BoostedTrees(Ensemble):
@@ -60,11 +61,12 @@ class BoostedTrees(Ensemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Grow the trees on finite features (n, k) and targets (n,). Groups are ignored."""
         import lightgbm
 
-        p = self.parameters
+        p, relative = self.parameters, relative_weights(weights, len(target))
         settings = {
             "objective": "regression", "learning_rate": p["learning_rate"], "num_leaves": p["leaves"],
             "min_data_in_leaf": p["smallest_leaf"], "feature_fraction": p["feature_share"],
@@ -75,7 +77,8 @@ class BoostedTrees(Ensemble):
             random = np.random.default_rng([p["seed"], member])
             rows = random.permutation(len(target))[: max(int(p["row_share"] * len(target)), 1)]
             rows.sort()
-            data = lightgbm.Dataset(values[rows], target[rows], params={"verbosity": -1})
+            own = None if relative is None else relative[rows]
+            data = lightgbm.Dataset(values[rows], target[rows], weight=own, params={"verbosity": -1})
             seed = int(random.integers(2**31))
             self._boosters.append(lightgbm.train({**settings, "seed": seed}, data, num_boost_round=p["rounds"]))
         return self

@@ -51,6 +51,7 @@ class Ensemble(Protocol):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Learn from finite features (n, k) and targets (n,).
 
@@ -59,6 +60,8 @@ class Ensemble(Protocol):
             target: Values to learn.
             groups: Formula group of each row, shape (n,). A family that splits the rows must not separate a group. If
                 left out, each row is a group of its own.
+            weights: How much each row counts, positive, shape (n,). Only their ratios matter, and equal weights give
+                the same ensemble as none. A family without this argument is fitted to rows of equal weight only.
         """
         ...
 

@@ -21,6 +21,7 @@ from matloop.models.families.networks import (
     slopes,
     train,
 )
+from matloop.models.families.row_weights import relative_weights
 
 
 class DeepEnsemble(ArrayEnsemble):
@@ -71,6 +72,7 @@ class DeepEnsemble(ArrayEnsemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Train on finite features (n, k) and targets (n,).
 
@@ -84,6 +86,7 @@ class DeepEnsemble(ArrayEnsemble):
         trained = train(
             self._forward, self._initial(values.shape[1]), inputs=[inputs], target=(target - level[0]) / level[1],
             groups=np.arange(len(target)) if groups is None else groups, seed=p["seed"],
+            row_weights=relative_weights(weights, len(target)),
             schedule=Schedule(p["epochs"], p["patience"], p["batch"], p["rate"], p["decay"]),
         )  # fmt: skip
         shares = slope_shares(slopes(self._forward, trained, [inputs], along=0))

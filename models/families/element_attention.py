@@ -24,6 +24,7 @@ from matloop.models.families.networks import (
     slopes,
     train,
 )
+from matloop.models.families.row_weights import relative_weights
 
 _ELEMENTS = len(SYMBOLS) - 1
 _LARGEST_SCORE = 10.0
@@ -102,6 +103,7 @@ class ElementAttention(ArrayEnsemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Train on finite features (n, k) and targets (n,).
 
@@ -118,6 +120,7 @@ class ElementAttention(ArrayEnsemble):
         trained = train(
             self._forward, self._initial(context.shape[1]), inputs=inputs, target=(target - level[0]) / level[1],
             groups=np.arange(len(target)) if groups is None else groups, seed=p["seed"],
+            row_weights=relative_weights(weights, len(target)),
             schedule=Schedule(p["epochs"], p["patience"], p["batch"], p["rate"], p["decay"]),
         )  # fmt: skip
         shares = self._shares(trained, inputs, fractions)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import ArrayEnsemble
 from matloop.models.families.contract import Contributions
+from matloop.models.families.row_weights import relative_weights
 from matloop.models.families.tree_contributions import interventional_shapley_values
 from matloop.models.families.tree_growing import grow_forest
 
@@ -24,7 +25,7 @@ class ExtraTrees(ArrayEnsemble):
     """Extremely randomised trees (Geurts, Ernst, Wehenkel, Mach. Learn. 63, 3 (2006)).
 
     The trees are grown by :func:`matloop.models.families.tree_growing.grow_forest`. They are the same for any number of
-    threads and for any order of the training rows.
+    threads and, where all rows count the same, for any order of the training rows.
 
     The trees are stored as flat arrays. One compiled pass computes mean and spread over all trees, and the file is a
     plain ``npz``. The importance of a feature is the mean decrease of variance by it.
@@ -61,9 +62,11 @@ class ExtraTrees(ArrayEnsemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Grow the trees on finite features (n, k) and targets (n,). Groups are ignored."""
-        forest = grow_forest(values, target, **self.parameters, threads=self._threads)
+        relative = relative_weights(weights, len(target))
+        forest = grow_forest(values, target, **self.parameters, threads=self._threads, weights=relative)
         self._arrays = dict(forest._asdict())
         self._nodes = None
         return self

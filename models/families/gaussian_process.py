@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import ArrayEnsemble
 from matloop.models.families.inputs import Scaling, filled_up, in_blocks, slope_shares
+from matloop.models.families.row_weights import relative_weights
 
 _FEWEST_ROWS = 5
 _VARIANCE_KEPT = 0.99
@@ -41,6 +42,8 @@ class GaussianProcess(ArrayEnsemble):
     share in the mean absolute slope of the prediction along standardised features. The file does not store the inverse
     matrix, which is computed when the file is read.
 
+    Where rows have weights, the noise of a row is that of a row of mean weight over its weight.
+
     Args:
         rows: Largest number of training rows used.
         components: Largest number of principal components.
@@ -65,6 +68,7 @@ class GaussianProcess(ArrayEnsemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Condition on finite features (n, k) and targets (n,). Groups are ignored.
 
@@ -81,12 +85,16 @@ class GaussianProcess(ArrayEnsemble):
         axes = _principal_axes(scaled[drawn], p["components"])
         level = np.array([target[drawn].mean(), target[drawn].std() or 1.0])
         standard = (target - level[0]) / level[1]
-        lengths, variances = _most_likely(scaled[tuning] @ axes, standard[tuning], p["rounds"])
+        relative = relative_weights(weights, len(target))
+        noise = np.ones(len(target)) if relative is None else 1 / relative
+        lengths, variances = _most_likely(scaled[tuning] @ axes, standard[tuning], noise[tuning], p["rounds"])
         axes = axes / lengths
         self._arrays = {
             **scaling.arrays(), "axes": axes, "points": scaled[drawn] @ axes, "target": standard[drawn],
             "variances": variances, "level": level,
         }  # fmt: skip
+        if relative is not None:
+            self._arrays["noise"] = noise[drawn]
         self._solved = None
         rows = scaled[drawn][:: -(-len(drawn) // _SLOPE_ROWS)]
         self._arrays["importances"] = slope_shares(self._slopes(rows))
@@ -119,7 +127,7 @@ class GaussianProcess(ArrayEnsemble):
             a = self._fitted()
             signal, noise = a["variances"]
             covariance = signal * _matern(_distances(a["points"], a["points"]))
-            covariance[np.diag_indices_from(covariance)] += noise
+            covariance[np.diag_indices_from(covariance)] += noise * a.get("noise", 1.0)
             factor = cho_factor(covariance, lower=True)
             self._solved = _Solved(cho_solve(factor, a["target"]), cho_solve(factor, np.eye(len(covariance))))
         return self._solved
@@ -141,24 +149,33 @@ def _principal_axes(scaled: NDArray[np.float64], most: int) -> NDArray[np.float6
 
 
 def _most_likely(
-    points: NDArray[np.float64], target: NDArray[np.float64], rounds: int
+    points: NDArray[np.float64], target: NDArray[np.float64], noise: NDArray[np.float64], rounds: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find length scales (c,) and variances of signal and noise (2,) of the largest marginal likelihood."""
+    """Find length scales (c,) and variances of signal and noise (2,) of the largest marginal likelihood.
+
+    ``noise`` holds the variance of the noise of each row in units of that of a row of mean weight, shape (n,).
+    """
     from scipy.optimize import minimize
 
     start = np.log([*np.ones(points.shape[1]), 1.0, 0.1])
     bounds = np.log([*[_LENGTH] * points.shape[1], _SIGNAL, _NOISE])
     found = minimize(
-        _misfit, start, (points, target), method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": rounds}
+        _misfit, start, (points, target, noise), method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": rounds}
     )
     best = np.exp(found.x)
     return best[:-2], best[-2:]
 
 
 def _misfit(
-    logarithms: NDArray[np.float64], points: NDArray[np.float64], target: NDArray[np.float64]
+    logarithms: NDArray[np.float64],
+    points: NDArray[np.float64],
+    target: NDArray[np.float64],
+    shares: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float64]]:
-    """Negative log marginal likelihood and prior (Rasmussen and Williams, eqs. 5.8 and 5.9), and its gradient."""
+    """Negative log marginal likelihood and prior (Rasmussen and Williams, eqs. 5.8 and 5.9), and its gradient.
+
+    The variance of the noise of a row is that of all times the share of the row.
+    """
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
     lengths, (signal, noise) = np.exp(logarithms[:-2]), np.exp(logarithms[-2:])
@@ -166,7 +183,7 @@ def _misfit(
     distances = _distances(along, along)
     kernel = signal * _matern(distances)
     try:
-        factor = cho_factor(kernel + noise * np.eye(len(target)), lower=True)
+        factor = cho_factor(kernel + noise * np.diag(shares), lower=True)
     except LinAlgError:
         return np.inf, np.zeros_like(logarithms)
     weights, precision = cho_solve(factor, target), cho_solve(factor, np.eye(len(target)))
@@ -174,7 +191,7 @@ def _misfit(
     inner = precision - np.outer(weights, weights)
     pull = inner * signal * _matern_slope(distances)
     by_length = (along**2 * pull.sum(axis=1)[:, None]).sum(axis=0) - (along * (pull @ along)).sum(axis=0)
-    gradient = [*(by_length + logarithms[:-2]), 0.5 * (inner * kernel).sum(), 0.5 * noise * np.trace(inner)]
+    gradient = [*(by_length + logarithms[:-2]), 0.5 * (inner * kernel).sum(), 0.5 * noise * np.trace(inner * shares)]
     return float(misfit), np.array(gradient)
 
 

@@ -110,6 +110,7 @@ def train(
     groups: NDArray[np.integer],
     schedule: Schedule,
     seed: int,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Train all members together; each holds out its own tenth of the groups.
 
@@ -125,6 +126,8 @@ def train(
         groups: Rows of one group are held out together, shape (n,).
         schedule: Settings of the training.
         seed: Seed of the order of rows.
+        row_weights: How much each row counts in the loss and on held-out rows, with mean 1, shape (n,); all the same
+            if left out.
 
     Raises:
         ModelError: If torch is not installed.
@@ -134,6 +137,7 @@ def train(
         kept, held = _held_out(groups, members, seed)
         tensors = [torch.from_numpy(np.ascontiguousarray(rows)) for rows in inputs]
         truth = torch.from_numpy(target.astype(np.float32))
+        counts = torch.ones(len(truth)) if row_weights is None else torch.from_numpy(row_weights.astype(np.float32))
         current = {name: torch.from_numpy(array.copy()).requires_grad_() for name, array in weights.items()}
         best = {name: tensor.detach().clone() for name, tensor in current.items()}
         least, waited = np.full(members, np.inf), 0
@@ -145,10 +149,10 @@ def train(
             for rows in _batches(random, kept, schedule.batch):
                 outputs = forward(current, _torch_functions(), *(t[rows] for t in tensors))
                 optimiser.zero_grad()
-                _beta_nll(outputs, truth[rows]).backward()
+                _beta_nll(outputs, truth[rows], counts[rows]).backward()
                 torch.nn.utils.clip_grad_norm_(list(current.values()), _LARGEST_GRADIENT * members**0.5)
                 optimiser.step()
-            errors, _ = _held_out_errors(forward, current, tensors, truth, held)
+            errors, _ = _held_out_errors(forward, current, tensors, truth, counts, held)
             better = errors < least
             waited = 0 if better.any() else waited + 1
             least = np.minimum(errors, least)
@@ -156,7 +160,7 @@ def train(
                 best[name][better] = tensor.detach()[better]
             if waited > schedule.patience:
                 break
-        _, excess = _held_out_errors(forward, best, tensors, truth, held)
+        _, excess = _held_out_errors(forward, best, tensors, truth, counts, held)
         best["leave_bias"][:, 0, 1] += torch.from_numpy(np.log(excess).astype(np.float32))
         return {name: tensor.numpy() for name, tensor in best.items()}
 
@@ -224,14 +228,14 @@ def _batches(random: np.random.Generator, kept: list[NDArray[np.int64]], batch: 
         yield torch.from_numpy(np.ascontiguousarray(rows))
 
 
-def _beta_nll(outputs: Any, truth: Any) -> Any:
+def _beta_nll(outputs: Any, truth: Any, counts: Any) -> Any:
     mean, log_variance = outputs[..., 0], outputs[..., 1].clamp(*_LOG_VARIANCE)
     likelihood = 0.5 * ((truth - mean) ** 2 * (-log_variance).exp() + log_variance)
-    return (likelihood * (_BETA * log_variance).exp().detach()).mean(dim=1).sum()
+    return (likelihood * (_BETA * log_variance).exp().detach() * counts).mean(dim=1).sum()
 
 
 def _held_out_errors(
-    forward: Forward, weights: Weights, tensors: list[Any], truth: Any, held: list[NDArray[np.int64]]
+    forward: Forward, weights: Weights, tensors: list[Any], truth: Any, counts: Any, held: list[NDArray[np.int64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute mean absolute error of each member on held-out rows, and mean squared error over predicted variance."""
     import torch
@@ -241,7 +245,7 @@ def _held_out_errors(
         for member, rows in enumerate(held):
             own = {name: tensor[member : member + 1] for name, tensor in weights.items()}
             outputs = forward(own, _torch_functions(), *(tensor[rows][None] for tensor in tensors))[0]
-            miss = truth[rows] - outputs[:, 0]
-            errors[member] = float(miss.abs().mean())
-            excess[member] = float((miss**2 * (-outputs[:, 1].clamp(*_LOG_VARIANCE)).exp()).mean())
+            miss, share = truth[rows] - outputs[:, 0], counts[rows] / counts[rows].mean()
+            errors[member] = float((miss.abs() * share).mean())
+            excess[member] = float((miss**2 * (-outputs[:, 1].clamp(*_LOG_VARIANCE)).exp() * share).mean())
     return errors, np.clip(excess, 1e-3, 1e3)

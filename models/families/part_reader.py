@@ -15,6 +15,7 @@ from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
+from matloop.models.families.row_weights import fitted
 from matloop.models.registry import MODELS
 
 _FILE = "part_reader.json"
@@ -49,6 +50,7 @@ class PartReader(Ensemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Fit to its columns of features (n, k), and to targets (n,).
 
@@ -57,7 +59,7 @@ class PartReader(Ensemble):
         """
         self.shown = _mask(self.parameters["columns"], values.shape[1])
         ensemble: Ensemble = lookup("model", MODELS, self.parameters["name"])(**self.parameters["settings"])
-        self._ensemble = ensemble.fit(self.part(values), target, groups=groups)
+        self._ensemble = fitted(ensemble, self.part(values), target, groups=groups, weights=weights)
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,6 +15,7 @@ from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.part_reader import PartReader, check_ranges
+from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.registry import MODELS
 
@@ -82,6 +83,7 @@ class Stack(Ensemble):
         target: NDArray[np.float64],
         *,
         groups: NDArray[np.integer] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Find the weights and fit to finite features (n, k) and targets (n,).
 
@@ -91,16 +93,21 @@ class Stack(Ensemble):
         groups = np.arange(len(target)) if groups is None else groups
         if len(np.unique(groups)) < _FEWEST_GROUPS:
             raise ModelError(f"{len(np.unique(groups))} formulas to weigh families on", f"at least {_FEWEST_GROUPS}")
+        relative = relative_weights(weights, len(target))
         folds = list(grouped_folds(groups, folds=self.parameters["folds"], seed=self.parameters["seed"]))
         means, spreads = np.empty((2, len(target), len(self._members)))
         for column, member in enumerate(self._members):
             for train, held in folds:
-                ensemble = _make(member).fit(values[train], target[train], groups=groups[train])
+                own = None if relative is None else relative[train]
+                ensemble = fitted(_make(member), values[train], target[train], groups=groups[train], weights=own)
                 means[held, column], spreads[held, column] = ensemble.predict(values[held])
-        errors = means - target[:, None]
-        self._weights, self._errors = _least_absolute(errors), np.abs(errors).mean(axis=0)
-        self._scales = np.sqrt((errors**2).mean(axis=0) / np.maximum((spreads**2).mean(axis=0), 1e-300))
-        self._fitted = [_make(self._members[m]).fit(values, target, groups=groups) for m in self._used()]
+        errors, counts = means - target[:, None], 1.0 if relative is None else relative[:, None]
+        self._weights, self._errors = _least_absolute(errors * counts), (np.abs(errors) * counts).mean(axis=0)
+        spread = np.maximum((spreads**2 * counts).mean(axis=0), 1e-300)
+        self._scales = np.sqrt((errors**2 * counts).mean(axis=0) / spread)
+        self._fitted = [
+            fitted(_make(self._members[m]), values, target, groups=groups, weights=relative) for m in self._used()
+        ]
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

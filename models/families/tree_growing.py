@@ -10,10 +10,9 @@ the training rows. Each tree has random numbers of its own, so a forest does not
 
 from __future__ import annotations
 
-import functools
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 
 _SMALL_NODE = 12  # rows; in smaller nodes the best cut of all is often met before all features are drawn
-_BITS = 61  # of the sum of the absolute targets
+_BITS = 61  # of the sum of the absolute targets, which copies of rows at most double
+_USUAL = 0.9  # share of the rows that have no more than one copy in a tree, unless most have little weight
 
 
 class Forest(NamedTuple):
@@ -53,8 +53,13 @@ def grow_forest(
     smallest_leaf: int,
     seed: int,
     threads: int = 1,
+    weights: NDArray[np.float64] | None = None,
 ) -> Forest:
     """Grow trees on all rows of features (n, k), rounded to single precision, and targets (n,).
+
+    Where rows have weights, each tree is grown on a number of copies of each row that is its weight on average. Copies
+    count in the variance and in the mean of a leaf, and a row of small weight is in few trees only, so that it rarely
+    has a leaf of its own.
 
     Args:
         values: Features, finite.
@@ -64,6 +69,7 @@ def grow_forest(
         smallest_leaf: Fewest rows in a leaf.
         seed: Seed of the random numbers.
         threads: Trees grown at the same time.
+        weights: How much each row counts, positive, shape (n,). If left out, every tree has each row once.
 
     Raises:
         ModelError: If there are no rows, or a target is not finite.
@@ -71,10 +77,13 @@ def grow_forest(
     if not len(target) or not np.isfinite(target).all():
         raise ModelError(f"{len(target)} targets, {np.isfinite(target).sum()} of them finite", "finite targets")
     whole, power = _as_integers(target)
-    grow = functools.partial(
-        _grow_tree, np.ascontiguousarray(values, np.float32), whole,
-        max(1, int(feature_share * values.shape[1])), smallest_leaf,
-    )  # fmt: skip
+    single, drawn = np.ascontiguousarray(values, np.float32), max(1, int(feature_share * values.shape[1]))
+    scaled = None if weights is None else weights / max(weights.mean(), np.quantile(weights, _USUAL))
+
+    def grow(own: np.uint64) -> tuple[NDArray[Any], ...]:
+        rows = np.arange(len(whole)) if scaled is None else _copies(scaled, own)
+        return _grow_tree(single, whole[rows], rows.astype(np.uint32), drawn, smallest_leaf, own)
+
     seeds = np.random.SeedSequence(seed).generate_state(trees, np.uint64)
     if threads == 1:
         grown = [grow(one) for one in seeds]
@@ -105,6 +114,15 @@ def _as_integers(target: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
     return np.rint(np.ldexp(target, power)).astype(np.int64), power
 
 
+def _copies(weights: NDArray[np.float64], seed: np.uint64) -> NDArray[np.int64]:
+    """Draw whole numbers of copies of rows, with the weights (n,) as their means; return the row of each copy.
+
+    A weight is rounded up with the probability of its decimals. If no row is drawn, the heaviest stands alone.
+    """
+    copies = np.floor(weights + np.random.default_rng(int(seed)).random(len(weights))).astype(np.int64)
+    return np.repeat(np.arange(len(weights)), copies) if copies.any() else weights.argmax(keepdims=True)
+
+
 def _mean_shares(gain: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average the shares of features over the trees that have a split, from gains (t, k)."""
     total = gain.sum(axis=1)
@@ -116,12 +134,13 @@ def _mean_shares(gain: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow_tree(values, target, drawn, smallest_leaf, seed):  # type: ignore[no-untyped-def]
+def _grow_tree(values, target, rows, drawn, smallest_leaf, seed):  # type: ignore[no-untyped-def]
     """Grow one tree from the top, left children first.
 
     Args:
         values: Features (n, k), float32.
-        target: Targets (n,), int64.
+        target: Targets of the rows (m,), int64; they change places.
+        rows: Rows to grow on (m,), uint32; a row may occur several times. They change places.
         drawn: Number of features drawn at each node.
         smallest_leaf: Fewest rows in a leaf.
         seed: Beginning of the random numbers, uint64.
@@ -129,12 +148,11 @@ def _grow_tree(values, target, drawn, smallest_leaf, seed):  # type: ignore[no-u
     Returns:
         Of each node its feature, right child, threshold and, in a leaf, mean target; and the gain of each feature.
     """
-    n, features = values.shape
+    n, features = len(rows), values.shape[1]
     room = 2 * (n // smallest_leaf) + 1
     feature, right = np.full(room, -1, np.int32), np.zeros(room, np.int32)
     threshold, leaf, gain = np.zeros(room, np.float32), np.zeros(room), np.zeros(features)
-    # Each node owns one piece of these rows and targets, and the two halves of the piece belong to its children.
-    rows, target = np.arange(n).astype(np.uint32), target.copy()
+    # Each node owns one piece of the rows and targets, and the two halves of the piece belong to its children.
     # The features that are constant in a node come first in both orders. They are constant in its children too.
     order, constants = np.arange(features).astype(np.int32), np.arange(features).astype(np.int32)
     held, random = np.empty(n, np.float32), np.full(1, seed, np.uint64)

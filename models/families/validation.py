@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.row_weights import takes_weights
 
 
 def validate_ensemble(
@@ -20,8 +21,8 @@ def validate_ensemble(
 
     Checked: shapes and types, spread not negative, same seed gives the same numbers, each row is predicted on its own
     (batch size does not matter), features are left as they were, it learns (error below that of the mean), it survives
-    being saved and loaded, contributions add up to the prediction, and what it says of its cost and of a small
-    relative can be used.
+    being saved and loaded, contributions add up to the prediction, what it says of its cost and of a small relative can
+    be used, and equal weights of rows give the same numbers as none where it takes weights.
 
     Args:
         make: Makes an unfitted ensemble; called several times.
@@ -57,6 +58,9 @@ def validate_ensemble(
         loaded, _ = type(ensemble).load(Path(folder)).predict(test)
     _require(bool(np.allclose(loaded, mean, rtol=1e-9)), "it predicts differently after being saved and loaded")
     _check_hooks(ensemble, test, train, mean)
+    if takes_weights(type(ensemble)):
+        equal = make().fit(train, target[:150], weights=np.full(150, 2.5))
+        _require(np.array_equal(mean, equal.predict(test)[0]), "equal weights of rows give other numbers than none")
 
 
 def _check_hooks(

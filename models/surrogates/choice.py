@@ -20,6 +20,7 @@ from matloop.data.errors import MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
+from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.prediction import forward
@@ -144,11 +145,12 @@ class _OutOfBudget(Exception):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to choose by: features of each set, targets and groups."""
+    """Rows to choose by: features of each set, targets, groups and, where rows count differently, weights."""
 
     features: Mapping[str, NDArray[np.float64]]
     target: NDArray[np.float64]
     groups: NDArray[np.integer]
+    weights: NDArray[np.float64] | None
     seed: int
 
     def predicted(
@@ -159,7 +161,8 @@ class _Rows:
             raise _OutOfBudget
         values = self.features[candidate.features]
         ensemble = lookup("model", MODELS, candidate.family)(**{"seed": self.seed, **candidate.parameters})
-        ensemble.fit(values[train], self.target[train], groups=self.groups[train])
+        own = None if self.weights is None else self.weights[train]
+        fitted(ensemble, values[train], self.target[train], groups=self.groups[train], weights=own)
         return ensemble.predict(values[held])[0]
 
 
@@ -179,6 +182,7 @@ def choose(
     groups: NDArray[np.integer],
     budget: Budget,
     seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> Choice:
     """Try candidates, cheapest first, until the budget is used.
 
@@ -193,6 +197,7 @@ def choose(
         groups: Reduced-formula group of each row, shape (m,); no fold separates a group.
         budget: When to stop.
         seed: Of folds and families.
+        weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
     Raises:
         UnknownNameError: For an unknown family.
@@ -212,7 +217,8 @@ def choose(
     if budget.rows is not None:
         used = _drawn(used, groups, budget.rows, seed)
     values = {name: matrix.values[used] for name, matrix in features.items()}
-    rows = _Rows(values, target[used], groups[used], seed)
+    own = None if weights is None else relative_weights(weights[used], len(used))
+    rows = _Rows(values, target[used], groups[used], own, seed)
     trials, tried = _try_all(ordered, rows, budget)
     if not tried:
         refused = "; ".join(f"{trial.candidate}: {trial.outcome}" for trial in trials)
@@ -241,6 +247,7 @@ def fit_chosen(
     ids: Sequence[str] | None = None,
     about: Mapping[str, str] | None = None,
     seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> Surrogate:
     """Choose a candidate, fit a surrogate with it, and put the record of the choice on its card under ``choice``.
 
@@ -258,17 +265,18 @@ def fit_chosen(
         ids: ``candidate_id`` of each row, shape (m,).
         about: What the card says of the training data.
         seed: Of folds and families.
+        weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
     Raises:
         UnknownNameError: For an unknown property or family.
         ModelError: As :func:`choose`.
     """
     scaled = forward(np.asarray(target, float), transform)
-    choice = choose(candidates, features, target=scaled, groups=groups, budget=budget, seed=seed)
+    choice = choose(candidates, features, target=scaled, groups=groups, budget=budget, seed=seed, weights=weights)
     winner = choice.winner
     surrogate = Surrogate.fit(
         property_name, features[winner.features], target, groups, family=winner.family, transform=transform,
-        parameters={"seed": seed, **winner.parameters}, ids=ids, about=about,
+        parameters={"seed": seed, **winner.parameters}, ids=ids, about=about, weights=weights,
     )  # fmt: skip
     return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.training import out_of_fold
@@ -141,6 +142,7 @@ class RangeClassifier:
         groups: NDArray[np.integer],
         *,
         wanted: tuple[float, float],
+        weights: NDArray[np.float64] | None = None,
     ) -> RangeClassifier:
         """Train on whether targets lie in a range.
 
@@ -150,15 +152,17 @@ class RangeClassifier:
             target: Values in the unit of the property, shape (m,).
             groups: Formula group of each row, shape (m,).
             wanted: Lower and upper end of the range; both belong to it.
+            weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
         Raises:
             ModelError: If fewer than ten formulas lie inside the range, or outside.
         """
         met = ((target >= wanted[0]) & (target <= wanted[1])).astype(float)
         check_both_sides(met, groups, wanted)
-        mean, _ = out_of_fold(make, values, met, groups)
+        mean, _ = out_of_fold(make, values, met, groups, weights=weights)
         crossed = cross_fitted(mean, met, groups)
-        classifier = Classifier.fit_to(mean, make().fit(values, met, groups=groups), met)
+        ensemble = fitted(make(), values, met, groups=groups, weights=weights)
+        classifier = Classifier.fit_to(mean, ensemble, met)
         card = {
             "by": "classifier",
             "wanted": [float(end) if np.isfinite(end) else None for end in wanted],

@@ -25,6 +25,7 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.domain import Domain
@@ -44,12 +45,19 @@ class Rows(NamedTuple):
         target: Values on the scale of the model, shape (m,).
         groups: Formula group of each row, shape (m,).
         elements: Which elements each row contains, shape (m, 119).
+        weights: How much each row counts in the fits, shape (m,); all the same if None.
     """
 
     values: NDArray[np.float64]
     target: NDArray[np.float64]
     groups: NDArray[np.integer]
     elements: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None = None
+
+    def fit(self, ensemble: Ensemble, train: NDArray[np.int64]) -> Ensemble:
+        """Fit an ensemble to some of the rows."""
+        own = None if self.weights is None else self.weights[train]
+        return fitted(ensemble, self.values[train], self.target[train], groups=self.groups[train], weights=own)
 
 
 class SmallEnsemble(NamedTuple):
@@ -177,7 +185,7 @@ def leave_elements_out(
     """
     for numbers in sets:
         train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
-        ensemble = make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        ensemble = rows.fit(make(), train)
         domain = domain_of(train, ensemble)
         for number in numbers:
             held = np.flatnonzero(rows.elements[:, number])
@@ -227,7 +235,7 @@ def _cluster_score(rows: Rows, labels: NDArray[np.int64], small: SmallEnsemble) 
         train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
         if len(train) < _FEWEST_TRAINED:
             continue
-        ensemble = small.make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        ensemble = rows.fit(small.make(), train)
         error = np.abs(ensemble.predict(rows.values[held])[0] - rows.target[held])
         found.append((error, _marks(rows.elements, held)))
     error = np.concatenate([one for one, _ in found] or [np.empty(0)])
@@ -256,7 +264,7 @@ def _remaining(domain: Domain, values: NDArray[np.float64], train: NDArray[np.in
 def _grouped_error(rows: Rows, small: SmallEnsemble) -> float:
     error = np.empty(len(rows.target))
     for train, held in grouped_folds(rows.groups):
-        ensemble = small.make().fit(rows.values[train], rows.target[train], groups=rows.groups[train])
+        ensemble = rows.fit(small.make(), train)
         error[held] = np.abs(ensemble.predict(rows.values[held])[0] - rows.target[held])
     return float(error.mean())
 

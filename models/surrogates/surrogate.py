@@ -25,6 +25,7 @@ from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.classification import RangeClassifier
@@ -96,6 +97,7 @@ class Surrogate:
         parameters: Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
         about: Mapping[str, str] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Surrogate:
         """Train on all rows that have a target and finite features.
 
@@ -109,23 +111,26 @@ class Surrogate:
             parameters: Settings of the ensemble.
             ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
             about: What the card says of the data (:attr:`matloop.data.training.training_set.TrainingSet.about`).
+            weights: How much each row counts in every fit, shape (m,); all the same if left out. Scores and intervals
+                count every row alike: they are about a new measurement of one compound, made like those of the rows.
 
         Raises:
             UnknownNameError: For an unknown property or family.
-            ModelError: If too few rows are left.
+            ModelError: If too few rows are left, or the family takes no weights.
         """
         bounds = property_named(property_name)
         make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
         scaled = forward(np.asarray(target, float), transform)
         used = usable_rows(features, scaled)
         values, truth, group = features.values[used], scaled[used], groups[used]
-        mean, plain_spread = out_of_fold(make, values, truth, group)
+        counts = None if weights is None else relative_weights(weights[used], len(used))
+        mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
-        ensemble = make().fit(values, truth, groups=group)
+        ensemble = fitted(make(), values, truth, groups=group, weights=counts)
         domain = Domain.fit(values, ensemble.importances(), group)
-        shrinkage = expected_shrinkage(make, values, truth, group, mean=mean)
+        shrinkage = expected_shrinkage(make, values, truth, group, mean=mean, weights=counts)
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
-        rows = Rows(values, truth, group, features.elements[used])
+        rows = Rows(values, truth, group, features.elements[used], counts)
         card = {
             "property": property_name,
             "unit": bounds.unit,
@@ -162,6 +167,7 @@ class Surrogate:
         groups: NDArray[np.integer],
         *,
         wanted: tuple[float, float],
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Return the same surrogate with a classifier of its family for the probability of lying in a range.
 
@@ -170,6 +176,7 @@ class Surrogate:
             target: Likewise.
             groups: Likewise.
             wanted: Lower and upper end of the range, in the property's unit, infinite where open.
+            weights: Weights of the rows on which the surrogate was fitted.
 
         Raises:
             ModelError: If these are not the rows it was fitted on, or nearly all formulas lie inside the range, or
@@ -181,8 +188,9 @@ class Surrogate:
             raise ModelError(f"{len(used)} rows for a classifier", "the rows the surrogate was fitted on")
         make = functools.partial(lookup("model", MODELS, self.card["family"]), **self.card["parameters"])
         classifier = RangeClassifier.fit(
-            make, features.values[used], np.asarray(target, float)[used], groups[used], wanted=wanted
-        )
+            make, features.values[used], np.asarray(target, float)[used], groups[used], wanted=wanted,
+            weights=None if weights is None else weights[used],
+        )  # fmt: skip
         return replace(self, classifier=classifier, card={**self.card, "probability": classifier.card})
 
     def predict(self, features: FeatureMatrix) -> Prediction:

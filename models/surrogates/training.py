@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.calibration import Calibration
 
@@ -27,6 +28,7 @@ def out_of_fold(
     groups: NDArray[np.integer],
     *,
     folds: int = FOLDS,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Predict mean and spread of each row with an ensemble that saw no row of its group, each (m,).
 
@@ -36,9 +38,10 @@ def out_of_fold(
         target: What to learn, shape (m,).
         groups: Formula group of each row, shape (m,).
         folds: Number of folds.
+        weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
     Raises:
-        ModelError: If there are too few rows or groups.
+        ModelError: If there are too few rows or groups, or the family takes no weights.
     """
     if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
         raise ModelError(
@@ -48,7 +51,8 @@ def out_of_fold(
         )
     mean, spread = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups, folds=folds):
-        ensemble = make().fit(values[train], target[train], groups=groups[train])
+        own = None if weights is None else weights[train]
+        ensemble = fitted(make(), values[train], target[train], groups=groups[train], weights=own)
         mean[held_out], spread[held_out] = ensemble.predict(values[held_out])
     return mean, spread
 
@@ -60,6 +64,7 @@ def expected_shrinkage(
     groups: NDArray[np.integer],
     *,
     mean: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
     """Estimate how much smaller the errors of a model of all rows are than the errors of its five folds.
 
@@ -72,11 +77,12 @@ def expected_shrinkage(
         target: What to learn, shape (m,).
         groups: Formula group of each row, shape (m,).
         mean: What :func:`out_of_fold` predicts for the rows, shape (m,).
+        weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
     Returns:
         Factor, at most 1 and at least the square root of four fifths.
     """
-    of_half, _ = out_of_fold(make, values, target, groups, folds=_FEWER_FOLDS)
+    of_half, _ = out_of_fold(make, values, target, groups, folds=_FEWER_FOLDS, weights=weights)
     return _on_learning_curve(float(np.abs(of_half - target).mean()), float(np.abs(mean - target).mean()))
 
 

@@ -1,6 +1,7 @@
 """A run that learns from labels of its own: no word of the packaged data where they did not teach."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,12 @@ def test_labels_of_another_provenance_than_the_target_names_are_refused(films: T
     assert not (tmp_path / "run").exists()
 
 
-def test_unequal_weights_are_refused(films: TrainingSet, tmp_path: Path) -> None:
-    from dataclasses import replace
-
+def test_rows_count_by_their_weights(films: TrainingSet, tmp_path: Path) -> None:
     chosen, weighted = campaign(), replace(films, weights=np.arange(1.0, len(films) + 1))
-    with pytest.raises(TrainingSetError, match="weights"):
-        train_surrogate(chosen, "surrogates", chosen.targets[1], training=weighted, folder=tmp_path)
+    doubled = replace(films, weights=np.full(len(films), 2.0))
+    plain, equal, other = (
+        train_surrogate(chosen, "surrogates", chosen.targets[1], training=training, folder=tmp_path / name)
+        for name, training in (("plain", films), ("doubled", doubled), ("weighted", weighted))
+    )
+    assert equal["scores"] == plain["scores"]
+    assert other["scores"]["mae"] != plain["scores"]["mae"]

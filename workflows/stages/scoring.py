@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import BELOW_CUT, NOT_RANKABLE, OUTSIDE_DOMAIN, Reason
-from matloop.data.errors import MatloopError, PlugInFailedError, TrainingSetError
+from matloop.data.errors import MatloopError, PlugInFailedError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
@@ -137,7 +137,7 @@ def train_surrogate(
         Its card.
 
     Raises:
-        TrainingSetError: If the rows of the training set have unequal weights.
+        RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
     """
     surrogate = fit_surrogate(campaign, stage, target, training=training)
     place = RunDirectory(folder).model(stage, target.property)
@@ -156,18 +156,15 @@ def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: T
         training: What is learned from.
 
     Raises:
-        TrainingSetError: If the rows of the training set have unequal weights.
+        RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
     """
-    if len(np.unique(training.weights)) > 1:
-        raise TrainingSetError(
-            f"unequal weights in the training set '{training.name}'", "the same weight for every row: no family of "
-            "models takes weights yet", "leave the weights out",
-        )  # fmt: skip
     features = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows)
     surrogate = _fitted(campaign, stage, target, features, training=training)
     if target.probability == "classifier":
         wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
-        surrogate = surrogate.with_classifier(features, training.values, training.groups, wanted=wanted)
+        surrogate = surrogate.with_classifier(
+            features, training.values, training.groups, wanted=wanted, weights=training.weights
+        )
     return surrogate
 
 
@@ -180,6 +177,7 @@ def _fitted(
         return Surrogate.fit(
             target.property, features, training.values, training.groups, family=families[0],
             transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
+            weights=training.weights,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
@@ -187,7 +185,7 @@ def _fitted(
     return fit_chosen(
         target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
         groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
-        seed=campaign.seed,
+        seed=campaign.seed, weights=training.weights,
     )  # fmt: skip
 
 

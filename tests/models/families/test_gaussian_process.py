@@ -36,17 +36,22 @@ def test_predictions_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(ours.predict(FRESH)[1], deviation * spread, rtol=1e-5)
 
 
-def test_marginal_likelihood_is_that_of_scikit_learn_and_its_gradient_is_right() -> None:
+@pytest.mark.parametrize("shares", [np.ones(40), np.linspace(0.2, 3, 40)], ids=["equal", "weighted"])
+def test_marginal_likelihood_is_that_of_scikit_learn_and_its_gradient_is_right(shares: np.ndarray) -> None:
     points, target = VALUES[:40] / VALUES.std(axis=0), (TARGET[:40] - TARGET[:40].mean()) / TARGET[:40].std()
     at = np.log([0.8, 1.5, 3.0, 0.6, 1.7, 0.05])
-    misfit, gradient = _misfit(at, points, target)
-    kernel = ConstantKernel(1.7) * Matern([0.8, 1.5, 3.0, 0.6], nu=2.5) + WhiteKernel(0.05)
-    theirs = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.0).fit(points, target)
+    misfit, gradient = _misfit(at, points, target, shares)
+    kernel = ConstantKernel(1.7) * Matern([0.8, 1.5, 3.0, 0.6], nu=2.5)
+    theirs = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.05 * shares).fit(points, target)
     constant = 20 * np.log(2 * np.pi)
     prior = 0.5 * (at[:4] ** 2).sum()
     assert misfit - prior + constant == pytest.approx(-theirs.log_marginal_likelihood_value_)
     steps = 1e-5 * np.eye(6)
-    numeric = [(_misfit(at + step, points, target)[0] - _misfit(at - step, points, target)[0]) / 2e-5 for step in steps]
+
+    def value(at: np.ndarray) -> float:
+        return _misfit(at, points, target, shares)[0]
+
+    numeric = [(value(at + step) - value(at - step)) / 2e-5 for step in steps]
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-6)
 
 

@@ -60,6 +60,9 @@ class OutOfFold:
 class Surrogate:
     """A trained model of one property.
 
+    An interval is about a new measurement of one compound, made like those of the training rows, and includes its noise.
+    Rows of small weight count little in the fits, and like all others in calibration and scores.
+
     Attributes:
         property_name: Property in the catalogue (:mod:`matloop.data.properties.catalogue`).
         transform: Scale the ensemble works on.
@@ -111,8 +114,7 @@ class Surrogate:
             parameters: Settings of the ensemble.
             ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
             about: What the card says of the data (:attr:`matloop.data.training.training_set.TrainingSet.about`).
-            weights: How much each row counts in every fit, shape (m,); all the same if left out. Scores and intervals
-                count every row alike: they are about a new measurement of one compound, made like those of the rows.
+            weights: How much each row counts in fits, shape (m,); all the same if left out. Scores count all alike.
 
         Raises:
             UnknownNameError: For an unknown property or family.
@@ -132,10 +134,7 @@ class Surrogate:
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
         rows = Rows(values, truth, group, features.elements[used], counts)
         card = {
-            "property": property_name,
-            "unit": bounds.unit,
-            "transform": transform,
-            "family": family,
+            **{"property": property_name, "unit": bounds.unit, "transform": transform, "family": family},
             "parameters": dict(ensemble.parameters),
             "feature_fingerprint": features.fingerprint,
             "feature_names": list(features.names),

@@ -60,8 +60,8 @@ class OutOfFold:
 class Surrogate:
     """A trained model of one property.
 
-    An interval is about a new measurement of one compound, made like those of the training rows, and includes its noise.
-    Rows of small weight count little in the fits, and like all others in calibration and scores.
+    An interval is about a new measurement of one compound, made like those of the training rows, with its noise. Rows
+    of small weight count little in the fits, and like all others in calibration and scores.
 
     Attributes:
         property_name: Property in the catalogue (:mod:`matloop.data.properties.catalogue`).
@@ -134,13 +134,13 @@ class Surrogate:
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
         rows = Rows(values, truth, group, features.elements[used], counts)
         card = {
-            **{"property": property_name, "unit": bounds.unit, "transform": transform, "family": family},
+            "property": property_name,
+            "unit": bounds.unit,
+            "transform": transform,
+            "family": family,
             "parameters": dict(ensemble.parameters),
             "feature_fingerprint": features.fingerprint,
             "feature_names": list(features.names),
-            "rows_trained": len(used),
-            "rows_left_out": int(np.isfinite(target).sum()) - len(used),
-            "formulas": len(np.unique(group)),
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "split": "5 folds grouped by reduced formula",
             "scores": {
@@ -151,7 +151,7 @@ class Surrogate:
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),
             "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
-            **_data_statement(about),
+            **_data_statement(about, rows=len(used), known=int(np.isfinite(target).sum()), groups=group),
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
@@ -357,10 +357,22 @@ class Surrogate:
         return model
 
 
-def _data_statement(about: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the statement of a card about the training data and the licences that hold for the model."""
+def _data_statement(
+    about: Mapping[str, str] | None, *, rows: int, known: int, groups: NDArray[np.integer]
+) -> dict[str, Any]:
+    """Return the statement of a card about the training data and the licences that hold for the model.
+
+    Args:
+        about: What the training set says of itself.
+        rows: Number of rows used.
+        known: Number of rows with a value.
+        groups: Formula group of each row used.
+    """
     licence = "not stated" if about is None else about["licence"]
     return {
+        "rows_trained": rows,
+        "rows_left_out": known - rows,
+        "formulas": len(np.unique(groups)),
         "training_set": None if about is None else dict(about),
         "licence": f"Apache-2.0; training data: {licence}",
     }

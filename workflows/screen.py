@@ -24,6 +24,7 @@ from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
+from matloop.models.potentials.formation_energies import FormationEnergyFit
 from matloop.models.surrogates.store import SurrogateStore
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
@@ -79,7 +80,7 @@ from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import check_provenances, train
 from matloop.workflows.stages.citations import potential_citations
 from matloop.workflows.stages.fates import part_of
-from matloop.workflows.stages.potential import source_of
+from matloop.workflows.stages.potential import formation_energy_fit_of, source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
 REFERENCE_INTAKE_ROWS = 10_000
@@ -115,7 +116,7 @@ def go_on(
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(
             task, account.counts, rows_in=account.intake, together=together, seconds=clock.laps, sessions=sessions,
-            workers=settings.workers,
+            workers=settings.workers, formation=_formation_energy_fit(engine, campaign),
         )  # fmt: skip
         write_summary(engine.manifest, summary)
         explain_run(run.folder)
@@ -360,6 +361,14 @@ def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:
     if not any(ending.stage == part and ending.code == BELOW_CUT for ending in engine.counts):
         return 0.0
     return float(survivors.column(Column.PROBABILITY).min())
+
+
+def _formation_energy_fit(engine: Engine, campaign: Campaign) -> FormationEnergyFit | None:
+    """Return how formation energies come from the energies of the potential; None without a potential."""
+    if campaign.potential is None:
+        return None
+    fit: FormationEnergyFit = engine.ask(formation_energy_fit_of, engine.run.folder.resolve(), campaign.potential)
+    return fit
 
 
 def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:

@@ -1,28 +1,57 @@
-"""Energies of the packaged crystals by the packaged potential (see ``datasets/ATTRIBUTION.md``)."""
+"""Energies of the packaged crystals by packaged potentials (see ``datasets/ATTRIBUTION.md``)."""
 
 from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matloop.data.packaged.materials import MATERIALS_FILE, read_verified
 
-REFERENCES_FILE = MATERIALS_FILE.with_name("chgnet_references.parquet")
-REFERENCES_SHA256 = "2cb6138f5d11d57ff5ad7a0543322690a7b5407e2c8039f4c8115d6f338441b8"
+
+class ReferenceFile(NamedTuple):
+    """A packaged file with the energies of one potential.
+
+    Attributes:
+        path: Where it lies.
+        sha256: Of its content.
+    """
+
+    path: Path
+    sha256: str
+
+
+REFERENCE_FILES: Mapping[str, ReferenceFile] = {
+    "chgnet": ReferenceFile(
+        MATERIALS_FILE.with_name("chgnet_references.parquet"),
+        "2cb6138f5d11d57ff5ad7a0543322690a7b5407e2c8039f4c8115d6f338441b8",
+    ),
+    "sevennet": ReferenceFile(
+        MATERIALS_FILE.with_name("sevennet_references.parquet"),
+        "0000",
+    ),
+}
+"""By the name of the potential."""
 
 
 @functools.cache
-def load_references() -> pa.Table:
-    """CHGNet's energy of each packaged crystal, unrelaxed, in the order of :func:`load_materials`.
+def load_references(potential: str) -> pa.Table:
+    """A potential's energy of each packaged crystal, unrelaxed, in the order of :func:`load_materials`.
+
+    Args:
+        potential: Name in :data:`REFERENCE_FILES`.
 
     Returns:
-        6,317 rows: ``material_id`` and ``energy_per_atom`` in eV/atom, null where CHGNet has no answer. The schema's
-        metadata name ``potential``, ``version`` and ``weights_sha256``.
+        6,317 rows: ``material_id`` and ``energy_per_atom`` in eV/atom, null where the potential has no answer. The
+        schema's metadata name ``potential``, ``version`` and ``weights_sha256``.
 
     Raises:
         DatasetError: If the packaged file is not the one that was released.
     """
-    return pq.read_table(io.BytesIO(read_verified(REFERENCES_FILE, REFERENCES_SHA256)))
+    file = REFERENCE_FILES[potential]
+    return pq.read_table(io.BytesIO(read_verified(file.path, file.sha256)))

@@ -109,6 +109,10 @@ class Column(StrEnum):
         "hull_reference_phases", "whole number", "1", "Number of reference phases of the elements of the candidate.",
     )  # fmt: skip
     HULL_SPARSE = "hull_sparse", "truth", "1", "Whether there are few reference phases of these elements."
+    FORMATION_CORRECTION = (
+        "formation_energy_correction", "number", "eV/atom",
+        "What corrections of elements beside oxygen or fluorine add to the formation energy by a potential.",
+    )  # fmt: skip
 
 
 ENTRY_COLUMNS = tuple(key for key in Column if key.name.startswith("ENTRY_") and key.type == "number")

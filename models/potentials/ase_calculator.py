@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import json
 import re
@@ -25,8 +26,11 @@ from numpy.typing import NDArray
 from matloop.data.allowed_modules import MODULE, allowed_modules, require_allowed
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import PlugInImportError, PotentialError
+from matloop.data.installation import install_command
 from matloop.data.installed_code import distribution_of_module, sha256_of_modules
+from matloop.data.label import Label
 from matloop.data.options import check_names
+from matloop.data.packaged.citations import ASE, CITATIONS, Citation
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.potentials.contract import Evaluation, codes_beyond
 from matloop.models.potentials.relaxation import code_of
@@ -38,6 +42,11 @@ WEIGHTS_HERE = "$weights"
 """Value of the option of a calculator that takes the path of the weights file."""
 HEAVIEST_ELEMENT = 103
 """Beyond lawrencium no energies of crystals are known that a calculator could have been fitted to."""
+PACKAGES: Mapping[str, str] = {
+    "fairchem": "fairchem-core", "mace": "mace-torch", "mattersim": "mattersim", "orb_models": "orb-models",
+    "sevenn": "sevenn",
+}  # fmt: skip
+"""What to install for the modules of well-known potentials, where its name is another one."""
 _NAME = rf"(?P<module>{MODULE}):(?P<name>[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*)"
 _GPA = 160.2176634  # GPa per eV/Å3
 
@@ -72,6 +81,15 @@ class AsePotential:
 
     name: ClassVar[str] = "ase"
     neutral_options: ClassVar[frozenset[str]] = frozenset({"weights", "sha256"})  # weights_sha256 says what they are
+    cites: ClassVar[tuple[Citation, ...]] = (
+        Citation(
+            Label(
+                "Atomic Simulation Environment (cite the potential too, as its package asks)",
+                "原子模拟环境 ASE（请同时按势函数软件包的要求引用该势函数）",
+            ),
+            CITATIONS[ASE],
+        ),
+    )
     batch_sites: ClassVar[int] = 1  # a calculator takes one crystal at a time
 
     def __post_init__(self) -> None:
@@ -273,6 +291,12 @@ def _module_of(calculator: str) -> str:
 
 @functools.cache
 def _installed(module: str) -> Distribution:
+    top = module.partition(".")[0]
+    if top in PACKAGES and importlib.util.find_spec(top) is None:
+        raise PlugInImportError(
+            f"{PACKAGES[top]} is not installed, and the module {module} is part of it",
+            "a module of an installed package", install_command(PACKAGES[top]),
+        )  # fmt: skip
     return distribution_of_module(module)
 
 

@@ -23,6 +23,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import CapabilityError, PotentialError
 from matloop.data.options import check_options
 from matloop.data.registry import lookup
+from matloop.models.potentials.device import PROCESSOR
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits, RelaxedCrystal
 from matloop.models.registry import POTENTIALS
 
@@ -67,7 +68,8 @@ class Potential(Protocol):
 
     A potential may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report. It
     may have ``corrected_elements``, symbols of the elements that it learned with +U beside oxygen and fluorine and
-    without elsewhere: formation energies then count a correction for each of them, fitted with the elements.
+    without elsewhere: formation energies then count a correction for each of them, fitted with the elements. One that
+    can compute on a GPU says under ``device`` where it does, ``cpu`` or ``cuda``.
 
     Attributes:
         name: Name in the registry.
@@ -162,6 +164,11 @@ def require_capability(potential: Potential, *names: str) -> None:
 def corrected_elements(potential: Potential) -> tuple[str, ...]:
     """Symbols of the elements whose energies need a correction beside oxygen and fluorine; mostly none."""
     return tuple(getattr(potential, "corrected_elements", ()))
+
+
+def device_of(potential: Potential) -> str:
+    """Device on which a potential computes, ``cpu`` or ``cuda``; the processor unless it says otherwise."""
+    return str(getattr(potential, "device", PROCESSOR))
 
 
 def energy_source(potential: Potential) -> str:

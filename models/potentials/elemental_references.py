@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS
@@ -81,9 +82,11 @@ class ElementalReferences:
         if extra:
             with_anion = fractions[covered][:, _ANIONS].sum(axis=1, keepdims=True) > 0
             matrix = np.hstack([matrix, fractions[covered][:, extra] * with_anion])
-        weights = np.ones(len(target))
+        weights, sparse = np.ones(len(target)), csr_array(matrix)
         for _ in range(30):
-            solution = np.linalg.lstsq(matrix * weights[:, None], target * weights, rcond=None)[0]
+            weighted = sparse.multiply(weights[:, None] ** 2).tocsr()
+            # The normal equations are small; least squares give columns of zeros, which nothing decides, a zero.
+            solution = np.linalg.lstsq((sparse.T @ weighted).toarray(), weighted.T @ target, rcond=1e-12)[0]
             weights = 1 / np.sqrt(np.maximum(np.abs(target - matrix @ solution), 0.02))
         energies, corrections = np.full(len(SYMBOLS), np.nan), np.zeros(len(SYMBOLS))
         seen = (matrix[:, : len(fitted)] > 0).any(axis=0)
@@ -112,11 +115,16 @@ class ElementalReferences:
         """
         phases.require_source(self.source)
         compositions = phases.compositions
-        anions = np.bincount(compositions.rows, np.isin(compositions.elements, _ANIONS), len(compositions)) > 0
-        corrections = self.corrections[compositions.elements] * anions[compositions.rows]
-        parts = compositions.fractions * (self.energies[compositions.elements] + corrections)
+        parts = compositions.fractions * self.energies[compositions.elements]
         energies = phases.energies - np.bincount(compositions.rows, parts, len(compositions))
+        energies = energies + self.added_to_formation_energies(compositions)
         return replace(phases, source=f"{self.source}, formation, {self.kind}", energies=energies)
+
+    def added_to_formation_energies(self, compositions: Compositions) -> NDArray[np.float64]:
+        """Return what the corrections add to the formation energies of n compositions, in eV/atom, shape (n,)."""
+        anions = np.bincount(compositions.rows, np.isin(compositions.elements, _ANIONS), len(compositions)) > 0
+        parts = compositions.fractions * self.corrections[compositions.elements] * anions[compositions.rows]
+        return np.asarray(-np.bincount(compositions.rows, parts, len(compositions)), np.float64)
 
     def elements(self) -> PhaseEnergies:
         """Return the elements with a formation energy of zero, to complete the references of a hull."""

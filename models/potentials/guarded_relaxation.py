@@ -36,9 +36,11 @@ from matloop.models.potentials.contract import (
     Evaluates,
     Potential,
     RelaxesBatches,
+    device_of,
     require_capability,
     shared_potential,
 )  # fmt: skip
+from matloop.models.potentials.device import PROCESSOR
 from matloop.models.potentials.relaxation import (
     OPTIMIZERS,
     Exploded,
@@ -231,7 +233,8 @@ def _readiness(name: str, options: Mapping[str, Any]) -> bytes:
     try:
         potential, example = shared_potential(name, options), example_crystals().take([0])
         require_capability(potential, RelaxesBatches.__name__, Evaluates.__name__)
-        _warm_up(potential, example)
+        if device_of(potential) == PROCESSOR:  # a GPU that was used here could not be used by forked processes
+            _warm_up(potential, example)
     except MatloopError as error:
         return pack({"error": [error.code, error.got, error.allowed, error.fix]})
     return pack({"batch_sites": potential.batch_sites})

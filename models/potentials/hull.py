@@ -224,22 +224,23 @@ class Hull:
         )
 
 
-def packaged_references(crystals: CandidateBatch) -> PhaseEnergies:
-    """Return the packaged crystals with their packaged CHGNet energies.
+def packaged_references(crystals: CandidateBatch, potential: str = "chgnet") -> PhaseEnergies:
+    """Return the packaged crystals with their packaged energies by a potential.
 
-    They were evaluated in their DFT cells, unrelaxed; relaxing lowers them by 1 meV/atom on average, at most by 9 in a
-    sample of 24.
+    They were evaluated in their DFT cells, unrelaxed; relaxing with CHGNet lowers them by 1 meV/atom on average, at
+    most by 9 in a sample of 24.
 
     Args:
         crystals: The packaged crystals, in their order.
+        potential: Name in :data:`matloop.data.packaged.reference_energies.REFERENCE_FILES`.
 
     Returns:
-        Phases named by material id, under the source name of CHGNet 0.3.0.
+        Phases named by material id, under the source name of the released potential without settings.
 
     Raises:
         DatasetError: If a packaged file is not the one that was released.
     """
-    table = load_references()
+    table = load_references(potential)
     about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     source = f"{about['potential']}-{about['version']}-{about['weights_sha256'][:12]}"
     energies = table["energy_per_atom"].to_numpy().astype(np.float64)

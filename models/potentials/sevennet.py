@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,12 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import PotentialError
 from matloop.data.installation import install_command
+from matloop.data.label import Label
+from matloop.data.packaged.citations import CITATIONS, SEVENNET, Citation
 from matloop.data.packaged.package_file import PackageFile
 from matloop.models.potentials.ase_calculator import evaluated
 from matloop.models.potentials.contract import Evaluation, codes_beyond
+from matloop.models.potentials.device import PROCESSOR, chosen_device
 
 WEIGHTS = PackageFile(
     package="sevenn",
@@ -50,25 +53,35 @@ class SevenNetPotential:
     It is more exact than CHGNet and some ten times slower. Its energies compare with each other and with nothing else;
     corrections for elements with +U are fitted with the elements.
 
+    Args:
+        device: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one. The processor is tested, a GPU is not.
+
     Raises:
-        PotentialError: If sevenn is not installed or its weights are not the released ones.
+        UnknownNameError: For another device.
+        PotentialError: If sevenn is not installed, its weights are not the released ones, or there is no GPU as asked.
     """
+
+    device: Literal["cpu", "auto", "cuda"] = "cpu"
 
     name: ClassVar[str] = "sevennet"
     version: ClassVar[str] = "l3i5"
     weights_sha256: ClassVar[str] = WEIGHTS.sha256
     licence: ClassVar[str] = "MIT (sevenn)"
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    neutral_options: ClassVar[frozenset[str]] = frozenset()
+    neutral_options: ClassVar[frozenset[str]] = frozenset({"device"})
+    cites: ClassVar[tuple[Citation, ...]] = (
+        Citation(Label("Interatomic potential SevenNet", "原子间势函数 SevenNet"), CITATIONS[SEVENNET], licence),
+    )
     batch_sites: ClassVar[int] = 1
     corrected_elements: ClassVar[tuple[str, ...]] = GGA_AND_U
 
     def __post_init__(self) -> None:
         WEIGHTS.read(PotentialError)
+        object.__setattr__(self, "device", chosen_device(self.device))
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate it cannot evaluate, else empty, shape (n,)."""
-        return codes_beyond(batch, load_calculator().type_map)
+        return codes_beyond(batch, load_calculator(self.device).type_map)
 
     def energies(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Energies in eV/atom, nan for candidates with a row code, shape (n,)."""
@@ -76,12 +89,15 @@ class SevenNetPotential:
 
     def evaluate(self, batch: CandidateBatch) -> Evaluation:
         """Energies, forces and stresses; the network has no magnetic moments."""
-        return evaluated(load_calculator(), batch, self.row_codes(batch))
+        return evaluated(load_calculator(self.device), batch, self.row_codes(batch))
 
 
 @functools.cache
-def load_calculator() -> Any:
+def load_calculator(device: str = PROCESSOR) -> Any:
     """Make the calculator of the sevenn package with the network of these weights, once per process.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         PotentialError: If torch, sevenn or a package that it needs is not installed, or the weights are not the
@@ -95,7 +111,7 @@ def load_calculator() -> Any:
             warnings.simplefilter("ignore")  # of accelerators that are not installed
             from sevenn.calculator import SevenNetCalculator
 
-            return SevenNetCalculator(_network(content), file_type="model_instance", device="cpu")
+            return SevenNetCalculator(_network(content), file_type="model_instance", device=device)
     except ImportError as error:
         raise PotentialError(
             f"sevenn cannot be imported: {error}", "sevenn 0.13 with all that it needs",

@@ -82,6 +82,7 @@ def _facts(chosen: CandidateBatch, row: int, campaign: Campaign, energies: str) 
             Column.RELAXATION_OUTCOME: value(Column.RELAXATION_OUTCOME),
             "relaxed_energy_eV_per_atom": value(Column.RELAXATION_ENERGY),
             "hull_distance_eV_per_atom": value(Column.HULL_DISTANCE),
+            "formation_energy_correction_eV_per_atom": value(Column.FORMATION_CORRECTION),
         }
     for known in (property_named(target.property) for target in campaign.targets):
         if known.unit == "eV/atom":

@@ -26,6 +26,7 @@ from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
 from matloop.screening.report.sources import cautions_of, sources_of
+from matloop.screening.report.stability import formation_energy_words
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
@@ -81,6 +82,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         laps=LAPS,
         element_gradients=element_gradients(chosen),
         sections=sections,
+        formation_energies=formation_energy_words(run.summary),
         sources=sources_of(run.campaign, run.training, further=further),
         licences={name: asset(f"vendor/{name}.LICENSE.txt") for name in ("plotly-basic", "3Dmol")},
         style=Markup(asset("templates/report.css")),

@@ -15,10 +15,16 @@ from matloop.data.properties.columns import Column
 from matloop.screening.dossier.relaxed_volume import volume_changed_much
 from matloop.screening.language.text import Words, formula_markup, number, percent, with_unit
 from matloop.screening.report.batch_columns import numbers, texts
+from matloop.screening.runs.run_summary import RunSummary
 
 _OUTCOMES = {
     "converged": Words("converged", "已收敛"),
     "not_converged": Words("stopped before it converged", "未收敛即停止"),
+}
+
+_DEVICES = {
+    "cpu": Words(", computed on the processor", "，在处理器上计算"),
+    "cuda": Words(", computed on a GPU, which is not tested", "，在 GPU 上计算（未经测试）"),
 }
 
 
@@ -38,6 +44,7 @@ class Relaxation(NamedTuple):
         products: The cheapest mixture of reference phases of the same composition.
         reference_phases: Reference compositions of at least two elements in the chemical system.
         sparse: Whether competing phases are likely to be missing.
+        correction: What corrections of elements add to the formation energy, in eV/atom; empty if nothing.
     """
 
     potential: str
@@ -51,6 +58,7 @@ class Relaxation(NamedTuple):
     products: Markup
     reference_phases: int
     sparse: bool
+    correction: str
 
 
 def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None]:
@@ -63,6 +71,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
     steps, energy = numbers(batch, Column.RELAXATION_STEPS), numbers(batch, Column.RELAXATION_ENERGY)
     start, volume = numbers(batch, Column.RELAXATION_ENERGY_START), numbers(batch, Column.RELAXATION_VOLUME_CHANGE)
     hull, phases = numbers(batch, Column.HULL_DISTANCE), numbers(batch, Column.HULL_REFERENCE_PHASES)
+    added = numbers(batch, Column.FORMATION_CORRECTION)
     sparse, changed_much = numbers(batch, Column.HULL_SPARSE), volume_changed_much(volume)
     outcomes, products = texts(batch, Column.RELAXATION_OUTCOME), texts(batch, Column.HULL_PRODUCTS)
     return [
@@ -80,9 +89,39 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
             _products(products[row] or ""),
             int(np.nan_to_num(phases[row])),
             bool(sparse[row] == 1),
+            number(float(added[row]), 0.01) if np.nan_to_num(added[row]) else "",
         )
         for row in range(len(batch))
     ]
+
+
+def formation_energy_words(summary: RunSummary) -> Words | None:
+    """How formation energies came from the energies of the potential, and how wrong they are; None without one."""
+    fit = summary.formation_energies
+    if fit is None:
+        return None
+    crystals, error = f"{fit.crystals:,}", number(fit.error, 0.01)
+    device = _DEVICES.get(summary.device or "", Words("", ""))
+    en = (
+        f"Energies: {summary.energies}{device.en}. Formation energies count from energies of the elements that were "
+        f"fitted to the known formation energies of {crystals} packaged crystals. For compositions that the fit had "
+        f"not seen, their mean absolute error is {error} eV/atom."
+    )
+    zh = (
+        f"能量：{summary.energies}{device.zh}。形成能以拟合的单质能量为基准，拟合依据 {crystals} 个内置晶体的"
+        f"已知形成能；对拟合未见过的成分，平均绝对误差为 {error} eV/atom。"
+    )
+    if fit.corrections:
+        before = number(fit.error_uncorrected, 0.01)
+        terms = ", ".join(f"{symbol} {number(-value, 0.01)}" for symbol, value in fit.corrections.items())
+        en += (
+            " Beside oxygen or fluorine a correction is added for each atom of these elements, fitted with them, in "
+            f"eV: {terms}. Without corrections the error is {before} eV/atom."
+        )
+        zh += f"含氧或氟时，下列元素的每个原子另加一并拟合的修正，单位 eV：{terms}。不加修正时误差为 {before} eV/atom。"
+    else:
+        en, zh = f"{en} No element is corrected.", f"{zh}未对任何元素作修正。"
+    return Words(en, zh)
 
 
 def hull_distance_text(batch: CandidateBatch, row: int, name: str) -> str:

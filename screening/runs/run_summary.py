@@ -69,6 +69,23 @@ class MetTogether(_Part):
     odds: Annotated[float, Field(ge=0)]
 
 
+class FormationEnergies(_Part):
+    """How formation energies came from the energies of a potential.
+
+    Attributes:
+        crystals: Packaged crystals with a known formation energy to which energies of the elements were fitted.
+        corrections: What an atom of an element counts besides in compounds with oxygen or fluorine, in eV, by its
+            symbol; empty where the potential needs none.
+        error: Mean absolute error of formation energies in eV/atom, on compositions that the fit had not seen.
+        error_uncorrected: The same without the corrections.
+    """
+
+    crystals: Count
+    corrections: dict[Name, float] = {}
+    error: Annotated[float, Field(ge=0)] | None = None
+    error_uncorrected: Annotated[float, Field(ge=0)] | None = None
+
+
 class RunSummary(_Part):
     """Counts and settings of a finished run.
 
@@ -82,6 +99,8 @@ class RunSummary(_Part):
         python: Version of Python.
         versions: Versions of the libraries.
         energies: Name of the energies by which stability was judged; None without a potential.
+        device: What the potential computed on: ``cpu`` or ``cuda``, a GPU; None without a potential.
+        formation_energies: How formation energies came from them; None without a potential.
         met_together: Of targets that are known of the same crystals.
         seconds: By step.
         sessions: How often the run was started or resumed.
@@ -97,6 +116,8 @@ class RunSummary(_Part):
     python: Name
     versions: dict[Name, Name]
     energies: Name | None = None
+    device: Name | None = None
+    formation_energies: FormationEnergies | None = None
     met_together: tuple[MetTogether, ...] = ()
     seconds: dict[Name, Seconds]
     sessions: Count

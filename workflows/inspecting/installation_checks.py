@@ -16,7 +16,10 @@ from matloop.data.plain_text import one_line
 from matloop.workflows.inspecting.check import FAIL, OK, Check
 
 _NATIVE = ("numpy", "numba", "pyarrow.parquet", "sklearn", "lightgbm", "spglib", "moyopy", "pymatgen.core")
-_EXTRAS = {"potentials": "campaigns with a potential", "hpc": "--cluster", "mp": "fetch materials-project"}
+_EXTRAS = {
+    "potentials": "campaigns with a potential", "sevennet": "the potential sevennet", "hpc": "--cluster",
+    "mp": "fetch materials-project",
+}  # fmt: skip
 _IMPORT_SECONDS = 120.0
 
 
@@ -61,11 +64,13 @@ def _requirements() -> Iterator[tuple[str, str, str]]:
         written = importlib.metadata.requires("matloop") or []
     except importlib.metadata.PackageNotFoundError:
         return
+    named = set()  # two extras may ask for one library
     for text in written:
         requirement, _, marker = text.partition(";")
         parts = re.fullmatch(r"\s*([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^)]*)\)?\s*", requirement)
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", marker)
-        if parts and (extra is None or extra[1] in _EXTRAS):
+        if parts and parts[1] not in named and (extra is None or extra[1] in _EXTRAS):
+            named.add(parts[1])
             yield parts[1], parts[2].strip(), extra[1] if extra else ""
 
 
@@ -105,15 +110,19 @@ def check_native_code() -> Iterator[Check]:
 
 
 def check_torch() -> Iterator[Check]:
-    """Check torch, if it is installed, on the processor, where potentials are evaluated."""
+    """Check torch, if it is installed, on the processor, and look for a GPU, which potentials use where asked."""
     try:
         importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return
     code = "import torch; assert float((torch.ones(8, 8) @ torch.ones(8, 8)).sum()) == 512; print(torch.__version__)"
-    version, error = _in_child(code, _IMPORT_SECONDS)
+    name = "print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
+    told, error = _in_child(f"{code}; {name}", _IMPORT_SECONDS)
+    version, _, gpu = told.partition("\n")
     if version:
-        yield Check("torch", OK, f"{version.strip()} computes on the processor")
+        gpu = one_line(gpu.strip())
+        found = f"device: auto takes {gpu}, which is not tested" if gpu else "device: auto finds no GPU"
+        yield Check("torch", OK, f"{version.strip()} computes on the processor; {found}")
     else:
         yield Check("torch", FAIL, f"does not work: {error}", install_command("--force-reinstall", "torch"))
 
@@ -122,19 +131,20 @@ def check_data() -> Iterator[Check]:
     """Check the packaged data and the files of other packages by their sha256."""
     from matloop.data.generators.aflow_prototypes import LIBRARY
     from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
-    from matloop.data.packaged.reference_energies import load_references
+    from matloop.data.packaged.reference_energies import REFERENCE_FILES, load_references
     from matloop.data.packaged.transport import ARCHIVE
-    from matloop.models.potentials.chgnet_network import WEIGHTS
+    from matloop.models.potentials import chgnet_network, sevennet
 
     reads: dict[str, Callable[[], Any]] = {
         "packaged crystals": lambda: read_verified(MATERIALS_FILE, MATERIALS_SHA256),
-        "reference energies": load_references,
+        "reference energies": lambda: [load_references(name) for name in REFERENCE_FILES],
         "transport data": ARCHIVE.read,
         "prototypes": LIBRARY.read,
     }
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        importlib.metadata.version("chgnet")
-        reads["CHGNet weights"] = WEIGHTS.read
+    for name, weights in {"CHGNet": chgnet_network.WEIGHTS, "SevenNet": sevennet.WEIGHTS}.items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.version(weights.package)
+            reads[f"{name} weights"] = weights.read
     sound = []
     for name, read in reads.items():
         try:

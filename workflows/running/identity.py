@@ -21,7 +21,7 @@ from matloop.data.properties.catalogue import catalogue
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
-from matloop.models.potentials.contract import energy_source, shared_potential
+from matloop.models.potentials.contract import device_of, energy_source, shared_potential
 from matloop.screening.campaign.campaign import Campaign, Entries, PotentialStage
 from matloop.workflows.running.plug_ins import plug_ins_used
 
@@ -51,6 +51,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
     """
     sets = training or TrainingSets.of([target.property for target in campaign.targets])
     wanted, stage = campaign.model_dump(mode="json", exclude={"cluster"}), campaign.potential
+    potential = None if stage is None else shared_potential(stage.name, stage.parameters)
     return {
         "campaign": wanted,
         "partition_rows": partition_rows,
@@ -61,7 +62,8 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "properties": catalogue().definitions(),
         "code": dict(code_files()),
         "input_files": input_files(campaign.sources),
-        "energies": None if stage is None else energy_source(shared_potential(stage.name, stage.parameters)),
+        "energies": None if potential is None else energy_source(potential),
+        "device": None if potential is None else device_of(potential),
         "reference_files": {} if stage is None else input_files(stage.references),
     }
 

@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from matloop.screening.runs.run_summary import MetTogether, RunSummary
+from matloop.models.potentials.formation_energies import FormationEnergyFit
+from matloop.screening.runs.run_summary import FormationEnergies, MetTogether, RunSummary
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts
 from matloop.workflows.stages.funnel import by_outcome, funnel
-from matloop.workflows.stages.potential import source_of
+from matloop.workflows.stages.potential import device_used, source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
 
 def summary_of(
     task: ScoringTask, counts: FateCounts, *, rows_in: int, together: Sequence[MetTogether],
-    seconds: Mapping[str, float], sessions: int, workers: int,
+    seconds: Mapping[str, float], sessions: int, workers: int, formation: FormationEnergyFit | None = None,
 ) -> RunSummary:  # fmt: skip
     """What a run counted, and what made it.
 
@@ -31,6 +32,7 @@ def summary_of(
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of this session.
+        formation: How formation energies came from the energies of the potential; None without a potential.
     """
     campaign = task.campaign
     return RunSummary(
@@ -43,10 +45,20 @@ def summary_of(
         python=platform.python_version(),
         versions=versions() | {"dask": importlib.metadata.version("dask")},
         energies=None if campaign.potential is None else source_of(campaign.potential),
+        device=None if campaign.potential is None else device_used(campaign.potential),
+        formation_energies=None if formation is None else _formation_energies(formation),
         met_together=tuple(together),
         seconds=dict(seconds),
         sessions=sessions,
         workers=workers,
+    )
+
+
+def _formation_energies(fit: FormationEnergyFit) -> FormationEnergies:
+    errors = [None if np.isnan(error) else round(error, 5) for error in (fit.error, fit.error_uncorrected)]
+    corrections = {symbol: round(value, 4) for symbol, value in fit.corrections.items()}
+    return FormationEnergies(
+        crystals=fit.crystals, corrections=corrections, error=errors[0], error_uncorrected=errors[1]
     )
 
 

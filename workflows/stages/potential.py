@@ -15,12 +15,14 @@ from matloop.data.bounded_files import read_table
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.reasons import EXPLODED, Reason
+from matloop.data.packaged.reference_energies import REFERENCE_FILES
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import sha256_of
 from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
-from matloop.models.potentials.contract import corrected_elements, energy_source, shared_potential
+from matloop.models.potentials.contract import corrected_elements, device_of, energy_source, shared_potential
+from matloop.models.potentials.formation_energies import FormationEnergyFit
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.hull import HullDistances, PhaseEnergies, packaged_references
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
@@ -72,12 +74,16 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     rows = rows[fates.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
-    stability, distances = stability_of(task.folder, settings).predict(_energies(survivors, settings))
+    learnt = stability_of(task.folder, settings)
+    stability, distances = learnt.predict(_energies(survivors, settings))
     predictions = {**predict(task, features_of(task, survivors)), **stability}
     joint = joint_probability_of(task, without=stability)
     columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, fates, joint)
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     columns |= _hull_columns(distances)
+    if learnt.elements.corrections.any():
+        added = learnt.elements.added_to_formation_energies(survivors.compositions)
+        columns[Column.FORMATION_CORRECTION] = added
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
     told: dict[str, Any] = {name: survivors.table.column(name).combine_chunks() for name in written}
     # How long it took differs from run to run, and what goes on must not.
@@ -143,9 +149,16 @@ def source_of(stage: PotentialStage) -> str:
     return energy_source(shared_potential(stage.name, stage.parameters))
 
 
+def device_used(stage: PotentialStage) -> str:
+    """The device on which the potential of a campaign computes, ``cpu`` or ``cuda``."""
+    return device_of(shared_potential(stage.name, stage.parameters))
+
+
 def references_are_packaged(stage: PotentialStage) -> bool:
-    """Whether the packaged reference energies come from the potential of a campaign."""
-    return packaged_references(packaged_crystals()).source == source_of(stage)
+    """Whether the package holds energies of the packaged crystals by the potential of a campaign, under its options."""
+    if stage.name not in REFERENCE_FILES:
+        return False
+    return packaged_references(packaged_crystals(), stage.name).source == source_of(stage)
 
 
 def stability_of(folder: Path, stage: PotentialStage) -> Stability:
@@ -157,21 +170,45 @@ def stability_of(folder: Path, stage: PotentialStage) -> Stability:
     """
     path = RunDirectory(folder).references
     corrected = corrected_elements(shared_potential(stage.name, stage.parameters))
-    return _learnt(path, sha256_of(path) if path.is_file() else "", source_of(stage), corrected)
+    return _learnt(path, sha256_of(path) if path.is_file() else "", stage.name, source_of(stage), corrected)
+
+
+def formation_energy_fit_of(folder: Path, stage: PotentialStage) -> FormationEnergyFit:
+    """How formation energies come from the energies of the potential, as :func:`stability_of` learns them.
+
+    Args:
+        folder: The run directory.
+        stage: Names the potential.
+    """
+    path = RunDirectory(folder).references
+    energies, _ = _reference_energies(path if path.is_file() else None, stage.name, source_of(stage))
+    corrected = corrected_elements(shared_potential(stage.name, stage.parameters))
+    return FormationEnergyFit.of(energies, labelled_table().labels["formation_energy_per_atom"], corrected=corrected)
 
 
 @functools.lru_cache(maxsize=1)
-def _learnt(path: Path, sha256: str, source: str, corrected: tuple[str, ...]) -> Stability:
+def _learnt(path: Path, sha256: str, name: str, source: str, corrected: tuple[str, ...]) -> Stability:
     """Kept by the content of the references: those of another run may have the same path."""
-    crystals = labelled_table()
-    if not sha256:
-        return Stability.fit(packaged_references(crystals.rows), crystals.labels)
+    packaged, others = _reference_energies(path if sha256 else None, name, source)
+    return Stability.fit(packaged, labelled_table().labels, further=others, corrected=corrected)
+
+
+def _reference_energies(path: Path | None, name: str, source: str) -> tuple[PhaseEnergies, PhaseEnergies | None]:
+    """Energies of the packaged crystals, evaluated for the run or packaged too, and of further reference phases.
+
+    Args:
+        path: Energies that were evaluated for the run; None if the package has all of them.
+        name: Of the potential.
+        source: Name of its energies.
+    """
+    crystals = labelled_table().rows
+    if path is None:
+        return packaged_references(crystals, name), None
     table = read_table(path, inside=path.parent)
     own = table.filter(table["packaged"])
     further = table.filter(pc.invert(table["packaged"]))
-    packaged = _phases(own, source) if own.num_rows else packaged_references(crystals.rows)
-    others = _phases(further, source) if further.num_rows else None
-    return Stability.fit(packaged, crystals.labels, further=others, corrected=corrected)
+    packaged = _phases(own, source) if own.num_rows else packaged_references(crystals, name)
+    return packaged, _phases(further, source) if further.num_rows else None
 
 
 def _phases(table: pa.Table, source: str) -> PhaseEnergies:

@@ -160,12 +160,18 @@ def test_fitted_elements_recover_what_was_put_in() -> None:
     assert np.nanmedian(np.abs(back[300:])) < 0.01
 
 
+@pytest.mark.parametrize("potential", references.REFERENCE_FILES)
+def test_packaged_references_are_in_the_order_of_the_crystals(potential: str) -> None:
+    packaged = packaged_references(load_materials(), potential)
+    assert packaged.ids == load_materials().table["material_id"].to_pylist()
+    assert packaged.source.startswith(potential)
+    assert references.REFERENCE_FILES[potential].path.stat().st_size < 50_000
+
+
 def test_packaged_references_are_what_chgnet_says() -> None:
     materials = load_materials()
     packaged = packaged_references(materials)
-    assert packaged.ids == materials.table["material_id"].to_pylist()
     assert np.isfinite(packaged.energies).all()
-    assert references.REFERENCES_FILE.stat().st_size < 200_000
     pytest.importorskip("torch", reason="torch is not installed (extra potentials)")
     pytest.importorskip("chgnet", reason="chgnet is not installed (extra potentials)")
     potential = potential_named("chgnet")
@@ -191,6 +197,7 @@ def test_packaged_elements_and_hull_are_close_to_dft() -> None:
 
 
 def test_changed_references_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(references, "REFERENCES_SHA256", "0" * 64)
+    changed = references.REFERENCE_FILES["chgnet"]._replace(sha256="0" * 64)
+    monkeypatch.setattr(references, "REFERENCE_FILES", {"chgnet": changed})
     with pytest.raises(DatasetError, match="sha256"):
-        references.load_references.__wrapped__()
+        references.load_references.__wrapped__("chgnet")

@@ -1,11 +1,9 @@
 """One campaign with CHGNet and with SevenNet: wall time, and formation energies of the same finalists side by side.
 
-Candidates are oxides by ionic substitution. The surrogates are those of one training, so both potentials are given the
-same survivors, and each relaxes them by itself, counts from its own elements and its own corrections, and places them on
-its own hull.
+Candidates are oxides by ionic substitution. Both potentials get the same survivors of the surrogates. Each relaxes
+them by itself, counts from its own elements with its own corrections, and places them on its own hull.
 
-``python benchmarks/models/sevennet_campaign.py``, with the extras ``potentials`` and ``sevennet``; some three minutes on
-two free cores.
+``python benchmarks/models/sevennet_campaign.py``, with the extras ``potentials`` and ``sevennet``; some three minutes.
 """
 
 from __future__ import annotations
@@ -72,10 +70,8 @@ def main() -> None:
         for name in [name for name in sevennet if name in chgnet]:
             formula, formation, distance, correction = sevennet[name]
             _, other, other_distance, _ = chgnet[name]
-            print(
-                f"  {formula:<14} CHGNet {other:+.3f} ({other_distance:+.3f})  SevenNet {formation:+.3f} ({distance:+.3f})"
-                f"  {correction:+.3f}"
-            )
+            told = f"CHGNet {other:+.3f} ({other_distance:+.3f})  SevenNet {formation:+.3f} ({distance:+.3f})"
+            print(f"  {formula:<14} {told}  {correction:+.3f}")
 
 
 if __name__ == "__main__":

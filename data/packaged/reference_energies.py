@@ -33,7 +33,7 @@ REFERENCE_FILES: Mapping[str, ReferenceFile] = {
     ),
     "sevennet": ReferenceFile(
         MATERIALS_FILE.with_name("sevennet_references.parquet"),
-        "0000",
+        "f3823b050a6b98aa370b32eda09515ee8110758ba455cf164ddf8ef5319758e8",
     ),
 }
 """By the name of the potential."""

@@ -19,7 +19,7 @@ SEVENNET: dict[str, Any] = {
     "name": "with_sevennet",
     "targets": [{"property": "formation_energy_per_atom", "goal": "at_most", "value": -1.0, "unit": "eV/atom"}],
     "sources": [{"ionic_substitution": {"limit": 300, "min_probability": 1e-3, "max_sites": 6}}],
-    "filters": [{"require_elements": ["O"]}, {"allowed_elements": ["O", "Fe", "Mn", "Ca", "Sr", "Ba", "Ti", "Ni"]}],
+    "filters": [{"require_elements": ["O"]}],
     "surrogates": {"features": ["valence_orbital"], "keep": 3},
     "potential": {"name": "sevennet", "steps": 2, "largest_force": 0.5},
     "shortlist": {"size": 2},

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BLOCK_TYPES: Mapping[str, type[Block]] = MappingProxyType({COMPOSITIONS: Compositions, CRYSTALS: Crystals})
 """Type of each block by its name, in the order in which their columns stand in a table."""
 _MOST_SHOWN = 12  # columns in a notebook
+_MOST_NAMED = 6  # formulas at a prompt
 _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -89,6 +90,11 @@ class CandidateBatch:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.table.column(Column.FORMULA)[:_MOST_NAMED].to_pylist())
+        more = ", ..." if len(self) > _MOST_NAMED else ""
+        return f"CandidateBatch({counted(len(self), 'candidate')}: {shown}{more})"
 
     def _repr_html_(self) -> str:
         """The first candidates for a notebook, with the first simple columns of the table."""

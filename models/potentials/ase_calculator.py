@@ -8,6 +8,7 @@ A. H. Larsen et al., Journal of Physics: Condensed Matter 29, 273002 (2017), doi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from matloop.data.allowed_modules import MODULE, allowed_modules, require_allowed
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.elements import SYMBOLS
 from matloop.data.errors import PlugInImportError, PotentialError
 from matloop.data.installation import install_command
 from matloop.data.installed_code import distribution_of_module, sha256_of_modules
@@ -67,17 +69,20 @@ class AsePotential:
         options: Keyword arguments of it, plain JSON values.
         weights: Path of the file with the weights. The option that takes it has the value ``$weights``.
         sha256: Of that file.
+        elements: Symbols of the elements that the calculator was made for; crystals with others are refused without
+            asking it. All up to lawrencium without.
 
     Raises:
         NotAllowedError: If the user has not allowed the module.
         PlugInImportError: If the module belongs to no installed package.
-        PotentialError: If the options do not fit, or the weights are not those of the sha256.
+        PotentialError: If the options do not fit, the weights are not those of the sha256, or a symbol is no element.
     """
 
     calculator: str
     options: Mapping[str, Any] | None = None
     weights: str | None = None
     sha256: str | None = None
+    elements: Sequence[str] | None = None
 
     name: ClassVar[str] = "ase"
     neutral_options: ClassVar[frozenset[str]] = frozenset({"weights", "sha256"})  # weights_sha256 says what they are
@@ -96,6 +101,9 @@ class AsePotential:
         require_allowed(self._module, f"the calculator {self.calculator}")
         _installed(self._module)
         self._check_weights()
+        unknown = [symbol for symbol in self.elements or () if symbol not in SYMBOLS[1:]]
+        if unknown:
+            raise PotentialError(f"the element '{unknown[0]}' of {self.calculator}", "symbols such as Ni")
 
     @property
     def version(self) -> str:
@@ -116,11 +124,13 @@ class AsePotential:
     @property
     def settings(self) -> Mapping[str, Any]:
         """What decides energies besides weights and code: the calculator and its options."""
-        return {"calculator": self.calculator, "options": dict(self.options or {})}
+        known = {} if self.elements is None else {"elements": list(self.elements)}
+        return {"calculator": self.calculator, "options": dict(self.options or {}), **known}
 
     def row_codes(self, batch: CandidateBatch) -> NDArray[np.str_]:
         """Row code of each candidate that is not handed to the calculator, else empty, shape (n,)."""
-        return codes_beyond(batch, range(1, HEAVIEST_ELEMENT + 1))
+        known = range(1, HEAVIEST_ELEMENT + 1) if self.elements is None else map(SYMBOLS.index, self.elements)
+        return codes_beyond(batch, known)
 
     def energies(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Energies in eV/atom, nan for candidates with a row code, shape (n,)."""
@@ -201,6 +211,8 @@ def _numbers(
     Raises:
         _WithoutNumbers: If it gives no such numbers.
     """
+    from ase.calculators.calculator import PropertyNotImplementedError
+
     sites, moments = len(atoms), np.full(len(atoms), np.nan)
     try:
         atoms.calc = calculator
@@ -208,7 +220,8 @@ def _numbers(
         forces = np.asarray(atoms.get_forces(), float)
         stress = np.asarray(atoms.get_stress(voigt=False), float)
         if "magmoms" in calculator.implemented_properties:
-            moments = np.abs(np.asarray(atoms.get_magnetic_moments(), float))
+            with contextlib.suppress(PropertyNotImplementedError):  # some have moments of magnetic crystals alone
+                moments = np.abs(np.asarray(atoms.get_magnetic_moments(), float))
     except Exception as error:  # a calculator may raise anything for a strange crystal; it is kept
         raise _WithoutNumbers(code_of(error), f"{type(error).__name__}: {error}"[:400]) from error
     shapes = {"an energy": (energy, ()), "forces": (forces, (sites, 3)), "a stress": (stress, (3, 3))}

@@ -257,6 +257,13 @@ class PotentialStage(FrozenModel):
     sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="With `weights`: sha256 of that file, in hexadecimal digits."
     )
+    elements: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=118,
+        description="With `name: ase`: symbols of the elements that the calculator was made for. Crystals with others "
+        "are refused without asking it. All elements without.",
+    )
     steps: int = Field(150, gt=0, le=10_000, description="Largest number of steps of a relaxation.")
     largest_force: float = Field(
         0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
@@ -266,7 +273,7 @@ class PotentialStage(FrozenModel):
 
     @model_validator(mode="after")
     def _calculator_goes_with_ase(self) -> Self:
-        given = [name for name in ("calculator", "weights", "sha256") if getattr(self, name) is not None]
+        given = [name for name in ("calculator", "weights", "sha256", "elements") if getattr(self, name) is not None]
         if self.name != ASE and given:
             raise ValueError(f"'{given[0]}' goes with 'name: {ASE}', the adapter to calculators of ASE")
         if self.name == ASE and self.calculator is None:
@@ -278,7 +285,10 @@ class PotentialStage(FrozenModel):
         """Options with which the potential is made."""
         if self.calculator is None:
             return self.options
-        written = {"calculator": self.calculator, "weights": self.weights, "sha256": self.sha256}
+        written: dict[str, JsonValue] = {
+            "calculator": self.calculator, "weights": self.weights, "sha256": self.sha256,
+            "elements": None if self.elements is None else list(self.elements),
+        }  # fmt: skip
         return {"options": self.options, **{name: value for name, value in written.items() if value is not None}}
 
 

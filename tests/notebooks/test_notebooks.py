@@ -23,7 +23,8 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 
 def test_notebooks_are_found() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_first_screen", "02_own_labels"]
+    found = [path.stem for path in NOTEBOOKS]
+    assert found == ["01_first_screen", "02_own_labels", "03_own_structures_and_potential"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from matloop.data.allowed_modules import VARIABLE, allowed_modules, allowing
 from matloop.data.cache_folder import cache_folder
 from matloop.data.candidates.crystals import Crystals
-from matloop.data.errors import CampaignError, NotAllowedError, RunChangedError
+from matloop.data.errors import CampaignError, NotAllowedError, PotentialError, RunChangedError
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.models.potentials.reference_store import ReferenceEnergies, ReferenceStore
 from matloop.screening.campaign.campaign import PotentialStage
@@ -23,7 +23,7 @@ from matloop.workflows.clusters.submission import Submission, scripts_of
 from matloop.workflows.inspecting.validation import validate
 from matloop.workflows.resume import fork, resume
 from matloop.workflows.running.plug_ins import plug_ins_used
-from matloop.workflows.running.reference_phases import REFERENCES, ReferenceSet
+from matloop.workflows.running.reference_phases import REFERENCES, ReferenceSet, require_energies
 from matloop.workflows.screen import ScreeningRun, screen
 from tests.plugins import install_calculators
 
@@ -155,6 +155,22 @@ def test_other_weights_are_another_run(finished: ScreeningRun, path: Path) -> No
         weights.write_text(WEIGHTS, "utf-8")
 
 
+def test_reference_phases_of_other_elements_are_not_evaluated(path: Path) -> None:
+    with allowing(["toy_calculators"]):
+        found = validate(path)[0].campaign
+        assert found is not None
+        assert found.potential is not None
+        stage = found.potential.model_copy(update={"elements": ("Na", "F")})
+        phases = ReferenceSet.of(EmbeddedCrystals(), stage, packaged=True)
+        refused = phases.refused(stage, ReferenceEnergies.none())
+        assert set(refused.codes) == {"E-POTENTIAL-ELEMENT"}
+        left = [formula for _, batch in phases.parts_without(refused) for formula in batch.formulas]
+        assert {"Na", "NaF"} <= set(left) <= {"Na", "F2", "F", "NaF"}
+        assert len(left) + len(refused.rows) == len(phases.ids)
+        with pytest.raises(PotentialError, match=r"of any of the 6,.* crystals by ase-toy.*E-POTENTIAL-ELEMENT"):
+            require_energies(stage, [phases], [refused])
+
+
 def test_jobs_get_the_permission_on_their_command_lines(tmp_path: Path) -> None:
     given = {"campaign": "springs.yaml", "run": tmp_path / "run", "system": "slurm", "array": 2}
     scripts = scripts_of(Submission(**given, allow=("mace.calculators", "other")))  # type: ignore[arg-type]
@@ -182,6 +198,7 @@ def test_submit_refuses_what_is_not_allowed(path: Path, tmp_path: Path) -> None:
         ({"name": "chgnet", "calculator": "a:b"}, "goes with 'name: ase'"),
         ({"sha256": "0" * 64}, "goes with 'name: ase'"),
         ({"name": "ase", "calculator": "a:b", "sha256": "abc"}, "sha256"),
+        ({"elements": ["Ni"]}, "goes with 'name: ase'"),
     ],
 )
 def test_keys_of_a_calculator_go_with_ase(written: dict[str, Any], said: str) -> None:

@@ -236,7 +236,7 @@ def _potentials() -> list[Schema]:
     Those of a calculator are known to its package alone.
     """
     calculator = {"required": ["calculator"], "properties": {"calculator": {"type": "string"}}}
-    none = {"properties": dict.fromkeys(("calculator", "weights", "sha256"), NOTHING)}
+    none = {"properties": dict.fromkeys(("calculator", "weights", "sha256", "elements"), NOTHING)}
     rules: list[Schema] = [{"if": _has("name", ASE), "then": calculator, "else": none}]
     for name, factory in factories("potential").items():
         if name == ASE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from matloop.data.bounded_files import read_table
 from matloop.data.cache_folder import cache_folder
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.errors import ROW_CODES, PotentialError
 from matloop.data.properties.columns import Column
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.data.whole_files import write_table
+from matloop.models.potentials.contract import shared_potential
 from matloop.models.potentials.reference_store import ReferenceEnergies, ReferenceStore
 from matloop.screening.campaign.campaign import Campaign, PotentialStage
 from matloop.workflows.running.candidate_parts import sources_of
@@ -71,6 +74,13 @@ class ReferenceSet:
         """Identifier of each phase."""
         return [name for batch in self.batches for name in batch.ids]
 
+    def refused(self, stage: PotentialStage, found: ReferenceEnergies) -> ReferenceEnergies:
+        """The phases without an energy that the potential cannot evaluate, such as those with an unknown element."""
+        potential = shared_potential(stage.name, stage.parameters)
+        codes = np.concatenate([potential.row_codes(batch) for batch in self.batches]).astype(object)
+        rows = np.setdiff1d(np.flatnonzero(codes != ""), found.rows)
+        return ReferenceEnergies(rows, np.full(len(rows), np.nan), codes[rows])
+
     def parts_without(self, found: ReferenceEnergies) -> Iterator[tuple[NDArray[np.int64], CandidateBatch]]:
         """The phases that have no energy yet, in parts: their rows in the set, and themselves."""
         missing = np.setdiff1d(np.arange(len(self.ids)), found.rows)
@@ -108,7 +118,9 @@ def provide_references(campaign: Campaign, engine: Engine) -> None:
     key = key_of(sets=[[each.key, each.packaged] for each in sets])
     line = engine.reused(key)
     if line is None:
-        tables = [each.table(found) for each, found in zip(sets, _found_or_evaluated(stage, sets, engine), strict=True)]
+        found = _found_or_evaluated(stage, sets, engine)
+        require_energies(stage, sets, found)
+        tables = [each.table(kept) for each, kept in zip(sets, found, strict=True)]
         write_table(engine.run.references, pa.concat_tables(tables))
         files = {engine.run.references.name: sha256_of(engine.run.references)}
         engine.manifest.append(REFERENCES, key=key, files=files)
@@ -120,6 +132,7 @@ def _found_or_evaluated(stage: PotentialStage, sets: Sequence[ReferenceSet], eng
     """Energies of every set, from the store or evaluated now."""
     store = ReferenceStore(cache_folder() / REFERENCES)
     found = [store.find(each.key, each.ids) for each in sets]
+    found = [kept.joined(each.refused(stage, kept)) for each, kept in zip(sets, found, strict=True)]
     parts = [
         (number, rows, batch)
         for number, (each, kept) in enumerate(zip(sets, found, strict=True))
@@ -137,6 +150,22 @@ def _found_or_evaluated(stage: PotentialStage, sets: Sequence[ReferenceSet], eng
     for number in sorted({number for number, _, _ in parts}):
         store.keep(sets[number].key, sets[number].ids, found[number])
     return found
+
+
+def require_energies(stage: PotentialStage, sets: Sequence[ReferenceSet], found: Sequence[ReferenceEnergies]) -> None:
+    """Make sure that a potential gives energies of some of the packaged crystals, which say how far it is from DFT.
+
+    Raises:
+        PotentialError: If it gives none; the most frequent reason is named.
+    """
+    for each, kept in zip(sets, found, strict=True):
+        if each.packaged and not np.isfinite(kept.energies).any():
+            code, count = Counter(kept.codes.tolist()).most_common(1)[0]
+            raise PotentialError(
+                f"no energy of any of the {len(kept.rows):,} packaged crystals by {source_of(stage)}: {count:,} {code} "
+                f"({ROW_CODES.get(code, code)})", "energies of crystals whose stability is known",
+                "ask the potential about one crystal of its elements in Python, and look at what it raises",
+            )  # fmt: skip
 
 
 def _job(stage: PotentialStage, index: int, batch: CandidateBatch, of: ReferenceSet) -> Job:

@@ -214,3 +214,9 @@ def test_candidates_without_crystals_have_no_structure() -> None:
         batch_of("NaCl").structure(0)
     with pytest.raises(BatchError):
         batch_of("NaCl").atoms(0)
+
+
+def test_a_batch_at_a_prompt_is_one_line() -> None:
+    batch = CandidateBatch.from_formulas(["NaCl", "SiO2"]).batch
+    assert repr(batch) == "CandidateBatch(2 candidates: NaCl, SiO2)"
+    assert repr(batch.take(np.arange(100) % 2)) == "CandidateBatch(100 candidates: " + "NaCl, SiO2, " * 3 + "...)"

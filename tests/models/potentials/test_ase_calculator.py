@@ -65,6 +65,27 @@ def test_energies_are_those_of_the_calculator() -> None:
     assert np.isnan(found.magnetic_moments).all()
 
 
+def test_a_calculator_is_asked_about_its_elements_alone() -> None:
+    with allowing(["toy_calculators"]):
+        made = springs(elements=["Cl", "Na"])
+        assert made.row_codes(salts(11, 19)).tolist() == ["", "E-POTENTIAL-ELEMENT"]
+        found = made.evaluate(salts(11, 19))
+        assert np.isfinite(found.energies).tolist() == [True, False]
+        assert found.energies[0] == springs().energies(salts(11))[0]
+        assert energy_source(made) != energy_source(springs())
+        with pytest.raises(PotentialError, match="the element 'Na1'"):
+            springs(elements=["Cl", "Na1"])
+
+
+def test_moments_that_a_calculator_announces_and_lacks_are_left_out() -> None:
+    cell = 1.8 * (np.ones((3, 3)) - np.eye(3))
+    copper = Crystals(cell[None], np.array([0, 1]), np.array([29], np.uint8), np.zeros((1, 3)))
+    with allowing(["ase.calculators.emt"]):
+        found = springs("ase.calculators.emt:EMT").evaluate(CandidateBatch.from_crystals(copper))
+    assert abs(found.energies[0]) < 0.01  # eV/atom: the calculator counts from fcc metals
+    assert np.isnan(found.magnetic_moments).all()
+
+
 def test_nothing_is_called_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotAllowedError, match=r"--allow toy_calculators .*allow=\['toy_calculators'\].*MATLOOP_ALLOW"):
         springs()

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from matloop.data.own_labels.label_sources import LABEL_SOURCES
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.registry import SOURCES, lookup
 from matloop.models.registry import MODELS, POTENTIALS
@@ -43,6 +44,11 @@ CHOICES: tuple[tuple[str, str, Mapping[str, str], str], ...] = (
     (
         "Generators", "source", {name: path for name, path in SOURCES.items() if ".sources." not in path},
         "A generator makes candidates by a rule. It is named in `sources` too.",
+    ),
+    (
+        "Labels", "label source", LABEL_SOURCES,
+        "Labels of one's own are named in `data`, beside `embedded` and the packaged tables. Each entry teaches one "
+        "property from one column; a file with several columns of labels is named once for each.",
     ),
     ("Filters", "filter", FILTERS, "A filter is named in `filters`. It decides for each candidate whether it stays."),
     (

@@ -58,7 +58,7 @@ class ValidCampaign:
         """
         with using(self.campaign.catalogue):
             rows = [dict(zip(LABEL_COLUMNS, row, strict=True)) for row in label_rows(self.labels)]
-        kinds = {"value": pa.float64(), "uncertainty": pa.float64()}
+        kinds = dict.fromkeys(("value", "uncertainty", "weight"), pa.float64())
         schema = pa.schema([(name, kinds.get(name, pa.string())) for name in LABEL_COLUMNS])
         return pa.Table.from_pylist(rows, schema).to_pandas()
 

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import TrainingSetError
-from matloop.data.own_labels.label_cells import LabelCell
+from matloop.data.own_labels.label_cells import LIMIT, LabelCell, is_upper_limit
+from matloop.data.own_labels.merged_labels import merge_repeats
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.definition import Property
+from matloop.data.training.label_noise import LabelNoise
 from matloop.data.training.training_set import TrainingSet, joined_groups
 
 BOUNDS, NO_LOGARITHM = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM"
@@ -43,6 +45,7 @@ class LabelRow(NamedTuple):
         code: Why the row teaches nothing; empty where it does.
         detail: Further text.
         group: What is measured or computed together, such as a paper; empty where nothing is stated.
+        weight: How much it counts.
     """
 
     place: str
@@ -52,6 +55,7 @@ class LabelRow(NamedTuple):
     code: str = ""
     detail: str = ""
     group: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class LabelAccount:
         values: Lowest and highest value that teaches, in the unit of the property.
         repeats: Rows that repeat a material; the mean of its rows teaches.
         suspicious: What somebody should look at, one sentence each.
+        noise: What is known of the noise of the labels that teach; None where nothing is.
     """
 
     name: str
@@ -77,6 +82,7 @@ class LabelAccount:
     values: tuple[float, float]
     repeats: int
     suspicious: Sequence[str]
+    noise: LabelNoise | None = None
 
     @property
     def refused(self) -> Counter[str]:
@@ -93,9 +99,20 @@ class LabelAccount:
         )
         if self.repeats:
             text += f"; {counted(self.repeats, 'row')} repeat a material, and the mean of its rows teaches"
+        text += "".join(f"; {sentence}" for sentence in self._told_noise())
         if self.refused:
             text += "; left out: " + ", ".join(f"{count} {code}" for code, count in self.refused.most_common())
         return text
+
+    def _told_noise(self) -> Iterable[str]:
+        """Say how far repeats lie apart, and how many rows state an error."""
+        known = property_named(self.property_name)
+        if self.noise is not None and math.isfinite(self.noise.deviation):
+            unit = "decades" if known.transform == "log10" else known.unit
+            repeats = counted(self.noise.repeats, "repeat")
+            yield f"repeats scatter by {self.noise.deviation:.2g} {unit} (standard deviation, pooled over {repeats})"
+        if stated := sum(not row.code and math.isfinite(row.cell.uncertainty) for row in self.rows):
+            yield f"{counted(stated, 'row')} with an error, and those with small ones count more"
 
 
 def assembled(
@@ -144,21 +161,23 @@ def assembled(
             f"{_why(rows)}", f"at least {_FEWEST}", "add labels, or mend the rows that are left out",
         )  # fmt: skip
     scaled = _scaled(known, np.array([rows[place].cell.value for place in teaching]))
-    sums = np.bincount(member, weights=scaled, minlength=len(first))
-    means = sums / np.bincount(member, minlength=len(first))
+    taught = [rows[place] for place in teaching]
+    merged = merge_repeats(
+        scaled, member, errors=_scaled_errors(known, taught), weights=np.array([row.weight for row in taught]),
+        odd=_are_odd(taught, member),
+    )  # fmt: skip
     chosen = materials.take(first)
     words = [rows[teaching[position]].group for position in range(len(teaching))]
     groups = joined_groups(chosen.groups(), member, words)
     origin = pa.array([rows[teaching[position]].place for position in first], pa.string())
-    values = 10.0**means if known.transform == "log10" else means
+    values = 10.0**merged.means if known.transform == "log10" else merged.means
     training = TrainingSet(
         name, property_name, chosen.with_columns({Column.ORIGIN: origin}), values, provenance, groups,
-        np.ones(len(first)), licence, citation,
+        merged.weights, licence, citation, merged.noise,
     )  # fmt: skip
-    taught = [rows[place] for place in teaching]
     return training, LabelAccount(
         name, property_name, rows, len(first), len(np.unique(groups)), (float(values.min()), float(values.max())),
-        len(teaching) - len(first), list(_suspicious(known, taught, scaled, member)),
+        len(teaching) - len(first), [*_limits(rows), *_suspicious(known, taught, scaled, member)], merged.noise,
     )  # fmt: skip
 
 
@@ -195,19 +214,15 @@ def _suspicious(
 ) -> Iterable[str]:
     """Say what somebody should look at: repeats that contradict each other, units off by a thousand, a rare sign."""
     values = np.array([row.cell.value for row in rows])
-    order = np.argsort(member, kind="stable")
-    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
-    repeats = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    repeats = _repeats(member)
     spreads = np.array([np.ptp(scaled[group]) for group in repeats])
     if len(repeats):
         typical = max(float(np.median(spreads)), 1e-9)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            decades = np.array([np.ptp(np.log10(np.abs(values[group]))) for group in repeats])
-        jumps = np.abs(np.rint(decades / _UNIT_JUMP) * _UNIT_JUMP - decades) < _NEAR
-        for group, spread, is_jump, decade in zip(repeats, spreads, jumps, decades, strict=True):
+        jumps = [_is_unit_jump(values[group]) for group in repeats]
+        for group, spread, is_jump in zip(repeats, spreads, jumps, strict=True):
             ends = [rows[group[int(at(scaled[group]))]] for at in (np.argmin, np.argmax)]
             written = " and ".join(f"{row.written} ({row.place})" for row in ends)
-            if is_jump and math.isfinite(decade) and decade > 1:
+            if is_jump:
                 yield f"{ends[0].formula} has values a factor of 1,000 apart, perhaps of another unit: {written}"
             elif spread > _CONFLICT * typical and len(repeats) > _MOST_SHOWN:
                 yield f"{ends[0].formula} has values that contradict each other: {written}"
@@ -215,3 +230,43 @@ def _suspicious(
     if 0 < negative.sum() <= 0.05 * len(values):
         row = rows[int(np.flatnonzero(negative)[0])]
         yield f"{counted(int(negative.sum()), 'value')} below zero, first {row.written} ({row.place})"
+
+
+def _repeats(member: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Rows of each material that has several."""
+    order = np.argsort(member, kind="stable")
+    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
+    return [group for group in np.split(order, starts[1:]) if len(group) > 1]
+
+
+def _is_unit_jump(values: NDArray[np.float64]) -> bool:
+    """Whether the smallest and the largest of some values are a power of 1,000 apart."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = float(np.ptp(np.log10(np.abs(values))))
+    return math.isfinite(decades) and decades > 1 and abs(round(decades / _UNIT_JUMP) * _UNIT_JUMP - decades) < _NEAR
+
+
+def _are_odd(rows: Sequence[LabelRow], member: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the values of each material seem to be of several units."""
+    values, odd = np.array([row.cell.value for row in rows]), np.zeros(int(member.max()) + 1, bool)
+    for group in _repeats(member):
+        odd[member[group[0]]] = _is_unit_jump(values[group])
+    return odd
+
+
+def _scaled_errors(known: Property, rows: Sequence[LabelRow]) -> NDArray[np.float64]:
+    """Stated errors on the scale of the property; small ones of a logarithm are relative ones."""
+    errors = np.array([row.cell.uncertainty for row in rows])
+    return errors / np.array([row.cell.value for row in rows]) / np.log(10) if known.transform == "log10" else errors
+
+
+def _limits(rows: Sequence[LabelRow]) -> Iterable[str]:
+    """Say how many limits are left out, and what that does to the range that is learned."""
+    for end, upper in (("low", True), ("high", False)):
+        found = [row for row in rows if row.code == LIMIT and is_upper_limit(row.written) == upper]
+        if found:
+            shift = "higher" if upper else "lower"
+            yield (
+                f"{counted(len(found), 'limit')} left out, such as {found[0].written[:20]} ({found[0].place}): {end} "
+                f"values are missing from the labels, so predictions at that end come out {shift} than they should"
+            )

@@ -24,6 +24,7 @@ _CELL = re.compile(
     rf"(?P<limit>[<>]=?|~)?\s*(?P<number>{_NUMBER})"
     rf"(?:\((?P<last>\d{{1,3}})\)|\s*(?:±|\+/-|\+-)\s*(?P<error>{_NUMBER}))?\s*(?P<unit>[^\d.,+_-].*)?"
 )
+_SIGN = re.compile(r"^(?:±|\+/-|\+-)\s*")
 _BEFORE_POWER = re.compile(r"[eE]|[x*·]10\^?")
 _HEADER = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,40}(?:\([^()]{1,20}\))?)[)\]）】]\s*$|(?:\s/|,)\s*(\S{1,20})\s*$")
 _ALIKE = str.maketrans({"−": "-", "–": "-", "×": "x", "⋅": "·", "≤": "<", "≥": ">", "≲": "<", "≳": ">", "≈": "~"})
@@ -64,7 +65,7 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
     ('E-LABEL-LIMIT', 12.0)
     """
     zero = convert(0.0, unit, to)
-    plain = unicodedata.normalize("NFKC", text[: _LONGEST + 1]).strip().translate(_ALIKE).removeprefix("'")
+    plain = _plain(text)
     if plain.lower() in _MISSING:
         return _nothing(EMPTY)
     match = _CELL.fullmatch(plain) if len(plain) <= _LONGEST else None
@@ -87,6 +88,41 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
         error = int(match["last"]) * _last_digit(match["number"])
     uncertainty = abs(convert(error, unit, to) - zero) if error else math.nan
     return LabelCell(convert(value, unit, to), uncertainty)
+
+
+def read_error(text: str, unit: str, to: str) -> LabelCell:
+    """Read a cell that holds the standard error of a value in another cell; it is a difference, without an offset.
+
+    Args:
+        text: Content of the cell, such as ``0.1``, ``±0.1`` or ``0.1 mS/cm``.
+        unit: Unit of the column.
+        to: Unit of the result.
+
+    Raises:
+        UnitError: If the unit of the column measures another quantity than ``to``.
+        UnknownNameError: If one of the two units is unknown.
+
+    >>> read_error("±2", "°C", "K").uncertainty, read_error("", "K", "K").code
+    (2.0, 'E-LABEL-EMPTY')
+    """
+    plain = _SIGN.sub("", _plain(text))
+    if plain.lower() in _MISSING:
+        return _nothing(EMPTY)
+    read = read_label(f"0 ± {plain}", unit, to)
+    return _nothing(NO_NUMBER) if plain.startswith("-") or math.isnan(read.uncertainty) else read
+
+
+def is_upper_limit(text: str) -> bool:
+    """Whether a cell holds a limit below which the value lies.
+
+    >>> is_upper_limit(" ≤ 5"), is_upper_limit("> 0.1")
+    (True, False)
+    """
+    return _plain(text).startswith("<")
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text[: _LONGEST + 1]).strip().translate(_ALIKE).removeprefix("'")
 
 
 def unit_in_header(header: str) -> str:

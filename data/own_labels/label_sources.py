@@ -17,6 +17,7 @@ from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
 from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
+from matloop.data.own_labels.label_trust import TextCell, TrustColumns
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.provenance import Provenance
@@ -143,6 +144,10 @@ class _Labels:
             return LabelRow(place, formula, text, cell, EMPTY, "", group)
         return LabelRow(place, formula, text, cell, code or cell.code, detail if code else cell.detail, group)
 
+    def _trust_columns(self, weight: str | None, uncertainty: str | None, unit: str | None) -> TrustColumns:
+        own = property_named(self.property_name).unit
+        return TrustColumns(weight, uncertainty, unit, unit=self.unit, to=own)
+
     def _assembled(
         self, rows: Sequence[LabelRow], materials: Sequence[CandidateBatch]
     ) -> tuple[TrainingSet, LabelAccount]:
@@ -180,6 +185,9 @@ class LabelledFormulas(_Labels):
         unit: Unit of the values; by default the one in the name of the column, or that of the property.
         formula: Column with the formulas.
         group: Column that tells what was measured together, such as the paper; no split separates such rows.
+        weight: Column with weights above zero: how much each row counts in the training, 1 for a usual one.
+        uncertainty: Column with standard errors of the values. It comes before an error in the cell of a value.
+        uncertainty_unit: Unit of that column; by default the one in its name, or that of the values.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
         derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
@@ -188,7 +196,8 @@ class LabelledFormulas(_Labels):
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
-        formula: str = "formula", group: str | None = None, licence: str = "unknown", citation: str = "",
+        formula: str = "formula", group: str | None = None, weight: str | None = None, uncertainty: str | None = None,
+        uncertainty_unit: str | None = None, licence: str = "unknown", citation: str = "",
         derive: Derived | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -196,8 +205,9 @@ class LabelledFormulas(_Labels):
             derive=derive,
         )  # fmt: skip
         self.group = group
+        self._trust = self._trust_columns(weight, uncertainty, uncertainty_unit)
         present = list(open_table(self.path, if_missing=RELATIVE_PATHS).types)
-        for name in filter(None, (formula, column, group)):
+        for name in filter(None, (formula, column, group, *self._trust.columns)):
             _require_column(self.path.name, name, present)
         self._table = FormulaTable(self.path, formula_column=formula)
 
@@ -209,7 +219,7 @@ class LabelledFormulas(_Labels):
         """Return the training set, and what became of every row."""
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
-        names = list(filter(None, (self.column, self.group)))
+        names = list(dict.fromkeys(filter(None, (self.column, self.group, *self._trust.columns))))
         for intake, part in self._table.cells(names, _SIZE):
             read = list(self._part(intake, part))
             if not rows and read:
@@ -225,6 +235,7 @@ class LabelledFormulas(_Labels):
         refused = {row.row: row for row in intake.refused}
         formulas, cells = _texts(part, self._table.formula_column), _texts(part, self.column)
         groups = _texts(part, self.group) if self.group else [""] * len(cells)
+        trusted = {name: self._cells(part, name) for name in self._trust.columns}
         for place, (formula, text, group) in enumerate(zip(formulas, cells, groups, strict=True)):
             where = self._table.cell_name(part, place, self.column)
             wrong = refused.get(place)
@@ -233,7 +244,12 @@ class LabelledFormulas(_Labels):
             )  # the cell is named
             if code == "E-FORMULA-EMPTY":
                 detail = "a label without a formula; write the formula in every row, also below merged cells"
-            yield self._row(where, formula, text, code=code, detail=detail, group=group.strip())
+            row = self._row(where, formula, text, code=code, detail=detail, group=group.strip())
+            yield self._trust.applied(row, {name: column[place] for name, column in trusted.items()})
+
+    def _cells(self, part: Rows, name: str) -> list[TextCell]:
+        texts = _texts(part, name)
+        return [TextCell(text, self._table.cell_name(part, row, name)) for row, text in enumerate(texts)]
 
     def _without_units(self, row: LabelRow) -> LabelRow:
         """Take the first row for one of units where it has no formula and its cell is a unit.
@@ -267,6 +283,9 @@ class LabelledStructureFiles(_Labels):
             the files state are in eV, and in eV/atom where they are divided by the number of atoms.
         labels: A table with one row for each structure.
         file: Column of that table with the name of the file: with folders and ending, or without.
+        weight: Column of that table with weights above zero, as for ``table``.
+        uncertainty: Column of that table with standard errors of the values, as for ``table``.
+        uncertainty_unit: Unit of that column; by default the one in its name, or that of the values.
         disorder: What becomes of shared or partly filled sites, as for the source ``structure_files``.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
@@ -276,8 +295,8 @@ class LabelledStructureFiles(_Labels):
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
-        labels: str | None = None, file: str = "file", disorder: str = "reject", licence: str = "unknown",
-        citation: str = "",
+        labels: str | None = None, file: str = "file", weight: str | None = None, uncertainty: str | None = None,
+        uncertainty_unit: str | None = None, disorder: str = "reject", licence: str = "unknown", citation: str = "",
         derive: Derived | None = None,
     ) -> None:  # fmt: skip
         if labels is None:
@@ -288,11 +307,16 @@ class LabelledStructureFiles(_Labels):
         )  # fmt: skip
         self._structures = StructureFiles(path, disorder=disorder)
         self.labels = None if labels is None else Path(labels).expanduser()
-        self.file = file
+        self.file, self._trust = file, self._trust_columns(weight, uncertainty, uncertainty_unit)
         if self.labels is not None:
             present = list(open_table(self.labels, if_missing=RELATIVE_PATHS).types)
-            for name in (file, column):
+            for name in (file, column, *self._trust.columns):
                 _require_column(self.labels.name, name, present)
+        elif self._trust.columns:
+            raise InputFileError(
+                f"columns {', '.join(self._trust.columns)} without a table of labels", "labels: a table",
+                "name the table, or leave these columns out",
+            )  # fmt: skip
 
     def files(self) -> list[Path]:
         """The files that are read."""
@@ -302,7 +326,7 @@ class LabelledStructureFiles(_Labels):
         """Return the training set, and what became of every structure and every row of labels."""
         if self.labels is None:
             return _read_columns(self, self._structures, prefix=PREFIX)
-        texts, places = self._texts_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
+        texts, places, trusted = self._texts_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
         used: set[str] = set()
@@ -319,7 +343,8 @@ class LabelledStructureFiles(_Labels):
                     detail = f"{self.labels.name} has {len(texts[found[0]])} values for {found[0]}"
                     read.append(LabelRow(origin, formula, "", _NOTHING, TWO_PARTNERS, detail))
                 else:
-                    read.append(self._row(f"{origin}, {places[found[0]]}", formula, texts[found[0]][0]))
+                    row = self._row(f"{origin}, {places[found[0]]}", formula, texts[found[0]][0])
+                    read.append(self._trust.applied(row, trusted[found[0]]))
             materials.append(intake.batch.take(np.flatnonzero([row.code == "" for row in read])))
             rows += read
         unused = [name for name in texts if name not in used]
@@ -329,18 +354,28 @@ class LabelledStructureFiles(_Labels):
         ]
         return self._assembled(rows, materials)
 
-    def _texts_by_name(self, file: TableFile) -> tuple[dict[str, list[str]], dict[str, str]]:
-        """Return the cells of each name in the table of labels, and the place of the first."""
+    def _texts_by_name(
+        self, file: TableFile
+    ) -> tuple[dict[str, list[str]], dict[str, str], dict[str, dict[str, TextCell]]]:
+        """Return the cells of each name in the table of labels, the place of the first, and what is beside it."""
         assert self.labels is not None
         texts: dict[str, list[str]] = defaultdict(list)
         places: dict[str, str] = {}
-        for part in rows_of(file, self.labels, [self.file, self.column]):
+        trusted: dict[str, dict[str, TextCell]] = {}
+        for part in rows_of(file, self.labels, list(dict.fromkeys([self.file, self.column, *self._trust.columns]))):
             names, cells = _texts(part, self.file), _texts(part, self.column)
+            beside = {name: _texts(part, name) for name in self._trust.columns}
             for place, (name, cell) in enumerate(zip(names, cells, strict=True)):
                 key = name.strip().replace("\\", "/").removeprefix("./")
                 texts[key].append(cell)
-                places.setdefault(key, f"{file.place}, {file.cell(self.column, part.numbers[place].as_py())}")
-        return dict(texts), places
+                number = part.numbers[place].as_py()
+                places.setdefault(key, f"{file.place}, {file.cell(self.column, number)}")
+                own = {
+                    name: TextCell(column[place], f"{file.place}, {file.cell(name, number)}")
+                    for name, column in beside.items()
+                }
+                trusted.setdefault(key, own)
+        return dict(texts), places, trusted
 
 
 class LabelledAseDatabase(_Labels):

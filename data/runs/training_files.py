@@ -11,18 +11,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from matloop.data.bounded_files import read_json, read_table
 from matloop.data.candidates.checked_batch import checked_batch
 from matloop.data.errors import DamagedFileError, RunChangedError, RunError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.label_noise import LabelNoise
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import PackagedSet, TrainingSets, packed
 from matloop.data.whole_files import write_json, write_table
 
 _ARRAYS = ("values", "groups", "weights")
 _COLUMN = "training_"
+_ERRORS = f"{_COLUMN}errors"
 _ABOUT = {"packaged": bool, "name": str, "sha256": str, "provenance": str, "licence": str, "citation": str}
 
 
@@ -34,10 +37,16 @@ def write_training_sets(run: RunDirectory, sets: TrainingSets) -> None:
         if not by_name:
             columns = {f"{_COLUMN}{part}": pa.array(getattr(training, part)) for part in _ARRAYS}
             table = training.rows.to_arrow()
+            if training.noise is not None:
+                columns[_ERRORS] = pa.array(training.noise.errors)
             for column, values in columns.items():
                 table = table.append_column(column, values)
             write_table(run.training_rows(name), table)
         kept[name] = {**training.about, "packaged": by_name}
+        if training.noise is not None:
+            known = np.isfinite(training.noise.deviation)
+            deviation = training.noise.deviation if known else None
+            kept[name]["noise"] = {"deviation": deviation, "repeats": training.noise.repeats}
     write_json(run.training_sets, kept)
 
 
@@ -69,15 +78,15 @@ def _read(run: RunDirectory, name: str, about: Any) -> TrainingSet:
         return PackagedSet(about["name"], name, about["sha256"]).load()
     path = run.training_rows(name)
     table = read_table(path, inside=run.folder)
-    columns = [f"{_COLUMN}{part}" for part in _ARRAYS]
+    columns = [f"{_COLUMN}{part}" for part in _ARRAYS] + ([_ERRORS] if "noise" in about else [])
     for column in columns:
         if column not in table.column_names or not _is_number(table[column].type):
             raise _unlike(path.name, f"no numbers in column {column}")
-    values, groups, weights = (table[column].to_numpy() for column in columns)
+    values, groups, weights, *errors = (table[column].to_numpy() for column in columns)
     rows = checked_batch(table.drop_columns(columns), name=path.name)
     training = TrainingSet(
         about["name"], name, rows, values, about["provenance"], groups.astype(np.int64), weights, about["licence"],
-        about["citation"],
+        about["citation"], _noise(run, about["noise"], *errors) if errors else None,
     )  # fmt: skip
     if training.sha256 != about["sha256"]:
         raise RunChangedError(
@@ -85,6 +94,13 @@ def _read(run: RunDirectory, name: str, about: Any) -> TrainingSet:
             "restore the file, or start again",
         )  # fmt: skip
     return training
+
+
+def _noise(run: RunDirectory, about: Any, errors: NDArray[np.float64]) -> LabelNoise:
+    deviation, repeats = (about.get(key) if isinstance(about, dict) else None for key in ("deviation", "repeats"))
+    if not isinstance(repeats, int) or not isinstance(deviation, float | None):
+        raise _unlike(run.training_sets.name, "noise that is no deviation and number of repeats")
+    return LabelNoise(errors, float("nan") if deviation is None else deviation, repeats)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ from matloop.data.errors import TrainingSetError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.provenance import Provenance
+from matloop.data.training.label_noise import LabelNoise, joined_noise
 
 _NAME_COLUMNS = (Column.MATERIAL_ID, Column.ORIGIN)
 
@@ -37,6 +38,7 @@ class TrainingSet:
         weights: How much each row counts, positive, shape (n,).
         licence: Under which the data may be used and passed on.
         citation: What to cite for them.
+        noise: What is known of the noise of the values; None where nothing is.
     """
 
     name: str
@@ -48,11 +50,13 @@ class TrainingSet:
     weights: NDArray[np.float64]
     licence: str
     citation: str
+    noise: LabelNoise | None = None
 
     def __post_init__(self) -> None:
         property_named(self.property_name)
         sizes = {"rows": len(self.rows)}
         sizes |= {name: len(getattr(self, name)) for name in ("values", "groups", "weights")}
+        sizes |= {} if self.noise is None else {"errors": len(self.noise.errors)}
         if len(set(sizes.values())) != 1:
             raise TrainingSetError(f"parts of different length: {sizes}", "one value, group and weight per row")
         if bad := int((~np.isfinite(self.values)).sum()):
@@ -62,6 +66,8 @@ class TrainingSet:
             )  # fmt: skip
         if not (np.isfinite(self.weights) & (self.weights > 0)).all():
             raise TrainingSetError(f"weights of {self.name} that are not positive numbers", "weights above zero")
+        if self.noise is not None and (self.noise.errors < 0).any():
+            raise TrainingSetError(f"errors of {self.name} below zero", "standard errors, nan where unknown")
         if missing := [name for name in ("name", "provenance", "licence") if not getattr(self, name).strip()]:
             raise TrainingSetError(
                 f"a training set without {' and '.join(missing)}", "a text for each",
@@ -156,7 +162,7 @@ class TrainingSet:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Hash of all that a model learns from: rows, property, values, provenance, groups and weights."""
+        """Hash of all that a model learns from: rows, property, values, provenance, groups, weights and errors."""
         digest = hashlib.sha256(json.dumps([self.property_name, self.provenance]).encode())
         table, compositions, crystals = self.rows.table, self.rows.compositions, self.rows.crystals
         for column in sorted(table.column_names):
@@ -165,7 +171,8 @@ class TrainingSet:
         arrays: list[NDArray[Any]] = [compositions.offsets, compositions.elements, compositions.amounts]
         if crystals is not None:
             arrays += [crystals.lattice, crystals.offsets, crystals.species, crystals.frac_coords]
-        for array in (*arrays, self.values, self.groups, self.weights):
+        known = [] if self.noise is None else [self.noise.errors]
+        for array in (*arrays, self.values, self.groups, self.weights, *known):
             digest.update(f"{array.dtype.str} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -205,6 +212,7 @@ def joined(sets: Sequence[TrainingSet]) -> TrainingSet:
         first.provenance, joined_groups(rows.groups(), np.arange(len(rows)), own),
         np.concatenate([one.weights for one in sets]), _listed(one.licence for one in sets),
         _listed(one.citation for one in sets if one.citation),
+        joined_noise([one.noise for one in sets], [len(one) for one in sets]),
     )  # fmt: skip
 
 

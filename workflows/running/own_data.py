@@ -29,7 +29,9 @@ DERIVATIONS: Mapping[Derived, Derive] = {
     "energy_above_hull": energies_above_hull,
 }
 """What labels may be derived from energies, by the name that a campaign gives."""
-LABEL_COLUMNS = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "group", "code", "detail")
+LABEL_COLUMNS = (
+    "property", "place", "formula", "written", "value", "unit", "uncertainty", "weight", "group", "code", "detail",
+)  # fmt: skip
 """What is said of every row of labels."""
 
 
@@ -150,7 +152,7 @@ def label_rows(accounts: Sequence[LabelAccount]) -> Iterator[tuple[str | float |
         for row in account.rows:
             yield (
                 account.property_name, row.place, row.formula, row.written, _number(row.cell.value), unit,
-                _number(row.cell.uncertainty), row.group, row.code, row.detail,
+                _number(row.cell.uncertainty), row.weight, row.group, row.code, row.detail,
             )  # fmt: skip
 
 

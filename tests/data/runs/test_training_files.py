@@ -1,6 +1,7 @@
 """Training sets kept in a run directory: what comes back is what went in, or is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from matloop.data.errors import DatasetError, RunChangedError, RunError, UnknownNameError
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
+from matloop.data.training.label_noise import LabelNoise
 from matloop.data.training.packaged_tables import packaged_crystals, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
@@ -36,6 +38,17 @@ def test_what_comes_back_is_what_went_in(run: RunDirectory) -> None:
     assert sets["band_gap"].about["citation"] == "A. Nobody, 2026"
     assert sets["band_gap"].values.tolist() == np.linspace(1, 2, 20).tolist()
     assert sorted(path.name for path in run.folder.iterdir()) == ["training-band_gap.parquet", "training_sets.json"]
+
+
+@pytest.mark.parametrize("deviation", [0.3, float("nan")])
+def test_noise_of_labels_comes_back(run: RunDirectory, deviation: float) -> None:
+    errors = np.where(np.arange(20) % 3, 0.1, np.nan)
+    noisy = replace(read_training_sets(run)["band_gap"], noise=LabelNoise(errors, deviation, 7))
+    write_training_sets(run, TrainingSets.of(["band_gap"], [noisy]))
+    found = read_training_sets(run)["band_gap"].noise
+    assert found is not None
+    np.testing.assert_array_equal(found.errors, errors)
+    np.testing.assert_equal((found.deviation, found.repeats), (deviation, 7))
 
 
 def test_changed_rows_are_refused(run: RunDirectory) -> None:

@@ -120,7 +120,7 @@ def _copies(weights: NDArray[np.float64], seed: np.uint64) -> NDArray[np.int64]:
     A weight is rounded up with the probability of its decimals. If no row is drawn, the heaviest stands alone.
     """
     copies = np.floor(weights + np.random.default_rng(int(seed)).random(len(weights))).astype(np.int64)
-    return np.repeat(np.arange(len(weights)), copies) if copies.any() else weights.argmax(keepdims=True)
+    return np.repeat(np.arange(len(weights)), copies) if copies.any() else np.array([weights.argmax()])
 
 
 def _mean_shares(gain: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -306,6 +306,10 @@ def models(
         bool, typer.Option("--store", help="List the surrogates that were stored for later runs.")
     ] = False,
     clear: Annotated[bool, typer.Option("--clear", help="With --store: remove them.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="With a model: write its card as a page, such as card.html.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Language in which the page opens: en or zh.")] = "en",
 ) -> None:
     """List the model families, the scores of a run's surrogates or of a model, or the store of surrogates.
 
@@ -313,6 +317,8 @@ def models(
     """
     if (run is not None and store) or (clear and not store):
         raise typer.BadParameter("--store takes no run directory, and --clear goes with --store")
+    if output is not None and run is None:
+        raise typer.BadParameter("--output goes with a model")
     if store:
         from matloop.workflows.commands.stored_models import clear_store, print_store
 
@@ -321,6 +327,10 @@ def models(
         from matloop.workflows.commands.printed import print_families
 
         print_families()
+    elif output is not None:
+        from matloop.workflows.commands.models import write_page
+
+        write_page(run, output.expanduser(), lang)
     elif (run / "model.json").is_file():
         from matloop.workflows.commands.models import print_model
 

@@ -110,7 +110,14 @@ def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
     return SmallEnsemble(ExtraTrees.family, ExtraTrees.small({"seed": parameters.get("seed", 0)}), family)
 
 
-def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def held_out_scores(
+    rows: Rows,
+    domain: Domain,
+    *,
+    family: str,
+    parameters: Mapping[str, Any],
+    of_groups: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """Compute both scores for a card, with the ensemble used, as plain JSON values. They are the same in every run.
 
     Whether a row is inside is decided by the domain of the model without the left-out rows, with the same limit.
@@ -120,6 +127,7 @@ def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapp
         domain: Domain of the model.
         family: Family of the model.
         parameters: Settings of the model.
+        of_groups: What :func:`grouped_errors` gives for the rows, if that is known already.
 
     Returns:
         ``leave_one_cluster_out``, ``leave_one_element_out`` and ``held_out_ensemble``, the last with its error on
@@ -129,10 +137,11 @@ def held_out_scores(rows: Rows, domain: Domain, *, family: str, parameters: Mapp
     sets = element_sets(rows.elements, rows.groups)
     remaining = functools.partial(_remaining, domain, rows.values)
     errors = list(leave_elements_out(rows, sets, make=small.make, domain_of=remaining))
+    grouped = float((grouped_errors(rows, small) if of_groups is None else of_groups).mean())
     return {
         "leave_one_cluster_out": _cluster_score(rows, clusters(domain), small),
         "leave_one_element_out": {**element_score(errors), "fits": len(sets)},
-        "held_out_ensemble": {**small._asdict(), "size": small.size, "grouped_mae": _grouped_error(rows, small)},
+        "held_out_ensemble": {**small._asdict(), "size": small.size, "grouped_mae": grouped},
     }
 
 
@@ -261,12 +270,13 @@ def _remaining(domain: Domain, values: NDArray[np.float64], train: NDArray[np.in
     return replace(domain, points=domain.points[train], own=domain.own[train], ranges=ranges)
 
 
-def _grouped_error(rows: Rows, small: SmallEnsemble) -> float:
+def grouped_errors(rows: Rows, small: SmallEnsemble) -> NDArray[np.float64]:
+    """Return the absolute error of each row on grouped folds, by small ensembles, shape (m,)."""
     error = np.empty(len(rows.target))
     for train, held in grouped_folds(rows.groups):
         ensemble = rows.fit(small.make(), train)
         error[held] = np.abs(ensemble.predict(rows.values[held])[0] - rows.target[held])
-    return float(error.mean())
+    return error
 
 
 def _mean(values: NDArray[Any]) -> float | None:

@@ -28,12 +28,13 @@ from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.card_entries import describe_errors
 from matloop.models.surrogates.classification import RangeClassifier
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
-from matloop.models.surrogates.held_out import Rows, held_out_scores
+from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.prediction import Prediction, backward, forward
-from matloop.models.surrogates.training import data_hash, expected_shrinkage, out_of_fold, scores
+from matloop.models.surrogates.training import FEWER_FOLDS, data_hash, expected_shrinkage, out_of_fold, scores
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
@@ -124,15 +125,20 @@ class Surrogate:
         make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
         scaled = forward(np.asarray(target, float), transform)
         used = usable_rows(features, scaled)
-        values, truth, group = features.values[used], scaled[used], groups[used]
         counts = None if weights is None else relative_weights(weights[used], len(used))
+        rows = Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
+        values, truth, group = rows.values, rows.target, rows.groups
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
         domain = Domain.fit(values, ensemble.importances(), group)
-        shrinkage = expected_shrinkage(make, values, truth, group, mean=mean, weights=counts)
+        of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
+        shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
-        rows = Rows(values, truth, group, features.elements[used], counts)
+        held_out, entries = describe_errors(
+            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain, family=family,
+            parameters=ensemble.parameters, transform=transform,
+        )  # fmt: skip
         card = {
             "property": property_name,
             "unit": bounds.unit,
@@ -143,10 +149,8 @@ class Surrogate:
             "feature_names": list(features.names),
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "split": "5 folds grouped by reduced formula",
-            "scores": {
-                **scores(truth, mean, spread, group, domain.own),
-                **held_out_scores(rows, domain, family=family, parameters=ensemble.parameters),
-            },
+            "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
+            **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             "data_sha256": data_hash(values, truth),

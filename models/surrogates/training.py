@@ -16,8 +16,8 @@ from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.calibration import Calibration
 
 COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_FEWER_FOLDS = 2  # for a second point of the learning curve
-_STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
+FEWER_FOLDS = 2  # for a second point of the learning curve
+STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
 SMALLEST_TRAINING_SET = 20  # intervals are wide and honest from here on; see tests/models/surrogates/test_small_data.py
 
 
@@ -58,13 +58,7 @@ def out_of_fold(
 
 
 def expected_shrinkage(
-    make: Callable[[], Ensemble],
-    values: NDArray[np.float64],
-    target: NDArray[np.float64],
-    groups: NDArray[np.integer],
-    *,
-    mean: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = None,
+    target: NDArray[np.float64], *, mean: NDArray[np.float64], of_half: NDArray[np.float64]
 ) -> float:
     """Estimate how much smaller the errors of a model of all rows are than the errors of its five folds.
 
@@ -72,17 +66,13 @@ def expected_shrinkage(
     power is estimated from ensembles of half the rows and of four fifths, and extrapolated to all rows.
 
     Args:
-        make: Makes an unfitted ensemble.
-        values: Features, shape (m, k).
         target: What to learn, shape (m,).
-        groups: Formula group of each row, shape (m,).
         mean: What :func:`out_of_fold` predicts for the rows, shape (m,).
-        weights: How much each row counts in the fits, shape (m,); all the same if left out.
+        of_half: The same with :data:`FEWER_FOLDS` folds, shape (m,).
 
     Returns:
         Factor, at most 1 and at least the square root of four fifths.
     """
-    of_half, _ = out_of_fold(make, values, target, groups, folds=_FEWER_FOLDS, weights=weights)
     return _on_learning_curve(float(np.abs(of_half - target).mean()), float(np.abs(mean - target).mean()))
 
 
@@ -94,9 +84,9 @@ def _on_learning_curve(error_of_half: float, error: float) -> float:
     """
     if not min(error_of_half, error) > 0:
         return 1.0
-    half, most = 1 - 1 / _FEWER_FOLDS, 1 - 1 / FOLDS
+    half, most = 1 - 1 / FEWER_FOLDS, 1 - 1 / FOLDS
     exponent = np.log(error_of_half / error) / np.log(most / half)
-    return float(most ** np.clip(exponent, 0.0, _STEEPEST))
+    return float(most ** np.clip(exponent, 0.0, STEEPEST))
 
 
 def scores(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.known_materials import KnownMaterials
-from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text
+from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text, with_bracketed
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.runs.run_view import HeldOut, RunView
@@ -53,8 +53,21 @@ def _layout(x_title: Words, y_title: Words, **more: Any) -> Figure:
     return layout
 
 
-def parity_figure(name: str, held_out: HeldOut, *, log: bool) -> Figure:
-    """Predicted against computed value of held-out rows, each with its 90 % interval."""
+def parity_figure(
+    name: str,
+    held_out: HeldOut,
+    *,
+    log: bool,
+    truth: Words = Words("computed", "计算"),  # noqa: B008  # it is frozen
+) -> Figure:
+    """Predicted against true value of held-out rows, each with its 90 % interval.
+
+    Args:
+        name: Property.
+        held_out: The rows.
+        log: Whether both axes are logarithmic.
+        truth: What the true values are.
+    """
     shown = np.arange(len(held_out.target))
     if len(shown) > _POINTS_SHOWN:
         shown = np.sort(np.random.default_rng(0).choice(shown, _POINTS_SHOWN, replace=False))
@@ -79,9 +92,9 @@ def parity_figure(name: str, held_out: HeldOut, *, log: bool) -> Figure:
                 },
                 "marker": {"color": colour, "size": 5, "opacity": 0.75},
                 "hovertemplate": Words(
-                    f"computed %{{x}} {unit}<br>predicted %{{y}} {unit}<br>"
+                    f"{truth.en} %{{x}} {unit}<br>predicted %{{y}} {unit}<br>"
                     "90 %: %{customdata[0]} to %{customdata[1]}<extra></extra>",
-                    f"计算值 %{{x}} {unit}<br>预测值 %{{y}} {unit}<br>"
+                    f"{truth.zh}值 %{{x}} {unit}<br>预测值 %{{y}} {unit}<br>"
                     "90 % 区间：%{customdata[0]} 至 %{customdata[1]}<extra></extra>",
                 )._asdict(),
             }
@@ -94,7 +107,7 @@ def parity_figure(name: str, held_out: HeldOut, *, log: bool) -> Figure:
     label = axis_words(name)
     view = {**Axis(*ends, log).plotly(), "constrain": "domain"}
     layout = _layout(
-        Words(f"computed {label.en}", f"计算{label.zh}"), Words(f"predicted {label.en}", f"预测{label.zh}"),
+        Words(f"{truth.en} {label.en}", f"{truth.zh}{label.zh}"), Words(f"predicted {label.en}", f"预测{label.zh}"),
         xaxis=view, yaxis={**view, **_SQUARE},
     )  # fmt: skip
     return {"data": [*traces, line], "layout": layout}
@@ -145,6 +158,64 @@ def coverage_figure(card: dict[str, Any]) -> Figure:
         xaxis=view, yaxis={**view, **_SQUARE},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
+
+
+def learning_figure(card: dict[str, Any], unit: str) -> Figure:
+    """How the error falls with the number of training rows, and where it may go with up to twice as many.
+
+    Args:
+        card: Of a surrogate, with a learning curve.
+        unit: Of its errors.
+    """
+    curve, unit = card["learning_curve"], unit_text(unit)
+    hover = "%{x:,} → %{y} " + unit + "<extra></extra>"
+    traces = [*_expected_traces(curve, hover)]
+    for of_model, colour, label in (
+        (False, GREY, Words("small ensemble, scaled to this model", "小型模型（按本模型换算）")),
+        (True, BLUE, Words("this model, out of fold", "本模型（交叉验证）")),
+    ):
+        points = [point for point in curve["points"] if (point["ensemble"] == "model") == of_model]
+        if points:
+            mae, low, high = (
+                np.array([point[name] for point in points], np.float64) for name in ("mae", "low", "high")
+            )
+            traces.append(
+                {
+                    "type": "scatter", "mode": "markers", "name": label._asdict(),
+                    "x": [point["rows"] for point in points], "y": rounded(mae), "hovertemplate": hover,
+                    "error_y": {
+                        "type": "data", "symmetric": False, "array": rounded(high - mae),
+                        "arrayminus": rounded(mae - low), "thickness": 1.2, "width": 4, "color": _faint(colour),
+                    },
+                    "marker": {"color": colour, "size": 9},
+                }
+            )  # fmt: skip
+    layout = _layout(
+        Words("rows trained on", "训练数据行数"),
+        with_bracketed(Words("mean absolute error", "平均绝对误差"), unit),
+        xaxis={"rangemode": "tozero", "tickformat": ",.6~r"}, yaxis={"rangemode": "tozero"},
+    )  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _expected_traces(curve: dict[str, Any], hover: str) -> list[Figure]:
+    """The range of the error that is expected with more rows, and the error expected with all rows there are."""
+    steps = [{"labels": 0, "mae": curve["mae"], "low": curve["mae"], "high": curve["mae"]}, *curve["more"]]
+    rows = [curve["rows"] + step["labels"] for step in steps]
+    band = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": rows}
+    return [
+        {**band, "y": rounded([step["low"] for step in steps]), "showlegend": False},
+        {
+            **band, "y": rounded([step["high"] for step in steps]), "fill": "tonexty", "fillcolor": _faint(ORANGE),
+            "name": Words("expected with more labels (90 %)", "增加标注数据后的预期范围（90 %）")._asdict(),
+        },
+        {
+            "type": "scatter", "mode": "lines+markers", "x": rows, "y": rounded([step["mae"] for step in steps]),
+            "line": {"color": ORANGE, "width": 1.5, "dash": "dot"}, "marker": {"size": 7, "symbol": "diamond"},
+            "name": Words("expected with all rows, and more", "使用全部数据及更多数据时的预期")._asdict(),
+            "hovertemplate": hover,
+        },
+    ]  # fmt: skip
 
 
 def distribution_figure(run: RunView, name: str) -> Figure:

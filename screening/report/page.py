@@ -89,7 +89,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         scripts=[Markup(script) for script in scripts],
         policy=content_policy(scripts),
         data=script_json(
-            _cleaned_strings(
+            cleaned_strings(
                 {
                     "title": title._asdict(),
                     "figures": _figures(run, sections),
@@ -99,22 +99,30 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
             )
         ),
     )
-    return _cleaned(page)
+    return cleaned(page)
 
 
-def _cleaned(page: str) -> str:
-    """A page without characters that deceive in its text; scripts stay as they are, since their hashes are allowed."""
+def cleaned(page: str) -> str:
+    """A page without characters that deceive in its text; scripts stay as they are, since their hashes are allowed.
+
+    Args:
+        page: HTML.
+    """
     parts = re.split(r"(<script\b.*?</script>)", page, flags=re.DOTALL)
     return "".join(part if part.startswith("<script") else plain(part) for part in parts)
 
 
-def _cleaned_strings(content: Any) -> Any:
-    """Plain JSON values without characters that deceive in their strings."""
+def cleaned_strings(content: Any) -> Any:
+    """Plain JSON values without characters that deceive in their strings.
+
+    Args:
+        content: Plain JSON values.
+    """
     if isinstance(content, str):
         return plain(content)
     if isinstance(content, Mapping):
-        return {_cleaned_strings(key): _cleaned_strings(value) for key, value in content.items()}
-    return [_cleaned_strings(item) for item in content] if isinstance(content, list | tuple) else content
+        return {cleaned_strings(key): cleaned_strings(value) for key, value in content.items()}
+    return [cleaned_strings(item) for item in content] if isinstance(content, list | tuple) else content
 
 
 def campaign_title(campaign: Campaign) -> Words:

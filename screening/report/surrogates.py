@@ -7,6 +7,16 @@ from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
 from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_bracketed, with_unit
+from matloop.screening.report.error_words import (
+    Region,
+    learning_words,
+    region_cells,
+    region_headings,
+    regions_by_chemistry,
+    regions_by_range,
+    split_words,
+    worst_elements,
+)
 from matloop.screening.report.extrapolation import extrapolation_scores
 from matloop.screening.runs.run_view import RunView
 
@@ -74,24 +84,89 @@ def surrogate_sections(run: RunView) -> list[SurrogateSection]:
         if name not in run.cards:
             continue
         card, known = run.cards[name], property_named(name)
-        scores = card.get("scores", {})
-        found = [_error(scores, known.unit), _coverage(scores, known.unit), _width(scores), _training(card)]
-        found += [Score(*one) for one in extrapolation_scores(card, _scale(card, known.unit))]
-        found += [_choice(card, known.unit), _classifier(card)]
-        skill = _skill(scores)
+        skill = _skill(card.get("scores", {}))
         sections.append(
             SurrogateSection(
                 name,
                 property_words(name),
                 Words(known.description_en, known.description_zh or known.description_en),
-                [score for score in found if score is not None],
-                [table for table in (_tried(card, known.unit), _reliability(card)) if table is not None],
+                scores_of(card, known.unit),
+                [*region_tables(card, known.unit), *tables_of(card, known.unit)],
                 name in run.held_out and len(run.held_out[name].target) > 0,
-                bool(scores.get("coverage_curve")),
+                bool(card.get("scores", {}).get("coverage_curve")),
                 skill is not None and skill < _SOME_SKILL,
             )
         )
     return sections
+
+
+def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
+    """Scores that a card has, in words.
+
+    Args:
+        card: Of the surrogate.
+        unit: Of its property.
+    """
+    scores = card.get("scores", {})
+    found = [_error(scores, unit), _coverage(scores, unit), _width(scores), _training(card)]
+    found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
+    found += [_more_labels(card, unit), _random_split(card, unit), _choice(card, unit), _classifier(card)]
+    return [score for score in found if score is not None]
+
+
+def tables_of(card: dict[str, Any], unit: str) -> list[ScoreTable]:
+    """Tables that a card has: the families that were tried, probabilities of a classifier.
+
+    Args:
+        card: Of the surrogate.
+        unit: Of its property.
+    """
+    return [table for table in (_tried(card, unit), _reliability(card)) if table is not None]
+
+
+def _more_labels(card: dict[str, Any], unit: str) -> Score | None:
+    curve = card.get("learning_curve")
+    if not curve or not curve["more"]:
+        return None
+    first = curve["more"][0]
+    labels = f"{first['labels']:,}"
+    return Score(
+        with_unit(f"{number(first['low'])}–{number(first['high'])}", error_unit(card, unit)),
+        Words(f"error expected with {labels} more labels", f"再增加 {labels} 个标注数据时的预期误差"),
+        learning_words(curve, error_unit(card, unit)),
+    )
+
+
+def _random_split(card: dict[str, Any], unit: str) -> Score | None:
+    split = card.get("random_split")
+    if not split:
+        return None
+    label = Words("error of a small ensemble on random folds", "小型模型在随机分组下的误差")
+    return Score(with_unit(number(split["mae"]), error_unit(card, unit)), label, split_words(split))
+
+
+def region_tables(card: dict[str, Any], unit: str) -> list[ScoreTable]:
+    """Tables of where the errors are: by chemistry, by range of the truth, and the elements with the largest.
+
+    Args:
+        card: Of the surrogate.
+        unit: Of its property.
+    """
+    found = card.get("error_regions")
+    if not found:
+        return []
+    errors = unit_text(error_unit(card, unit))
+    parts: list[tuple[Words, Words, list[Region]]] = [
+        (Words("Errors by chemistry", "按化学类别的误差"), Words("class", "类别"), regions_by_chemistry(found)),
+        (Words("Errors by range of the true value", "按真值范围的误差"), Words("range", "范围"),
+         regions_by_range(found, unit)),
+        (Words("Elements with the largest errors", "误差最大的元素"), Words("element", "元素"), worst_elements(found)),
+    ]  # fmt: skip
+    return [
+        ScoreTable(caption, region_headings(what, errors), [region_cells(region) for region in regions])
+        for caption, what, regions in parts
+        if regions
+    ]
 
 
 def _error(scores: dict[str, Any], unit: str) -> Score | None:
@@ -175,7 +250,7 @@ def _choice(card: dict[str, Any], unit: str) -> Score | None:
     if choice is None:
         return None
     count, budget = len(choice["tried"]), choice["budget"]["seconds"]
-    error = with_unit(number(choice["nested_mae"]), _scale(card, unit))
+    error = with_unit(number(choice["nested_mae"]), error_unit(card, unit))
     within = ("", "") if budget is None else (f" within {budget:,.0f} s", f"，限时 {budget:,.0f} 秒")
     return Score(
         str(card.get("family", "")).replace("_", " "),
@@ -189,8 +264,13 @@ def _choice(card: dict[str, Any], unit: str) -> Score | None:
     )
 
 
-def _scale(card: dict[str, Any], unit: str) -> str:
-    """Unit of errors on the scale the surrogate works on."""
+def error_unit(card: dict[str, Any], unit: str) -> str:
+    """Unit of errors on the scale the surrogate works on.
+
+    Args:
+        card: Of the surrogate.
+        unit: Of its property.
+    """
     return "decades" if card.get("transform") == "log10" else unit
 
 
@@ -204,7 +284,7 @@ def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
         if trial["candidate"] == choice["winner"]:
             outcome = Words("chosen", "选中")
         rows.append([trial["candidate"].replace("_", " "), number(trial["mae"]), f"{trial['seconds']:.0f} s", outcome])
-    error = _scale(card, unit_text(unit))
+    error = error_unit(card, unit_text(unit))
     headings = [
         Words("family", "模型"),
         with_bracketed(Words("mean absolute error", "平均绝对误差"), error),

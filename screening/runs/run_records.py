@@ -157,6 +157,70 @@ class CardClassifier(_Record):
     scores: ClassifierScores
 
 
+class CurvePoint(_Record):
+    """Error of ensembles that were fitted to some of the rows, with its range."""
+
+    rows: Count
+    mae: float
+    low: float
+    high: float
+    ensemble: Name
+
+
+class MoreLabels(_Record):
+    """Expected error with some more labels, and its range."""
+
+    labels: Count
+    mae: float
+    low: float
+    high: float
+
+
+class LearningCurve(_Record):
+    """How the error falls with the number of rows; ``mae`` is what is expected with all of them."""
+
+    points: Annotated[list[CurvePoint], Field(min_length=1, max_length=100)]
+    rows: Annotated[int, Field(ge=1, le=10**15)]
+    mae: float
+    more: Annotated[list[MoreLabels], Field(max_length=10)]
+
+
+class RandomSplit(_Record):
+    """Errors of the small ensemble on random folds and on grouped folds."""
+
+    mae: float
+    grouped_mae: float
+    rows_with_siblings: Count
+
+
+class NamedRegion(_Record):
+    """Errors for the rows with an element, or of a class of chemistry."""
+
+    name: Name
+    rows: Count
+    formulas: Count
+    mae: float
+    bias: float
+
+
+class ValueRegion(_Record):
+    """Errors for the rows whose truth lies in a range, in the unit of the property."""
+
+    low: float
+    high: float
+    rows: Count
+    mae: float
+    bias: float
+
+
+class ErrorRegions(_Record):
+    """Where the errors are."""
+
+    elements: Annotated[list[NamedRegion], Field(max_length=200)]
+    chemistry: Annotated[list[NamedRegion], Field(max_length=100)]
+    ranges: Annotated[list[ValueRegion], Field(max_length=100)]
+
+
 class ModelCard(_Record):
     """``card.json`` of a surrogate."""
 
@@ -173,6 +237,9 @@ class ModelCard(_Record):
     data_sha256: Name | None = None
     choice: CardChoice | None = None
     probability: CardClassifier | None = None
+    learning_curve: LearningCurve | None = None
+    random_split: RandomSplit | None = None
+    error_regions: ErrorRegions | None = None
 
 
 class NoveltyRecord(_Record):

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
+from matloop.screening.report.error_words import learning_words, split_words
+from matloop.screening.report.surrogates import error_unit, region_tables
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.terminal_tables import Heading, print_table
@@ -51,6 +53,7 @@ def print_cards(cards: Cards, console: Console) -> None:
         rows.append((stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded)))
     _print(console, "Out-of-fold scores, folds grouped by reduced formula", headings, rows, left=headings[:3])
     _print_extrapolation(cards, console)
+    _print_learning(cards, console)
     _print_choices(cards, console)
     _print_classifiers(cards, console)
 
@@ -75,6 +78,39 @@ def _print_extrapolation(cards: Cards, console: Console) -> None:
              "" if share is None else f"{share:.0%}", hardest)
         )  # fmt: skip
     _print(console, title, headings, rows, left=(*headings[:3], headings[-1]))
+
+
+def _print_learning(cards: Cards, console: Console) -> None:
+    """Print what more labels would buy, and how much easier random folds are."""
+    told = False
+    for stage, card in cards:
+        found = card.model_dump(include={"transform", "learning_curve", "random_split"})
+        lines = []
+        if found["learning_curve"]:
+            lines.append(learning_words(found["learning_curve"], error_unit(found, card.unit)).en)
+        if found["random_split"]:
+            lines.append(split_words(found["random_split"]).en)
+        if lines:
+            told = True
+            console.print(one_line(f"{stage}, {card.property}: {' '.join(lines)}"), markup=False, highlight=False)
+    if told:
+        console.print()
+
+
+def print_regions(card: ModelCard, console: Console) -> None:
+    """Print where the errors of a model are.
+
+    Args:
+        card: Its card.
+        console: Where to.
+    """
+    found = card.model_dump(include={"transform", "error_regions"})
+    for table in region_tables(found, card.unit):
+        headings = [heading.en for heading in table.headings]
+        rows = [[cell if isinstance(cell, str) else cell.en for cell in row] for row in table.rows]
+        columns = [Heading(text, right=at > 0) for at, text in enumerate(headings)]
+        print_table(console, table.caption.en, columns, rows)
+        console.print()
 
 
 def _print_choices(cards: Cards, console: Console) -> None:

@@ -10,7 +10,8 @@ from rich.text import Text
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
 from matloop.screening.language.text import with_unit
-from matloop.workflows.commands.model_scores import print_cards
+from matloop.workflows.commands.model_scores import print_cards, print_regions
+from matloop.workflows.modelling.model_card import check_page, lacking_words, write_card
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 
 
@@ -43,3 +44,23 @@ def show_model(model: TrainedModel) -> None:
     console.print()
     with using(model.catalogue):
         print_cards([(model.name, model.card)], console)
+        print_regions(model.card, console)
+    if lacking := lacking_words(model):
+        console.print(Text(one_line(lacking.en)), soft_wrap=True)
+
+
+def write_page(folder: Path, output: Path, language: str) -> None:
+    """Write the card of a model as a page, and say where it lies.
+
+    Args:
+        folder: Of the model.
+        output: The page.
+        language: In which it opens.
+
+    Raises:
+        ModelError: If the folder is no model, or it predicts other numbers here than where it was trained.
+        RunError: If the page cannot be written.
+    """
+    check_page(output, language)
+    path = write_card(read_model(folder), output, language=language)
+    print(f"Card: {one_line(str(path))}")

@@ -6,7 +6,7 @@
   const root = document.documentElement;
   const percent = (share) => (100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0) + " %";
   const short = (value) => (value === null ? "–" : String(Number(value.toPrecision(3))));
-  let language = (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
+  let language = data.language || ((navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en");
   const say = (english, chinese) => (language === "zh" ? chinese : english);
 
   /* Figures hold {en, zh} wherever a text stands. */

@@ -23,7 +23,7 @@ from matloop.screening.report import sources as report_sources
 from matloop.screening.report.axes import Axis, density
 from matloop.screening.report.cards import DRAWINGS
 from matloop.screening.report.crystal_drawing import Ball, Scene, crystal_scene, still_drawing
-from matloop.screening.report.page import _cleaned, _cleaned_strings, script_json
+from matloop.screening.report.page import cleaned, cleaned_strings, script_json
 
 VENDOR = Path(report_sources.__file__).parent / "vendor"
 ROCK_SALT = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -150,5 +150,5 @@ def test_vendored_files_are_those_the_readme_names() -> None:
 def test_text_of_a_strangers_run_reaches_the_page_without_characters_that_deceive() -> None:
     """Whatever file a text comes from, it is cleaned at the exit; scripts stay as they are."""
     page = "<p>Si\u202eO2\x07</p><script>'\u202e'</script><p>\u200bend</p>"
-    assert _cleaned(page) == "<p>SiO2</p><script>'\u202e'</script><p>end</p>"
-    assert _cleaned_strings({"a\u202e": ["b\x1b", 1, None]}) == {"a": ["b", 1, None]}
+    assert cleaned(page) == "<p>SiO2</p><script>'\u202e'</script><p>end</p>"
+    assert cleaned_strings({"a\u202e": ["b\x1b", 1, None]}) == {"a": ["b", 1, None]}

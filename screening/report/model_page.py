@@ -86,7 +86,13 @@ def render_model_page(facts: ModelFacts, *, language: str = "en") -> str:
     title = Words(f"Model of {label.en}: {family}", f"{label.zh}模型：{family}")
     figures = _figures(facts, card)
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")] if figures else []
-    content = {"title": title._asdict(), "language": language, "figures": figures, "tradeoff": None, "crystals": []}
+    content: dict[str, Any] = {
+        "title": title._asdict(),
+        "language": language,
+        "figures": figures,
+        "tradeoff": None,
+        "crystals": [],
+    }
     page = page_template(_HERE / "templates", "model_card.html.j2").render(
         language=language,
         title=title,

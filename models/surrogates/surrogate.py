@@ -148,14 +148,11 @@ class Surrogate:
             "feature_fingerprint": features.fingerprint,
             "feature_names": list(features.names),
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
-            "split": "5 folds grouped by reduced formula",
             "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
-            "data_sha256": data_hash(values, truth),
-            "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
-            **_data_statement(about, rows=len(used), known=int(np.isfinite(target).sum()), groups=group),
+            **_data_statement(about, rows, known=int(np.isfinite(target).sum())),
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
@@ -361,22 +358,22 @@ class Surrogate:
         return model
 
 
-def _data_statement(
-    about: Mapping[str, str] | None, *, rows: int, known: int, groups: NDArray[np.integer]
-) -> dict[str, Any]:
-    """Return the statement of a card about the training data and the licences that hold for the model.
+def _data_statement(about: Mapping[str, str] | None, rows: Rows, *, known: int) -> dict[str, Any]:
+    """Return what a card says of the training data, the versions, and the licences that hold for the model.
 
     Args:
         about: What the training set says of itself.
-        rows: Number of rows used.
+        rows: The rows used.
         known: Number of rows with a value.
-        groups: Formula group of each row used.
     """
     licence = "not stated" if about is None else about["licence"]
     return {
-        "rows_trained": rows,
-        "rows_left_out": known - rows,
-        "formulas": len(np.unique(groups)),
+        "split": "5 folds grouped by reduced formula",
+        "data_sha256": data_hash(rows.values, rows.target),
+        "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
+        "rows_trained": len(rows.target),
+        "rows_left_out": known - len(rows.target),
+        "formulas": len(np.unique(rows.groups)),
         "training_set": None if about is None else dict(about),
         "licence": f"Apache-2.0; training data: {licence}",
     }

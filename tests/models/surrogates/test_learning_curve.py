@@ -95,7 +95,7 @@ def test_random_folds_are_easier_only_where_rows_share_a_formula() -> None:
     of_groups = grouped_errors(alone, small)
     found = random_split(alone, small, of_groups)
     assert found == {"mae": of_groups.mean(), "grouped_mae": of_groups.mean(), "rows_with_siblings": 0}
-    pairs = Rows(*(np.repeat(array, 2, axis=0) for array in alone))
+    pairs = Rows(*(np.repeat(array, 2, axis=0) for array in alone[:4]))
     found = random_split(pairs, small, grouped_errors(pairs, small))
     assert found["mae"] < 0.7 * found["grouped_mae"]
     assert found["rows_with_siblings"] == 160

@@ -9,5 +9,6 @@ FILTERS: Mapping[str, str] = {
     "exclude_radioactive": "matloop.screening.filters.radioactivity:ExcludeRadioactive",
     "require_elements": "matloop.screening.filters.elements:RequireElements",
     "new_compounds": "matloop.screening.filters.known_compounds:NewCompounds",
+    "stated_value": "matloop.screening.filters.stated_value:StatedValue",
     "element_count": "matloop.screening.filters.element_count:ElementCount",
 }

@@ -55,6 +55,9 @@ class Column(StrEnum):
     ENTRY_SETTINGS = (
         "entry_settings", "text", "1", "Functional, +U and pseudopotentials that the file states, as JSON.",
     )  # fmt: skip
+    OWN_HULL = (
+        "own_hull", "text", "1", "Phases of the own hull into which it would decompose, or why there are none.",
+    )  # fmt: skip
     SPACE_GROUP_NUMBER = "space_group_number", "whole number", "1", "Number of the space group, 1 to 230."
     PROTOTYPE = "prototype", "text", "1", "Prototype crystal that was decorated."
     PARENT_ID = "parent_id", "text", "1", "Identifier of the known crystal in which ions were substituted."

@@ -18,7 +18,7 @@ from matloop.models.potentials.elemental_references import ElementalReferences
 from matloop.models.potentials.hull import Hull, PhaseEnergies
 
 SOURCE = "own energies"
-_ROUNDING = 1e-9  # eV/atom
+ROUNDING = 1e-9  # eV/atom
 NO_ELEMENT = "E-HULL-ELEMENT"
 
 
@@ -42,7 +42,7 @@ def formation_energies(compositions: Compositions, energies: NDArray[np.float64]
     ([0.0, 0.0, -1.85, nan], 'there is no energy of pure Br')
     """
     formation = _formation(compositions, energies)
-    missing = _missing_by_row(compositions, np.isnan(_elements(compositions, energies).energies))
+    missing = missing_elements(compositions, np.isnan(_elements(compositions, energies).energies))
     codes = np.array([NO_ELEMENT if symbols else "" for symbols in missing], dtype="<U32")
     lacking = sorted({symbol for symbols in missing for symbol in symbols}, key=SYMBOLS.index)
     if len(codes) and not ((codes == "") & (compositions.lengths > 1)).any():
@@ -84,7 +84,21 @@ def energies_above_hull(compositions: Compositions, energies: NDArray[np.float64
             "bound"
         )
     above = distances.energy_above_hull
-    return found._replace(values=np.where(above < _ROUNDING, 0.0, above), remarks=remarks)
+    return found._replace(values=np.where(above < ROUNDING, 0.0, above), remarks=remarks)
+
+
+def missing_elements(compositions: Compositions, lacks: NDArray[np.bool_]) -> list[list[str]]:
+    """Return the symbols of the elements of each of n phases that have no pure phase.
+
+    Args:
+        compositions: Elements and amounts.
+        lacks: Whether there is no pure phase, by atomic number, shape (119,).
+    """
+    missing: list[list[str]] = [[] for _ in range(len(compositions))]
+    for row, element in zip(compositions.rows.tolist(), compositions.elements.tolist(), strict=True):
+        if lacks[element]:
+            missing[row].append(SYMBOLS[element])
+    return missing
 
 
 def _elements(compositions: Compositions, energies: NDArray[np.float64]) -> ElementalReferences:
@@ -97,12 +111,3 @@ def _formation(compositions: Compositions, energies: NDArray[np.float64]) -> Pha
 
 def _phases(compositions: Compositions, energies: NDArray[np.float64]) -> PhaseEnergies:
     return PhaseEnergies(SOURCE, compositions, energies, [str(row) for row in range(len(energies))])
-
-
-def _missing_by_row(compositions: Compositions, lacks: NDArray[np.bool_]) -> list[list[str]]:
-    """Symbols of the elements of each phase that have no pure phase."""
-    missing: list[list[str]] = [[] for _ in range(len(compositions))]
-    for row, element in zip(compositions.rows.tolist(), compositions.elements.tolist(), strict=True):
-        if lacks[element]:
-            missing[row].append(SYMBOLS[element])
-    return missing

@@ -292,6 +292,24 @@ class PotentialStage(FrozenModel):
         return {"options": self.options, **{name: value for name, value in written.items() if value is not None}}
 
 
+class ComputedHull(FrozenModel):
+    """Places candidates that bring a computed energy on the convex hull of computed phases, without any potential.
+
+    Each such candidate gets the columns `formation_energy_per_atom_dft` and `energy_above_hull_dft`. Filters of the
+    kind `stated_value` look at them.
+    """
+
+    references: Entries = Field(
+        min_length=1,
+        description="Sources of the phases, all of one calculation: competing phases, and the elements in pure form.",
+    )
+    column: str = Field(
+        "entry_energy_per_atom",
+        max_length=200,
+        description="Number with the total energy in eV/atom, of the phases and of the candidates.",
+    )
+
+
 class Shortlist(FrozenModel):
     """Chooses the shortlist among the ranked candidates."""
 
@@ -317,7 +335,9 @@ class Campaign(FrozenModel):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random choices.")
     sources: Entries = Field(min_length=1, description="Where candidates come from.")
     properties: tuple[OwnProperty, ...] = Field(
-        (), max_length=50, description="Properties that the packaged catalogue does not know."
+        (),
+        max_length=50,
+        description="Properties that the packaged catalogue does not know: a list, or the path of a file with one.",
     )
     data: Entries = Field(
         (Entry(name=EMBEDDED, argument=None),),
@@ -326,6 +346,9 @@ class Campaign(FrozenModel):
         description="Labelled data that the surrogates learn from: own labels, and packaged ones by name.",
     )
     filters: Entries = Field((), description="Hard filters, applied in this order.")
+    hull: ComputedHull | None = Field(
+        None, description="Computed phases that candidates with computed energies are compared with."
+    )
     targets: tuple[Target, ...] = Field(
         min_length=1, max_length=10, description="Properties that matter, one target for each."
     )

@@ -55,6 +55,9 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
         weights = None if stage.weights is None else absolute_path(stage.weights, folder)
         references = _with_absolute_paths(stage.references, folder)
         changes["potential"] = stage.model_copy(update={"references": references, "weights": weights})
+    if campaign.hull is not None:
+        phases = _with_absolute_paths(campaign.hull.references, folder)
+        changes["hull"] = campaign.hull.model_copy(update={"references": phases})
     named = {name: getattr(campaign.cluster, name) for name in _CLUSTER_FILES}
     files = {name: absolute_path(path, folder) for name, path in named.items() if path is not None}
     changes["cluster"] = campaign.cluster.model_copy(update=files)

@@ -32,6 +32,7 @@ ENTRIES: Mapping[tuple[str, str], str] = {
     ("Campaign", "data"): "labels",
     ("Campaign", "filters"): "filter",
     ("SurrogateStage", "features"): "featurizer",
+    ("ComputedHull", "references"): "source",
     ("PotentialStage", "references"): "source",
 }
 """Model and key -> kind of the entries in that list."""
@@ -40,7 +41,8 @@ EXAMPLES: Mapping[tuple[str, str], Sequence[Any]] = {
     ("Campaign", "name"): ["optical_window"],
     ("Campaign", "sources"): [["embedded"], [{"structure_files": "cifs/"}, {"table": {"path": "formulas.csv"}}]],
     ("Campaign", "properties"): [
-        [{"name": "ionic_conductivity", "unit": "S/cm", "lower": 0, "upper": 100, "scale": "log10"}]
+        [{"name": "ionic_conductivity", "unit": "S/cm", "lower": 0, "upper": 100, "scale": "log10"}],
+        "my_properties.yaml",
     ],
     ("Campaign", "data"): [
         ["embedded"],
@@ -178,6 +180,12 @@ def _labels() -> Schema:
 
 
 VALUES = {
+    ("Campaign", "properties"): lambda: {
+        "anyOf": [
+            {"type": "array", "items": {"$ref": "#/$defs/OwnProperty"}, "maxItems": 50},
+            {"type": "string", "minLength": 1},
+        ]
+    },
     ("OwnProperty", "name"): lambda: dict(PROPERTY_NAME),
     ("Target", "property"): _properties,
     ("Target", "provenance"): lambda: dict(PROVENANCE),

@@ -6,6 +6,7 @@ import difflib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from matloop.workflows.running.own_data import (
     training_of,
     with_provenances,
 )
+from matloop.workflows.running.own_hull import own_hull
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 _CONTRACTS: Mapping[str, type] = {"source": Source, "featurizer": Featurizer, "filter": Filter}
@@ -205,6 +207,11 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
         yield from _check_family(stage.family, (name, "family"))
         if stage.budget is not None and all(len(campaign.families(name, target)) == 1 for target in campaign.targets):
             yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
+    if campaign.hull is not None:
+        unread = list(_check_entries(campaign.hull.references, ("hull", "references"), "source", SOURCES))
+        yield from unread
+        if not unread and (reason := _refusal(partial(own_hull, campaign.hull))):
+            yield ("hull",), reason
     if campaign.potential is not None:
         yield from _check_potential(campaign.potential)
     if not unusable:

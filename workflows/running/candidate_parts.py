@@ -33,7 +33,8 @@ from matloop.data.training.known_materials import KnownCompositions
 from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
-from matloop.workflows.running.identity import code_key, input_files
+from matloop.workflows.running.identity import code_key, input_files, read_at_intake
+from matloop.workflows.running.own_hull import own_hull, with_own_hull
 from matloop.workflows.running.repeats import without_repeats
 
 
@@ -103,8 +104,9 @@ class CandidateParts:
         """
         engine, manifest = self.engine, self.engine.manifest
         key = key_of(
-            code=code_key(self.campaign), rows=self.partition_rows, files=input_files(self.campaign.sources),
+            code=code_key(self.campaign), rows=self.partition_rows, files=input_files(read_at_intake(self.campaign)),
             sources=self.campaign.model_dump(mode="json")["sources"], known=self.known.sha256,
+            hull=None if self.campaign.hull is None else self.campaign.hull.model_dump(mode="json"),
         )  # fmt: skip
         parts = parts_taken_in(manifest)
         if parts is None and _taken_over(engine, key):
@@ -202,6 +204,8 @@ def _read_here(parts: CandidateParts, source: Source, *, first: int, seen: SeenI
     given = without_repeats(source.intakes(parts.partition_rows), seen, folder=engine.run.candidates)
     for index, intake in enumerate(given, first):
         fresh = with_known(intake, parts.known)
+        if parts.campaign.hull is not None:
+            fresh = with_own_hull(fresh, own_hull(parts.campaign.hull), column=parts.campaign.hull.column)
         _check_same(before.get(index), index, fresh.batch.ids, [row.candidate_id for row in fresh.refused])
         if _is_sound(engine, before.get(index)):
             yield before[index]

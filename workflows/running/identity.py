@@ -61,7 +61,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "plug_ins": plug_ins_used(wanted),
         "properties": catalogue().definitions(),
         "code": dict(code_files()),
-        "input_files": input_files(campaign.sources),
+        "input_files": input_files(read_at_intake(campaign)),
         "energies": None if potential is None else energy_source(potential),
         "device": None if potential is None else device_of(potential),
         "reference_files": {} if stage is None else input_files(stage.references),
@@ -180,6 +180,11 @@ def _written(path: Path) -> str:
     'cifs/\\xb2.cif'
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def read_at_intake(campaign: Campaign) -> Entries:
+    """Return the sources that a run reads when it takes its candidates in: those of candidates, and of its hull."""
+    return campaign.sources if campaign.hull is None else (*campaign.sources, *campaign.hull.references)
 
 
 def input_files(entries: Entries) -> dict[str, str]:

@@ -8,24 +8,26 @@ from hypothesis import strategies as st
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason, text_of
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
-from matloop.data.errors import UnknownNameError
+from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.registry import lookup
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
 from matloop.screening.filters.known_compounds import KNOWN_COMPOUND, NewCompounds
 from matloop.screening.filters.radioactivity import ExcludeRadioactive
+from matloop.screening.filters.stated_value import StatedValue
 from matloop.screening.filters.validation import known_without_labels, validate_filter
 from matloop.screening.language.reasons import reason_words
 from matloop.screening.registry import FILTERS
 from tests.strategies import batch_of, formula_of, whole_compositions
 
 KNOWN = known_without_labels(batch_of("MgO", "NaCl"))
-OPTIONS: dict[str, tuple[Any, ...]] = {
+OPTIONS: dict[str, tuple[Any, ...] | dict[str, Any]] = {
     "exclude_elements": (["Cd", "O"],),
     "exclude_radioactive": (),
     "require_elements": (["O", "F"],),
     "new_compounds": (),
     "element_count": (),
+    "stated_value": {"property": "energy_above_hull", "at_most": 50, "unit": "meV/atom"},
 }
 """One line per registered filter: what it is set up with for the contract tests."""
 
@@ -51,7 +53,8 @@ def test_every_registered_filter_is_under_contract() -> None:
 @pytest.mark.parametrize("name", FILTERS)
 class TestContract:
     def made(self, name: str) -> Any:
-        return lookup("filter", FILTERS, name)(*OPTIONS[name])
+        factory, options = lookup("filter", FILTERS, name), OPTIONS[name]
+        return factory(**options) if isinstance(options, dict) else factory(*options)
 
     def batch(self, *compositions: dict[str, int]) -> CandidateBatch:
         batch = batch_of(*map(formula_of, compositions))
@@ -145,3 +148,29 @@ def test_element_count() -> None:
         "Cu": "not 2–3 elements", "NaCl": "", "BaTiO3": "", "LiFePO4": "not 2–3 elements",
     }  # fmt: skip
     assert set(verdicts(ElementCount(), "Cu", "LiFePO4").values()) == {""}
+
+
+def test_a_stated_value_passes_within_limits() -> None:
+    batch = batch_of("NaCl", "CsTaO3", "MgO").with_columns(energy_above_hull_dft=[0.04, 0.06, np.nan])
+    made = StatedValue("energy_above_hull", at_most=50, unit="meV/atom")
+    keep, reasons = made.judge(batch)
+    assert keep.tolist() == [True, False, False]
+    assert [words_of(reason) for reason in reasons[1:]] == [
+        "stated value not ≤ 0.05 eV/atom", "no stated value of energy_above_hull",
+    ]  # fmt: skip
+    assert reasons[1].value == 0.06
+    assert made.margin(batch.take([0]), known=KNOWN).en == (
+        "energy above hull 0.04 eV/atom as stated; ≤ 0.05 eV/atom passes"
+    )
+    assert StatedValue("energy_above_hull", at_least=0.05, at_most=0.1).judge(batch).keep.tolist() == [
+        False, True, False,
+    ]  # fmt: skip
+    assert not StatedValue("energy_above_hull", at_most=0.1, kind="exp").judge(batch).keep.any()
+
+
+def test_limits_that_nothing_can_meet_are_refused() -> None:
+    for limits in ({}, {"at_least": 2, "at_most": 1}):
+        with pytest.raises(CampaignError, match="at least one limit"):
+            StatedValue("band_gap", **limits)
+    with pytest.raises(UnitError, match="not energy per atom"):
+        StatedValue("energy_above_hull", at_most=1, unit="GPa")

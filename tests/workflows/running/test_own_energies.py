@@ -13,11 +13,18 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from matloop.data.candidates.batch import Intake
 from matloop.data.errors import CampaignError, EnergySourceError
 from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.training.training_set import TrainingSet
 from matloop.screening.campaign.campaign import Entry
+from matloop.workflows.inspecting.validation import check_campaign
+from matloop.workflows.running.identity import input_files, read_at_intake
 from matloop.workflows.running.own_data import read_labels
+from matloop.workflows.running.own_hull import own_hull, with_own_hull
+from matloop.workflows.stages.scoring import build_filters
+from tests.workflows.conftest import campaign
 
 METALS, HALIDES = ("Li", "Na", "K", "Rb"), ("F", "Cl", "Br", "I")
 
@@ -100,3 +107,26 @@ def test_total_energies_as_labels_are_looked_at_and_unknown_ones_refused(tmp_pat
     assert "write derive: formation_energy" in account.suspicious[0]
     with pytest.raises(CampaignError, match="one of formation_energy, energy_above_hull"):
         labels(path, derive="formation_enrgy")
+
+
+def test_candidates_with_energies_are_judged_by_the_hull_of_their_own(tmp_path: Path) -> None:
+    found = entries(run_type="GGA")
+    expected = truth(found)
+    path = write_json(tmp_path / "entries.json", found)
+    names = {"structure_files": str(path)}
+    changes = {
+        "sources": [names], "hull": {"references": [names]},
+        "filters": [{"stated_value": {"property": "energy_above_hull", "at_most": 0.2}}],
+    }  # fmt: skip
+    made = campaign(**changes)
+    check_campaign(made)
+    batch = next(StructureFiles(path).intakes(100)).batch
+    assert made.hull is not None
+    placed = with_own_hull(Intake(batch, []), own_hull(made.hull), column=made.hull.column).batch
+    np.testing.assert_allclose(placed.column("energy_above_hull_dft"), expected, atol=1e-9)
+    (stable,) = build_filters(made)
+    assert stable.judge(placed).keep.tolist() == [value <= 0.2 for value in expected]
+    assert str(path) in input_files(read_at_intake(made))
+    wrong = campaign(sources=[names], hull={"references": [names], "column": "energie"})
+    with pytest.raises(CampaignError, match=r"hull: .*no phase of the hull has a number 'energie'; .*entry_energy"):
+        check_campaign(wrong)

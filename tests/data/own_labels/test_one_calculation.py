@@ -7,7 +7,7 @@ import pytest
 
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.errors import EnergySourceError
-from matloop.data.own_labels.derived_labels import check_one_calculation
+from matloop.data.own_labels.one_calculation import check_one_calculation
 from matloop.data.readers.entry_settings import read_settings
 
 FORMULAS = ["Fe", "O2", "Fe2O3", "NaCl"]

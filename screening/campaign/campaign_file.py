@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,38 +13,17 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
-from ruamel.yaml.tokens import (
-    AliasToken,
-    AnchorToken,
-    BlockEndToken,
-    BlockMappingStartToken,
-    BlockSequenceStartToken,
-    DirectiveToken,
-    FlowMappingEndToken,
-    FlowMappingStartToken,
-    FlowSequenceEndToken,
-    FlowSequenceStartToken,
-)
 
 from matloop.data.errors import CampaignError
 from matloop.data.plain_text import counted
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.problem_words import problem_words
-from matloop.screening.campaign.typing_slips import find_slips, windows_paths
+from matloop.screening.campaign.yaml_document import LARGEST_CAMPAIGN, Location, YamlDocument, line_of, read_yaml
 
-LARGEST_CAMPAIGN = 200_000  # bytes
-_DEEPEST = 20
-_MOST_TOKENS = 50_000
-_OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
 _REQUIRED = "is required"
-_LONGEST_NUMBER = 300  # digits
-_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
-
 _CODE = re.compile(r"E(-[A-Z0-9]+)+: ")
-
-Location = tuple[str | int, ...]
+_PROPERTIES = "properties"
+_NO_MAPPING = "the file must be a mapping of campaign keys to values"
 
 
 class Problem(NamedTuple):
@@ -85,9 +65,7 @@ class CampaignText(NamedTuple):
 
     def line_of(self, location: Location) -> int:
         """Return the line of an entry, or of the nearest enclosing one."""
-        while location and location not in self.lines:
-            location = location[:-1]
-        return self.lines.get(location, 0)
+        return line_of(self.lines, location)
 
 
 def read_campaign(path: str | Path) -> Campaign:
@@ -112,55 +90,89 @@ def campaign_error(path: str | Path, problems: Sequence[Problem]) -> CampaignErr
 def inspect_campaign(path: str | Path) -> CampaignText:
     """Read a file and collect every problem of form; nothing is raised for a bad file."""
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST_CAMPAIGN + 1)
+        content = _content(Path(path))
     except OSError as error:
         return _unreadable(f"cannot read {path}: {error.strerror}")
-    return inspect_content(content)
+    return inspect_content(content, folder=Path(path).parent)
 
 
-def inspect_content(content: bytes) -> CampaignText:
-    """:func:`inspect_campaign` of a file that was read already."""
-    if len(content) > LARGEST_CAMPAIGN:
-        return _unreadable(f"the file has more than {LARGEST_CAMPAIGN} bytes")
+def inspect_content(content: bytes, *, folder: Path | None = None) -> CampaignText:
+    """:func:`inspect_campaign` of a file that was read already.
+
+    Args:
+        content: Of the campaign file.
+        folder: Where the path of a file with properties starts; None if the campaign must hold them itself.
+    """
+    document = read_yaml(content)
+    slips = [Problem(number, "", message) for number, message in document.slips]
+    if document.problems:
+        return CampaignText(None, [Problem(line, "", message) for line, message in document.problems], document.lines)
+    if not isinstance(document.data, Mapping):
+        return CampaignText(None, slips or _unreadable(_NO_MAPPING).problems, {})
+    written: dict[Any, Any] = dict(document.data)
+    properties = _OwnFile("", YamlDocument(None, {}), ())
+    if isinstance(written.get(_PROPERTIES), str) and folder is not None:
+        properties = _own_properties(folder, written[_PROPERTIES])
+        line = document.line_of((_PROPERTIES,))
+        if properties.document.problems:
+            told = [Problem(line, _PROPERTIES, properties.at(*problem)) for problem in properties.document.problems]
+            return CampaignText(None, told, document.lines)
+        written[_PROPERTIES] = properties.listed
     try:
-        text = content.decode("utf-8-sig")
-        if long := re.search(rf"[0-9_]{{{_LONGEST_NUMBER + 1},}}", text):
-            digits, line = len(long[0]), text.count("\n", 0, long.start()) + 1
-            return _unreadable(f"a number of {digits:,} digits; the longest has {_LONGEST_NUMBER}", line)
-        _refuse_needless_syntax(text)
-        node = YAML(typ="safe", pure=True).compose(text)
-        lines = _lines(node)
-        data = YAML(typ="safe", pure=True).load(text)
-    except UnicodeDecodeError as error:
-        return _unreadable(f"the file is not UTF-8 (byte {error.start}); save it as UTF-8")
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        reason = f"not valid YAML: {error.problem or error.context}"
-        if isinstance(error, _NeedlessSyntaxError) or not (slips := _slips(text)):
-            return _unreadable(reason, line)
-        return CampaignText(None, slips, {})
-    except (YAMLError, ValueError, RecursionError) as error:
-        return _unreadable(f"not usable as YAML data: {error}")
-    if not isinstance(data, Mapping):
-        slips = _slips(text)
-        return (
-            CampaignText(None, slips, {})
-            if slips
-            else _unreadable("the file must be a mapping of campaign keys to values")
-        )
-    if paths := [Problem(number, "", message) for number, message in windows_paths(text)]:
-        return CampaignText(None, paths, lines)
-    try:
-        return CampaignText(Campaign.model_validate(data), [], lines, tuple(_slips(text)))
+        return CampaignText(Campaign.model_validate(written), [], document.lines, tuple(slips))
     except ValidationError as error:
         found = _without_followers(error.errors(include_url=False))
-        problems = [_problem(details, CampaignText(None, [], lines)) for details in found]
-        return CampaignText(None, _with_slips(sorted(problems), _slips(text)), lines)
+        problems = [properties.told(_problem(details, document.lines), tuple(details["loc"])) for details in found]
+        return CampaignText(None, _with_slips(sorted(problems), slips), document.lines)
 
 
-def _slips(text: str) -> list[Problem]:
-    return [Problem(number, "", message) for number, message in find_slips(text)]
+class _OwnFile(NamedTuple):
+    """A file with the properties of a campaign.
+
+    Attributes:
+        name: As the campaign names it; empty where the campaign holds its properties itself.
+        document: Content of the file.
+        place: Where in it the list of properties stands.
+    """
+
+    name: str
+    document: YamlDocument
+    place: Location
+
+    @property
+    def listed(self) -> Any:
+        """The properties."""
+        return self.document.data[_PROPERTIES] if self.place else self.document.data
+
+    def at(self, line: int, message: str) -> str:
+        """A message with the place that it is about."""
+        return f"{self.name}, line {line}: {message}" if line else f"{self.name}: {message}"
+
+    def told(self, problem: Problem, location: Location) -> Problem:
+        """A problem of the campaign; of a property in this file it names file and line."""
+        if not self.name or location[:1] != (_PROPERTIES,):
+            return problem
+        return problem._replace(message=self.at(self.document.line_of((*self.place, *location[1:])), problem.message))
+
+
+def _own_properties(folder: Path, written: str) -> _OwnFile:
+    """Read the file with properties that a campaign names: a list, alone or under the key ``properties``."""
+    try:
+        document = read_yaml(_content(folder / os.path.expanduser(written)))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return _OwnFile(written, YamlDocument(None, {}, (), ((0, f"cannot be read: {reason}"),)), ())
+    data = document.data
+    under_key = isinstance(data, Mapping) and list(data) == [_PROPERTIES]
+    if not document.problems and not isinstance(data[_PROPERTIES] if under_key else data, list):
+        problem = (0, "holds no list of properties; write one property in each item, as '- {name: ..., unit: ...}'")
+        document = document._replace(problems=(problem,))
+    return _OwnFile(written, document, (_PROPERTIES,) if under_key else ())
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST_CAMPAIGN + 1)
 
 
 def _with_slips(problems: list[Problem], slips: list[Problem]) -> list[Problem]:
@@ -192,47 +204,7 @@ def _unreadable(message: str, line: int = 0) -> CampaignText:
     return CampaignText(None, [Problem(line, "", message)], {})
 
 
-class _NeedlessSyntaxError(MarkedYAMLError):
-    """When a file holds what no campaign needs."""
-
-
-def _refuse_needless_syntax(text: str) -> None:
-    """Refuse syntax for which a campaign has no use.
-
-    ``%YAML 1.1`` would make ``No`` false and ``1e-3`` text; a few aliases make a bomb. Depth and size are looked at
-    here because composing the nodes of a hostile file takes long.
-    """
-    depth = 0
-    for count, token in enumerate(YAML(typ="safe", pure=True).scan(text)):
-        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
-        if depth > _DEEPEST or count > _MOST_TOKENS:
-            message = f"nested more than {_DEEPEST} levels deep" if depth > _DEEPEST else "too large"
-        elif isinstance(token, DirectiveToken):
-            message = "directives (%...) are not allowed; a campaign file is YAML 1.2"
-        elif isinstance(token, AnchorToken | AliasToken):
-            message = "anchors (&name) and aliases (*name) are not allowed; write the value out"
-        else:
-            continue
-        raise _NeedlessSyntaxError(problem=message, problem_mark=token.start_mark)
-
-
-def _lines(root: Node | None) -> dict[Location, int]:
-    """Find the line of every entry."""
-    lines: dict[Location, int] = {}
-    pending: list[tuple[Location, Any]] = [((), root)] if root is not None else []
-    while pending:
-        location, node = pending.pop()
-        lines.setdefault(location, node.start_mark.line + 1)
-        if isinstance(node, MappingNode):
-            for key, value in node.value:
-                lines[(*location, str(key.value))] = key.start_mark.line + 1
-                pending.append(((*location, str(key.value)), value))
-        elif isinstance(node, SequenceNode):
-            pending.extend(((*location, index), value) for index, value in enumerate(node.value))
-    return lines
-
-
-def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
+def _problem(details: Mapping[str, Any], lines: dict[Location, int]) -> Problem:
     location: Location = tuple(details["loc"])
     if details["type"] == "extra_forbidden":
         message = _unknown_key(location)
@@ -242,7 +214,7 @@ def _problem(details: Mapping[str, Any], text: CampaignText) -> Problem:
         message = f"a key is text (got the key {location[-1]})"
     else:
         message = problem_words(details)
-    return Problem(text.line_of(location), ".".join(str(part) for part in location), message)
+    return Problem(line_of(lines, location), ".".join(str(part) for part in location), message)
 
 
 def _unknown_key(location: Location) -> str:

@@ -30,7 +30,8 @@ from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.campaign.campaign_file import LARGEST_CAMPAIGN, campaign_error, inspect_content
+from matloop.screening.campaign.campaign_file import campaign_error, inspect_content
+from matloop.screening.campaign.yaml_document import LARGEST_CAMPAIGN
 from matloop.screening.runs.run_records import Explanations, ModelCard, NoveltyRecords, RunIdentity, RunProgress
 from matloop.screening.runs.run_summary import RunSummary
 

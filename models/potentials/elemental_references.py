@@ -124,7 +124,7 @@ class ElementalReferences:
         """Return what the corrections add to the formation energies of n compositions, in eV/atom, shape (n,)."""
         anions = np.bincount(compositions.rows, np.isin(compositions.elements, _ANIONS), len(compositions)) > 0
         parts = compositions.fractions * self.corrections[compositions.elements] * anions[compositions.rows]
-        return np.asarray(-np.bincount(compositions.rows, parts, len(compositions)), np.float64)
+        return np.asarray(0 - np.bincount(compositions.rows, parts, len(compositions)), np.float64)
 
     def elements(self) -> PhaseEnergies:
         """Return the elements with a formation energy of zero, to complete the references of a hull."""

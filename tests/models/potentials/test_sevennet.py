@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from matloop.data.errors import PotentialError
+from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials import sevennet
 from matloop.models.potentials.contract import corrected_elements, energy_source, potential_named
 from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import PhaseEnergies
+from matloop.models.potentials.hull import PhaseEnergies, packaged_references
 from matloop.models.potentials.sevennet import WEIGHTS, SevenNetPotential
 from matloop.models.potentials.validation import example_crystals
 
@@ -85,3 +86,13 @@ def test_energies_are_those_of_the_package() -> None:
         atoms.calc = package
         assert atoms.get_potential_energy() / len(atoms) == pytest.approx(found.energies[row], abs=1e-5)
     assert (found.codes == "").all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@INSTALLED
+def test_packaged_energies_are_those_of_the_potential() -> None:
+    materials, potential = load_materials(), SevenNetPotential()
+    packaged = packaged_references(materials, "sevennet")
+    assert packaged.source == energy_source(potential)
+    rows = np.flatnonzero(materials.crystals.site_counts <= 4)[::150]
+    np.testing.assert_allclose(potential.energies(materials.take(rows)), packaged.energies[rows], atol=1e-5)

@@ -165,4 +165,7 @@ def _fill(
             store.keep(StoredSurrogate.of(key, draft, surrogate.card, features=names), draft)
     card = read_json(draft / "card.json", inside=draft, allow_nan=True)
     wanted = target.range(best_of_first_stage(campaign, stage, target, card, labels)) if with_probability else None
-    describe_model(draft, name=campaign.name, known=property_named(target.property), features=features, wanted=wanted)
+    describe_model(
+        draft, name=campaign.name, known=property_named(target.property), features=features, wanted=wanted,
+        at=target.conditions(),
+    )  # fmt: skip

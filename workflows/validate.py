@@ -16,7 +16,7 @@ from matloop.data.properties.catalogue import using
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
-from matloop.workflows.running.own_data import LABEL_COLUMNS, label_rows, read_own_data
+from matloop.workflows.running.own_data import label_columns, label_rows, read_own_data
 
 _MOST_SHOWN = 5
 
@@ -57,9 +57,10 @@ class ValidCampaign:
         Values are in the unit of the property; the column ``code`` is empty where a row teaches.
         """
         with using(self.campaign.catalogue):
-            rows = [dict(zip(LABEL_COLUMNS, row, strict=True)) for row in label_rows(self.labels)]
-        kinds = dict.fromkeys(("value", "uncertainty", "weight"), pa.float64())
-        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in LABEL_COLUMNS])
+            columns, texts = label_columns(self.labels), label_columns(())
+            rows = [dict(zip(columns, row, strict=True)) for row in label_rows(self.labels)]
+        numbers = ("value", "uncertainty", "weight", *(name for name in columns if name not in texts))
+        schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in columns])
         return pa.Table.from_pylist(rows, schema).to_pandas()
 
 

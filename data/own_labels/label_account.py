@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import TrainingSetError
 from matloop.data.own_labels.label_cells import LIMIT, LabelCell, is_upper_limit
+from matloop.data.own_labels.label_conditions import LabelCondition, features_among
 from matloop.data.own_labels.merged_labels import merge_repeats
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
@@ -46,6 +47,7 @@ class LabelRow(NamedTuple):
         detail: Further text.
         group: What is measured or computed together, such as a paper; empty where nothing is stated.
         weight: How much it counts.
+        conditions: Value of each condition of the set, in the unit in which it is stored; nan where there is none.
     """
 
     place: str
@@ -56,6 +58,7 @@ class LabelRow(NamedTuple):
     detail: str = ""
     group: str = ""
     weight: float = 1.0
+    conditions: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ class LabelAccount:
         materials: Materials that teach.
         groups: Groups among them that no split separates.
         values: Lowest and highest value that teaches, in the unit of the property.
-        repeats: Rows that repeat a material; the mean of its rows teaches.
+        repeats: Rows that repeat a material under equal conditions; the mean of these rows teaches.
         suspicious: What somebody should look at, one sentence each.
         noise: What is known of the noise of the labels that teach; None where nothing is.
+        conditions: Conditions of the labels.
     """
 
     name: str
@@ -83,6 +87,7 @@ class LabelAccount:
     repeats: int
     suspicious: Sequence[str]
     noise: LabelNoise | None = None
+    conditions: Sequence[LabelCondition] = ()
 
     @property
     def refused(self) -> Counter[str]:
@@ -97,8 +102,10 @@ class LabelAccount:
             f"{self.name}: {teaching} of {counted(len(self.rows), 'row')} teach {self.property_name} "
             f"({counted(self.materials, 'material')}, {counted(self.groups, 'group')}, {low:.3g} to {high:.3g} {unit})"
         )
+        text += "".join(f"; {sentence}" for sentence in self._told_conditions())
         if self.repeats:
-            text += f"; {counted(self.repeats, 'row')} repeat a material, and the mean of its rows teaches"
+            alike = " under equal conditions" if features_among(self.conditions) else ""
+            text += f"; {counted(self.repeats, 'row')} repeat a material{alike}, and the mean of its rows teaches"
         text += "".join(f"; {sentence}" for sentence in self._told_noise())
         if self.refused:
             text += "; left out: " + ", ".join(f"{count} {code}" for code, count in self.refused.most_common())
@@ -114,6 +121,14 @@ class LabelAccount:
         if stated := sum(not row.code and math.isfinite(row.cell.uncertainty) for row in self.rows):
             yield f"{counted(stated, 'row')} with an error, and those with small ones count more"
 
+    def _told_conditions(self) -> Iterable[str]:
+        """Say of each condition which values teach."""
+        taught = np.array([row.conditions for row in self.rows if not row.code])
+        for place, one in enumerate(self.conditions):
+            low, high = (one.condition.write(end(taught[:, place])) for end in (np.min, np.max))
+            span = low if low == high else f"{low.removesuffix(f' {one.condition.unit}')} to {high}"
+            yield f"{one.condition.label.en} {span}" + (f" (rows {one.limits} teach)" if one.is_filter else "")
+
 
 def assembled(
     name: str,
@@ -124,6 +139,7 @@ def assembled(
     provenance: str,
     licence: str,
     citation: str,
+    conditions: Sequence[LabelCondition] = (),
 ) -> tuple[TrainingSet, LabelAccount]:
     """Make a training set of rows with labels.
 
@@ -135,9 +151,10 @@ def assembled(
         provenance: Where they come from.
         licence: Under which they may be used.
         citation: What to cite.
+        conditions: Those of the rows, in the order of their values.
 
     Returns:
-        The training set, in which every material occurs once, and the account of all rows.
+        The training set, in which every material occurs once under equal conditions, and the account of all rows.
 
     Raises:
         TrainingSetError: If fewer than 20 materials have a label.
@@ -154,10 +171,13 @@ def assembled(
             sound.append(position)
     materials = materials.take(np.array(sound, np.int64))
     teaching = [teaching[position] for position in sound]
-    first, member = _firsts(materials.ids)
-    if len(first) < _FEWEST:
+    places = features_among(conditions)
+    kept = [tuple(rows[place].conditions[at] for at in places) for place in teaching]
+    first, member = _firsts(list(zip(materials.ids, kept, strict=True)))
+    distinct = len(set(materials.ids))
+    if distinct < _FEWEST:
         raise TrainingSetError(
-            f"{counted(len(first), 'material')} with a label of {property_name} in {name}"
+            f"{counted(distinct, 'material')} with a label of {property_name} in {name}"
             f"{_why(rows)}", f"at least {_FEWEST}", "add labels, or mend the rows that are left out",
         )  # fmt: skip
     scaled = _scaled(known, np.array([rows[place].cell.value for place in teaching]))
@@ -167,17 +187,18 @@ def assembled(
         odd=_are_odd(taught, member),
     )  # fmt: skip
     chosen = materials.take(first)
-    words = [rows[teaching[position]].group for position in range(len(teaching))]
-    groups = joined_groups(chosen.groups(), member, words)
+    groups = joined_groups(chosen.groups(), member, [row.group for row in taught])
     origin = pa.array([rows[teaching[position]].place for position in first], pa.string())
     values = 10.0**merged.means if known.transform == "log10" else merged.means
+    columns = {conditions[at].condition.column: [kept[row][k] for row in first] for k, at in enumerate(places)}
     training = TrainingSet(
-        name, property_name, chosen.with_columns({Column.ORIGIN: origin}), values, provenance, groups,
+        name, property_name, chosen.with_columns({Column.ORIGIN: origin, **columns}), values, provenance, groups,
         merged.weights, licence, citation, merged.noise,
     )  # fmt: skip
     return training, LabelAccount(
-        name, property_name, rows, len(first), len(np.unique(groups)), (float(values.min()), float(values.max())),
+        name, property_name, rows, distinct, len(np.unique(groups)), (float(values.min()), float(values.max())),
         len(teaching) - len(first), [*_limits(rows), *_suspicious(known, taught, scaled, member)], merged.noise,
+        conditions,
     )  # fmt: skip
 
 
@@ -200,9 +221,9 @@ def _scaled(known: Property, values: NDArray[np.float64]) -> NDArray[np.float64]
     return np.log10(values) if known.transform == "log10" else values
 
 
-def _firsts(ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _firsts(ids: Sequence[Hashable]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the first row of each id in their order, and for each row which of these it repeats."""
-    number: dict[str, int] = {}
+    number: dict[Hashable, int] = {}
     member = np.array([number.setdefault(one, len(number)) for one in ids], np.int64)
     first = np.full(len(number), len(ids), np.int64)
     np.minimum.at(first, member, np.arange(len(ids)))

@@ -17,7 +17,7 @@ from matloop.data.properties.units import canonical_unit, convert
 EMPTY, NO_NUMBER, LIMIT, WRONG_UNIT = "E-LABEL-EMPTY", "E-LABEL-NUMBER", "E-LABEL-LIMIT", "E-LABEL-UNIT"
 _LONGEST = 80  # characters of a cell that holds one number
 _MISSING = frozenset(("", "-", "--", "/", "n/a", "na", "nan", "null", "none", "n.a.", "nd", "n.d.", "?", "无", "未测"))
-_DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,17})?|\d{1,17}(?:[.,]\d{0,17})?|[.,]\d{1,17}"
+_DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,17})?|\d{1,17}(?:[.,]\d{0,30})?|[.,]\d{1,30}"
 _POWER = r"[eE][+-]?\d{1,3}|\s?[x*·]\s?10\^?[+-]?\d{1,3}"
 _NUMBER = rf"[+-]?(?:{_DIGITS})(?:{_POWER})?"
 _CELL = re.compile(

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,11 @@ from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
 from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
+from matloop.data.own_labels.label_conditions import WrittenConditions, label_conditions
 from matloop.data.own_labels.label_trust import TextCell, TrustColumns
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.conditions import unit_of_condition
 from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
 from matloop.data.readers.header_numbers import PER_ATOM, PREFIX, is_total_energy
@@ -46,6 +48,17 @@ _TOTAL_BY_ATOM = ("energy_per_atom", "free_energy_per_atom", "entry_energy_per_a
 _DERIVED_PROPERTIES: Mapping[str, Derived] = {
     "formation_energy_per_atom": "formation_energy", "energy_above_hull": "energy_above_hull",
 }  # fmt: skip
+
+
+class _Cells(NamedTuple):
+    """A row of a table of labels: place and text of the label, the texts of its conditions, and cells by column."""
+
+    place: str
+    text: str
+    conditions: tuple[str, ...]
+    beside: Mapping[str, TextCell]
+
+
 _NOTHING = LabelCell(float("nan"), float("nan"))
 
 
@@ -88,9 +101,10 @@ class _Labels:
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
         derive: What is derived from the values, which are total energies by atom; None if they are labels themselves.
+        conditions: What the values depend on besides the material.
 
     Raises:
-        UnknownNameError: For an unknown property or unit.
+        UnknownNameError: For an unknown property, condition or unit.
         UnitError: If the unit measures another quantity, or is not that in the name of the column.
         ProvenanceError: If the source is written in another way.
     """
@@ -106,10 +120,12 @@ class _Labels:
         licence: str,
         citation: str,
         derive: Derived | None = None,
+        conditions: WrittenConditions | None = None,
     ) -> None:
         self.derive = derive
         self._derivations: Mapping[Derived, Derive] = {}
         self.path = Path(path).expanduser()
+        self.conditions = label_conditions(conditions)
         self.property_name, self.column = property, column
         self.provenance = str(Provenance.read(source))
         self.licence, self.citation = licence, citation
@@ -136,13 +152,29 @@ class _Labels:
         return read_label(text, self.unit, property_named(self.property_name).unit)
 
     def _row(
-        self, place: str, formula: str, text: str, *, code: str = "", detail: str = "", group: str = ""
-    ) -> LabelRow:
-        """Read the cell of a row; a code that is given comes first, unless the cell is empty."""
+        self, place: str, formula: str, text: str, *, code: str = "", detail: str = "", group: str = "",
+        kept: Sequence[TextCell] = (),
+    ) -> LabelRow:  # fmt: skip
+        """Read the cell of a row and those of its conditions; a code that is given comes first, unless it is empty.
+
+        Args:
+            place: Where the cell stands.
+            formula: As written.
+            text: Content of the cell.
+            code: Why the row teaches nothing, whatever the cell says.
+            detail: Further text about the code.
+            group: What is measured together.
+            kept: The cell of each condition.
+        """
         cell = self._cell(text)
+        found = [one.read(said) for one, (said, _) in zip(self.conditions, kept, strict=True)]
+        values = tuple(value for value, _, _ in found)
         if cell.code == EMPTY and not code.startswith("E-TABLE"):  # a broken row has no cells at all
-            return LabelRow(place, formula, text, cell, EMPTY, "", group)
-        return LabelRow(place, formula, text, cell, code or cell.code, detail if code else cell.detail, group)
+            return LabelRow(place, formula, text, cell, EMPTY, "", group, conditions=values)
+        reasons = [(code, detail, place), (cell.code, cell.detail, place)]
+        reasons += [(wrong, why, at or place) for (_, wrong, why), (_, at) in zip(found, kept, strict=True)]
+        code, detail, where = next((reason for reason in reasons if reason[0]), ("", "", place))
+        return LabelRow(where, formula, text, cell, code, detail, group, conditions=values)
 
     def _trust_columns(self, weight: str | None, uncertainty: str | None, unit: str | None) -> TrustColumns:
         own = property_named(self.property_name).unit
@@ -165,7 +197,7 @@ class _Labels:
             remarks = [f"'{self.column}' holds total energies, if it is what its name says; write derive: {derive_to}"]
         training, account = assembled(
             self.path.name, rows, joined, property_name=self.property_name, provenance=self.provenance,
-            licence=self.licence, citation=self.citation,
+            licence=self.licence, citation=self.citation, conditions=self.conditions,
         )  # fmt: skip
         return training, replace(account, suspicious=[*remarks, *account.suspicious])
 
@@ -175,7 +207,7 @@ class LabelledFormulas(_Labels):
 
     Cells may hold errors (``1.2±0.1``, ``1.23(4)``), units (``12 MPa``) and limits (``<0.1``). A row of units below the
     column names is understood. Limits teach nothing, and neither do rows without a formula or a number; the account
-    names them all. Rows of one material teach by their mean.
+    names them all. Rows of one material under equal conditions teach by their mean.
 
     Args:
         path: A ``.csv`` (UTF-8), ``.xlsx`` (its first sheet) or ``.parquet`` file.
@@ -192,22 +224,25 @@ class LabelledFormulas(_Labels):
         citation: What to cite for them.
         derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
             from these energies alone, which must hold those of the pure elements.
+        conditions: What the values depend on besides the material, such as `temperature`: the `column` and its
+            `unit`; with `from` or `to` only rows inside these limits teach. Or one value with its unit for all rows.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         formula: str = "formula", group: str | None = None, weight: str | None = None, uncertainty: str | None = None,
         uncertainty_unit: str | None = None, licence: str = "unknown", citation: str = "",
-        derive: Derived | None = None,
+        derive: Derived | None = None, conditions: WrittenConditions | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
-            derive=derive,
+            derive=derive, conditions=conditions,
         )  # fmt: skip
         self.group = group
         self._trust = self._trust_columns(weight, uncertainty, uncertainty_unit)
         present = list(open_table(self.path, if_missing=RELATIVE_PATHS).types)
-        for name in filter(None, (formula, column, group, *self._trust.columns)):
+        condition_columns = [one.column for one in self.conditions]
+        for name in filter(None, (formula, column, group, *self._trust.columns, *condition_columns)):
             _require_column(self.path.name, name, present)
         self._table = FormulaTable(self.path, formula_column=formula)
 
@@ -219,11 +254,13 @@ class LabelledFormulas(_Labels):
         """Return the training set, and what became of every row."""
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
-        names = list(dict.fromkeys(filter(None, (self.column, self.group, *self._trust.columns))))
+        condition_columns = [one.column for one in self.conditions]
+        columns = (self.column, self.group, *self._trust.columns, *condition_columns)
+        names = list(dict.fromkeys(filter(None, columns)))
         for intake, part in self._table.cells(names, _SIZE):
             read = list(self._part(intake, part))
             if not rows and read:
-                read[0] = self._without_units(read[0])
+                read[0] = self._without_units(read[0], part)
             keeping = [row.code == "" for row in read]
             refused = {row.row for row in intake.refused}
             usable = [keeping[place] for place in range(len(read)) if place not in refused]
@@ -236,6 +273,7 @@ class LabelledFormulas(_Labels):
         formulas, cells = _texts(part, self._table.formula_column), _texts(part, self.column)
         groups = _texts(part, self.group) if self.group else [""] * len(cells)
         trusted = {name: self._cells(part, name) for name in self._trust.columns}
+        kept = [self._cells(part, one.column) if one.column else [] for one in self.conditions]
         for place, (formula, text, group) in enumerate(zip(formulas, cells, groups, strict=True)):
             where = self._table.cell_name(part, place, self.column)
             wrong = refused.get(place)
@@ -244,18 +282,23 @@ class LabelledFormulas(_Labels):
             )  # the cell is named
             if code == "E-FORMULA-EMPTY":
                 detail = "a label without a formula; write the formula in every row, also below merged cells"
-            row = self._row(where, formula, text, code=code, detail=detail, group=group.strip())
+            said = [cells[place] if cells else TextCell("", "") for cells in kept]
+            row = self._row(where, formula, text, code=code, detail=detail, group=group.strip(), kept=said)
             yield self._trust.applied(row, {name: column[place] for name, column in trusted.items()})
 
     def _cells(self, part: Rows, name: str) -> list[TextCell]:
         texts = _texts(part, name)
         return [TextCell(text, self._table.cell_name(part, row, name)) for row, text in enumerate(texts)]
 
-    def _without_units(self, row: LabelRow) -> LabelRow:
+    def _without_units(self, row: LabelRow, part: Rows) -> LabelRow:
         """Take the first row for one of units where it has no formula and its cell is a unit.
 
+        Args:
+            row: The first row.
+            part: The rows of the file that begin with it.
+
         Raises:
-            UnitError: If it is another unit than the values are said to have.
+            UnitError: If it is another unit than the values, or those of a condition, are said to have.
         """
         written = unit_in_header(f"({row.written.strip().strip('()[]')})") if not row.formula.strip() else ""
         if not written:
@@ -265,6 +308,13 @@ class LabelledFormulas(_Labels):
                 f"the row of units in {self.path.name} says {written} for '{self.column}', and the unit given is "
                 f"{self.unit}", written, "give the unit that the values have",
             )  # fmt: skip
+        for one in filter(lambda each: each.column, self.conditions):
+            below = unit_in_header(f"({_texts(part, one.column)[0].strip().strip('()[]')})")
+            if below and unit_of_condition(one.condition.name, below) != one.unit:
+                raise UnitError(
+                    f"the row of units in {self.path.name} says {below} for '{one.column}', and the unit of the "
+                    f"condition is {one.unit}", below, "give the unit that the values have",
+                )  # fmt: skip
         return row._replace(code=EMPTY, detail="a row of units")
 
 
@@ -291,26 +341,29 @@ class LabelledStructureFiles(_Labels):
         citation: What to cite for them.
         derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
             from these energies alone, which must hold those of the pure elements.
+        conditions: What the values depend on besides the material, as for ``table``; columns of the table of labels,
+            in which a structure may have several rows then.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         labels: str | None = None, file: str = "file", weight: str | None = None, uncertainty: str | None = None,
         uncertainty_unit: str | None = None, disorder: str = "reject", licence: str = "unknown", citation: str = "",
-        derive: Derived | None = None,
+        derive: Derived | None = None, conditions: WrittenConditions | None = None,
     ) -> None:  # fmt: skip
         if labels is None:
             unit = _unit_of_energy(column, unit, property_named(property).unit)
         super().__init__(
             path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
-            derive=derive,
+            derive=derive, conditions=conditions,
         )  # fmt: skip
         self._structures = StructureFiles(path, disorder=disorder)
         self.labels = None if labels is None else Path(labels).expanduser()
         self.file, self._trust = file, self._trust_columns(weight, uncertainty, uncertainty_unit)
         if self.labels is not None:
             present = list(open_table(self.labels, if_missing=RELATIVE_PATHS).types)
-            for name in (file, column, *self._trust.columns):
+            condition_columns = [one.column for one in self.conditions]
+            for name in filter(None, (file, column, *self._trust.columns, *condition_columns)):
                 _require_column(self.labels.name, name, present)
         elif self._trust.columns:
             raise InputFileError(
@@ -326,56 +379,73 @@ class LabelledStructureFiles(_Labels):
         """Return the training set, and what became of every structure and every row of labels."""
         if self.labels is None:
             return _read_columns(self, self._structures, prefix=PREFIX)
-        texts, places, trusted = self._texts_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
+        found = self._cells_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
         used: set[str] = set()
         for intake in self._structures.intakes(_SIZE):
             rows += [LabelRow(row.detail, row.formula, "", _NOTHING, row.code, row.detail) for row in intake.refused]
-            read = []
-            for origin, formula in zip(_column(intake.batch, Column.ORIGIN), intake.batch.formulas, strict=True):
-                found = [name for name in _names_of(origin) if name in texts]
-                used.update(found[:1])
-                if not found:
-                    detail = f"no row of {self.labels.name} names this file in its column '{self.file}'"
-                    read.append(LabelRow(origin, formula, "", _NOTHING, NO_PARTNER, detail))
-                elif len(set(texts[found[0]])) > 1:
-                    detail = f"{self.labels.name} has {len(texts[found[0]])} values for {found[0]}"
-                    read.append(LabelRow(origin, formula, "", _NOTHING, TWO_PARTNERS, detail))
-                else:
-                    row = self._row(f"{origin}, {places[found[0]]}", formula, texts[found[0]][0])
-                    read.append(self._trust.applied(row, trusted[found[0]]))
-            materials.append(intake.batch.take(np.flatnonzero([row.code == "" for row in read])))
-            rows += read
-        unused = [name for name in texts if name not in used]
+            taught: list[int] = []
+            for at, origin in enumerate(_column(intake.batch, Column.ORIGIN)):
+                name = next((name for name in _names_of(origin) if name in found), "")
+                used.add(name)
+                read = list(self._of_structure(origin, intake.batch.formulas[at], name, found.get(name, [])))
+                taught += [at] * sum(row.code == "" for row in read)
+                rows += read
+            materials.append(intake.batch.take(taught))
+        unused = [name for name in found if name not in used]
         rows += [
-            LabelRow(places[name], "", texts[name][0], _NOTHING, NO_PARTNER, f"no structure file is named {name[:80]}")
+            LabelRow(cells.place, "", cells.text, _NOTHING, NO_PARTNER, f"no structure file is named {name[:80]}")
             for name in unused
+            for cells in found[name]
         ]
         return self._assembled(rows, materials)
 
-    def _texts_by_name(
-        self, file: TableFile
-    ) -> tuple[dict[str, list[str]], dict[str, str], dict[str, dict[str, TextCell]]]:
-        """Return the cells of each name in the table of labels, the place of the first, and what is beside it."""
+    def _of_structure(self, origin: str, formula: str, name: str, cells: Sequence[_Cells]) -> Iterator[LabelRow]:
+        """Rows of one structure: one for each of its rows of labels, which differ by their conditions."""
         assert self.labels is not None
-        texts: dict[str, list[str]] = defaultdict(list)
-        places: dict[str, str] = {}
-        trusted: dict[str, dict[str, TextCell]] = {}
-        for part in rows_of(file, self.labels, list(dict.fromkeys([self.file, self.column, *self._trust.columns]))):
-            names, cells = _texts(part, self.file), _texts(part, self.column)
-            beside = {name: _texts(part, name) for name in self._trust.columns}
-            for place, (name, cell) in enumerate(zip(names, cells, strict=True)):
-                key = name.strip().replace("\\", "/").removeprefix("./")
-                texts[key].append(cell)
-                number = part.numbers[place].as_py()
-                places.setdefault(key, f"{file.place}, {file.cell(self.column, number)}")
+        if not cells:
+            detail = f"no row of {self.labels.name} names this file in its column '{self.file}'"
+            yield LabelRow(origin, formula, "", _NOTHING, NO_PARTNER, detail)
+            return
+        under: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        for one in cells:
+            under[one.conditions].add(one.text)
+        told: set[tuple[str, ...]] = set()
+        for one in cells:
+            if one.conditions in told:
+                continue
+            told.add(one.conditions)
+            kept = [one.beside.get(each.column, TextCell("", "")) for each in self.conditions]
+            if len(under[one.conditions]) > 1:
+                alike = sum(other.conditions == one.conditions for other in cells)
+                detail = f"{self.labels.name} has {alike} values for {name}"
+                detail += " under equal conditions" if self.conditions else ""
+                yield LabelRow(origin, formula, "", _NOTHING, TWO_PARTNERS, detail)
+            else:
+                row = self._row(f"{origin}, {one.place}", formula, one.text, kept=kept)
+                yield self._trust.applied(row, one.beside)
+
+    def _cells_by_name(self, file: TableFile) -> dict[str, list[_Cells]]:
+        """Return the cells of each name in the table of labels."""
+        assert self.labels is not None
+        found: dict[str, list[_Cells]] = defaultdict(list)
+        columns = [one.column for one in self.conditions]
+        others = list(dict.fromkeys(filter(None, (*self._trust.columns, *columns))))
+        for part in rows_of(file, self.labels, list(dict.fromkeys([self.file, self.column, *others]))):
+            texts, numbers = _texts(part, self.column), part.numbers.to_pylist()
+            beside = {name: _texts(part, name) for name in others}
+            for row, name in enumerate(_texts(part, self.file)):
                 own = {
-                    name: TextCell(column[place], f"{file.place}, {file.cell(name, number)}")
-                    for name, column in beside.items()
+                    column: TextCell(cells[row], f"{file.place}, {file.cell(column, numbers[row])}")
+                    for column, cells in beside.items()
                 }
-                trusted.setdefault(key, own)
-        return dict(texts), places, trusted
+                kept = tuple(own[column].text if column else "" for column in columns)
+                key = name.strip().replace("\\", "/").removeprefix("./")
+                found[key].append(
+                    _Cells(f"{file.place}, {file.cell(self.column, numbers[row])}", texts[row], kept, own)
+                )
+        return dict(found)
 
 
 class LabelledAseDatabase(_Labels):
@@ -392,16 +462,17 @@ class LabelledAseDatabase(_Labels):
         citation: What to cite for them.
         derive: ``formation_energy`` or ``energy_above_hull``, if the values are total energies by atom: it is derived
             from these energies alone, which must hold those of the pure elements.
+        conditions: What the values depend on besides the material, as for ``table``; a column is a key of numbers.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
         select: str | None = None, licence: str = "unknown", citation: str = "",
-        derive: Derived | None = None,
+        derive: Derived | None = None, conditions: WrittenConditions | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
-            derive=derive,
+            derive=derive, conditions=conditions,
         )  # fmt: skip
         self._database = AseDatabase(path, select=select)
 
@@ -425,15 +496,17 @@ class LabelledSnapshot(_Labels):
         unit: Unit of the values; by default that of the property.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
+        conditions: What the values depend on besides the material, as for ``table``.
     """
 
     def __init__(
         self, path: str | Path, *, property: str, column: str, source: str, unit: str | None = None,
-        licence: str = "unknown", citation: str = "",
+        licence: str = "unknown", citation: str = "", conditions: WrittenConditions | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
-            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation
-        )
+            path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
+            conditions=conditions,
+        )  # fmt: skip
         self._snapshot = Snapshot(path)
 
     def files(self) -> list[Path]:
@@ -454,13 +527,17 @@ def _read_columns(labels: _Labels, source: Source, *, prefix: str = "") -> tuple
         rows += [LabelRow(row.detail, row.formula, "", _NOTHING, row.code, row.detail) for row in intake.refused]
         if not len(batch):
             continue
-        present = batch.table.column_names
-        column = _column_named(labels.column, prefix, present)
-        if column not in present:
-            _require_column(labels.path.name, labels.column, [name.removeprefix(prefix) for name in present])
-        texts = ["" if value is None else repr(value) for value in batch.table.column(column).to_pylist()]
+        texts = _numbers_written(labels, batch, labels.column, prefix)
+        kept = [
+            [TextCell(text, "") for text in _numbers_written(labels, batch, one.column, prefix)] if one.column
+            else [TextCell("", "")] * len(batch)
+            for one in labels.conditions
+        ]  # fmt: skip
         origins = _column(batch, Column.ORIGIN)
-        read = [labels._row(o, f, text) for o, f, text in zip(origins, batch.formulas, texts, strict=True)]
+        read = [
+            labels._row(origin, formula, text, kept=[said[row] for said in kept])
+            for row, (origin, formula, text) in enumerate(zip(origins, batch.formulas, texts, strict=True))
+        ]
         materials.append(batch.take(np.flatnonzero([row.code == "" for row in read])))
         rows += read
     return labels._assembled(rows, materials)
@@ -490,6 +567,15 @@ def _unit_of_energy(column: str, stated: str | None, own: str) -> str | None:
             + ("" if column in _WHOLE_CELL else f", or unit: {own} if the values are in it already"),
         ) from error  # fmt: skip
     return stated or unit
+
+
+def _numbers_written(labels: _Labels, batch: CandidateBatch, name: str, prefix: str) -> list[str]:
+    """Cells of a column of numbers as text; its name may lack the prefix of a source."""
+    present = batch.table.column_names
+    column = _column_named(name, prefix, present)
+    if column not in present:
+        _require_column(labels.path.name, name, [one.removeprefix(prefix) for one in present])
+    return ["" if value is None else repr(value) for value in batch.table.column(column).to_pylist()]
 
 
 def _names_of(origin: str) -> list[str]:

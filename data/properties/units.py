@@ -49,6 +49,11 @@ UNITS: dict[str, tuple[str, float]] = {
     "HRC": ("Rockwell hardness C", 1.0),
     "HB": ("Brinell hardness", 1.0),
     "MPa m0.5": ("fracture toughness", 1.0),
+    "N": ("force", 1.0),
+    "mN": ("force", 1e-3),
+    "kN": ("force", 1e3),
+    "kgf": ("force", 9.80665),
+    "gf": ("force", 9.80665e-3),
     "g/cm3": ("density", 1.0),
     "kg/m3": ("density", 1e-3),
     "mPa s": ("viscosity", 1.0),
@@ -70,6 +75,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "THz": ("frequency", 1e12),
     "K": ("temperature", 1.0),
     "°C": ("temperature", 1.0),
+    "°F": ("temperature", 5 / 9),
     # lengths, areas and volumes
     "Å": ("length", 1.0),
     "nm": ("length", 10.0),
@@ -176,7 +182,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "mmol/(g h)": ("rate per mass", 1.0),
     "umol/(g h)": ("rate per mass", 1e-3),
 }
-_ZERO: dict[str, float] = {"°C": 273.15}
+_ZERO: dict[str, float] = {"°C": 273.15, "°F": 273.15 - 32 * 5 / 9}
 """Where the zero of a unit lies, in the base unit of its dimension."""
 
 # Other spellings people write, after Unicode normalisation (NFKC), without spaces.
@@ -186,6 +192,8 @@ ALIASES: dict[str, str] = {
     "dimensionless": "1",
     "a.u.": "1",
     "percent": "%",
+    "%RH": "%",
+    "degF": "°F",
     "at.%": "at%",
     "atom%": "at%",
     "mol.%": "mol%",

@@ -26,6 +26,7 @@ class KnownMaterials:
         rows: n materials, with crystals or without.
         names: Name of each, length n.
         labels: Values by property, nan where unknown, each of shape (n,); of each property all from one provenance.
+            They are unknown too where labels differ in their conditions: a material has no single value then.
     """
 
     rows: CandidateBatch
@@ -63,7 +64,8 @@ class KnownMaterials:
         labels = {name: np.append(values, np.full(len(new), np.nan)) for name, values in self.labels.items()}
         known = KnownMaterials(rows, [*self.names, *(names[row] for row in new)], labels)
         own = np.full(len(rows), np.nan)
-        for name, row in last.items():
+        varied = any(len(np.unique(kept)) > 1 for kept in training.conditions.values())
+        for name, row in () if varied else last.items():
             own[known.row_of[name]] = training.values[row]
         labels[training.property_name] = own
         return known

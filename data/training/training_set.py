@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,10 +17,12 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import TrainingSetError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.conditions import CONDITIONS, condition_named
 from matloop.data.properties.provenance import Provenance
 from matloop.data.training.label_noise import LabelNoise, joined_noise
 
 _NAME_COLUMNS = (Column.MATERIAL_ID, Column.ORIGIN)
+_NO_CONDITIONS: Mapping[str, Sequence[float]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,8 @@ class TrainingSet:
     Attributes:
         name: What the set is called.
         property_name: Property in the catalogue.
-        rows: The materials.
+        rows: The materials; a column ``condition_NAME`` has the value of a condition in the unit in which it is stored
+            (:mod:`matloop.data.properties.conditions`).
         values: In the property's unit, finite, shape (n,).
         provenance: Where every value comes from, such as ``dft:pbe`` or ``exp``
             (:mod:`matloop.data.properties.provenance`).
@@ -68,6 +71,12 @@ class TrainingSet:
             raise TrainingSetError(f"weights of {self.name} that are not positive numbers", "weights above zero")
         if self.noise is not None and (self.noise.errors < 0).any():
             raise TrainingSetError(f"errors of {self.name} below zero", "standard errors, nan where unknown")
+        for condition, kept in self.conditions.items():
+            if bad := int((~np.isfinite(kept)).sum()):
+                raise TrainingSetError(
+                    f"{bad} of {len(self)} rows of {self.name} without {condition}", "a finite value for every row",
+                    "state it for every row, or leave these rows out",
+                )  # fmt: skip
         if missing := [name for name in ("name", "provenance", "licence") if not getattr(self, name).strip()]:
             raise TrainingSetError(
                 f"a training set without {' and '.join(missing)}", "a text for each",
@@ -122,6 +131,7 @@ class TrainingSet:
         provenance: str,
         licence: str,
         citation: str = "",
+        conditions: Mapping[str, Sequence[float]] = _NO_CONDITIONS,
     ) -> Self:
         """A training set of formulas and values, as they stand in a table of one's own.
 
@@ -133,9 +143,11 @@ class TrainingSet:
             provenance: Where every value comes from.
             licence: Of the data.
             citation: What to cite for them.
+            conditions: By name, such as ``temperature``, in the unit in which it is stored, each of length m.
 
         Raises:
             TrainingSetError: If a formula cannot be read, or the parts do not fit together.
+            UnknownNameError: For an unknown property or condition.
 
         >>> gaps = TrainingSet.of_formulas(
         ...     ["GaN", "ZnO", "Ga2N2"], [3.4, 3.3, 3.2],
@@ -152,6 +164,8 @@ class TrainingSet:
                 f"{first.row + 1} ({first.code}{first.detail and f': {first.detail}'})", "formulas such as Ba2NaOsO6",
                 "correct these rows, or leave them out",
             )  # fmt: skip
+        columns = {condition_named(name).column: np.asarray(kept, float) for name, kept in conditions.items()}
+        rows = rows.with_columns(columns)
         return cls.of_rows(
             rows, np.asarray(values, np.float64), property_name=property_name, name=name, provenance=provenance,
             licence=licence, citation=citation,
@@ -159,6 +173,16 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @functools.cached_property
+    def conditions(self) -> Mapping[str, NDArray[np.float64]]:
+        """Value of each condition in every row by its name, in the unit in which it is stored, each of shape (n,)."""
+        there = set(self.rows.table.column_names)
+        return {
+            name: np.asarray(self.rows.column(one.column), np.float64)
+            for name, one in CONDITIONS.items()
+            if one.column in there
+        }
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -190,7 +214,7 @@ def joined(sets: Sequence[TrainingSet]) -> TrainingSet:
     """One training set of several of one property and provenance; a material may occur in more than one of them.
 
     Raises:
-        TrainingSetError: If they are of different properties or provenances, which are never mixed.
+        TrainingSetError: If they are of different properties, provenances or conditions, which are never mixed.
     """
     first, *others = sets
     if not others:
@@ -201,6 +225,14 @@ def joined(sets: Sequence[TrainingSet]) -> TrainingSet:
                 f"'{first.name}' has {first.property_name} with provenance {first.provenance}, and '{other.name}' "
                 f"{other.property_name} with {other.provenance}", "one property and one provenance",
                 "name the provenance in the target, or leave one of the sets out",
+            )  # fmt: skip
+    for other in others:
+        if set(other.conditions) != set(first.conditions):
+            stated = [", ".join(one.conditions) or "no conditions" for one in (first, other)]
+            raise TrainingSetError(
+                f"'{first.name}' states {stated[0]}, and '{other.name}' {stated[1]}",
+                "the same conditions in all labels of a property",
+                "give the value that held for all its rows, such as 'conditions: {temperature: 298 K}'",
             )  # fmt: skip
     rows = CandidateBatch.from_arrow(
         pa.concat_tables([one.rows.to_arrow() for one in sets], promote_options="permissive")

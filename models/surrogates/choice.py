@@ -23,6 +23,7 @@ from matloop.data.registry import lookup
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
+from matloop.models.surrogates.conditions import features_with, learned_conditions
 from matloop.models.surrogates.prediction import forward
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
@@ -33,6 +34,7 @@ _FITTING = 0.75
 process, 0.7 for extra trees and for boosted ones."""
 ROWS_WITHIN_TIME = 1500
 """Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
+_NO_CONDITIONS: Mapping[str, NDArray[np.float64]] = {}
 _TRIED, _UNTRIED = "tried", "out of budget"
 
 
@@ -246,6 +248,7 @@ def fit_chosen(
     transform: Transform = "identity",
     ids: Sequence[str] | None = None,
     about: Mapping[str, str] | None = None,
+    conditions: Mapping[str, NDArray[np.float64]] = _NO_CONDITIONS,
     seed: int = 0,
     weights: NDArray[np.float64] | None = None,
 ) -> Surrogate:
@@ -264,6 +267,7 @@ def fit_chosen(
         transform: Scale of the model.
         ids: ``candidate_id`` of each row, shape (m,).
         about: What the card says of the training data.
+        conditions: Of each row by name, each (m,), as for :meth:`Surrogate.fit`.
         seed: Of folds and families.
         weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
@@ -272,11 +276,14 @@ def fit_chosen(
         ModelError: As :func:`choose`.
     """
     scaled = forward(np.asarray(target, float), transform)
-    choice = choose(candidates, features, target=scaled, groups=groups, budget=budget, seed=seed, weights=weights)
+    learned = learned_conditions(conditions)
+    complete = {name: features_with(one, learned, conditions) for name, one in features.items()}
+    choice = choose(candidates, complete, target=scaled, groups=groups, budget=budget, seed=seed, weights=weights)
     winner = choice.winner
     surrogate = Surrogate.fit(
         property_name, features[winner.features], target, groups, family=winner.family, transform=transform,
-        parameters={"seed": seed, **winner.parameters}, ids=ids, about=about, weights=weights,
+        parameters={"seed": seed, **winner.parameters}, ids=ids, about=about,
+        weights=weights, conditions=conditions,
     )  # fmt: skip
     return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
 

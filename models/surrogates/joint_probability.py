@@ -146,7 +146,8 @@ class _Outcomes(NamedTuple):
 
 def _outcomes(surrogate: Surrogate, wanted: tuple[float, float]) -> _Outcomes:
     oof = surrogate.training
-    ids, rows = np.unique(oof.ids, return_index=True)
+    ids, first = np.unique(oof.ids[oof.standing], return_index=True)
+    rows = oof.standing[first]
     if "" in ids:
         ids, rows = ids[:0], rows[:0]
     truth = backward(oof.target[rows], surrogate.transform)

@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
 from matloop.data.errors import DamagedFileError, FileAccessError, FingerprintError, MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
+from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
@@ -30,6 +32,13 @@ from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.card_entries import describe_errors
 from matloop.models.surrogates.classification import RangeClassifier
+from matloop.models.surrogates.conditions import (
+    LearnedCondition,
+    check_asked,
+    features_with,
+    learned_conditions,
+    standing_rows,
+)
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
@@ -38,6 +47,8 @@ from matloop.models.surrogates.training import FEWER_FOLDS, data_hash, expected_
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
+_BASE = "fingerprint_without_conditions"
+_NO_CONDITIONS: Mapping[str, NDArray[np.float64]] = {}
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,45 @@ class OutOfFold:
         mean: Prediction by an ensemble that saw no row of the formula, model scale, shape (m,).
         spread: Its spread adjusted for difficulty, model scale, shape (m,).
         ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
+        conditions: Value of each condition by name, in the unit in which it is stored, each (m,).
+        stands: Which rows stand for their material at the asked conditions, shape (m,); None where all do.
     """
 
     target: NDArray[np.float64]
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
     ids: NDArray[np.str_]
+    conditions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    stands: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        used: NDArray[np.int64],
+        target: NDArray[np.float64],
+        mean: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        *,
+        ids: Sequence[str] | None,
+        conditions: Mapping[str, NDArray[np.float64]],
+    ) -> Self:
+        """Those of the rows used, with what is known of all rows.
+
+        Args:
+            used: The rows that a surrogate learned from, shape (m,).
+            target: Of these rows, shape (m,).
+            mean: Likewise.
+            spread: Likewise.
+            ids: Of all rows.
+            conditions: Of all rows by name.
+        """
+        names = np.full(len(used), "") if ids is None else np.array(ids, str)[used]
+        return cls(target, mean, spread, names, {name: kept[used] for name, kept in conditions.items()})
+
+    @property
+    def standing(self) -> NDArray[np.int64]:
+        """Rows that stand for their material at the asked conditions, in their order."""
+        return np.arange(len(self.target)) if self.stands is None else np.flatnonzero(self.stands)
 
 
 @dataclass(frozen=True)
@@ -75,6 +119,7 @@ class Surrogate:
         training: Out-of-fold predictions.
         card: Describes the model, its training data and its scores, as plain JSON values.
         classifier: Gives the probability of lying in a wanted range; None if the predictive distribution gives it.
+        asked: Conditions at which it predicts, by name, in the unit in which each is stored; see :meth:`at`.
     """
 
     property_name: str
@@ -87,6 +132,7 @@ class Surrogate:
     training: OutOfFold
     card: Mapping[str, Any]
     classifier: RangeClassifier | None = None
+    asked: Mapping[str, float] | None = None
 
     @classmethod
     def fit(
@@ -102,6 +148,7 @@ class Surrogate:
         ids: Sequence[str] | None = None,
         about: Mapping[str, str] | None = None,
         weights: NDArray[np.float64] | None = None,
+        conditions: Mapping[str, NDArray[np.float64]] = _NO_CONDITIONS,
     ) -> Surrogate:
         """Train on all rows that have a target and finite features.
 
@@ -116,14 +163,15 @@ class Surrogate:
             ids: ``candidate_id`` of each row, shape (m,); lets :meth:`predict_as_new` recognise them.
             about: What the card says of the data (:attr:`matloop.data.training.training_set.TrainingSet.about`).
             weights: How much each row counts in fits, shape (m,); all the same if left out. Scores count all alike.
+            conditions: Of each row by name, in the unit of storage, each (m,); they become features behind the others.
 
         Raises:
-            UnknownNameError: For an unknown property or family.
+            UnknownNameError: For an unknown property, condition or family.
             ModelError: If too few rows are left, or the family takes no weights.
         """
-        bounds = property_named(property_name)
+        features, about_features = _with_conditions(features, conditions)
+        unit, scaled = property_named(property_name).unit, forward(np.asarray(target, float), transform)
         make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
-        scaled = forward(np.asarray(target, float), transform)
         used = usable_rows(features, scaled)
         counts = None if weights is None else relative_weights(weights[used], len(used))
         rows = Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
@@ -141,12 +189,11 @@ class Surrogate:
         )  # fmt: skip
         card = {
             "property": property_name,
-            "unit": bounds.unit,
+            "unit": unit,
             "transform": transform,
             "family": family,
             "parameters": dict(ensemble.parameters),
-            "feature_fingerprint": features.fingerprint,
-            "feature_names": list(features.names),
+            **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
             **entries,
@@ -156,9 +203,73 @@ class Surrogate:
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
-            np.any(features.elements[used], axis=0),
-            OutOfFold(truth, mean, spread, np.full(len(used), "") if ids is None else np.array(ids, str)[used]), card,
+            rows.elements.any(axis=0), OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card,
         )  # fmt: skip
+
+    @functools.cached_property
+    def conditions(self) -> tuple[LearnedCondition, ...]:
+        """Conditions of its labels.
+
+        Raises:
+            ModelError: If the card states others than matloop knows.
+        """
+        return tuple(LearnedCondition.from_card(said) for said in self.card.get("conditions", ()))
+
+    @property
+    def condition_words(self) -> tuple[FeatureWords, ...]:
+        """Words of the features of conditions, which stand behind those of the material."""
+        return tuple(words for one in self.conditions if one.is_feature for words in one.words())
+
+    @property
+    def base_fingerprint(self) -> str:
+        """Fingerprint of the features of materials, without those of conditions."""
+        return str(self.card.get(_BASE, self.card["feature_fingerprint"]))
+
+    def at(self, asked: Mapping[str, float]) -> Self:
+        """Return the same surrogate for predictions at some conditions.
+
+        Args:
+            asked: By name, in the unit in which the condition is stored; the labels may lie close by, but not all on
+                one side.
+
+        Raises:
+            ModelError: If a condition is none of the labels, one that varies is missing, or a value lies beyond them.
+        """
+        values = check_asked(self.conditions, asked, of=self.property_name)
+        if not any(one.is_feature for one in self.conditions):
+            return replace(self, asked=values)
+        stands = standing_rows(self.conditions, self.training.conditions, values, self.training.ids)
+        return replace(self, asked=values, training=replace(self.training, stands=stands))
+
+    def completed(
+        self, features: FeatureMatrix, conditions: Mapping[str, NDArray[np.float64]] | None = None
+    ) -> FeatureMatrix:
+        """Put the features of conditions behind those of n materials; features that have them stay as they are.
+
+        Args:
+            features: Of the materials.
+            conditions: Of each material by name, each (n,); those asked for where left out.
+
+        Raises:
+            ModelError: If it learned from labels under several conditions, and none are asked for.
+        """
+        if features.fingerprint != self.base_fingerprint or not any(one.is_feature for one in self.conditions):
+            return features
+        values: Mapping[str, NDArray[np.float64] | float] | None = self.asked if conditions is None else conditions
+        if values is None:
+            values = check_asked(self.conditions, {}, of=self.property_name)
+        return features_with(features, self.conditions, values)
+
+    def truth_of(self, ids: Sequence[str]) -> NDArray[np.float64]:
+        """Return the label that stands for each material at the asked conditions, nan where there is none, shape (n,).
+
+        Args:
+            ids: ``candidate_id`` of n materials.
+        """
+        oof = self.training
+        row_of = {oof.ids[row]: row for row in oof.standing.tolist()}
+        rows = [row_of.get(name, -1) for name in ids]
+        return np.where(np.array(rows) < 0, np.nan, backward(oof.target, self.transform)[rows])
 
     def with_classifier(
         self,
@@ -168,6 +279,7 @@ class Surrogate:
         *,
         wanted: tuple[float, float],
         weights: NDArray[np.float64] | None = None,
+        conditions: Mapping[str, NDArray[np.float64]] = _NO_CONDITIONS,
     ) -> Self:
         """Return the same surrogate with a classifier of its family for the probability of lying in a range.
 
@@ -177,12 +289,14 @@ class Surrogate:
             groups: Likewise.
             wanted: Lower and upper end of the range, in the property's unit, infinite where open.
             weights: Weights of the rows on which the surrogate was fitted.
+            conditions: Likewise.
 
         Raises:
             ModelError: If these are not the rows it was fitted on, or nearly all formulas lie inside the range, or
                 outside.
         """
         scaled = forward(np.asarray(target, float), self.transform)
+        features = self.completed(features, conditions)
         used = usable_rows(features, scaled)
         if features.fingerprint != self.card["feature_fingerprint"] or len(used) != self.card["rows_trained"]:
             raise ModelError(f"{len(used)} rows for a classifier", "the rows the surrogate was fitted on")
@@ -193,15 +307,24 @@ class Surrogate:
         )  # fmt: skip
         return replace(self, classifier=classifier, card={**self.card, "probability": classifier.card})
 
-    def predict(self, features: FeatureMatrix) -> Prediction:
+    def predict(
+        self, features: FeatureMatrix, *, conditions: Mapping[str, NDArray[np.float64]] | None = None
+    ) -> Prediction:
         """Predict n candidates.
 
         A row with a non-finite feature keeps its code and gets no number. A row with an element the training data
         never had gets ``E-MODEL-ELEMENT`` and no number.
 
+        Args:
+            features: Of the materials, with the features of conditions or without.
+            conditions: Of each candidate by name, in the unit in which the condition is stored, each (n,); those asked
+                for where left out.
+
         Raises:
             FingerprintError: If the features come from another feature set.
+            ModelError: If it learned from labels under several conditions, and none are asked for.
         """
+        features = self.completed(features, conditions)
         if features.fingerprint != self.card["feature_fingerprint"]:
             raise FingerprintError(
                 f"features with fingerprint {features.fingerprint}",
@@ -231,6 +354,9 @@ class Surrogate:
         Selections are calibrated on rows that are predicted like this. A ranking by several targets can then be
         repeated for the training rows of each target, with an honest prediction of every target.
 
+        A material with labels under several conditions is predicted at those of the label that stands for it; one
+        without a label near the asked conditions gets ``E-MODEL-CONDITION`` and no number.
+
         Args:
             features: Features of n rows.
             ids: ``candidate_id`` of each row, shape (n,).
@@ -246,10 +372,12 @@ class Surrogate:
                 "pass ids to Surrogate.fit",
             )  # fmt: skip
         plain = self.predict(features)
-        order = np.argsort(oof.ids, kind="stable")
+        order = oof.standing[np.argsort(oof.ids[oof.standing], kind="stable")]
         asked = np.array(ids, str)
-        near = order[np.minimum(np.searchsorted(oof.ids[order], asked), len(order) - 1)]
-        trained = (oof.ids[near] == asked) & (plain.codes == "")
+        near = np.zeros(len(asked), np.int64)
+        if len(order):
+            near = order[np.minimum(np.searchsorted(oof.ids[order], asked), len(order) - 1)]
+        trained = (oof.ids[near] == asked) & (plain.codes == "") & (len(order) > 0)
         new = replace(
             plain,
             centre=np.where(trained, oof.mean[near], plain.centre),
@@ -257,9 +385,11 @@ class Surrogate:
             in_domain=np.where(trained, self.domain.own[near] <= self.domain.limit, plain.in_domain),
             bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
         )
-        if self.classifier is None or plain.met is None:
+        if oof.stands is not None:
+            new = _without(new, np.isin(asked, oof.ids) & ~trained & (plain.codes == ""))
+        if self.classifier is None or new.met is None:
             return new
-        return self.classifier.with_probabilities(new, np.where(trained, self.classifier.out_of_fold[near], plain.met))
+        return self.classifier.with_probabilities(new, np.where(trained, self.classifier.out_of_fold[near], new.met))
 
     def out_of_fold_prediction(self) -> Prediction:
         """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
@@ -308,6 +438,7 @@ class Surrogate:
         own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
         return pa.table(
             {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread}
+            | {CONDITIONS[name].column: kept for name, kept in oof.conditions.items()}
         )
 
     @classmethod
@@ -358,6 +489,28 @@ class Surrogate:
         return model
 
 
+def _with_conditions(
+    features: FeatureMatrix, conditions: Mapping[str, NDArray[np.float64]]
+) -> tuple[FeatureMatrix, dict[str, Any]]:
+    """Put the features of conditions (m,) behind those of m rows; also return the statement of a card about both."""
+    learned = learned_conditions(conditions)
+    complete = features_with(features, learned, conditions)
+    said: dict[str, Any] = {"feature_fingerprint": complete.fingerprint, "feature_names": list(complete.names)}
+    if learned:
+        said |= {"conditions": [one.card() for one in learned], _BASE: features.fingerprint}
+    return complete, said
+
+
+def _without(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
+    """Return predictions without those of some rows (n,), which were labelled under other conditions only."""
+    met = prediction.met
+    return replace(
+        prediction, centre=np.where(rows, np.nan, prediction.centre), scale=np.where(rows, np.nan, prediction.scale),
+        in_domain=prediction.in_domain & ~rows, codes=np.where(rows, "E-MODEL-CONDITION", prediction.codes),
+        met=None if met is None else np.where(rows, np.nan, met),
+    )  # fmt: skip
+
+
 def _data_statement(about: Mapping[str, str] | None, rows: Rows, *, known: int) -> dict[str, Any]:
     """Return what a card says of the training data, the versions, and the licences that hold for the model.
 
@@ -397,4 +550,6 @@ def _text_hash(text: str) -> str:
 def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
     target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
     ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
-    return OutOfFold(target, mean, table["spread"].to_numpy(), ids)
+    there = [one for one in CONDITIONS.values() if one.column in table.column_names]
+    conditions = {one.name: table[one.column].to_numpy() for one in there}
+    return OutOfFold(target, mean, table["spread"].to_numpy(), ids, conditions)

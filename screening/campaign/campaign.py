@@ -17,8 +17,9 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
-from matloop.data.errors import CampaignError, ProvenanceError, UnitError
+from matloop.data.errors import CampaignError, ProvenanceError, UnitError, UnknownNameError
 from matloop.data.properties.catalogue import Catalogue, catalogue, property_named
+from matloop.data.properties.conditions import read_conditions
 from matloop.data.properties.definition import Transform
 from matloop.data.properties.durations import read_duration, write_duration
 from matloop.data.properties.provenance import Provenance
@@ -136,6 +137,11 @@ class Target(FrozenModel):
     transform: Transform | None = Field(
         None, description="Scale on which the surrogate learns the property. If left out, that of the property."
     )
+    at: dict[str, str] = Field(
+        default_factory=dict,
+        description="Conditions at which the property is wanted, where its labels state them: each a number with its "
+        "unit, such as `temperature: 300 K`.",
+    )
     probability: Literal["distribution", "classifier"] = Field(
         "distribution",
         description="How to compute the probability of meeting the target: from the predictive distribution of the "
@@ -150,12 +156,29 @@ class Target(FrozenModel):
         except ProvenanceError as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("at", mode="before")
+    @classmethod
+    def _conditions_have_units(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping):
+            raise ValueError("write each condition with its value, such as {temperature: 300 K}")
+        try:
+            read_conditions(written)
+        except (UnitError, UnknownNameError) as error:
+            raise ValueError(str(error)) from error
+        return written
+
+    def conditions(self) -> dict[str, float]:
+        """Return the conditions at which the property is wanted, by name, in the unit in which each is stored."""
+        return read_conditions(self.at)
+
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Plain values; where the provenance is the default a target reads as one that names none."""
+        """Plain values; what is left out in most campaigns is left out here too: provenance and conditions."""
         written: dict[str, Any] = handler(self)
         if self.provenance == ANY_DFT:
             written.pop("provenance", None)
+        if not self.at:
+            written.pop("at", None)
         return written
 
     def names_provenance(self) -> bool:

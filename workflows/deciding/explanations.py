@@ -158,13 +158,15 @@ def _of_target(
 ) -> list[dict[str, Any]]:
     """Return contributions, nearest training compounds and place in the domain of each finalist, for one target."""
     surrogate = view.surrogates[name]
+    features = surrogate.completed(features)
     told: list[dict[str, Any]] = [{"code": str(code)} for code in prediction.codes]
     sound = np.flatnonzero(prediction.codes == "")
     if not len(sound):
         return told
     values = features.values[sound]
     parts = surrogate.ensemble.contributions(values, background_of(surrogate))
-    below, words = levels(surrogate, values), feature_words_of(view.task)
+    below = levels(surrogate, values)
+    words = (*feature_words_of(view.task), *surrogate.condition_words)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
     for k, row in enumerate(sound.tolist()):

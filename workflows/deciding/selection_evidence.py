@@ -76,7 +76,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
         admitted &= filter_.judge(materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool)})).keep
     if not task.campaign.shortlist.explore:
         admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
-    truth = {name: training.known.labels[name] for name in task.ranges}
+    truth = {name: _truth(task, training, name) for name in task.ranges}
     stability = _stability_rows(task)
     return Known(
         np.where(admitted, score, np.nan),
@@ -89,6 +89,12 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
         stability,
         joint_probability_of(task, without=stability),
     )
+
+
+def _truth(task: ScoringTask, training: TrainingSets, name: str) -> NDArray[np.float64]:
+    """Labels of the known materials; under the conditions of the target, or near them, where labels state any."""
+    surrogate = surrogate_of(task, name)
+    return surrogate.truth_of(training.known.rows.ids) if surrogate.conditions else training.known.labels[name]
 
 
 def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]:

@@ -27,6 +27,7 @@ from matloop.featurizers.base import FeatureSet, Featurizer
 from matloop.models.potentials.contract import potential_named, require_capability
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
+from matloop.models.surrogates.conditions import check_asked, learned_conditions
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
 from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
@@ -328,6 +329,10 @@ def _check_target(target: Target, place: Location, own: TrainingSet | None) -> I
         reason = _refusal(lambda: _check_labels(training, (low, high)))
         if reason:
             yield (*place, "probability"), reason
+    learned = learned_conditions({} if own is None else own.conditions)
+    reason = _refusal(lambda: check_asked(learned, target.conditions(), of=target.property))
+    if reason:
+        yield (*place, "at"), reason
     if target.family is not None:
         yield from _check_family(target.family, (*place, "family"))
 

@@ -50,6 +50,7 @@ class _Written(BaseModel):
     property: dict[str, Any]
     features: list[Any]
     wanted: tuple[float | None, float | None] | None
+    at: dict[str, float] = {}
     versions: dict[str, str]
     files: dict[str, str]
 
@@ -148,7 +149,13 @@ def is_model(folder: Path) -> bool:
 
 
 def describe_model(
-    folder: Path, *, name: str, known: Property, features: Entries, wanted: tuple[float, float] | None
+    folder: Path,
+    *,
+    name: str,
+    known: Property,
+    features: Entries,
+    wanted: tuple[float, float] | None,
+    at: Mapping[str, float],
 ) -> None:
     """Write ``model.json`` into the folder of a saved surrogate.
 
@@ -158,10 +165,11 @@ def describe_model(
         known: Definition of the property.
         features: Featurizers as a campaign names them.
         wanted: Range whose probability is asked for.
+        at: Conditions at which it predicts unless others are given, by name, in the unit in which each is stored.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     ends = None if wanted is None else [end if math.isfinite(end) else None for end in wanted]
-    written = {
+    written: dict[str, Any] = {
         "format": _FORMAT,
         "name": name,
         "property": asdict(known),
@@ -170,6 +178,8 @@ def describe_model(
         "versions": versions(),
         "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths},
     }
+    if at:
+        written["at"] = dict(at)
     (folder / FILE).write_text(json_file({**written, "check": key_of(**written)}), encoding="utf-8")
 
 
@@ -194,14 +204,15 @@ def read_model(folder: str | Path) -> TrainedModel:
         features = build_feature_set(_ENTRIES.validate_python(written.features))
         try:
             surrogate = Surrogate.load(folder)
+            surrogate = surrogate.at(written.at) if written.at else surrogate
         except ModelError as error:
             raise ModelError(f"{error.got}.{told}", error.allowed, error.fix) from error
         if surrogate.property_name != written.property.get("name") or surrogate.property_name not in known:
             raise _damaged(folder, "a model of another property")
-    if surrogate.card["feature_fingerprint"] != features.fingerprint:
+    if surrogate.base_fingerprint != features.fingerprint:
         raise FingerprintError(
             f"the features of {folder.name} are computed differently here: {features.fingerprint}.{told}",
-            surrogate.card["feature_fingerprint"], "install the versions it was trained with, or train again",
+            surrogate.base_fingerprint, "install the versions it was trained with, or train again",
         )  # fmt: skip
     lower, upper = written.wanted or (None, None)
     ends = (-math.inf if lower is None else lower, math.inf if upper is None else upper)

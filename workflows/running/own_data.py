@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 from matloop.data.errors import TrainingSetError
 from matloop.data.options import check_options
 from matloop.data.own_labels.derived_labels import Derive, Derived
-from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_account import LabelAccount, LabelRow
 from matloop.data.own_labels.label_sources import LABEL_SOURCES, LabelSource
 from matloop.data.properties.catalogue import catalogue, property_named
+from matloop.data.properties.conditions import Condition
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet, joined
@@ -29,10 +30,9 @@ DERIVATIONS: Mapping[Derived, Derive] = {
     "energy_above_hull": energies_above_hull,
 }
 """What labels may be derived from energies, by the name that a campaign gives."""
-LABEL_COLUMNS = (
-    "property", "place", "formula", "written", "value", "unit", "uncertainty", "weight", "group", "code", "detail",
-)  # fmt: skip
-"""What is said of every row of labels."""
+_BEFORE = ("property", "place", "formula", "written", "value", "unit", "uncertainty", "weight", "group")
+_AFTER = ("code", "detail")
+"""What is said of every row of labels before the values of its conditions, and behind them."""
 
 
 class OwnData(NamedTuple):
@@ -142,23 +142,41 @@ def with_provenances(campaign: Campaign, training: TrainingSets) -> Campaign:
     return campaign.model_copy(update={"targets": tuple(targets)})
 
 
+def label_columns(accounts: Sequence[LabelAccount]) -> tuple[str, ...]:
+    """Names of what :func:`label_rows` yields; each condition of the labels has a column, named with its unit."""
+    return (*_BEFORE, *(condition.feature_name("linear") for condition in _conditions(accounts)), *_AFTER)
+
+
+def _conditions(accounts: Sequence[LabelAccount]) -> list[Condition]:
+    """Conditions of some sets of labels, each once."""
+    return list(dict.fromkeys(one.condition for account in accounts for one in account.conditions))
+
+
 def label_rows(accounts: Sequence[LabelAccount]) -> Iterator[tuple[str | float | None, ...]]:
-    """Yield what became of every row of labels, as :data:`LABEL_COLUMNS` names it.
+    """Yield what became of every row of labels, as :func:`label_columns` names it.
 
     Values are in the unit of the property, None where there is no number.
     """
+    names = [condition.name for condition in _conditions(accounts)]
     for account in accounts:
         unit = property_named(account.property_name).unit
         for row in account.rows:
             yield (
                 account.property_name, row.place, row.formula, row.written, _number(row.cell.value), unit,
-                _number(row.cell.uncertainty), row.weight, row.group, row.code, row.detail,
+                _number(row.cell.uncertainty), row.weight, row.group, *_kept(account, row, names), row.code, row.detail,
             )  # fmt: skip
 
 
 def write_label_rows(path: Path, accounts: Sequence[LabelAccount]) -> None:
     """Write what became of every row of labels into a CSV file."""
-    write_csv(path, LABEL_COLUMNS, label_rows(accounts))
+    write_csv(path, label_columns(accounts), label_rows(accounts))
+
+
+def _kept(account: LabelAccount, row: LabelRow, names: Sequence[str]) -> list[float | None]:
+    """Value of each condition of a row, None where there is none."""
+    own = [one.condition.name for one in account.conditions]
+    values = dict(zip(own, row.conditions, strict=False))  # a row without a partner has no values
+    return [_number(values.get(name, math.nan)) for name in names]
 
 
 def _number(value: float) -> float | None:

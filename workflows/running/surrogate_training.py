@@ -22,7 +22,7 @@ from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
-from matloop.workflows.stages.scoring import Ranges, train_surrogate
+from matloop.workflows.stages.scoring import Ranges, best_of_first_stage, train_surrogate
 
 
 class Wanted(NamedTuple):
@@ -101,8 +101,15 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: 
         files = engine.ask(train_anew, one) if died else answered.answer
         _record(engine, one, files)
         _store(one, store)
-    first = {one.target.property: _card(one) for one in wanted if one.stage == FIRST_STAGE}
-    return {t.property: t.range(first[t.property].best_of_training) for t in campaign.targets}
+    return {
+        one.target.property: one.target.range(
+            best_of_first_stage(
+                campaign, FIRST_STAGE, one.target, _card(one).model_dump(), training[one.target.property]
+            )
+        )
+        for one in wanted
+        if one.stage == FIRST_STAGE
+    }  # fmt: skip
 
 
 def train_anew(wanted: Wanted) -> dict[str, str]:

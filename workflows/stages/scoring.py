@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import BELOW_CUT, NOT_RANKABLE, OUTSIDE_DOMAIN, Reason
-from matloop.data.errors import MatloopError, PlugInFailedError
+from matloop.data.errors import MatloopError, ModelError, PlugInFailedError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
+from matloop.data.properties.conditions import write_conditions
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
@@ -27,8 +28,9 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.data.whole_files import write_folder
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.conditions import learned_conditions, values_at
 from matloop.models.surrogates.joint_probability import JointProbability
-from matloop.models.surrogates.prediction import Prediction, forward
+from matloop.models.surrogates.prediction import Prediction, backward, forward
 from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters.contract import Filter, Verdict
@@ -39,6 +41,9 @@ from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, F
 from matloop.workflows.stages.stage_names import filter_stages
 
 Ranges = dict[str, tuple[float, float]]
+Conditions = tuple[tuple[str, float], ...]
+FEWEST_AT_CONDITIONS = 10
+"""Materials with labels near the conditions of a target below which no percentile of them is told."""
 
 
 class StageTables(NamedTuple):
@@ -163,7 +168,12 @@ def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: T
     if target.probability == "classifier":
         wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
         surrogate = surrogate.with_classifier(
-            features, training.values, training.groups, wanted=wanted, weights=training.weights
+            features,
+            training.values,
+            training.groups,
+            wanted=wanted,
+            weights=training.weights,
+            conditions=training.conditions,
         )
     return surrogate
 
@@ -177,7 +187,7 @@ def _fitted(
         return Surrogate.fit(
             target.property, features, training.values, training.groups, family=families[0],
             transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
-            weights=training.weights,
+            weights=training.weights, conditions=training.conditions,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
@@ -185,7 +195,7 @@ def _fitted(
     return fit_chosen(
         target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
         groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
-        seed=campaign.seed, weights=training.weights,
+        conditions=training.conditions, seed=campaign.seed, weights=training.weights,
     )  # fmt: skip
 
 
@@ -194,19 +204,41 @@ def best_of_first_stage(
 ) -> tuple[float, float]:
     """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
 
+    Where labels differ in their conditions, they are those of the materials at the conditions of the target.
+
     Args:
         campaign: The campaign.
         stage: The stage at hand.
         target: The target at hand.
         card: Card of its surrogate in that stage.
         training: What it learned from.
+
+    Raises:
+        ModelError: If too few materials have a label near the conditions of the target.
     """
+    if target.is_relative() and any(one.is_feature for one in learned_conditions(training.conditions)):
+        return _best_at(target, training)
     if stage == FIRST_STAGE or not target.is_relative():
         low, high = card["best_of_training"]
         return low, high
     values = training.values
     first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(training.rows)
     return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
+
+
+def _best_at(target: Target, training: TrainingSet) -> tuple[float, float]:
+    """Percentiles of the materials of a training set at the conditions of a target."""
+    values = values_at(
+        learned_conditions(training.conditions), training.conditions, target.conditions(), ids=training.rows.ids,
+        target=forward(training.values, target.scale()),
+    )  # fmt: skip
+    if len(values) < FEWEST_AT_CONDITIONS:
+        raise ModelError(
+            f"{len(values)} materials with {target.property} near {write_conditions(target.conditions())}",
+            f"at least {FEWEST_AT_CONDITIONS} to tell what is better than nearly all of them",
+            "write a 'value' in the target, or ask for conditions with more labels",
+        )  # fmt: skip
+    return best_of_training(backward(values, target.scale()))
 
 
 def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
@@ -284,8 +316,14 @@ def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]
 
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
-    """The surrogate of one property in the task's stage, read once per worker."""
-    return _surrogate(ModelFiles.of(RunDirectory(task.folder).model(task.stage, name)))
+    """The surrogate of one property in the task's stage at the conditions of its target, read once per worker."""
+    return _surrogate(ModelFiles.of(RunDirectory(task.folder).model(task.stage, name)), _conditions_of(task, name))
+
+
+def _conditions_of(task: ScoringTask, name: str) -> Conditions:
+    """Conditions at which the target of a property is wanted."""
+    target = next(target for target in task.campaign.targets if target.property == name)
+    return tuple(target.conditions().items())
 
 
 def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) -> JointProbability:
@@ -297,7 +335,12 @@ def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) ->
     """
     run = RunDirectory(task.folder)
     judged = [(name, ends) for name, ends in task.ranges.items() if name not in without]
-    return _joint_probability(tuple((name, ModelFiles.of(run.model(task.stage, name)), ends) for name, ends in judged))
+    return _joint_probability(
+        tuple(
+            (name, ModelFiles.of(run.model(task.stage, name)), _conditions_of(task, name), ends)
+            for name, ends in judged
+        )
+    )  # fmt: skip
 
 
 def judge(
@@ -382,11 +425,13 @@ def _feature_set(stage: str) -> FeatureSet:
 
 
 @functools.lru_cache(maxsize=20)
-def _surrogate(files: ModelFiles) -> Surrogate:
-    return Surrogate.load(files.folder)
+def _surrogate(files: ModelFiles, conditions: Conditions) -> Surrogate:
+    return Surrogate.load(files.folder).at(dict(conditions))
 
 
 @functools.lru_cache(maxsize=4)
-def _joint_probability(judged: tuple[tuple[str, ModelFiles, tuple[float, float]], ...]) -> JointProbability:
-    surrogates = {name: _surrogate(files) for name, files, _ in judged}
-    return JointProbability.fit(surrogates, {name: ends for name, _, ends in judged})
+def _joint_probability(
+    judged: tuple[tuple[str, ModelFiles, Conditions, tuple[float, float]], ...],
+) -> JointProbability:
+    surrogates = {name: _surrogate(files, conditions) for name, files, conditions, _ in judged}
+    return JointProbability.fit(surrogates, {name: ends for name, _, _, ends in judged})

@@ -17,6 +17,7 @@ from matloop.data.own_labels.label_cells import read_label, unit_in_header
         ("12 345.5", 12345.5, math.nan),
         (".5", 0.5, math.nan),
         ("5.", 5, math.nan),
+        ("0.009657485408543163", 0.009657485408543163, math.nan),  # as programs write it
         ("−3", -3, math.nan),  # the minus sign of typesetters
         ("３．５", 3.5, math.nan),
         ("1.2e-3", 1.2e-3, math.nan),

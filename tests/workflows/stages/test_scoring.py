@@ -203,7 +203,7 @@ class Broken:
 
 
 def test_a_score_that_is_no_number_never_ranks(task: ScoringTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_surrogate", lambda folder: Broken(np.nan, 2.5, np.nan, 2.4))
+    monkeypatch.setattr(module, "_surrogate", lambda files, conditions: Broken(np.nan, 2.5, np.nan, 2.4))
     monkeypatch.setattr(module, "joint_probability_of", lambda task: JointProbability())
     batch = with_origin("ZnS", "GaAs", "AlN", "MgO")
     result = score_partition(task, Intake(batch, []))

@@ -57,6 +57,7 @@ from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import identity_of
+from matloop.workflows.running.labelled_candidates import labelled_candidates
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.results import (
@@ -185,7 +186,10 @@ def screen(
             place = cluster_chosen(chosen.cluster, cluster)
             check_scheduler_file(place)
             settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
-            return begin(chosen, output, settings, training=training, accounts=own.accounts, progress=progress)
+            told = labelled_candidates(chosen, own.sets)
+            return begin(
+                chosen, output, settings, training=training, accounts=own.accounts, remarks=told, progress=progress
+            )
 
 
 def begin(
@@ -195,6 +199,7 @@ def begin(
     *,
     training: TrainingSets,
     accounts: Sequence[LabelAccount] = (),
+    remarks: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ScreeningRun:
     """Start a run in a new folder and take it to its end.
@@ -205,6 +210,7 @@ def begin(
         settings: How to run it.
         training: What the surrogates learn from.
         accounts: What became of every row of own labels.
+        remarks: What is told after that, before anything is trained.
         progress: Told what happens.
 
     Raises:
@@ -224,6 +230,8 @@ def begin(
             write_label_rows(run.label_rows, accounts)
             for account in accounts:
                 watch.advance(1, str(account))
+            for remark in remarks:
+                watch.advance(0, remark)
         write_beginning(run, identity_of(campaign, settings.partition_rows, training=training))
         return go_on(run, campaign, settings, watch)
 

@@ -16,6 +16,7 @@ from matloop.data.properties.catalogue import using
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
+from matloop.workflows.running.labelled_candidates import labelled_candidates
 from matloop.workflows.running.own_data import label_columns, label_rows, read_own_data
 
 _MOST_SHOWN = 5
@@ -28,10 +29,12 @@ class ValidCampaign:
     Attributes:
         campaign: The campaign, with absolute paths.
         labels: What became of the rows of each set of own labels that a target asks for.
+        remarks: What is said of candidates that have labels already.
     """
 
     campaign: Campaign
     labels: tuple[LabelAccount, ...]
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, campaign: Campaign) -> ValidCampaign:
@@ -41,12 +44,14 @@ class ValidCampaign:
             MatloopError: If labels cannot be read, or too few rows teach.
         """
         with using(campaign.catalogue):
-            return cls(campaign, tuple(read_own_data(campaign).accounts))
+            own = read_own_data(campaign)
+            return cls(campaign, tuple(own.accounts), tuple(labelled_candidates(campaign, own.sets)))
 
     def lines(self) -> list[str]:
         """Say what became of the labels, one line each."""
         with using(self.campaign.catalogue):
-            return [line for account in self.labels for line in _account_lines(account)]
+            lines = [line for account in self.labels for line in _account_lines(account)]
+            return [*lines, *map(one_line, self.remarks)]
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), f"{self.campaign.name}: no problems"])

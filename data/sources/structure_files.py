@@ -302,7 +302,7 @@ def _checked_answer(row: _Row, message: Message, columns: Mapping[str, str]) -> 
                 raise ValueError(f"{name} of shape {arrays[name].shape}")
     elif not code and CandidateBatch.from_formulas([formula], exact=True).refused:
         raise ValueError("a formula that cannot be read")
-    stated = {} if code else _checked_numbers(message.values["stated"], columns)
+    stated: dict[str, Any] = {} if code else _checked_numbers(message.values["stated"], columns)
     if not code and Column.ENTRY_SETTINGS in columns:
         stated[Column.ENTRY_SETTINGS] = str(message.values["settings"])[:_LONGEST_SETTINGS]
     return _Answer(row, code, _shown(detail), _shown(formula), arrays, stated)

@@ -29,8 +29,9 @@ from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.models.surrogates.conditions import check_asked, learned_conditions
 from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
-from matloop.screening.campaign.campaign_file import CampaignText, Location, Problem, campaign_error, inspect_campaign
+from matloop.screening.campaign.campaign_file import CampaignText, Problem, campaign_error, inspect_campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
+from matloop.screening.campaign.yaml_document import Location
 from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS
 from matloop.workflows.running.own_data import (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import escape
 from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import property_named
@@ -36,7 +37,7 @@ def rounded(values: NDArray[np.float64] | Sequence[float], digits: int = 4) -> l
 def _layout(x_title: Words, y_title: Words, **more: Any) -> Figure:
     def axis(title: Words) -> Figure:
         return {
-            "title": {"text": title._asdict(), "standoff": 8}, "gridcolor": _GRID, "zeroline": False,
+            "title": {"text": _escaped(title)._asdict(), "standoff": 8}, "gridcolor": _GRID, "zeroline": False,
             "linecolor": "#b8bfc7", "ticks": "outside", "tickcolor": "#b8bfc7", "automargin": True,
             "exponentformat": "power",
         }  # fmt: skip
@@ -51,6 +52,11 @@ def _layout(x_title: Words, y_title: Words, **more: Any) -> Figure:
     for key, value in more.items():
         layout[key] = {**layout[key], **value} if isinstance(layout.get(key), dict) else value
     return layout
+
+
+def _escaped(words: Words) -> Words:
+    """Words as plotly.js takes them: it reads tags and entities in every text."""
+    return Words(str(escape(words.en)), str(escape(words.zh)))
 
 
 def parity_figure(
@@ -278,7 +284,8 @@ def tradeoff_data(run: RunView) -> dict[str, Any]:
         axis = property_axis(run, name)
         values = {key: rounded(numbers(ranked, f"{name}_{key}")) for key in ("pred", "lo", "hi")}
         properties[name] = {
-            "label": property_words(name)._asdict(), "axis": axis_words(name)._asdict(), "wanted": run.ranges[name],
+            "label": property_words(name)._asdict(), "axis": _escaped(axis_words(name))._asdict(),
+            "wanted": run.ranges[name],
             "unit": unit_text(property_named(name).unit), "view": axis.plotly(), "ends": [axis.low, axis.high],
             **values, "probability": rounded(numbers(ranked, probability_of(name))),
         }  # fmt: skip

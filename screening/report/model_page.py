@@ -16,7 +16,14 @@ from matloop.screening.language.text import Words, listed, number, property_word
 from matloop.screening.report.error_words import common_elements, region_cells, region_headings
 from matloop.screening.report.figures import Figure, coverage_figure, learning_figure, parity_figure
 from matloop.screening.report.page import asset, cleaned, cleaned_strings, content_policy, page_template, script_json
-from matloop.screening.report.surrogates import ScoreTable, error_unit, region_tables, scores_of, tables_of
+from matloop.screening.report.surrogates import (
+    ScoreTable,
+    error_unit,
+    region_tables,
+    scores_of,
+    split_text_zh,
+    tables_of,
+)
 from matloop.screening.runs.run_view import HeldOut
 
 _HERE = Path(__file__).parent
@@ -204,7 +211,7 @@ def _what(card: dict[str, Any], unit: str, facts: ModelFacts) -> list[Fact]:
 def _data(card: dict[str, Any], unit: str) -> list[Fact]:
     about = _texts(card.get("training_set"))
     low, high = card["best_of_training"]
-    left_out = card.get("rows_left_out")
+    left_out, split = card.get("rows_left_out"), _text(card.get("split"))
     lines = [
         (Words("training set", "训练集"), about.get("name")),
         (Words("provenance", "来源"), about.get("provenance")),
@@ -214,11 +221,11 @@ def _data(card: dict[str, Any], unit: str) -> list[Fact]:
         (Words("formulas", "化学式数"), None if card.get("formulas") is None else f"{card['formulas']:,}"),
         (Words("rows without usable features", "特征不可用的行"), None if left_out is None else f"{left_out:,}"),
         (Words("5th to 95th percentile", "第 5 至第 95 百分位"), with_unit(f"{number(low)}–{number(high)}", unit)),
-        (Words("split", "检验方式"), card.get("split")),
+        (Words("split", "检验方式"), Words(split, split_text_zh(split))),
         (Words("sha256 of the training set", "训练集 sha256"), about.get("sha256")),
         (Words("sha256 of features and values", "特征与数值的 sha256"), card.get("data_sha256")),
     ]  # fmt: skip
-    return [Fact(label, _text(value)) for label, value in lines if value]
+    return [Fact(label, value if isinstance(value, Words) else _text(value)) for label, value in lines if value]
 
 
 def _text(value: Any) -> str:

@@ -236,13 +236,22 @@ def _training(card: dict[str, Any]) -> Score | None:
     if not rows:
         return None
     family, split = str(card.get("family", "")).replace("_", " "), str(card.get("split", ""))
-    split_zh = split.replace(" folds grouped by reduced formula", " 折交叉验证，按化学式分组")
+    split_zh = split_text_zh(split)
     english = f"{formulas or 0:,} compositions; {family}; tested by {split}."
     chinese = f"{formulas or 0:,} 种成分；{family}；检验方式：{split_zh}。"
     if left_out:
         english += f" {left_out:,} without usable features were left out."
         chinese += f"另有 {left_out:,} 个因特征不可用而未使用。"
     return Score(f"{rows:,}", Words("crystals trained on", "个训练晶体"), Words(english, chinese))
+
+
+def split_text_zh(split: str) -> str:
+    """How a surrogate was tested, as its card says it, in Chinese.
+
+    Args:
+        split: Text of the card.
+    """
+    return split.replace(" folds grouped by reduced formula", " 折交叉验证，按化学式分组")
 
 
 def _choice(card: dict[str, Any], unit: str) -> Score | None:

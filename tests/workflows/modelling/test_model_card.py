@@ -1,5 +1,6 @@
 """The card of a model on the terminal and as a page; models of earlier versions; what a stranger's model may hold."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matloop.data.errors import DamagedFileError, RunError, UnknownNameError
+from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.models.surrogates.surrogate import _text_hash
 from matloop.workflows.cli import app
@@ -18,7 +20,7 @@ from matloop.workflows.modelling.model_card import lacking_words, write_card
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 from matloop.workflows.train import train
 from tests.screening.report.run_directories import Page
-from tests.workflows.modelling.test_train_and_predict import few, few_rows
+from tests.workflows.modelling.test_train_and_predict import few, few_rows, rewritten
 
 ENTRIES = ("learning_curve", "random_split", "error_regions")
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">\u202e'
@@ -116,6 +118,28 @@ def test_a_model_from_before_is_read_and_its_card_says_what_it_lacks(model: Trai
     assert set(page.data["figures"]) == {"parity", "coverage"}
     features = model.surrogate.training
     assert np.array_equal(old.surrogate.training.mean, features.mean)
+
+
+def test_a_page_names_what_differs_from_where_a_model_was_trained(model: TrainedModel, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model.folder, tmp_path / "m"))
+    rewritten(folder, lambda said: said["versions"].update(numpy="1.0.0"))
+    _, page = page_of(read_model(folder), tmp_path)
+    assert "Differs from where it was trained" in page.text
+    assert "numpy: 1.0.0 -> " in page.text
+
+
+def test_the_label_of_a_property_is_no_tag_in_a_figure(model: TrainedModel, tmp_path: Path) -> None:
+    evil = dataclasses.replace(model.known, name="evil", label_en="<b>x</b>", label_zh='<a href="https://example.org">')
+    surrogate = dataclasses.replace(
+        model.surrogate, property_name="evil", card={**model.surrogate.card, "property": "evil"}
+    )
+    own = dataclasses.replace(model, surrogate=surrogate, catalogue=Catalogue((evil,)))
+    with using(own.catalogue):
+        _, page = page_of(own, tmp_path)
+    title = page.data["figures"]["parity"]["layout"]["xaxis"]["title"]["text"]
+    assert title["en"].startswith("true &lt;b&gt;x&lt;/b&gt;")
+    assert "<" not in title["zh"]
+    assert all(link.startswith("#") for link in page.attributes("href"))
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -371,6 +371,7 @@ def train(
     from matloop.workflows.commands.models import show_model
     from matloop.workflows.train import campaign_of_table
     from matloop.workflows.train import train as train_model
+    from matloop.workflows.validate import validate as check
 
     chosen: Any = campaign
     if data is not None and property_name is not None and column is not None:
@@ -378,6 +379,8 @@ def train(
             data, property_name=property_name, column=column, source=source, unit=unit, formula_column=formula,
             features=feature or (),
         )  # fmt: skip
+    for line in check(chosen).lines(property_name):
+        print(line)
     show_model(
         train_model(
             chosen, output=output, property_name=property_name, families=family or (), stage=stage, store=store,

@@ -47,11 +47,12 @@ class ValidCampaign:
             own = read_own_data(campaign)
             return cls(campaign, tuple(own.accounts), tuple(labelled_candidates(campaign, own.sets)))
 
-    def lines(self) -> list[str]:
-        """Say what became of the labels, one line each."""
+    def lines(self, property_name: str | None = None) -> list[str]:
+        """Say what became of the labels, of all properties or of one, one line each; of all, also the remarks."""
+        chosen = [account for account in self.labels if property_name in (None, account.property_name)]
         with using(self.campaign.catalogue):
-            lines = [line for account in self.labels for line in _account_lines(account)]
-            return [*lines, *map(one_line, self.remarks)]
+            lines = [line for account in chosen for line in _account_lines(account)]
+        return [*lines, *map(one_line, self.remarks if property_name is None else ())]
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), f"{self.campaign.name}: no problems"])

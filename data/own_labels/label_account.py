@@ -98,9 +98,10 @@ class LabelAccount:
         teaching = len(self.rows) - sum(self.refused.values())
         unit = property_named(self.property_name).unit
         low, high = self.values
+        values = f"{low:.3g} to {high:.3g} {'' if unit == '1' else unit}".rstrip()
         text = (
             f"{self.name}: {teaching} of {counted(len(self.rows), 'row')} teach {self.property_name} "
-            f"({counted(self.materials, 'material')}, {counted(self.groups, 'group')}, {low:.3g} to {high:.3g} {unit})"
+            f"({counted(self.materials, 'material')}, {counted(self.groups, 'group')}, {values})"
         )
         text += "".join(f"; {sentence}" for sentence in self._told_conditions())
         if self.repeats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
-from matloop.screening.language.text import with_unit
+from matloop.screening.language.text import range_text
 from matloop.workflows.commands.model_scores import print_cards, print_regions
 from matloop.workflows.modelling.model_card import check_page, lacking_words, write_card
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
@@ -36,8 +37,8 @@ def show_model(model: TrainedModel) -> None:
         f"features: {', '.join(featurizer.name for featurizer in model.features.featurizers)}",
     ]
     if model.wanted is not None:
-        low, high = model.wanted
-        lines.append(f"probability of lying in {with_unit(f'{low:.4g} to {high:.4g}', known.unit)}")
+        low, high = (end if math.isfinite(end) else None for end in model.wanted)
+        lines.append(f"probability of a value {range_text((low, high), known.unit)}")
     lines += [f"differs from where it was trained: {note}" for note in model.notes]
     for line in lines:
         console.print(Text(one_line(line)), soft_wrap=True)

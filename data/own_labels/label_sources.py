@@ -454,9 +454,10 @@ class LabelledAseDatabase(_Labels):
     Args:
         path: A ``.db`` (SQLite) or ``.json`` file.
         property: Name of the property.
-        column: Key with the values.
+        column: Key with the values, or ``energy_per_atom`` for the energies of a calculator.
         source: Where the values come from.
-        unit: Unit of the values; by default that of the property.
+        unit: Unit of the values; by default that of the property. Energies of a calculator are in eV, and in eV/atom
+            where they are divided by the number of atoms.
         select: Which rows to read, in the language of ASE.
         licence: Under which the values may be used and passed on.
         citation: What to cite for them.
@@ -470,6 +471,8 @@ class LabelledAseDatabase(_Labels):
         select: str | None = None, licence: str = "unknown", citation: str = "",
         derive: Derived | None = None, conditions: WrittenConditions | None = None,
     ) -> None:  # fmt: skip
+        if column.removeprefix("entry_") in ("energy", "energy_per_atom"):
+            unit = _unit_of_energy(column, unit, property_named(property).unit)
         super().__init__(
             path, property=property, column=column, unit=unit, source=source, licence=licence, citation=citation,
             derive=derive, conditions=conditions,
@@ -545,7 +548,7 @@ def _read_columns(labels: _Labels, source: Source, *, prefix: str = "") -> tuple
 
 def _column_named(name: str, prefix: str, present: Sequence[str]) -> str:
     """Name of the column that a campaign means by the name in the file."""
-    meant = [name, f"{prefix}{name}", *([f"entry_{name}"] if prefix == PREFIX else [])]
+    meant = [name, f"{prefix}{name}", f"entry_{name}"]
     return next((each for each in meant if each in present), name)
 
 

@@ -64,12 +64,14 @@ class StoredRow(NamedTuple):
         positions: Cartesian coordinates in Å, shape (sites, 3).
         cell: Row vectors of the cell in Å, shape (3, 3).
         pairs: Numbers that the user stored, by key.
+        energy: Energy of all atoms in eV that a calculator gave; None where there is none.
     """
 
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64]
     cell: NDArray[np.float64]
     pairs: dict[str, float]
+    energy: float | None = None
 
 
 class AseFile(Protocol):
@@ -78,10 +80,12 @@ class AseFile(Protocol):
     Attributes:
         ids: Ids of the selected rows, ascending.
         keys: Keys whose values are numbers in every row that has them, sorted.
+        has_energies: Whether some row may hold the energy of a calculator.
     """
 
     ids: list[int]
     keys: list[str]
+    has_energies: bool
 
     def rows(self, ids: Sequence[int]) -> Iterator[StoredRow | Damaged]:
         """What each of these rows stores, or why it cannot be used."""
@@ -131,6 +135,8 @@ class SqliteFile:
             self.ids = [row_id for (row_id,) in connection.execute(sql, values)]
             if not all(isinstance(row_id, int) for row_id in self.ids):
                 raise InputFileError(f"{path.name} has a row without a number as id", "an ASE database")
+            (has_energies,) = connection.execute("SELECT EXISTS(SELECT 1 FROM systems WHERE energy IS NOT NULL)")
+            self.has_energies = bool(has_energies[0])
             self.keys = sorted(
                 str(key)
                 for (key,) in connection.execute(
@@ -149,7 +155,8 @@ class SqliteFile:
                 "SELECT id, CASE WHEN length(numbers) <= ? THEN numbers END, "
                 "CASE WHEN length(positions) <= ? THEN positions END, "
                 "CASE WHEN length(cell) <= 72 THEN cell END, pbc, natoms, "
-                "CASE WHEN length(key_value_pairs) <= ? THEN key_value_pairs END "
+                "CASE WHEN length(key_value_pairs) <= ? THEN key_value_pairs END, "
+                "CASE WHEN typeof(energy) IN ('real', 'integer') THEN energy END "
                 f"FROM systems WHERE id IN ({','.join('?' * len(some))})"
             )
             with self._open() as connection:
@@ -216,7 +223,7 @@ def _statement(selection: Conditions) -> tuple[str, list[Any]]:
 def _stored_blobs(values: Sequence[Any] | None) -> StoredRow:
     if values is None:
         raise Damaged("E-FILE-CHANGED", "the row is gone")
-    _, numbers, positions, cell, pbc, natoms, pairs = values
+    _, numbers, positions, cell, pbc, natoms, pairs, energy = values
     if numbers is None and isinstance(natoms, int) and natoms > MAX_SITES:
         raise Damaged("E-STRUCT-SIZE", f"{natoms:,} atoms")
     if not isinstance(pbc, int) or pbc & 7 != 7:
@@ -231,7 +238,14 @@ def _stored_blobs(values: Sequence[Any] | None) -> StoredRow:
         np.frombuffer(positions, "<f8").reshape(-1, 3),
         np.frombuffer(cell, "<f8").reshape(3, 3),
         _pairs(_json(pairs)),
+        _energy(energy),
     )
+
+
+def _energy(found: Any) -> float | None:
+    """Return an energy, or None where there is no finite number."""
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    return float(found) if is_number and abs(found) < 1e300 else None
 
 
 def _periodic(bits: int) -> str:
@@ -273,6 +287,7 @@ class JsonFile:
             for key, value in pairs.items() if isinstance(pairs, dict) else ():
                 kinds[key] = kinds.get(key, True) and isinstance(value, int | float)
         self.keys = sorted(key for key, is_number in kinds.items() if is_number)
+        self.has_energies = any(row.get("energy") is not None for row in self._content.values())
 
     def rows(self, ids: Sequence[int]) -> Iterator[StoredRow | Damaged]:
         """What each of these rows stores, or why it cannot be used."""
@@ -352,7 +367,7 @@ def _stored_values(row: Mapping[str, Any]) -> StoredRow:
         cell = np.array(_flat(row.get("cell")), np.float64).reshape(3, 3)
     except _BREAKS as error:
         raise Damaged("E-FILE-SYNTAX", f"arrays of atoms: {error}"[:200]) from error
-    return StoredRow(species, positions, cell, _pairs(row.get("key_value_pairs", {})))
+    return StoredRow(species, positions, cell, _pairs(row.get("key_value_pairs", {})), _energy(row.get("energy")))
 
 
 def _flat(value: Any) -> list[Any]:

@@ -26,8 +26,8 @@ class AseDatabase:
 
     Keys whose values are numbers become columns of the candidates, as float64; a row without the key has a null. The
     column has the prefix ``ase_``. A property column that :mod:`matloop.data.properties.catalogue` defines, such as
-    ``band_gap_dft``, keeps its name and must be in the unit defined there. Keys with text, energies, forces and
-    ``data`` are not read.
+    ``band_gap_dft``, keeps its name and must be in the unit defined there. Energies of a calculator become the columns
+    ``entry_energy`` (eV) and ``entry_energy_per_atom``. Keys with text, forces and ``data`` are not read.
 
     Args:
         path: A ``.db`` (SQLite) or ``.json`` file.
@@ -92,6 +92,11 @@ class AseDatabase:
             carried_name("ase", key): pa.array([row.pairs.get(key) for _, row in good], pa.float64())
             for key in self._file.keys
         }
+        if self._file.has_energies:
+            columns[Column.ENTRY_ENERGY] = pa.array([row.energy for _, row in good], pa.float64())
+            columns[Column.ENTRY_ENERGY_PER_ATOM] = pa.array(
+                [None if row.energy is None else row.energy / len(row.numbers) for _, row in good], pa.float64()
+            )
         batch = gated.batch.with_columns(
             {
                 Column.ORIGIN: pa.array([f"{self.path.name} row {ids[place]}" for place, _ in good], pa.string()),

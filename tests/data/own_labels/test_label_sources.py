@@ -10,6 +10,7 @@ import numpy as np
 import openpyxl
 import pytest
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from matloop.data.errors import InputFileError, TrainingSetError, UnitError, UnknownNameError
@@ -237,3 +238,18 @@ def test_energies_of_whole_cells_are_no_labels_by_atom(column: str, tmp_path: Pa
     else:
         with pytest.raises(UnitError, match=f"column: {column}_per_atom"):
             read_frames(path, column, unit="eV/atom")
+
+
+def test_energies_of_calculators_in_a_database_teach(tmp_path: Path) -> None:
+    with ase.db.connect(tmp_path / "relaxed.db") as database:
+        for row, salt in enumerate(SALTS):
+            crystal = bulk(salt, "rocksalt", a=5.5, cubic=True)  # 8 atoms
+            if row:
+                crystal.calc = SinglePointCalculator(crystal, energy=-8.0 - row)
+            database.write(crystal)
+    options = {"property": "formation_energy_per_atom", "source": "dft:pbe"}
+    training, account = LabelledAseDatabase(tmp_path / "relaxed.db", column="energy_per_atom", **options).read()
+    assert training.values.tolist() == [-1 - row / 8 for row in range(1, 24)]
+    assert dict(account.refused) == {"E-LABEL-EMPTY": 1}
+    with pytest.raises(UnitError, match="column: energy_per_atom"):
+        LabelledAseDatabase(tmp_path / "relaxed.db", column="energy", **options)

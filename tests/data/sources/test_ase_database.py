@@ -67,7 +67,9 @@ def test_crystals_are_those_that_ase_reads(path: Path) -> None:
 
 def test_numbers_travel_and_text_stays_behind(path: Path) -> None:
     table = whole(path).batch.table
-    assert table.column_names[3:] == ["band_gap_dft", "ase_count", "ase_edge", "ase_stable"]
+    energies = ["entry_energy", "entry_energy_per_atom"]
+    assert table.column_names[3:] == ["band_gap_dft", "ase_count", "ase_edge", "ase_stable", *energies]
+    assert [table[name].to_pylist() for name in energies] == [[-2.0] * 6, [-1.0] * 6]
     assert all(table[name].type == "double" for name in table.column_names[3:])
     assert table["ase_edge"].to_pylist() == pytest.approx([4.2, 4.5, 4.8, 5.1, 5.4, 5.7])
     assert table["band_gap_dft"].to_pylist() == [None, 2.5, 1.5, None, None, None]

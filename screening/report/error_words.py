@@ -68,6 +68,32 @@ def _gain(error: float, more: dict[str, Any], rows: int, unit: str) -> Words:
     )
 
 
+def noise_words(noise: dict[str, Any], rmse: float | None, unit: str) -> Words:
+    """Say how large the noise of the labels is beside the error of the model.
+
+    Args:
+        noise: ``label_noise`` of a card.
+        rmse: Root mean square error of the model, or None.
+        unit: Of both.
+
+    >>> print(noise_words({"deviation": 0.2, "repeats": 31, "error": 0.15, "model_deviation": 0.4}, 0.43, "eV").en)
+    31 repeats of compounds scatter by 0.200 eV. No model predicts single values better; this one misses by 0.430 eV.
+    """
+    if noise["deviation"] is None:
+        size = with_unit(number(noise["error"]), unit)
+        origin = Words(f"Labels have errors of {size}", f"标注数据的误差为 {size}")
+    else:
+        size, count = with_unit(number(noise["deviation"]), unit), f"{noise['repeats']:,}"
+        origin = Words(f"{count} repeats of compounds scatter by {size}", f"{count} 次重复的数值离散度为 {size}")
+    if rmse is None:
+        return Words(f"{origin.en}.", f"{origin.zh}。")
+    own = with_unit(number(rmse), unit)
+    return Words(
+        f"{origin.en}. No model predicts single values better; this one misses by {own}.",
+        f"{origin.zh}。任何模型对单个数值的预测都不会更好；本模型的均方根误差为 {own}。",
+    )
+
+
 def split_words(split: dict[str, Any]) -> Words:
     """Compare the error on random folds with that on grouped folds.
 

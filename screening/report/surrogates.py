@@ -10,6 +10,7 @@ from matloop.screening.language.text import Words, number, percent, property_wor
 from matloop.screening.report.error_words import (
     Region,
     learning_words,
+    noise_words,
     region_cells,
     region_headings,
     regions_by_chemistry,
@@ -108,7 +109,7 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
         unit: Of its property.
     """
     scores = card.get("scores", {})
-    found = [_error(scores, unit), _coverage(scores, unit), _width(scores), _training(card)]
+    found = [_error(scores, unit), _label_noise(card, unit), _coverage(scores, unit), _width(scores), _training(card)]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
     found += [_more_labels(card, unit), _random_split(card, unit), _choice(card, unit), _classifier(card)]
     return [score for score in found if score is not None]
@@ -192,6 +193,16 @@ def _error(scores: dict[str, Any], unit: str) -> Score | None:
             f"若总是猜平均值，误差为 {guessing}；模型消除了其中的 {share}：{verdict.zh}。",
         ),
     )
+
+
+def _label_noise(card: dict[str, Any], unit: str) -> Score | None:
+    """The noise of the labels beside the error of the model."""
+    noise, errors = card.get("label_noise"), error_unit(card, unit)
+    if not noise:
+        return None
+    size = noise["error"] if noise["deviation"] is None else noise["deviation"]
+    label = Words("noise of the labels", "标注数据的噪声")
+    return Score(with_unit(number(size), errors), label, noise_words(noise, card.get("scores", {}).get("rmse"), errors))
 
 
 def _skill(scores: dict[str, Any]) -> float | None:

@@ -102,6 +102,7 @@ class CardScores(_Record):
 
     mae: Number
     mae_of_mean: Number
+    rmse: Number = None
     r2: Number
     coverage_90: Number
     width_error_rank_correlation: Number
@@ -155,6 +156,15 @@ class CardClassifier(_Record):
     rows: Annotated[int, Field(ge=1)]
     rows_met: Count
     scores: ClassifierScores
+
+
+class CardNoise(_Record):
+    """The noise of the labels: of single values from repeats, and root mean square errors of labels and model."""
+
+    deviation: Number
+    repeats: Count
+    error: float
+    model_deviation: float
 
 
 class CurvePoint(_Record):
@@ -237,6 +247,7 @@ class ModelCard(_Record):
     data_sha256: Name | None = None
     choice: CardChoice | None = None
     probability: CardClassifier | None = None
+    label_noise: CardNoise | None = None
     learning_curve: LearningCurve | None = None
     random_split: RandomSplit | None = None
     error_regions: ErrorRegions | None = None

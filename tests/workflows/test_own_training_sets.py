@@ -10,8 +10,10 @@ import pytest
 
 from matloop.data.errors import RunChangedError, TrainingSetError
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.label_noise import LabelNoise
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
+from matloop.screening.report.surrogates import scores_of
 from matloop.workflows.resume import fork, resume, unchanged
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.stages.scoring import train_surrogate
@@ -117,3 +119,17 @@ def test_rows_count_by_their_weights(films: TrainingSet, tmp_path: Path) -> None
     )
     assert equal["scores"] == plain["scores"]
     assert other["scores"]["mae"] != plain["scores"]["mae"]
+
+
+def test_noise_of_the_labels_weighs_rows_and_stands_on_the_card(films: TrainingSet, tmp_path: Path) -> None:
+    errors = np.where(np.arange(len(films)) % 2, 0.01, 2.0)
+    chosen, noisy = campaign(), replace(films, noise=LabelNoise(errors, 0.4, 12))
+    plain, found = (
+        train_surrogate(chosen, "surrogates", chosen.targets[1], training=training, folder=tmp_path / name)
+        for name, training in (("plain", films), ("noisy", noisy))
+    )
+    assert "label_noise" not in plain
+    assert found["scores"]["mae"] != plain["scores"]["mae"]
+    told = next(score for score in scores_of(found, "1") if score.label.en == "noise of the labels")
+    assert "12 repeats of compounds scatter by 0.400" in told.meaning.en
+    assert "0.400" in told.meaning.zh

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +27,13 @@ from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.whole_files import write_folder
 from matloop.featurizers.base import FeatureSet
+from matloop.models.families.contract import Ensemble
+from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.registry import MODELS
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
 from matloop.models.surrogates.conditions import learned_conditions, values_at
 from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.noise_weights import weights_by_noise
 from matloop.models.surrogates.prediction import Prediction, backward, forward
 from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
@@ -164,7 +168,8 @@ def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: T
         RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
     """
     features = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows)
-    surrogate = _fitted(campaign, stage, target, features, training=training)
+    counted = weights_by_noise(_noise_gauge(campaign, stage, target), features, training, transform=target.scale())
+    surrogate = _fitted(campaign, stage, target, features, training=training, weights=counted.weights)
     if target.probability == "classifier":
         wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
         surrogate = surrogate.with_classifier(
@@ -172,14 +177,29 @@ def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: T
             training.values,
             training.groups,
             wanted=wanted,
-            weights=training.weights,
+            weights=counted.weights,
             conditions=training.conditions,
         )
-    return surrogate
+    if counted.card is None:
+        return surrogate
+    return replace(surrogate, card={**surrogate.card, "label_noise": counted.card})
+
+
+def _noise_gauge(campaign: Campaign, stage: str, target: Target) -> Callable[[], Ensemble]:
+    """What makes the ensemble whose errors the noise of labels is compared with; extra trees where families compete."""
+    families = campaign.families(stage, target)
+    name = families[0] if len(families) == 1 else ExtraTrees.family
+    return functools.partial(lookup("model", MODELS, name), seed=campaign.seed)
 
 
 def _fitted(
-    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix, *, training: TrainingSet
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    features: FeatureMatrix,
+    *,
+    training: TrainingSet,
+    weights: NDArray[np.float64],
 ) -> Surrogate:
     """The surrogate of the one family the campaign names, or of the best of those it names."""
     families = campaign.families(stage, target)
@@ -187,7 +207,7 @@ def _fitted(
         return Surrogate.fit(
             target.property, features, training.values, training.groups, family=families[0],
             transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
-            weights=training.weights, conditions=training.conditions,
+            weights=weights, conditions=training.conditions,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
@@ -195,7 +215,7 @@ def _fitted(
     return fit_chosen(
         target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
         groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
-        conditions=training.conditions, seed=campaign.seed, weights=training.weights,
+        conditions=training.conditions, seed=campaign.seed, weights=weights,
     )  # fmt: skip
 
 

@@ -43,8 +43,10 @@ LABEL_SOURCES: Mapping[str, str] = {
 }
 """Labels of one's own by the name that a campaign gives; the packaged tables stand beside them."""
 _SIZE = 10_000
-_WHOLE_CELL = ("energy", "free_energy", "entry_energy")  # by ASE and pymatgen, whatever a campaign says
-_TOTAL_BY_ATOM = ("energy_per_atom", "free_energy_per_atom", "entry_energy_per_atom", "entry_corrected_energy_per_atom")
+_WHOLE_CELL = ("energy", "free_energy", Column.ENTRY_ENERGY)  # by ASE and pymatgen, whatever a campaign says
+_TOTAL_BY_ATOM = (
+    "energy_per_atom", "free_energy_per_atom", Column.ENTRY_ENERGY_PER_ATOM, Column.ENTRY_CORRECTED_ENERGY_PER_ATOM,
+)  # fmt: skip
 _DERIVED_PROPERTIES: Mapping[str, Derived] = {
     "formation_energy_per_atom": "formation_energy", "energy_above_hull": "energy_above_hull",
 }  # fmt: skip

@@ -19,6 +19,7 @@ from pydantic import (
 
 from matloop.data.errors import CampaignError, ProvenanceError, UnitError, UnknownNameError
 from matloop.data.properties.catalogue import Catalogue, catalogue, property_named
+from matloop.data.properties.columns import Column
 from matloop.data.properties.conditions import read_conditions
 from matloop.data.properties.definition import Transform
 from matloop.data.properties.durations import read_duration, write_duration
@@ -327,7 +328,7 @@ class ComputedHull(FrozenModel):
         description="Sources of the phases, all of one calculation: competing phases, and the elements in pure form.",
     )
     column: str = Field(
-        "entry_energy_per_atom",
+        Column.ENTRY_ENERGY_PER_ATOM.value,
         max_length=200,
         description="Number with the total energy in eV/atom, of the phases and of the candidates.",
     )

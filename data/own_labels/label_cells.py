@@ -17,7 +17,7 @@ from matloop.data.properties.units import canonical_unit, convert
 EMPTY, NO_NUMBER, LIMIT, WRONG_UNIT = "E-LABEL-EMPTY", "E-LABEL-NUMBER", "E-LABEL-LIMIT", "E-LABEL-UNIT"
 _LONGEST = 80  # characters of a cell that holds one number
 _MISSING = frozenset(("", "-", "--", "/", "n/a", "na", "nan", "null", "none", "n.a.", "nd", "n.d.", "?", "无", "未测"))
-_DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,17})?|\d{1,17}(?:[.,]\d{0,30})?|[.,]\d{1,30}"
+_DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,40})?|\d{1,17}(?:[.,]\d{0,40})?|[.,]\d{1,40}"  # 0.0033333333333333335
 _POWER = r"[eE][+-]?\d{1,3}|\s?[x*·]\s?10\^?[+-]?\d{1,3}"
 _NUMBER = rf"[+-]?(?:{_DIGITS})(?:{_POWER})?"
 _CELL = re.compile(
@@ -26,7 +26,11 @@ _CELL = re.compile(
 )
 _SIGN = re.compile(r"^(?:±|\+/-|\+-)\s*")
 _BEFORE_POWER = re.compile(r"[eE]|[x*·]10\^?")
-_HEADER = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,40}(?:\([^()]{1,20}\))?)[)\]）】]\s*$|(?:\s/|,)\s*(\S{1,20})\s*$")
+_BRACKETS = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,40}(?:\([^()]{1,20}\))?)[)\]）】]")
+_BEFORE_UNIT = re.compile(r"\s/|,|/(?=.*(?:\S\s\S|·|[-⁻−]\s?[\d¹²³⁴-⁹]))")  # sigma / S/cm, sigma/mS cm-1
+_FACTOR = re.compile(r"(?<![\d.])10\s?(?:\^|[-+]\s?\d|[⁺⁻¹²³⁴-⁹])|(?<![\w.])1e[-+]?\d|[x×*]\s?10+\b", re.IGNORECASE)
+_RAISED = re.compile(r"(?<![x×*·⋅]10)(?<![x×*·⋅] 10)(?<=[\d.])[⁰¹²³⁴-⁹①-⑳]")
+"""A raised digit behind a number that is no power of ten: a footnote, or 10³ alone."""
 _ALIKE = str.maketrans({"−": "-", "–": "-", "×": "x", "⋅": "·", "≤": "<", "≥": ">", "≲": "<", "≳": ">", "≈": "~"})
 
 
@@ -68,9 +72,11 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
     plain = _plain(text)
     if plain.lower() in _MISSING:
         return _nothing(EMPTY)
-    match = _CELL.fullmatch(plain) if len(plain) <= _LONGEST else None
+    match = _CELL.fullmatch(plain) if len(plain) <= _LONGEST and not _RAISED.search(text) else None
     if match is None:
         return _nothing(NO_NUMBER, f"'{text[:40]}' is no number; write one number, or leave the cell empty")
+    if _has_two_readings(match["number"], match["error"] or "", match["unit"] or "", unit):
+        return _nothing(NO_NUMBER, f"'{text[:40]}' has two readings; write number and error without a power or a share")
     if written := match["unit"]:
         try:
             zero = convert(0.0, written, to)
@@ -126,19 +132,43 @@ def _plain(text: str) -> str:
 
 
 def unit_in_header(header: str) -> str:
-    """Return the unit at the end of a column name, as people write it; empty where there is none that is known.
+    """Return the unit in a column name, as people write it; empty where there is none that is known.
 
-    >>> unit_in_header("sigma (mS/cm)"), unit_in_header("Tc / K"), unit_in_header("paper (1)")
+    >>> unit_in_header("sigma (mS/cm) at 25 °C"), unit_in_header("Tc / K"), unit_in_header("paper (1)")
     ('mS/cm', 'K', '')
     """
-    match = _HEADER.search(header[-90:])
-    written = (match[1] or match[2]).strip() if match else ""
+    tail = header[-90:].strip()
+    brackets = list(_BRACKETS.finditer(tail))
+    at_end = [match[1] for match in brackets[-1:] if match.end() == len(tail)]
+    behind = [tail[match.end() :] for match in _BEFORE_UNIT.finditer(tail)]
+    inside = [match[1] for match in reversed(brackets) if len(match[1].strip()) > 1]  # (K) may be any symbol
+    whole = [tail] if "/" in tail else []
+    return next(filter(None, map(_known_unit, (*at_end, *whole, *behind, *inside))), "")
+
+
+def has_factor(header: str) -> bool:
+    """Whether a column name holds a power of ten that is no part of its unit.
+
+    >>> has_factor("sigma (10^-3 S/cm)"), has_factor("sigma ×10³ (S/cm)"), has_factor("alpha (10^-6/K)")
+    (True, True, False)
+    """
+    return bool(_FACTOR.search(_BRACKETS.sub(lambda match: "" if _known_unit(match[1]) else match[0], header[-90:])))
+
+
+def _known_unit(written: str) -> str:
+    written = written.strip()
     if not written or written.isdecimal():
         return ""
     try:
         return canonical_unit(written)
     except UnknownNameError:
         return ""
+
+
+def _has_two_readings(number: str, error: str, written: str, unit: str) -> bool:
+    """Whether 1.2±0.1×10⁻³ may mean a power for both, ±5 % a share of the value, or 5 1 two numbers."""
+    power = "10" in error and not _BEFORE_POWER.search(number) and bool(re.search(r"[x*·]\s?10", error))
+    return power or written.strip() == "1" or bool(error and written.strip() == "%" and unit != "%")
 
 
 def _nothing(code: str, detail: str = "") -> LabelCell:

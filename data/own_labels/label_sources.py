@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -16,7 +17,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
-from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
+from matloop.data.own_labels.label_cells import EMPTY, LabelCell, has_factor, read_label, unit_in_header
 from matloop.data.own_labels.label_conditions import WrittenConditions, label_conditions
 from matloop.data.own_labels.label_trust import TextCell, TrustColumns
 from matloop.data.properties.catalogue import property_named
@@ -50,6 +51,7 @@ _TOTAL_BY_ATOM = (
 _DERIVED_PROPERTIES: Mapping[str, Derived] = {
     "formation_energy_per_atom": "formation_energy", "energy_above_hull": "energy_above_hull",
 }  # fmt: skip
+_LOGARITHM = re.compile(r"(?<![a-z])(?:log|lg|ln)(?![a-z])", re.IGNORECASE)
 
 
 class _Cells(NamedTuple):
@@ -142,6 +144,11 @@ class _Labels:
     def _unit(self, stated: str | None, own: str) -> str:
         in_header = unit_in_header(self.column)
         if stated is None:
+            if has_factor(self.column):
+                raise UnitError(
+                    f"the column '{self.column}' has a power of ten in its name", "a unit of the values",
+                    "give the unit that the numbers have, such as unit: mS/cm for 10^-3 S/cm",
+                )  # fmt: skip
             return in_header or own
         if in_header and convert(1.0, in_header, stated) != 1.0:
             raise UnitError(
@@ -201,7 +208,20 @@ class _Labels:
             self.path.name, rows, joined, property_name=self.property_name, provenance=self.provenance,
             licence=self.licence, citation=self.citation, conditions=self.conditions,
         )  # fmt: skip
-        return training, replace(account, suspicious=[*remarks, *account.suspicious])
+        return training, replace(account, suspicious=[*remarks, *self._doubts(), *account.suspicious])
+
+    def _doubts(self) -> Iterator[str]:
+        """Say what the name of the column and its unit leave open."""
+        if _LOGARITHM.search(self.column):
+            yield f"'{self.column}' holds logarithms, if it is what its name says; values are taken as they are"
+        own, name = property_named(self.property_name).unit, self.column.casefold()
+        if is_total_energy(name) and "formation" not in name and own.endswith("/atom") and name != self.property_name:
+            yield f"'{self.column}' is taken in {self.unit}; divide energies of whole cells by their number of atoms"
+        if self.unit == "kJ/mol" and own.endswith("/atom"):
+            yield (
+                f"kJ/mol of '{self.column}' is taken for that of a mole of atoms; divide values of a mole of formulas "
+                "by the atoms of each formula"
+            )
 
 
 class LabelledFormulas(_Labels):
@@ -261,8 +281,8 @@ class LabelledFormulas(_Labels):
         names = list(dict.fromkeys(filter(None, columns)))
         for intake, part in self._table.cells(names, _SIZE):
             read = list(self._part(intake, part))
-            if not rows and read:
-                read[0] = self._without_units(read[0], part)
+            if not any(row.code == "" for row in rows):
+                read = self._without_units(read, part)
             keeping = [row.code == "" for row in read]
             refused = {row.row for row in intake.refused}
             usable = [keeping[place] for place in range(len(read)) if place not in refused]
@@ -292,17 +312,22 @@ class LabelledFormulas(_Labels):
         texts = _texts(part, name)
         return [TextCell(text, self._table.cell_name(part, row, name)) for row, text in enumerate(texts)]
 
-    def _without_units(self, row: LabelRow, part: Rows) -> LabelRow:
-        """Take the first row for one of units where it has no formula and its cell is a unit.
+    def _without_units(self, rows: Sequence[LabelRow], part: Rows) -> list[LabelRow]:
+        """Take a row for one of units if it stands before all that teach, has no formula and its cell is a unit.
 
         Args:
-            row: The first row.
-            part: The rows of the file that begin with it.
+            rows: The first rows.
+            part: The same rows as they stand in the file.
 
         Raises:
             UnitError: If it is another unit than the values, or those of a condition, are said to have.
         """
-        written = unit_in_header(f"({row.written.strip().strip('()[]')})") if not row.formula.strip() else ""
+        first = next((place for place, row in enumerate(rows) if not row.code), len(rows))
+        return [self._without_unit(row, part, place) for place, row in enumerate(rows[:first])] + list(rows[first:])
+
+    def _without_unit(self, row: LabelRow, part: Rows, place: int) -> LabelRow:
+        has_formula = not row.code.startswith("E-FORMULA")
+        written = "" if has_formula else unit_in_header(f"({row.written.strip().strip('()[]')})")
         if not written:
             return row
         if convert(1.0, written, self.unit) != 1.0:
@@ -311,7 +336,7 @@ class LabelledFormulas(_Labels):
                 f"{self.unit}", written, "give the unit that the values have",
             )  # fmt: skip
         for one in filter(lambda each: each.column, self.conditions):
-            below = unit_in_header(f"({_texts(part, one.column)[0].strip().strip('()[]')})")
+            below = unit_in_header(f"({_texts(part, one.column)[place].strip().strip('()[]')})")
             if below and unit_of_condition(one.condition.name, below) != one.unit:
                 raise UnitError(
                     f"the row of units in {self.path.name} says {below} for '{one.column}', and the unit of the "
@@ -334,7 +359,8 @@ class LabelledStructureFiles(_Labels):
         unit: Unit of the values; by default the one in the name of the column, or that of the property. Energies that
             the files state are in eV, and in eV/atom where they are divided by the number of atoms.
         labels: A table with one row for each structure.
-        file: Column of that table with the name of the file: with folders and ending, or without.
+        file: Column of that table with the name of the file: with folders and ending, or without. A name that may mean
+            several structures gives its label to none of them.
         weight: Column of that table with weights above zero, as for ``table``.
         uncertainty: Column of that table with standard errors of the values, as for ``table``.
         uncertainty_unit: Unit of that column; by default the one in its name, or that of the values.
@@ -385,13 +411,17 @@ class LabelledStructureFiles(_Labels):
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
         used: set[str] = set()
-        for intake in self._structures.intakes(_SIZE):
+        intakes = list(self._structures.intakes(_SIZE))
+        meant = _structures_meant(intakes, found)
+        for intake in intakes:
             rows += [LabelRow(row.detail, row.formula, "", _NOTHING, row.code, row.detail) for row in intake.refused]
             taught: list[int] = []
             for at, origin in enumerate(_column(intake.batch, Column.ORIGIN)):
                 name = next((name for name in _names_of(origin) if name in found), "")
                 used.add(name)
                 read = list(self._of_structure(origin, intake.batch.formulas[at], name, found.get(name, [])))
+                if len(meant[name]) > 1:
+                    read = [self._not_joined(row, origin, name, len(meant[name])) for row in read]
                 taught += [at] * sum(row.code == "" for row in read)
                 rows += read
             materials.append(intake.batch.take(taught))
@@ -427,6 +457,14 @@ class LabelledStructureFiles(_Labels):
             else:
                 row = self._row(f"{origin}, {one.place}", formula, one.text, kept=kept)
                 yield self._trust.applied(row, one.beside)
+
+    def _not_joined(self, row: LabelRow, origin: str, name: str, structures: int) -> LabelRow:
+        """A row whose label may be that of another structure, so that it teaches nothing."""
+        assert self.labels is not None
+        detail = (
+            f"{name[:80]} of {self.labels.name} may mean {structures} structures; write {origin[:200]} for this one"
+        )
+        return row._replace(code=TWO_PARTNERS, detail=detail)
 
     def _cells_by_name(self, file: TableFile) -> dict[str, list[_Cells]]:
         """Return the cells of each name in the table of labels."""
@@ -581,6 +619,16 @@ def _numbers_written(labels: _Labels, batch: CandidateBatch, name: str, prefix: 
     if column not in present:
         _require_column(labels.path.name, name, [one.removeprefix(prefix) for one in present])
     return ["" if value is None else repr(value) for value in batch.table.column(column).to_pylist()]
+
+
+def _structures_meant(intakes: Sequence[Intake], names: Container[str]) -> dict[str, set[str]]:
+    """Structures that each name in a table of labels means, by their ids."""
+    meant: dict[str, set[str]] = defaultdict(set)
+    for intake in intakes:
+        for origin, candidate in zip(_column(intake.batch, Column.ORIGIN), intake.batch.ids, strict=True):
+            for name in [name for name in _names_of(origin) if name in names][:1]:
+                meant[name].add(candidate)
+    return meant
 
 
 def _names_of(origin: str) -> list[str]:

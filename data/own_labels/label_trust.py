@@ -11,6 +11,7 @@ from matloop.data.own_labels.label_cells import EMPTY, read_error, read_label, u
 from matloop.data.properties.units import convert
 
 WEIGHT, UNCERTAINTY = "E-LABEL-WEIGHT", "E-LABEL-UNCERTAINTY"
+_LIGHTEST = 1e-9  # weights far from 1 are slips, and their squares leave the range of numbers
 
 
 class TextCell(NamedTuple):
@@ -68,7 +69,7 @@ class TrustColumns:
 
     def _with_weight(self, row: LabelRow, cell: TextCell) -> LabelRow:
         read = read_label(cell.text, "1", "1")
-        if read.code or read.value <= 0:
+        if read.code or not _LIGHTEST <= read.value <= 1 / _LIGHTEST:
             detail = f"'{cell.text[:40]}' in '{self._weight}' is no weight; write a number above zero, such as 1"
             return row._replace(place=cell.place, code=WEIGHT, detail=detail)
         return row._replace(weight=read.value)

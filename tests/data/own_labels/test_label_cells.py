@@ -3,7 +3,7 @@ import math
 import pytest
 
 from matloop.data.errors import UnitError
-from matloop.data.own_labels.label_cells import read_label, unit_in_header
+from matloop.data.own_labels.label_cells import has_factor, read_label, unit_in_header
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,11 @@ def test_a_number_is_read_as_people_write_it(text: str, value: float, uncertaint
         ("1_000", "E-LABEL-NUMBER"),
         ("=1+1", "E-LABEL-NUMBER"),
         ("9" * 100, "E-LABEL-NUMBER"),
+        ("1.23¹", "E-LABEL-NUMBER"),  # a footnote
+        ("4.5②", "E-LABEL-NUMBER"),
+        ("10³", "E-LABEL-NUMBER"),
+        ("1.2±0.1×10⁻³", "E-LABEL-NUMBER"),
+        ("1.2±0.1 x 10^-3", "E-LABEL-NUMBER"),
     ],
 )
 def test_what_is_no_value_has_a_code(text: str, code: str) -> None:
@@ -98,7 +103,33 @@ def test_a_unit_of_another_quantity_is_refused() -> None:
         ("paper (1)", ""),
         ("value", ""),
         ("mass (of sample)", ""),
+        ("sigma / mS cm-1", "mS/cm"),
+        ("σ/mS cm⁻¹", "mS/cm"),
+        ("sigma (mS/cm) at 25 °C", "mS/cm"),
+        ("sigma (mS/cm), RT", "mS/cm"),
+        ("mS/cm", "mS/cm"),
+        ("bulk modulus (K) of films", ""),
+        ("c/a", ""),
     ],
 )
 def test_the_unit_in_a_column_name(header: str, unit: str) -> None:
     assert unit_in_header(header) == unit
+
+
+@pytest.mark.parametrize(
+    "value", [1 / 300, 1.2345678901234567e-4, -0.04731177320717306, 2 / 3, 1.5e-12, 123456.78901234567]
+)
+def test_numbers_of_full_precision_are_read(value: float) -> None:
+    assert read_label(repr(value), "eV", "eV").value == value
+
+
+@pytest.mark.parametrize("text", ["1.2±5%", "1.2 ± 5 %", "5 1"])
+def test_a_share_of_the_value_is_no_error_and_two_numbers_are_no_value(text: str) -> None:
+    assert read_label(text, "1", "1").code == "E-LABEL-NUMBER"
+    assert read_label("20±5%", "%", "%") == (20.0, 5.0, "", "")
+
+
+@pytest.mark.parametrize("header", ["sigma (10^-3 S/cm)", "sigma ×10³ (S/cm)", "sigma (x10-3 S/cm)", "n (1e20)"])
+def test_a_power_of_ten_in_a_column_name_is_noticed(header: str) -> None:
+    assert has_factor(header)
+    assert not has_factor("thermal expansion (10^-6/K)")

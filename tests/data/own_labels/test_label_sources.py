@@ -111,6 +111,35 @@ def test_a_row_of_units_is_understood_and_must_agree(tmp_path: Path) -> None:
         read(path, column="sigma", unit="S/m")
 
 
+@pytest.mark.parametrize("leading", [[("-", "mS/cm", "")], [("unit", "mS/cm", "")], [("", "", ""), ("", "mS/cm", "")]])
+def test_a_row_of_units_has_any_text_for_a_formula_and_may_stand_lower(tmp_path: Path, leading: list[Row]) -> None:
+    path = table(tmp_path, [*leading, *salts()], header=("formula", "sigma", "paper"))
+    assert len(read(path, column="sigma", unit="mS/cm")[0]) == 24
+    with pytest.raises(UnitError, match=r"the row of units in labels\.csv says mS/cm for 'sigma'"):
+        read(path, column="sigma")
+
+
+def test_a_power_of_ten_in_the_column_name_needs_a_unit(tmp_path: Path) -> None:
+    path = table(tmp_path, salts(), header=("formula", "sigma (10^-3 S/cm)", "paper"))
+    with pytest.raises(UnitError, match="has a power of ten in its name"):
+        read(path, column="sigma (10^-3 S/cm)")
+    assert read(path, column="sigma (10^-3 S/cm)", unit="mS/cm")[0].values[0] == pytest.approx(1e-3)
+
+
+def test_logarithms_are_suspected_by_the_name_of_the_column(tmp_path: Path) -> None:
+    path = table(tmp_path, salts(), header=("formula", "log10 sigma (S/cm)", "paper"))
+    assert "holds logarithms" in read(path, column="log10 sigma (S/cm)")[1].suspicious[0]
+    catalogue = table(tmp_path, salts(), header=("formula", "catalogue", "paper"))
+    assert not read(catalogue, column="catalogue")[1].suspicious
+
+
+@pytest.mark.parametrize(("column", "said"), [("E_tot energy", "divide energies"), ("Ef (kJ/mol)", "a mole of atoms")])
+def test_energies_that_may_not_be_by_atom_are_told(tmp_path: Path, column: str, said: str) -> None:
+    path = table(tmp_path, [(salt, -1.5) for salt in SALTS], header=("formula", column))
+    labels = LabelledFormulas(path, property="formation_energy_per_atom", column=column, source="dft:pbe")
+    assert said in labels.read()[1].suspicious[0]
+
+
 def test_the_unit_in_the_column_name_must_agree(tmp_path: Path) -> None:
     path = table(tmp_path, salts())
     with pytest.raises(UnitError, match=r"the column 'sigma \(mS/cm\)' names mS/cm"):
@@ -165,6 +194,23 @@ def test_structure_files_are_joined_with_a_table(tmp_path: Path) -> None:
     assert training.rows.has_crystal.all()
     at = training.rows.formulas.index("NaCl")
     assert training.values[at] == pytest.approx(-1.05)
+
+
+def test_a_name_that_means_several_structures_labels_none_of_them(tmp_path: Path) -> None:
+    for folder, lattice in (("a", "rocksalt"), ("b", "zincblende")):
+        (tmp_path / "cifs" / folder).mkdir(parents=True)
+        write(tmp_path / "cifs" / folder / "1.cif", bulk("NaCl", lattice, a=5.6))
+    for number, salt in enumerate(SALTS):
+        write(tmp_path / "cifs" / f"{salt}.cif", bulk(salt, "rocksalt", a=5.0 + number / 50))
+    labels = table(tmp_path, [("1.cif", 1.0), *((salt, 2.0) for salt in SALTS)], header=("file", "gap"))
+    source = LabelledStructureFiles(
+        tmp_path / "cifs", labels=str(labels), property="band_gap", column="gap", source="dft:pbe"
+    )
+    training, account = source.read()
+    assert (len(training), dict(account.refused)) == (24, {"E-LABEL-TWO-PARTNERS": 2})
+    assert {row.detail for row in account.rows if row.code} == {
+        f"1.cif of labels.csv may mean 2 structures; write {folder}/1.cif for this one" for folder in "ab"
+    }
 
 
 def test_a_key_of_an_ase_database_is_a_label(tmp_path: Path) -> None:

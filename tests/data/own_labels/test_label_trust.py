@@ -57,10 +57,10 @@ def read(*arguments: Any, **options: Any) -> tuple[TrainingSet, LabelAccount]:
 
 
 def test_a_column_of_weights_is_read_and_what_is_none_refused(tmp_path: Path) -> None:
-    weights = [2.5, "0", "-1", "", "high", *([1] * 23)]
+    weights = [2.5, "0", "-1", "", "high", "1e300", *([1] * 22)]
     training, account = read(tmp_path, [50.0] * 28, weights, weight="w")
     refused = [row for row in account.rows if row.code]
-    assert [row.code for row in refused] == ["E-LABEL-WEIGHT"] * 4
+    assert [row.code for row in refused] == ["E-LABEL-WEIGHT"] * 5
     assert refused[3].place == "labels.csv, row 6, column 'w'"
     assert "'high' in 'w' is no weight; write a number above zero" in refused[3].detail
     assert training.weights[0] == (2.5 + 1) / 2  # the first salt occurs twice

@@ -17,7 +17,10 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, LockWatch, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
+from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.cluster_settings import cluster_confirmed
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.clusters.main_guard import check_main_guard
@@ -136,18 +139,29 @@ def fork(
     check_main_guard()
     run = existing_run(folder)
     view = RunView(run.folder)
-    training = view.training.by_property
+    training = view.training
     with allowing(allow):
-        campaign = checked_campaign(view.paths.campaign, list(training.values()))
+        campaign = checked_campaign(view.paths.campaign, training.all_sets)
         place = cluster_confirmed(campaign.cluster, cluster)
         count, rows = workers_chosen(workers, place), view.identity.partition_rows
         settings = Settings(count, place, rows, earlier=view.manifest, store=store)
-        wanted = {target.property for target in campaign.targets}
-        given = [training[name] for name in training if name in wanted]
+        given = _given_again(campaign, training)
         with using(campaign.catalogue):
             own = read_own_data(campaign, given)
             chosen = training_of(campaign, own, given)
             return begin(campaign, output, settings, training=chosen, accounts=own.accounts, progress=progress)
+
+
+def _given_again(campaign: Campaign, training: TrainingSets) -> list[TrainingSet]:
+    """The training sets of a run that targets of its present campaign can use."""
+    given = []
+    for target in campaign.targets:
+        name, helping = target.property, training.helping.get(target.property)
+        if name in training.by_property:
+            given.append(training[name])
+        if helping is not None and target.transfer is not None and target.transfer.helps(helping.provenance):
+            given.append(helping)
+    return given
 
 
 @in_catalogue_of_run

@@ -9,6 +9,7 @@ from matloop.data.bounded_files import read_json
 from matloop.data.errors import CampaignError, RunError
 from matloop.data.properties.catalogue import property_named, using
 from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
 from matloop.screening.campaign.campaign import FAMILIES_TO_CHOOSE_FROM, Campaign
@@ -74,9 +75,7 @@ def train(
         single = with_provenances(single, training) if own.sets else single
         check_provenances(single, training)
         check_campaign(single, training_sets)
-        (target,) = single.targets
-        labels = training[target.property]
-        write_new_folder(output, lambda draft: _fill(draft, single, stage, labels, store, with_probability))
+        write_new_folder(output, lambda draft: _fill(draft, single, stage, training, store, with_probability))
         return read_model(output)
 
 
@@ -150,15 +149,16 @@ def _for_one_target(
 
 
 def _fill(
-    draft: Path, campaign: Campaign, stage: str, labels: TrainingSet, use_store: bool, with_probability: bool
+    draft: Path, campaign: Campaign, stage: str, training: TrainingSets, use_store: bool, with_probability: bool
 ) -> None:
     """Put a model into a folder: copied from the store if it is there, else trained and stored."""
     (target,) = campaign.targets
     store = SurrogateStore.of_user() if use_store else None
-    key = store_key(campaign, stage, target, training=labels)
+    labels, helping = training[target.property], training.helping.get(target.property)
+    key = store_key(campaign, stage, target, training=labels, helping=helping)
     features = campaign.scoring_stages[stage].features
     if store is None or store.copy(key, draft) is None:
-        surrogate = fit_surrogate(campaign, stage, target, training=labels)
+        surrogate = fit_surrogate(campaign, stage, target, training=labels, helping=helping)
         surrogate.save(draft)
         if store is not None:
             names = tuple(entry.name for entry in features)

@@ -17,7 +17,7 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.running.labelled_candidates import labelled_candidates
-from matloop.workflows.running.own_data import label_columns, label_rows, read_own_data
+from matloop.workflows.running.own_data import label_columns, label_rows, read_own_data, training_of, transfer_lines
 
 _MOST_SHOWN = 5
 
@@ -29,7 +29,7 @@ class ValidCampaign:
     Attributes:
         campaign: The campaign, with absolute paths.
         labels: What became of the rows of each set of own labels that a target asks for.
-        remarks: What is said of candidates that have labels already.
+        remarks: What is learned by transfer, and what is said of candidates that have labels already.
     """
 
     campaign: Campaign
@@ -45,7 +45,9 @@ class ValidCampaign:
         """
         with using(campaign.catalogue):
             own = read_own_data(campaign)
-            return cls(campaign, tuple(own.accounts), tuple(labelled_candidates(campaign, own.sets)))
+            has_transfers = any(target.transfer is not None for target in campaign.targets)
+            transfers = transfer_lines(training_of(campaign, own)) if has_transfers else []
+            return cls(campaign, tuple(own.accounts), (*transfers, *labelled_candidates(campaign, own.sets)))
 
     def lines(self, property_name: str | None = None) -> list[str]:
         """Say what became of the labels, of all properties or of one, one line each; of all, also the remarks."""

@@ -34,7 +34,8 @@ from matloop.models.families.extra_trees import ExtraTrees  # noqa: E402
 from matloop.models.grouped_folds import grouped_folds  # noqa: E402
 from matloop.models.surrogates.classification import probability_scores  # noqa: E402
 from matloop.models.surrogates.prediction import forward  # noqa: E402
-from matloop.models.surrogates.surrogate import Surrogate, usable_rows  # noqa: E402
+from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
+from matloop.models.surrogates.training import usable_rows  # noqa: E402
 from matloop.screening.campaign.campaign import Target  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.inspecting.validation import checked_campaign  # noqa: E402

@@ -5,6 +5,7 @@
     campaign.yaml          the campaign as resolved
     training_sets.json     what each model learns from: name, provenance, licence, citation, sha256
     training-*.parquet     the rows of training sets that are not packaged
+    training_from-*.parquet  the same of sets that help in a transfer
     training_rows.csv      what became of every row of own labels, where there are any
     identity.json          what decides the result: campaign, code, versions, input files; a resume compares them
     manifest.jsonl         what is finished, with sha256 and counts (see matloop.data.runs.manifest)
@@ -41,7 +42,7 @@ RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
     r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training).*\.partial|\.clock-.*"
-    r"|manifest\.jsonl|training_sets\.json|training_rows\.csv|training-[a-z0-9_]+\.parquet"
+    r"|manifest\.jsonl|training_sets\.json|training_rows\.csv|training(?:_from)?-[a-z0-9_]+\.parquet"
 )
 
 
@@ -117,9 +118,9 @@ class RunDirectory:
         """Whether the run came to its end; the report is the last file it writes."""
         return self.summary.is_file() and self.report.is_file()
 
-    def training_rows(self, name: str) -> Path:
-        """File of the rows of the training set of one property."""
-        return Path(self.folder / f"training-{name}.parquet")
+    def training_rows(self, name: str, *, helping: bool = False) -> Path:
+        """File of the rows of the training set of one property, or of that which helps in a transfer."""
+        return Path(self.folder / f"training{'_from' * helping}-{name}.parquet")
 
     def model(self, stage: str, name: str) -> Path:
         """Folder of the surrogate of one property in one stage."""

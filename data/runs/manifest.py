@@ -33,7 +33,9 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}"
 _FILE = re.compile(rf"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/{_NAME}){{1,5}}")
 """Files that lines name: of partitions, models and reference phases, by their places in the run."""
 _FILE_OF_KIND = {
-    "began": re.compile(r"identity\.json|training_sets\.json|training_rows\.csv|training-[a-z0-9_]{1,100}\.parquet"),
+    "began": re.compile(
+        r"identity\.json|training_sets\.json|training_rows\.csv|training(?:_from)?-[a-z0-9_]{1,100}\.parquet"
+    ),
     "results": re.compile(
         rf"ranked\.parquet|shortlist\.csv|novelty\.json|run\.json|explanations\.json|report\.html|cif/{_NAME}"
     ),

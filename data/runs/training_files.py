@@ -1,12 +1,14 @@
 """Store the training sets of a run in its directory: packaged ones by name and sha256, others with all rows.
 
 ``training_sets.json`` names the training set of each property. The rows of a set that is not packaged are in
-``training-PROPERTY.parquet``, so that a run can be resumed and explained without the program that made the set.
+``training-PROPERTY.parquet``, and those of a set that helps in a transfer in ``training_from-PROPERTY.parquet``, so
+that a run can be resumed and explained without the program that made the set.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from matloop.data.whole_files import write_json, write_table
 _ARRAYS = ("values", "groups", "weights")
 _COLUMN = "training_"
 _ERRORS = f"{_COLUMN}errors"
+_HELPING = "transfer_from"
 _ABOUT = {"packaged": bool, "name": str, "sha256": str, "provenance": str, "licence": str, "citation": str}
 
 
@@ -33,21 +36,28 @@ def write_training_sets(run: RunDirectory, sets: TrainingSets) -> None:
     """Store the training sets of a run in its directory."""
     kept: dict[str, Any] = {}
     for name, training in sets.by_property.items():
-        by_name = isinstance(packed(training), PackagedSet)
-        if not by_name:
-            columns = {f"{_COLUMN}{part}": pa.array(getattr(training, part)) for part in _ARRAYS}
-            table = training.rows.to_arrow()
-            if training.noise is not None:
-                columns[_ERRORS] = pa.array(training.noise.errors)
-            for column, values in columns.items():
-                table = table.append_column(column, values)
-            write_table(run.training_rows(name), table)
-        kept[name] = {**training.about, "packaged": by_name}
-        if training.noise is not None:
-            known = np.isfinite(training.noise.deviation)
-            deviation = training.noise.deviation if known else None
-            kept[name]["noise"] = {"deviation": deviation, "repeats": training.noise.repeats}
+        kept[name] = _written(training, run.training_rows(name))
+        if name in sets.helping:
+            kept[name][_HELPING] = _written(sets.helping[name], run.training_rows(name, helping=True))
     write_json(run.training_sets, kept)
+
+
+def _written(training: TrainingSet, path: Path) -> dict[str, Any]:
+    """Write the rows of a training set unless it is packaged; return what is said of it."""
+    by_name = isinstance(packed(training), PackagedSet)
+    if not by_name:
+        columns = {f"{_COLUMN}{part}": pa.array(getattr(training, part)) for part in _ARRAYS}
+        table = training.rows.to_arrow()
+        if training.noise is not None:
+            columns[_ERRORS] = pa.array(training.noise.errors)
+        for column, values in columns.items():
+            table = table.append_column(column, values)
+        write_table(path, table)
+    written: dict[str, Any] = {**training.about, "packaged": by_name}
+    if training.noise is not None:
+        deviation = training.noise.deviation if np.isfinite(training.noise.deviation) else None
+        written["noise"] = {"deviation": deviation, "repeats": training.noise.repeats}
+    return written
 
 
 def read_training_sets(run: RunDirectory) -> TrainingSets:
@@ -67,16 +77,21 @@ def read_training_sets(run: RunDirectory) -> TrainingSets:
     written = read_json(run.training_sets, inside=run.folder)
     if not isinstance(written, dict):
         raise _unlike(run.training_sets.name, "no JSON object")
-    return TrainingSets({name: _read(run, property_named(name).name, about) for name, about in written.items()})
+    sets, helping = dict[str, TrainingSet](), dict[str, TrainingSet]()
+    for name, about in written.items():
+        sets[name] = _read(run, property_named(name).name, about)
+        if _HELPING in about:
+            helping[name] = _read(run, name, about[_HELPING], helping=True)
+    return TrainingSets(sets, helping)
 
 
-def _read(run: RunDirectory, name: str, about: Any) -> TrainingSet:
+def _read(run: RunDirectory, name: str, about: Any, *, helping: bool = False) -> TrainingSet:
     for key, kind in _ABOUT.items():
         if not isinstance(about, dict) or not isinstance(about.get(key), kind):
             raise _unlike(run.training_sets.name, f"no {key} of the training set of {name}")
     if about["packaged"]:
         return PackagedSet(about["name"], name, about["sha256"]).load()
-    path = run.training_rows(name)
+    path = run.training_rows(name, helping=helping)
     table = read_table(path, inside=run.folder)
     columns = [f"{_COLUMN}{part}" for part in _ARRAYS] + ([_ERRORS] if "noise" in about else [])
     for column in columns:
@@ -90,7 +105,7 @@ def _read(run: RunDirectory, name: str, about: Any) -> TrainingSet:
     )  # fmt: skip
     if training.sha256 != about["sha256"]:
         raise RunChangedError(
-            f"{run.training_rows(name).name} has rows with sha256 {training.sha256}", about["sha256"],
+            f"{path.name} has rows with sha256 {training.sha256}", about["sha256"],
             "restore the file, or start again",
         )  # fmt: skip
     return training

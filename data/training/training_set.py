@@ -248,6 +248,21 @@ def joined(sets: Sequence[TrainingSet]) -> TrainingSet:
     )  # fmt: skip
 
 
+def groups_of_both(first: TrainingSet, second: TrainingSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Formula groups of the rows of two training sets; equal formulas have the same number in both.
+
+    Args:
+        first: A training set of n rows.
+        second: A training set of m rows, of any provenance.
+
+    Returns:
+        Groups of either set, shapes (n,) and (m,).
+    """
+    tables = [one.rows.to_arrow() for one in (first, second)]
+    groups = CandidateBatch.from_arrow(pa.concat_tables(tables, promote_options="permissive")).groups()
+    return groups[: len(first)], groups[len(first) :]
+
+
 def joined_groups(groups: NDArray[np.int64], member: NDArray[np.int64], words: Sequence[str]) -> NDArray[np.int64]:
     """Join groups of materials whose rows share a stated group, so that no split separates either of them.
 

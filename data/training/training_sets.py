@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from matloop.data.errors import DatasetError, TrainingSetError
@@ -48,13 +49,20 @@ class TrainingSets:
 
     Attributes:
         by_property: One training set for each property.
+        helping: For each property that is learned by transfer, the training set of another provenance that helps.
     """
 
     by_property: Mapping[str, TrainingSet]
+    helping: Mapping[str, TrainingSet] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, properties: Sequence[str], given: Sequence[TrainingSet] = (), *, tables: Sequence[str] = (DEFAULT,)
+        cls,
+        properties: Sequence[str],
+        given: Sequence[TrainingSet] = (),
+        *,
+        tables: Sequence[str] = (DEFAULT,),
+        helping: Mapping[str, TrainingSet] = MappingProxyType({}),
     ) -> TrainingSets:
         """The training sets given, and for every other property the packaged one.
 
@@ -62,6 +70,7 @@ class TrainingSets:
             properties: What a campaign predicts.
             given: At most one training set for each of them.
             tables: Packaged tables that teach; the first with labels of a property counts.
+            helping: Training sets of another provenance that help, by property.
 
         Raises:
             TrainingSetError: If two sets are of one property, or one is of a property that is not predicted.
@@ -80,7 +89,7 @@ class TrainingSets:
                     f"at most one for each property that is predicted: {', '.join(properties)}",
                 )
             own[name] = training
-        return cls({name: own[name] if name in own else _packaged(name, tables) for name in properties})
+        return cls({name: own[name] if name in own else _packaged(name, tables) for name in properties}, dict(helping))
 
     def __getitem__(self, property_name: str) -> TrainingSet:
         if property_name not in self.by_property:
@@ -92,26 +101,37 @@ class TrainingSets:
 
     def __reduce__(self) -> tuple[Callable[..., TrainingSets], tuple[Any, ...]]:
         """On the way to another process, packaged sets go by name and sha256, all others by value."""
-        return _unpacked, (tuple(packed(training) for training in self.by_property.values()),)
+        sets = self.by_property.values(), self.helping.values()
+        return _unpacked, tuple(tuple(packed(training) for training in some) for some in sets)
 
     def only(self, property_name: str) -> TrainingSets:
         """The one of a property, for what needs no other."""
-        return TrainingSets({property_name: self.by_property[property_name]})
+        helping = {name: training for name, training in self.helping.items() if name == property_name}
+        return TrainingSets({property_name: self.by_property[property_name]}, helping)
+
+    @property
+    def all_sets(self) -> list[TrainingSet]:
+        """Every training set, those that help first."""
+        return [*self.helping.values(), *self.by_property.values()]
 
     @functools.cached_property
     def known(self) -> KnownMaterials:
-        """The packaged crystals, and the rows of training sets that are not among them."""
-        return KnownMaterials.of(labelled_table(DEFAULT), list(self.by_property.values()))
+        """The packaged crystals, and the rows of training sets that are not among them.
+
+        Of a property that is learned by transfer the labels are those that are predicted.
+        """
+        return KnownMaterials.of(labelled_table(DEFAULT), self.all_sets)
 
     @functools.cached_property
     def known_compositions(self) -> KnownCompositions:
         """The packaged compositions, and those of training sets that are not packaged."""
-        return KnownCompositions.of([one for one in self.by_property.values() if isinstance(packed(one), TrainingSet)])
+        return KnownCompositions.of([one for one in self.all_sets if isinstance(packed(one), TrainingSet)])
 
     @property
     def about(self) -> dict[str, dict[str, str]]:
-        """What is to be said of each set, by property, as plain JSON values."""
-        return {name: training.about for name, training in self.by_property.items()}
+        """What is to be said of each set, by property, as plain JSON values; sets that help stand behind them."""
+        helping = {f"{name} (transfer)": training.about for name, training in self.helping.items()}
+        return {name: training.about for name, training in self.by_property.items()} | helping
 
 
 def packed(training: TrainingSet) -> TrainingSet | PackagedSet:
@@ -121,9 +141,9 @@ def packed(training: TrainingSet) -> TrainingSet | PackagedSet:
     return training
 
 
-def _unpacked(sets: Sequence[TrainingSet | PackagedSet]) -> TrainingSets:
-    loaded = [one.load() if isinstance(one, PackagedSet) else one for one in sets]
-    return TrainingSets({training.property_name: training for training in loaded})
+def _unpacked(*both: Sequence[TrainingSet | PackagedSet]) -> TrainingSets:
+    loaded = [[one.load() if isinstance(one, PackagedSet) else one for one in sets] for sets in both]
+    return TrainingSets(*({training.property_name: training for training in sets} for sets in loaded))
 
 
 def _packaged(property_name: str, tables: Sequence[str]) -> TrainingSet:

@@ -14,6 +14,7 @@ from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
+from matloop.models.families.mixture import mixed, spread_scales
 from matloop.models.families.part_reader import PartReader, check_ranges
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
@@ -103,8 +104,7 @@ class Stack(Ensemble):
                 means[held, column], spreads[held, column] = ensemble.predict(values[held])
         errors, counts = means - target[:, None], 1.0 if relative is None else relative[:, None]
         self._weights, self._errors = _least_absolute(errors * counts), (np.abs(errors) * counts).mean(axis=0)
-        spread = np.maximum((spreads**2 * counts).mean(axis=0), 1e-300)
-        self._scales = np.sqrt((errors**2 * counts).mean(axis=0) / spread)
+        self._scales = spread_scales(errors, spreads, counts)
         self._fitted = [
             fitted(_make(self._members[m]), values, target, groups=groups, weights=relative) for m in self._used()
         ]
@@ -115,10 +115,7 @@ class Stack(Ensemble):
         self._check_fitted()
         used = self._used()
         means, spreads = np.stack([member.predict(values) for member in self._fitted], axis=1)
-        weights, scales = self._weights[used, None], self._scales[used, None]
-        mean = (weights * means).sum(axis=0)
-        variance = (weights * ((scales * spreads) ** 2 + (means - mean) ** 2)).sum(axis=0)
-        return mean, np.sqrt(variance)
+        return mixed(self._weights[used], self._scales[used], means, spreads)
 
     def importances(self) -> NDArray[np.float64]:
         """Weighted importances of the families, shape (k,), sums to 1."""

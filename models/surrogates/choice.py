@@ -23,6 +23,7 @@ from matloop.data.registry import lookup
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
+from matloop.models.surrogates.computed_model import ComputedModel
 from matloop.models.surrogates.conditions import features_with, learned_conditions
 from matloop.models.surrogates.prediction import forward
 from matloop.models.surrogates.surrogate import Surrogate
@@ -251,6 +252,7 @@ def fit_chosen(
     conditions: Mapping[str, NDArray[np.float64]] = _NO_CONDITIONS,
     seed: int = 0,
     weights: NDArray[np.float64] | None = None,
+    computed: ComputedModel | None = None,
 ) -> Surrogate:
     """Choose a candidate, fit a surrogate with it, and put the record of the choice on its card under ``choice``.
 
@@ -270,6 +272,8 @@ def fit_chosen(
         conditions: Of each row by name, each (m,), as for :meth:`Surrogate.fit`.
         seed: Of folds and families.
         weights: How much each row counts in the fits, shape (m,); all the same if left out.
+        computed: Model of computed values to transfer from, as for :meth:`Surrogate.fit`. Families are compared with
+            the computed value as a feature, and the winner is used in the transfer.
 
     Raises:
         UnknownNameError: For an unknown property or family.
@@ -283,7 +287,7 @@ def fit_chosen(
     surrogate = Surrogate.fit(
         property_name, features[winner.features], target, groups, family=winner.family, transform=transform,
         parameters={"seed": seed, **winner.parameters}, ids=ids, about=about,
-        weights=weights, conditions=conditions,
+        weights=weights, conditions=conditions, computed=computed,
     )  # fmt: skip
     return replace(surrogate, card={**surrogate.card, "choice": choice.card()})
 

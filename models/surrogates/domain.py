@@ -5,12 +5,15 @@ The surrogate itself handles elements that do not occur in the training data: it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+_SAVED = "domain_"
 _NEIGHBOURS = 5
 _EXTRAPOLATED = 0.01  # total importance of the features that may lie outside the range of the training rows
 _SHORTLIST = 16
@@ -54,6 +57,20 @@ class Domain:
         own = _mean_nearest(points, points, groups)
         ranges = np.stack([values.min(axis=0), values.max(axis=0)])
         return cls(centre, weight, points, float(np.quantile(own, 0.95)), own, ranges, importances)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return its arrays by the names under which they are saved."""
+        return {f"{_SAVED}{part.name}": np.asarray(getattr(self, part.name)) for part in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Domain:
+        """Read what :meth:`arrays` returned, among other arrays.
+
+        Raises:
+            KeyError: If one is missing.
+        """
+        found: dict[str, Any] = {part.name: arrays[f"{_SAVED}{part.name}"] for part in fields(cls)}
+        return cls(**{**found, "limit": float(found["limit"])})
 
     def distances(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute the mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""

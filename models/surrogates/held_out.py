@@ -26,6 +26,7 @@ from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.families.row_weights import fitted
+from matloop.models.families.transfer import Transfer
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.domain import Domain
@@ -104,6 +105,8 @@ def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
     >>> small_ensemble("extra_trees", {"trees": 200, "seed": 3}).parameters
     {'trees': 10, 'seed': 3}
     """
+    if family == Transfer.family:
+        return small_ensemble(parameters["of"], parameters["settings"])._replace(stands_in_for=family)
     settings = lookup("model", MODELS, family).small(parameters)
     if settings is not None:
         return SmallEnsemble(family, settings, None)

@@ -26,8 +26,7 @@ from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import takes_weights
 from matloop.models.surrogates.conditions import features_with, learned_conditions
 from matloop.models.surrogates.prediction import forward
-from matloop.models.surrogates.surrogate import usable_rows
-from matloop.models.surrogates.training import out_of_fold
+from matloop.models.surrogates.training import out_of_fold, usable_rows
 
 _PASSES = 2
 _SMALLEST_SHARE = 0.01

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -28,10 +28,12 @@ from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import fitted, relative_weights
+from matloop.models.families.transfer import Transfer
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.card_entries import describe_errors
 from matloop.models.surrogates.classification import RangeClassifier
+from matloop.models.surrogates.computed_model import ComputedModel
 from matloop.models.surrogates.conditions import (
     LearnedCondition,
     check_asked,
@@ -43,7 +45,15 @@ from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.prediction import Prediction, backward, forward
-from matloop.models.surrogates.training import FEWER_FOLDS, data_hash, expected_shrinkage, out_of_fold, scores
+from matloop.models.surrogates.training import (
+    FEWER_FOLDS,
+    data_hash,
+    expected_shrinkage,
+    out_of_fold,
+    scores,
+    usable_rows,
+)
+from matloop.models.surrogates.transfer_gain import what_measured_rows_bought
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
@@ -120,6 +130,8 @@ class Surrogate:
         card: Describes the model, its training data and its scores, as plain JSON values.
         classifier: Gives the probability of lying in a wanted range; None if the predictive distribution gives it.
         asked: Conditions at which it predicts, by name, in the unit in which each is stored; see :meth:`at`.
+        computed: Model of computed values that the ensemble transfers from, whose prediction is one more feature; None
+            if the ensemble learned from features alone.
     """
 
     property_name: str
@@ -133,6 +145,7 @@ class Surrogate:
     card: Mapping[str, Any]
     classifier: RangeClassifier | None = None
     asked: Mapping[str, float] | None = None
+    computed: ComputedModel | None = None
 
     @classmethod
     def fit(
@@ -149,6 +162,7 @@ class Surrogate:
         about: Mapping[str, str] | None = None,
         weights: NDArray[np.float64] | None = None,
         conditions: Mapping[str, NDArray[np.float64]] = _NO_CONDITIONS,
+        computed: ComputedModel | None = None,
     ) -> Surrogate:
         """Train on all rows that have a target and finite features.
 
@@ -164,14 +178,15 @@ class Surrogate:
             about: What the card says of the data (:attr:`matloop.data.training.training_set.TrainingSet.about`).
             weights: How much each row counts in fits, shape (m,); all the same if left out. Scores count all alike.
             conditions: Of each row by name, in the unit of storage, each (m,); they become features behind the others.
+            computed: Model of computed values to transfer from; ``features`` are then those that its fit returned.
 
         Raises:
             UnknownNameError: For an unknown property, condition or family.
             ModelError: If too few rows are left, or the family takes no weights.
         """
         features, about_features = _with_conditions(features, conditions)
-        unit, scaled = property_named(property_name).unit, forward(np.asarray(target, float), transform)
-        make = functools.partial(lookup("model", MODELS, family), **(parameters or {}))
+        of_family, make = _makers(family, parameters or {}, computed)
+        scaled = forward(np.asarray(target, float), transform)
         used = usable_rows(features, scaled)
         counts = None if weights is None else relative_weights(weights[used], len(used))
         rows = Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
@@ -179,31 +194,29 @@ class Surrogate:
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
-        domain = Domain.fit(values, ensemble.importances(), group)
+        domain = _domain(rows, ensemble, computed)
         of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
         held_out, entries = describe_errors(
-            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain, family=family,
+            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain, family=ensemble.family,
             parameters=ensemble.parameters, transform=transform,
         )  # fmt: skip
         card = {
-            "property": property_name,
-            "unit": unit,
-            "transform": transform,
-            "family": family,
-            "parameters": dict(ensemble.parameters),
+            **_model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
-            **_data_statement(about, rows, known=int(np.isfinite(target).sum())),
+            **_data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
+            **_transfer_statement(computed, of_family, ensemble, rows, mean=mean),
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
-            rows.elements.any(axis=0), OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card,
+            _present(rows.elements, computed), OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions),
+            card, computed=computed,
         )  # fmt: skip
 
     @functools.cached_property
@@ -332,21 +345,28 @@ class Surrogate:
                 "use the same feature sets and versions, or train again",
             )
         unseen = (features.elements & ~self.elements).any(axis=1)
-        finite = np.isfinite(features.values).all(axis=1)
+        inputs = self.inputs(features.values)
+        finite = np.isfinite(inputs).all(axis=1)
         codes = np.where(unseen & (features.codes == ""), "E-MODEL-ELEMENT", features.codes)
         codes = np.where(~finite & (codes == ""), "E-FEATURE-NONFINITE", codes)
         good = np.flatnonzero(codes == "")
         centre, scale = np.full(len(features), np.nan), np.full(len(features), np.nan)
         in_domain, bins = np.zeros(len(features), bool), np.zeros(len(features), np.int64)
         if len(good):
-            values = features.values[good]
+            values = inputs[good]
             centre[good], scale[good] = self._centre_and_scale(values)
             distances = self.domain.distances(values)
             in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
+            if self.computed is not None:
+                in_domain[good] &= self.computed.contains(features.values[good])
         known = property_named(self.property_name)
         bounds = (known.lower, known.upper)
         prediction = Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
-        return prediction if self.classifier is None else self.classifier.judge(prediction, features.values)
+        return prediction if self.classifier is None else self.classifier.judge(prediction, inputs)
+
+    def inputs(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the ensemble reads for features (n, k): the features, and in a transfer the computed value."""
+        return values if self.computed is None else self.computed.inputs(values)
 
     def predict_as_new(self, features: FeatureMatrix, ids: Sequence[str]) -> Prediction:
         """Predict n candidates; ensembles that never saw their formula predict those on which the model was trained.
@@ -419,11 +439,11 @@ class Surrogate:
             softening=self.difficulty.softening, floor=self.calibration.floor,
             residuals=self.calibration.residuals, elements=self.elements,
             calibration_edges=self.calibration.edges, calibration_sizes=self.calibration.sizes,
-            domain_centre=self.domain.centre, domain_weight=self.domain.weight, domain_points=self.domain.points,
-            domain_limit=self.domain.limit, domain_own=self.domain.own, domain_ranges=self.domain.ranges,
-            domain_importances=self.domain.importances, golden_values=golden_values,
-            golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
+            golden_values=golden_values, golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
+            **self.domain.arrays(),  # type: ignore[arg-type]
         )  # fmt: skip
+        if self.computed is not None:
+            self.computed.save(folder / "computed")
         if self.classifier is not None:
             self.classifier.save(folder / "classifier")
         pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
@@ -457,17 +477,17 @@ class Surrogate:
                 raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
             table = read_table(folder / "out_of_fold.parquet")
             family = lookup("model", MODELS, card["family"])
-            classified = card.get("probability")
+            classified, transfer = card.get("probability"), card.get("transfer")
+            computed = None
+            if transfer is not None:
+                computed = ComputedModel.load(folder / "computed", family=card["family"], card=transfer)
             model = cls(
-                card["property"], card["transform"], family.load(folder),
+                card["property"], card["transform"], (family if transfer is None else Transfer).load(folder),
                 Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
                 Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
-                Domain(
-                    a["domain_centre"], a["domain_weight"], a["domain_points"], float(a["domain_limit"]),
-                    a["domain_own"], a["domain_ranges"], a["domain_importances"],
-                ),
-                a["elements"], _out_of_fold(table, card["transform"]), card,
+                Domain.from_arrays(a), a["elements"], _out_of_fold(table, card["transform"]), card,
                 RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
+                computed=computed,
             )  # fmt: skip
             repeated = model._centre_and_scale(a["golden_values"])
         except FileAccessError:
@@ -511,15 +531,56 @@ def _without(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
     )  # fmt: skip
 
 
-def _data_statement(about: Mapping[str, str] | None, rows: Rows, *, known: int) -> dict[str, Any]:
+def _makers(
+    family: str, parameters: Mapping[str, Any], computed: ComputedModel | None
+) -> tuple[Callable[[], Ensemble], Callable[[], Ensemble]]:
+    """Return what makes an unfitted ensemble of the family, and what makes that of the surrogate: maybe a transfer."""
+    of_family: Callable[[], Ensemble] = functools.partial(lookup("model", MODELS, family), **parameters)
+    if computed is None:
+        return of_family, of_family
+    settings = of_family().parameters
+    return of_family, functools.partial(Transfer, of=family, settings=settings, seed=settings.get("seed", 0))
+
+
+def _domain(rows: Rows, ensemble: Ensemble, computed: ComputedModel | None) -> Domain:
+    """Find the domain of the rows, in a transfer with ranges of features that reach over computed rows too."""
+    domain = Domain.fit(rows.values, ensemble.importances(), rows.groups)
+    return domain if computed is None else computed.widened(domain)
+
+
+def _present(elements: NDArray[np.bool_], computed: ComputedModel | None) -> NDArray[np.bool_]:
+    """Find the elements that occur in measured rows (m, 119), or in those that are transferred from, shape (119,)."""
+    own = np.asarray(np.any(elements, axis=0))
+    return own if computed is None else own | computed.elements
+
+
+def _model_statement(
+    property_name: str, transform: Transform, family: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a card says of what is predicted and with which family."""
+    return {
+        "property": property_name,
+        "unit": property_named(property_name).unit,
+        "transform": transform,
+        "family": family,
+        "parameters": dict(settings),
+    }
+
+
+def _data_statement(
+    about: Mapping[str, str] | None, computed: ComputedModel | None, rows: Rows, *, known: int
+) -> dict[str, Any]:
     """Return what a card says of the training data, the versions, and the licences that hold for the model.
 
     Args:
         about: What the training set says of itself.
+        computed: Model of computed values that is transferred from.
         rows: The rows used.
         known: Number of rows with a value.
     """
-    licence = "not stated" if about is None else about["licence"]
+    licences = ["not stated" if about is None else about["licence"]]
+    if computed is not None:
+        licences.append(computed.card["training_set"]["licence"])
     return {
         "split": "5 folds grouped by reduced formula",
         "data_sha256": data_hash(rows.values, rows.target),
@@ -528,13 +589,22 @@ def _data_statement(about: Mapping[str, str] | None, rows: Rows, *, known: int) 
         "rows_left_out": known - len(rows.target),
         "formulas": len(np.unique(rows.groups)),
         "training_set": None if about is None else dict(about),
-        "licence": f"Apache-2.0; training data: {licence}",
+        "licence": f"Apache-2.0; training data: {'; '.join(dict.fromkeys(licences))}",
     }
 
 
-def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Find the rows to train a surrogate on: those with features and a finite target on the model scale (m,)."""
-    return np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
+def _transfer_statement(
+    computed: ComputedModel | None,
+    of_family: Callable[[], Ensemble],
+    ensemble: Ensemble,
+    rows: Rows,
+    *,
+    mean: NDArray[np.float64],
+) -> dict[str, Any]:
+    """Return the statement of a card about a transfer and what its measured rows bought; nothing without a transfer."""
+    if computed is None:
+        return {}
+    return {"transfer": {**computed.card, **what_measured_rows_bought(of_family, ensemble, rows, mean=mean)}}
 
 
 def best_of_training(target: NDArray[np.float64]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import FOLDS, grouped_folds
@@ -19,6 +20,30 @@ COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FEWER_FOLDS = 2  # for a second point of the learning curve
 STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
 SMALLEST_TRAINING_SET = 20  # intervals are wide and honest from here on; see tests/models/surrogates/test_small_data.py
+
+
+def usable_rows(features: FeatureMatrix, scaled: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the rows to train a surrogate on: those with features and a finite target on the model scale (m,)."""
+    return np.flatnonzero(np.isfinite(scaled) & (features.codes == ""))
+
+
+def check_enough_rows(target: NDArray[np.float64], groups: NDArray[np.integer], what: str = "") -> None:
+    """Refuse to train on too few rows.
+
+    Args:
+        target: What to learn, shape (m,).
+        groups: Formula group of each row, shape (m,).
+        what: What the rows are, for people.
+
+    Raises:
+        ModelError: If there are too few rows or groups.
+    """
+    if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
+        raise ModelError(
+            f"{len(target)} training rows {what}{' ' * bool(what)}of {len(np.unique(groups))} formulas",
+            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
+            "add labelled rows or drop the target",
+        )
 
 
 def out_of_fold(
@@ -43,12 +68,7 @@ def out_of_fold(
     Raises:
         ModelError: If there are too few rows or groups, or the family takes no weights.
     """
-    if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
-        raise ModelError(
-            f"{len(target)} training rows of {len(np.unique(groups))} formulas",
-            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
-            "add labelled rows or drop the target",
-        )
+    check_enough_rows(target, groups)
     mean, spread = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups, folds=folds):
         own = None if weights is None else weights[train]

@@ -116,6 +116,52 @@ Duration = Annotated[
 """Whole seconds. A campaign gives the number with its unit, such as ``5m``."""
 
 
+def _read_provenance(written: str) -> str:
+    try:
+        return str(Provenance.read(written))
+    except ProvenanceError as error:
+        raise ValueError(str(error)) from error
+
+
+class Transfer(FrozenModel):
+    """Learn a property from labels of one provenance with the help of labels of another.
+
+    Many computed values and few measured ones give one model: of the measured values. It learns the difference, so the
+    two kinds of labels are never mixed.
+    """
+
+    from_: str = Field(
+        alias="from", description="Provenance of the many labels that help, such as `dft:pbe`, or that of another lab."
+    )
+    to: str = Field(description="Provenance of the labels that the surrogate predicts, such as `exp`.")
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _are_provenances(cls, written: str) -> str:
+        return _read_provenance(written)
+
+    @model_validator(mode="after")
+    def _two_different_provenances(self) -> Self:
+        helping, wanted = Provenance.read(self.from_), Provenance.read(self.to)
+        if helping.covers(wanted) or wanted.covers(helping):
+            raise ValueError(
+                f"'from: {self.from_}' and 'to: {self.to}' may mean the same labels; name two different provenances"
+            )
+        return self
+
+    @model_serializer
+    def _as_written(self) -> dict[str, str]:
+        return {"from": self.from_, "to": self.to}
+
+    def helps(self, provenance: str) -> bool:
+        """Whether labels of a provenance are those that help.
+
+        Raises:
+            ProvenanceError: If the text is not a provenance.
+        """
+        return Provenance.read(self.from_).covers(Provenance.read(provenance))
+
+
 class Target(FrozenModel):
     """The range that is wanted for one property.
 
@@ -149,13 +195,28 @@ class Target(FrozenModel):
         "value, or by a calibrated classifier of lying in the range.",
     )
 
+    transfer: Transfer | None = Field(
+        None,
+        description="Labels of another provenance that help, such as `{from: dft:pbe, to: exp}`: few measured rows "
+        "lift many computed ones. Labels of two provenances are never mixed without it.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _transfer_names_provenance(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and "provenance" not in written:
+            transfer = written.get("transfer")
+            wanted = transfer.to if isinstance(transfer, Transfer) else None
+            if isinstance(transfer, Mapping):
+                wanted = transfer.get("to")
+            if isinstance(wanted, str):
+                return {**written, "provenance": wanted}
+        return written
+
     @field_validator("provenance")
     @classmethod
     def _provenance_is_one(cls, written: str) -> str:
-        try:
-            return str(Provenance.read(written))
-        except ProvenanceError as error:
-            raise ValueError(str(error)) from error
+        return _read_provenance(written)
 
     @field_validator("at", mode="before")
     @classmethod
@@ -174,10 +235,12 @@ class Target(FrozenModel):
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Plain values; what is left out in most campaigns is left out here too: provenance and conditions."""
+        """Plain values; what has its default is left out where a target that does not name it reads the same."""
         written: dict[str, Any] = handler(self)
         if self.provenance == ANY_DFT:
             written.pop("provenance", None)
+        if self.transfer is None:
+            written.pop("transfer", None)
         if not self.at:
             written.pop("at", None)
         return written
@@ -193,6 +256,14 @@ class Target(FrozenModel):
             ProvenanceError: If the text is not a provenance.
         """
         return Provenance.read(self.provenance).covers(Provenance.read(provenance))
+
+    @model_validator(mode="after")
+    def _transfer_leads_to_provenance(self) -> Self:
+        if self.transfer is not None and self.provenance != self.transfer.to:
+            raise ValueError(
+                f"'provenance: {self.provenance}' is not 'to: {self.transfer.to}' of the transfer; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _numbers_fit_goal(self) -> Self:

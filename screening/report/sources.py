@@ -51,8 +51,9 @@ def sources_of(campaign: Campaign, training: TrainingSets, *, further: Sequence[
     """
     labels: dict[tuple[str, str], list[Words]] = {}
     for target in campaign.targets:
-        data = training[target.property]
-        labels.setdefault((data.citation or data.name, data.licence), []).append(property_words(target.property))
+        sets = [training[target.property], *training.only(target.property).helping.values()]
+        for data in sets:
+            labels.setdefault((data.citation or data.name, data.licence), []).append(property_words(target.property))
     found = []
     for (citation, licence), words in labels.items():
         english, chinese = ", ".join(label.en for label in words), "、".join(label.zh for label in words)

@@ -111,7 +111,8 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
     scores = card.get("scores", {})
     found = [_error(scores, unit), _label_noise(card, unit), _coverage(scores, unit), _width(scores), _training(card)]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
-    found += [_more_labels(card, unit), _random_split(card, unit), _choice(card, unit), _classifier(card)]
+    found += [_transfer(card, unit), _more_labels(card, unit), _random_split(card, unit)]
+    found += [_choice(card, unit), _classifier(card)]
     return [score for score in found if score is not None]
 
 
@@ -263,6 +264,30 @@ def split_text_zh(split: str) -> str:
         split: Text of the card.
     """
     return split.replace(" folds grouped by reduced formula", " 折交叉验证，按化学式分组")
+
+
+def _transfer(card: dict[str, Any], unit: str) -> Score | None:
+    """What measured rows bought: the errors of the rivals of a transfer on the same rows."""
+    found = card.get("transfer")
+    if found is None:
+        return None
+    scale, errors = error_unit(card, unit), found["mae"]
+    alone, shifted = (
+        with_unit(number(errors["measured_only"]), scale),
+        with_unit(number(errors["computed_and_line"]), scale),
+    )
+    computed, mean = with_unit(number(errors["computed_only"]), scale), with_unit(number(errors["mean"]), scale)
+    source, rows = str(found["source"]), f"{found['rows']:,}"
+    return Score(
+        with_unit(number(errors["transfer"]), scale),
+        Words(f"mean absolute error with transfer from {source}", f"由 {source} 迁移后的平均绝对误差"),
+        Words(
+            f"On the same held-out rows: {alone} with these rows alone, {computed} with a model of the {rows} rows of"
+            f" {source} alone, {shifted} if that is shifted and stretched by a line, and {mean} for the mean.",
+            f"在同样的留出数据上：仅用这些数据为 {alone}，仅用 {source} 的 {rows} 条数据建模为 {computed}，"
+            f"再作线性校正为 {shifted}，取平均值为 {mean}。",
+        ),
+    )
 
 
 def _choice(card: dict[str, Any], unit: str) -> Score | None:

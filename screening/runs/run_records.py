@@ -231,6 +231,37 @@ class ErrorRegions(_Record):
     ranges: Annotated[list[ValueRegion], Field(max_length=100)]
 
 
+class TransferErrors(_Record):
+    """Errors of a transfer and of its rivals on the same held-out measured rows."""
+
+    transfer: Number
+    measured_only: Number
+    computed_only: Number
+    computed_and_line: Number
+    mean: Number
+
+
+class CardTransfer(_Record):
+    """What a surrogate was transferred from, and what the measured rows bought."""
+
+    source: Name
+    rows: Count
+    formulas_in_both: Count
+    mae: TransferErrors
+    weights: dict[Name, Fraction]
+
+    @property
+    def rivals(self) -> str:
+        """Errors without the transfer, for people."""
+        errors = self.mae
+        named = {
+            "measured rows alone": errors.measured_only,
+            f"{self.source} alone": errors.computed_only,
+            f"{self.source} and a line": errors.computed_and_line,
+        }
+        return ", ".join(f"{name} {error:.3g}" for name, error in named.items() if error is not None)
+
+
 class ModelCard(_Record):
     """``card.json`` of a surrogate."""
 
@@ -251,6 +282,7 @@ class ModelCard(_Record):
     learning_curve: LearningCurve | None = None
     random_split: RandomSplit | None = None
     error_regions: ErrorRegions | None = None
+    transfer: CardTransfer | None = None
 
 
 class NoveltyRecord(_Record):

@@ -52,10 +52,32 @@ def print_cards(cards: Cards, console: Console) -> None:
         rounded = (None if number is None else round(number, 4) for number in numbers)
         rows.append((stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded)))
     _print(console, "Out-of-fold scores, folds grouped by reduced formula", headings, rows, left=headings[:3])
+    _print_transfers(cards, console)
     _print_extrapolation(cards, console)
     _print_learning(cards, console)
     _print_choices(cards, console)
     _print_classifiers(cards, console)
+
+
+def _print_transfers(cards: Cards, console: Console) -> None:
+    """Print what measured rows bought: the error of each transfer beside those without it."""
+    title = "MAE on held-out measured rows: with transfer, and with either kind of labels alone"
+    headings = (
+        "stage", "property", "from", "rows", "computed rows", "transfer", "measured alone", "computed alone",
+        "computed and a line", "mean",
+    )  # fmt: skip
+    rows = []
+    for stage, card in cards:
+        if card.transfer is None:
+            continue
+        found, errors = card.transfer, card.transfer.mae
+        each = (
+            errors.transfer, errors.measured_only, errors.computed_only, errors.computed_and_line, errors.mean
+        )  # fmt: skip
+        rows.append(
+            (stage, card.property, found.source, f"{card.rows_trained:,}", f"{found.rows:,}", *map(_figure, each))
+        )  # fmt: skip
+    _print(console, title, headings, rows, left=headings[:3])
 
 
 def _print_extrapolation(cards: Cards, console: Console) -> None:

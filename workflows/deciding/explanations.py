@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.feature_words import FeatureWords
+from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_json
+from matloop.models.surrogates.computed_model import COMPUTED_VALUE
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
@@ -163,10 +166,13 @@ def _of_target(
     sound = np.flatnonzero(prediction.codes == "")
     if not len(sound):
         return told
-    values = features.values[sound]
+    values, names = surrogate.inputs(features.values[sound]), [*features.names]
+    words = [*feature_words_of(view.task), *surrogate.condition_words]
+    if surrogate.computed is not None:
+        names.append(COMPUTED_VALUE)
+        words.append(_words_of_computed(name, surrogate.computed.card["source"]))
     parts = surrogate.ensemble.contributions(values, background_of(surrogate))
     below = levels(surrogate, values)
-    words = (*feature_words_of(view.task), *surrogate.condition_words)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
     for k, row in enumerate(sound.tolist()):
@@ -186,7 +192,7 @@ def _of_target(
         }  # fmt: skip
         if parts is not None:
             groups, others = grouped_contributions(
-                features.names, words, values=values[k], contributions=parts.values[k], levels=below[k],
+                names, words, values=values[k], contributions=parts.values[k], levels=below[k],
                 property_name=name, transform=surrogate.transform,
             )  # fmt: skip
             listed = [
@@ -196,6 +202,15 @@ def _of_target(
                 "method": parts.method, "base": parts.base, "groups": listed, "others": others
             }  # fmt: skip
     return told
+
+
+def _words_of_computed(name: str, provenance: str) -> FeatureWords:
+    """Words of the computed value that a property is transferred from."""
+    known = property_named(name)
+    label = Label(
+        f"{known.label_en} by the model of {provenance} labels", f"由 {provenance} 标签模型给出的{known.label_zh}"
+    )  # fmt: skip
+    return FeatureWords(Label("computed value", "计算值"), label, unit=known.unit)
 
 
 def _nearest(

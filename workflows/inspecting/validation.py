@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from matloop.screening.campaign.yaml_document import Location
 from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS
 from matloop.workflows.running.own_data import (
+    OwnData,
+    handed_properties,
     is_packaged,
     read_labels,
     read_own_data,
@@ -90,8 +92,8 @@ def check_campaign(campaign: Campaign, training_sets: Sequence[TrainingSet] = ()
     Raises:
         CampaignError: Listing every problem with its place in the campaign.
     """
-    own = {training.property_name: training for training in training_sets}
-    problems = [Problem(0, ".".join(map(str, place)), reason) for place, reason in _problems(campaign, own)]
+    wrong = _problems(campaign, training_sets)
+    problems = [Problem(0, ".".join(map(str, place)), reason) for place, reason in wrong]
     if problems:
         listed = "; ".join(str(problem) for problem in problems)
         raise CampaignError(
@@ -108,7 +110,6 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
         name: A campaign file, or the name of a packaged campaign.
         training_sets: Training sets besides the packaged ones.
     """
-    own = {training.property_name: training for training in training_sets}
     path = campaign_path(name)
     if not os.path.lexists(path):
         return CampaignText(None, [], {}), [Problem(0, "", "; ".join(_not_there(path)))]
@@ -116,7 +117,7 @@ def validate(name: str | Path, training_sets: Sequence[TrainingSet] = ()) -> tup
     if text.campaign is None:
         return text, text.problems
     campaign = with_absolute_paths(text.campaign, path.parent)
-    wrong = list(_problems(campaign, own))
+    wrong = list(_problems(campaign, training_sets))
     found = [Problem(text.line_of(place), ".".join(map(str, place)), reason) for place, reason in wrong]
     slips = {slip.line: slip.message for slip in text.slips}
     told = sorted(_with_slip(problem, slips.get(problem.line, "")) for problem in found)
@@ -143,32 +144,42 @@ def _not_there(path: Path) -> tuple[str, str]:
     return f"cannot read {path}: No such file or directory", fix
 
 
-def _problems(campaign: Campaign, given: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
+def _problems(campaign: Campaign, sets: Sequence[TrainingSet]) -> Iterator[tuple[Location, str]]:
     """Every problem of meaning, with the properties of the campaign in use."""
     if taken := _refusal(lambda: list(campaign.catalogue)):
         yield ("properties",), taken
         return
+    transfers = {target.property for target in campaign.targets if target.transfer is not None}
+    given = {training.property_name: training for training in sets if training.property_name not in transfers}
     with using(campaign.catalogue):
-        unreadable = list(_check_data(campaign, given))
+        unreadable = list(_check_data(campaign, handed_properties(campaign, sets)))
         yield from unreadable
         if unreadable:
             lost = {str(entry.options.get("property")) for entry in campaign.data}
             readable = [target for target in campaign.targets if target.property not in lost]
             yield from _check(campaign.model_copy(update={"targets": tuple(readable)}), given)
             return
-        own = read_own_data(campaign, list(given.values()))
-        taught = {training.property_name for training in own.sets}
+        own = read_own_data(campaign, sets)
+        taught = {training.property_name for training in own.sets} | transfers
         training = dict(given)
         for index, target in enumerate(campaign.targets):
             if target.property in given or target.property not in campaign.catalogue:
                 continue
             one, found = campaign.model_copy(update={"targets": (target,)}), list[TrainingSets]()
-            reason = _refusal(lambda one=one, found=found: found.append(training_of(one, own)))  # type: ignore[misc]
+            key = "provenance" if target.transfer is None else "transfer"
+            reason = _refusal(lambda one=one, found=found: found.append(_sets_of(one, own, sets)))  # type: ignore[misc]
             if found:
                 training[target.property] = found[0][target.property]
             elif target.property in taught:
-                yield ("targets", index, "provenance"), reason
+                yield ("targets", index, key), reason
         yield from _check(_resolved(campaign, training, taught), training)
+
+
+def _sets_of(campaign: Campaign, own: OwnData, sets: Sequence[TrainingSet]) -> TrainingSets:
+    """What a campaign of one target learns from; training sets that are given matter to a transfer alone."""
+    (target,) = campaign.targets
+    given = [training for training in sets if training.property_name == target.property]
+    return training_of(campaign, own, given if target.transfer is not None else ())
 
 
 def _resolved(campaign: Campaign, training: Mapping[str, TrainingSet], taught: set[str]) -> Campaign:
@@ -186,8 +197,8 @@ def _resolved(campaign: Campaign, training: Mapping[str, TrainingSet], taught: s
     return campaign.model_copy(update={"targets": tuple(resolved.get(one.property, one) for one in kept)})
 
 
-def _check_data(campaign: Campaign, given: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:
-    """Read the labels of the campaign, except those of properties whose training set is given."""
+def _check_data(campaign: Campaign, given: Collection[str]) -> Iterator[tuple[Location, str]]:
+    """Read the labels of the campaign, except those of properties whose training sets are given."""
     for index, entry in enumerate(campaign.data):
         if is_packaged(entry):
             if entry.options or entry.argument is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from matloop.data.errors import TrainingSetError
@@ -15,11 +17,13 @@ from matloop.data.options import check_options
 from matloop.data.own_labels.derived_labels import Derive, Derived
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow
 from matloop.data.own_labels.label_sources import LABEL_SOURCES, LabelSource
+from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.conditions import Condition
+from matloop.data.properties.provenance import Provenance
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
-from matloop.data.training.training_set import TrainingSet, joined
+from matloop.data.training.training_set import TrainingSet, groups_of_both, joined
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_csv
 from matloop.models.potentials.computed_entries import energies_above_hull, formation_energies
@@ -85,6 +89,13 @@ def _read(written: str, _catalogue: str, _stamps: tuple[Any, ...]) -> tuple[Trai
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(WrittenEntry)
 
 
+def handed_properties(campaign: Campaign, given: Sequence[TrainingSet]) -> set[str]:
+    """Properties whose labels were handed over: one training set of each, two where a target is learned by transfer."""
+    handed = Counter(training.property_name for training in given)
+    transfers = {target.property for target in campaign.targets if target.transfer is not None}
+    return {name for name, count in handed.items() if count > 1 or name not in transfers}
+
+
 def read_own_data(campaign: Campaign, given: Sequence[TrainingSet] = ()) -> OwnData:
     """Read all labels of one's own that targets of a campaign ask for.
 
@@ -95,7 +106,7 @@ def read_own_data(campaign: Campaign, given: Sequence[TrainingSet] = ()) -> OwnD
     Raises:
         MatloopError: If a file cannot be read, or too few rows teach.
     """
-    wanted = {target.property for target in campaign.targets} - {training.property_name for training in given}
+    wanted = {target.property for target in campaign.targets} - handed_properties(campaign, given)
     sets, accounts = [], []
     for entry in campaign.data:
         if not is_packaged(entry) and str(entry.options.get("property")) in wanted:
@@ -112,15 +123,23 @@ def training_of(campaign: Campaign, own: OwnData, given: Sequence[TrainingSet] =
     Args:
         campaign: The campaign.
         own: Its labels.
-        given: Training sets that were handed over in Python; they come before all others of their property.
+        given: Training sets that were handed over in Python; they come before all others of their property, and in a
+            transfer of their provenance.
 
     Raises:
-        TrainingSetError: If labels of one property come from several provenances and the target names none.
+        TrainingSetError: If labels of one property come from several provenances and the target names none, or labels
+            of one of the two provenances of a transfer are missing.
         UnknownNameError: If there are no labels of a property.
     """
+    transfers = {target.property: target for target in campaign.targets if target.transfer is not None}
     handed = {training.property_name for training in given}
-    chosen = list(given)
+    chosen = [training for training in given if training.property_name not in transfers]
+    helping = {}
     for target in campaign.targets:
+        if target.transfer is not None:
+            chosen.append(_of_provenance(target, own, given, wanted=target.transfer.to))
+            helping[target.property] = _of_provenance(target, own, given, wanted=target.transfer.from_)
+            continue
         sets = [
             training
             for training in own.sets
@@ -129,7 +148,47 @@ def training_of(campaign: Campaign, own: OwnData, given: Sequence[TrainingSet] =
         ]
         if target.property not in handed and sets:
             chosen.append(_chosen(target, sets, own.tables))
-    return TrainingSets.of([target.property for target in campaign.targets], chosen, tables=own.tables)
+    properties = [target.property for target in campaign.targets]
+    return TrainingSets.of(properties, chosen, tables=own.tables, helping=helping)
+
+
+def _of_provenance(target: Target, own: OwnData, given: Sequence[TrainingSet], *, wanted: str) -> TrainingSet:
+    """The labels of one provenance for a target that is learned by transfer, as one training set."""
+    name, covered = target.property, Provenance.read(wanted)
+    handed = [training for training in given if training.property_name == name]
+    own_sets = [training for training in own.sets if training.property_name == name]
+    packaged = [table for table in own.tables if labelled_table(table).has(name)]
+    for training in handed:
+        if covered.covers(Provenance.read(training.provenance)):
+            return training
+    sets = [one for one in own_sets if covered.covers(Provenance.read(one.provenance))]
+    sets += [
+        packaged_training_set(name, table=table)
+        for table in packaged
+        if covered.covers(Provenance.read(labelled_table(table).provenance))
+    ]
+    if sets:
+        return _chosen(target.model_copy(update={"provenance": wanted}), sets, ())
+    present = [f"{training.provenance} ({training.name})" for training in (*handed, *own_sets)]
+    present += [f"{labelled_table(table).provenance} ({table})" for table in packaged]
+    raise TrainingSetError(
+        f"a transfer of {name} with labels of {' and '.join(present) or 'no provenance'}", f"labels of {wanted} too",
+        f"give labels with 'source: {wanted}' under 'data', or name another provenance in 'transfer'",
+    )  # fmt: skip
+
+
+def transfer_lines(training: TrainingSets) -> list[str]:
+    """What is learned by transfer, one line for each such property."""
+    lines = []
+    for name, helping in training.helping.items():
+        measured = training[name]
+        both = len(np.intersect1d(*groups_of_both(measured, helping)))
+        lines.append(
+            f"{name}: {counted(len(measured), 'row')} of {measured.provenance} ({measured.name}) and "
+            f"{counted(len(helping), 'row')} of {helping.provenance} ({helping.name}) to transfer from, "
+            f"{counted(both, 'formula')} in both"
+        )
+    return lines
 
 
 def with_provenances(campaign: Campaign, training: TrainingSets) -> Campaign:

@@ -24,7 +24,9 @@ _TRAINS = (
 """Code that decides the numbers of a surrogate."""
 
 
-def store_key(campaign: Campaign, stage: str, target: Target, *, training: TrainingSet) -> str:
+def store_key(
+    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, helping: TrainingSet | None = None
+) -> str:
     """Return the key of the surrogate of one target in one scoring stage.
 
     Names of campaigns and stages are no part of it, nor are the other targets; the range that is wanted is only where
@@ -35,6 +37,7 @@ def store_key(campaign: Campaign, stage: str, target: Target, *, training: Train
         stage: Name of the scoring stage.
         target: What is predicted.
         training: What is learned from.
+        helping: Labels of another provenance that it transfers from.
 
     Raises:
         UnknownNameError: For a featurizer nobody registered.
@@ -53,9 +56,11 @@ def store_key(campaign: Campaign, stage: str, target: Target, *, training: Train
     if target.probability == "classifier":
         first = campaign.surrogates.features if target.is_relative() else ()
         learned["classifier"] = {
-            "target": target.model_dump(mode="json", exclude={"family", "provenance"}),
+            "target": target.model_dump(mode="json", exclude={"family", "provenance", "transfer"}),
             "first": [entry.model_dump(mode="json") for entry in first],
         }
+    if helping is not None:
+        learned["transfer"] = helping.about
     return key_of(
         seed=campaign.seed, learned=learned, training=training.about, code=_key_of_the_code(),
         plug_ins=plug_ins_used({"learned": learned}),

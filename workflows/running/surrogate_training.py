@@ -24,6 +24,9 @@ from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges, best_of_first_stage, train_surrogate
 
+_COST_OF_TRANSFER = 4
+"""Time of a training by transfer against that of one without."""
+
 
 class Wanted(NamedTuple):
     """A surrogate to be trained; travels to a worker.
@@ -116,7 +119,10 @@ def train_anew(wanted: Wanted) -> dict[str, str]:
     """Train one surrogate and save it, whole or not at all; returns sha256 by file."""
     campaign, stage, target, folder, training = wanted
     place = RunDirectory(folder).model(stage, target.property)
-    train_surrogate(campaign, stage, target, training=training[target.property], folder=folder)
+    name = target.property
+    train_surrogate(
+        campaign, stage, target, training=training[name], folder=folder, helping=training.helping.get(name)
+    )  # fmt: skip
     files = sorted(path for path in place.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
@@ -149,13 +155,15 @@ def _store(one: Wanted, store: SurrogateStore | None) -> None:
 
 
 def _store_key(one: Wanted) -> str:
-    return store_key(one.campaign, one.stage, one.target, training=one.training[one.target.property])
+    name, training = one.target.property, one.training
+    return store_key(one.campaign, one.stage, one.target, training=training[name], helping=training.helping.get(name))
 
 
 def _cost(wanted: Wanted) -> int:
     """Estimate how long a training takes compared with others of the campaign: rows times featurizers."""
     campaign, stage, target, _, training = wanted
-    return len(training[target.property]) * len(campaign.scoring_stages[stage].features)
+    factor = 1 if target.transfer is None else _COST_OF_TRANSFER
+    return factor * len(training[target.property]) * len(campaign.scoring_stages[stage].features)
 
 
 def _key(wanted: Wanted) -> str:
@@ -175,4 +183,5 @@ def _card(wanted: Wanted) -> ModelCard:
 
 def _told(wanted: Wanted, card: ModelCard) -> str:
     scale = card.unit if card.transform == "identity" else "decades"
-    return f"{wanted.stage}, {card.property}: grouped MAE {card.scores.mae:.3g} {scale}"
+    told = f"{wanted.stage}, {card.property}: grouped MAE {card.scores.mae:.3g} {scale}"
+    return told if card.transfer is None else f"{told} ({card.transfer.rivals})"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import BELOW_CUT, NOT_RANKABLE, OUTSIDE_DOMAIN, Reason
-from matloop.data.errors import MatloopError, ModelError, PlugInFailedError
+from matloop.data.errors import MatloopError, ModelError, PlugInFailedError, TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
@@ -24,18 +24,20 @@ from matloop.data.properties.conditions import write_conditions
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
-from matloop.data.training.training_set import TrainingSet
+from matloop.data.training.training_set import TrainingSet, groups_of_both
 from matloop.data.whole_files import write_folder
 from matloop.featurizers.base import FeatureSet
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel
 from matloop.models.surrogates.conditions import learned_conditions, values_at
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.noise_weights import weights_by_noise
 from matloop.models.surrogates.prediction import Prediction, backward, forward
-from matloop.models.surrogates.surrogate import Surrogate, best_of_training, usable_rows
+from matloop.models.surrogates.surrogate import Surrogate, best_of_training
+from matloop.models.surrogates.training import usable_rows
 from matloop.screening.campaign.campaign import Campaign, Entries, SurrogateStage, Target
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
@@ -131,7 +133,13 @@ def build_filters(campaign: Campaign) -> list[Filter]:
 
 
 def train_surrogate(
-    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, folder: Path
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    *,
+    training: TrainingSet,
+    folder: Path,
+    helping: TrainingSet | None = None,
 ) -> dict[str, Any]:
     """Train one stage's surrogate of one target and save it.
 
@@ -141,6 +149,7 @@ def train_surrogate(
         target: What is predicted.
         training: What is learned from.
         folder: The run directory.
+        helping: Labels of another provenance that it transfers from.
 
     Returns:
         Its card.
@@ -148,14 +157,16 @@ def train_surrogate(
     Raises:
         RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
     """
-    surrogate = fit_surrogate(campaign, stage, target, training=training)
+    surrogate = fit_surrogate(campaign, stage, target, training=training, helping=helping)
     place = RunDirectory(folder).model(stage, target.property)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_folder(place, surrogate.save)
     return dict(surrogate.card)
 
 
-def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: TrainingSet) -> Surrogate:
+def fit_surrogate(
+    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, helping: TrainingSet | None = None
+) -> Surrogate:
     """Train one stage's surrogate of one target.
 
     Args:
@@ -163,13 +174,18 @@ def fit_surrogate(campaign: Campaign, stage: str, target: Target, *, training: T
         stage: Name of the scoring stage.
         target: What is predicted.
         training: What is learned from.
+        helping: Labels of another provenance that it transfers from.
 
     Raises:
-        RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
+        RowWeightsError: If the rows of a training set have unequal weights, and the family takes none.
     """
-    features = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows)
+    features, computed = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows), None
+    if helping is not None:
+        computed, features = _computed_model(campaign, stage, target, features, sets=(training, helping))
     counted = weights_by_noise(_noise_gauge(campaign, stage, target), features, training, transform=target.scale())
-    surrogate = _fitted(campaign, stage, target, features, training=training, weights=counted.weights)
+    surrogate = _fitted(
+        campaign, stage, target, features, training=training, weights=counted.weights, computed=computed
+    )  # fmt: skip
     if target.probability == "classifier":
         wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
         surrogate = surrogate.with_classifier(
@@ -192,6 +208,26 @@ def _noise_gauge(campaign: Campaign, stage: str, target: Target) -> Callable[[],
     return functools.partial(lookup("model", MODELS, name), seed=campaign.seed)
 
 
+def _computed_model(
+    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix, *, sets: tuple[TrainingSet, TrainingSet]
+) -> tuple[ComputedModel, FeatureMatrix]:
+    """The model of the labels that help, of the first family, and features of measured rows with its predictions."""
+    training, helping = sets
+    for one in sets:
+        if differing := [each.condition.name for each in learned_conditions(one.conditions) if each.is_feature]:
+            raise TrainingSetError(
+                f"a transfer of {target.property} whose labels '{one.name}' differ in {', '.join(differing)}",
+                "labels under one condition, of either provenance", "leave out the labels under other conditions",
+            )  # fmt: skip
+    groups, of_helping = groups_of_both(training, helping)
+    rows = build_feature_set(campaign.scoring_stages[stage].features).featurize(helping.rows)
+    labels = ComputedLabels(rows, helping.values, of_helping, helping.about, helping.weights)
+    return ComputedModel.fit(
+        labels, features, groups, family=campaign.families(stage, target)[0], parameters={"seed": campaign.seed},
+        transform=target.scale(),
+    )  # fmt: skip
+
+
 def _fitted(
     campaign: Campaign,
     stage: str,
@@ -200,6 +236,7 @@ def _fitted(
     *,
     training: TrainingSet,
     weights: NDArray[np.float64],
+    computed: ComputedModel | None,
 ) -> Surrogate:
     """The surrogate of the one family the campaign names, or of the best of those it names."""
     families = campaign.families(stage, target)
@@ -207,7 +244,7 @@ def _fitted(
         return Surrogate.fit(
             target.property, features, training.values, training.groups, family=families[0],
             transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
-            weights=weights, conditions=training.conditions,
+            weights=weights, conditions=training.conditions, computed=computed,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
@@ -215,7 +252,7 @@ def _fitted(
     return fit_chosen(
         target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
         groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
-        conditions=training.conditions, seed=campaign.seed, weights=weights,
+        conditions=training.conditions, seed=campaign.seed, weights=weights, computed=computed,
     )  # fmt: skip
 
 

@@ -76,3 +76,24 @@ def test_what_is_no_property_becomes_no_path(run: RunDirectory) -> None:
 def test_a_folder_without_training_sets(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="training_sets"):
         read_training_sets(RunDirectory(tmp_path))
+
+
+def test_a_set_that_helps_in_a_transfer_comes_back_too(tmp_path: Path) -> None:
+    crystals, run = packaged_crystals(), RunDirectory(tmp_path)
+    ours, theirs = (
+        TrainingSet.of_rows(
+            crystals.take(np.arange(count)),
+            np.linspace(1, 2, count),
+            property_name="band_gap",
+            name=provenance,
+            provenance=provenance,
+            licence="CC0",
+        )
+        for count, provenance in ((20, "exp"), (40, "dft:hse"))
+    )
+    for helping in (theirs, packaged_training_set("band_gap")):
+        write_training_sets(run, TrainingSets.of(["band_gap"], [ours], helping={"band_gap": helping}))
+        found = read_training_sets(run)
+        assert found.helping["band_gap"].about == helping.about
+        assert found["band_gap"].about == ours.about
+    assert "training_from-band_gap.parquet" in [path.name for path in run.folder.iterdir()]

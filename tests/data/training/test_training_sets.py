@@ -59,6 +59,18 @@ def test_packaged_sets_travel_by_name_and_others_by_value(films: TrainingSet) ->
     assert list(arrived.only("band_gap").by_property) == ["band_gap"]
 
 
+def test_a_set_that_helps_travels_and_is_known(films: TrainingSet) -> None:
+    helping = packaged_training_set("band_gap")
+    sent = TrainingSets.of(["band_gap"], [films], helping={"band_gap": helping})
+    arrived = pickle.loads(pickle.dumps(sent)).only("band_gap")  # noqa: S301
+    assert arrived.helping["band_gap"] is helping
+    assert arrived.about == sent.about
+    assert list(sent.about) == ["band_gap", "band_gap (transfer)"]
+    known = sent.known
+    assert known.labels["band_gap"][known.row_of[films.rows.ids[-1]]] == films.values[-1]
+    assert np.isfinite(known.labels["band_gap"]).sum() == len(set(films.rows.ids)), "no computed value among them"
+
+
 def test_a_set_that_only_has_the_name_of_a_packaged_one_travels_by_value(films: TrainingSet) -> None:
     assert isinstance(packed(packaged_training_set("band_gap")), PackagedSet)
     assert packed(replace(films, name="materials")).name == "materials"  # type: ignore[union-attr]

@@ -361,6 +361,18 @@ def test_a_target_of_measured_labels_is_written_with_its_provenance() -> None:
     assert not measured.accepts("exp")
 
 
+def test_a_transfer_says_which_labels_are_predicted() -> None:
+    lifted = target(goal="maximize", transfer={"from": "dft:pbe", "to": "exp"})
+    assert lifted.provenance == "exp"
+    assert lifted.model_dump(mode="json")["transfer"] == {"from": "dft:pbe", "to": "exp"}
+    assert Target.model_validate(lifted.model_dump(mode="json")) == lifted
+    assert "transfer" not in target(goal="maximize").model_dump(mode="json")
+    with pytest.raises(ValidationError, match="may mean the same labels"):
+        target(goal="maximize", transfer={"from": "dft:pbe", "to": "dft"})
+    with pytest.raises(ValidationError, match="leave it out"):
+        target(goal="maximize", transfer={"from": "dft:pbe", "to": "exp"}, provenance="exp:lab")
+
+
 def test_a_provenance_of_another_form_is_refused_with_the_code() -> None:
     with pytest.raises(ValidationError, match="E-PROVENANCE: provenance 'experiment'"):
         target(goal="maximize", provenance="experiment")

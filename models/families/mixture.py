@@ -1,0 +1,43 @@
+"""The mean and spread of a weighted mixture of families."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def spread_scales(
+    errors: NDArray[np.float64], spreads: NDArray[np.float64], counts: NDArray[np.float64] | float = 1.0
+) -> NDArray[np.float64]:
+    """Find the factor of the spread of each family that makes it as large as its errors of held-out rows, shape (f,).
+
+    Args:
+        errors: Errors of n held-out rows by f families, shape (n, f).
+        spreads: Spreads of the same predictions, shape (n, f).
+        counts: How much each row counts, shape (n, 1), or 1 if all count the same.
+    """
+    return np.sqrt((errors**2 * counts).mean(axis=0) / np.maximum((spreads**2 * counts).mean(axis=0), 1e-300))
+
+
+def mixed(
+    weights: NDArray[np.float64],
+    scales: NDArray[np.float64],
+    means: NDArray[np.float64],
+    spreads: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of a mixture, each (n,).
+
+    The variance holds that of each family and the distance between their means.
+
+    Args:
+        weights: Weight of each of f families, adding up to 1, shape (f,).
+        scales: Factor of the spread of each family, shape (f,).
+        means: Their predictions, shape (f, n).
+        spreads: Their spreads, shape (f, n).
+
+    >>> mixed(np.array([0.5, 0.5]), np.ones(2), np.array([[1.0], [3.0]]), np.zeros((2, 1)))
+    (array([2.]), array([1.]))
+    """
+    mean = (weights[:, None] * means).sum(axis=0)
+    variance = (weights[:, None] * ((scales[:, None] * spreads) ** 2 + (means - mean) ** 2)).sum(axis=0)
+    return mean, np.sqrt(variance)

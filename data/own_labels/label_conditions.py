@@ -7,16 +7,19 @@ limits count as measured under equal conditions, and the others teach nothing.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from matloop.data.errors import CampaignError, UnknownNameError
+from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
 from matloop.data.properties.conditions import Condition, condition_named, unit_of_condition
 
 OUTSIDE, UNREADABLE = "E-LABEL-CONDITION", "E-LABEL-CONDITION-CELL"
 _KEYS = ("column", "unit", "from", "to")
 _DIGITS = 9
+_CELSIUS = re.compile(r"[(\[（/]\s*C\s*(?:[)\]）]|$)|_C$")
+"""The end of the name of a column of temperatures in degrees Celsius, as many write it."""
 
 WrittenConditions = Mapping[str, str | Mapping[str, str | float]]
 """Conditions as a campaign writes them: a value with its unit, or column, unit and limits."""
@@ -102,7 +105,7 @@ def _read(condition: Condition, written: str | Mapping[str, str | float]) -> Lab
             f"the condition {name} without a column", f"the column of the {condition.label.en}, or one value",
             f"write {name}: {{column: T}} with the name of the column, or {name}: 300 {condition.unit}",
         )  # fmt: skip
-    used = unit_of_condition(name, str(unit) if unit is not None else unit_in_header(column) or condition.unit)
+    used = _unit(condition, column, None if unit is None else str(unit))
     ends = []
     for key, without in (("from", -math.inf), ("to", math.inf)):
         end = written.get(key)
@@ -112,6 +115,24 @@ def _read(condition: Condition, written: str | Mapping[str, str | float]) -> Lab
     if not ends[0] <= ends[1]:
         raise CampaignError(f"the condition {name} with 'from' above 'to'", "from <= to", "swap them")
     return LabelCondition(condition, column, used, *ends)
+
+
+def _unit(condition: Condition, column: str, stated: str | None) -> str:
+    """Return the unit of a column: the one that is stated, or the one in its name, which must not contradict.
+
+    >>> _unit(condition_named("temperature"), "T (C)", None)
+    '°C'
+    """
+    in_header = unit_in_header(column) or ("°C" if condition.unit == "K" and _CELSIUS.search(column) else "")
+    if stated is None:
+        return unit_of_condition(condition.name, in_header or condition.unit)
+    used = unit_of_condition(condition.name, stated)
+    if in_header and used != unit_of_condition(condition.name, in_header):
+        raise UnitError(
+            f"the column '{column}' of the {condition.label.en} names {in_header}, and the unit given is {stated}",
+            in_header, "give the unit that the values have",
+        )  # fmt: skip
+    return used
 
 
 def features_among(conditions: Sequence[LabelCondition]) -> list[int]:

@@ -135,6 +135,7 @@ class _Labels:
         self.licence, self.citation = licence, citation
         own = property_named(property).unit
         self.unit = self._unit(unit, own)
+        self._says_unit = unit is not None or unit_in_header(self.column) != ""
         convert(0.0, self.unit, own)
 
     def derive_by(self, known: Mapping[Derived, Derive]) -> None:
@@ -212,6 +213,8 @@ class _Labels:
 
     def _doubts(self) -> Iterator[str]:
         """Say what the name of the column and its unit leave open."""
+        if not self._says_unit and set(self.column) & set("([（/{"):
+            yield f"'{self.column}' names no unit that is known; its values are taken in {self.unit}"
         if _LOGARITHM.search(self.column):
             yield f"'{self.column}' holds logarithms, if it is what its name says; values are taken as they are"
         own, name = property_named(self.property_name).unit, self.column.casefold()

@@ -214,6 +214,9 @@ ALIASES: dict[str, str] = {
     "A3/atom": "Å3/atom",
     "angstrom^3/atom": "Å3/atom",
     "degC": "°C",
+    "deg.C": "°C",
+    "oC": "°C",  # also with the sign of masculine ordinals
+    "\u030aC": "°C",  # a ring above
     "degreeC": "°C",
     "celsius": "°C",
     "Celsius": "°C",

@@ -13,6 +13,7 @@ from ase.io import write
 
 from matloop.data.errors import CampaignError, InputFileError, TrainingSetError, UnitError, UnknownNameError
 from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_conditions import label_conditions
 from matloop.data.own_labels.label_sources import LabelledAseDatabase, LabelledFormulas, LabelledStructureFiles
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
@@ -163,3 +164,11 @@ def test_keys_of_a_database_are_conditions(tmp_path: Path) -> None:
         conditions={"temperature": {"column": "kelvins"}},
     ).read()  # fmt: skip
     np.testing.assert_allclose(training.conditions["temperature"], 300 + np.arange(21))
+
+
+@pytest.mark.parametrize("column", ["T (C)", "T [C]", "T / C", "temperature_C", "T (ºC)", "T (oC)"])
+def test_degrees_celsius_are_found_in_the_name_of_a_column(column: str) -> None:
+    (found,) = label_conditions({"temperature": {"column": column}})
+    assert found.read("25")[0] == pytest.approx(298.15)
+    with pytest.raises(UnitError, match="names °C, and the unit given is K"):
+        label_conditions({"temperature": {"column": column, "unit": "K"}})

@@ -133,8 +133,15 @@ def test_logarithms_are_suspected_by_the_name_of_the_column(tmp_path: Path) -> N
     assert not read(catalogue, column="catalogue")[1].suspicious
 
 
-@pytest.mark.parametrize(("column", "said"), [("E_tot energy", "divide energies"), ("Ef (kJ/mol)", "a mole of atoms")])
-def test_energies_that_may_not_be_by_atom_are_told(tmp_path: Path, column: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("E_tot energy", "divide energies"),
+        ("Ef (kJ/mol)", "a mole of atoms"),
+        ("Ef (Ha)", "'Ef (Ha)' names no unit that is known; its values are taken in eV/atom"),
+    ],
+)
+def test_energies_in_a_unit_that_may_be_another_are_told(tmp_path: Path, column: str, said: str) -> None:
     path = table(tmp_path, [(salt, -1.5) for salt in SALTS], header=("formula", column))
     labels = LabelledFormulas(path, property="formation_energy_per_atom", column=column, source="dft:pbe")
     assert said in labels.read()[1].suspicious[0]

@@ -332,7 +332,7 @@ ROW_CODES: dict[str, str] = {
     "E-FEATURE-BLOCK": "the feature needs data that the candidate does not have",
     "E-FEATURE-CRYSTAL": "the feature needs a crystal and the candidate has only a composition",
     "E-MODEL-ELEMENT": "an element never occurred in the training data of a surrogate",
-    "E-MODEL-CONDITION": "the material has labels, but none near the conditions that are asked for",
+    "E-MODEL-CONDITION": "a condition is missing or beyond the labels, or no label of the material is near it",
     "E-POTENTIAL-CRYSTAL": "the potential needs a crystal and the candidate has only a composition",
     "E-POTENTIAL-ELEMENT": "the potential was not trained on one of the elements",
     "E-POTENTIAL-ISOLATED": "an atom has no neighbour within the cutoff of the potential",

@@ -401,11 +401,17 @@ def predict(
     output: Annotated[Path, typer.Option(help="File for the predictions: .csv or .parquet.")],
     formula_column: Annotated[str, typer.Option(help="Column of the formulas in a table.")] = "formula",
     id_column: Annotated[str | None, typer.Option(help="Column of ids in a table, kept as text.")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option(help="Condition of all rows, such as temperature=300K; may be repeated.")
+    ] = None,
 ) -> None:
     """Predict a property beside the columns of an input; rows keep their order, refused ones stay, with their code."""
     from matloop.workflows.predict import predict as write_predictions
 
-    written = write_predictions(model, table, output, formula_column=formula_column, id_column=id_column)
+    if wrong := [one for one in at or () if not all(one.partition("="))]:
+        raise typer.BadParameter(f"--at {wrong[0]}: write a condition and its value, such as temperature=300K")
+    conditions = {name: value for name, _, value in (one.partition("=") for one in at or ())}
+    written = write_predictions(model, table, output, formula_column=formula_column, id_column=id_column, at=conditions)
     print("\n".join(written.lines()))
     raise typer.Exit(int(written.all_refused))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from matloop.data.properties.catalogue import using
 from matloop.data.properties.columns import Column
 from matloop.workflows.modelling.input_rows import InputRows, check_output, write_parts
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
+
+_NO_CONDITIONS: Mapping[str, str] = {}
 
 
 @dataclass
@@ -59,6 +61,7 @@ def predict(
     *,
     formula_column: str = "formula",
     id_column: str | None = None,
+    at: Mapping[str, str] = _NO_CONDITIONS,
 ) -> WrittenPredictions:
     """Predict the rows of an input, and write the predictions beside what the input holds.
 
@@ -67,6 +70,10 @@ def predict(
     lies in the domain of the model, and the probability of the range that the model was trained for. Memory does not
     grow with the number of rows.
 
+    A model of labels under conditions predicts each row at the value in a column of the name of the condition, such as
+    ``temperature (K)``; without such a column at the value it was trained for. A row whose value is missing or beyond
+    the labels has the code E-MODEL-CONDITION. The columns ``condition_NAME`` say what was used.
+
     Args:
         model: A model, or the folder of one that :func:`matloop.workflows.train.train` wrote.
         table: A table of formulas (``.csv``, ``.xlsx`` or ``.parquet``), an ASE database (``.db``), or a structure
@@ -74,6 +81,7 @@ def predict(
         output: File to write; its suffix, ``.csv`` or ``.parquet``, says the format.
         formula_column: Column of the table with the formulas.
         id_column: Column of the table with ids, which are then kept as text.
+        at: Conditions of all rows, whatever the columns say: ``{"temperature": "500 K"}``.
 
     Raises:
         RunError: If the folder of the output does not exist, or its suffix names no format.
@@ -84,6 +92,7 @@ def predict(
     check_output(output, of="predictions", given=Path(table).expanduser())
     rows = InputRows(table, formula_column=formula_column, id_column=id_column)
     found = model if isinstance(model, TrainedModel) else read_model(model)
+    found = found.at(at) if at else found
     written = WrittenPredictions(output, found.known.label, 0, 0, Counter(), found.notes)
     names = [Column.CANDIDATE_ID, Column.CODE, *found.columns]
     rows.check_fit(names, needs_crystals=found.needs_crystals)

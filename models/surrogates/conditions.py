@@ -187,6 +187,34 @@ def check_asked(learned: Sequence[LearnedCondition], asked: Mapping[str, float],
     return values
 
 
+def within_labels(
+    learned: Sequence[LearnedCondition], values: Mapping[str, NDArray[np.float64]], *, of: str
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
+    """Return conditions of n materials to compute with, and which of the materials lie beyond the labels, shape (n,).
+
+    Args:
+        learned: Conditions of the labels.
+        values: Of each material by name, in the unit in which the condition is stored, nan where unknown, each (n,).
+        of: Property of the labels.
+
+    Raises:
+        ModelError: If a condition that varies is missing.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    beyond = np.zeros(len(next(iter(values.values()), np.empty(0))), bool)
+    for one in learned:
+        name = one.condition.name
+        if not one.is_feature:
+            continue
+        if name not in values:
+            check_asked([one], {}, of=of)
+        place = one.place(values[name])
+        bad = ~((place >= -AT_THE_EDGE) & (place <= 1 + AT_THE_EDGE))
+        found[name] = np.where(bad, one.lower, np.clip(values[name], one.lower, one.upper))
+        beyond |= bad
+    return found, beyond
+
+
 def standing_rows(
     learned: Sequence[LearnedCondition],
     values: Mapping[str, NDArray[np.float64]],

@@ -64,6 +64,15 @@ class Prediction:
             met=None if self.met is None else self.met[rows],
         )  # fmt: skip
 
+    def without(self, rows: NDArray[np.bool_], code: str) -> Prediction:
+        """Return the predictions without the numbers of some rows (n,), which get a row code if they have none yet."""
+        codes = np.where(rows & (self.codes == ""), code, self.codes)
+        return replace(
+            self, centre=np.where(rows, np.nan, self.centre), scale=np.where(rows, np.nan, self.scale),
+            in_domain=self.in_domain & ~rows, codes=codes,
+            met=None if self.met is None else np.where(rows, np.nan, self.met),
+        )  # fmt: skip
+
     @property
     def mean(self) -> NDArray[np.float64]:
         """Predicted value in the property's unit, shape (n,)."""

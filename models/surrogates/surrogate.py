@@ -40,6 +40,7 @@ from matloop.models.surrogates.conditions import (
     features_with,
     learned_conditions,
     standing_rows,
+    within_labels,
 )
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
@@ -331,13 +332,16 @@ class Surrogate:
         Args:
             features: Of the materials, with the features of conditions or without.
             conditions: Of each candidate by name, in the unit in which the condition is stored, each (n,); those asked
-                for where left out.
+                for where left out. A candidate with one beyond the labels gets ``E-MODEL-CONDITION`` and no number.
 
         Raises:
             FingerprintError: If the features come from another feature set.
             ModelError: If it learned from labels under several conditions, and none are asked for.
         """
-        features = self.completed(features, conditions)
+        if conditions:
+            kept, beyond = within_labels(self.conditions, conditions, of=self.property_name)
+            return self.predict(self.completed(features, kept)).without(beyond, "E-MODEL-CONDITION")
+        features = self.completed(features)
         if features.fingerprint != self.card["feature_fingerprint"]:
             raise FingerprintError(
                 f"features with fingerprint {features.fingerprint}",
@@ -406,7 +410,7 @@ class Surrogate:
             bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
         )
         if oof.stands is not None:
-            new = _without(new, np.isin(asked, oof.ids) & ~trained & (plain.codes == ""))
+            new = new.without(np.isin(asked, oof.ids) & ~trained & (plain.codes == ""), "E-MODEL-CONDITION")
         if self.classifier is None or new.met is None:
             return new
         return self.classifier.with_probabilities(new, np.where(trained, self.classifier.out_of_fold[near], new.met))
@@ -519,16 +523,6 @@ def _with_conditions(
     if learned:
         said |= {"conditions": [one.card() for one in learned], _BASE: features.fingerprint}
     return complete, said
-
-
-def _without(prediction: Prediction, rows: NDArray[np.bool_]) -> Prediction:
-    """Return predictions without those of some rows (n,), which were labelled under other conditions only."""
-    met = prediction.met
-    return replace(
-        prediction, centre=np.where(rows, np.nan, prediction.centre), scale=np.where(rows, np.nan, prediction.scale),
-        in_domain=prediction.in_domain & ~rows, codes=np.where(rows, "E-MODEL-CONDITION", prediction.codes),
-        met=None if met is None else np.where(rows, np.nan, met),
-    )  # fmt: skip
 
 
 def _makers(

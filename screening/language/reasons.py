@@ -78,7 +78,7 @@ ROW_CODES_ZH: Mapping[str, str] = {
     "E-FEATURE-BLOCK": "该特征需要的数据在候选材料中不存在",
     "E-FEATURE-CRYSTAL": "该特征需要晶体结构，而候选材料只有成分",
     "E-MODEL-ELEMENT": "某个元素从未出现在代理模型的训练数据中",
-    "E-MODEL-CONDITION": "该材料有标签，但没有接近所要求条件的标签",
+    "E-MODEL-CONDITION": "条件缺失或超出标签范围，或该材料没有接近该条件的标签",
     "E-POTENTIAL-CRYSTAL": "势函数需要晶体结构，而候选材料只有成分",
     "E-POTENTIAL-ELEMENT": "势函数的训练数据不含其中某个元素",
     "E-POTENTIAL-ISOLATED": "某个原子在势函数截断半径内没有近邻",

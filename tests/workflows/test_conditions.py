@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from matloop.data.errors import ModelError
 from matloop.data.properties.catalogue import using
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.cli import app
 from matloop.workflows.inspecting.validation import validate
+from matloop.workflows.predict import predict
 from matloop.workflows.screen import ScreeningRun, screen
 from matloop.workflows.train import train
 
@@ -81,6 +86,31 @@ def test_a_campaign_asks_for_the_property_at_a_temperature(hot: ScreeningRun, tm
     np.testing.assert_allclose(again, warm)
     assert len(warm) > 10
     assert (warm > 10 * cold).all()
+
+
+def test_rows_are_predicted_at_their_own_conditions(hot: ScreeningRun, tmp_path: Path) -> None:
+    folder = hot.folder.parent
+    model = train(folder / "campaign.yaml", output=tmp_path / "model", store=False)
+    (tmp_path / "t.csv").write_text(
+        "formula,Temperature (°C)\nLiI,77\n?,77\nLiI,\nLiI,500\nAgI,226.85\nLiI,227\n", "utf-8"
+    )
+    predict(model, tmp_path / "t.csv", tmp_path / "p.parquet")
+    rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["code"] for row in rows] == ["", "E-FORMULA-SYNTAX", "E-MODEL-CONDITION", "E-MODEL-CONDITION", "", ""]
+    assert rows[0]["condition_temperature"] == pytest.approx(350.15)
+    assert 10 * rows[0]["ionic_conductivity_pred"] < rows[5]["ionic_conductivity_pred"]
+    (tmp_path / "plain.csv").write_text("formula\nLiI\n", "utf-8")
+    for at, kelvins in (({}, 500.0), ({"temperature": "350 K"}, 350.0)):
+        predict(model, tmp_path / "plain.csv", tmp_path / "q.parquet", at=at)
+        (row,) = pq.read_table(tmp_path / "q.parquet").to_pylist()
+        assert row["condition_temperature"] == kelvins
+    predict(model, tmp_path / "t.csv", tmp_path / "p.parquet", at={"temperature": "400 K"})
+    assert set(pq.read_table(tmp_path / "p.parquet")["condition_temperature"].to_pylist()) == {400.0, None}
+    done = CliRunner().invoke(
+        app, ["predict", str(tmp_path / "model"), str(tmp_path / "plain.csv"), "--output", str(tmp_path / "c.csv"),
+              "--at", "temperature=700K"],
+    )  # fmt: skip
+    assert isinstance(done.exception, ModelError)
 
 
 def test_the_best_of_the_training_data_is_that_at_the_temperature(hot: ScreeningRun) -> None:

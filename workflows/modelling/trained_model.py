@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -22,6 +23,7 @@ from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import DamagedFileError, FingerprintError, MatloopError, ModelError
 from matloop.data.properties.catalogue import Catalogue, catalogue, using
 from matloop.data.properties.columns import Column, probability_of, unit_of
+from matloop.data.properties.conditions import read_conditions
 from matloop.data.properties.definition import Property
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
@@ -29,6 +31,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Entries
 from matloop.screening.runs.run_records import ModelCard
+from matloop.workflows.modelling.input_conditions import conditions_of_rows
 from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions
 from matloop.workflows.stages.scoring import build_feature_set
@@ -67,6 +70,7 @@ class TrainedModel:
         wanted: Range whose probability it gives, in the unit of the property, infinite where open; None without one.
         catalogue: Properties, with the one that it predicts.
         notes: What differs between the versions it was trained with and those here, one line each.
+        fixed: Conditions that hold for all rows, also where an input has a column of their name; see :meth:`at`.
     """
 
     folder: Path
@@ -76,6 +80,21 @@ class TrainedModel:
     wanted: tuple[float, float] | None
     catalogue: Catalogue
     notes: tuple[str, ...]
+    fixed: frozenset[str] = frozenset()
+
+    def at(self, conditions: Mapping[str, str]) -> TrainedModel:
+        """Return the same model at other conditions than those it was trained for.
+
+        Args:
+            conditions: By name, each a number with its unit, such as ``{"temperature": "500 K"}``.
+
+        Raises:
+            ModelError: If a condition is none of its labels, or lies beyond them.
+            UnitError: If a value has no unit, or one of another quantity.
+            UnknownNameError: If a condition or a unit is unknown.
+        """
+        asked = {**(self.surrogate.asked or {}), **read_conditions(conditions)}
+        return replace(self, surrogate=self.surrogate.at(asked), fixed=self.fixed | set(conditions))
 
     @property
     def known(self) -> Property:
@@ -101,10 +120,11 @@ class TrainedModel:
 
     @property
     def columns(self) -> list[str]:
-        """Columns of its predictions: mean, sigma, ends of the 90 % interval, unit, domain, probability."""
+        """Columns of its predictions: mean, sigma, interval, unit, domain, conditions that vary, probability."""
         known = self.known
         names = [known.column("pred"), known.column("sigma"), known.column("lo"), known.column("hi")]
         names += [unit_of(known.name), Column.IN_DOMAIN]
+        names += [one.condition.column for one in self.surrogate.conditions if one.is_feature]
         return names if self.wanted is None else [*names, probability_of(known.name)]
 
     def predict(self, formulas: Sequence[str | None]) -> Any:
@@ -135,9 +155,12 @@ class TrainedModel:
             given: Columns of the input, n rows.
             intake: Its candidates and refused rows, together n.
         """
-        prediction = self.surrogate.predict(self.features.featurize(intake.batch))
+        rows = np.setdiff1d(np.arange(given.num_rows), [row.row for row in intake.refused])
+        kept = conditions_of_rows(self.surrogate, given, rows, fixed=self.fixed)
+        prediction = self.surrogate.predict(self.features.featurize(intake.batch), conditions=kept)
         unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
         values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
+        values += kept.values()
         if self.wanted is not None:
             values.append(prediction.probability_between(*self.wanted))
         return beside(given, intake, prediction.codes, dict(zip(self.columns, values, strict=True)))

@@ -111,6 +111,8 @@ def test_rows_are_predicted_at_their_own_conditions(hot: ScreeningRun, tmp_path:
               "--at", "temperature=700K"],
     )  # fmt: skip
     assert isinstance(done.exception, ModelError)
+    shown = CliRunner(env={"COLUMNS": "250"}).invoke(app, ["models", str(tmp_path / "model")]).stdout
+    assert "labels with temperature 300 K to 500 K, predicts at 500 K unless asked otherwise" in shown
 
 
 def test_the_best_of_the_training_data_is_that_at_the_temperature(hot: ScreeningRun) -> None:

@@ -36,6 +36,11 @@ def show_model(model: TrainedModel) -> None:
         f"{card['licence']}",
         f"features: {', '.join(featurizer.name for featurizer in model.features.featurizers)}",
     ]
+    for one in model.surrogate.conditions:
+        span = " to ".join(dict.fromkeys(one.condition.write(end) for end in (one.lower, one.upper)))
+        asked = (model.surrogate.asked or {}).get(one.condition.name)
+        told = "" if asked is None else f", predicts at {one.condition.write(asked)} unless asked otherwise"
+        lines.append(f"labels with {one.condition.label.en} {span}{told}")
     if model.wanted is not None:
         low, high = (end if math.isfinite(end) else None for end in model.wanted)
         lines.append(f"probability of a value {range_text((low, high), known.unit)}")

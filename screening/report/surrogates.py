@@ -109,7 +109,7 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
         unit: Of its property.
     """
     scores = card.get("scores", {})
-    found = [_error(scores, unit), _label_noise(card, unit), _coverage(scores, unit), _width(scores), _training(card)]
+    found = [_error(scores, unit), _label_noise(card, unit), _coverage(card, unit), _width(scores), _training(card)]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
     found += [_transfer(card, unit), _more_labels(card, unit), _random_split(card, unit)]
     found += [_choice(card, unit), _classifier(card)]
@@ -212,7 +212,8 @@ def _skill(scores: dict[str, Any]) -> float | None:
     return None if error is None or not guess or not math.isfinite(guess) else 1 - error / guess
 
 
-def _coverage(scores: dict[str, Any], unit: str) -> Score | None:
+def _coverage(card: dict[str, Any], unit: str) -> Score | None:
+    scores = card.get("scores", {})
     coverage, width = scores.get("coverage_90"), scores.get("width_90")
     if coverage is None:
         return None
@@ -225,7 +226,11 @@ def _coverage(scores: dict[str, Any], unit: str) -> Score | None:
     if width is not None:
         size = with_unit(number(width), unit)
         verdict = Words(f"{verdict.en}; on average they are {size} wide", f"{verdict.zh}；平均宽度为 {size}")
-    label = Words("of computed values lie in the 90 % intervals", "的计算值落在 90 % 区间内")
+    about = card.get("training_set")
+    if isinstance(about, dict) and str(about.get("provenance")).startswith("exp"):
+        label = Words("of measured values lie in the 90 % intervals", "的测量值落在 90 % 区间内")
+    else:
+        label = Words("of computed values lie in the 90 % intervals", "的计算值落在 90 % 区间内")
     return Score(percent(coverage, 1), label, Words(f"{verdict.en}.", f"{verdict.zh}。"))
 
 

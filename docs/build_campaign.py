@@ -60,7 +60,11 @@ CHOICES: tuple[tuple[str, str, Mapping[str, str], str], ...] = (
         "A family is named in `family`, of a stage or of a target. A campaign gives only its name; the options below "
         "are set from Python.",
     ),
-    ("Potentials", "potential", POTENTIALS, "A potential is named in `potential: {name: ..., options: {...}}`."),
+    (
+        "Potentials", "potential", POTENTIALS,
+        "A potential is named in `potential: {name: ..., options: {...}}`. `calculator`, `weights`, `sha256` and "
+        "`elements` of `ase` stand beside `name`.",
+    ),
 )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ from matloop.data.training.training_set import TrainingSet, joined_groups
 BOUNDS, NO_LOGARITHM = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM"
 _FEWEST = 20
 """Materials with a label below which no surrogate is trained."""
+_FEWEST_GROUPS = 10
+"""Groups below which no surrogate is trained, because folds are split between groups."""
 _CONFLICT = 5.0  # typical differences of repeats
 _UNIT_JUMP, _NEAR = 3.0, 0.1  # decades
 _MOST_SHOWN = 5
@@ -198,9 +200,17 @@ def assembled(
     )  # fmt: skip
     return training, LabelAccount(
         name, property_name, rows, distinct, len(np.unique(groups)), (float(values.min()), float(values.max())),
-        len(teaching) - len(first), [*_limits(rows), *_suspicious(known, taught, scaled, member)], merged.noise,
+        len(teaching) - len(first), [*_limits(rows), *_suspicious(known, taught, scaled, member, groups)], merged.noise,
         conditions,
     )  # fmt: skip
+
+
+def _unfit(rows: Sequence[LabelRow], groups: NDArray[np.int64]) -> Iterable[str]:
+    """Say why no surrogate can be trained of these labels alone."""
+    if len({row.cell.value for row in rows}) == 1:
+        yield f"every label is {rows[0].written}: nothing can be learned"
+    if (count := len(np.unique(groups))) < _FEWEST_GROUPS:
+        yield f"{counted(count, 'group')} of what belongs together; a surrogate needs {_FEWEST_GROUPS} independent ones"
 
 
 def _why(rows: Iterable[LabelRow]) -> str:
@@ -232,9 +242,11 @@ def _firsts(ids: Sequence[Hashable]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _suspicious(
-    known: Property, rows: Sequence[LabelRow], scaled: NDArray[np.float64], member: NDArray[np.int64]
-) -> Iterable[str]:
+    known: Property, rows: Sequence[LabelRow], scaled: NDArray[np.float64], member: NDArray[np.int64],
+    groups: NDArray[np.int64],
+) -> Iterable[str]:  # fmt: skip
     """Say what somebody should look at: repeats that contradict each other, units off by a thousand, a rare sign."""
+    yield from _unfit(rows, groups)
     values = np.array([row.cell.value for row in rows])
     repeats = _repeats(member)
     spreads = np.array([np.ptp(scaled[group]) for group in repeats])

@@ -41,7 +41,7 @@ def check_enough_rows(target: NDArray[np.float64], groups: NDArray[np.integer], 
     if len(target) < SMALLEST_TRAINING_SET or len(np.unique(groups)) < 2 * FOLDS:
         raise ModelError(
             f"{len(target)} training rows {what}{' ' * bool(what)}of {len(np.unique(groups))} formulas",
-            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas",
+            f"at least {SMALLEST_TRAINING_SET} rows of {2 * FOLDS} formulas; those with a common 'group' count as one",
             "add labelled rows or drop the target",
         )
 
@@ -69,6 +69,10 @@ def out_of_fold(
         ModelError: If there are too few rows or groups, or the family takes no weights.
     """
     check_enough_rows(target, groups)
+    if np.ptp(target) == 0:
+        raise ModelError(
+            f"{len(target)} training rows that all have one value", "values that differ", "drop the target"
+        )
     mean, spread = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups, folds=folds):
         own = None if weights is None else weights[train]

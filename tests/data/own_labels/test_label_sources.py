@@ -126,6 +126,14 @@ def test_a_power_of_ten_in_the_column_name_needs_a_unit(tmp_path: Path) -> None:
     assert read(path, column="sigma (10^-3 S/cm)", unit="mS/cm")[0].values[0] == pytest.approx(1e-3)
 
 
+def test_labels_that_no_surrogate_can_learn_from_are_told(tmp_path: Path) -> None:
+    path = table(tmp_path, [(salt, 3, f"paper {row % 2}") for row, salt in enumerate(SALTS)])
+    assert read(path, group="paper")[1].suspicious == [
+        "every label is 3: nothing can be learned",
+        "2 groups of what belongs together; a surrogate needs 10 independent ones",
+    ]
+
+
 def test_logarithms_are_suspected_by_the_name_of_the_column(tmp_path: Path) -> None:
     path = table(tmp_path, salts(), header=("formula", "log10 sigma (S/cm)", "paper"))
     assert "holds logarithms" in read(path, column="log10 sigma (S/cm)")[1].suspicious[0]

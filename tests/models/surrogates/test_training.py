@@ -58,6 +58,11 @@ def test_too_few_rows_or_formulas_are_refused(rows: int, groups: int) -> None:
         out_of_fold(Memory, np.zeros((rows, 1)), np.zeros(rows), np.arange(rows) % max(groups, 1))
 
 
+def test_rows_with_one_value_are_refused() -> None:
+    with pytest.raises(ModelError, match="30 training rows that all have one value"):
+        out_of_fold(Memory, np.arange(30.0)[:, None], np.full(30, 0.5), np.arange(30))
+
+
 class Wrong:
     """Is wrong by a power of the number of rows it was fitted on."""
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matloop.data.errors import TrainingSetError
+from matloop.data.properties.conditions import condition_named
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_set import TrainingSet
@@ -21,6 +23,7 @@ from matloop.workflows.predict import predict
 from matloop.workflows.resume import fork, resume
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.stages.scoring import fit_surrogate
 from matloop.workflows.train import train
 from tests.workflows.conftest import Told, campaign
 
@@ -169,6 +172,15 @@ def test_training_sets_of_two_labs_are_handed_over(tmp_path: Path) -> None:
             campaign(targets=[{**target, "transfer": None, "provenance": "exp:a"}]), output=tmp_path / "other",
             training_sets=[second, first],
         )  # fmt: skip
+
+
+def test_labels_under_several_conditions_are_not_transferred() -> None:
+    ours, theirs = lab("ours", "exp", 30, offset=0.0), lab("theirs", "dft:pbe", 50, offset=0.1)
+    chosen = campaign(targets=[TARGET])
+    column = condition_named("temperature").column
+    warm = replace(ours, rows=ours.rows.with_columns({column: np.linspace(300.0, 500.0, 30)}))
+    with pytest.raises(TrainingSetError, match="whose labels 'ours' differ in temperature"):
+        fit_surrogate(chosen, "surrogates", chosen.targets[0], training=warm, helping=theirs)
 
 
 def test_the_store_knows_what_a_surrogate_was_transferred_from() -> None:

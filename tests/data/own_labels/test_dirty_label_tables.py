@@ -14,7 +14,7 @@ import pytest
 
 from matloop.data.errors import MatloopError
 from matloop.data.own_labels.label_account import LabelAccount
-from matloop.data.own_labels.label_sources import LabelledFormulas
+from matloop.data.own_labels.labelled_formulas import LabelledFormulas
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
 from matloop.data.training.training_set import TrainingSet

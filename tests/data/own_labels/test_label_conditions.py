@@ -14,7 +14,9 @@ from ase.io import write
 from matloop.data.errors import CampaignError, InputFileError, TrainingSetError, UnitError, UnknownNameError
 from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.own_labels.label_conditions import label_conditions
-from matloop.data.own_labels.label_sources import LabelledAseDatabase, LabelledFormulas, LabelledStructureFiles
+from matloop.data.own_labels.labelled_columns import LabelledAseDatabase
+from matloop.data.own_labels.labelled_formulas import LabelledFormulas
+from matloop.data.own_labels.labelled_structures import LabelledStructureFiles
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
 from matloop.data.training.training_set import TrainingSet, joined

@@ -12,7 +12,8 @@ from ase.io import write
 
 from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.label_account import LabelAccount
-from matloop.data.own_labels.label_sources import LabelledFormulas, LabelledStructureFiles
+from matloop.data.own_labels.labelled_formulas import LabelledFormulas
+from matloop.data.own_labels.labelled_structures import LabelledStructureFiles
 from matloop.data.own_labels.merged_labels import merge_repeats
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property

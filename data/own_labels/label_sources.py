@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from matloop.data.own_labels.derived_labels import Derive, Derived
-from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_account import LabelAccount, ReadLabels
 from matloop.data.training.training_set import TrainingSet
 
 LABEL_SOURCES: Mapping[str, str] = {
@@ -37,8 +37,16 @@ class LabelSource(Protocol):
         """Hand over what derives labels from energies; only labels with an option ``derive`` use it."""
         ...
 
+    def read_rows(self) -> ReadLabels:
+        """Read every row, and the material of each that teaches.
+
+        Raises:
+            MatloopError: If a file cannot be read.
+        """
+        ...
+
     def read(self) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set, and what became of every row.
+        """Return the training set of these labels alone, and what became of every row.
 
         Raises:
             MatloopError: If a file cannot be read, or too few rows teach.

@@ -17,7 +17,7 @@ from matloop.data.own_labels.described_labels import (
     require_column,
     texts_of_column,
 )
-from matloop.data.own_labels.label_account import LabelAccount, LabelRow
+from matloop.data.own_labels.label_account import LabelRow, ReadLabels
 from matloop.data.own_labels.label_conditions import WrittenConditions
 from matloop.data.own_labels.label_trust import TextCell
 from matloop.data.properties.catalogue import property_named
@@ -27,7 +27,6 @@ from matloop.data.readers.header_numbers import PER_ATOM, is_total_energy
 from matloop.data.sources.ase_database import AseDatabase
 from matloop.data.sources.contract import Source
 from matloop.data.sources.snapshot import Snapshot
-from matloop.data.training.training_set import TrainingSet
 
 _WHOLE_CELL = ("energy", "free_energy", Column.ENTRY_ENERGY)  # by ASE and pymatgen, whatever a campaign says
 
@@ -67,8 +66,8 @@ class LabelledAseDatabase(DescribedLabels):
         """The file that is read."""
         return [self.path]
 
-    def read(self) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set, and what became of every row."""
+    def read_rows(self) -> ReadLabels:
+        """Read every row, and the material of each that teaches."""
         return read_columns(self, self._database, prefix="ase_")
 
 
@@ -100,12 +99,12 @@ class LabelledSnapshot(DescribedLabels):
         """The file that is read."""
         return [self.path]
 
-    def read(self) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set, and what became of every row."""
+    def read_rows(self) -> ReadLabels:
+        """Read every row, and the material of each that teaches."""
         return read_columns(self, self._snapshot)
 
 
-def read_columns(labels: DescribedLabels, source: Source, *, prefix: str = "") -> tuple[TrainingSet, LabelAccount]:
+def read_columns(labels: DescribedLabels, source: Source, *, prefix: str = "") -> ReadLabels:
     """Read labels that are a column of numbers of the candidates of a source."""
     rows: list[LabelRow] = []
     materials: list[CandidateBatch] = []
@@ -127,7 +126,7 @@ def read_columns(labels: DescribedLabels, source: Source, *, prefix: str = "") -
         ]
         materials.append(batch.take(np.flatnonzero([row.code == "" for row in read])))
         rows += read
-    return labels.assembled(rows, materials)
+    return labels.described(rows, materials)
 
 
 def _column_named(name: str, prefix: str, present: Sequence[str]) -> str:

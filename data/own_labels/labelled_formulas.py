@@ -11,7 +11,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import UnitError
 from matloop.data.own_labels.derived_labels import Derived
 from matloop.data.own_labels.described_labels import ROWS_AT_ONCE, DescribedLabels, require_column, texts_of
-from matloop.data.own_labels.label_account import LabelAccount, LabelRow
+from matloop.data.own_labels.label_account import LabelRow, ReadLabels
 from matloop.data.own_labels.label_cells import EMPTY, unit_in_header
 from matloop.data.own_labels.label_conditions import WrittenConditions
 from matloop.data.own_labels.label_trust import TextCell
@@ -21,7 +21,6 @@ from matloop.data.readers.open_table import open_table
 from matloop.data.readers.table_files import Rows
 from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.table import FormulaTable
-from matloop.data.training.training_set import TrainingSet
 
 
 class LabelledFormulas(DescribedLabels):
@@ -72,8 +71,8 @@ class LabelledFormulas(DescribedLabels):
         """The file that is read."""
         return [self.path]
 
-    def read(self) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set, and what became of every row."""
+    def read_rows(self) -> ReadLabels:
+        """Read every row, and the material of each that teaches."""
         rows: list[LabelRow] = []
         materials: list[CandidateBatch] = []
         condition_columns = [one.column for one in self.conditions]
@@ -88,7 +87,7 @@ class LabelledFormulas(DescribedLabels):
             usable = [keeping[place] for place in range(len(read)) if place not in refused]
             materials.append(intake.batch.take(np.flatnonzero(usable)))
             rows += read
-        return self.assembled(rows, materials)
+        return self.described(rows, materials)
 
     def _part(self, intake: Intake, part: Rows) -> Iterator[LabelRow]:
         refused = {row.row: row for row in intake.refused}

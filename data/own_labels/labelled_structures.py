@@ -18,7 +18,7 @@ from matloop.data.own_labels.described_labels import (
     texts_of,
     texts_of_column,
 )
-from matloop.data.own_labels.label_account import LabelAccount, LabelRow
+from matloop.data.own_labels.label_account import LabelRow, ReadLabels
 from matloop.data.own_labels.label_conditions import WrittenConditions
 from matloop.data.own_labels.label_trust import TextCell
 from matloop.data.own_labels.labelled_columns import read_columns, unit_of_energy
@@ -29,7 +29,6 @@ from matloop.data.readers.open_table import open_table, rows_of
 from matloop.data.readers.table_files import TableFile
 from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.structure_files import StructureFiles
-from matloop.data.training.training_set import TrainingSet
 
 NO_PARTNER, TWO_PARTNERS = "E-LABEL-NO-PARTNER", "E-LABEL-TWO-PARTNERS"
 
@@ -101,8 +100,8 @@ class LabelledStructureFiles(DescribedLabels):
         """The files that are read."""
         return [*self._structures.files(), *([] if self.labels is None else [self.labels])]
 
-    def read(self) -> tuple[TrainingSet, LabelAccount]:
-        """Return the training set, and what became of every structure and every row of labels."""
+    def read_rows(self) -> ReadLabels:
+        """Read every structure and every row of labels, and the material of each that teaches."""
         if self.labels is None:
             return read_columns(self, self._structures, prefix=PREFIX)
         found = self._cells_by_name(open_table(self.labels, if_missing=RELATIVE_PATHS))
@@ -129,7 +128,7 @@ class LabelledStructureFiles(DescribedLabels):
             for name in unused
             for cells in found[name]
         ]
-        return self.assembled(rows, materials)
+        return self.described(rows, materials)
 
     def _of_structure(self, origin: str, formula: str, name: str, cells: Sequence[_Cells]) -> Iterator[LabelRow]:
         """Rows of one structure: one for each of its rows of labels, which differ by their conditions."""

@@ -15,6 +15,7 @@ import numpy as np
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import CampaignError, InputFileError, MatloopError, PlugInContractError
 from matloop.data.options import check_options
+from matloop.data.own_labels.label_account import ReadLabels, assembled, together
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named, using
 from matloop.data.registry import SOURCES, lookup
@@ -199,6 +200,9 @@ def _resolved(campaign: Campaign, training: Mapping[str, TrainingSet], taught: s
 
 def _check_data(campaign: Campaign, given: Collection[str]) -> Iterator[tuple[Location, str]]:
     """Read the labels of the campaign, except those of properties whose training sets are given."""
+    places: dict[int, int] = {}
+    parts: list[ReadLabels] = []
+    lost: set[str] = set()  # of these it is known already that something must be mended
     for index, entry in enumerate(campaign.data):
         if is_packaged(entry):
             if entry.options or entry.argument is not None:
@@ -206,9 +210,15 @@ def _check_data(campaign: Campaign, given: Collection[str]) -> Iterator[tuple[Lo
             continue
         if str(entry.options.get("property")) in given:
             continue
-        reason = _refusal(lambda entry=entry: read_labels(entry))  # type: ignore[misc]
+        reason = _refusal(lambda entry=entry: parts.append(read_labels(entry)))  # type: ignore[misc]
         if reason:
+            lost.add(str(entry.options.get("property")))
             yield ("data", index), reason
+        else:
+            places.setdefault(id(parts[-1]), index)
+    for some in together([part for part in parts if part.property_name not in lost]):
+        if reason := _refusal(lambda some=some: assembled(some)):  # type: ignore[misc]
+            yield ("data", places[id(some[0])]), reason
 
 
 def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple[Location, str]]:

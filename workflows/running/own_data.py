@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from matloop.data.errors import TrainingSetError
 from matloop.data.options import check_options
 from matloop.data.own_labels.derived_labels import Derive, Derived
-from matloop.data.own_labels.label_account import LabelAccount, LabelRow
+from matloop.data.own_labels.label_account import LabelAccount, LabelRow, ReadLabels, assembled, together
 from matloop.data.own_labels.label_sources import LABEL_SOURCES, LabelSource
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue, property_named
@@ -43,7 +43,7 @@ class OwnData(NamedTuple):
     """The labels of a campaign.
 
     Attributes:
-        sets: One training set for each entry with labels of one's own that a target asks for.
+        sets: Labels of one's own that targets ask for, one training set for each property, provenance and conditions.
         accounts: What became of their rows, in the same order.
         tables: Packaged tables that teach too, by name.
     """
@@ -71,19 +71,19 @@ def label_source(entry: Entry) -> LabelSource:
     return made
 
 
-def read_labels(entry: Entry) -> tuple[TrainingSet, LabelAccount]:
+def read_labels(entry: Entry) -> ReadLabels:
     """Read the labels that an entry of ``data`` names, once as long as its files do not change.
 
     Raises:
-        MatloopError: If a file cannot be read, or too few rows teach.
+        MatloopError: If a file cannot be read.
     """
     stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in label_source(entry).files())
     return _read(entry.model_dump_json(), catalogue().key, stamps)
 
 
 @functools.lru_cache(maxsize=8)
-def _read(written: str, _catalogue: str, _stamps: tuple[Any, ...]) -> tuple[TrainingSet, LabelAccount]:
-    return label_source(_ENTRY.validate_json(written)).read()
+def _read(written: str, _catalogue: str, _stamps: tuple[Any, ...]) -> ReadLabels:
+    return label_source(_ENTRY.validate_json(written)).read_rows()
 
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(WrittenEntry)
@@ -107,14 +107,14 @@ def read_own_data(campaign: Campaign, given: Sequence[TrainingSet] = ()) -> OwnD
         MatloopError: If a file cannot be read, or too few rows teach.
     """
     wanted = {target.property for target in campaign.targets} - handed_properties(campaign, given)
-    sets, accounts = [], []
-    for entry in campaign.data:
-        if not is_packaged(entry) and str(entry.options.get("property")) in wanted:
-            training, account = read_labels(entry)
-            sets.append(training)
-            accounts.append(account)
+    parts = [
+        read_labels(entry)
+        for entry in campaign.data
+        if not is_packaged(entry) and str(entry.options.get("property")) in wanted
+    ]
+    made = [assembled(some) for some in together(parts)]
     tables = [DEFAULT if entry.name == EMBEDDED else entry.name for entry in campaign.data if is_packaged(entry)]
-    return OwnData(sets, accounts, tables)
+    return OwnData([training for training, _ in made], [account for _, account in made], tables)
 
 
 def training_of(campaign: Campaign, own: OwnData, given: Sequence[TrainingSet] = ()) -> TrainingSets:

@@ -15,7 +15,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from matloop.data.candidates.batch import Intake
 from matloop.data.errors import CampaignError, EnergySourceError
-from matloop.data.own_labels.label_account import LabelAccount
+from matloop.data.own_labels.label_account import LabelAccount, assembled
 from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.training.training_set import TrainingSet
 from matloop.screening.campaign.campaign import Entry
@@ -49,7 +49,7 @@ def labels(path: Path, **options: Any) -> tuple[TrainingSet, LabelAccount]:
         "path": str(path), "property": "energy_above_hull", "column": "entry_energy_per_atom",
         "derive": "energy_above_hull", "source": "dft:pbe", **options,
     }  # fmt: skip
-    return read_labels(Entry(name="structure_files", options=written, argument=None))
+    return assembled([read_labels(Entry(name="structure_files", options=written, argument=None))])
 
 
 def write_json(path: Path, found: list[ComputedStructureEntry]) -> Path:

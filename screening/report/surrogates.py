@@ -19,6 +19,7 @@ from matloop.screening.report.error_words import (
     worst_elements,
 )
 from matloop.screening.report.extrapolation import extrapolation_scores
+from matloop.screening.runs.run_records import NO_SKILL
 from matloop.screening.runs.run_view import RunView
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3
@@ -183,8 +184,10 @@ def _error(scores: dict[str, Any], unit: str) -> Score | None:
         verdict = Words("a good guide for ranking", "对排序有良好的指导作用")
     elif skill >= _SOME_SKILL:
         verdict = Words("a useful guide for ranking, no substitute for a calculation", "可用于排序，但不能代替计算")
-    else:
+    elif skill >= NO_SKILL:
         verdict = Words("weak, so heed its intervals rather than its values", "预测力较弱，应看区间而非数值")
+    else:
+        verdict = Words("no better than a guess, so its order means nothing", "并不比猜测更好，其排序没有意义")
     guessing, share = with_unit(number(guess), unit), percent(max(skill, 0.0))
     return Score(
         value,

@@ -97,6 +97,10 @@ class SmallEnsemble(_Record):
     grouped_mae: Number
 
 
+NO_SKILL = 0.05
+"""Share of the error of guessing the mean that a surrogate must take away to be more than a guess."""
+
+
 class CardScores(_Record):
     """Out-of-fold scores of a surrogate."""
 
@@ -111,6 +115,13 @@ class CardScores(_Record):
     leave_one_cluster_out: WithoutClusters | None = None
     leave_one_element_out: WithoutElements | None = None
     held_out_ensemble: SmallEnsemble | None = None
+
+    @property
+    def is_a_guess(self) -> bool:
+        """Whether the surrogate is no better than always guessing the mean."""
+        if self.mae is None or self.mae_of_mean is None:
+            return False
+        return self.mae > (1 - NO_SKILL) * self.mae_of_mean
 
 
 class ChoiceBudget(_Record):

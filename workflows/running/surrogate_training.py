@@ -184,4 +184,6 @@ def _card(wanted: Wanted) -> ModelCard:
 def _told(wanted: Wanted, card: ModelCard) -> str:
     scale = card.unit if card.transform == "identity" else "decades"
     told = f"{wanted.stage}, {card.property}: grouped MAE {card.scores.mae:.3g} {scale}"
+    if card.scores.is_a_guess:
+        told += ", no better than always guessing the mean"
     return told if card.transfer is None else f"{told} ({card.transfer.rivals})"

@@ -9,7 +9,8 @@ import pytest
 from matloop.data.whole_files import write_json, write_text
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
 from matloop.screening.report.page import write_report
-from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
+from matloop.screening.report.surrogates import SurrogateSection, scores_of, surrogate_sections
+from matloop.screening.runs.run_records import CardScores
 from matloop.screening.runs.run_view import RunView
 from tests.screening.report.run_directories import Page, make_run
 
@@ -95,3 +96,14 @@ def test_what_a_classifier_is_worth(tmp_path: Path) -> None:
     assert table.rows == [["3 %", "4 %", "600"], ["52 %", "48 %", "100"], ["97 %", "99 %", "300"]]
     assert "or where the campaign says so from a classifier" in page.text
     assert "（或按任务设定由分类器）" in page.text
+
+
+@pytest.mark.parametrize(
+    ("error", "says"), [(0.1, "a good guide"), (0.9, "weak"), (0.98, "no better than a guess"), (1.4, "no better")]
+)
+def test_a_surrogate_is_held_against_guessing_the_mean(error: float, says: str) -> None:
+    scores = {"mae": error, "mae_of_mean": 1.0}
+    (told,) = scores_of({"scores": scores, "transform": "identity"}, "eV")[:1]
+    assert says in told.meaning.en
+    others = {"r2": 0.0, "coverage_90": 0.9, "width_error_rank_correlation": 0.0}
+    assert CardScores.model_validate({**scores, **others}).is_a_guess == (error > 0.95)

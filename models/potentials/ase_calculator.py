@@ -105,6 +105,15 @@ class AsePotential:
         if unknown:
             raise PotentialError(f"the element '{unknown[0]}' of {self.calculator}", "symbols such as Ni")
 
+    def check_calculator(self) -> None:
+        """Import what makes the calculator and compare the names of the options with it, without calling it.
+
+        Raises:
+            PlugInImportError: If the module defines no such class or function.
+            MatloopError: If an option has a name that it does not take.
+        """
+        check_names(self.calculator, _imported(self.calculator), self.options or {})
+
     @property
     def version(self) -> str:
         """The distribution that the calculator comes from, and its version."""

@@ -210,3 +210,15 @@ def test_package_of_a_calculator_is_part_of_the_identity(path: Path) -> None:
     used = plug_ins_used({"potential": {"calculator": "ase.calculators.lj:LennardJones"}, "other": [1, {"x": "y"}]})
     assert list(used) == ["calculator: ase.calculators.lj:LennardJones"]
     assert used["calculator: ase.calculators.lj:LennardJones"].startswith("ase 3.")
+
+
+@pytest.mark.parametrize("name", ["nope", "all_changes"])
+def test_a_name_that_makes_no_calculator_is_told_before_a_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / "salts").mkdir()
+    (tmp_path / "salts" / "LiF.poscar").write_text(SALT.format(metal="Li"), "utf-8")
+    written = CAMPAIGN.replace("toy_calculators:Springs", f"ase.calculators.lj:{name}").split("  options")[0]
+    (tmp_path / "lj.yaml").write_text(written.format() + "shortlist: {size: 3}\n", "utf-8")
+    with allowing(["ase.calculators.lj"]):
+        _, (problem,) = validate(tmp_path / "lj.yaml")
+    assert problem.where == "potential.calculator"
+    assert f"ase.calculators.lj defines no class or function {name}" in problem.message

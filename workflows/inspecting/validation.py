@@ -25,6 +25,7 @@ from matloop.data.training.packaged_tables import labelled_table, packaged_train
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet, Featurizer
+from matloop.models.potentials.ase_calculator import AsePotential
 from matloop.models.potentials.contract import potential_named, require_capability
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
@@ -317,6 +318,8 @@ def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
 def _set_up_potential(stage: PotentialStage) -> None:
     potential = potential_named(stage.name, **stage.parameters)
     require_capability(potential, "Evaluates", "RelaxesBatches")
+    if isinstance(potential, AsePotential):
+        potential.check_calculator()
 
 
 def _check_family(family: Families, place: Location) -> Iterator[tuple[Location, str]]:

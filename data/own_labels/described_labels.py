@@ -13,13 +13,13 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, UnitError
 from matloop.data.own_labels.derived_labels import Derive, Derived, derived_rows
 from matloop.data.own_labels.label_account import LabelAccount, LabelRow, ReadLabels, assembled
-from matloop.data.own_labels.label_cells import EMPTY, LabelCell, has_factor, read_label, unit_in_header
+from matloop.data.own_labels.label_cells import EMPTY, LabelCell, has_factor, read_label, unit_at_end, unit_of_column
 from matloop.data.own_labels.label_conditions import WrittenConditions, label_conditions
 from matloop.data.own_labels.label_trust import TextCell, TrustColumns
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.provenance import Provenance
-from matloop.data.properties.units import convert
+from matloop.data.properties.units import convert, measure_alike
 from matloop.data.readers.header_numbers import is_total_energy
 from matloop.data.readers.table_files import Rows
 from matloop.data.training.training_set import TrainingSet
@@ -79,7 +79,7 @@ class DescribedLabels:
         self.licence, self.citation = licence, citation
         own = property_named(property).unit
         self.unit = self._unit(unit, own)
-        self._says_unit = unit is not None or unit_in_header(self.column) != ""
+        self._says_unit = unit is not None or unit_of_column(self.column, own) != ""
         convert(0.0, self.unit, own)
 
     def derive_by(self, known: Mapping[Derived, Derive]) -> None:
@@ -87,7 +87,7 @@ class DescribedLabels:
         self._derivations = known
 
     def _unit(self, stated: str | None, own: str) -> str:
-        in_header = unit_in_header(self.column)
+        in_header = unit_of_column(self.column, own)
         if stated is None:
             if has_factor(self.column):
                 raise UnitError(
@@ -164,18 +164,16 @@ class DescribedLabels:
 
     def _doubts(self) -> Iterator[str]:
         """Say what the name of the column and its unit leave open."""
-        if not self._says_unit and set(self.column) & set("([（/{"):
+        own, name = property_named(self.property_name).unit, self.column.casefold()
+        at_end, _ = unit_at_end(self.column)
+        if not self._says_unit and at_end and at_end != own and measure_alike(at_end, own):
+            yield f"'{self.column}' may name {at_end} as its unit; its values are taken in {self.unit}, without 'unit'"
+        elif not self._says_unit and set(self.column) & set("([（/{"):
             yield f"'{self.column}' names no unit that is known; its values are taken in {self.unit}"
         if _LOGARITHM.search(self.column):
             yield f"'{self.column}' holds logarithms, if it is what its name says; values are taken as they are"
-        own, name = property_named(self.property_name).unit, self.column.casefold()
         if is_total_energy(name) and "formation" not in name and own.endswith("/atom") and name != self.property_name:
             yield f"'{self.column}' is taken in {self.unit}; divide energies of whole cells by their number of atoms"
-        if self.unit == "kJ/mol" and own.endswith("/atom"):
-            yield (
-                f"kJ/mol of '{self.column}' is taken for that of a mole of atoms; divide values of a mole of formulas "
-                "by the atoms of each formula"
-            )
 
 
 def texts_of(rows: Rows, name: str) -> list[str]:

@@ -11,12 +11,15 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from matloop.data.elements import SYMBOLS
 from matloop.data.errors import UnitError, UnknownNameError
-from matloop.data.properties.units import canonical_unit, convert
+from matloop.data.properties.units import canonical_unit, convert, measure_alike
 
 EMPTY, NO_NUMBER, LIMIT, WRONG_UNIT = "E-LABEL-EMPTY", "E-LABEL-NUMBER", "E-LABEL-LIMIT", "E-LABEL-UNIT"
 _LONGEST = 80  # characters of a cell that holds one number
-_MISSING = frozenset(("", "-", "--", "/", "n/a", "na", "nan", "null", "none", "n.a.", "nd", "n.d.", "?", "无", "未测"))
+_MISSING = frozenset(
+    ("", "-", "--", "---", "—", "/", "n/a", "na", "nan", "null", "none", "n.a.", "nd", "n.d.", "?", "无", "未测")
+)
 _DIGITS = r"\d{1,3}(?: \d{3}){1,4}(?:\.\d{0,40})?|\d{1,17}(?:[.,]\d{0,40})?|[.,]\d{1,40}"  # 0.0033333333333333335
 _POWER = r"[eE][+-]?\d{1,3}|\s?[x*·]\s?10\^?[+-]?\d{1,3}"
 _NUMBER = rf"[+-]?(?:{_DIGITS})(?:{_POWER})?"
@@ -24,6 +27,12 @@ _CELL = re.compile(
     rf"(?P<limit>[<>]=?|~)?\s*(?P<number>{_NUMBER})"
     rf"(?:\((?P<last>\d{{1,3}})\)|\s*(?:±|\+/-|\+-)\s*(?P<error>{_NUMBER}))?\s*(?P<unit>[^\d.,+_-].*)?"
 )
+_LAST_BEFORE_POWER = re.compile(rf"([<>]=?|~)?\s*([+-]?(?:{_DIGITS}))(\(\d{{1,3}}\))({_POWER})")  # 1.23(4)e-3
+_BRACKETED = re.compile(
+    rf"([<>]=?|~)?\s*\(\s*([+-]?(?:{_DIGITS}))\s*(?:±|\+/-|\+-)\s*({_DIGITS})\s*\)({_POWER})?"  # (1.2±0.1)x10-3
+)
+_LOWERED = re.compile(r"[x×*·⋅]\s?10\d")
+"""A power of ten whose digits are not raised, as 103 for 10³."""
 _SIGN = re.compile(r"^(?:±|\+/-|\+-)\s*")
 _BEFORE_POWER = re.compile(r"[eE]|[x*·]10\^?")
 _BRACKETS = re.compile(r"[(\[（【]([^()\[\]（）【】]{1,40}(?:\([^()]{1,20}\))?)[)\]）】]")
@@ -67,12 +76,15 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
     LabelCell(value=0.0012, uncertainty=0.0001, code='', detail='')
     >>> read_label("<0.1", "eV", "eV").code, read_label("12 GPa", "MPa", "GPa").value
     ('E-LABEL-LIMIT', 12.0)
+    >>> read_label("(1.2±0.1)×10⁻³", "S/cm", "S/cm").uncertainty, read_label("1.23(4)e-3", "eV", "eV").uncertainty
+    (0.0001, 4e-05)
     """
     zero = convert(0.0, unit, to)
     plain = _plain(text)
-    if plain.lower() in _MISSING:
+    if is_missing(text):
         return _nothing(EMPTY)
-    match = _CELL.fullmatch(plain) if len(plain) <= _LONGEST and not _RAISED.search(text) else None
+    is_one_number = len(plain) <= _LONGEST and not _RAISED.search(text) and not _LOWERED.search(text)
+    match = _CELL.fullmatch(_with_powers_inside(plain)) if is_one_number else None
     if match is None:
         return _nothing(NO_NUMBER, f"'{text[:40]}' is no number; write one number, or leave the cell empty")
     if _has_two_readings(match["number"], match["error"] or "", match["unit"] or "", unit):
@@ -112,10 +124,19 @@ def read_error(text: str, unit: str, to: str) -> LabelCell:
     (2.0, 'E-LABEL-EMPTY')
     """
     plain = _SIGN.sub("", _plain(text))
-    if plain.lower() in _MISSING:
+    if is_missing(plain):
         return _nothing(EMPTY)
     read = read_label(f"0 ± {plain}", unit, to)
     return _nothing(NO_NUMBER) if plain.startswith("-") or math.isnan(read.uncertainty) else read
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell is empty, or says in a word or a sign that nothing stands there.
+
+    >>> is_missing(" n/a "), is_missing("—"), is_missing("paper 1")
+    (True, True, False)
+    """
+    return _plain(text).lower() in _MISSING
 
 
 def is_upper_limit(text: str) -> bool:
@@ -131,6 +152,20 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text[: _LONGEST + 1]).strip().translate(_ALIKE).removeprefix("'")
 
 
+def _with_powers_inside(plain: str) -> str:
+    """Write a power of ten behind an error, or behind brackets around number and error, to each of them.
+
+    >>> _with_powers_inside("1.23(4)e-3"), _with_powers_inside("(1.2±0.1)x10-3 S/m")
+    ('1.23e-3(4)', '1.2x10-3±0.1x10-3 S/m')
+    """
+    if found := _LAST_BEFORE_POWER.match(plain):
+        return f"{found[1] or ''}{found[2]}{found[4]}{found[3]}{plain[found.end() :]}"
+    if found := _BRACKETED.match(plain):
+        power = found[4] or ""
+        return f"{found[1] or ''}{found[2]}{power}±{found[3]}{power}{plain[found.end() :]}"
+    return plain
+
+
 def unit_in_header(header: str) -> str:
     """Return the unit in a column name, as people write it; empty where there is none that is known.
 
@@ -144,6 +179,35 @@ def unit_in_header(header: str) -> str:
     inside = [match[1] for match in reversed(brackets) if len(match[1].strip()) > 1]  # (K) may be any symbol
     whole = [tail] if "/" in tail else []
     return next(filter(None, map(_known_unit, (*at_end, *whole, *behind, *inside))), "")
+
+
+def unit_at_end(header: str) -> tuple[str, bool]:
+    """Return the unit in the last words of a column name, without a sign before it, and whether it is sure.
+
+    A word that is also the symbol of an element, a single letter, ``min``, and what stands behind a number may mean
+    something else.
+
+    >>> unit_at_end("sigma in mS/cm"), unit_at_end("Tc K"), unit_at_end("modulus at 10 kbar"), unit_at_end("gap_meV")
+    (('mS/cm', True), ('K', False), ('kbar', False), ('meV', True))
+    """
+    words = re.split(r"[\s_]+", header[-90:].strip())
+    for first in range(max(1, len(words) - 3), len(words)):
+        written = " ".join(words[first:])
+        unit = _known_unit(written)
+        if unit and unit != "1":
+            is_symbol = len(written) == 1 or written in SYMBOLS or written == "min"
+            return unit, not is_symbol and not any(character.isdecimal() for character in words[first - 1])
+    return "", False
+
+
+def unit_of_column(header: str, alike: str) -> str:
+    """Return the unit in a column name; in its last words, it must be sure and measure the same as another unit.
+
+    >>> unit_of_column("sigma mS/cm", "S/cm"), unit_of_column("Tc K", "K"), unit_of_column("gap at 10 kbar", "eV")
+    ('mS/cm', '', '')
+    """
+    at_end, is_sure = unit_at_end(header)
+    return unit_in_header(header) or (at_end if is_sure and measure_alike(at_end, alike) else "")
 
 
 def has_factor(header: str) -> bool:
@@ -167,7 +231,9 @@ def _known_unit(written: str) -> str:
 
 def _has_two_readings(number: str, error: str, written: str, unit: str) -> bool:
     """Whether 1.2±0.1×10⁻³ may mean a power for both, ±5 % a share of the value, or 5 1 two numbers."""
-    power = "10" in error and not _BEFORE_POWER.search(number) and bool(re.search(r"[x*·]\s?10", error))
+    power = (
+        "10" in error and not _BEFORE_POWER.search(number.replace(" ", "")) and bool(re.search(r"[x*·]\s?10", error))
+    )
     return power or written.strip() == "1" or bool(error and written.strip() == "%" and unit != "%")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matloop.data.errors import CampaignError, UnitError, UnknownNameError
-from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_in_header
+from matloop.data.own_labels.label_cells import EMPTY, LabelCell, read_label, unit_of_column
 from matloop.data.properties.conditions import Condition, condition_named, unit_of_condition
 
 OUTSIDE, UNREADABLE = "E-LABEL-CONDITION", "E-LABEL-CONDITION-CELL"
@@ -123,7 +123,9 @@ def _unit(condition: Condition, column: str, stated: str | None) -> str:
     >>> _unit(condition_named("temperature"), "T (C)", None)
     '°C'
     """
-    in_header = unit_in_header(column) or ("°C" if condition.unit == "K" and _CELSIUS.search(column) else "")
+    in_header = unit_of_column(column, condition.unit) or (
+        "°C" if condition.unit == "K" and _CELSIUS.search(column) else ""
+    )
     if stated is None:
         return unit_of_condition(condition.name, in_header or condition.unit)
     used = unit_of_condition(condition.name, stated)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from matloop.data.errors import InputFileError
 from matloop.data.own_labels.label_account import LabelRow
-from matloop.data.own_labels.label_cells import EMPTY, read_error, read_label, unit_in_header
+from matloop.data.own_labels.label_cells import EMPTY, read_error, read_label, unit_of_column
 from matloop.data.properties.units import convert
 
 WEIGHT, UNCERTAINTY = "E-LABEL-WEIGHT", "E-LABEL-UNCERTAINTY"
@@ -46,7 +46,7 @@ class TrustColumns:
                 "uncertainty: the name of a column", "name the column, or leave the unit out",
             )  # fmt: skip
         self._weight, self._uncertainty, self._to = weight, uncertainty, to
-        self._unit = uncertainty_unit or unit_in_header(uncertainty or "") or unit
+        self._unit = uncertainty_unit or unit_of_column(uncertainty or "", to) or unit
         convert(0.0, self._unit, to)
 
     @property

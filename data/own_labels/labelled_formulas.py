@@ -12,7 +12,7 @@ from matloop.data.errors import UnitError
 from matloop.data.own_labels.derived_labels import Derived
 from matloop.data.own_labels.described_labels import ROWS_AT_ONCE, DescribedLabels, require_column, texts_of
 from matloop.data.own_labels.label_account import LabelRow, ReadLabels
-from matloop.data.own_labels.label_cells import EMPTY, unit_in_header
+from matloop.data.own_labels.label_cells import EMPTY, is_missing, unit_in_header
 from matloop.data.own_labels.label_conditions import WrittenConditions
 from matloop.data.own_labels.label_trust import TextCell
 from matloop.data.properties.conditions import unit_of_condition
@@ -37,7 +37,8 @@ class LabelledFormulas(DescribedLabels):
         source: Where the values come from: ``exp``, ``exp:LAB``, ``dft:FUNCTIONAL``.
         unit: Unit of the values; by default the one in the name of the column, or that of the property.
         formula: Column with the formulas.
-        group: Column that tells what was measured together, such as the paper; no split separates such rows.
+        group: Column that tells what was measured together, such as the paper; no split separates such rows. An empty
+            cell, and one with ``-`` or ``n/a``, names no group.
         weight: Column with weights above zero: how much each row counts in the training, 1 for a usual one.
         uncertainty: Column with standard errors of the values. It comes before an error in the cell of a value.
         uncertainty_unit: Unit of that column; by default the one in its name, or that of the values.
@@ -92,7 +93,8 @@ class LabelledFormulas(DescribedLabels):
     def _part(self, intake: Intake, part: Rows) -> Iterator[LabelRow]:
         refused = {row.row: row for row in intake.refused}
         formulas, cells = texts_of(part, self._table.formula_column), texts_of(part, self.column)
-        groups = texts_of(part, self.group) if self.group else [""] * len(cells)
+        written = texts_of(part, self.group) if self.group else [""] * len(cells)
+        groups = ["" if is_missing(text) else text.strip() for text in written]
         trusted = {name: self._cells(part, name) for name in self._trust.columns}
         kept = [self._cells(part, one.column) if one.column else [] for one in self.conditions]
         for place, (formula, text, group) in enumerate(zip(formulas, cells, groups, strict=True)):
@@ -104,7 +106,7 @@ class LabelledFormulas(DescribedLabels):
             if code == "E-FORMULA-EMPTY":
                 detail = "a label without a formula; write the formula in every row, also below merged cells"
             said = [cells[place] if cells else TextCell("", "") for cells in kept]
-            row = self.row_of(where, formula, text, code=code, detail=detail, group=group.strip(), kept=said)
+            row = self.row_of(where, formula, text, code=code, detail=detail, group=group, kept=said)
             yield self._trust.applied(row, {name: column[place] for name, column in trusted.items()})
 
     def _cells(self, part: Rows, name: str) -> list[TextCell]:

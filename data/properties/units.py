@@ -27,7 +27,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "meV": ("energy per electron", 1e-3),
     "eV/atom": ("energy per atom", 1.0),
     "meV/atom": ("energy per atom", 1e-3),
-    "kJ/mol": ("energy per atom", 0.010364269656262175),  # CODATA 2018: 1 eV per atom = 96.48533212 kJ/mol
+    "kJ/(mol atom)": ("energy per atom", 0.010364269656262175),  # CODATA 2018: 1 eV = 96.48533212 kJ/mol
+    "kJ/mol": ("energy per mole", 1.0),
     "J/m2": ("energy per area", 1.0),
     "mJ/m2": ("energy per area", 1e-3),
     "kJ/m2": ("energy per area", 1e3),
@@ -184,6 +185,11 @@ UNITS: dict[str, tuple[str, float]] = {
 }
 _ZERO: dict[str, float] = {"°C": 273.15, "°F": 273.15 - 32 * 5 / 9}
 """Where the zero of a unit lies, in the base unit of its dimension."""
+_MENDS = {
+    ("kJ/mol", "energy per atom"): "divide values of a mole of formula units by the atoms of each formula, and write "
+    "kJ/(mol atom), the unit of a mole of atoms",
+}  # fmt: skip
+"""How to mend a value in a unit that is often taken for one of another dimension."""
 
 # Other spellings people write, after Unicode normalisation (NFKC), without spaces.
 ALIASES: dict[str, str] = {
@@ -206,6 +212,11 @@ ALIASES: dict[str, str] = {
     "eV/at": "eV/atom",
     "eV/at.": "eV/atom",
     "ev": "eV",
+    "kJ/molatom": "kJ/(mol atom)",
+    "kJ/molatoms": "kJ/(mol atom)",
+    "kJ/molofatoms": "kJ/(mol atom)",
+    "kJ/(molofatoms)": "kJ/(mol atom)",
+    "kJ/g-atom": "kJ/(mol atom)",
     "g/cc": "g/cm3",
     "A": "Å",
     "angstrom": "Å",
@@ -267,7 +278,18 @@ ALIASES: dict[str, str] = {
 }
 _FACTOR = re.compile(r"(%|[A-Za-zÅ°Ω]{1,7}%?)\^?([+-]?[0-9](?:\.5)?)?")
 _MANY = 12  # factors of a unit
-_SAME = {"Ω": "ohm", "Ohm": "ohm", "l": "L", "hr": "h", "sec": "s", "mho": "S", "siemens": "S", "degC": "°C", "A": "A"}
+_SAME = {
+    "Ω": "ohm",
+    "Ohm": "ohm",
+    "l": "L",
+    "hr": "h",
+    "sec": "s",
+    "mho": "S",
+    "siemens": "S",
+    "degC": "°C",
+    "A": "A",
+    "atoms": "atom",
+}
 _PREFIXED = {f"{prefix}{name}": f"{prefix}ohm" for prefix in "muk" for name in ("Ω", "Ohm", "ohm")}
 
 
@@ -335,6 +357,15 @@ _LONGEST = 60  # characters of a unit
 _BY_FACTORS = {factors: unit for unit in reversed(UNITS) if (factors := _factors(unit))}
 
 
+def measure_alike(unit: str, other: str) -> bool:
+    """Whether two units measure the same.
+
+    >>> measure_alike("mS/cm", "S/m"), measure_alike("kJ/mol", "eV/atom")
+    (True, False)
+    """
+    return UNITS[canonical_unit(unit)][0] == UNITS[canonical_unit(other)][0]
+
+
 def convert(value: float, unit: str, to: str) -> float:
     """Convert a value between two units of one dimension.
 
@@ -360,7 +391,7 @@ def convert(value: float, unit: str, to: str) -> float:
         raise UnitError(
             f"unit '{unit}' measures {source_dimension}, not {target_dimension}",
             ", ".join(same),
-            f"write the value in '{target}'",
+            _MENDS.get((source, target_dimension), f"write the value in '{target}'"),
         )
     if source == target:
         return value

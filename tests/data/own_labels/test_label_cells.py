@@ -3,7 +3,7 @@ import math
 import pytest
 
 from matloop.data.errors import UnitError
-from matloop.data.own_labels.label_cells import has_factor, read_label, unit_in_header
+from matloop.data.own_labels.label_cells import has_factor, read_label, unit_at_end, unit_in_header, unit_of_column
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,11 @@ from matloop.data.own_labels.label_cells import has_factor, read_label, unit_in_
         ("1.2 +/- 0.1", 1.2, 0.1),
         ("1.23(4)", 1.23, 0.04),
         ("123(4)", 123, 4),
+        ("1.23(4)e-3", 1.23e-3, 4e-5),
+        ("1.23(4)×10⁻³", 1.23e-3, 4e-5),
+        ("(1.2±0.1)×10⁻³", 1.2e-3, 1e-4),
+        ("(1.2 ± 0.1) × 10³ S/m", 12000, 1000),
+        ("(1.2 +/- 0.1)", 1.2, 0.1),
         ("3.1±0.2 mS/cm", 3.1, 0.2),
         ("12 S/m", 120, math.nan),
         ("12 S cm-1", 12000, math.nan),
@@ -73,6 +78,8 @@ def test_a_number_is_read_as_people_write_it(text: str, value: float, uncertaint
         ("10³", "E-LABEL-NUMBER"),
         ("1.2±0.1×10⁻³", "E-LABEL-NUMBER"),
         ("1.2±0.1 x 10^-3", "E-LABEL-NUMBER"),
+        ("1.2x103", "E-LABEL-NUMBER"),  # 1200 with a lost superscript, or 123.6
+        ("<(1.2±0.1)e-3", "E-LABEL-LIMIT"),
     ],
 )
 def test_what_is_no_value_has_a_code(text: str, code: str) -> None:
@@ -133,3 +140,26 @@ def test_a_share_of_the_value_is_no_error_and_two_numbers_are_no_value(text: str
 def test_a_power_of_ten_in_a_column_name_is_noticed(header: str) -> None:
     assert has_factor(header)
     assert not has_factor("thermal expansion (10^-6/K)")
+
+
+@pytest.mark.parametrize(
+    ("header", "alike", "unit"),
+    [
+        ("sigma mS/cm", "S/cm", "mS/cm"),
+        ("sigma in mS cm^-1", "S/cm", "mS/cm"),
+        ("band_gap_meV", "eV", "meV"),
+        ("sigma (mS/cm)", "S/cm", "mS/cm"),
+        ("sigma GPa", "S/cm", ""),
+        ("Tc K", "K", ""),  # or potassium
+        ("modulus at 10 kbar", "GPa", ""),
+        ("time min", "s", ""),
+        ("mS cm-1 of sample", "S/cm", ""),
+    ],
+)
+def test_a_unit_at_the_end_of_a_column_name_counts_where_it_is_sure(header: str, alike: str, unit: str) -> None:
+    assert unit_of_column(header, alike) == unit
+
+
+def test_a_unit_that_may_be_something_else_is_noticed() -> None:
+    assert unit_at_end("modulus at 10 kbar") == ("kbar", False)
+    assert unit_at_end("conductivity") == unit_at_end("mS/cm") == ("", False)

@@ -147,7 +147,7 @@ def test_logarithms_are_suspected_by_the_name_of_the_column(tmp_path: Path) -> N
     ("column", "said"),
     [
         ("E_tot energy", "divide energies"),
-        ("Ef (kJ/mol)", "a mole of atoms"),
+        ("Ef at 10 meV/atom", "'Ef at 10 meV/atom' may name meV/atom as its unit; its values are taken in eV/atom"),
         ("Ef (Ha)", "'Ef (Ha)' names no unit that is known; its values are taken in eV/atom"),
     ],
 )
@@ -155,6 +155,29 @@ def test_energies_in_a_unit_that_may_be_another_are_told(tmp_path: Path, column:
     path = table(tmp_path, [(salt, -1.5) for salt in SALTS], header=("formula", column))
     labels = LabelledFormulas(path, property="formation_energy_per_atom", column=column, source="dft:pbe")
     assert said in labels.read()[1].suspicious[0]
+
+
+def test_energies_of_a_mole_of_formulas_are_no_energies_of_atoms(tmp_path: Path) -> None:
+    path = table(tmp_path, [(salt, -205.7) for salt in SALTS], header=("formula", "Ef (kJ/mol)"))
+    described = {"property": "formation_energy_per_atom", "column": "Ef (kJ/mol)", "source": "exp"}
+    with pytest.raises(UnitError, match=r"'kJ/mol' measures energy per mole, .*kJ/\(mol atom\)"):
+        LabelledFormulas(path, **described)
+    path = table(tmp_path, [(salt, -205.7) for salt in SALTS], header=("formula", "Ef (kJ/mol atoms)"))
+    training, _ = LabelledFormulas(path, **described | {"column": "Ef (kJ/mol atoms)"}).read()
+    assert training.values[0] == pytest.approx(-2.132, abs=1e-3)
+
+
+def test_a_unit_behind_a_blank_is_that_of_the_values(tmp_path: Path) -> None:
+    path = table(tmp_path, salts(), header=("formula", "sigma mS/cm", "paper"))
+    assert read(path, column="sigma mS/cm")[0].values[0] == pytest.approx(1e-3)
+    with pytest.raises(UnitError, match="the column 'sigma mS/cm' names mS/cm"):
+        read(path, column="sigma mS/cm", unit="S/cm")
+
+
+@pytest.mark.parametrize("missing", ["", "n/a", "-", "nan"])
+def test_a_cell_that_says_nothing_is_no_group(tmp_path: Path, missing: str) -> None:
+    path = table(tmp_path, [(salt, row + 1, missing) for row, salt in enumerate(SALTS)])
+    assert read(path, group="paper")[1].groups == len(SALTS)
 
 
 def test_the_unit_in_the_column_name_must_agree(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ units = st.sampled_from(sorted(UNITS))
 @pytest.mark.parametrize(
     ("value", "unit", "to", "expected"),
     [
-        (1.0, "eV/atom", "kJ/mol", constants.e * constants.N_A / 1e3),
-        (1.0, "kJ/mol", "meV/atom", 1e6 / (constants.e * constants.N_A)),
+        (1.0, "eV/atom", "kJ/(mol atom)", constants.e * constants.N_A / 1e3),
+        (1.0, "kJ/mol atoms", "meV/atom", 1e6 / (constants.e * constants.N_A)),
         (1.0, "kbar", "GPa", 1e3 * constants.bar / constants.giga),
         (1.0, "GPa", "Pa", constants.giga),
         (2.0, "MPa", "kbar", 2 * constants.mega / (1e3 * constants.bar)),
@@ -162,3 +162,11 @@ def test_units_of_all_properties_and_packaged_columns_are_in_the_table(materials
     for schema in (materials.table.schema, load_transport().schema):
         used |= {field.metadata[b"unit"].decode() for field in schema}
     assert used <= set(UNITS)
+
+
+@pytest.mark.parametrize("written", ["kJ/mol atoms", "kJ/(mol·atom)", "kJ mol⁻¹ atom⁻¹", "kJ/mol of atoms"])
+def test_a_mole_of_atoms_is_no_mole_of_formulas(written: str) -> None:
+    assert canonical_unit(written) == "kJ/(mol atom)"
+    assert convert(-40.0, "kJ mol-1", "kJ/mol") == -40.0
+    with pytest.raises(UnitError, match=r"and write kJ/\(mol atom\)"):
+        convert(-411.0, "kJ/mol", "eV/atom")

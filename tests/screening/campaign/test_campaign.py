@@ -135,7 +135,7 @@ def test_units_are_converted() -> None:
     assert target(property="bulk_modulus_vrh", goal="at_least", value=100, unit="kbar").range(BEST)[0] == pytest.approx(
         10
     )
-    per_mole = target(property="formation_energy_per_atom", goal="at_most", value=-96.48533212, unit="kJ/mol")
+    per_mole = target(property="formation_energy_per_atom", goal="at_most", value=-96.48533212, unit="kJ/mol atom")
     assert per_mole.range(BEST)[1] == pytest.approx(-1)
 
 

@@ -130,3 +130,21 @@ def test_candidates_with_energies_are_judged_by_the_hull_of_their_own(tmp_path: 
     wrong = campaign(sources=[names], hull={"references": [names], "column": "energie"})
     with pytest.raises(CampaignError, match=r"hull: .*no phase of the hull has a number 'energie'; .*entry_energy"):
         check_campaign(wrong)
+
+
+def test_the_lowest_energy_of_a_formula_is_that_of_its_ground_state(tmp_path: Path) -> None:
+    rows = [(word, -1.5) for word in (*METALS, *HALIDES)]
+    rows += [(metal + halide, -3.5) for metal in METALS for halide in HALIDES]
+    rows += [("Li", -1.3), ("Na2Cl2", -3.1), ("KI", -3.5)]
+    path = tmp_path / "energies.csv"
+    path.write_text("formula,E\n" + "".join(f"{formula},{energy}\n" for formula, energy in rows))
+    for derive, name in (("formation_energy", "formation_energy_per_atom"), ("energy_above_hull", "energy_above_hull")):
+        options = {"path": str(path), "property": name, "column": "E", "unit": "eV/atom", "derive": derive}
+        entry = Entry(name="table", options={**options, "source": "dft:pbe"}, argument=None)
+        training, account = assembled([read_labels(entry)])
+        assert len(training) == 24
+        found = dict(zip(training.rows.formulas, training.values, strict=True))
+        assert found["Li"] == pytest.approx(0.0)
+        assert found["NaCl"] == pytest.approx(-2.0 if derive == "formation_energy" else 0.0)
+        assert dict(account.refused) == {"E-LABEL-HIGHER-PHASE": 2}
+        assert "a higher phase of Li, whose lowest energy is in" in account.rows[24].detail

@@ -159,7 +159,7 @@ class DescribedLabels:
             remarks = [f"'{self.column}' holds total energies, if it is what its name says; write derive: {derive_to}"]
         return ReadLabels(
             self.path.name, self.property_name, self.provenance, self.licence, self.citation, self.conditions, rows,
-            joined, [*remarks, *self._doubts()],
+            joined, [*remarks, *self._doubts()], self.derive is not None,
         )  # fmt: skip
 
     def _doubts(self) -> Iterator[str]:

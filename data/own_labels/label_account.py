@@ -147,6 +147,7 @@ class ReadLabels:
         rows: Every row; n of them have no code.
         materials: Materials of the rows without a code, in their order, length n.
         remarks: What somebody should look at, one sentence each.
+        derived: Whether the labels are derived from energies, whose zero no other calculation shares.
     """
 
     name: str
@@ -158,12 +159,13 @@ class ReadLabels:
     rows: Sequence[LabelRow]
     materials: CandidateBatch
     remarks: Sequence[str] = ()
+    derived: bool = False
 
     @property
     def kind(self) -> tuple[Hashable, ...]:
         """What labels of several files have in common if they make one set: property, provenance and conditions."""
         stated = [(one.condition.name, one.lowest, one.highest) for one in self.conditions]
-        return (self.property_name, self.provenance, *stated)
+        return (self.property_name, self.provenance, id(self) if self.derived else None, *stated)
 
 
 def together(parts: Sequence[ReadLabels]) -> list[list[ReadLabels]]:

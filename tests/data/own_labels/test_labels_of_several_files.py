@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,5 +64,12 @@ def test_labels_of_another_source_or_under_conditions_stay_apart(tmp_path: Path)
         {}, {"source": "exp:here"}, {"conditions": {"temperature": {"column": "T", "unit": "K"}}}, {}
     ]  # fmt: skip
     parts = [labels(tmp_path, f"{place}.csv", rows, **options) for place, options in enumerate(kinds)]
-    found = together([part.read_rows() for part in parts])
-    assert [[part.name for part in some] for some in found] == [["0.csv", "3.csv"], ["1.csv"], ["2.csv"]]
+    read = [part.read_rows() for part in parts]
+    read.append(replace(read[0], name="derived.csv", derived=True))
+    found = together(read)
+    assert [[part.name for part in some] for some in found] == [
+        ["0.csv", "3.csv"],
+        ["1.csv"],
+        ["2.csv"],
+        ["derived.csv"],
+    ]

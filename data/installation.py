@@ -42,7 +42,7 @@ def _installer() -> list[str]:
 
 def _words(requirement: str) -> list[str]:
     """A requirement as words of a command line; matloop itself from where it was installed."""
-    own = re.fullmatch(r"matloop(\[[a-z,]+\])?", requirement)
+    own = re.fullmatch(r"matloop(\[[a-z,-]+\])?", requirement)
     if own is None:
         return [requirement]
     extra, origin = own[1] or "", _origin()

@@ -15,8 +15,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DECLARED = {"core": PROJECT["dependencies"], **EXTRAS}
 
-# Where conda-forge has another name, or has no extras and splits a package.
-CONDA_NAMES = {"torch": ["pytorch"], "build": ["python-build"], "dask": ["dask", "distributed"]}
+# Where conda-forge has another name, has no extras and splits a package, or has no such package.
+CONDA_NAMES = {
+    "torch": ["pytorch"],
+    "build": ["python-build"],
+    "dask": ["dask", "distributed"],
+    "torch-sim-atomistic": [],
+}
 
 
 def conda_bounds() -> dict[str, SpecifierSet]:

@@ -18,7 +18,13 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import BatchError, unknown_name
 from matloop.data.properties.columns import Column
 from matloop.models.potentials.contract import Evaluates
-from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits, RelaxedCrystal, failed
+from matloop.models.potentials.relaxed_crystal import (
+    Outcome,
+    RelaxationLimits,
+    RelaxedCrystal,
+    failed,
+    unconverged_detail,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -222,7 +228,7 @@ def relax_crystal(
         force = float(np.linalg.norm(moving.get_forces(), axis=1).max())
         last = float(atoms.get_potential_energy()) / len(atoms)
         outcome = Outcome.CONVERGED if converged else Outcome.NOT_CONVERGED
-        detail = "" if converged else f"stopped after {steps} steps at {force:.3f} eV/Å"
+        detail = "" if converged else unconverged_detail(steps, force)
         cell, frac_coords = np.asarray(atoms.cell).copy(), atoms.get_scaled_positions(wrap=False)
         energies = (energies[0], last)
     except Exploded as error:
@@ -237,6 +243,7 @@ def relax_crystal(
 
 def code_of(error: Exception) -> str:
     """Return the row code of a crystal for which a potential raised an error."""
-    # torch says so in a RuntimeError of its own.
-    short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    # torch says so in a RuntimeError of its own, in other words for a GPU.
+    said = str(error)
+    short_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in said or "CUDA out of memory" in said
     return "E-POTENTIAL-MEMORY" if short_of_memory else "E-POTENTIAL-FAILED"

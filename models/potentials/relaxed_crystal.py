@@ -69,3 +69,8 @@ def failed(cell: Any, frac_coords: Any, *, code: str, detail: str, seconds: floa
     """Return a relaxation that failed before it gave any result."""
     nothing = (np.nan, np.nan)
     return RelaxedCrystal(Outcome.FAILED, cell, frac_coords, nothing, 0, seconds, np.nan, code, detail)
+
+
+def unconverged_detail(steps: int, force: float) -> str:
+    """Tell after how many steps, and at which largest force in eV/Å, a relaxation stopped without converging."""
+    return f"stopped after {steps} steps at {force:.3f} eV/Å"

@@ -38,6 +38,7 @@ def came_from(monkeypatch: Patch, tmp_path: Path) -> Any:
 def test_from_the_package_index(came_from: Any) -> None:
     came_from(None)
     assert install_command("matloop[hpc]") == "pip install 'matloop[hpc]'"
+    assert install_command("matloop[torch-sim]") == "pip install 'matloop[torch-sim]'"
     assert install_command("--force-reinstall", "torch") == "pip install --force-reinstall torch"
 
 

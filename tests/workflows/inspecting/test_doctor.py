@@ -60,6 +60,7 @@ def only(checks: Iterator[Check]) -> Check:
         ("numpy>=2.1", None, FAIL, "is missing"),
         ('torch>=2.6; extra == "potentials"', None, OK, "only campaigns with a potential needs it"),
         ('torch>=2.6; extra == "potentials"', "2.5.1+cpu", FAIL, "2.5.1+cpu is too old"),
+        ('torch-sim-atomistic>=0.3; extra == "torch-sim"', None, OK, "only the option engine: torch-sim"),
         ('pytest>=8; extra == "dev"', None, OK, ""),
     ],
 )

@@ -28,7 +28,6 @@ TRANSPORT = "10.1038/sdata.2017.85"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
 CHGNET = "10.1038/s42256-023-00716-3"
-ASE = "10.1088/1361-648X/aa680e"
 SEVENNET = "10.1021/acs.jctc.4c00190"
 
 CITATIONS: Mapping[str, str] = {
@@ -67,10 +66,6 @@ CITATIONS: Mapping[str, str] = {
     CHGNET: (
         "B. Deng et al., CHGNet as a pretrained universal neural network potential for charge-informed atomistic "
         "modelling, Nature Machine Intelligence 5, 1031 (2023), doi:10.1038/s42256-023-00716-3"
-    ),
-    ASE: (
-        "A. H. Larsen et al., The atomic simulation environment: a Python library for working with atoms, Journal of "
-        "Physics: Condensed Matter 29, 273002 (2017), doi:10.1088/1361-648X/aa680e"
     ),
     SEVENNET: (
         "Y. Park et al., Scalable parallel algorithm for graph neural network interatomic potentials in molecular "

@@ -32,7 +32,7 @@ from matloop.data.installation import install_command
 from matloop.data.installed_code import distribution_of_module, sha256_of_modules
 from matloop.data.label import Label
 from matloop.data.options import check_names
-from matloop.data.packaged.citations import ASE, CITATIONS, Citation
+from matloop.data.packaged.citations import Citation
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.potentials.contract import Evaluation, codes_beyond
 from matloop.models.potentials.relaxation import code_of
@@ -51,6 +51,10 @@ PACKAGES: Mapping[str, str] = {
 """What to install for the modules of well-known potentials, where its name is another one."""
 _NAME = rf"(?P<module>{MODULE}):(?P<name>[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*)"
 _GPA = 160.2176634  # GPa per eV/Å3
+_PUBLICATION = (
+    "A. H. Larsen et al., The atomic simulation environment: a Python library for working with atoms, Journal of "
+    "Physics: Condensed Matter 29, 273002 (2017), doi:10.1088/1361-648X/aa680e"
+)
 
 
 class _WithoutNumbers(Exception):
@@ -92,7 +96,7 @@ class AsePotential:
                 "Atomic Simulation Environment (cite the potential too, as its package asks)",
                 "原子模拟环境 ASE（请同时按势函数软件包的要求引用该势函数）",
             ),
-            CITATIONS[ASE],
+            _PUBLICATION,
         ),
     )
     batch_sites: ClassVar[int] = 1  # a calculator takes one crystal at a time

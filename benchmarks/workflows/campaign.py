@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,13 +28,21 @@ class Measured(NamedTuple):
     output: str
 
 
-def run_campaign(campaign: str = "optical_window", *, workers: int = 2) -> Measured:
-    """Run ``matloop screen``, training included, in a fresh process, sampling the memory of it and all its children."""
+def run_campaign(campaign: str = "optical_window", *, workers: int = 2, cache: Path | None = None) -> Measured:
+    """Run ``matloop screen`` in a fresh process, sampling the memory of it and all its children.
+
+    Args:
+        campaign: Name or file.
+        workers: Number of workers.
+        cache: Cache folder whose store of surrogates is used; None if all are trained.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "matloop.workflows.cli", "screen", campaign]
-        command += ["--output", str(Path(folder) / "run"), "--workers", str(workers), "--no-store"]
+        command += ["--output", str(Path(folder) / "run"), "--workers", str(workers)]
+        command += ["--no-store"] if cache is None else []
+        environment = {**os.environ} if cache is None else {**os.environ, "MATLOOP_CACHE": str(cache)}
         start = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment) as process:
             peaks: dict[str, float] = {}
             while process.poll() is None:
                 _sample(psutil.Process(process.pid), peaks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ NOTHING = LabelCell(float("nan"), float("nan"))
 """A cell without a label."""
 
 
-class DescribedLabels:
+class DescribedLabels(ABC):
     """What the options of every source of labels mean.
 
     Args:
@@ -139,9 +140,9 @@ class DescribedLabels:
         """Return the training set of these labels alone, and what became of every row."""
         return assembled([self.read_rows()])
 
+    @abstractmethod
     def read_rows(self) -> ReadLabels:
         """Read every row, and the material of each that teaches."""
-        raise NotImplementedError
 
     def described(self, rows: Sequence[LabelRow], materials: Sequence[CandidateBatch]) -> ReadLabels:
         """Return rows, and the materials of those without a code, with all that is said of them."""

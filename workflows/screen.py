@@ -24,7 +24,7 @@ from matloop.data.training.known_materials import KnownMaterials
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
-from matloop.models.potentials.formation_energies import FormationEnergyFit
+from matloop.models.stability.formation_energies import FormationEnergyFit
 from matloop.models.surrogates.store import SurrogateStore
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign

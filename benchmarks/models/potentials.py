@@ -30,9 +30,9 @@ from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.potentials.contract import potential_named
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import Hull, PhaseEnergies, packaged_references
 from matloop.models.potentials.relaxation import OPTIMIZERS, relax
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import Hull, PhaseEnergies, packaged_references
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.workflows.bench.hardware import describe
 

@@ -1,1 +1,1 @@
-"""Interatomic potentials, relaxation with them, and the hulls of their energies."""
+"""Interatomic potentials, and relaxation with them."""

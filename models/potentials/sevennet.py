@@ -3,7 +3,7 @@
 The package builds the network and evaluates it; the weights are checked by hash and read here, as tensors and plain
 values only. Its energies are those of the Materials Project without corrections: GGA and GGA+U calculations are mixed
 in them, so formation energies need a correction for each element that takes +U in oxides and fluorides
-(:class:`matloop.models.potentials.elemental_references.ElementalReferences`).
+(:class:`matloop.models.stability.elemental_references.ElementalReferences`).
 
 Y. Park, J. Kim, S. Hwang and S. Han, Journal of Chemical Theory and Computation 20, 4857-4868 (2024),
 doi:10.1021/acs.jctc.4c00190.

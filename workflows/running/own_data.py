@@ -26,7 +26,7 @@ from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labell
 from matloop.data.training.training_set import TrainingSet, groups_of_both, joined
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_csv
-from matloop.models.potentials.computed_entries import energies_above_hull, formation_energies
+from matloop.models.stability.computed_entries import energies_above_hull, formation_energies
 from matloop.screening.campaign.campaign import EMBEDDED, Campaign, Entry, Target, WrittenEntry
 
 DERIVATIONS: Mapping[Derived, Derive] = {

@@ -14,7 +14,7 @@ from matloop.data.errors import EnergySourceError
 from matloop.data.own_labels.one_calculation import CORRECTED
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.registry import SOURCES, lookup
-from matloop.models.potentials.own_hull import OwnEnergies, OwnHull
+from matloop.models.stability.own_hull import OwnEnergies, OwnHull
 from matloop.screening.campaign.campaign import ComputedHull
 
 _ROWS = 10_000

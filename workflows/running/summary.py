@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from matloop.models.potentials.formation_energies import FormationEnergyFit
+from matloop.models.stability.formation_energies import FormationEnergyFit
 from matloop.screening.runs.run_summary import FormationEnergies, MetTogether, RunSummary
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts

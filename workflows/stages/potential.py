@@ -22,11 +22,11 @@ from matloop.data.runs.manifest import sha256_of
 from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.contract import corrected_elements, device_of, energy_source, shared_potential
-from matloop.models.potentials.formation_energies import FormationEnergyFit
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
-from matloop.models.potentials.hull import HullDistances, PhaseEnergies, packaged_references
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
-from matloop.models.potentials.stability import Stability
+from matloop.models.stability.formation_energies import FormationEnergyFit
+from matloop.models.stability.hull import HullDistances, PhaseEnergies, packaged_references
+from matloop.models.stability.stability import Stability
 from matloop.screening.campaign.campaign import PotentialStage
 from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
 from matloop.workflows.stages.scoring import (

@@ -9,10 +9,10 @@ from matloop.data.errors import PotentialError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials import sevennet
 from matloop.models.potentials.contract import corrected_elements, energy_source, potential_named
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import PhaseEnergies, packaged_references
 from matloop.models.potentials.sevennet import WEIGHTS, SevenNetPotential
 from matloop.models.potentials.validation import example_crystals
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import PhaseEnergies, packaged_references
 
 INSTALLED = pytest.mark.usefixtures("installed")
 

@@ -15,8 +15,8 @@ from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, EXPLODED
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
-from matloop.models.potentials.hull import packaged_references
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
+from matloop.models.stability.hull import packaged_references
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running import reference_phases
 from matloop.workflows.running.engine import Engine

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import property_named
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import Hull, HullDistances, PhaseEnergies
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
 
 NEIGHBOURS = 300
 """Labelled crystals that say how wrong a prediction is; 300 of them place the ends of a 90 % interval to 2 %."""

@@ -12,8 +12,8 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import EnergySourceError
 from matloop.data.packaged.materials import load_materials
 from matloop.data.training.packaged_tables import labelled_table
-from matloop.models.potentials.hull import Hull, PhaseEnergies, packaged_references
-from matloop.models.potentials.stability import HullDistances, LocalPrediction, Stability
+from matloop.models.stability.hull import Hull, PhaseEnergies, packaged_references
+from matloop.models.stability.stability import HullDistances, LocalPrediction, Stability
 
 LIMIT = 0.05
 TRUTH = labelled_table("materials").labels

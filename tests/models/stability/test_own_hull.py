@@ -7,7 +7,7 @@ from pymatgen.core import Composition
 
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.errors import EnergySourceError
-from matloop.models.potentials.own_hull import OwnEnergies, OwnHull
+from matloop.models.stability.own_hull import OwnEnergies, OwnHull
 
 PHASES = ("Na", "Fe", "O2", "Na2O", "FeO", "Fe2O3", "NaFeO2")
 ENERGIES = (-1.3, -8.3, -4.9, -3.8, -7.1, -6.8, -6.2)

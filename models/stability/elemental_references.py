@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError
-from matloop.models.potentials.hull import PhaseEnergies
+from matloop.models.stability.hull import PhaseEnergies
 
 FEWEST_PHASES = 3
 """Phases an element must occur in for its energy to be fitted."""

@@ -9,8 +9,8 @@ from matloop.data.errors import BatchError, DatasetError, EnergySourceError
 from matloop.data.packaged import reference_energies as references
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials.contract import energy_source, potential_named
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import Hull, PhaseEnergies, packaged_references
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import Hull, PhaseEnergies, packaged_references
 
 
 def phases(table: dict[str, float], source: str = "test") -> PhaseEnergies:

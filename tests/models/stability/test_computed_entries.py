@@ -9,7 +9,7 @@ from pymatgen.core import Composition
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.errors import EnergySourceError
-from matloop.models.potentials.computed_entries import energies_above_hull, formation_energies
+from matloop.models.stability.computed_entries import energies_above_hull, formation_energies
 
 ELEMENTS = ("Li", "Fe", "P", "O2", "O", "Fe4")
 COMPOUNDS = (

@@ -6,9 +6,9 @@ import pytest
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials.chgnet import CHGNetPotential
 from matloop.models.potentials.contract import corrected_elements
-from matloop.models.potentials.formation_energies import FormationEnergyFit, held_out_formation_energies
-from matloop.models.potentials.hull import packaged_references
 from matloop.models.potentials.sevennet import SevenNetPotential
+from matloop.models.stability.formation_energies import FormationEnergyFit, held_out_formation_energies
+from matloop.models.stability.hull import packaged_references
 
 KNOWN = load_materials().column("formation_energy_per_atom_dft").astype(float)
 

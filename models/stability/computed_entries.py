@@ -14,8 +14,8 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.errors import EnergySourceError
 from matloop.data.own_labels.derived_labels import Derivation
 from matloop.data.plain_text import counted
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import Hull, PhaseEnergies
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import Hull, PhaseEnergies
 
 SOURCE = "own energies"
 ROUNDING = 1e-9  # eV/atom

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.elements import SYMBOLS
 from matloop.data.own_labels.one_calculation import check_one_calculation, statements_of
-from matloop.models.potentials.computed_entries import ROUNDING, SOURCE, missing_elements
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import Hull, PhaseEnergies
+from matloop.models.stability.computed_entries import ROUNDING, SOURCE, missing_elements
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import Hull, PhaseEnergies
 
 
 class OwnEnergies(NamedTuple):

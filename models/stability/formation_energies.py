@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.elements import SYMBOLS
 from matloop.models.grouped_folds import FOLDS, grouped_folds
-from matloop.models.potentials.elemental_references import ElementalReferences
-from matloop.models.potentials.hull import PhaseEnergies
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.hull import PhaseEnergies
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ class Citation(NamedTuple):
 
 
 MATERIALS_PROJECT = "10.1063/1.4812323"
+MATBENCH = "10.1038/s41524-020-00406-3"
+OQMD = "10.1038/npjcompumats.2015.10"
 TRANSPORT = "10.1038/sdata.2017.85"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
@@ -34,6 +36,18 @@ CITATIONS: Mapping[str, str] = {
     MATERIALS_PROJECT: (
         "A. Jain et al., Commentary: The Materials Project: A materials genome approach to accelerating materials "
         "innovation, APL Materials 1, 011002 (2013), doi:10.1063/1.4812323"
+    ),
+    MATBENCH: (
+        "A. Dunn et al., Benchmarking materials property prediction methods: the Matbench test set and Automatminer "
+        "reference algorithm, npj Computational Materials 6, 138 (2020), doi:10.1038/s41524-020-00406-3"
+    ),
+    "10.1007/s11837-013-0755-4": (
+        "J. E. Saal et al., Materials design and discovery with high-throughput density functional theory: the Open "
+        "Quantum Materials Database (OQMD), JOM 65, 1501 (2013), doi:10.1007/s11837-013-0755-4"
+    ),
+    OQMD: (
+        "S. Kirklin et al., The Open Quantum Materials Database (OQMD): assessing the accuracy of DFT formation "
+        "energies, npj Computational Materials 1, 15010 (2015), doi:10.1038/npjcompumats.2015.10"
     ),
     "10.1002/qua.24917": (
         "F. Faber et al., Crystal structure representations for machine learning models of formation energies, "

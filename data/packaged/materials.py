@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
@@ -31,6 +32,26 @@ def read_verified(path: Path, sha256: str) -> bytes:
     if found != sha256:
         raise DatasetError(f"{path.name} has sha256 {found}", sha256, "reinstall matloop; the file was changed")
     return content
+
+
+class VerifiedFile(NamedTuple):
+    """A packaged file as it was released.
+
+    Attributes:
+        path: Where it lies.
+        sha256: Of its content.
+    """
+
+    path: Path
+    sha256: str
+
+    def read(self) -> bytes:
+        """Content of the file.
+
+        Raises:
+            DatasetError: If the file is missing or its sha256 is another one.
+        """
+        return read_verified(self.path, self.sha256)
 
 
 @functools.cache

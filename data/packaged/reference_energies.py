@@ -5,33 +5,18 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matloop.data.packaged.materials import MATERIALS_FILE, read_verified
+from matloop.data.packaged.materials import MATERIALS_FILE, VerifiedFile
 
-
-class ReferenceFile(NamedTuple):
-    """A packaged file with the energies of one potential.
-
-    Attributes:
-        path: Where it lies.
-        sha256: Of its content.
-    """
-
-    path: Path
-    sha256: str
-
-
-REFERENCE_FILES: Mapping[str, ReferenceFile] = {
-    "chgnet": ReferenceFile(
+REFERENCE_FILES: Mapping[str, VerifiedFile] = {
+    "chgnet": VerifiedFile(
         MATERIALS_FILE.with_name("chgnet_references.parquet"),
         "2cb6138f5d11d57ff5ad7a0543322690a7b5407e2c8039f4c8115d6f338441b8",
     ),
-    "sevennet": ReferenceFile(
+    "sevennet": VerifiedFile(
         MATERIALS_FILE.with_name("sevennet_references.parquet"),
         "f3823b050a6b98aa370b32eda09515ee8110758ba455cf164ddf8ef5319758e8",
     ),
@@ -53,5 +38,4 @@ def load_references(potential: str) -> pa.Table:
     Raises:
         DatasetError: If the packaged file is not the one that was released.
     """
-    file = REFERENCE_FILES[potential]
-    return pq.read_table(io.BytesIO(read_verified(file.path, file.sha256)))
+    return pq.read_table(io.BytesIO(REFERENCE_FILES[potential].read()))

@@ -32,7 +32,7 @@ from matloop.screening.filters.elements import EXCLUDED_ELEMENT
 from matloop.workflows.bench.hardware import describe
 from matloop.workflows.running.conservation import account_of
 from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, REJECTED, SCORED, fate_table
-from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
+from matloop.workflows.stages.stage_names import partitioned_stages
 
 SIZES = (160_000, 1_000_000)
 PARTITION_ROWS = 10_000
@@ -119,8 +119,7 @@ def synthetic(sizes: list[int]) -> None:
 def of_run(folder: Path) -> None:
     """Print what a finished run says."""
     campaign = read_campaign(folder / "campaign.yaml")
-    stages = [*campaign.scoring_stages, *([POTENTIAL_STAGE] if campaign.potential else [])]
-    found = measured(folder, stages)
+    found = measured(folder, partitioned_stages(campaign))
     account = found["account"]
     print(f"{account.intake:,} rows came in, {account.fates:,} fates; equal as sets: {account.balanced}")
     for ending, rows in sorted(account.counts.items(), key=lambda item: (-item[1], item[0])):

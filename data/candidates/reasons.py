@@ -21,6 +21,9 @@ EQUAL_CRYSTAL = "R-RANKING-EQUAL-CRYSTAL"
 """Is the same crystal as a candidate that ranks before it; the source is the id of that one."""
 EXPLODED = "R-POTENTIAL-EXPLODED"
 """Flew apart when it was relaxed; the source names the potential."""
+POLYMORPH = "R-STABILITY-POLYMORPH"
+"""Other crystals of its composition have lower energies by the potential; the value is how far it lies above the
+lowest in eV/atom, the limit how many crystals of a composition go on, the source the id of the lowest."""
 EXPECTED_MISSES = "R-SHORTLIST-EXPECTED-MISSES"
 """Down to here too many candidates would be misses; the value is the share expected, the limit the one allowed."""
 NO_EVIDENCE = "R-SHORTLIST-NO-EVIDENCE"
@@ -33,7 +36,7 @@ CHOSEN = "R-SHORTLIST-CHOSEN"
 DECISION_CODES = frozenset(
     {
         REPEATED, OUTSIDE_DOMAIN, NOT_RANKABLE,
-        BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, CHOSEN,
+        BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, POLYMORPH, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, CHOSEN,
     }
 )  # fmt: skip
 """Every code of a decision but those of filters: each filter has codes of its own, with their words."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import property_named
+from matloop.models.stability.competition import distances_among_candidates
 from matloop.models.stability.elemental_references import ElementalReferences
 from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
 
@@ -135,17 +136,23 @@ class Stability:
             hull = Hull(phases.joined(elements.elements()))
         return cls(elements, hull, calibration)
 
-    def predict(self, candidates: PhaseEnergies) -> tuple[dict[str, LocalPrediction], HullDistances]:
+    def predict(
+        self, candidates: PhaseEnergies, *, competing: bool = False
+    ) -> tuple[dict[str, LocalPrediction], HullDistances]:
         """Predict energy above hull and formation energy of n candidates, with their positions on the hull.
 
         Args:
             candidates: Their energies by the potential.
+            competing: Whether they compete with each other too, as the candidates of one run do
+                (:mod:`matloop.models.stability.competition`).
 
         Raises:
             EnergySourceError: If they come from another source than the references.
         """
         formation = self.elements.formation_energies(candidates)
         distances = self.hull.distances(formation)
+        if competing:
+            distances = distances_among_candidates(self.hull, formation, distances)
         values = {"energy_above_hull": distances.energy_above_hull, "formation_energy_per_atom": formation.energies}
         return {name: self._local(name, values[name], distances.codes) for name in _STABILITY}, distances
 

@@ -18,6 +18,7 @@ from matloop.data.candidates.reasons import (
     NOT_CHOSEN,
     NOT_RANKABLE,
     OUTSIDE_DOMAIN,
+    POLYMORPH,
     REPEATED,
 )  # fmt: skip
 from matloop.data.errors import ROW_CODES
@@ -31,6 +32,9 @@ DECISION_WORDS: Mapping[str, Words] = {
     BELOW_CUT: Words("below the {limit} most probable", "未进入概率最高的前 {limit} 名"),
     EQUAL_CRYSTAL: Words("equal to a more probable candidate", "与概率更高的候选材料相同"),
     EXPLODED: Words("exploded in relaxation", "弛豫时结构崩溃"),
+    POLYMORPH: Words(
+        "{limit} crystals of its composition have lower energies", "同一成分已有 {limit} 个能量更低的晶体"
+    ),
     EXPECTED_MISSES: Words("expected share of misses above {limit}", "预期未达标比例高于 {limit}"),
     NO_EVIDENCE: Words(
         "known materials support no share of misses, so none up to {limit}",

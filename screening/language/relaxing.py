@@ -11,6 +11,7 @@ from matloop.data.candidates.reasons import (
     EXPLODED,
     NOT_RANKABLE,
     OUTSIDE_DOMAIN,
+    POLYMORPH,
     REPEATED,
 )  # fmt: skip
 from matloop.screening.language.text import Words
@@ -29,6 +30,7 @@ _BY_CODE: Mapping[str, Words] = {
         "提高候选名单的 max_false_discovery，或放宽目标范围",
     ),
     EXPLODED: Words("leave the potential out, or give sounder crystals", "不使用势函数，或提供更合理的晶体"),
+    POLYMORPH: Words("give sources with more different compositions", "提供成分差异更大的来源"),
     "E-MODEL-ELEMENT": Words(
         "exclude these elements, or train on materials that contain them", "排除这些元素，或用含有这些元素的数据训练"
     ),

@@ -15,6 +15,7 @@ _STAGES = {
     "ranking": Words("Ranked", "进入排序"),
     "structure": Words("Scored by crystal structure", "按晶体结构评分"),
     "potential": Words("Relaxed with a potential", "势函数弛豫"),
+    "stability": Words("Placed on the hull together", "共同参与凸包比较"),
     "shortlist": Words("Shortlisted", "入选"),
 }
 

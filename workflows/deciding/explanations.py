@@ -32,6 +32,7 @@ from matloop.screening.explaining.margins import filter_margins, grouped_contrib
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
+from matloop.workflows.stages.potential import BY_POTENTIAL
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_filters,
@@ -45,7 +46,6 @@ from matloop.workflows.stages.stage_names import filter_stages
 MOST_FINALISTS = 30
 """As many as the report has cards."""
 MOST_NEAR_MISSES = 5
-_BY_POTENTIAL = ("energy_above_hull", "formation_energy_per_atom")
 
 
 @in_catalogue_of_run
@@ -126,7 +126,7 @@ class _Ranking:
 
     def judged_by(self, name: str) -> str:
         """The source of the probability of a target in the ranking."""
-        return "potential" if self.task.campaign.potential is not None and name in _BY_POTENTIAL else "surrogate"
+        return "potential" if self.task.campaign.potential is not None and name in BY_POTENTIAL else "surrogate"
 
 
 def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:

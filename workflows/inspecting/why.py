@@ -24,7 +24,7 @@ from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
 from matloop.workflows.inspecting.run_rows import TOLD, WAITING, Row, RunRows
 from matloop.workflows.stages.fates import BELOW, FIRST_STAGE, SCORED
-from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
+from matloop.workflows.stages.stage_names import partitioned_stages
 from matloop.workflows.wording import reason_text
 
 _FURTHER = (
@@ -151,7 +151,7 @@ class _Story:
             return self._open(FIRST_STAGE, "its partition is not finished", code=own.code), stages, None
         merged = self.rows.merged_fate(own.candidate_id)
         cuts = {line[Column.STAGE]: line["least"] for line in self._merges(BELOW)}
-        for stage in [*self.campaign.scoring_stages, *([POTENTIAL_STAGE] if self.campaign.potential else [])]:
+        for stage in partitioned_stages(self.campaign):
             paths = self.rows.parts(stage)
             if stage == FIRST_STAGE:
                 paths = [path for path in paths if path.stem == f"part-{own.partition:05d}"]

@@ -50,6 +50,8 @@ class Job:
         lost: What becomes of rows that end every worker.
         given: Candidates, or the file that holds them.
         rows: Number of rows, those that are no candidates included.
+        divisible: Whether each row has the same result in a smaller partition. Where the rows decide about each other
+            they are worked on together or not at all.
     """
 
     stage: str
@@ -59,6 +61,7 @@ class Job:
     lost: Work
     given: Intake | Path
     rows: int
+    divisible: bool = True
 
     def intake(self) -> Intake:
         """The candidates."""
@@ -246,7 +249,12 @@ class Engine:
             (answered,) = self.answers(_work_on, [(job.work, part)], in_flight=1)
             if not isinstance(answered.answer, Died):
                 tables.append((start, answered.answer))
-            elif stop - start > 1:
+            elif not job.divisible and start in suspected:
+                raise RunError(
+                    f"worker processes died while they worked on the stage {job.stage}", "more memory for workers",
+                    f"matloop resume {self.run.folder} goes on from here",
+                )  # fmt: skip
+            elif stop - start > 1 and job.divisible:
                 middle = (start + stop) // 2
                 pieces += [(start, middle), (middle, stop)]
                 self.event("partition split", f"{job.stage}, partition {job.index}, rows {start} to {stop}")

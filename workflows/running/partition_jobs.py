@@ -19,6 +19,8 @@ from matloop.workflows.running.reference_phases import REFERENCES
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.potential import relax_partition, source_of
 from matloop.workflows.stages.scoring import ScoringTask, lost_partition, score_partition
+from matloop.workflows.stages.stability import STAGE as STABILITY_STAGE
+from matloop.workflows.stages.stability import judge_together
 
 CRYSTAL_PARTITION_ROWS = 500
 RELAXATION_PARTITION_ROWS = 6
@@ -46,14 +48,27 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
     lost = partial(lost_partition, replace(task, stage=POTENTIAL_STAGE))
     sizes = np.zeros(len(survivors)) if survivors.crystals is None else survivors.crystals.site_counts
     ordered = survivors.take(np.argsort(-sizes, kind="stable"))
+    stage = _potential_key(task, manifest)
+    for index, part in enumerate(ordered.slices(RELAXATION_PARTITION_ROWS)):
+        key = _key_given(stage, index, part)
+        yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
+
+
+def joint_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch) -> Iterator[Job]:
+    """Fourth stage: all relaxed candidates in one part, because each competes with all others."""
+    key = _key_given(key_of(stage=STABILITY_STAGE, relaxed=_potential_key(task, manifest)), 0, survivors)
+    lost = partial(lost_partition, replace(task, stage=STABILITY_STAGE))
+    work, given = partial(judge_together, task), Intake(survivors, [])
+    yield Job(STABILITY_STAGE, 0, key, work, lost, given, len(survivors), divisible=False)
+
+
+def _potential_key(task: ScoringTask, manifest: Manifest) -> str:
+    """Of all that decides what the potential makes of a candidate."""
     references = [line["files"] for line in manifest.of_kind(REFERENCES)[-1:]]
     assert task.campaign.potential is not None
     potential = task.campaign.potential.model_dump(mode="json")
     source = source_of(task.campaign.potential)
-    stage = key_of(scored=_stage_key(task, manifest), potential=potential, energies=source, references=references)
-    for index, part in enumerate(ordered.slices(RELAXATION_PARTITION_ROWS)):
-        key = _key_given(stage, index, part)
-        yield Job(POTENTIAL_STAGE, index, key, partial(relax_partition, task), lost, Intake(part, []), len(part))
+    return key_of(scored=_stage_key(task, manifest), potential=potential, energies=source, references=references)
 
 
 def _stage_key(task: ScoringTask, manifest: Manifest) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from matloop.workflows.running.partition_jobs import crystal_jobs, relaxation_jobs, scoring_jobs
+from matloop.workflows.running.partition_jobs import crystal_jobs, joint_jobs, relaxation_jobs, scoring_jobs
 from matloop.workflows.running.reference_phases import provide_references
 from matloop.workflows.running.stage import Stage
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.scoring import ScoringTask
+from matloop.workflows.stages.stability import STAGE as STABILITY_STAGE
 
 
 def stages_of(task: ScoringTask) -> list[Stage]:
@@ -39,6 +40,12 @@ def stages_of(task: ScoringTask) -> list[Stage]:
                 POTENTIAL_STAGE, "relaxing candidates", "candidates relaxed", partial(relaxation_jobs, task), criterion,
                 keep=None, after=stages[-1].name, merges_equal=True,
                 prepare=partial(provide_references, campaign),
+            )
+        )  # fmt: skip
+        stages.append(
+            Stage(
+                STABILITY_STAGE, "placing candidates on the hull", "stability judged", partial(joint_jobs, task),
+                criterion, keep=None, after=stages[-1].name,
             )
         )  # fmt: skip
     return stages

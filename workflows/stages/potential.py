@@ -1,8 +1,9 @@
-"""What workers do in the potential stage: relax survivors, place them on the hull and score what they relaxed into."""
+"""What workers do in the potential stage: relax survivors, and score what they relaxed into by the surrogates."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from matloop.models.potentials.contract import corrected_elements, device_of, en
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.stability.formation_energies import FormationEnergyFit
-from matloop.models.stability.hull import HullDistances, PhaseEnergies, packaged_references
+from matloop.models.stability.hull import PhaseEnergies, packaged_references
 from matloop.models.stability.stability import Stability
 from matloop.screening.campaign.campaign import PotentialStage
 from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
@@ -40,13 +41,16 @@ from matloop.workflows.stages.scoring import (
 )
 
 STAGE = "potential"
+BY_POTENTIAL = ("energy_above_hull", "formation_energy_per_atom")
+"""Properties that are judged by the energy of the relaxed crystal, where a campaign has a potential."""
 
 
 def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     """Relax one partition; all rows that can be ranked go on.
 
-    Stability comes from the potential; the other targets from the surrogates of the last scoring stage, for the
-    relaxed crystal.
+    Targets that the potential does not judge come from the surrogates of the last scoring stage, for the relaxed
+    crystal. Stability is judged when all candidates are relaxed, because they compete with each other
+    (:func:`matloop.workflows.stages.stability.judge_together`).
 
     Args:
         task: The campaign, with the name of the last scoring stage.
@@ -74,22 +78,21 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     rows = rows[fates.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
-    learnt = stability_of(task.folder, settings)
-    stability, distances = learnt.predict(_energies(survivors, settings))
-    predictions = {**predict(task, features_of(task, survivors)), **stability}
-    joint = joint_probability_of(task, without=stability)
-    columns = judge(task, rows, {name: predictions[name] for name in task.ranges}, fates, joint)
+    by_surrogates = task_of_surrogates(task)
+    predictions = predict(by_surrogates, features_of(task, survivors)) if by_surrogates.ranges else {}
+    columns = judge(by_surrogates, rows, predictions, fates, joint_probability_of(by_surrogates))
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
-    columns |= _hull_columns(distances)
-    if learnt.elements.corrections.any():
-        added = learnt.elements.added_to_formation_energies(survivors.compositions)
-        columns[Column.FORMATION_CORRECTION] = added
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
     told: dict[str, Any] = {name: survivors.table.column(name).combine_chunks() for name in written}
     # How long it took differs from run to run, and what goes on must not.
     relaxed = relaxed.without_columns(Column.RELAXATION_SECONDS)
     best = best_rows(relaxed, rows, columns, fates, criterion=task.criterion, keep=len(rows))
     return StageTables(fates.table(batch, rows, {**columns, **told}), best)
+
+
+def task_of_surrogates(task: ScoringTask) -> ScoringTask:
+    """The task with the targets alone that surrogates judge after relaxing."""
+    return replace(task, ranges={name: ends for name, ends in task.ranges.items() if name not in BY_POTENTIAL})
 
 
 def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -> StageTables:
@@ -216,7 +219,7 @@ def _phases(table: pa.Table, source: str) -> PhaseEnergies:
     return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
 
 
-def _energies(relaxed: CandidateBatch, stage: PotentialStage) -> PhaseEnergies:
+def energies_of(relaxed: CandidateBatch, stage: PotentialStage) -> PhaseEnergies:
     """Energies of relaxed candidates under the name of their source."""
     energies = relaxed.column(Column.RELAXATION_ENERGY)
     return PhaseEnergies(source_of(stage), relaxed.compositions, energies, relaxed.ids)
@@ -229,14 +232,3 @@ def _with_space_groups(relaxed: CandidateBatch) -> CandidateBatch:
     if Column.SPACE_GROUP_NUMBER in relaxed.table.column_names:
         found = np.where(np.isfinite(found), found, relaxed.column(Column.SPACE_GROUP_NUMBER).astype(float))
     return relaxed.with_columns({Column.SPACE_GROUP_NUMBER: pa.array(found, from_pandas=True).cast(pa.int16())})
-
-
-def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
-    """Where a candidate lies on the potential's hull."""
-    products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
-    return {
-        Column.HULL_DISTANCE: distances.energy_above_hull,
-        Column.HULL_PRODUCTS: np.array(products, dtype=object),
-        Column.HULL_REFERENCE_PHASES: distances.reference_counts,
-        Column.HULL_SPARSE: distances.sparse,
-    }

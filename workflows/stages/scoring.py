@@ -418,8 +418,10 @@ def judge(
 
     Returns:
         Columns for ``rows``: ``probability`` of meeting all targets, ``in_domain``, and for each property its
-        prediction, width, 90 % interval and probability.
+        prediction, width, 90 % interval and probability. Without predictions both are 1.
     """
+    if not predictions:
+        return {Column.PROBABILITY: np.ones(len(rows)), Column.IN_DOMAIN: np.ones(len(rows), bool)}
     codes = functools.reduce(lambda a, b: np.where(a == "", b, a), [p.codes for p in predictions.values()])
     fates.end(rows, QUARANTINED, fates.part("surrogates"), codes)
     inside = {name: np.asarray(p.in_domain) for name, p in predictions.items()}

@@ -242,7 +242,14 @@ def test_stages_one_after_the_other(staged: tuple[Path, CandidateBatch]) -> None
     assert story_of(folder, "RbCl")["outcome"] == waits
     first = story_of(folder, "KCl")
     assert [stage["stage"] for stage in first["stages"]] == ["surrogates", "structure", "potential"]
-    assert first["outcome"]["outcome"] == "waiting"
+    assert (first["outcome"]["outcome"], first["outcome"]["stage"]) == ("waiting", "potential")
+    merge(folder, "potential", relaxed.take([]), least=0.3)
+    placed = outcome_table(relaxed, "stability", [0.1]).append_column("hull_distance", pa.array([0.08]))
+    write(folder, "partitions/stability/part-00000.parquet", placed)
+    judged = story_of(folder, "KCl")
+    assert [stage["stage"] for stage in judged["stages"]] == ["surrogates", "structure", "potential", "stability"]
+    assert judged["stages"][-1]["further"] == {"hull_distance": 0.08}
+    assert judged["outcome"]["stage"] == "stability"
     assert story_of(folder, "own-1")["candidate_id"] == batch.ids[1]
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,25 @@ def test_what_is_finished_is_not_done_again(here: None, tmp_path: Path) -> None:
     assert len(files_of(log)) == 4
     assert third.counts == second.counts
     assert len(third.manifest.of_kind("partition")) == 4
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_rows_that_decide_about_each_other_are_never_worked_on_apart(deaths: int, here: None, tmp_path: Path) -> None:
+    left, log = iter(range(deaths + 1)), tmp_path / "log"
+    log.mkdir()
+
+    def die() -> None:
+        if next(left, None) is not None:
+            raise Poison
+
+    (job,) = jobs(scoring(die, [FORMULAS[0]], log), candidates(*FORMULAS[:4]), [4])
+    engine, together = engine_in(tmp_path / "run"), replace(job, divisible=False)
+    if deaths > 1:
+        with pytest.raises(RunError, match="worker processes died"):
+            put_through(engine, [together], 25)
+    else:
+        put_through(engine, [together], 25)
+    assert {len(path.read_text().split()) for path in log.iterdir()} == {4}
 
 
 @pytest.mark.parametrize("kind", ["partitions", "best"])

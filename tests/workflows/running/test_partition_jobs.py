@@ -11,7 +11,7 @@ from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.manifest import Manifest
 from matloop.workflows.running import partition_jobs as module
 from matloop.workflows.running.candidate_parts import CandidatePart
-from matloop.workflows.running.partition_jobs import crystal_jobs, relaxation_jobs, scoring_jobs
+from matloop.workflows.running.partition_jobs import crystal_jobs, joint_jobs, relaxation_jobs, scoring_jobs
 from matloop.workflows.stages.scoring import ScoringTask
 from tests.workflows.conftest import SMALL, campaign
 
@@ -40,7 +40,8 @@ def keys(folder: Path, ranges: Any = RANGES, part: str = "p", model: str = "m", 
     later = ScoringTask(chosen, folder, ranges, "structure")
     parts = [CandidatePart(0, folder / "part-00000.parquet", 20, part)]
     made = [*scoring_jobs(first, manifest, parts), *crystal_jobs(later, manifest, survivors(6))]
-    return [job.key for job in (*made, *relaxation_jobs(later, manifest, survivors(6)))]
+    made += [*relaxation_jobs(later, manifest, survivors(6)), *joint_jobs(later, manifest, survivors(6))]
+    return [job.key for job in made]
 
 
 def differing(folder: Path, **changes: Any) -> list[bool]:
@@ -51,16 +52,16 @@ def differing(folder: Path, **changes: Any) -> list[bool]:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [False, False, False]),
-        ({"name": "other", "title": "another", "shortlist": {"size": 9}, "cluster": "local"}, [False] * 3),
-        ({"shortlist": {"size": 5, "diversity": 0.5, "explore": True}}, [True] * 3),
-        ({"filters": ["new_compounds"]}, [True] * 3),
-        ({"surrogates": {**SMALL["surrogates"], "keep": 61}}, [True, False, False]),
-        ({"structure": {"features": ["density"], "keep": 21}}, [False, True, True]),
-        ({"potential": {"steps": 4}}, [False, False, True]),
-        ({"ranges": {**RANGES, "refractive_index": (1.5, 3.1)}}, [True] * 3),
-        ({"model": "another"}, [True] * 3),
-        ({"part": "another"}, [True, False, False]),
+        ({}, [False, False, False, False]),
+        ({"name": "other", "title": "another", "shortlist": {"size": 9}, "cluster": "local"}, [False] * 4),
+        ({"shortlist": {"size": 5, "diversity": 0.5, "explore": True}}, [True] * 4),
+        ({"filters": ["new_compounds"]}, [True] * 4),
+        ({"surrogates": {**SMALL["surrogates"], "keep": 61}}, [True, False, False, False]),
+        ({"structure": {"features": ["density"], "keep": 21}}, [False, True, True, True]),
+        ({"potential": {"steps": 4}}, [False, False, True, True]),
+        ({"ranges": {**RANGES, "refractive_index": (1.5, 3.1)}}, [True] * 4),
+        ({"model": "another"}, [True] * 4),
+        ({"part": "another"}, [True, False, False, False]),
     ],
 )
 def test_keys_change_with_whatever_may_change_a_result(
@@ -98,3 +99,11 @@ def test_large_crystals_are_relaxed_first_and_all_of_them(tmp_path: Path) -> Non
     assert sorted(name for job in made for name in job.given.batch.ids) == sorted(batch.ids)  # type: ignore[union-attr]
     assert [job.index for job in made] == list(range(len(made)))
     assert sum(job.rows for job in made) == 20
+
+
+def test_all_relaxed_candidates_are_judged_in_one_part(tmp_path: Path) -> None:
+    task, manifest = ScoringTask(campaign(**POTENTIAL), tmp_path, RANGES, "structure"), manifest_in(tmp_path / "run")
+    (job,) = joint_jobs(task, manifest, survivors(20))
+    assert (job.rows, job.divisible, job.stage, job.index) == (20, False, "stability", 0)
+    (fewer,) = joint_jobs(task, manifest, survivors(19))
+    assert fewer.key != job.key

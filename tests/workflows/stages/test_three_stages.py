@@ -73,9 +73,12 @@ def test_survivors_go_from_stage_to_stage(run: ScreeningRun) -> None:
 
 
 def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
-    ranked, third = run.ranked, partitions(run, "potential")
+    ranked, third = run.ranked, partitions(run, "stability")
     scored = third.filter(pa.compute.equal(third["outcome"], SCORED))
     assert sorted(ranked.ids) == sorted(scored["candidate_id"].to_pylist())
+    relaxed = partitions(run, "potential")
+    handed_on = relaxed.filter(pa.compute.equal(relaxed["outcome"], SCORED))["candidate_id"].to_pylist()
+    assert set(third["candidate_id"].to_pylist()) <= set(handed_on)
     assert (np.diff(ranked.column("probability")) <= 0).all()
     change = ranked.column("relaxation_volume_change")
     assert ranked.crystals is not None

@@ -1,0 +1,76 @@
+"""The stability stage: all relaxed candidates of a run are placed on one hull, where they compete with each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import Intake
+from matloop.data.candidates.reasons import POLYMORPH, Reason
+from matloop.data.properties.columns import Column
+from matloop.models.stability.competition import POLYMORPHS, places_among_polymorphs
+from matloop.models.stability.hull import HullDistances, PhaseEnergies
+from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.workflows.stages.fates import REJECTED, Fates
+from matloop.workflows.stages.potential import energies_of, stability_of
+from matloop.workflows.stages.scoring import ScoringTask, StageTables, best_rows, judge
+
+STAGE = "stability"
+
+
+def judge_together(task: ScoringTask, intake: Intake) -> StageTables:
+    """Judge the stability of all relaxed candidates of a run against each other; those that can be ranked go on.
+
+    The result does not depend on the order of the candidates, nor on the partitions in which they were relaxed.
+
+    Args:
+        task: The campaign, with the name of the last scoring stage.
+        intake: Every candidate that the potential stage hands on.
+    """
+    settings = task.campaign.potential
+    assert settings is not None
+    batch = intake.batch
+    fates, rows = Fates(len(batch), STAGE), np.arange(len(batch))
+    learnt, energies = stability_of(task.folder, settings), energies_of(batch, settings)
+    stability, distances = learnt.predict(energies, competing=True)
+    judged = {name: stability[name] for name in task.ranges if name in stability}
+    of_stability = replace(task, ranges={name: task.ranges[name] for name in judged})
+    columns = judge(of_stability, rows, judged, fates, JointProbability())
+    _end_polymorphs(energies, rows[fates.scored(rows)], fates)
+    columns[Column.PROBABILITY] = batch.column(Column.PROBABILITY) * columns[Column.PROBABILITY]
+    columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
+    columns |= _hull_columns(distances)
+    if learnt.elements.corrections.any():
+        columns[Column.FORMATION_CORRECTION] = learnt.elements.added_to_formation_energies(batch.compositions)
+    best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=len(rows))
+    return StageTables(fates.table(batch, rows, columns), best)
+
+
+def _end_polymorphs(energies: PhaseEnergies, rows: NDArray[np.int64], fates: Fates) -> None:
+    """Reject all but the lowest polymorphs of each composition.
+
+    Args:
+        energies: Of all candidates by the potential.
+        rows: Those whose fate is open.
+        fates: Told of the rows that end here.
+    """
+    phases = energies.take(rows)
+    places, lowest = places_among_polymorphs(phases)
+    ending = np.flatnonzero(places >= POLYMORPHS)
+    above = phases.energies - phases.energies[lowest]
+    reasons = [Reason(POLYMORPH, float(above[at]), POLYMORPHS, phases.ids[lowest[at]]) for at in ending]
+    fates.end(rows[ending], REJECTED, STAGE, reasons)
+
+
+def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
+    """Where a candidate lies on the hull."""
+    products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
+    return {
+        Column.HULL_DISTANCE: distances.energy_above_hull,
+        Column.HULL_PRODUCTS: np.array(products, dtype=object),
+        Column.HULL_REFERENCE_PHASES: distances.reference_counts,
+        Column.HULL_SPARSE: distances.sparse,
+    }

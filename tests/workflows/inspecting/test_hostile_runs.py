@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,13 +12,9 @@ import pytest
 
 from matloop.data.runs.manifest import written_line
 from matloop.workflows.screen import ScreeningRun
+from tests.processes import ForkedCommands, forked_commands
 
-CALL = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_DATA, (6_000_000_000, 6_000_000_000))
-from matloop.workflows.cli import main
-main()
-"""
+MEMORY = 6_000_000_000
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 SECONDS = 60
 ESCAPES = ("\x1b", "\u202e", "\x9b", "\u200b")
@@ -68,10 +62,10 @@ def changed(name: str, **values: object) -> Make:
 
 
 def bomb(name: str) -> Make:
-    """A text that stands once in the file and is that of ten million rows: 10 TB."""
+    """A text that stands once in the file and is that of a million rows: 1 TB."""
 
     def make(folder: Path) -> None:
-        indices = pa.array([0], pa.int32()).take(pa.nulls(1, pa.int32()).fill_null(0).take(pa.array([0] * 10_000_000)))
+        indices = pa.array([0], pa.int32()).take(pa.nulls(1, pa.int32()).fill_null(0).take(pa.array([0] * 1_000_000)))
         columns = pq.read_schema(folder / name).names
         told = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 1_000_000]))
         pq.write_table(pa.table(dict.fromkeys(columns, told)), folder / name)
@@ -131,11 +125,11 @@ def arguments(command: str, folder: Path, candidate: str) -> list[str]:
     return [command, str(folder)]
 
 
-def answer(*words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommands]:
     """What a command answers within a minute and with bounded memory."""
-    return subprocess.run(
-        [sys.executable, "-c", CALL, *words], capture_output=True, text=True, check=False, timeout=SECONDS
-    )
+    with forked_commands(tmp_path_factory.mktemp("told"), data=MEMORY, seconds=SECONDS) as commands:
+        yield commands
 
 
 @pytest.fixture
@@ -145,7 +139,9 @@ def folder(finished: ScreeningRun, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
-def test_s20_s21_every_command_refuses_it_with_a_coded_message(name: str, folder: Path, finished: ScreeningRun) -> None:
+def test_s20_s21_every_command_refuses_it_with_a_coded_message(
+    name: str, folder: Path, finished: ScreeningRun, answer: ForkedCommands
+) -> None:
     make, commands = HOSTILE[name]
     candidate = finished.ranked.ids[0]
     make(folder)
@@ -160,7 +156,9 @@ def test_s20_s21_every_command_refuses_it_with_a_coded_message(name: str, folder
 
 
 @pytest.mark.slow
-def test_a_bomb_for_a_partition_is_told_and_the_rest_is_shown(folder: Path, finished: ScreeningRun) -> None:
+def test_a_bomb_for_a_partition_is_told_and_the_rest_is_shown(
+    folder: Path, finished: ScreeningRun, answer: ForkedCommands
+) -> None:
     bomb(PART)(folder)
     lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)  # a stranger's knows nothing of it
     (folder / "manifest.jsonl").write_bytes(b"".join(line for line in lines if PART.encode() not in line))
@@ -171,7 +169,7 @@ def test_a_bomb_for_a_partition_is_told_and_the_rest_is_shown(folder: Path, fini
 
 
 @pytest.mark.slow
-def test_nothing_in_a_run_commands_the_terminal(folder: Path, finished: ScreeningRun) -> None:
+def test_nothing_in_a_run_commands_the_terminal(folder: Path, finished: ScreeningRun, answer: ForkedCommands) -> None:
     """Names with escape sequences, right-to-left marks and invisible characters, in every file that is told of."""
     evil = "a\x1b[2J\u202eb\x9b31m\u200b[red]c[/red]"
     summary = json.loads((folder / "run.json").read_text("utf-8"))

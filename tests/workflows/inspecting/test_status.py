@@ -240,7 +240,7 @@ def ask(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_run_watched_from_outside_killed_and_resumed(tmp_path: Path) -> None:
     """From its first second to its end, the status can be read by a process that knows nothing else."""
-    elements = ["Na", "K", "Rb", "Mg", "Ca", "Zn", "Al", "Ga", "Ti", "Zr", "Si", "Ge"]
+    elements = ["Na", "K", "Mg", "Ca", "Al", "Ga", "Ti", "Si"]
     formulas = [f"{a}{i}{b}{j}O{k}" for a in elements for b in elements if a < b for i in (1, 2) for j in (1, 3)
                 for k in (2, 3, 5)]  # fmt: skip
     (tmp_path / "candidates.csv").write_text("\n".join(["formula", *formulas]))
@@ -254,7 +254,7 @@ def test_a_run_watched_from_outside_killed_and_resumed(tmp_path: Path) -> None:
             seen.append(ask(tmp_path / "run"))
             if seen[-1]["stages"]:
                 break
-        time.sleep(0.5)  # leave the processor to the run
+        time.sleep(1)  # leave the processor to the run
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     assert {told["state"] for told in seen} == {"running"}

@@ -163,21 +163,21 @@ def mortals() -> Iterator[Client]:
 
 
 def test_r2_only_the_row_that_ends_its_worker_is_quarantined(mortals: Client, tmp_path: Path) -> None:
-    batch, culprit = candidates(*FORMULAS[:280]), FORMULAS[163]
-    clean, _ = clean_run(tmp_path / "clean", batch, keep=280)
+    batch, culprit = candidates(*FORMULAS[:96]), FORMULAS[49]
+    clean, _ = clean_run(tmp_path / "clean", batch, keep=96)
     engine = engine_in(tmp_path / "run", mortals, in_flight=4)
-    work = scoring(dying(), [culprit], keep=280)
-    best = put_through(engine, jobs(work, batch, [40, 200, 40]), 280)
+    work = scoring(dying(), [culprit], keep=96)
+    best = put_through(engine, jobs(work, batch, [40, 16, 40]), 96)
     assert told(engine) == {**clean, culprit: LOST}
-    assert sum(engine.counts.values()) == 280 - len(best)
+    assert sum(engine.counts.values()) == 96 - len(best)
     assert engine.counts[Ending("features", QUARANTINED, "E-GUARD-CRASH")] == 1
     assert set(best.formulas) <= {formula for formula, (outcome, *_) in clean.items() if outcome == SCORED} - {culprit}
     assert sorted(engine.manifest.partitions("surrogates")) == [0, 1, 2]
     assert all(map(engine.manifest.is_sound, engine.manifest.of_kind("partition")))
     assert events(engine)["candidate quarantined"] == 1
     (line,) = [line for line in engine.manifest.of_kind("event") if line["what"] == "candidate quarantined"]
-    assert batch.ids[163] in line["detail"]
-    assert events(engine)["partition split"] <= 8  # of 200 rows one is found in 8 steps
+    assert batch.ids[49] in line["detail"]
+    assert events(engine)["partition split"] <= 4  # of 16 rows one is found in 4 steps
 
 
 def test_r2_a_partition_whose_worker_dies_once_is_simply_done_again(mortals: Client, tmp_path: Path) -> None:

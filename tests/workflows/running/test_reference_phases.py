@@ -1,5 +1,6 @@
 """Reference energies are evaluated once per potential, options and set of crystals, and a run keeps what it used."""
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from matloop.models.potentials import contract
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.clusters.workers import local_workers
 from matloop.workflows.inspecting.validation import validate
-from matloop.workflows.running import reference_phases
+from matloop.workflows.running import reference_phases, session
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import SilentProgress
 from matloop.workflows.running.reference_phases import provide_references
@@ -232,20 +233,21 @@ def test_options_are_checked_with_the_campaign(log: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_potential_of_another_package_goes_through_a_campaign(
-    log: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, log: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference_phases, "EmbeddedCrystals", EmbeddedCrystals)
+    monkeypatch.setattr(session, "workers_of", lambda *_, **__: contextlib.nullcontext(client))
     chosen = campaign(
+        sources=[{"ionic_substitution": {"limit": 300, "min_probability": 1e-3, "max_sites": 10}}],
         surrogates={"features": ["valence_orbital"], "keep": 6}, shortlist={"size": 2},
         potential={"name": "elsewhere", "options": {"depth": 0.3}, "steps": 2},
         targets=[{"property": "energy_above_hull", "goal": "at_most", "value": 0.05, "unit": "eV/atom"}],
     )  # fmt: skip
     evaluated(log)
-    runs = [screen(chosen, output=tmp_path / name) for name in ("first", "second")]
-    assert 6_000 < evaluated(log) < 7_000  # once
-    assert runs[0].summary.energies == 'elsewhere-1-000000000000 {"depth": 0.3}'
-    ranked = [run.ranked for run in runs]
-    assert ranked[0].ids == ranked[1].ids
-    assert np.isfinite(ranked[0].column("hull_distance")).any()
-    first, second = (RunDirectory(run.folder).references.read_bytes() for run in runs)
-    assert first == second
+    run = screen(chosen, output=tmp_path / "first")
+    assert 6_000 < evaluated(log) < 7_000
+    assert run.summary.energies == 'elsewhere-1-000000000000 {"depth": 0.3}'
+    assert np.isfinite(run.ranked.column("hull_distance")).any()
+    second = provided(client, tmp_path / "second", chosen)
+    assert evaluated(log) == 0  # the second run finds them in the store
+    assert second.read_bytes() == RunDirectory(run.folder).references.read_bytes()

@@ -8,6 +8,7 @@ simplex method from the pure elements.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.chemical_systems import SystemIndex, element_sets
+from matloop.data.candidates.compositions import Compositions, composition_keys, gather_rows
 from matloop.data.candidates.formula import parse_formulas, write_formulas
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import BatchError, EnergySourceError
@@ -163,13 +165,16 @@ class Hull:
         keys = composition_keys(references.compositions.take(rows))
         lowest = np.sort(rows[np.unique(keys, return_index=True)[1]]) if len(rows) else rows
         self.references = references.take(lowest)
-        self._fractions = _dense(self.references.compositions)
-        self._present = self._fractions > 0
+        self._index = SystemIndex(self.references.compositions)
+        self._fractions = self.references.compositions.fractions
 
-    @property
+    @functools.cached_property
     def elements(self) -> NDArray[np.bool_]:
         """Return whether each element has a reference phase of its own, shape (119,)."""
-        return self._present[self.references.compositions.lengths == 1].any(axis=0)
+        single = np.flatnonzero(self.references.compositions.lengths == 1)
+        present = np.zeros(len(SYMBOLS), bool)
+        present[self.references.compositions.take(single).elements] = True
+        return present
 
     def distances(self, candidates: PhaseEnergies, *, leave_out_own_composition: bool = False) -> HullDistances:
         """Compute energy above the hull and decomposition products of n candidates.
@@ -189,39 +194,47 @@ class Hull:
         above, counts, sparse = np.full(n, np.nan), np.zeros(n, np.int64), np.zeros(n, bool)
         codes = np.full(n, "", dtype="<U32")
         codes[~np.isfinite(candidates.energies)] = "E-HULL-ENERGY"
-        fractions = _dense(candidates.compositions)
-        systems, member = np.unique(np.packbits(fractions > 0, axis=1), axis=0, return_inverse=True)
-        order = np.argsort(member.ravel(), kind="stable")
-        products: list[tuple[Product, ...]] = [()] * n
-        for rows in np.split(order, np.cumsum(np.bincount(member.ravel(), minlength=len(systems)))[:-1]):
-            if not len(rows):
-                continue
-            system = fractions[rows[0]] > 0
-            phases = np.flatnonzero(~(self._present & ~system).any(axis=1))
+        mixtures = [_NOTHING] * n
+        for rows in _rows_by_system(candidates.compositions):
+            system = candidates.compositions.take(rows[:1]).elements.astype(np.int64)
+            phases = self._index.within(system.tolist())
             counts[rows] = (self.references.compositions.lengths[phases] > 1).sum()
-            sparse[rows] = counts[rows] < system.sum() - 1
+            sparse[rows] = counts[rows] < len(system) - 1
             if not self.elements[system].all():
                 codes[rows] = np.where(codes[rows] == "", "E-HULL-ELEMENT", codes[rows])
                 continue
-            columns = np.ascontiguousarray(self._fractions[np.ix_(phases, system)])
-            energies = self.references.energies[phases]
-            for row in rows[codes[rows] == ""]:
-                target = np.ascontiguousarray(fractions[row, system])
-                others = np.ones(len(phases), bool)
-                if leave_out_own_composition and system.sum() > 1:
-                    others = np.abs(columns - target).max(axis=1) > _SAME_COMPOSITION
-                basis, amounts, energy = _cheapest_mixture(columns[others], energies[others], target)
-                above[row] = candidates.energies[row] - energy
-                products[row] = self._named(phases[others][basis], amounts)
-        return HullDistances(above, products, counts, sparse, codes)
+            asked = rows[codes[rows] == ""]
+            bases, amounts, energies = _cheapest_mixtures(
+                self._fractions_within(system, phases), self.references.energies[phases],
+                candidates.compositions.take(asked).fractions.reshape(len(asked), len(system)),
+                leave_out_own_composition and len(system) > 1,
+            )  # fmt: skip
+            above[asked] = candidates.energies[asked] - energies
+            for row, basis, shares in zip(asked, phases[bases], amounts, strict=True):
+                mixtures[row] = basis, shares
+        return HullDistances(above, self._named(mixtures), counts, sparse, codes)
 
-    def _named(self, phases: NDArray[np.int64], amounts: NDArray[np.float64]) -> tuple[Product, ...]:
-        order = [k for k in np.argsort(-amounts, kind="stable") if amounts[k] > 1e-8]
-        formulas = write_formulas(self.references.compositions.take(phases[order]))
-        return tuple(
-            Product(self.references.ids[phases[k]], formula, float(amounts[k]))
-            for k, formula in zip(order, formulas, strict=True)
-        )
+    def _fractions_within(self, system: NDArray[np.int64], phases: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Atomic fractions of phases within a system of elements in ascending order, shape (phases, elements)."""
+        compositions = self.references.compositions
+        flat, offsets = gather_rows(compositions.offsets, phases)
+        fractions = np.zeros((len(phases), len(system)))
+        places = np.searchsorted(system, compositions.elements[flat])
+        fractions[np.repeat(np.arange(len(phases)), np.diff(offsets)), places] = self._fractions[flat]
+        return fractions
+
+    def _named(self, mixtures: Sequence[_Mixture]) -> list[tuple[Product, ...]]:
+        """Products of each candidate, the largest first."""
+        used = np.unique(np.concatenate([np.empty(0, np.int64), *(phases for phases, _ in mixtures)]))
+        formulas = dict(zip(used.tolist(), write_formulas(self.references.compositions.take(used)), strict=True))
+        products = []
+        for phases, amounts in mixtures:
+            pairs = sorted(zip(amounts.tolist(), phases.tolist(), strict=True), key=lambda pair: -pair[0])
+            named = [
+                Product(self.references.ids[phase], formulas[phase], share) for share, phase in pairs if share > 1e-8
+            ]
+            products.append(tuple(named))
+        return products
 
 
 def packaged_references(crystals: CandidateBatch, potential: str = "chgnet") -> PhaseEnergies:
@@ -247,11 +260,18 @@ def packaged_references(crystals: CandidateBatch, potential: str = "chgnet") -> 
     return PhaseEnergies(source, crystals.compositions, energies, table[Column.MATERIAL_ID].to_pylist())
 
 
-def _dense(compositions: Compositions) -> NDArray[np.float64]:
-    """Atomic fractions, shape (n, 119)."""
-    dense = np.zeros((len(compositions), len(SYMBOLS)))
-    dense[compositions.rows, compositions.elements] = compositions.fractions
-    return dense
+_Mixture = tuple[NDArray[np.int64], NDArray[np.float64]]  # reference phases, and the fraction of atoms in each
+_NOTHING: _Mixture = np.empty(0, np.int64), np.empty(0)
+
+
+def _rows_by_system(compositions: Compositions) -> list[NDArray[np.int64]]:
+    """Rows with one set of elements, for each set that occurs."""
+    if not len(compositions):
+        return []
+    sets = element_sets(compositions)
+    order = np.lexsort((sets[:, 1], sets[:, 0]))
+    changes = (sets[order[1:]] != sets[order[:-1]]).any(axis=1)
+    return np.split(order, np.flatnonzero(changes) + 1)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -297,3 +317,30 @@ def _cheapest_mixture(columns, energies, target):  # type: ignore[no-untyped-def
             break
         basis[leaving] = entering
     return basis, amounts, np.dot(energies[basis], amounts)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cheapest_mixtures(columns, energies, targets, leave_out_own_composition):  # type: ignore[no-untyped-def]
+    """Find the cheapest mixture of phases for each of n compositions of one chemical system.
+
+    Args:
+        columns: Atomic fractions of each phase, shape (phases, elements), pure elements among them.
+        energies: eV/atom, shape (phases,).
+        targets: Atomic fractions, shape (n, elements).
+        leave_out_own_composition: Whether phases with the composition of a target do not count for it.
+
+    Returns:
+        Phases of each mixture and their amounts (fractions of atoms), both of shape (n, elements), and its energy in
+        eV/atom, shape (n,).
+    """
+    n, width = targets.shape
+    bases, amounts, found = np.empty((n, width), np.int64), np.empty((n, width)), np.empty(n)
+    for row in range(n):
+        others = np.ones(len(columns), np.bool_)
+        if leave_out_own_composition:
+            for phase in range(len(columns)):
+                others[phase] = np.abs(columns[phase] - targets[row]).max() > _SAME_COMPOSITION
+        kept = np.flatnonzero(others)
+        basis, amounts[row], found[row] = _cheapest_mixture(columns[kept], energies[kept], targets[row])
+        bases[row] = kept[basis]
+    return bases, amounts, found

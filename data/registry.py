@@ -20,6 +20,7 @@ SOURCES: Mapping[str, str] = {
     "alloy_grid": "matloop.data.generators.alloy_grid:AlloyGrid",
     "ase_database": "matloop.data.sources.ase_database:AseDatabase",
     "composition_enumeration": "matloop.data.generators.composition_enumeration:CompositionEnumeration",
+    "element_substitution": "matloop.data.generators.element_substitution:ElementSubstitution",
     "embedded": "matloop.data.sources.embedded:EmbeddedCrystals",
     "ionic_substitution": "matloop.data.generators.ionic_substitution:IonicSubstitution",
     "prototype_decoration": "matloop.data.generators.prototype_decoration:PrototypeDecoration",

@@ -29,6 +29,7 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.symmetry import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.data.elements import SYMBOLS
+from matloop.data.generators.element_substitution import ElementSubstitution
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.generators.prototype_decoration import PrototypeDecoration
 from matloop.data.packaged.known_compositions import known_composition_keys
@@ -125,6 +126,8 @@ def make(compounds: list[Compound]) -> dict[int, Found]:
             note(made, "the default campaign", intake.batch)
         note(made, "ionic substitution", intake.batch)
         total += len(intake.batch)
+    for intake in ElementSubstitution(limit=ALL_CHILDREN).intakes(20_000):
+        note(made, "element substitution", intake.batch)
     for one in compounds:
         for name, neutral in (("prototypes, neutral", True), ("prototypes, any charges", False)):
             width = len(one.elements)

@@ -29,6 +29,7 @@ OQMD = "10.1038/npjcompumats.2015.10"
 TRANSPORT = "10.1038/sdata.2017.85"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
+ELEMENT_REPLACEMENTS = "10.1038/s41524-020-00481-6"
 CHGNET = "10.1038/s42256-023-00716-3"
 SEVENNET = "10.1021/acs.jctc.4c00190"
 
@@ -76,6 +77,10 @@ CITATIONS: Mapping[str, str] = {
     SUBSTITUTION_PROBABILITIES: (
         "G. Hautier et al., Data mined ionic substitutions for the discovery of new compounds, "
         "Inorganic Chemistry 50, 656 (2011), doi:10.1021/ic102031h"
+    ),
+    ELEMENT_REPLACEMENTS: (
+        "H.-C. Wang, S. Botti, M. A. L. Marques, Predicting stable crystalline compounds using chemical similarity, "
+        "npj Computational Materials 7, 12 (2021), doi:10.1038/s41524-020-00481-6"
     ),
     CHGNET: (
         "B. Deng et al., CHGNet as a pretrained universal neural network potential for charge-informed atomistic "

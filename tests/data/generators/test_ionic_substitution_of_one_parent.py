@@ -75,6 +75,19 @@ def test_charges_may_change_together() -> None:
     assert "MgCl" not in children.formulas
 
 
+@pytest.mark.parametrize(
+    ("parent", "space_group", "formula", "swap"),
+    [("MgMn2O4", 141, "Mn3O4", "Mg2+ to Mn2+"), ("Mg(RhO2)2", 227, "Fe3O4", "Rh3+ to Fe3+")],
+)
+def test_mixed_valence_makes_the_spinels_of_one_metal(parent: str, space_group: int, formula: str, swap: str) -> None:
+    generator = of_parent(parent, space_group, 1e-4)
+    children = children_of(generator)
+    row = children.formulas.index(formula)
+    assert swap in children.table["origin"][row].as_py()
+    assert children.column("space_group_number")[row] == space_group
+    assert "Zn3O4" not in children.formulas
+
+
 def test_size_of_the_cell_does_not_make_another_prototype() -> None:
     """Rock salt comes in cells of 2, 4 (antiferromagnetic) and 8 sites; each child is made from one of them only."""
     every = IonicSubstitution().parents

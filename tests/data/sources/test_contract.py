@@ -53,6 +53,7 @@ SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "alloy_grid": lambda folder: {"elements": ["Cr", "Fe", "Ni"], "step": 0.1},
     "composition_enumeration": lambda folder: {"elements": ["Ba", "Fe", "O"], "most_elements": 3, "metallic": True},
     "ase_database": lambda folder: {"path": atoms_database(folder), "select": "edge>0"},
+    "element_substitution": lambda folder: {"limit": 150, "min_probability": 0.02, "max_sites": 6},
     "embedded": lambda folder: {},
     "ionic_substitution": lambda folder: {"limit": 150, "min_probability": 0.02, "max_sites": 6},
     "prototype_decoration": lambda folder: {"elements": ["H", "Li", "Mg", "Ti", "O"], "max_sites": 10},

@@ -106,6 +106,14 @@ class Column(StrEnum):
     RELAXATION_SECONDS = "relaxation_seconds", "number", "s", "Time that the relaxation took."
     RELAXATION_CODE = "relaxation_code", "text", "1", "Why the relaxation gave no energy."
     RELAXATION_DETAIL = "relaxation_detail", "text", "1", "What more is known about that."
+    RELAXATION_RATTLE_GAIN = (
+        "relaxation_rattle_gain", "number", "eV/atom",
+        "Energy by which the relaxed crystal fell after a small random displacement of its atoms; 0 where it stayed.",
+    )  # fmt: skip
+    SPACE_GROUP_BEFORE_RATTLE = (
+        "space_group_before_rattle", "whole number", "1",
+        "Number of the space group in which the crystal was a saddle point; empty where it stayed, or stayed in that.",
+    )  # fmt: skip
     HULL_DISTANCE = "hull_distance", "number", "eV/atom", "Energy above the convex hull of the reference phases."
     HULL_PRODUCTS = "hull_products", "text", "1", "Phases into which the candidate would decompose."
     HULL_REFERENCE_PHASES = (

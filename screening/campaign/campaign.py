@@ -364,6 +364,13 @@ class PotentialStage(FrozenModel):
         0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
     )
     seconds: float = Field(300, gt=0, le=86_400, description="Largest time for one crystal, in seconds.")
+    rattle: float = Field(
+        0.15,
+        ge=0,
+        le=0.5,
+        description="Root mean square of random displacements, in Å, by which all atoms of a relaxed crystal are moved "
+        "before it relaxes once more. Where it falls in energy the new crystal replaces it. 0 skips this test.",
+    )
     references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from matloop.workflows.stages.stage_names import partitioned_stages
 from matloop.workflows.wording import reason_text
 
 _FURTHER = (
+    Column.SPACE_GROUP_BEFORE_RATTLE,
     Column.HULL_DISTANCE,
     Column.HULL_PRODUCTS,
     Column.HULL_REFERENCE_PHASES,

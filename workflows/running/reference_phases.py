@@ -63,7 +63,8 @@ class ReferenceSet:
             packaged: Whether they are the packaged ones.
         """
         batches = [intake.batch for intake in source.intakes(REFERENCE_PARTITION_ROWS)]
-        relaxed = None if packaged else {"largest_force": stage.largest_force, "steps": stage.steps}
+        manner = {"largest_force": stage.largest_force, "steps": stage.steps, "rattle": stage.rattle}
+        relaxed = None if packaged else manner
         key = key_of(
             energies=source_of(stage), potential=potential_key(stage), relaxed=relaxed, crystals=_sha256_of(batches)
         )

@@ -24,6 +24,7 @@ from matloop.data.training.packaged_tables import labelled_table, packaged_cryst
 from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.contract import corrected_elements, device_of, energy_source, shared_potential
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
+from matloop.models.potentials.rattling import rattle_and_relax
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.stability.formation_energies import FormationEnergyFit
 from matloop.models.stability.hull import PhaseEnergies, packaged_references
@@ -65,9 +66,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
         fates.end(rows, QUARANTINED, STAGE, "E-POTENTIAL-CRYSTAL")
         return StageTables(fates.table(batch, rows, {}), batch.take([]).to_arrow())
     limits = RelaxationLimits(largest_force=settings.largest_force, steps=settings.steps, seconds=settings.seconds)
-    relaxed = relax_guarded(
-        settings.name, batch, GuardedRelaxationSettings(limits=limits, parameters=settings.parameters)
-    )
+    relaxed = _relaxed(batch, settings, limits)
     fates.end(rows, QUARANTINED, STAGE, relaxed.column(Column.RELAXATION_CODE))
     ends = relaxed.column(Column.RELAXATION_OUTCOME)
     fates.end(rows[ends == Outcome.EXPLODED], REJECTED, STAGE, Reason(EXPLODED, source=settings.name))
@@ -83,6 +82,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     columns = judge(by_surrogates, rows, predictions, fates, joint_probability_of(by_surrogates))
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
+    written.append(Column.SPACE_GROUP_BEFORE_RATTLE)
     told: dict[str, Any] = {name: survivors.table.column(name).combine_chunks() for name in written}
     # How long it took differs from run to run, and what goes on must not.
     relaxed = relaxed.without_columns(Column.RELAXATION_SECONDS)
@@ -116,11 +116,36 @@ def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -
     limits = RelaxationLimits(
         largest_force=stage.largest_force, steps=0 if packaged else stage.steps, seconds=stage.seconds
     )
-    relaxed = relax_guarded(stage.name, batch, GuardedRelaxationSettings(limits=limits, parameters=stage.parameters))
+    relaxed = _relaxed(batch, stage, limits)
     codes = relaxed.column(Column.RELAXATION_CODE).astype(object)
     not_converged = relaxed.column(Column.RELAXATION_OUTCOME) == Outcome.NOT_CONVERGED
     codes[not_converged & (relaxed.column(Column.RELAXATION_STEPS) < limits.steps)] = "E-POTENTIAL-TIMEOUT"
     return _only_table(reference_table(batch, relaxed.column(Column.RELAXATION_ENERGY), codes, packaged))
+
+
+def _relaxed(batch: CandidateBatch, stage: PotentialStage, limits: RelaxationLimits) -> CandidateBatch:
+    """Relax crystals, and once more after a small displacement of their atoms.
+
+    Args:
+        batch: n crystals.
+        stage: Names the potential and the displacement.
+        limits: When a relaxation ends; without steps nothing moves.
+    """
+    settings = GuardedRelaxationSettings(limits=limits, parameters=stage.parameters)
+    first = relax_guarded(stage.name, batch, settings)
+    relaxed = rattle_and_relax(stage.name, first, settings, displacement=stage.rattle if limits.steps else 0)
+    return relaxed.with_columns({Column.SPACE_GROUP_BEFORE_RATTLE: _left_space_groups(first, relaxed)})
+
+
+def _left_space_groups(first: CandidateBatch, relaxed: CandidateBatch) -> pa.Array:
+    """The space groups that crystals left when a displacement let them fall; null where they did not leave theirs."""
+    left = np.full(len(relaxed), np.nan)
+    rows = np.flatnonzero(relaxed.column(Column.RELAXATION_RATTLE_GAIN) > 0)
+    before, after = first.take(rows).crystals, relaxed.take(rows).crystals
+    if len(rows) and before is not None and after is not None:
+        groups = space_group_numbers(before)
+        left[rows] = np.where(groups == space_group_numbers(after), np.nan, groups)
+    return pa.array(left, pa.int16(), from_pandas=True)
 
 
 def lost_references(packaged: bool, intake: Intake) -> StageTables:

@@ -209,10 +209,10 @@ def init(
     template: Annotated[
         str,
         typer.Option(
-            help="What to begin from: known-compounds, own-labels, cif-folder, alloys or optical.",
+            help="What to begin from: compound-list, own-labels, cif-folder, alloys or optical.",
             autocompletion=_templates,
         ),
-    ] = "known-compounds",
+    ] = "compound-list",
     lang: Annotated[str, typer.Option(help="Language of the comments: en or zh.")] = "en",
 ) -> None:
     """Write a commented campaign that runs as it is; nothing is overwritten."""

@@ -37,7 +37,7 @@ _LABEL = re.compile(r"\w+_[a-z]{1,2}[A-Z]?[0-9]+_(?P<space_group>[0-9]{1,3})_\w+
 
 
 class Prototype(NamedTuple):
-    """One crystal of the library. Its elements are called roles A, B, ... in alphabetical order of their symbols.
+    """One crystal structure. Its elements are called roles A, B, ... in alphabetical order of their symbols.
 
     Attributes:
         label: AFLOW label (stoichiometry, Pearson symbol, space group, Wyckoff letters), which is not always unique.
@@ -47,7 +47,7 @@ class Prototype(NamedTuple):
         lattice: Å, shape (3, 3).
         roles: Role of each site, from 0.
         frac_coords: Shape (sites, 3).
-        elements: Atomic number of the library's own element in each role.
+        elements: Atomic number of the prototype's own element in each role.
         symmetries: Permutations of the roles after which the crystal is the same; the first is the identity.
     """
 
@@ -109,7 +109,7 @@ def read_prototype(entry: Any) -> Prototype:
     roles = np.array([ordered.index(symbol) for symbol in symbols], np.int64)
     mineral, strukturbericht = ("" if name == "None" else name for name in names)
     space_group = int(match["space_group"])
-    symmetries = _symmetries(lattice, roles, frac_coords)
+    symmetries = exchanges(lattice, roles, frac_coords)
     return Prototype(label, mineral, strukturbericht, space_group, lattice, roles, frac_coords, elements, symmetries)
 
 
@@ -120,7 +120,7 @@ def _only_element(species: Any) -> str:
     return str(one["element"])
 
 
-def _symmetries(
+def exchanges(
     lattice: NDArray[np.float64], roles: NDArray[np.int64], frac_coords: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Find the exchanges of roles that leave the content hash of the crystal the same.

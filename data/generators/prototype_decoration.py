@@ -1,8 +1,9 @@
 """Make new crystals by decorating known prototypes: every choice of elements for the roles of a crystal structure.
 
-The cell keeps its shape and is scaled to the volume of the new elements. If the compound of the library and the new one
-both have an ionic assignment, lengths scale as in ionic substitution, by the mean cation plus the mean anion radius.
-Otherwise the volume scales by the sum of the volumes per atom of the elements (Zen's law). Over isostructural
+The prototypes are those of the AFLOW library, which pymatgen ships, and further published ones. The cell keeps its
+shape and is scaled to the volume of the new elements. If the compound of the prototype and the new one both have an
+ionic assignment, lengths scale as in ionic substitution, by the mean cation plus the mean anion radius. Otherwise the
+volume scales by the sum of the volumes per atom of the elements (Zen's law). Over isostructural
 pairs of the packaged crystals this leaves a median error of 6.5 % in volume, instead of 17 %
 (``benchmarks/data/generators.py``).
 """
@@ -26,9 +27,10 @@ from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.chemistry.ions import assign_ions, load_ions
 from matloop.data.elements import SYMBOLS, element_table
 from matloop.data.errors import GeneratorError, unknown_name
-from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes
+from matloop.data.generators.aflow_prototypes import Prototype
 from matloop.data.generators.ionic_substitution import ideal_bond_lengths
 from matloop.data.generators.pools import element_pool, require_whole
+from matloop.data.generators.published_prototypes import all_prototypes
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
 
@@ -50,7 +52,7 @@ class Decorations(NamedTuple):
 
 
 class PrototypeDecoration:
-    """Crystals of the AFLOW prototype library with other elements.
+    """Crystals of the AFLOW prototype library, and of further published prototypes, with other elements.
 
     Assignments that differ only by exchanging elements between equivalent roles (sodium and chlorine in rock salt) are
     made once. Two prototypes that become equal crystals both give candidates.
@@ -58,7 +60,7 @@ class PrototypeDecoration:
     Args:
         elements: Symbols for any role, or role -> symbols. Roles are the letters of the AFLOW label, A, B, ...; if
             roles are given, only prototypes with exactly these roles are decorated.
-        prototypes: AFLOW labels, Strukturbericht symbols or minerals; all prototypes if left out.
+        prototypes: AFLOW labels, Strukturbericht symbols, minerals or other names; all prototypes if left out.
         space_groups: Numbers of the space groups; all space groups if left out.
         fewest_elements: Smallest number of roles.
         most_elements: Largest number of roles, at most 5.
@@ -104,7 +106,7 @@ class PrototypeDecoration:
         else:
             self.pools = [_with_volume(element_pool(elements))] * most
         self.prototypes = [
-            one for one in load_prototypes()
+            one for one in all_prototypes()
             if fewest <= len(one.elements) <= most and len(one.roles) <= sites
             and (not named or named & _names(one)) and (not groups or one.space_group in groups)
         ]  # fmt: skip
@@ -202,7 +204,7 @@ def _named(names: Sequence[str]) -> set[str]:
     """Return the requested names after checking that the library has them."""
     if isinstance(names, str):
         raise GeneratorError(f"the prototypes '{names}' as one text", "a list of names")
-    known = set().union(*(_names(one) for one in load_prototypes()))
+    known = set().union(*(_names(one) for one in all_prototypes()))
     for name in names:
         if name not in known:
             raise unknown_name("prototype", str(name), known)

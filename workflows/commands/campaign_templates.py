@@ -97,7 +97,7 @@ def _csv_text(columns: Mapping[str, str], table: pa.Table, rows: NDArray[np.int6
 
 
 TEMPLATES: Mapping[str, Template] = {
-    "known-compounds": Template("rank the compounds of a list", compounds_to_rank),
+    "compound-list": Template("rank the compounds of a list", compounds_to_rank),
     "own-labels": Template(
         "learn a property from a table of labels, and rank the compounds of a list", labels_and_compounds
     ),

@@ -17,6 +17,7 @@ from matloop.data.errors import DatasetError, GeneratorError, UnknownNameError
 from matloop.data.generators import aflow_prototypes
 from matloop.data.generators.aflow_prototypes import Prototype, load_prototypes, read_prototype
 from matloop.data.generators.prototype_decoration import PrototypeDecoration, volume_ratios
+from matloop.data.generators.published_prototypes import all_prototypes
 from tests.strategies import batch_of
 
 SALTS = {"elements": {"A": ["Cl"], "B": ["K", "Na"]}, "prototypes": ["B1"]}
@@ -136,7 +137,7 @@ def test_crystals_keep_the_prototype() -> None:
         assert batch.crystals is not None
         label = batch.column("prototype")[0]
         own = [
-            one for one in load_prototypes() if one.label == label and len(one.roles) == batch.crystals.site_counts[0]
+            one for one in all_prototypes() if one.label == label and len(one.roles) == batch.crystals.site_counts[0]
         ]
         assert any(
             matcher.fit_anonymous(

@@ -12,7 +12,7 @@ from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.registry import lookup
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
-from matloop.screening.filters.known_compounds import KNOWN_COMPOUND, NewCompounds
+from matloop.screening.filters.known_compounds import KNOWN_COMPOUND, NEW_COMPOUND, KnownCompounds, NewCompounds
 from matloop.screening.filters.radioactivity import ExcludeRadioactive
 from matloop.screening.filters.stated_value import StatedValue
 from matloop.screening.filters.validation import known_without_labels, validate_filter
@@ -25,6 +25,7 @@ OPTIONS: dict[str, tuple[Any, ...] | dict[str, Any]] = {
     "exclude_elements": (["Cd", "O"],),
     "exclude_radioactive": (),
     "require_elements": (["O", "F"],),
+    "known_compounds": (),
     "new_compounds": (),
     "element_count": (),
     "stated_value": {"property": "energy_above_hull", "at_most": 50, "unit": "meV/atom"},
@@ -141,6 +142,15 @@ def test_new_compounds() -> None:
     assert keep.tolist() == [False, True, False]
     known = Reason(KNOWN_COMPOUND, source="new_compounds")
     assert reasons.tolist() == [known, None, known]
+
+
+def test_known_compounds() -> None:
+    batch = batch_of("NaCl", "CsTaO3", "MgO").with_columns(known=[True, False, True])
+    keep, reasons = KnownCompounds().judge(batch)
+    assert keep.tolist() == [True, False, True]
+    assert reasons.tolist() == [None, Reason(NEW_COMPOUND, source="known_compounds"), None]
+    assert words_of(reasons[1]) == "not a known compound"
+    assert (keep ^ NewCompounds().judge(batch).keep).all()
 
 
 def test_element_count() -> None:

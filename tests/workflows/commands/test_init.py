@@ -111,7 +111,7 @@ def changed(old: str, new: str) -> Callable[[Path], None]:
 
 
 FEWER: dict[str, tuple[Callable[[Path], None], int]] = {
-    "known-compounds": (fewer_rows, 80),
+    "compound-list": (fewer_rows, 80),
     "own-labels": (fewer_rows, 80),
     "cif-folder": (fewer_crystals, 30),
     "alloys": (changed("[Ti, Zr, Nb, Mo, Ta, W]", "[Nb, Mo, Ta, W]"), 228),
@@ -135,7 +135,7 @@ def test_a_template_runs_to_the_end(template: str, tmp_path: Path) -> None:
 
 
 def test_known_compounds_are_real_ones_that_no_packaged_crystal_has(begun: Callable[[str], Path]) -> None:
-    with (begun("known-compounds") / "compounds.csv").open(encoding="utf-8", newline="") as file:
+    with (begun("compound-list") / "compounds.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len({row["id"] for row in rows}) == len({row["formula"] for row in rows}) == 1000
     assert all(row["id"].startswith(("mp-", "mvc-")) for row in rows)
@@ -169,7 +169,7 @@ def test_crystals_of_a_folder_are_read_without_loss(begun: Callable[[str], Path]
 def test_nothing_is_overwritten(there: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("mine")
     with pytest.raises(RunError, match=f"{re.escape(there)} is there already, and nothing is overwritten"):
-        begin_campaign(tmp_path, "known-compounds", "en")
+        begin_campaign(tmp_path, "compound-list", "en")
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine"
 

@@ -114,12 +114,38 @@ class Column(StrEnum):
         "space_group_before_rattle", "whole number", "1",
         "Number of the space group in which the crystal was a saddle point; empty where it stayed, or stayed in that.",
     )  # fmt: skip
-    HULL_DISTANCE = "hull_distance", "number", "eV/atom", "Energy above the convex hull of the reference phases."
+    HULL_DISTANCE = (
+        "hull_distance", "number", "eV/atom",
+        "Energy above the convex hull of computed phases, with the energy by the potential.",
+    )  # fmt: skip
     HULL_PRODUCTS = "hull_products", "text", "1", "Phases into which the candidate would decompose."
     HULL_REFERENCE_PHASES = (
         "hull_reference_phases", "whole number", "1", "Number of reference phases of the elements of the candidate.",
     )  # fmt: skip
-    HULL_SPARSE = "hull_sparse", "truth", "1", "Whether there are few reference phases of these elements."
+    HULL_COVERAGE = (
+        "hull_coverage", "number", "1", "Share of the known compositions of the elements that have a reference phase.",
+    )  # fmt: skip
+    HULL_KNOWN_COMPOSITIONS = (
+        "hull_known_compositions", "whole number", "1", "Number of known compositions of the candidate's elements.",
+    )  # fmt: skip
+    HULL_WITHOUT_ENERGY = (
+        "hull_without_energy", "text", "1",
+        "Known compositions of the elements without a reference phase, at most ten.",
+    )  # fmt: skip
+    HULL_SPANS_SYSTEM = (
+        "hull_spans_system", "truth", "1", "Whether a reference phase holds all elements of the candidate.",
+    )  # fmt: skip
+    HULL_INCOMPLETE = (
+        "hull_incomplete", "text", "1",
+        "What shows that reference phases are missing: element_products, far_below; empty if nothing does.",
+    )  # fmt: skip
+    HULL_DISTANCE_SECOND = (
+        "hull_distance_second", "number", "eV/atom", "Energy above the same hull by the second potential.",
+    )  # fmt: skip
+    HULL_DISTANCE_OWN = (
+        "hull_distance_own", "number", "eV/atom",
+        "Energy above the hull of the packaged crystals by the potential alone, a second opinion.",
+    )  # fmt: skip
     FORMATION_CORRECTION = (
         "formation_energy_correction", "number", "eV/atom",
         "What corrections of elements beside oxygen or fluorine add to the formation energy by a potential.",

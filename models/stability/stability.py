@@ -1,75 +1,53 @@
-"""Stability from a potential: energies above hull and formation energies, with the distribution of their errors.
+"""Stability from a potential: energies above the hull and formation energies, with the distribution of their errors.
 
-A potential's energies are compared with reference phases evaluated by the same potential. The difference from the
-density functional is learned from labelled crystals, for which both results are known. The predictive distribution of a
-candidate is that of the labelled crystals whose distance from the hull is nearest to its own (a split conformal
-predictive distribution local in the prediction; Vovk et al., Neurocomputing 397, 292 (2020)).
+A potential's energies become formation energies on the scale of a database, whose phases form the hull: energies of the
+elements are fitted to crystals of which both energies are known. How wrong such formation energies are is learned from
+crystals of compositions that the fit had not seen. The competing phases of a candidate are those of the database, so
+the error of its distance from the hull is the error of its own formation energy.
+
+The predictive distribution of a candidate is its value and the errors of others (a split conformal predictive
+distribution; Vovk et al., Neurocomputing 397, 292 (2020)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.properties.catalogue import property_named
+from matloop.data.candidates.compositions import Compositions
 from matloop.models.stability.competition import distances_among_candidates
+from matloop.models.stability.coverage import Coverage, KnownPhases, incomplete_references
 from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.error_distribution import ErrorDistribution
+from matloop.models.stability.formation_energies import held_out_formation_energies
 from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
+from matloop.models.stability.local_prediction import LocalPrediction
 
-NEIGHBOURS = 300
-"""Labelled crystals that say how wrong a prediction is; 300 of them place the ends of a 90 % interval to 2 %."""
-_STABILITY = ("energy_above_hull", "formation_energy_per_atom")
+ABOVE_HULL, FORMATION = "energy_above_hull", "formation_energy_per_atom"
+HIGHEST_WHERE_INCOMPLETE = 0.5
+"""The largest probability of a candidate whose place on the hull shows that references are missing."""
 
 
-@dataclass(frozen=True)
-class LocalPrediction:
-    """Predictions for n candidates with k residuals each.
+class Judgement(NamedTuple):
+    """What a potential says of the stability of n candidates.
 
     Attributes:
-        centre: Values by the potential, in the unit of the property and within its bounds, shape (n,).
-        residuals: Truth minus prediction of the nearest calibration rows, ascending, shape (n, k).
-        codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
-        bounds: Physically possible values; a value beyond one counts as lying on it.
+        predictions: Of ``energy_above_hull`` and ``formation_energy_per_atom``, by property.
+        distances: Where the candidates lie on the hull of the database.
+        own_distances: Energies above the hull of the potential's own energies in eV/atom, nan without one, shape (n,).
+        coverage: What the hull knows of their chemical systems.
+        incomplete: Why references are missing, empty where nothing shows it, shape (n,).
     """
 
-    centre: NDArray[np.float64]
-    residuals: NDArray[np.float64]
-    codes: NDArray[np.str_]
-    bounds: tuple[float, float]
-
-    @property
-    def in_domain(self) -> NDArray[np.bool_]:
-        """Whether there is a number, shape (n,); a potential has no other limit of its domain."""
-        return np.asarray(np.isfinite(self.centre))
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Median of each predictive distribution, shape (n,)."""
-        return self.quantile(0.5)
-
-    @property
-    def sigma(self) -> NDArray[np.float64]:
-        """Half the width of the central 68.3 % interval, shape (n,)."""
-        return (self.quantile(0.8413) - self.quantile(0.1587)) / 2
-
-    def quantile(self, probability: float) -> NDArray[np.float64]:
-        """Quantile of each predictive distribution with the finite-sample correction, shape (n,)."""
-        k = self.residuals.shape[1]
-        rank = int(np.ceil(probability * (k + 1))) if probability >= 0.5 else int(np.floor(probability * (k + 1)))
-        return np.clip(self.centre + self.residuals[:, min(max(rank, 1), k) - 1], *self.bounds)
-
-    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
-
-    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
-        """Share of each predictive distribution in [lower, upper], nan where not predicted, shape (n,)."""
-        values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
-        share = ((values >= lower) & (values <= upper)).mean(axis=1)
-        return np.where(np.isnan(self.centre), np.nan, share)
+    predictions: dict[str, LocalPrediction]
+    distances: HullDistances
+    own_distances: NDArray[np.float64]
+    coverage: Coverage
+    incomplete: NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -77,69 +55,72 @@ class Stability:
     """Predicts stability from the energies of one potential.
 
     Attributes:
-        elements: Energies of the elements that formation energies count from.
-        hull: Of the formation energies of the reference phases.
-        calibration: By property: predictions for the labelled crystals, ascending, the residuals and the rows of
-            the labelled crystals that go with them.
+        elements: Energies of the elements, which bring energies of the potential to the scale of the hull.
+        hull: Of the phases of a database.
+        own_hull: Of energies by the potential alone, a second opinion.
+        known: Compositions that are known, with an energy in the hull or without.
+        errors: By property: how wrong predictions of known crystals are.
+        candidate_errors: How wrong the distances of candidates are; those of known crystals where it is None.
     """
 
     elements: ElementalReferences
     hull: Hull
-    calibration: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]
+    own_hull: Hull
+    known: KnownPhases
+    errors: dict[str, ErrorDistribution]
+    candidate_errors: ErrorDistribution | None = None
 
     @classmethod
     def fit(
         cls,
         labelled: PhaseEnergies,
-        truth: Mapping[str, NDArray[np.float64]],
+        formation_energies: NDArray[np.float64],
+        hull: Hull,
         *,
+        known: Compositions | None = None,
         further: PhaseEnergies | None = None,
         corrected: Sequence[str] = (),
     ) -> Stability:
-        """Calibrate on crystals whose stability is known.
+        """Learn from crystals whose formation energy is known.
 
-        Each of them is compared with a hull without the phases of its own composition, as if it were a new compound. A
-        crystal that breaks this hull has a negative distance. Four of five packaged crystals lie within 50 meV/atom of
-        the hull; fewer candidates that nobody has made do, so a probability learnt here tends to be too high. For a
-        candidate whose composition is among the references it tends to be too low, because the candidate is compared
-        with its own composition.
+        Each of them is compared with a hull without the phases of its own composition, as if it were a new compound,
+        with a formation energy from energies of the elements that were fitted without its composition.
 
         Args:
-            labelled: Energies of n labelled crystals by the potential.
-            truth: Their labels in eV/atom by property, nan where unknown, each of shape (n,):
-                ``energy_above_hull`` and ``formation_energy_per_atom``.
-            further: Further reference phases evaluated by the same potential.
+            labelled: Energies of n crystals by the potential.
+            formation_energies: Theirs in eV/atom on the scale of the hull, nan where unknown, shape (n,).
+            hull: Of the phases of a database.
+            known: Compositions that are known, those that matter most first; those of the hull need not be among them.
+            further: Further reference phases evaluated by the same potential; they join both hulls.
             corrected: Elements whose energy is corrected beside oxygen and fluorine; see
                 :meth:`.elemental_references.ElementalReferences.fitted`.
 
         Raises:
             EnergySourceError: If the further phases come from another source.
         """
-        elements = ElementalReferences.fitted(labelled, truth["formation_energy_per_atom"], corrected=corrected)
-        # Further phases lower the hull of candidates, but labelled crystals refer to the hull of their database.
-        formation = elements.formation_energies(labelled)
-        hull = Hull(formation.joined(elements.elements()))
-        known = np.flatnonzero(np.isfinite(truth["energy_above_hull"]) & np.isfinite(formation.energies))
-        judged = formation.take(known)
-        predicted = {
-            "energy_above_hull": hull.distances(judged, leave_out_own_composition=True).energy_above_hull,
-            "formation_energy_per_atom": judged.energies,
-        }
-        calibration = {}
-        for name, values in predicted.items():
-            used = np.isfinite(values) & np.isfinite(truth[name][known])
-            order = np.argsort(values[used], kind="stable")
-            residuals = truth[name][known][used] - _possible(name, values[used])
-            calibration[name] = values[used][order], residuals[order], known[used][order]
+        elements = ElementalReferences.fitted(labelled, formation_energies, corrected=corrected)
+        own = elements.formation_energies(labelled if further is None else labelled.joined(further))
+        errors = _errors(labelled, formation_energies, hull, elements, corrected)
         if further is not None:
-            phases = elements.formation_energies(labelled.joined(further))
-            hull = Hull(phases.joined(elements.elements()))
-        return cls(elements, hull, calibration)
+            # Known crystals refer to the hull of their database; candidates compete with further phases too.
+            joining = replace(elements.formation_energies(further), source=hull.references.source)
+            hull = Hull(hull.references.joined(joining))
+        phases = KnownPhases(hull, hull.references.compositions if known is None else known)
+        return cls(elements, hull, Hull(own.joined(elements.elements())), phases, errors)
 
-    def predict(
-        self, candidates: PhaseEnergies, *, competing: bool = False
-    ) -> tuple[dict[str, LocalPrediction], HullDistances]:
-        """Predict energy above hull and formation energy of n candidates, with their positions on the hull.
+    def formation_energies(self, candidates: PhaseEnergies) -> PhaseEnergies:
+        """Return the formation energies of candidates on the scale of the hull, from their energies by the potential.
+
+        Raises:
+            EnergySourceError: If they come from another source than those of the crystals.
+        """
+        return replace(self.elements.formation_energies(candidates), source=self.hull.references.source)
+
+    def predict(self, candidates: PhaseEnergies, *, competing: bool = False) -> Judgement:
+        """Predict energy above hull and formation energy of n candidates, with their positions on the hulls.
+
+        No probability is above :data:`HIGHEST_WHERE_INCOMPLETE` where a candidate's place shows that references are
+        missing.
 
         Args:
             candidates: Their energies by the potential.
@@ -147,44 +128,65 @@ class Stability:
                 (:mod:`matloop.models.stability.competition`).
 
         Raises:
-            EnergySourceError: If they come from another source than the references.
+            EnergySourceError: If they come from another source than those of the crystals.
         """
-        formation = self.elements.formation_energies(candidates)
-        distances = self.hull.distances(formation)
-        if competing:
-            distances = distances_among_candidates(self.hull, formation, distances)
-        values = {"energy_above_hull": distances.energy_above_hull, "formation_energy_per_atom": formation.energies}
-        return {name: self._local(name, values[name], distances.codes) for name in _STABILITY}, distances
+        formation = self.formation_energies(candidates)
+        alone = self.hull.distances(formation)
+        distances = distances_among_candidates(self.hull, formation, alone) if competing else alone
+        own = self.own_hull.distances(self.elements.formation_energies(candidates)).energy_above_hull
+        # A candidate that lies far below the hull alone shows what is missing, whatever others lie below it too.
+        incomplete = incomplete_references(candidates.compositions, alone)
+        predictions = {
+            ABOVE_HULL: self._place(candidates.compositions, distances).capped(
+                incomplete != "", HIGHEST_WHERE_INCOMPLETE
+            ),
+            FORMATION: self.errors[FORMATION].around(
+                FORMATION, formation.energies, candidates.compositions, distances.codes
+            ),
+        }
+        return Judgement(predictions, distances, own, self.known.coverage(candidates.compositions), incomplete)
+
+    def _place(self, candidates: Compositions, distances: HullDistances) -> LocalPrediction:
+        """Predict the energy above hull of n candidates from where they lie."""
+        errors = self.candidate_errors or self.errors[ABOVE_HULL]
+        return errors.around(ABOVE_HULL, distances.energy_above_hull, candidates, distances.codes)
 
     def calibration_rows(
         self, name: str, lower: float, upper: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Predict the labelled crystals of the calibration, each from the others.
+        """Predict the known crystals from the errors of each other.
 
         Returns:
-            Their rows, the probability of lying in [lower, upper] without their own residual, and whether they do, each
-            of shape (m,).
+            Their rows, the probability of lying in [lower, upper], and whether they do, each of shape (m,).
         """
-        values, residuals, rows = self.calibration[name]
-        truth = _possible(name, values) + residuals
+        errors = self.errors[name]
+        prediction = errors.around_themselves(name)
+        truth = np.clip(errors.predicted + errors.residuals, *prediction.bounds)
         inside = (truth >= lower) & (truth <= upper)
-        prediction = self._local(name, values, np.full(len(values), ""))
-        k = prediction.residuals.shape[1]
         share = prediction.probability_between(lower, upper)
-        return rows, np.clip((k * share - inside) / (k - 1), 0, 1), inside
-
-    def _local(self, name: str, values: NDArray[np.float64], codes: NDArray[np.str_]) -> LocalPrediction:
-        known, residuals, _ = self.calibration[name]
-        k = min(NEIGHBOURS, len(known))
-        # The k nearest of sorted values are a window; it is centred on the value and pushed inside at the ends.
-        at = np.searchsorted(known, np.nan_to_num(values)) - k // 2
-        first = np.clip(at, 0, len(known) - k)
-        nearest = np.sort(residuals[first[:, None] + np.arange(k)], axis=1)
-        bounds = property_named(name)
-        return LocalPrediction(_possible(name, values), nearest, codes, (bounds.lower, bounds.upper))
+        if not errors.local:
+            return errors.rows, share, inside
+        # Their own error is among the nearest.
+        k = prediction.residuals.shape[1]
+        return errors.rows, np.clip((k * share - inside) / (k - 1), 0, 1), inside
 
 
-def _possible(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A distance below the hull means that the candidate would be part of it, at a distance of zero."""
-    bounds = property_named(name)
-    return np.clip(values, bounds.lower, bounds.upper)
+def _errors(
+    labelled: PhaseEnergies,
+    formation_energies: NDArray[np.float64],
+    hull: Hull,
+    elements: ElementalReferences,
+    corrected: Sequence[str],
+) -> dict[str, ErrorDistribution]:
+    """How wrong predictions of the labelled crystals are, by property, each judged as a new compound."""
+    found = held_out_formation_energies(labelled, formation_energies, corrected=corrected)
+    if np.isnan(found).all():  # too few compositions for folds
+        found = elements.formation_energies(labelled).energies
+    judged = replace(labelled, source=hull.references.source, energies=found)
+    above = hull.distances(judged, leave_out_own_composition=True).energy_above_hull
+    above[labelled.compositions.lengths == 1] = np.nan
+    truth = above + formation_energies - found
+    return {
+        ABOVE_HULL: ErrorDistribution.of(above, truth, labelled.compositions, local=False),
+        FORMATION: ErrorDistribution.of(found, formation_energies, labelled.compositions, local=True),
+    }

@@ -136,7 +136,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (LARGE_VOLUME_CHANGE, LARGE_VOLUME_CHANGE),
         *([] if hull_distance in columns else [hull_distance]),
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
-        (Column.HULL_SPARSE, Column.HULL_SPARSE),
+        (Column.HULL_INCOMPLETE, Column.HULL_INCOMPLETE),
         (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),
         (Column.NOVELTY, Column.NOVELTY),
         (Column.IN_DOMAIN, Column.IN_DOMAIN),

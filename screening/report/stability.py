@@ -39,11 +39,11 @@ class Relaxation(NamedTuple):
         energy_change: Of the energy, in meV/atom.
         volume_change: Relative change of the volume.
         volume_changed_much: Whether it is beyond 20 %, so that the crystal may have become another one.
-        hull_distance: Energy above the hull of the reference phases in eV/atom, by the potential's own energies;
+        hull_distance: Energy above the hull of the reference phases in eV/atom, with the energy by the potential;
             negative below it; a dash where there is none.
         products: The cheapest mixture of reference phases of the same composition.
         reference_phases: Reference compositions of at least two elements in the chemical system.
-        sparse: Whether competing phases are likely to be missing.
+        incomplete: Whether its place on the hull shows that competing phases are missing.
         correction: What corrections of elements add to the formation energy, in eV/atom; empty if nothing.
     """
 
@@ -57,7 +57,7 @@ class Relaxation(NamedTuple):
     hull_distance: str
     products: Markup
     reference_phases: int
-    sparse: bool
+    incomplete: bool
     correction: str
 
 
@@ -72,7 +72,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
     start, volume = numbers(batch, Column.RELAXATION_ENERGY_START), numbers(batch, Column.RELAXATION_VOLUME_CHANGE)
     hull, phases = numbers(batch, Column.HULL_DISTANCE), numbers(batch, Column.HULL_REFERENCE_PHASES)
     added = numbers(batch, Column.FORMATION_CORRECTION)
-    sparse, changed_much = numbers(batch, Column.HULL_SPARSE), volume_changed_much(volume)
+    incomplete, changed_much = texts(batch, Column.HULL_INCOMPLETE), volume_changed_much(volume)
     outcomes, products = texts(batch, Column.RELAXATION_OUTCOME), texts(batch, Column.HULL_PRODUCTS)
     return [
         None
@@ -88,7 +88,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
             number(float(hull[row]), 0.01),
             _products(products[row] or ""),
             int(np.nan_to_num(phases[row])),
-            bool(sparse[row] == 1),
+            bool(incomplete[row]),
             number(float(added[row]), 0.01) if np.nan_to_num(added[row]) else "",
         )
         for row in range(len(batch))
@@ -146,8 +146,8 @@ def _products(text: str) -> Markup:
     >>> print(_products("0.75 Fe2O3 (mp-24972)"))
     0.75 Fe<sub>2</sub>O<sub>3</sub> (mp-24972)
     """
-    parts = [re.fullmatch(r"([0-9.]+) (\S+) (\(.*\))", part) for part in text.split(" + ")]
+    parts = [re.fullmatch(r"([0-9.]+) (\S+)( \(.*\))?", part) for part in text.split(" + ")]
     if not all(parts):
         return escape(plain(text))
-    named = (Markup("{} {} {}").format(m[1], formula_markup(m[2]), plain(m[3])) for m in parts if m)
+    named = (Markup("{} {}{}").format(m[1], formula_markup(m[2]), plain(m[3] or "")) for m in parts if m)
     return Markup(" + ").join(named)

@@ -101,7 +101,7 @@ def _stability_rows(task: ScoringTask) -> dict[str, tuple[NDArray[np.int64], NDA
     if task.campaign.potential is None:
         return {}
     stability = stability_of(task.folder, task.campaign.potential)
-    judged = set(task.ranges) & set(stability.calibration)
+    judged = set(task.ranges) & set(stability.errors)
     return {name: stability.calibration_rows(name, *task.ranges[name]) for name in judged}
 
 

@@ -20,7 +20,7 @@ from matloop.data.packaged.reference_energies import REFERENCE_FILES
 from matloop.data.properties.columns import RELAXATION_COLUMNS, Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import sha256_of
-from matloop.data.training.packaged_tables import labelled_table, packaged_crystals
+from matloop.data.training.packaged_tables import packaged_crystals
 from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.contract import corrected_elements, device_of, energy_source, shared_potential
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
@@ -28,6 +28,7 @@ from matloop.models.potentials.rattling import rattle_and_relax
 from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits
 from matloop.models.stability.formation_energies import FormationEnergyFit
 from matloop.models.stability.hull import PhaseEnergies, packaged_references
+from matloop.models.stability.packaged_stability import database_formation_energies, learn_stability
 from matloop.models.stability.stability import Stability
 from matloop.screening.campaign.campaign import PotentialStage
 from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
@@ -211,14 +212,14 @@ def formation_energy_fit_of(folder: Path, stage: PotentialStage) -> FormationEne
     path = RunDirectory(folder).references
     energies, _ = _reference_energies(path if path.is_file() else None, stage.name, source_of(stage))
     corrected = corrected_elements(shared_potential(stage.name, stage.parameters))
-    return FormationEnergyFit.of(energies, labelled_table().labels["formation_energy_per_atom"], corrected=corrected)
+    return FormationEnergyFit.of(energies, database_formation_energies(packaged_crystals()), corrected=corrected)
 
 
 @functools.lru_cache(maxsize=1)
 def _learnt(path: Path, sha256: str, name: str, source: str, corrected: tuple[str, ...]) -> Stability:
     """Kept by the content of the references: those of another run may have the same path."""
     packaged, others = _reference_energies(path if sha256 else None, name, source)
-    return Stability.fit(packaged, labelled_table().labels, further=others, corrected=corrected)
+    return learn_stability(packaged, packaged_crystals(), further=others, corrected=corrected)
 
 
 def _reference_energies(path: Path | None, name: str, source: str) -> tuple[PhaseEnergies, PhaseEnergies | None]:
@@ -229,7 +230,7 @@ def _reference_energies(path: Path | None, name: str, source: str) -> tuple[Phas
         name: Of the potential.
         source: Name of its energies.
     """
-    crystals = labelled_table().rows
+    crystals = packaged_crystals()
     if path is None:
         return packaged_references(crystals, name), None
     table = read_table(path, inside=path.parent)

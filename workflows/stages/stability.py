@@ -12,7 +12,8 @@ from matloop.data.candidates.batch import Intake
 from matloop.data.candidates.reasons import POLYMORPH, Reason
 from matloop.data.properties.columns import Column
 from matloop.models.stability.competition import POLYMORPHS, places_among_polymorphs
-from matloop.models.stability.hull import HullDistances, PhaseEnergies
+from matloop.models.stability.hull import PhaseEnergies, Product
+from matloop.models.stability.stability import Judgement
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.workflows.stages.fates import REJECTED, Fates
 from matloop.workflows.stages.potential import energies_of, stability_of
@@ -35,14 +36,14 @@ def judge_together(task: ScoringTask, intake: Intake) -> StageTables:
     batch = intake.batch
     fates, rows = Fates(len(batch), STAGE), np.arange(len(batch))
     learnt, energies = stability_of(task.folder, settings), energies_of(batch, settings)
-    stability, distances = learnt.predict(energies, competing=True)
-    judged = {name: stability[name] for name in task.ranges if name in stability}
+    judgement = learnt.predict(energies, competing=True)
+    judged = {name: judgement.predictions[name] for name in task.ranges if name in judgement.predictions}
     of_stability = replace(task, ranges={name: task.ranges[name] for name in judged})
     columns = judge(of_stability, rows, judged, fates, JointProbability())
     _end_polymorphs(energies, rows[fates.scored(rows)], fates)
     columns[Column.PROBABILITY] = batch.column(Column.PROBABILITY) * columns[Column.PROBABILITY]
     columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
-    columns |= _hull_columns(distances)
+    columns |= _hull_columns(judgement)
     if learnt.elements.corrections.any():
         columns[Column.FORMATION_CORRECTION] = learnt.elements.added_to_formation_energies(batch.compositions)
     best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=len(rows))
@@ -65,12 +66,24 @@ def _end_polymorphs(energies: PhaseEnergies, rows: NDArray[np.int64], fates: Fat
     fates.end(rows[ending], REJECTED, STAGE, reasons)
 
 
-def _hull_columns(distances: HullDistances) -> dict[str, NDArray[Any]]:
-    """Where a candidate lies on the hull."""
-    products = [" + ".join(f"{p.fraction:.2f} {p.formula} ({p.phase_id})" for p in each) for each in distances.products]
+def _hull_columns(judgement: Judgement) -> dict[str, NDArray[Any]]:
+    """Where candidates lie on the hull of a database and on that of the potential, and what the hull does not know."""
+    distances, coverage = judgement.distances, judgement.coverage
+    products = [" + ".join(_product_words(product) for product in each) for each in distances.products]
     return {
         Column.HULL_DISTANCE: distances.energy_above_hull,
         Column.HULL_PRODUCTS: np.array(products, dtype=object),
         Column.HULL_REFERENCE_PHASES: distances.reference_counts,
-        Column.HULL_SPARSE: distances.sparse,
+        Column.HULL_COVERAGE: coverage.shares,
+        Column.HULL_KNOWN_COMPOSITIONS: coverage.known,
+        Column.HULL_WITHOUT_ENERGY: np.array([", ".join(names) for names in coverage.without_energy], dtype=object),
+        Column.HULL_SPANS_SYSTEM: coverage.spans_system,
+        Column.HULL_INCOMPLETE: judgement.incomplete,
+        Column.HULL_DISTANCE_OWN: judgement.own_distances,
     }
+
+
+def _product_words(product: Product) -> str:
+    """Its share of the atoms, formula, and identifier where it has another one."""
+    identifier = "" if product.phase_id == product.formula else f" ({product.phase_id})"
+    return f"{product.fraction:.2f} {product.formula}{identifier}"

@@ -7,87 +7,154 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.errors import EnergySourceError
 from matloop.data.packaged.materials import load_materials
-from matloop.data.training.packaged_tables import labelled_table
+from matloop.models.stability.computed_hull import computed_phases
 from matloop.models.stability.hull import Hull, PhaseEnergies, packaged_references
-from matloop.models.stability.stability import HullDistances, LocalPrediction, Stability
+from matloop.models.stability.local_prediction import LocalPrediction
+from matloop.models.stability.packaged_stability import database_formation_energies, learn_stability
+from matloop.models.stability.stability import Judgement, Stability
 
 LIMIT = 0.05
-TRUTH = labelled_table("materials").labels
+MATERIALS = load_materials()
+PACKAGED = packaged_references(MATERIALS)
+KNOWN = database_formation_energies(MATERIALS)
+
+
+def small_hull(rows: NDArray[np.bool_]) -> Hull:
+    """Of the compositions of the packaged crystals in ``rows`` and of all elements."""
+    phases = computed_phases("materials_project")
+    wanted = composition_keys(MATERIALS.compositions.take(np.flatnonzero(rows)))
+    chosen = np.isin(composition_keys(phases.compositions), wanted) | (phases.compositions.lengths == 1)
+    return Hull(replace(phases.take(np.flatnonzero(chosen)), source="database"))
 
 
 @pytest.fixture(scope="module")
-def held_back() -> tuple[dict[str, LocalPrediction], HullDistances, NDArray[np.int64]]:
-    """Predictions for a fifth of the formulas, which neither the hull nor the calibration has seen."""
-    packaged, materials = packaged_references(load_materials()), load_materials()
-    fifth = composition_keys(materials.compositions) % 5 == 0
-    known = fifth & np.isfinite(materials.column("energy_above_hull_dft")) & np.isfinite(packaged.energies)
-    seen = replace(packaged, energies=np.where(fifth & (materials.compositions.lengths > 1), np.nan, packaged.energies))
-    rows = np.flatnonzero(known & (materials.compositions.lengths > 1))
-    predictions, distances = Stability.fit(seen, TRUTH).predict(packaged.take(rows))
-    return predictions, distances, rows
+def learnt() -> Stability:
+    return Stability.fit(PACKAGED, KNOWN, small_hull(np.ones(len(KNOWN), bool)))
 
 
-@pytest.mark.parametrize("name", ["energy_above_hull", "formation_energy_per_atom"])
-def test_intervals_hold_what_they_say(name: str, held_back: tuple) -> None:  # type: ignore[type-arg]
-    predictions, _, rows = held_back
-    truth = load_materials().column(f"{name}_dft")[rows]
-    low, high = predictions[name].interval(0.9)
-    assert len(rows) > 500
-    # Most energies above hull are exactly zero, which both ends of an interval may share: it holds up to 95 %.
-    assert 0.86 < np.mean((truth >= low - 1e-9) & (truth <= high + 1e-9)) < 0.97
-    assert (predictions[name].sigma >= 0).all()
+@pytest.fixture(scope="module")
+def learnt_in_full() -> Stability:
+    return learn_stability(PACKAGED, MATERIALS)
+
+
+@pytest.fixture(scope="module")
+def held_back() -> tuple[Judgement, NDArray[np.float64], NDArray[np.int64]]:
+    """Predictions for a fifth of the formulas, which neither the hull nor the errors have seen, and their distances."""
+    fifth = (composition_keys(MATERIALS.compositions) % 5 == 0) & (MATERIALS.compositions.lengths > 1)
+    hull = small_hull(~fifth)
+    rows = np.flatnonzero(fifth & np.isfinite(KNOWN) & np.isfinite(PACKAGED.energies))
+    judgement = Stability.fit(PACKAGED, np.where(fifth, np.nan, KNOWN), hull).predict(PACKAGED.take(rows))
+    truth = replace(PACKAGED.take(rows), source="database", energies=KNOWN[rows])
+    return judgement, hull.distances(truth).energy_above_hull, rows
+
+
+def test_intervals_hold_what_they_say(held_back: tuple) -> None:  # type: ignore[type-arg]
+    judgement, above, rows = held_back
+    assert len(rows) > 800
+    for name, truth in (("energy_above_hull", np.maximum(above, 0)), ("formation_energy_per_atom", KNOWN[rows])):
+        low, high = judgement.predictions[name].interval(0.9)
+        # Most energies above hull are exactly zero, which both ends of an interval may share: it holds up to 98 %.
+        assert 0.86 < np.mean((truth >= low - 1e-9) & (truth <= high + 1e-9)) < 0.98, name
+        assert (judgement.predictions[name].sigma >= 0).all()
 
 
 def test_probability_of_stability_is_what_happens(held_back: tuple) -> None:  # type: ignore[type-arg]
-    predictions, distances, rows = held_back
-    stable = load_materials().column("energy_above_hull_dft")[rows] <= LIMIT
-    probability = predictions["energy_above_hull"].probability_between(-np.inf, LIMIT)
-    for above, below in ((0.0, 0.3), (0.3, 0.8), (0.8, 1.01)):
-        band = (probability >= above) & (probability < below)
-        assert abs(stable[band].mean() - probability[band].mean()) < 0.12, (above, below)
-    assert probability[stable].mean() > probability[~stable].mean() + 0.3
-    assert (distances.energy_above_hull < 0).any(), "a compound that nobody knew can break the hull"
+    judgement, above, _ = held_back
+    stable = above <= LIMIT
+    # Where a composition is left out of the hull, a deep place is no sign of a missing reference.
+    probability = replace(judgement.predictions["energy_above_hull"], highest_probability=1.0)
+    probability = probability.probability_between(-np.inf, LIMIT)
+    for low, high in ((0.0, 0.2), (0.2, 0.8), (0.8, 1.01)):
+        band = (probability >= low) & (probability < high)
+        assert band.sum() >= 30
+        # The errors alone carry over, not how often these crystals are stable, nine of ten: more are than is promised.
+        assert -0.03 < stable[band].mean() - probability[band].mean() < 0.35, (low, high)
+    assert roc_auc_score(stable, probability) > 0.93
+
+
+def test_known_crystals_judged_as_new_in_the_full_hull(learnt_in_full: Stability) -> None:
+    rows, probability, stable = learnt_in_full.calibration_rows("energy_above_hull", -np.inf, LIMIT)
+    assert len(rows) == len(set(rows.tolist())) > 4900
+    said = probability > 0.5
+    assert roc_auc_score(stable, probability) > 0.95
+    assert abs(said.mean() - stable.mean()) < 0.03
+    assert said[~stable].mean() < 0.21
+    assert said[stable].mean() > 0.93
+
+
+@pytest.mark.parametrize(
+    ("formula", "energy", "own", "place"),
+    [
+        ("Mg(BS2)2", -5.3877, -0.41, 0.10),
+        ("MgN", -5.1760, -0.20, 0.49),
+        ("LaHfN3", -9.0619, -0.47, 0.36),
+        ("BiScN3", -6.5909, 0.46, 1.25),
+    ],
+)  # fmt: skip
+def test_what_missing_references_made_stable_is_not(
+    formula: str, energy: float, own: float, place: float, learnt_in_full: Stability
+) -> None:
+    """CHGNet's energies of relaxed candidates; the packaged crystals lack B2S3 and other phases of these systems."""
+    found = learnt_in_full.predict(PhaseEnergies.from_table([formula], [energy], [PACKAGED.source]))
+    assert found.own_distances[0] == pytest.approx(own, abs=0.02)
+    assert found.distances.energy_above_hull[0] == pytest.approx(place, abs=0.02)
+    assert found.predictions["energy_above_hull"].probability_between(-np.inf, LIMIT)[0] < 0.5
+
+
+def test_competing_phases_of_a_candidate_are_those_of_the_database(learnt_in_full: Stability) -> None:
+    candidates = PhaseEnergies.from_table(["La2Ti4O11", "Na2Cl2"], [-9.2842, -3.4], [PACKAGED.source] * 2)
+    found = learnt_in_full.predict(candidates)
+    assert [product.formula for product in found.distances.products[0]] == ["La2Ti2O7", "TiO2"]
+    assert found.own_distances[0] < -0.05 < 0.0 < found.distances.energy_above_hull[0] < 0.03
+    assert found.coverage.spans_system.tolist() == [True, True]
+    assert found.incomplete.tolist() == ["", ""]
+
+
+def test_nothing_above_a_half_is_claimed_where_references_are_missing(learnt: Stability) -> None:
+    elements = ["Mg", "N2", "MgN", "Mg3N2", "Mg3N2"]
+    candidates = PhaseEnergies.from_table(elements, [-1.5, -8.3, -8.0, -7.0, -4.9], [PACKAGED.source] * 5)
+    found = learnt.predict(candidates)
+    probability = found.predictions["energy_above_hull"].probability_between(-np.inf, LIMIT)
+    assert "far_below" in found.incomplete[2]
+    assert (probability[found.incomplete != ""] <= 0.5).all()
+    assert probability[2] == 0.5
 
 
 def test_formation_energies_are_near_those_computed(held_back: tuple) -> None:  # type: ignore[type-arg]
-    predictions, _, rows = held_back
-    truth = load_materials().column("formation_energy_per_atom_dft")[rows]
-    assert np.abs(predictions["formation_energy_per_atom"].mean - truth).mean() < 0.045
+    judgement, _, rows = held_back
+    assert np.abs(judgement.predictions["formation_energy_per_atom"].mean - KNOWN[rows]).mean() < 0.035
 
 
-def test_energies_of_another_source_are_refused() -> None:
-    packaged = packaged_references(load_materials())
+def test_energies_of_another_source_are_refused(learnt: Stability) -> None:
+    other = replace(PACKAGED.take(np.arange(3)), source="another potential")
     with pytest.raises(EnergySourceError):
-        Stability.fit(packaged, TRUTH).predict(replace(packaged.take(np.arange(3)), source="another potential"))
+        learnt.predict(other)
     with pytest.raises(EnergySourceError):
-        Stability.fit(packaged, TRUTH, further=replace(packaged.take(np.arange(3)), source="another potential"))
+        Stability.fit(PACKAGED, KNOWN, learnt.hull, further=other)
 
 
-def test_further_references_lower_the_hull() -> None:
-    packaged = packaged_references(load_materials())
-    salt = PhaseEnergies.from_table(["NaCl"], [-9.0], [packaged.source], ids=["mine"])
-    candidate = PhaseEnergies.from_table(["Na2Cl2"], [-3.4], [packaged.source])
-    _, alone = Stability.fit(packaged, TRUTH).predict(candidate)
-    assert 0 <= alone.energy_above_hull[0] < 0.5
-    _, distances = Stability.fit(packaged, TRUTH, further=salt).predict(candidate)
-    assert distances.energy_above_hull[0] == pytest.approx(9.0 - 3.4)
-    assert distances.products[0][0].phase_id == "mine"
+def test_further_references_lower_both_hulls(learnt: Stability) -> None:
+    salt = PhaseEnergies.from_table(["NaCl"], [-9.0], [PACKAGED.source], ids=["mine"])
+    candidate = PhaseEnergies.from_table(["Na2Cl2"], [-3.4], [PACKAGED.source])
+    assert 0 <= learnt.predict(candidate).distances.energy_above_hull[0] < 0.5
+    found = Stability.fit(PACKAGED, KNOWN, learnt.hull, further=salt).predict(candidate)
+    assert found.distances.energy_above_hull[0] == pytest.approx(9.0 - 3.4)
+    assert found.own_distances[0] == pytest.approx(9.0 - 3.4)
+    assert found.distances.products[0][0].phase_id == "mine"
 
 
-def test_calibration_rows_are_predicted_without_themselves() -> None:
-    stability = Stability.fit(packaged_references(load_materials()), TRUTH)
-    rows, probability, inside = stability.calibration_rows("energy_above_hull", -np.inf, LIMIT)
-    assert len(rows) == len(set(rows.tolist())) > 3900
-    truth = load_materials().column("energy_above_hull_dft")[rows]
-    assert (inside == (truth <= LIMIT)).all()
-    assert abs(probability.mean() - inside.mean()) < 0.01
-    # Where all 299 others meet the target, missing it must not lower one's own probability.
-    assert (probability[~inside] <= 1).all()
-    assert probability[inside].mean() > probability[~inside].mean() + 0.2
+def test_few_crystals_teach_as_far_as_they_go() -> None:
+    few = PhaseEnergies.from_table(["Mg", "O2", "MgO", "MgO2"], [-1.5, -4.9, -6.0, -5.2], ["toy"] * 4)
+    known = np.array([0.0, 0.0, -3.0, -2.0])
+    learnt = Stability.fit(few, known, Hull(replace(few, source="database", energies=known)))
+    found = learnt.predict(PhaseEnergies.from_table(["Mg2O3", "CaO"], [-5.6, -6.0], ["toy"] * 2))
+    assert np.isfinite(found.predictions["energy_above_hull"].mean[0])
+    assert found.distances.codes.tolist() == ["", "E-HULL-ENERGY"]
 
 
 def test_own_composition_left_out() -> None:
@@ -109,3 +176,6 @@ def test_distribution_is_consistent(centre: float, seed: int) -> None:
     assert prediction.probability_between(low[0], high[0])[0] >= 0.9 - 1e-9
     below, above = (prediction.probability_between(*ends)[0] for ends in ((-np.inf, 0.3), (0.3, np.inf)))
     assert below + above == pytest.approx(1, abs=1e-9)
+    capped = prediction.capped(np.array([True]), 0.5)
+    assert capped.probability_between(-np.inf, np.inf)[0] == 0.5
+    assert (capped.mean == prediction.mean).all()

@@ -102,16 +102,16 @@ def test_what_the_potential_found_and_what_is_new_goes_along(run: RunDirectory, 
         relaxation_largest_force=np.arange(n) / 10,
         hull_distance=np.arange(n) / 100 - 0.02,
         hull_products=[f"1 X{row}" for row in range(n)],
-        hull_sparse=np.arange(n) == 3,
+        hull_incomplete=["far_below" if row == 3 else "" for row in range(n)],
     )
     novelty = [{"candidate_id": ranked.ids[row], "novelty": f"label {row}"} for row in (3, 4)]
     write_shortlist(run, relaxed, CAMPAIGN, novelty=novelty)
     told = ("relaxation_outcome", "relaxation_largest_force (eV/Å)", "hull_distance (eV/atom)", "hull_products",
-            "hull_sparse", "novelty")  # fmt: skip
+            "hull_incomplete", "novelty")  # fmt: skip
     assert [[row[name] for name in told] for row in rows_of(run)] == [
-        ["converged", "0.3", "0.01", "1 X3", "True", "label 3"],
-        ["not_converged", "0.4", "0.02", "1 X4", "False", "label 4"],
-        ["converged", "0.1", "-0.01", "1 X1", "False", ""],
+        ["converged", "0.3", "0.01", "1 X3", "far_below", "label 3"],
+        ["not_converged", "0.4", "0.02", "1 X4", "", "label 4"],
+        ["converged", "0.1", "-0.01", "1 X1", "", ""],
     ]
 
 

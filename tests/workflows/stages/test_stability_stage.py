@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import POLYMORPH
 from matloop.models.stability.competition import distances_among_candidates
+from matloop.models.stability.coverage import KnownPhases
 from matloop.models.stability.hull import Hull, PhaseEnergies
+from matloop.models.stability.stability import Judgement
 from matloop.workflows.stages import stability as module
 from matloop.workflows.stages.fates import SCORED, Ending
 from matloop.workflows.stages.scoring import ScoringTask, StageTables
@@ -52,11 +54,14 @@ class OnTheHull:
 
     elements = SimpleNamespace(corrections=np.zeros(119))
 
-    def predict(self, candidates: PhaseEnergies, *, competing: bool = False) -> tuple[dict[str, Certain], Any]:
+    def predict(self, candidates: PhaseEnergies, *, competing: bool = False) -> Judgement:
         assert competing
         hull = Hull(REFERENCES)
         found = distances_among_candidates(hull, candidates, hull.distances(candidates))
-        return {"energy_above_hull": Certain(found.energy_above_hull, found.codes)}, found
+        prediction: Any = Certain(found.energy_above_hull, found.codes)
+        coverage = KnownPhases(hull, REFERENCES.compositions).coverage(candidates.compositions)
+        missing = np.full(len(candidates.ids), "", dtype=object)
+        return Judgement({"energy_above_hull": prediction}, found, found.energy_above_hull, coverage, missing)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,0 +1,67 @@
+"""Predictive distributions from a potential: a value, and how wrong values like it have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LocalPrediction:
+    """Predictions for n candidates with k residuals each.
+
+    Attributes:
+        centre: Values by the potential, in the unit of the property, nan where there is none, shape (n,).
+        residuals: Truth minus prediction of calibration rows like each candidate, ascending, shape (n, k). All of them
+            are equally probable.
+        codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
+        bounds: Physically possible values; a value beyond one counts as lying on it.
+        highest_probability: The largest probability that may be claimed of each candidate, shape (n,).
+    """
+
+    centre: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    codes: NDArray[np.str_]
+    bounds: tuple[float, float]
+    highest_probability: NDArray[np.float64] | float = 1.0
+
+    @property
+    def in_domain(self) -> NDArray[np.bool_]:
+        """Whether there is a number, shape (n,); a potential has no other limit of its domain."""
+        return np.asarray(np.isfinite(self.centre))
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Median of each predictive distribution, shape (n,)."""
+        return self.quantile(0.5)
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """Half the width of the central 68.3 % interval, shape (n,)."""
+        return (self.quantile(0.8413) - self.quantile(0.1587)) / 2
+
+    def quantile(self, probability: float) -> NDArray[np.float64]:
+        """Quantile of each predictive distribution with the finite-sample correction, shape (n,)."""
+        k = self.residuals.shape[1]
+        rank = int(np.ceil(probability * (k + 1))) if probability >= 0.5 else int(np.floor(probability * (k + 1)))
+        return np.clip(self.centre + self.residuals[:, min(max(rank, 1), k) - 1], *self.bounds)
+
+    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Share of each predictive distribution in [lower, upper], nan where not predicted, shape (n,).
+
+        It is never above ``highest_probability``.
+        """
+        values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
+        share = ((values >= lower) & (values <= upper)).mean(axis=1)
+        return np.where(np.isnan(self.centre), np.nan, np.minimum(share, self.highest_probability))
+
+    def capped(self, rows: NDArray[np.bool_], highest: float) -> LocalPrediction:
+        """Return the same predictions, with no probability above ``highest`` for ``rows``."""
+        most = np.minimum(self.highest_probability, np.where(rows, highest, 1.0))
+        return replace(self, highest_probability=most)

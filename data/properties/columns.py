@@ -42,6 +42,7 @@ class Column(StrEnum):
     FORMULA = "formula", "text", "1", "Reduced formula, or the text that should have been one."
     ORIGIN = "origin", "text", "1", "Name of the candidate in its source, or what it was made from."
     KNOWN = "known", "truth", "1", "Whether the compound is known already."
+    KNOWN_TO = "known_to", "text", "1", "Which lists of known compositions hold it, separated by commas."
     MATERIAL_ID = "material_id", "text", "1", "Materials Project identifier."
     ENTRY_ID = "entry_id", "text", "1", "Identifier of an entry in the database it was fetched from."
     ENTRY_ENERGY = "entry_energy", "number", "eV", "Energy that a structure file states for its atoms, uncorrected."

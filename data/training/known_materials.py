@@ -13,9 +13,25 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
-from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.label import Label
+from matloop.data.packaged.known_compositions import (
+    KNOWN_LISTS,
+    KNOWN_SIZE,
+    is_among,
+    lists_holding,
+    lists_in_words,
+)
 from matloop.data.training.labelled_table import LabelledTable
 from matloop.data.training.training_set import TrainingSet, row_names
+
+TRAINING_SETS = "training_sets"
+"""Among lists of known compositions: the training sets in use that are not packaged."""
+SOURCE = "source"
+"""Among them too: the source of a candidate, which called it known."""
+_FURTHER = {
+    TRAINING_SETS: Label("training sets of the run", "本次运行的训练集"),
+    SOURCE: Label("its source", "其来源"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,5 +114,46 @@ class KnownCompositions:
 
     def include(self, compositions: Compositions) -> NDArray[np.bool_]:
         """Return which of n compositions are known, shape (n,)."""
-        keys = composition_keys(compositions)
-        return np.isin(keys, known_composition_keys()) | np.isin(keys, self.further)
+        return self.holders(compositions) != ""
+
+    def holders(self, compositions: Compositions) -> NDArray[np.str_]:
+        """Say which lists hold each of n compositions.
+
+        Returns:
+            Names in :data:`matloop.data.packaged.known_compositions.KNOWN_LISTS` and :data:`TRAINING_SETS`, separated
+            by commas; empty for a composition that is not known, shape (n,).
+
+        >>> from matloop.data.candidates.formula import parse_formulas
+        >>> KnownCompositions().holders(parse_formulas(["YNbO4", "NaCl17"])[0]).tolist()
+        ['materials_project, oqmd', '']
+        """
+        own = is_among(composition_keys(compositions), self.further)
+        held = np.column_stack([lists_holding(compositions), own])
+        names = np.array([*KNOWN_LISTS, TRAINING_SETS])
+        combinations, member = np.unique(held, axis=0, return_inverse=True)
+        return np.array([", ".join(names[row]) for row in combinations], dtype=str)[member.ravel()]
+
+
+def holders_in_words(holders: str) -> Label:
+    """Say who knows a composition, or that none of the packaged lists does.
+
+    Args:
+        holders: As :meth:`KnownCompositions.holders` gives them.
+
+    >>> holders_in_words("materials_project, training_sets").en
+    'known to Materials Project (2019), training sets of the run'
+    >>> holders_in_words("").en
+    """
+    if not holders:
+        every = lists_in_words(list(KNOWN_LISTS))
+        return Label(
+            f"not among {KNOWN_SIZE:,} compositions of {every.en}",
+            f"不在以下列表的 {KNOWN_SIZE:,} 种成分之中：{every.zh}",
+        )
+    names = holders.split(", ")
+    packaged = lists_in_words([name for name in names if name in KNOWN_LISTS])
+    further = [_FURTHER[name] for name in names if name in _FURTHER]
+    return Label(
+        "known to " + ", ".join(filter(None, [packaged.en, *(label.en for label in further)])),
+        "已收录于" + "、".join(filter(None, [packaged.zh, *(label.zh for label in further)])),
+    )

@@ -56,7 +56,7 @@ def single_swaps(
         most: Most swaps; each element gets an equal share.
 
     Returns:
-        Swaps, and as many candidates with the columns ``origin``, ``known`` and, where the finalist has it,
+        Swaps, and as many candidates with the columns ``origin``, ``known``, ``known_to`` and, where the finalist has it,
         ``space_group_number``.
 
     >>> swaps, made = single_swaps(CandidateBatch.from_formulas(["BaTiO3"]).batch, KnownCompositions(), most=6)
@@ -73,7 +73,8 @@ def single_swaps(
         swaps += _ionic(reduced, chosen, entry, ions)[:each] if ionic else _same_group(reduced, entry)[:each]
     swaps = swaps[:most]
     made = _made(finalist, reduced, swaps)
-    return swaps, made.with_columns({Column.KNOWN: known.include(made.compositions)})
+    holders = known.holders(made.compositions)
+    return swaps, made.with_columns({Column.KNOWN: holders != "", Column.KNOWN_TO: holders.tolist()})
 
 
 def _ionic(reduced: Compositions, chosen: NDArray[np.int64], entry: int, ions: Ions) -> list[Swap]:

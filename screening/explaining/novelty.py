@@ -16,6 +16,7 @@ from matloop.data.candidates.kinds import COMPOSITION, CRYSTAL
 from matloop.data.comparison.equal_crystals import equal_crystals
 from matloop.data.comparison.likeness import DISTANCES
 from matloop.data.properties.columns import Column
+from matloop.data.training.known_materials import KnownCompositions
 
 _DECIMALS = 6  # the order of equally distant crystals must not hang on the last bits of a sum
 
@@ -59,6 +60,8 @@ class NoveltyReport:
         equal_count: How many there are.
         same_composition: Names of known crystals of its composition, nearest in structure first, as many at most.
         same_composition_count: How many there are.
+        known_to: Lists that hold its composition, as
+            :meth:`matloop.data.training.known_materials.KnownCompositions.holders` gives them.
         nearest_compositions: Nearest other compositions, each by its known crystal of nearest structure.
         nearest_structures: Nearest known crystals by structure that are not equal to it; among equally near ones the
             nearest in composition.
@@ -71,6 +74,7 @@ class NoveltyReport:
     equal_count: int
     same_composition: tuple[str, ...]
     same_composition_count: int
+    known_to: str
     nearest_compositions: tuple[KnownNeighbour, ...]
     nearest_structures: tuple[KnownNeighbour, ...]
 
@@ -102,10 +106,11 @@ def novelty_reports(
     structure = DISTANCES[CRYSTAL.likeness](finalists, known)
     composition = DISTANCES[COMPOSITION.likeness](finalists, known)
     view = _Known(known, np.asarray(names, dtype=str), composition_keys(known.compositions), count)
+    held = KnownCompositions().holders(finalists.compositions).tolist()
     keys = composition_keys(finalists.compositions)
     equal = equal_crystals(finalists, known)
     return [
-        view.report(finalists.ids[row], formula, keys[row], equal[row], composition[row], structure[row])
+        view.report(finalists.ids[row], formula, keys[row], held[row], equal[row], composition[row], structure[row])
         for row, formula in enumerate(finalists.formulas)
     ]
 
@@ -124,6 +129,7 @@ class _Known:
         candidate_id: str,
         formula: str,
         key: np.uint64,
+        known_to: str,
         equal: NDArray[np.int64] | None,
         composition: NDArray[np.float64],
         structure: NDArray[np.float64],
@@ -151,16 +157,16 @@ class _Known:
             )
 
         return NoveltyReport(
-            candidate_id, formula, _label(len(found), len(same), comparable),
+            candidate_id, formula, _label(len(found), bool(len(same) or known_to), comparable),
             tuple(np.sort(self.names[found])[: self.count].tolist()), len(found),
-            tuple(self.names[same][: self.count].tolist()), len(same),
+            tuple(self.names[same][: self.count].tolist()), len(same), known_to,
             neighbours(nearest_compositions), neighbours(nearest_structures),
         )  # fmt: skip
 
 
-def _label(equal: int, same_composition: int, comparable: bool) -> Novelty:
+def _label(equal: int, known_composition: bool, comparable: bool) -> Novelty:
     if equal:
         return Novelty.KNOWN
-    if not same_composition:
+    if not known_composition:
         return Novelty.NEW_COMPOSITION
     return Novelty.NEW_STRUCTURE if comparable else Novelty.KNOWN_COMPOSITION

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.label import Label
-from matloop.data.packaged.citations import CITATIONS, TRANSPORT, Citation
+from matloop.data.packaged.citations import CITATIONS, MATBENCH, OQMD, TRANSPORT, Citation
+from matloop.data.packaged.known_compositions import KNOWN_LISTS, lists_in_words, require_lists
 from matloop.data.properties.columns import Column
-from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.known_materials import SOURCE, TRAINING_SETS, KnownMaterials
 from matloop.data.training.packaged_tables import LICENCE
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.nearest_known import nearest_known
@@ -21,20 +25,34 @@ KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
 NEW_COMPOUND = "R-FILTER-NEW-COMPOUND"
 """The composition is not known."""
 
-_CITES = (Citation(Label("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE),)
+_CITES = (
+    Citation(Label("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE),
+    Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[MATBENCH], LICENCE),
+    Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[OQMD], LICENCE),
+)
 
 
 class NewCompounds(Filter):
-    """Keeps compositions that the run does not know from packaged data, training sets or sources of known ones."""
+    """Keeps compositions that the run does not know from packaged lists, training sets or sources of known ones.
+
+    Args:
+        lists: Packaged lists that count; all by default. OQMD, and to a lesser part the Materials Project, hold
+            hypothetical compounds beside those that somebody made.
+
+    Raises:
+        UnknownNameError: If there is no list with a name.
+    """
 
     name = "new_compounds"
     cites: ClassVar = _CITES
     reason_words: ClassVar[Mapping[str, Label]] = {KNOWN_COMPOUND: Label("known compound", "已知化合物")}
 
+    def __init__(self, lists: Sequence[str] = ()) -> None:
+        self.lists = require_lists(lists)
+
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
-        keep = ~batch.column(Column.KNOWN).astype(bool)
-        return Verdict.of(keep, Reason(KNOWN_COMPOUND, source=self.name))
+        return Verdict.of(~_is_known(batch, self.lists), Reason(KNOWN_COMPOUND, source=self.name))
 
     @classmethod
     def title(cls) -> Label:
@@ -42,24 +60,36 @@ class NewCompounds(Filter):
         return Label("new compounds only", "仅保留新化合物")
 
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
-        """Say how far the nearest known composition is."""
+        """Say how far the nearest known composition with data is, and which lists were asked."""
         nearest = nearest_known(finalist, known, count=1)[0][0]
+        asked, formula, apart = lists_in_words(self.lists or tuple(KNOWN_LISTS)), nearest.formula, nearest.distance
         return Label(
-            f"nearest known composition {nearest.formula}, at distance {nearest.distance:.2f} (ElMD)",
-            f"最接近的已知成分为 {nearest.formula}，距离 {nearest.distance:.2f}（ElMD）",
+            f"not in {asked.en}; nearest composition with data {formula}, at distance {apart:.2f} (ElMD)",
+            f"不在{asked.zh}之中；最接近且有数据的成分为 {formula}，距离 {apart:.2f}（ElMD）",
         )
 
 
 class KnownCompounds(Filter):
-    """Keeps compositions that the run knows from packaged data, training sets or sources of known ones."""
+    """Keeps compositions that the run knows from packaged lists, training sets or sources of known ones.
+
+    Args:
+        lists: Packaged lists that count; all by default. OQMD, and to a lesser part the Materials Project, hold
+            hypothetical compounds beside those that somebody made.
+
+    Raises:
+        UnknownNameError: If there is no list with a name.
+    """
 
     name = "known_compounds"
     cites: ClassVar = _CITES
     reason_words: ClassVar[Mapping[str, Label]] = {NEW_COMPOUND: Label("not a known compound", "非已知化合物")}
 
+    def __init__(self, lists: Sequence[str] = ()) -> None:
+        self.lists = require_lists(lists)
+
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
-        return Verdict.of(batch.column(Column.KNOWN).astype(bool), Reason(NEW_COMPOUND, source=self.name))
+        return Verdict.of(_is_known(batch, self.lists), Reason(NEW_COMPOUND, source=self.name))
 
     @classmethod
     def title(cls) -> Label:
@@ -69,3 +99,13 @@ class KnownCompounds(Filter):
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """Say that the composition is known, which has no distance."""
         return Label("the composition is known", "该成分已知")
+
+
+def _is_known(batch: CandidateBatch, lists: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether some packaged lists know a candidate, all of them where none is named, or the run itself does."""
+    known = batch.column(Column.KNOWN).astype(bool)
+    if lists:
+        counting = {*lists, TRAINING_SETS, SOURCE}
+        holders = batch.column(Column.KNOWN_TO).tolist()
+        known &= np.array([not counting.isdisjoint(held.split(", ")) for held in holders], bool)
+    return known

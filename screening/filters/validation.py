@@ -65,7 +65,8 @@ def known_without_labels(batch: CandidateBatch) -> KnownMaterials:
 
 def _sample() -> CandidateBatch:
     crystals = sample_crystals()
-    return crystals.with_columns({Column.KNOWN: np.arange(len(crystals)) % 2 == 0})
+    known = np.arange(len(crystals)) % 2 == 0
+    return crystals.with_columns({Column.KNOWN: known, Column.KNOWN_TO: np.where(known, "oqmd", "").tolist()})
 
 
 def _check_words(words: Label, what: str, clauses: Clauses) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from matloop.data.training.known_materials import holders_in_words
 from matloop.screening.language.text import Words, formula_markup, listed
 
 _LABELS = {
@@ -23,12 +24,14 @@ class NoveltyWords(NamedTuple):
 
     Attributes:
         label: Whether its crystal or its composition is known.
+        lists: Which lists know its composition, or that none does; None where the run did not ask.
         equal: Known crystals equal to it, as text; None where there are none.
         same_composition: Known crystals of its composition, likewise.
         nearest: Known crystals nearest in structure, with their distances.
     """
 
     label: Words
+    lists: Words | None
     equal: Words | None
     same_composition: Words | None
     nearest: Words | None
@@ -51,6 +54,7 @@ def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -
     ]
     return NoveltyWords(
         _LABELS.get(label, Words(label, label)),
+        Words(*holders_in_words(report["known_to"])) if "known_to" in report else None,
         _named(report["equal"], report["equal_count"]),
         _named(report["same_composition"], report["same_composition_count"]),
         listed(nearest) if nearest else None,

@@ -25,7 +25,11 @@ SMALL: dict[str, Any] = {
         {"ionic_substitution": {"limit": 2000, "min_probability": 1e-3, "max_sites": 10}},
         {"ionic_substitution": {"limit": 300, "min_probability": 1e-3, "max_sites": 10}},  # all of them repeat
     ],
-    "filters": [{"exclude_elements": ["Cd", "Hg"]}, "exclude_radioactive", "new_compounds"],
+    "filters": [
+        {"exclude_elements": ["Cd", "Hg"]},
+        "exclude_radioactive",
+        {"new_compounds": {"lists": ["packaged_crystals", "transport"]}},
+    ],
     "targets": [
         {"property": "piezoelectric_modulus", "goal": "maximize", "unit": "C/m2"},
         {"property": "refractive_index", "goal": "window", "lower": 1.5, "upper": 3.0, "unit": "1"},

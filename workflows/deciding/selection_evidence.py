@@ -72,8 +72,9 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
     score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
+    new = materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool), Column.KNOWN_TO: [""] * len(materials)})
     for filter_ in build_filters(task.campaign):
-        admitted &= filter_.judge(materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool)})).keep
+        admitted &= filter_.judge(new).keep
     if not task.campaign.shortlist.explore:
         admitted &= np.logical_and.reduce([prediction.in_domain for prediction in predictions.values()])
     truth = {name: _truth(task, training, name) for name in task.ranges}

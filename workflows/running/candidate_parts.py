@@ -29,7 +29,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import read_intake, write_intake
 from matloop.data.runs.manifest import Manifest, key_of, sha256_of
 from matloop.data.sources.contract import GeneratingSource, Recipe, Source
-from matloop.data.training.known_materials import KnownCompositions
+from matloop.data.training.known_materials import SOURCE, KnownCompositions
 from matloop.screening.campaign.campaign import Campaign, Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
@@ -164,17 +164,21 @@ def make(call: Making) -> Written:
 
 
 def with_known(intake: Intake, known: KnownCompositions) -> Intake:
-    """Candidates with the column ``known``: whether the run knows their composition, or their source calls them known.
+    """Candidates with the columns ``known`` and ``known_to``.
+
+    A candidate is known where the run knows its composition, or where its source calls it known.
 
     Args:
         intake: What a source handed over.
         known: Compositions that the run knows.
     """
     batch = intake.batch
-    found = known.include(batch.compositions)
+    holders = known.holders(batch.compositions)
     if Column.KNOWN in batch.table.column_names:
-        found |= batch.column(Column.KNOWN).astype(bool)
-    return Intake(batch.with_columns({Column.KNOWN: found}), intake.refused)
+        told = batch.column(Column.KNOWN).astype(bool)
+        holders = np.where(told & (holders == ""), SOURCE, holders)
+    columns = {Column.KNOWN: holders != "", Column.KNOWN_TO: holders.tolist()}
+    return Intake(batch.with_columns(columns), intake.refused)
 
 
 def _give_back_memory() -> None:

@@ -110,7 +110,15 @@ def test_filters_tell_their_margins() -> None:
     assert lines[0] == "none of the 1 excluded elements"
     assert lines[1] == "falls out without O and Ti"
     assert lines[2] == "3 elements; 1 fewer or 1 more would still pass"
-    assert lines[3] == "nearest known composition BaTiO3, at distance 0.00 (ElMD)"
+    assert lines[3] == (
+        "not in packaged crystals (2015), transport data of the Materials Project (2017), Materials Project (2019), "
+        "OQMD (2021); nearest composition with data BaTiO3, at distance 0.00 (ElMD)"
+    )
+    assert (
+        NewCompounds(["materials_project"])
+        .margin(batch_of("BaTiO3"), known=KNOWN)
+        .zh.startswith("不在Materials Project（2019）之中；")
+    )
 
 
 def crystal_of(formula: str) -> CandidateBatch:

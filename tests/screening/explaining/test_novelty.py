@@ -47,18 +47,29 @@ def test_a_known_composition_in_a_new_structure(known: CandidateBatch) -> None:
     assert "SiO2" not in {near.formula for near in report.nearest_compositions}
 
 
-def test_a_new_composition_names_its_prototype() -> None:
+def rock_salts() -> tuple[CandidateBatch, CandidateBatch]:
+    """Crystals of KCl and MgO, and two others in their structure: one of NaCl, one of a compound nobody lists."""
     materials = load_materials()
     cubic = materials.column("space_group_number") == 225
     halides = {f: next(r for r in rows_of(materials, f) if cubic[r]) for f in ("NaCl", "KCl", "MgO")}
-    known = materials.take([halides["KCl"], halides["MgO"]])
-    report = reports(materials.take([halides["NaCl"]]), known)[0]
-    assert report.novelty is Novelty.NEW_COMPOSITION
-    assert report.same_composition == report.equal == ()
-    # Both are rock salt; the tie is settled by composition.
-    assert [near.formula for near in report.nearest_structures] == ["KCl", "MgO"]
-    assert report.nearest_structures[0].structure_distance == pytest.approx(0, abs=1e-6)
-    assert report.nearest_compositions[0].composition_distance == pytest.approx(0.5)
+    salt = materials.structure(halides["NaCl"])
+    unheard = salt.copy().replace_species({"Na": "Fr", "Cl": "Ts"}, in_place=False)
+    finalists = CandidateBatch.from_structures([salt, unheard]).batch
+    return finalists, materials.take([halides["KCl"], halides["MgO"]])
+
+
+def test_a_new_composition_names_its_prototype() -> None:
+    finalists, known = rock_salts()
+    salt, unheard = reports(finalists, known)
+    assert salt.novelty is Novelty.KNOWN_COMPOSITION, "no crystal of it to compare, but lists hold it"
+    assert salt.known_to == "packaged_crystals, transport, materials_project, oqmd"
+    assert (unheard.novelty, unheard.known_to) == (Novelty.NEW_COMPOSITION, "")
+    for report in (salt, unheard):
+        assert report.same_composition == report.equal == ()
+        # All are rock salt; the tie is settled by composition.
+        assert report.nearest_structures[0].structure_distance == pytest.approx(0, abs=1e-6)
+    assert [near.formula for near in salt.nearest_structures] == ["KCl", "MgO"]
+    assert salt.nearest_compositions[0].composition_distance == pytest.approx(0.5)
 
 
 def test_without_crystals_only_compositions_are_compared(known: CandidateBatch) -> None:
@@ -70,9 +81,9 @@ def test_without_crystals_only_compositions_are_compared(known: CandidateBatch) 
     assert plain.novelty is Novelty.KNOWN_COMPOSITION
 
 
-def test_nothing_known(known: CandidateBatch) -> None:
-    report = novelty_reports(known.take([0]), known.take([]), names=[])[0]
-    assert report.novelty is Novelty.NEW_COMPOSITION
+def test_nothing_known_but_a_list(known: CandidateBatch) -> None:
+    report, other = novelty_reports(batch_of("Pd", "Li3FeOs7"), known.take([]), names=[])
+    assert (report.novelty, other.novelty) == (Novelty.KNOWN_COMPOSITION, Novelty.NEW_COMPOSITION)
     assert report.nearest_structures == report.nearest_compositions == ()
 
 

@@ -153,6 +153,20 @@ def test_known_compounds() -> None:
     assert (keep ^ NewCompounds().judge(batch).keep).all()
 
 
+def test_new_compounds_may_ask_some_lists_only() -> None:
+    holders = ["transport, oqmd", "", "oqmd", "materials_project, oqmd", "training_sets", "source"]
+    batch = batch_of("NaCl", "CsTaO3", "MgO", "ZnO", "ZnS", "KBr").with_columns(
+        known=[held != "" for held in holders], known_to=holders
+    )
+    assert NewCompounds().judge(batch).keep.tolist() == [False, True, False, False, False, False]
+    chosen = NewCompounds(lists=["materials_project", "transport"])
+    assert chosen.judge(batch).keep.tolist() == [False, True, True, False, False, False]
+    also = KnownCompounds(lists=["materials_project", "transport"])
+    assert (also.judge(batch).keep == ~chosen.judge(batch).keep).all()
+    with pytest.raises(UnknownNameError, match="did you mean 'oqmd'"):
+        NewCompounds(lists=["oqdm"])
+
+
 def test_element_count() -> None:
     assert verdicts(ElementCount(least=2, most=3), "Cu", "NaCl", "BaTiO3", "LiFePO4") == {
         "Cu": "not 2–3 elements", "NaCl": "", "BaTiO3": "", "LiFePO4": "not 2–3 elements",

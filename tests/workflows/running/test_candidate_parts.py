@@ -152,7 +152,11 @@ def test_known_is_what_the_run_knows_and_what_the_source_says() -> None:
         (KnownCompositions(), [True, False, False, True]),
         (KnownCompositions.of([films]), [True, True, False, True]),
     ):
-        assert with_known(told, known).batch.column("known").tolist() == expected
+        marked = with_known(told, known).batch
+        assert marked.column("known").tolist() == expected
+        own = "training_sets" if expected[1] else ""
+        everywhere = "packaged_crystals, transport, materials_project, oqmd"
+        assert marked.column("known_to").tolist() == [everywhere, own, "", "source"]
         assert with_known(Intake(batch, []), known).batch.column("known").tolist() == [*expected[:3], False]
 
 

@@ -142,7 +142,8 @@ def holders_in_words(holders: str) -> Label:
 
     >>> holders_in_words("materials_project, training_sets").en
     'known to Materials Project (2019), training sets of the run'
-    >>> holders_in_words("").en
+    >>> holders_in_words("").en[:49]
+    'not among 396,972 compositions of packaged crysta'
     """
     if not holders:
         every = lists_in_words(list(KNOWN_LISTS))

@@ -56,8 +56,8 @@ def single_swaps(
         most: Most swaps; each element gets an equal share.
 
     Returns:
-        Swaps, and as many candidates with the columns ``origin``, ``known``, ``known_to`` and, where the finalist has it,
-        ``space_group_number``.
+        Swaps, and as many candidates with the columns ``origin``, ``known``, ``known_to`` and, where the finalist has
+        it, ``space_group_number``.
 
     >>> swaps, made = single_swaps(CandidateBatch.from_formulas(["BaTiO3"]).batch, KnownCompositions(), most=6)
     >>> [(swap.old, swap.new) for swap in swaps[:2]], made.formulas[:2]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import holders_in_words
 from matloop.screening.language.text import Words, formula_markup, listed
 
@@ -54,7 +55,7 @@ def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -
     ]
     return NoveltyWords(
         _LABELS.get(label, Words(label, label)),
-        Words(*holders_in_words(report["known_to"])) if "known_to" in report else None,
+        Words(*holders_in_words(report[Column.KNOWN_TO])) if Column.KNOWN_TO in report else None,
         _named(report["equal"], report["equal_count"]),
         _named(report["same_composition"], report["same_composition_count"]),
         listed(nearest) if nearest else None,

@@ -162,7 +162,9 @@ def test_what_was_scored_has_numbers_and_nothing_else(partitions: pa.Table) -> N
 def test_filters_hold_for_the_ranked(finished: ScreeningRun) -> None:
     present = finished.ranked.compositions.element_mask().any(axis=0)
     assert not {SYMBOLS[number] for number in np.flatnonzero(present)} & ({"Cd", "Hg"} | RADIOACTIVE)
-    assert not finished.ranked.column("known").any()
+    known, holders = finished.ranked.column("known"), finished.ranked.column("known_to").tolist()
+    assert [held != "" for held in holders] == known.tolist()
+    assert set(holders) <= {"", "materials_project", "oqmd", "materials_project, oqmd"}, "it asks two other lists"
 
 
 def test_cells_are_those_of_the_candidates(finished: ScreeningRun) -> None:

@@ -140,7 +140,7 @@ class _Story:
             "origin": own.origin,
             "parent_id": columns.get(Column.PARENT_ID),
             "known": columns.get(Column.KNOWN),
-            "known_to": columns.get(Column.KNOWN_TO),
+            Column.KNOWN_TO: columns.get(Column.KNOWN_TO),
             "sources": list(dict.fromkeys(names)),
             "partition": own.partition,
             "repeated_by": repeats,

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import catalogue
+from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import holders_in_words
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
@@ -101,8 +102,8 @@ def _origin(came: Told) -> Iterator[str]:
     sources = " or ".join(map(one_line, came["sources"]))
     told = f"It came from {sources}" + (f" as {one_line(came['origin'])}" if came["origin"] else "")
     yield f"{told}, in partition {came['partition']}."
-    if came["known_to"] is not None:
-        yield f"Its composition is {holders_in_words(came['known_to']).en}."
+    if (holders := came[Column.KNOWN_TO]) is not None:
+        yield f"Its composition is {holders_in_words(holders).en}."
     repeats = came["repeated_by"]
     if repeats:
         shown = ", ".join(one_line(text) or "without a name" for text in repeats[:_MOST_REPEATS])

@@ -177,8 +177,8 @@ def with_known(intake: Intake, known: KnownCompositions) -> Intake:
     if Column.KNOWN in batch.table.column_names:
         told = batch.column(Column.KNOWN).astype(bool)
         holders = np.where(told & (holders == ""), SOURCE, holders)
-    columns = {Column.KNOWN: holders != "", Column.KNOWN_TO: holders.tolist()}
-    return Intake(batch.with_columns(columns), intake.refused)
+    marked = batch.with_columns({Column.KNOWN: holders != "", Column.KNOWN_TO: holders.tolist()})
+    return Intake(marked, intake.refused)
 
 
 def _give_back_memory() -> None:

@@ -31,7 +31,9 @@ from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
+from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
+from matloop.screening.report.rattling import rattle_words
 from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
 from matloop.screening.runs.run_view import RunView
 
@@ -121,6 +123,8 @@ class Card(NamedTuple):
     cif_data: Markup
     expected_misses: float
     relaxation: Relaxation | None
+    rattle: Words | None
+    stability: HullEvidence | None
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
 
@@ -141,10 +145,11 @@ def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
     neighbours = nearest_known(batch, run.training.known, count=_NEIGHBOURS) if len(batch) else []
     potential = run.campaign.potential
     relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
+    rattled, judged = rattle_words(batch), hull_evidence(run, batch)
     shares = telling_shares(numbers(run.shortlisted, Column.EXPECTED_MISSES))
     return [
         _card(run, batch, row, neighbours[row], drawn)._replace(
-            expected_misses=float(shares[row]), relaxation=relaxed[row]
+            expected_misses=float(shares[row]), relaxation=relaxed[row], rattle=rattled[row], stability=judged[row]
         )
         for row in range(len(batch))
     ]
@@ -195,6 +200,8 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         cif_data=Markup(base64.b64encode(cif.encode("utf-8", "replace")).decode("ascii")),
         expected_misses=math.nan,
         relaxation=None,
+        rattle=None,
+        stability=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),
     )

@@ -25,6 +25,8 @@ from matloop.screening.language.text import OUTCOMES, Words, finalize, number, p
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
+from matloop.screening.report.hull_evidence import hull_name
+from matloop.screening.report.hull_figure import hull_figure
 from matloop.screening.report.sources import cautions_of, sources_of
 from matloop.screening.report.stability import formation_energy_words
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
@@ -74,6 +76,8 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         expected_hits=float(np.nansum(numbers(run.shortlisted, Column.PROBABILITY))),
         strips=drawn,
         cards=chosen,
+        hulls=hull_figure(run.shortlisted),
+        hull_name=hull_name(),
         cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),
         cautions=cautions_of(run.campaign),
         funnel=run_funnel(run),

@@ -39,11 +39,7 @@ class Relaxation(NamedTuple):
         energy_change: Of the energy, in meV/atom.
         volume_change: Relative change of the volume.
         volume_changed_much: Whether it is beyond 20 %, so that the crystal may have become another one.
-        hull_distance: Energy above the hull of the reference phases in eV/atom, with the energy by the potential;
-            negative below it; a dash where there is none.
         products: The cheapest mixture of reference phases of the same composition.
-        reference_phases: Reference compositions of at least two elements in the chemical system.
-        incomplete: Whether its place on the hull shows that competing phases are missing.
         correction: What corrections of elements add to the formation energy, in eV/atom; empty if nothing.
     """
 
@@ -54,10 +50,7 @@ class Relaxation(NamedTuple):
     energy_change: str
     volume_change: str
     volume_changed_much: bool
-    hull_distance: str
     products: Markup
-    reference_phases: int
-    incomplete: bool
     correction: str
 
 
@@ -70,9 +63,8 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
     """
     steps, energy = numbers(batch, Column.RELAXATION_STEPS), numbers(batch, Column.RELAXATION_ENERGY)
     start, volume = numbers(batch, Column.RELAXATION_ENERGY_START), numbers(batch, Column.RELAXATION_VOLUME_CHANGE)
-    hull, phases = numbers(batch, Column.HULL_DISTANCE), numbers(batch, Column.HULL_REFERENCE_PHASES)
     added = numbers(batch, Column.FORMATION_CORRECTION)
-    incomplete, changed_much = texts(batch, Column.HULL_INCOMPLETE), volume_changed_much(volume)
+    changed_much = volume_changed_much(volume)
     outcomes, products = texts(batch, Column.RELAXATION_OUTCOME), texts(batch, Column.HULL_PRODUCTS)
     return [
         None
@@ -85,10 +77,7 @@ def relaxations(batch: CandidateBatch, potential: str) -> list[Relaxation | None
             f"{number(1000 * (energy[row] - start[row]), 10)} meV",
             _signed_percent(float(volume[row])),
             bool(changed_much[row]),
-            number(float(hull[row]), 0.01),
             _products(products[row] or ""),
-            int(np.nan_to_num(phases[row])),
-            bool(incomplete[row]),
             number(float(added[row]), 0.01) if np.nan_to_num(added[row]) else "",
         )
         for row in range(len(batch))

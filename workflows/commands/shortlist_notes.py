@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_NAMED = 30
+_REASONS = {"element_products": "competes with an element", "far_below": "lies far below the hull"}
 
 
 def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
@@ -27,7 +28,8 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
         distances = shortlist[Column.HULL_DISTANCE].to_numpy(np.float64)
         if np.isfinite(distances).any():
             told = _listed(shortlist, np.isfinite(distances), [f"{distance:.3f}" for distance in distances])
-            notes.append(f"Distance from the potential's hull in eV/atom, below it negative: {told}.")
+            notes.append(f"Distance from the hull in eV/atom, below it negative: {told}.")
+    notes += _by_second_potential(shortlist) + _coverage(shortlist) + _incomplete(shortlist)
     if Column.RELAXATION_VOLUME_CHANGE in shortlist:
         changes = shortlist[Column.RELAXATION_VOLUME_CHANGE].to_numpy(np.float64)
         changed = volume_changed_much(changes)
@@ -36,6 +38,45 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
             limit = f"{LARGEST_VOLUME_CHANGE:.0%}"
             notes.append(f"Look at these, whose volume relaxing changed by more than {limit}: {told}.")
     return notes
+
+
+def _by_second_potential(shortlist: pd.DataFrame) -> list[str]:
+    if Column.HULL_DISTANCE_SECOND not in shortlist:
+        return []
+    distances = shortlist[Column.HULL_DISTANCE_SECOND].to_numpy(np.float64)
+    if not np.isfinite(distances).any():
+        return []
+    told = _listed(shortlist, np.isfinite(distances), [f"{distance:.3f}" for distance in distances])
+    return [f"The same by the second potential: {told}."]
+
+
+def _coverage(shortlist: pd.DataFrame) -> list[str]:
+    """How many of the known compositions of its elements have an energy, where not all of them do."""
+    if Column.HULL_COVERAGE not in shortlist or Column.HULL_KNOWN_COMPOSITIONS not in shortlist:
+        return []
+    shares = shortlist[Column.HULL_COVERAGE].to_numpy(np.float64)
+    known = shortlist[Column.HULL_KNOWN_COMPOSITIONS].to_numpy(np.float64)
+    lacking = np.isfinite(shares) & (shares < 1) & (known > 0)
+    if not lacking.any():
+        return []
+    texts = [
+        f"{np.nan_to_num(share * count):.0f} of {np.nan_to_num(count):.0f}"
+        for share, count in zip(shares, known, strict=True)
+    ]
+    return [f"Known compositions of their elements with an energy: {_listed(shortlist, lacking, texts)}."]
+
+
+def _incomplete(shortlist: pd.DataFrame) -> list[str]:
+    if Column.HULL_INCOMPLETE not in shortlist:
+        return []
+    reasons = shortlist[Column.HULL_INCOMPLETE].fillna("").astype(str).tolist()
+    chosen = np.array([reason != "" for reason in reasons], bool)
+    if not chosen.any():
+        return []
+    texts = [", ".join(_REASONS.get(code, code) for code in reason.split(", ")) for reason in reasons]
+    return [
+        f"Competing phases must be missing, so stability counts as 50 % at most: {_listed(shortlist, chosen, texts)}."
+    ]
 
 
 def _listed(shortlist: pd.DataFrame, chosen: np.ndarray, texts: list[str]) -> str:

@@ -103,6 +103,11 @@ def test_what_the_potential_found_and_what_is_new_goes_along(run: RunDirectory, 
         hull_distance=np.arange(n) / 100 - 0.02,
         hull_products=[f"1 X{row}" for row in range(n)],
         hull_incomplete=["far_below" if row == 3 else "" for row in range(n)],
+        hull_coverage=np.full(n, 19 / 22),
+        hull_known_compositions=np.full(n, 22),
+        hull_without_energy=["La2Ti2O7, La4Ti9O24"] * n,
+        hull_distance_own=np.full(n, -0.058),
+        relaxation_rattle_gain=np.full(n, 0.027),
     )
     novelty = [{"candidate_id": ranked.ids[row], "novelty": f"label {row}"} for row in (3, 4)]
     write_shortlist(run, relaxed, CAMPAIGN, novelty=novelty)
@@ -113,6 +118,9 @@ def test_what_the_potential_found_and_what_is_new_goes_along(run: RunDirectory, 
         ["not_converged", "0.4", "0.02", "1 X4", "", "label 4"],
         ["converged", "0.1", "-0.01", "1 X1", "", ""],
     ]
+    names = ("hull_coverage", "hull_known_compositions", "hull_without_energy", "hull_distance_own (eV/atom)",
+             "relaxation_rattle_gain (eV/atom)")  # fmt: skip
+    assert [rows_of(run)[0][name] for name in names] == ["0.8636", "22", "La2Ti2O7, La4Ti9O24", "-0.058", "0.027"]
 
 
 @pytest.fixture

@@ -8,14 +8,17 @@ tried, and holds all compounds so written whose composition no packaged crystal 
 of every class in turn, in the order of the list, until it has 198; the other compounds show what it leaves out.
 
 A compound counts as made if a generator makes its composition, and as made right if a crystal that was made has, as
-moyo finds it, one of the listed space groups. Two sizes of cells are not told apart by that, nor atoms on other places
-of one group. Ionic and element substitution make their children from all their parents; of prototypes, all those are
-decorated that have room for the elements of the compound.
+moyo finds it, one of the listed space groups. Atoms on other places of the same group are not told apart by that. How
+much of it is chance tells the last line of a list: the share that is made right if every compound is asked for the
+space groups of another one with as many elements, drawn 20 times. Ionic and element substitution make their children
+from all their parents; of prototypes, all of up to 120 sites are decorated that have room for the elements of the
+compound.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +35,7 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.generators.element_substitution import ElementSubstitution
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.generators.prototype_decoration import PrototypeDecoration
+from matloop.data.packaged.computed_phases import load_computed_phases
 from matloop.data.packaged.known_compositions import known_composition_keys
 from matloop.data.packaged.materials import load_materials
 from matloop.workflows.bench.hardware import describe
@@ -40,6 +44,7 @@ SHORT = 198
 ALL_CHILDREN = 100_000_000
 DEFAULT_CHILDREN = 160_000
 MOST_SITES = 120
+REPEATS = 20
 HERE = Path(__file__).parent
 
 Found = dict[str, set[int]]
@@ -141,11 +146,37 @@ def make(compounds: list[Compound]) -> dict[int, Found]:
     return made
 
 
+@functools.cache
+def lists_of_known() -> dict[str, set[int]]:
+    """Keys of the compositions that each packaged list knows."""
+    lists = {"crystals and transport data": known_composition_keys()}
+    for name, source in (("Materials Project", "materials_project"), ("OQMD", "oqmd")):
+        formulas = load_computed_phases(source).column("formula").to_pylist()
+        lists[name] = composition_keys(parse_formulas(formulas, exact=True)[0])
+    keys = {name: set(found.tolist()) for name, found in lists.items()}
+    return {**keys, "any of them": set().union(*keys.values())}
+
+
+def share_by_chance(compounds: list[Compound], made: Mapping[int, Found]) -> float:
+    """Share made right if each compound is asked for the space groups of another one with as many elements."""
+    random = np.random.default_rng(0)
+    widths = np.array([len(one.elements) for one in compounds])
+    groups = [set().union(*made[one.key].values()) for one in compounds]
+    right = 0
+    for _ in range(REPEATS):
+        for width in np.unique(widths):
+            rows = np.flatnonzero(widths == width)
+            asked = random.permutation(rows)
+            right += sum(
+                bool(compounds[other].space_groups & groups[row]) for row, other in zip(rows, asked, strict=True)
+            )
+    return right / REPEATS / len(compounds)
+
+
 def report(title: str, compounds: list[Compound], made: Mapping[int, Found]) -> None:
     """Print what was made, by generator and by class."""
-    known = set(known_composition_keys().tolist())
-    n = len(compounds)
-    print(f"{title}: {n} compounds, {sum(one.key in known for one in compounds)} called known by the packaged lists")
+    told = [f"{sum(one.key in keys for one in compounds)} in {name}" for name, keys in lists_of_known().items()]
+    print(f"{title}: {len(compounds)} compounds; known: {', '.join(told)}")
 
     def shares(rows: list[Compound], names: Iterable[str] | None) -> str:
         groups = [
@@ -160,6 +191,7 @@ def report(title: str, compounds: list[Compound], made: Mapping[int, Found]) -> 
     for name in names:
         print(f"    {name:46}{shares(compounds, [name])}")
     print(f"    {'any of them':46}{shares(compounds, None)}")
+    print(f"    {'any of them, asked for other space groups':56}{share_by_chance(compounds, made):6.1%}")
     for family in dict.fromkeys(one.family for one in compounds):
         rows = [one for one in compounds if one.family == family]
         print(f"    {family:40}{len(rows):4}  {shares(rows, None)}")

@@ -41,8 +41,10 @@ from matloop.data.packaged.citations import CITATIONS, ELEMENT_REPLACEMENTS, Cit
 from matloop.data.properties.columns import Column
 
 MOST_SITES = 40
-_PRIOR_PAIRS = 5.0  # how many pairs of crystals the neighbourhood of Mendeleev numbers counts as
-_PRIOR_WIDTH = 4.0  # in Mendeleev numbers
+# Of what is assumed before any pair is counted; chosen on one half of the compositions, measured on the other half.
+_PRIOR_PAIRS = 10.0  # how many pairs of crystals it counts as
+_PRIOR_WIDTH = 12.0  # of the neighbourhood, in Mendeleev numbers
+_PRIOR_EVEN = 0.4  # its share that does not depend on Mendeleev numbers
 
 
 class Replacements(NamedTuple):
@@ -110,20 +112,40 @@ class ElementSubstitution(Substitution):
 @functools.cache
 def element_replacements() -> Replacements:
     """Count over the packaged crystals how probably one element replaces another."""
-    parents = possible_parents(MOST_SITES)
-    materials = parents_of(parents, np.arange(len(parents)), np.zeros(len(parents.compositions.elements), np.int64))
-    pairs = replacement_pairs(materials)
+    materials = every_crystal()
     volumes, numbers = element_table().columns(("GSvolume_pa", "MendeleevNumber")).T
     present = np.unique(materials.batch.compositions.elements)
     elements = present[(volumes[present] > 0) & np.isfinite(numbers[present])]
-    distance = np.abs(numbers[elements][:, None] - numbers[elements])
-    prior = np.where(distance > 0, np.exp(-distance / _PRIOR_WIDTH), 0.0)
-    weights = pairs[np.ix_(elements, elements)] + _PRIOR_PAIRS * prior / prior.sum(axis=1, keepdims=True)
-    np.fill_diagonal(weights, 0.0)
-    probability = weights / weights.sum(axis=1, keepdims=True)
+    probability = replacement_probabilities(replacement_pairs(materials), elements)
     np.fill_diagonal(probability, 1.0)
-    tiny = np.finfo(float).tiny
-    return Replacements(elements, np.zeros(len(elements), np.int64), np.log(np.maximum(probability, tiny)))
+    log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
+    return Replacements(elements, np.zeros(len(elements), np.int64), log_probability)
+
+
+def every_crystal() -> Parents:
+    """All packaged crystals that may be parents, of ions or not, to count replacements over."""
+    materials = possible_parents(MOST_SITES)
+    return parents_of(materials, np.arange(len(materials)), np.zeros(len(materials.compositions.elements), np.int64))
+
+
+def replacement_probabilities(pairs: NDArray[np.float64], elements: NDArray[np.integer]) -> NDArray[np.float64]:
+    """P(column takes the place | row leaves it), from counted pairs and the neighbourhood of Mendeleev numbers.
+
+    Args:
+        pairs: Counted pairs by atomic numbers, shape (119, 119).
+        elements: Atomic numbers of the k elements.
+
+    Returns:
+        Shape (k, k), zero on the diagonal.
+    """
+    numbers = element_table().columns(("MendeleevNumber",))[elements, 0]
+    distance = np.abs(numbers[:, None] - numbers)
+    near = np.where(distance > 0, np.exp(-distance / _PRIOR_WIDTH), 0.0)
+    near /= near.sum(axis=1, keepdims=True)
+    prior = (1 - _PRIOR_EVEN) * near + _PRIOR_EVEN / (len(elements) - 1)
+    weights = pairs[np.ix_(elements, elements)] + _PRIOR_PAIRS * prior
+    np.fill_diagonal(weights, 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def replacement_pairs(parents: Parents) -> NDArray[np.float64]:

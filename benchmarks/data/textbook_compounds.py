@@ -35,8 +35,7 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.generators.element_substitution import ElementSubstitution
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.generators.prototype_decoration import PrototypeDecoration
-from matloop.data.packaged.computed_phases import load_computed_phases
-from matloop.data.packaged.known_compositions import known_composition_keys
+from matloop.data.packaged.known_compositions import KNOWN_LISTS, list_keys
 from matloop.data.packaged.materials import load_materials
 from matloop.workflows.bench.hardware import describe
 
@@ -149,12 +148,8 @@ def make(compounds: list[Compound]) -> dict[int, Found]:
 @functools.cache
 def lists_of_known() -> dict[str, set[int]]:
     """Keys of the compositions that each packaged list knows."""
-    lists = {"crystals and transport data": known_composition_keys()}
-    for name, source in (("Materials Project", "materials_project"), ("OQMD", "oqmd")):
-        formulas = load_computed_phases(source).column("formula").to_pylist()
-        lists[name] = composition_keys(parse_formulas(formulas, exact=True)[0])
-    keys = {name: set(found.tolist()) for name, found in lists.items()}
-    return {**keys, "any of them": set().union(*keys.values())}
+    lists = {f"{known.label.en} ({known.year})": set(list_keys(name).tolist()) for name, known in KNOWN_LISTS.items()}
+    return {**lists, "any of them": set().union(*lists.values())}
 
 
 def share_by_chance(compounds: list[Compound], made: Mapping[int, Found]) -> float:

@@ -56,6 +56,7 @@ from matloop.workflows.running.beginning import refuse_another_campaign, write_b
 from matloop.workflows.running.candidate_parts import CandidateParts, sources_of
 from matloop.workflows.running.conservation import account_of, check_conservation
 from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.finalist_phonons import with_phonons
 from matloop.workflows.running.identity import identity_of
 from matloop.workflows.running.labelled_candidates import labelled_candidates
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
@@ -109,6 +110,9 @@ def go_on(
             clock.lap(stage.lap)
         ranked, together = _shortlist(engine, task, survivors, training=training)
         clock.lap("shortlist chosen")
+        if campaign.potential is not None and campaign.potential.phonons:
+            ranked = with_phonons(engine, campaign.potential, ranked)
+            clock.lap("vibrations of finalists computed")
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)
         _hand_over(run, campaign, ranked, known=training.known)

@@ -113,8 +113,17 @@ class Column(StrEnum):
     )  # fmt: skip
     SPACE_GROUP_BEFORE_RATTLE = (
         "space_group_before_rattle", "whole number", "1",
-        "Number of the space group in which the crystal was a saddle point; empty where it stayed, or stayed in that.",
+        "Number of the space group from which the crystal fell into another one; empty where it did not.",
     )  # fmt: skip
+    PHONON_LOWEST = (
+        "phonon_lowest", "number", "THz",
+        "Lowest frequency of the lattice vibrations that fit the supercell; negative where it is imaginary.",
+    )  # fmt: skip
+    PHONON_IMAGINARY = "phonon_imaginary", "truth", "1", "Whether that frequency is imaginary beyond numerical noise."
+    PHONON_POINT = "phonon_point", "text", "1", "Wave vector of that vibration in reciprocal primitive vectors."
+    PHONON_SUPERCELL = "phonon_supercell", "text", "1", "Repeats of the primitive cell, such as 2 x 2 x 2."
+    PHONON_CODE = "phonon_code", "text", "1", "Why there are no frequencies; empty where there are."
+    PHONON_DETAIL = "phonon_detail", "text", "1", "What more is known about that."
     HULL_DISTANCE = (
         "hull_distance", "number", "eV/atom",
         "Energy above the convex hull of computed phases, with the energy by the potential.",
@@ -158,6 +167,9 @@ ENTRY_COLUMNS = tuple(key for key in Column if key.name.startswith("ENTRY_") and
 
 RELAXATION_COLUMNS = tuple(key for key in Column if key.name.startswith("RELAXATION_"))
 """What a relaxation says of each crystal."""
+
+PHONON_COLUMNS = tuple(key for key in Column if key.name.startswith("PHONON_"))
+"""What is said of the lattice vibrations of each finalist."""
 
 Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi", "selected_lo", "selected_hi"]
 """What a column says of its property: a label (computed or measured), or a prediction with its width and ends."""

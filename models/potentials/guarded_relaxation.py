@@ -54,7 +54,7 @@ from matloop.models.potentials.relaxed_crystal import Outcome, RelaxationLimits,
 from matloop.models.potentials.validation import example_crystals
 
 ANSWER = "matloop.models.potentials.guarded_relaxation:answer"
-_CODES = {
+CODES = {
     "E-GUARD-TIMEOUT": "E-POTENTIAL-TIMEOUT",
     "E-GUARD-MEMORY": "E-POTENTIAL-MEMORY",
     "E-GUARD-CRASH": "E-POTENTIAL-CRASH",
@@ -119,7 +119,7 @@ def relax_guarded(
     assert crystals is not None  # as rows_to_relax made sure
     timeout = chosen.limits.seconds + chosen.grace_seconds
     worker = shared_worker(ANSWER, memory_limit=int(chosen.megabytes * 1e6), timeout=timeout)
-    batch_sites = _get_ready(worker, potential, chosen.parameters)
+    batch_sites = get_ready(worker, potential, chosen.parameters)
     manner = {
         "potential": potential, "parameters": dict(chosen.parameters), "limits": asdict(chosen.limits),
         "optimizer": chosen.optimizer, "relax_cell": chosen.relax_cell, "allowed": allowed_modules(),
@@ -162,7 +162,7 @@ def answer(message: bytes) -> bytes:
     """
     values, arrays = unpack(message)
     with allowing(values["allowed"]):
-        return _relaxed(values, arrays) if arrays else _readiness(values["potential"], values["parameters"])
+        return _relaxed(values, arrays) if arrays else readiness(values["potential"], values["parameters"])
 
 
 def _relaxed(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -229,7 +229,8 @@ def _packed(ends: Sequence[RelaxedCrystal]) -> bytes:
     return pack({"ends": known}, {"cells": cells, "places": places, "numbers": np.array(numbers, float)})
 
 
-def _readiness(name: str, options: Mapping[str, Any]) -> bytes:
+def readiness(name: str, options: Mapping[str, Any]) -> bytes:
+    """Load a potential in the nursery; the answer tells how many sites it wants in a batch, or why it has no use."""
     try:
         potential, example = shared_potential(name, options), example_crystals().take([0])
         require_capability(potential, RelaxesBatches.__name__, Evaluates.__name__)
@@ -251,7 +252,7 @@ def _warm_up(potential: Potential, example: CandidateBatch) -> None:
         relax_crystal(example.atoms(0), potential, limits=limits)
 
 
-def _get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> int:
+def get_ready(worker: GuardedWorker, potential: str, parameters: Mapping[str, Any]) -> int:
     """Load the potential into the nursery; return the most sites that it wants in a batch."""
     asked = {"potential": potential, "parameters": dict(parameters), "allowed": allowed_modules()}
     try:
@@ -275,7 +276,7 @@ def _message(crystals: Crystals, manner: Mapping[str, Any]) -> bytes:
 def _ends(starts: Crystals, reply: bytes | Failure) -> list[RelaxedCrystal] | None:
     """Return how relaxations ended, or None if a batch has to be halved; the answer of the child is checked."""
     if isinstance(reply, Failure):
-        code, detail = _CODES[reply.code], reply.detail
+        code, detail = CODES[reply.code], reply.detail
     else:
         try:
             return _read(starts, reply)

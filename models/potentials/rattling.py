@@ -3,8 +3,8 @@
 A relaxation keeps the symmetry it starts with: where symmetry makes a force zero, no atom moves along it. The crystal
 that it ends in may be a saddle point, from which distorted crystals of lower energy can be reached. A small random
 displacement of every atom breaks the symmetry. Where the crystal falls in energy after that, the new crystal takes its
-place; else the symmetric crystal stays as it was. A crystal that falls into another space group was at a saddle point;
-one that keeps its space group had stopped early, on a slope below the limit of forces.
+place; else the symmetric crystal stays as it was. A crystal that falls by much into another space group was at a
+saddle point; one that falls by little may have stopped early instead, on a slope below the limit of forces.
 
 Only distortions that fit the cell are found: those that double a cell are not.
 """

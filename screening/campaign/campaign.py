@@ -371,6 +371,11 @@ class PotentialStage(FrozenModel):
         description="Root mean square of random displacements, in Å, by which all atoms of a relaxed crystal are moved "
         "before it relaxes once more. Where it falls in energy the new crystal replaces it. 0 skips this test.",
     )
+    phonons: bool = Field(
+        False,
+        description="Whether the lattice vibrations of the finalists are computed, for a warning on their cards. Needs "
+        "the extra `phonons`.",
+    )
     references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
 
     @model_validator(mode="after")

@@ -144,6 +144,8 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.HULL_SPANS_SYSTEM, Column.HULL_SPANS_SYSTEM),
         (Column.HULL_INCOMPLETE, Column.HULL_INCOMPLETE),
         (Column.RELAXATION_RATTLE_GAIN, "relaxation_rattle_gain (eV/atom)"),
+        (Column.PHONON_LOWEST, "phonon_lowest (THz)"),
+        (Column.PHONON_IMAGINARY, Column.PHONON_IMAGINARY),
         (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),
         (Column.NOVELTY, Column.NOVELTY),
         (Column.IN_DOMAIN, Column.IN_DOMAIN),

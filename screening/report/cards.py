@@ -35,6 +35,7 @@ from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.rattling import rattle_words
 from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
+from matloop.screening.report.vibrations import VibrationWords, vibration_words
 from matloop.screening.runs.run_view import RunView
 
 MOST_CARDS = 30
@@ -124,6 +125,7 @@ class Card(NamedTuple):
     expected_misses: float
     relaxation: Relaxation | None
     rattle: Words | None
+    vibrations: VibrationWords | None
     stability: HullEvidence | None
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
@@ -145,11 +147,15 @@ def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
     neighbours = nearest_known(batch, run.training.known, count=_NEIGHBOURS) if len(batch) else []
     potential = run.campaign.potential
     relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
-    rattled, judged = rattle_words(batch), hull_evidence(run, batch)
+    rattled, vibrating, judged = rattle_words(batch), vibration_words(batch), hull_evidence(run, batch)
     shares = telling_shares(numbers(run.shortlisted, Column.EXPECTED_MISSES))
     return [
         _card(run, batch, row, neighbours[row], drawn)._replace(
-            expected_misses=float(shares[row]), relaxation=relaxed[row], rattle=rattled[row], stability=judged[row]
+            expected_misses=float(shares[row]),
+            relaxation=relaxed[row],
+            rattle=rattled[row],
+            vibrations=vibrating[row],
+            stability=judged[row],
         )
         for row in range(len(batch))
     ]
@@ -201,6 +207,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         expected_misses=math.nan,
         relaxation=None,
         rattle=None,
+        vibrations=None,
         stability=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),

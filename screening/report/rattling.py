@@ -29,8 +29,8 @@ def _told(gain: float, left: float) -> Words:
         gain: Energy by which it fell, in eV/atom.
         left: Number of the space group in which it was a saddle point; nan where it stayed in its space group.
 
-    >>> print(_told(0.027, 221).en)
-    a small random displacement of the atoms lowered it by 27 meV/atom: the crystal of space group 221 is a saddle point
+    >>> print(_told(0.027, 221).zh)
+    原子随机微扰后能量降低 27 meV/atom：空间群 221 的结构可能是鞍点
     >>> print(_told(0.0, math.nan).en)
     it stayed as it was after a small random displacement of the atoms
     """
@@ -42,5 +42,6 @@ def _told(gain: float, left: float) -> Words:
     if not math.isfinite(left):
         return Words(f"{en}: it had not come to rest before", f"{zh}：此前弛豫尚未到位")
     return Words(
-        f"{en}: the crystal of space group {left:.0f} is a saddle point", f"{zh}：空间群 {left:.0f} 的结构是鞍点"
+        f"{en}: the crystal of space group {left:.0f} may be a saddle point",
+        f"{zh}：空间群 {left:.0f} 的结构可能是鞍点",
     )

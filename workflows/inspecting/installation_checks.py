@@ -18,7 +18,8 @@ from matloop.workflows.inspecting.check import FAIL, OK, Check
 _NATIVE = ("numpy", "numba", "pyarrow.parquet", "sklearn", "lightgbm", "spglib", "moyopy", "pymatgen.core")
 _EXTRAS = {
     "potentials": "campaigns with a potential", "sevennet": "the potential sevennet",
-    "torch-sim": "the option engine: torch-sim of sevennet", "hpc": "--cluster", "mp": "fetch materials-project",
+    "torch-sim": "the option engine: torch-sim of sevennet", "phonons": "phonons: true in a campaign",
+    "hpc": "--cluster", "mp": "fetch materials-project",
 }  # fmt: skip
 _IMPORT_SECONDS = 120.0
 

@@ -27,6 +27,7 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet, Featurizer
 from matloop.models.potentials.ase_calculator import AsePotential
 from matloop.models.potentials.contract import potential_named, require_capability
+from matloop.models.potentials.phonons import require_phonopy
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.models.surrogates.conditions import check_asked, learned_conditions
@@ -312,6 +313,8 @@ def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
     if reason:
         place = "calculator" if stage.calculator else "options" if stage.options else "name"
         yield ("potential", "name" if unknown else place), reason
+    elif stage.phonons and (reason := _refusal(lambda: _check_phonons(stage))):
+        yield ("potential", "phonons"), reason
     yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
 
 
@@ -320,6 +323,11 @@ def _set_up_potential(stage: PotentialStage) -> None:
     require_capability(potential, "Evaluates", "RelaxesBatches")
     if isinstance(potential, AsePotential):
         potential.check_calculator()
+
+
+def _check_phonons(stage: PotentialStage) -> None:
+    require_phonopy()
+    require_capability(potential_named(stage.name, **stage.parameters), "Evaluates")
 
 
 def _check_family(family: Families, place: Location) -> Iterator[tuple[Location, str]]:

@@ -18,7 +18,7 @@ from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, REPEATED
 from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
-from matloop.data.properties.columns import RELAXATION_COLUMNS, Column, Suffix, probability_of
+from matloop.data.properties.columns import PHONON_COLUMNS, RELAXATION_COLUMNS, Column, Suffix, probability_of
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
@@ -29,6 +29,7 @@ from matloop.workflows.wording import reason_text
 
 _FURTHER = (
     Column.SPACE_GROUP_BEFORE_RATTLE,
+    *PHONON_COLUMNS,
     Column.HULL_DISTANCE,
     Column.HULL_PRODUCTS,
     Column.HULL_REFERENCE_PHASES,

@@ -28,7 +28,7 @@ from matloop.workflows.running.plug_ins import plug_ins_used
 _PACKAGES = ("data", "featurizers", "models", "screening", "workflows")
 _DECISIVE = (
     "matloop", "numpy", "scipy", "scikit-learn", "lightgbm", "numba", "pymatgen", "moyopy", "pyarrow", "matminer",
-    "ase", "torch", "chgnet", "sevenn", "e3nn", "torch-sim-atomistic",
+    "ase", "torch", "chgnet", "sevenn", "e3nn", "torch-sim-atomistic", "phonopy",
 )  # fmt: skip
 TELLS_ONLY = (
     "screening/dossier/", "screening/explaining/", "screening/language/", "screening/report/", "screening/runs/",

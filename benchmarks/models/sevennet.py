@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
-from matloop.models.potentials.contract import energy_source, potential_named
-from matloop.models.potentials.sevennet import GGA_AND_U, WEIGHTS, SevenNetPotential
+from matloop.models.potentials.contract import GGA_AND_U, energy_source, potential_named
+from matloop.models.potentials.sevennet import WEIGHTS, SevenNetPotential
 from matloop.models.stability.formation_energies import FormationEnergyFit, held_out_formation_energies
 from matloop.models.stability.hull import PhaseEnergies, packaged_references
 from matloop.workflows.bench.hardware import describe

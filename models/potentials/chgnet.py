@@ -17,7 +17,7 @@ from matloop.data.label import Label
 from matloop.data.packaged.citations import CHGNET, CITATIONS, Citation
 from matloop.models.potentials.chgnet_graph import GraphSizes, graph_sizes, neighbour_graph
 from matloop.models.potentials.chgnet_network import HEAVIEST_ELEMENT, WEIGHTS, Output, load_network, verified_weights
-from matloop.models.potentials.contract import Evaluation
+from matloop.models.potentials.contract import GGA_AND_U, Evaluation
 
 EMBEDDING_SIZE = 64
 LARGEST_GRAPH = 150_000  # bonds and angles of one crystal; with forces they take about 25 kB each
@@ -56,6 +56,8 @@ class CHGNetPotential:
     cites: ClassVar[tuple[Citation, ...]] = (
         Citation(Label("Interatomic potential CHGNet", "原子间势函数 CHGNet"), CITATIONS[CHGNET], licence),
     )
+    # Its energies hold the corrections of 2020, and the reference phases those of 2019.
+    corrected_elements: ClassVar[tuple[str, ...]] = GGA_AND_U
     batch_sites: ClassVar[int] = 1  # the last digits of a crystal's energy depend on the others in its batch
 
     def __post_init__(self) -> None:

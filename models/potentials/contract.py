@@ -32,6 +32,9 @@ BATCHING_TOLERANCE = 1e-5
 FORCE_BATCHING_TOLERANCE = 2e-4
 """eV/Å by which a force may differ between batches; straight bond angles amplify rounding."""
 
+GGA_AND_U = ("Co", "Cr", "Fe", "Mn", "Mo", "Ni", "V", "W")
+"""Elements that the Materials Project computes with +U in oxides and fluorides, and without elsewhere."""
+
 _LONGEST_SETTINGS = 200  # characters of an energy source: it stands in reports
 
 
@@ -68,8 +71,9 @@ class Potential(Protocol):
 
     A potential may also have ``cites``, a tuple of :class:`matloop.data.packaged.citations.Citation` for the report. It
     may have ``corrected_elements``, symbols of the elements that it learned with +U beside oxygen and fluorine and
-    without elsewhere: formation energies then count a correction for each of them, fitted with the elements. One that
-    can compute on a GPU says under ``device`` where it does, ``cpu`` or ``cuda``.
+    without elsewhere, or with other corrections than the reference phases have: formation energies then count a
+    correction for each of them, fitted with the elements. One that can compute on a GPU says under ``device`` where it
+    does, ``cpu`` or ``cuda``.
 
     Attributes:
         name: Name in the registry.

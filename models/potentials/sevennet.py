@@ -31,7 +31,7 @@ from matloop.data.label import Label
 from matloop.data.packaged.citations import CITATIONS, SEVENNET, Citation
 from matloop.data.packaged.package_file import PackageFile
 from matloop.models.potentials.ase_calculator import evaluated
-from matloop.models.potentials.contract import Evaluation, codes_beyond
+from matloop.models.potentials.contract import GGA_AND_U, Evaluation, codes_beyond
 from matloop.models.potentials.device import PROCESSOR, chosen_device
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits, RelaxedCrystal
 from matloop.models.potentials.torch_sim_relaxation import relax_together, require_torch_sim
@@ -44,10 +44,6 @@ WEIGHTS = PackageFile(
     install="matloop[sevennet]",
     release="install sevenn 0.13.0, whose weights file this is",
 )
-GGA_AND_U = ("Co", "Cr", "Fe", "Mn", "Mo", "Ni", "V", "W")
-"""Elements that the Materials Project computes with +U in oxides and fluorides, and without elsewhere."""
-
-
 TORCH_SIM: Final = "torch-sim"
 ENGINES = ("ase", TORCH_SIM)
 """What relaxes crystals with this potential."""

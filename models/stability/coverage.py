@@ -1,13 +1,15 @@
 """What a hull does not know: compositions that are known to exist and have no energy in it.
 
 A distance from a hull means as much as the phases that the hull holds. Of the compositions that are known of a chemical
-system, the hull has the energies of some; each of the others may lie below it.
+system, the hull has the energies of some; each of the others may lie below it. Another database may know more of them.
+Its energies never meet those of the hull, but they tell which of its many hypothetical compounds may matter: those that
+lie near the hull of their own database.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,12 @@ from numpy.typing import NDArray
 from matloop.data.candidates.chemical_systems import SystemIndex
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.candidates.formula import write_formulas
-from matloop.models.stability.hull import Hull, HullDistances
+from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
 
 MOST_NAMES = 10
 """How many known phases without an energy are named."""
+REACH = 0.05
+"""How far above the hull of their own database compositions of another database still count as known, in eV/atom."""
 DEEPEST = -0.03
 """A candidate that lies farther below the hull than this, in eV/atom, shows that a reference phase is missing: of 1,000
 new compounds hardly one does."""
@@ -51,18 +55,25 @@ class KnownPhases:
 
     Args:
         hull: The hull.
-        known: Compositions that are known, those that matter most first; they may repeat those of the hull.
+        known: Compositions that are known; they may repeat those of the hull.
+        elsewhere: Hull of another database. Those of its phases count as known that lie within :data:`REACH` of it.
     """
 
-    def __init__(self, hull: Hull, known: Compositions) -> None:
-        references = hull.references.compositions
-        self._references = references.take(np.flatnonzero(references.lengths > 1))
+    def __init__(self, hull: Hull, known: Compositions, elsewhere: Hull | None = None) -> None:
+        compounds = hull.references.compositions
+        self._references = compounds.take(np.flatnonzero(compounds.lengths > 1))
         self._with_energy = composition_keys(self._references)
-        keys = composition_keys(known)
-        first = np.sort(np.unique(keys, return_index=True)[1])
-        first = first[(known.lengths[first] > 1) & ~np.isin(keys[first], self._with_energy)]
-        self._others, self._other_keys = known.take(first), keys[first]
-        self._reference_systems, self._other_systems = SystemIndex(self._references), SystemIndex(self._others)
+        others = PhaseEnergies("known", known, np.full(len(known), np.nan), [""] * len(known))
+        if elsewhere is not None:
+            others = others.joined(replace(elsewhere.references, source="known"))
+        keys = composition_keys(others.compositions)
+        # Of a composition in both, the energy counts.
+        order = np.argsort(np.isnan(others.energies), kind="stable")
+        first = np.sort(order[np.unique(keys[order], return_index=True)[1]])
+        first = first[(others.compositions.lengths[first] > 1) & ~np.isin(keys[first], self._with_energy)]
+        self._others, self._other_keys, self._elsewhere = others.take(first), keys[first], elsewhere
+        self._reference_systems = SystemIndex(self._references)
+        self._other_systems = SystemIndex(self._others.compositions)
 
     def coverage(self, candidates: Compositions) -> Coverage:
         """Return what is known of the chemical system of each candidate."""
@@ -73,13 +84,28 @@ class KnownPhases:
             elements = candidates.elements[candidates.offsets[row] : candidates.offsets[row + 1]].tolist()
             have = self._reference_systems.within(elements)
             have = have[self._with_energy[have] != keys[row]]
-            lack = self._other_systems.within(elements)
-            lack = lack[self._other_keys[lack] != keys[row]]
+            lack = self._without_energy(elements, int(keys[row]))
             known[row] = len(have) + len(lack)
             shares[row] = len(have) / max(known[row], 1)
             spans[row] = bool((self._references.lengths[have] == len(elements)).any())
-            names.append(tuple(write_formulas(self._others.take(lack[:MOST_NAMES]))))
+            names.append(tuple(write_formulas(self._others.compositions.take(lack[:MOST_NAMES]))))
         return Coverage(shares, known, names, spans)
+
+    def _without_energy(self, elements: list[int], own: int) -> NDArray[np.int64]:
+        """Rows of known compositions of a system: those that only lists name, then the others from their hull upwards.
+
+        Args:
+            elements: Atomic numbers of the system.
+            own: Key of the composition of the candidate, which does not compete with itself.
+        """
+        lack = self._other_systems.within(elements)
+        lack = lack[self._other_keys[lack] != own]
+        if self._elsewhere is None or not len(lack):
+            return lack
+        phases = replace(self._others.take(lack), source=self._elsewhere.references.source)
+        above = np.nan_to_num(self._elsewhere.distances(phases).energy_above_hull, nan=-1.0)
+        order = np.argsort(above, kind="stable")
+        return lack[order][above[order] <= REACH]
 
 
 def incomplete_references(candidates: Compositions, distances: HullDistances) -> NDArray[np.object_]:

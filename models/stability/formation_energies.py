@@ -49,7 +49,11 @@ class FormationEnergyFit:
 
 
 def held_out_formation_energies(
-    phases: PhaseEnergies, known: NDArray[np.float64], *, corrected: Sequence[str] = ()
+    phases: PhaseEnergies,
+    known: NDArray[np.float64],
+    *,
+    corrected: Sequence[str] = (),
+    groups: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float64]:
     """Compute the formation energy of each crystal by a fit that has not seen its composition.
 
@@ -57,12 +61,14 @@ def held_out_formation_energies(
         phases: Energies of n crystals by one potential.
         known: Their known formation energies in eV/atom, nan where unknown, shape (n,).
         corrected: Symbols of the elements with a correction.
+        groups: What the fit must not have seen of each crystal, shape (n,); its composition by default.
 
     Returns:
         Formation energies in eV/atom, nan where a fold has no energy of an element or none is known, shape (n,).
     """
     usable = np.flatnonzero(np.isfinite(phases.energies - known))
-    groups = np.unique(composition_keys(phases.compositions.take(usable)), return_inverse=True)[1].ravel()
+    keys = composition_keys(phases.compositions) if groups is None else groups
+    groups = np.unique(keys[usable], return_inverse=True)[1].ravel()
     energies = np.full(len(known), np.nan)
     if groups.max(initial=-1) + 1 < FOLDS:
         return energies

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.packaged.computed_phases import load_computed_phases, load_known_formulas
 from matloop.data.packaged.materials import load_materials
+from matloop.data.packaged.relaxed_children import load_relaxed_children
 from matloop.data.packaged.transport import load_transport
 from matloop.data.properties.columns import Column
+from matloop.models.potentials.contract import GGA_AND_U
 from matloop.models.stability.computed_hull import computed_hull, computed_phases
+from matloop.models.stability.coverage import KnownPhases
 from matloop.models.stability.database_scale import formation_energies_on_scale
-from matloop.models.stability.hull import PhaseEnergies
+from matloop.models.stability.elemental_references import ElementalReferences
+from matloop.models.stability.error_distribution import ErrorDistribution
+from matloop.models.stability.hull import HullDistances, PhaseEnergies, packaged_references
 from matloop.models.stability.stability import Stability
 
 DATABASE = "materials_project"
 """Whose phases form the hull; those of the other database are known without an energy, since two never share a hull."""
 _OTHER = "oqmd"
+_RELAXED_BY, _JUDGED_BY = "chgnet", "sevennet"
 
 
 def learn_stability(
@@ -45,9 +52,60 @@ def learn_stability(
         EnergySourceError: If the further phases come from another source.
         DatasetError: If a packaged file is not the one that was released.
     """
-    known = database_formation_energies(crystals)
-    hull = computed_hull(DATABASE)
-    return Stability.fit(labelled, known, hull, known=known_compositions(), further=further, corrected=corrected)
+    known, hull = database_formation_energies(crystals), computed_hull(DATABASE)
+    learnt = Stability.fit(labelled, known, hull, known=known_phases(), further=further, corrected=corrected)
+    return replace(learnt, candidate_errors=errors_of_candidates(learnt.elements, crystals))
+
+
+def errors_of_candidates(elements: ElementalReferences, crystals: CandidateBatch) -> ErrorDistribution | None:
+    """Return how wrong the distances of candidates are; None for a potential that no sample was relaxed with.
+
+    A sample of children of new compositions is judged by the potential, and by SevenNet, whose own errors are a quarter
+    of CHGNet's: the errors are the differences of the two and an error of SevenNet in a known crystal, drawn at random.
+    Both potentials judge the crystal that CHGNet relaxed.
+
+    Args:
+        elements: Of the potential.
+        crystals: The packaged crystals.
+    """
+    sample = load_relaxed_children()
+    if elements.source != sample.schema.metadata[_RELAXED_BY.encode()].decode():
+        return None
+    sample = sample.filter(pc.invert(sample["listed"]))
+    known, labelled = database_formation_energies(crystals), packaged_references(crystals, _JUDGED_BY)
+    judge = ElementalReferences.fitted(labelled, known, corrected=GGA_AND_U)
+    errors = known - judge.formation_energies(labelled).energies
+    errors = np.random.default_rng(0).choice(errors[np.isfinite(errors)], sample.num_rows)
+    above = [
+        place_candidates(sample_energies(sample, name), references).energy_above_hull
+        for name, references in ((_RELAXED_BY, elements), (_JUDGED_BY, judge))
+    ]
+    compositions = sample_energies(sample, _RELAXED_BY).compositions
+    return ErrorDistribution.of(above[0], above[1] + errors, compositions, local=False)
+
+
+def sample_energies(sample: pa.Table, potential: str) -> PhaseEnergies:
+    """Energies of a sample of candidates by a potential.
+
+    Args:
+        sample: Rows of :func:`matloop.data.packaged.relaxed_children.load_relaxed_children`.
+        potential: ``chgnet`` or ``sevennet``.
+    """
+    formulas = sample[Column.FORMULA].to_pylist()
+    compositions, _ = parse_formulas(formulas, exact=True)
+    energies = sample[f"{potential}_energy_per_atom"].to_numpy().astype(np.float64)
+    return PhaseEnergies(sample.schema.metadata[potential.encode()].decode(), compositions, energies, formulas)
+
+
+def place_candidates(candidates: PhaseEnergies, elements: ElementalReferences) -> HullDistances:
+    """Return where candidates lie on the hull, without the phases of their own compositions.
+
+    Args:
+        candidates: Energies by a potential.
+        elements: Of the same potential.
+    """
+    formation = replace(elements.formation_energies(candidates), source=computed_phases(DATABASE).source)
+    return computed_hull(DATABASE).distances(formation, leave_out_own_composition=True)
 
 
 def database_formation_energies(crystals: CandidateBatch) -> NDArray[np.float64]:
@@ -58,13 +116,10 @@ def database_formation_energies(crystals: CandidateBatch) -> NDArray[np.float64]
 
 
 @functools.cache
-def known_compositions() -> Compositions:
-    """Compositions that a packaged list knows; of the other database those with the lowest formation energies first."""
-    other = load_computed_phases(_OTHER)
-    order = np.argsort(other["formation_energy_per_atom"].to_numpy(), kind="stable")
-    tables = [load_materials().table, load_transport(), other.take(pa.array(order))]
-    formulas = load_known_formulas(DATABASE).to_pylist()
-    formulas += [formula for table in tables for formula in table[Column.FORMULA].to_pylist()]
-    formulas += load_known_formulas(_OTHER).to_pylist()
+def known_phases() -> KnownPhases:
+    """Compositions that a packaged list knows, and those that lie near the hull of another database."""
+    formulas = load_known_formulas(DATABASE).to_pylist() + load_materials().formulas
+    formulas += load_transport()[Column.FORMULA].to_pylist()
     compositions, codes = parse_formulas(list(dict.fromkeys(formulas)), exact=True)
-    return compositions.take(np.flatnonzero(codes == ""))
+    listed = compositions.take(np.flatnonzero(codes == ""))
+    return KnownPhases(computed_hull(DATABASE), listed, computed_hull(_OTHER))

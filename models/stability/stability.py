@@ -77,7 +77,7 @@ class Stability:
         formation_energies: NDArray[np.float64],
         hull: Hull,
         *,
-        known: Compositions | None = None,
+        known: KnownPhases | None = None,
         further: PhaseEnergies | None = None,
         corrected: Sequence[str] = (),
     ) -> Stability:
@@ -90,7 +90,7 @@ class Stability:
             labelled: Energies of n crystals by the potential.
             formation_energies: Theirs in eV/atom on the scale of the hull, nan where unknown, shape (n,).
             hull: Of the phases of a database.
-            known: Compositions that are known, those that matter most first; those of the hull need not be among them.
+            known: Compositions that are known; by default those of the hull.
             further: Further reference phases evaluated by the same potential; they join both hulls.
             corrected: Elements whose energy is corrected beside oxygen and fluorine; see
                 :meth:`.elemental_references.ElementalReferences.fitted`.
@@ -105,8 +105,8 @@ class Stability:
             # Known crystals refer to the hull of their database; candidates compete with further phases too.
             joining = replace(elements.formation_energies(further), source=hull.references.source)
             hull = Hull(hull.references.joined(joining))
-        phases = KnownPhases(hull, hull.references.compositions if known is None else known)
-        return cls(elements, hull, Hull(own.joined(elements.elements())), phases, errors)
+        known = known or KnownPhases(hull, hull.references.compositions)
+        return cls(elements, hull, Hull(own.joined(elements.elements())), known, errors)
 
     def formation_energies(self, candidates: PhaseEnergies) -> PhaseEnergies:
         """Return the formation energies of candidates on the scale of the hull, from their energies by the potential.

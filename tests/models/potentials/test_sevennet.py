@@ -8,7 +8,7 @@ import pytest
 from matloop.data.errors import PotentialError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.potentials import sevennet
-from matloop.models.potentials.contract import corrected_elements, energy_source, potential_named
+from matloop.models.potentials.contract import GGA_AND_U, corrected_elements, energy_source, potential_named
 from matloop.models.potentials.sevennet import WEIGHTS, SevenNetPotential
 from matloop.models.potentials.validation import example_crystals
 from matloop.models.stability.elemental_references import ElementalReferences
@@ -50,8 +50,8 @@ def test_corrections_are_fitted_with_the_elements() -> None:
     assert elements.elements().source == found.source
 
 
-def test_only_sevennet_asks_for_corrections() -> None:
-    assert corrected_elements(SevenNetPotential.__new__(SevenNetPotential)) == sevennet.GGA_AND_U
+def test_corrections_are_asked_for_by_the_potential() -> None:
+    assert corrected_elements(SevenNetPotential.__new__(SevenNetPotential)) == GGA_AND_U
     assert corrected_elements(object()) == ()  # type: ignore[arg-type]
 
 

@@ -38,6 +38,7 @@ from matloop.models.stability.kinship import Kinship  # noqa: E402
 from matloop.models.stability.makeable import (  # noqa: E402
     CHILDREN,
     MakeablePhase,
+    Traits,
     earlier_compositions,
     listed_distances,
 )
@@ -144,15 +145,14 @@ def print_calibration(words: str, chance: Numbers, truths: Mapping[str, Truths])
         print(f"    {ends}: {rows.sum():>7,} of mean {chance[rows].mean():6.1%}  {told}")
 
 
-def chances_by_system(compositions: Compositions, scores: Numbers, met: Truths, limit: float) -> Numbers:
+def chances_by_system(compositions: Compositions, traits: Traits, met: Truths, limit: float) -> Numbers:
     """P of each composition by a curve that has seen no composition of its chemical system."""
     systems = np.unique(np.packbits(compositions.element_mask(), axis=1), axis=0, return_inverse=True)[1].ravel()
     fold = np.random.default_rng(0).integers(0, FOLDS, systems.max() + 1)[systems]
-    chance = np.full(len(scores), np.nan)
+    chance = np.full(len(met), np.nan)
     for held_out in (fold == number for number in range(FOLDS)):
-        chance[held_out] = MakeablePhase.fit(scores[~held_out], met[~held_out], limit=limit).probability(
-            scores[held_out]
-        )
+        learned = MakeablePhase.fit(traits.take(~held_out), met[~held_out], limit=limit)
+        chance[held_out] = learned.probability(traits.take(held_out))
     return chance
 
 
@@ -179,9 +179,9 @@ def main() -> None:
     print(f"earlier lists {len(earlier_keys):,} compositions, later list {len(later_keys):,}, OQMD {len(oqmd_keys):,}")
     keys = composition_keys(children.compositions)
     known, listed = np.isin(keys, earlier_keys), np.isin(keys, later_keys)
-    scores = Kinship.of(earlier).scores(children.compositions)
-    own_curve = MakeablePhase.fit(scores, known, limit=np.inf)
-    chance = own_curve.probability(scores)
+    traits = Traits.of(children.compositions, Kinship.of(earlier))
+    own_curve = MakeablePhase.fit(traits, known, limit=np.inf)
+    chance = own_curve.probability(traits)
     new = np.flatnonzero(~known)
     distances = listed_distances(children.compositions.take(new))
     of_new = {
@@ -209,10 +209,10 @@ def main() -> None:
     print("\ncalibration, each new composition once")
     print_calibration("curve of the earlier lists alone", chance[new], of_new)
     for limit, name in ((np.inf, "listed later"), (LIMIT, "listed within 50 meV/atom of the hull")):
-        found = chances_by_system(children.compositions.take(new), scores[new], of_new[name], limit)
+        found = chances_by_system(children.compositions.take(new), traits.take(new), of_new[name], limit)
         print_calibration(f"curve of history, '{name}'", found, of_new)
     print()
-    print_invariance(children.compositions, scores, known, Kinship.of(_later_compositions()), listed)
+    print_invariance(children.compositions, traits.kinship, known, Kinship.of(_later_compositions()), listed)
 
 
 def _later_compositions() -> Compositions:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.blocks import COMPOSITIONS
-from matloop.data.candidates.compositions import Compositions, gather_rows, mix_bits, sum_rows_of_keys
+from matloop.data.candidates.compositions import Compositions, composition_keys, gather_rows, mix_bits, sum_rows_of_keys
 from matloop.data.candidates.crystals import CLOSEST, Crystals
 from matloop.data.candidates.symmetry import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.data.elements import SYMBOLS
@@ -214,7 +214,8 @@ class Substitution(abc.ABC):
     def intakes(self, size: int) -> Iterator[Intake]:
         """Yield batches of at most ``size`` children, most probable first.
 
-        Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability`` and
+        Columns: ``origin`` (substitution and parent), ``parent_id``, ``substitution_probability``,
+        ``relative_substitution_probability`` (over that of the most probable child of the same composition) and
         ``space_group_number`` (the parent's; of children in which two sites took the same element, their own).
         """
         return (recipe() for recipe in self.recipes(size))
@@ -223,9 +224,18 @@ class Substitution(abc.ABC):
         """Yield one recipe for each batch of :meth:`intakes`."""
         for start in range(0, self.count(), size):
             rows = np.arange(start, min(start + size, self.count()))
-            yield partial(self._made, self.plan.take(rows))
+            yield partial(self._made, self.plan.take(rows), self._relative_probability[rows])
 
-    def _made(self, part: Plan) -> Intake:
+    @cached_property
+    def _relative_probability(self) -> NDArray[np.float64]:
+        """Probability of each child over that of the most probable one of the same composition, shape (m,)."""
+        keys = composition_keys(children_of(self.plan, self.parents, self.species))
+        _, number = np.unique(keys, return_inverse=True)
+        best = np.full(len(keys), -np.inf)
+        np.maximum.at(best, number.ravel(), self.plan.log_probability)
+        return np.asarray(np.exp(self.plan.log_probability - best[number.ravel()]))
+
+    def _made(self, part: Plan, relative: NDArray[np.float64]) -> Intake:
         parents, crystals = self.parents, self._crystals(part)
         parent_ids = parents.batch.table.column(Column.MATERIAL_ID).take(part.parents)
         batch = CandidateBatch.from_crystals(
@@ -234,6 +244,7 @@ class Substitution(abc.ABC):
                 Column.ORIGIN: _describe(part, parents, parent_ids.to_pylist(), self.species),
                 Column.PARENT_ID: parent_ids,
                 Column.SUBSTITUTION_PROBABILITY: np.exp(part.log_probability),
+                Column.RELATIVE_SUBSTITUTION_PROBABILITY: relative,
                 Column.SPACE_GROUP_NUMBER: _space_groups(part, parents, crystals),
             },
         )

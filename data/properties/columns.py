@@ -65,6 +65,10 @@ class Column(StrEnum):
     SUBSTITUTION_PROBABILITY = (
         "substitution_probability", "number", "1", "Probability of the substitution by the statistics of known pairs.",
     )  # fmt: skip
+    RELATIVE_SUBSTITUTION_PROBABILITY = (
+        "relative_substitution_probability", "number", "1",
+        "The same over that of the most probable crystal which the source makes with this composition.",
+    )  # fmt: skip
     ELEMENTS = "elements", "list of whole numbers", "1", "Atomic number of each element of the composition."
     AMOUNTS = "amounts", "list of numbers", "1", "Amount of each element of the composition."
     LATTICE = "lattice", "list of numbers", "Å", "Cell row vectors a, b, c."
@@ -84,6 +88,10 @@ class Column(StrEnum):
 
     # Scores and choice.
     PROBABILITY = "probability", "number", "1", "Probability that all targets are met."
+    MAKEABLE_PROBABILITY = (
+        "makeable_probability", "number", "1",
+        "Probability that a database of the next years lists a compound of this composition, near its hull.",
+    )  # fmt: skip
     IN_DOMAIN = "in_domain", "truth", "1", "Whether the candidate lies inside the domain of every surrogate."
     PROBABILITY_BEFORE_RELAXING = (
         "probability_before_relaxing", "number", "1", "Probability that all targets are met, before the relaxation.",

@@ -45,7 +45,7 @@ class TargetExplanation(NamedTuple):
     Attributes:
         label: The property.
         unit: Its unit.
-        judged_by_potential: Whether the ranking has this target's probability from the potential instead.
+        ranked_by: What the ranking has this target's probability from instead; empty if from this surrogate.
         base: Prediction before anything is known of the candidate; empty without contributions.
         prediction: Prediction by the surrogate.
         contributions: Sentences, the largest first.
@@ -57,7 +57,7 @@ class TargetExplanation(NamedTuple):
 
     label: Words
     unit: str
-    judged_by_potential: bool
+    ranked_by: Words
     base: str
     prediction: str
     contributions: list[Words]
@@ -113,14 +113,20 @@ def explanation_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: st
 
 _ALWAYS = Words("never: the shortlist has room for all", "不会：名单尚有余位")
 _NOTHING = Words("–", "–")
+_BY_SURROGATE = Words("", "")
+_RANKED_BY = {
+    "potential": Words("ranked by the potential instead", "排序时改用势函数结果"),
+    "kinship": Words("ranked by P(makeable phase) instead", "排序时改用可制备相概率"),
+}
 
 
 def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> TargetExplanation:
     unit = property_named(name).unit
     if told["code"]:
         code = Words(told["code"], told["code"])
-        return TargetExplanation(property_words(name), unit_text(unit), False, "", "–", [code], [], _NOTHING, _NOTHING,
-                                 _NOTHING)  # fmt: skip
+        return TargetExplanation(
+            property_words(name), unit_text(unit), _BY_SURROGATE, "", "–", [code], [], _NOTHING, _NOTHING, _NOTHING
+        )  # fmt: skip
     parts = told["contributions"]
     base = "" if parts is None else _on_property_scale(parts["base"], told["transform"])
     groups = [] if parts is None else parts["groups"]
@@ -128,7 +134,7 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
     return TargetExplanation(
         label=property_words(name),
         unit=unit_text(unit),
-        judged_by_potential=told["judged_by"] == "potential",
+        ranked_by=_RANKED_BY.get(told["judged_by"], _BY_SURROGATE),
         base=base and with_unit(base, unit),
         prediction=with_unit(number(told["prediction"]), unit),
         contributions=[Words(group["text"]["en"], group["text"]["zh"]) for group in groups],

@@ -32,6 +32,7 @@ from matloop.screening.explaining.margins import filter_margins, grouped_contrib
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
+from matloop.workflows.stages.makeable import by_kinship, kinship_targets
 from matloop.workflows.stages.potential import BY_POTENTIAL
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -126,7 +127,9 @@ class _Ranking:
 
     def judged_by(self, name: str) -> str:
         """The source of the probability of a target in the ranking."""
-        return "potential" if self.task.campaign.potential is not None and name in BY_POTENTIAL else "surrogate"
+        if self.task.campaign.potential is not None and name in BY_POTENTIAL:
+            return "potential"
+        return "kinship" if name in kinship_targets(self.task.campaign, self.task.ranges) else "surrogate"
 
 
 def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -134,6 +137,7 @@ def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     batch = view.ranked.take(rows)
     features = features_of(view.task, batch)
     predictions = {name: surrogate.predict(features) for name, surrogate in view.surrogates.items()}
+    predictions = by_kinship(view.task.campaign, view.task.ranges, predictions, batch)
     of_targets = {name: _of_target(view, name, batch, features, predictions[name]) for name in predictions}
     campaign = view.task.campaign
     filters = dict(zip(filter_stages(campaign), build_filters(campaign), strict=True))

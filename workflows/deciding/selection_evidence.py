@@ -8,8 +8,8 @@ holds as far as candidates resemble those materials; one that its evidence does 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import ModelError
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.training_sets import TrainingSets
+from matloop.models.stability.makeable import learned_from_history, packaged_history
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.selection import (
     AtLeast,
@@ -27,6 +28,7 @@ from matloop.models.surrogates.selection import (
     selection_conditional,
 )
 from matloop.screening.runs.run_summary import MetTogether
+from matloop.workflows.stages.makeable import by_kinship, kinship_targets
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -50,6 +52,9 @@ class Known:
         stability: Of the targets that the potential judges, by property: rows, probability of meeting the target, and
             whether it is met.
         joint: Of meeting all other targets.
+        listed: Of the targets that kinship judges and the potential does not, by property: probability of meeting the
+            target and whether it was met, of compositions that earlier lists lacked. Known materials are no evidence of
+            how many new compositions are makeable.
     """
 
     score: NDArray[np.float64]
@@ -58,6 +63,7 @@ class Known:
     met: Mapping[str, NDArray[np.float64]]
     stability: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]
     joint: JointProbability
+    listed: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = field(default_factory=dict)
 
 
 def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
@@ -70,6 +76,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
     materials = training.known.rows
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
+    predictions = by_kinship(task.campaign, task.ranges, predictions, materials)
     score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
     new = materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool), Column.KNOWN_TO: [""] * len(materials)})
@@ -89,7 +96,18 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
         },
         stability,
         joint_probability_of(task, without=stability),
+        _listed(task, without=stability),
     )
+
+
+def _listed(task: ScoringTask, *, without: Collection[str]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """What became of compositions that earlier lists lacked, for each target that kinship alone judges."""
+    found = {}
+    for name in kinship_targets(task.campaign, task.ranges):
+        if name not in without:
+            history, limit = packaged_history(), task.ranges[name][1]
+            found[name] = learned_from_history(limit).probability(history.traits), history.listed(limit)
+    return found
 
 
 def _truth(task: ScoringTask, training: TrainingSets, name: str) -> NDArray[np.float64]:
@@ -126,7 +144,7 @@ def met_together(known: Known) -> list[MetTogether]:
 
 
 def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Evidence]:
-    """One piece of evidence for each group of targets whose truth is known together, and for each the potential judges.
+    """One piece of evidence for each group of targets whose truth is known together, and for each judged otherwise.
 
     Args:
         known: Known materials predicted as new ones.
@@ -144,6 +162,8 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
     for name, (rows, probability, met) in sorted(known.stability.items()):
         counted = passed[rows]
         pieces.append(Evidence(probability[counted], met[counted], ranked.column(probability_of(name))))
+    for name, (probability, met) in sorted(known.listed.items()):
+        pieces.append(Evidence(probability, met, ranked.column(probability_of(name))))
     return pieces
 
 

@@ -44,6 +44,7 @@ from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
+from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
 from matloop.workflows.stages.stage_names import filter_stages
 
 Ranges = dict[str, tuple[float, float]]
@@ -314,8 +315,11 @@ def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
     fates.explain(rows, features.details)
     sound = np.flatnonzero(features.codes == "")
     rows = rows[sound]
-    predictions = predict(task, features.take(sound))
+    scored = batch.take(rows)
+    predictions = by_kinship(task.campaign, task.ranges, predict(task, features.take(sound)), scored)
     columns = judge(task, rows, predictions, fates, joint_probability_of(task))
+    for name in kinship_targets(task.campaign, task.ranges):
+        columns[Column.MAKEABLE_PROBABILITY] = makeable_phases(scored.compositions, task.ranges[name][1])
     best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=task.settings.keep)
     return StageTables(fates.table(batch, rows, columns, intake.refused), best)
 
@@ -388,10 +392,12 @@ def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) ->
 
     Args:
         task: Names the stage and the ranges.
-        without: Targets that something else judges; they are independent of the others.
+        without: Targets that something else judges; they are independent of the others, as is one that kinship
+            judges.
     """
     run = RunDirectory(task.folder)
-    judged = [(name, ends) for name, ends in task.ranges.items() if name not in without]
+    otherwise = {*without, *kinship_targets(task.campaign, task.ranges)}
+    judged = [(name, ends) for name, ends in task.ranges.items() if name not in otherwise]
     return _joint_probability(
         tuple(
             (name, ModelFiles.of(run.model(task.stage, name)), _conditions_of(task, name), ends)

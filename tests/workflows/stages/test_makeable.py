@@ -1,0 +1,91 @@
+"""P(makeable phase) takes the place of the surrogate's probability of the energy above the hull alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.properties.columns import Column
+from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.prediction import Prediction
+from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows.stages import makeable
+from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
+
+HULL: dict[str, Any] = {"property": "energy_above_hull", "goal": "at_most", "value": 0.05, "unit": "eV/atom"}
+WANTED = {"energy_above_hull": (-np.inf, 0.05)}
+
+
+def campaign(**changes: Any) -> Campaign:
+    gap = {"property": "band_gap", "goal": "at_least", "value": 2.5, "unit": "eV"}
+    return Campaign.model_validate(
+        {
+            "name": "kin", "title": "kin", "sources": [{"composition_enumeration": {"elements": ["Mg", "O"]}}],
+            "targets": [{**HULL, **changes}, gap], "surrogates": {"features": ["stoichiometry"], "keep": 10},
+            "shortlist": {"size": 1},
+        }
+    )  # fmt: skip
+
+
+def predicted(n: int, **changes: Any) -> Prediction:
+    residuals = np.linspace(-1, 1, 200)
+    made: dict[str, Any] = {
+        "centre": np.zeros(n), "scale": np.ones(n), "in_domain": np.ones(n, bool), "codes": np.full(n, ""), "bins": 0,
+        "calibration": Calibration.fit(residuals, np.ones(200), np.zeros(200)),
+        "transform": "identity", "bounds": (-np.inf, np.inf),
+    }  # fmt: skip
+    return Prediction(**{**made, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends", "asked"),
+    [
+        ({}, (-np.inf, 0.05), True),
+        ({"provenance": "dft:pbe"}, (-np.inf, 0.05), True),
+        ({"provenance": "dft:r2scan"}, (-np.inf, 0.05), False),  # the lists hold energies of another functional
+        ({"provenance": "exp"}, (-np.inf, 0.05), False),
+        ({}, (0.1, 0.2), False),  # whoever wants unstable candidates
+        ({}, (0.1, np.inf), False),
+    ],
+)
+def test_it_judges_what_the_lists_can_tell(changes: dict[str, Any], ends: tuple[float, float], asked: bool) -> None:
+    ranges = {"energy_above_hull": ends, "band_gap": (2.5, np.inf)}
+    assert kinship_targets(campaign(**changes), ranges) == (("energy_above_hull",) if asked else ())
+    assert kinship_targets(campaign(**changes), {"band_gap": (2.5, np.inf)}) == ()
+
+
+def test_the_probability_is_that_of_the_composition_for_the_most_probable_crystal_and_less_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(makeable, "makeable_phases", lambda compositions, limit: np.array([0.4, 0.4, 0.1, np.nan]))
+    batch = CandidateBatch.from_formulas(["SrHfO3", "SrHfO3", "NaCl", "Fe0.5Ni0.5"]).batch
+    batch = batch.with_columns({Column.RELATIVE_SUBSTITUTION_PROBABILITY: [1.0, 0.25, None, None]})
+    given = {"energy_above_hull": predicted(4), "band_gap": predicted(4)}
+    ranges = {**WANTED, "band_gap": (2.5, np.inf)}
+    own = given["energy_above_hull"].probability_between(*WANTED["energy_above_hull"])
+    changed = by_kinship(campaign(), ranges, given, batch)
+    found = changed["energy_above_hull"].probability_between(*WANTED["energy_above_hull"])
+    assert found.tolist() == [0.4, 0.1, 0.1, own[3]]
+    assert changed["band_gap"] is given["band_gap"]
+    assert changed["energy_above_hull"].mean.tolist() == given["energy_above_hull"].mean.tolist()
+
+
+def test_a_row_without_prediction_stays_without_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(makeable, "makeable_phases", lambda compositions, limit: np.full(2, 0.4))
+    given = {"energy_above_hull": predicted(2, centre=np.array([0.0, np.nan]), codes=np.array(["", "E-FEATURE"]))}
+    changed = by_kinship(campaign(), WANTED, given, CandidateBatch.from_formulas(["NaCl", "KCl"]).batch)
+    assert np.isnan(changed["energy_above_hull"].probability_between(*WANTED["energy_above_hull"])).tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_close_relatives_of_what_is_known_are_more_makeable_than_far_fetched_compositions() -> None:
+    batch = CandidateBatch.from_formulas(["SrHfO3", "RbMgF3", "BiScN3", "LaHfN3", "Si"]).batch
+    chance = makeable_phases(batch.compositions, 0.05)
+    assert chance[:2].min() > 0.3 > 0.2 > chance[2:4].max()
+    assert np.isnan(chance[4])
+    assert (makeable_phases(batch.compositions, 0.1)[:4] >= chance[:4] - 0.01).all()

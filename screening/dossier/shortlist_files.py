@@ -136,6 +136,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (LARGE_VOLUME_CHANGE, LARGE_VOLUME_CHANGE),
         *([] if hull_distance in columns else [hull_distance]),
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
+        (Column.MAKEABLE_PROBABILITY, Column.MAKEABLE_PROBABILITY),
         (Column.HULL_DISTANCE_SECOND, "hull_distance_second (eV/atom)"),
         (Column.HULL_DISTANCE_OWN, "hull_distance_own (eV/atom)"),
         (Column.HULL_COVERAGE, Column.HULL_COVERAGE),

@@ -115,6 +115,7 @@ class Card(NamedTuple):
     targets: list[TargetRow]
     origin: Words
     substitution_probability: float
+    makeable_probability: float
     neighbour_columns: list[tuple[Words, str]]
     neighbours: list[Neighbour]
     scene: Scene | None
@@ -197,6 +198,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         targets=[_target_row(run, batch, row, drawn[name]) for name in run.properties],
         origin=origin_words(texts(batch, Column.ORIGIN)[row]),
         substitution_probability=float(numbers(batch, Column.SUBSTITUTION_PROBABILITY)[row]),
+        makeable_probability=float(numbers(batch, Column.MAKEABLE_PROBABILITY)[row]),
         neighbour_columns=[(property_words(name), unit_text(property_named(name).unit)) for name in columns],
         neighbours=[_neighbour(compound, columns) for compound in known],
         scene=scene,

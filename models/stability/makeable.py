@@ -74,7 +74,7 @@ class Traits(NamedTuple):
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Traits:
         """Return the traits of some of the compositions."""
-        return Traits(*(values[rows] for values in self))
+        return Traits(self.kinship[rows], self.elements[rows], self.unbalanced[rows])
 
 
 class History(NamedTuple):

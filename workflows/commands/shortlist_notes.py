@@ -30,6 +30,7 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
             told = _listed(shortlist, np.isfinite(distances), [f"{distance:.3f}" for distance in distances])
             notes.append(f"Distance from the hull in eV/atom, below it negative: {told}.")
     notes += _by_second_potential(shortlist) + _coverage(shortlist) + _incomplete(shortlist)
+    notes += _imaginary_vibrations(shortlist)
     if Column.RELAXATION_VOLUME_CHANGE in shortlist:
         changes = shortlist[Column.RELAXATION_VOLUME_CHANGE].to_numpy(np.float64)
         changed = volume_changed_much(changes)
@@ -38,6 +39,16 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
             limit = f"{LARGEST_VOLUME_CHANGE:.0%}"
             notes.append(f"Look at these, whose volume relaxing changed by more than {limit}: {told}.")
     return notes
+
+
+def _imaginary_vibrations(shortlist: pd.DataFrame) -> list[str]:
+    if Column.PHONON_IMAGINARY not in shortlist or Column.PHONON_LOWEST not in shortlist:
+        return []
+    imaginary = np.array([value is True or value == 1 for value in shortlist[Column.PHONON_IMAGINARY].tolist()], bool)
+    if not imaginary.any():
+        return []
+    texts = [f"{-lowest:.1f} THz" for lowest in shortlist[Column.PHONON_LOWEST].to_numpy(np.float64)]
+    return [f"An imaginary lattice vibration says that these would distort: {_listed(shortlist, imaginary, texts)}."]
 
 
 def _by_second_potential(shortlist: pd.DataFrame) -> list[str]:

@@ -37,3 +37,21 @@ def test_names_do_not_move_the_cursor() -> None:
     frame = shortlist(rows=1, hull_distance=[0.1]).assign(formula="Si\x1b[31m\nO2")
     assert "\x1b" not in shortlist_notes(frame)[0]
     assert "\n" not in shortlist_notes(frame)[0]
+
+
+def test_what_the_hull_lacks_is_told() -> None:
+    notes = shortlist_notes(
+        shortlist(
+            hull_distance=[0.02, 0.0, -0.2], hull_distance_second=[0.03, np.nan, 0.1],
+            hull_coverage=[19 / 22, 1.0, 0.0], hull_known_compositions=[22, 7, 0],
+            hull_incomplete=["", None, "element_products, far_below"],
+        )
+    )  # fmt: skip
+    assert notes[1] == "The same by the second potential: 1 X0 0.030, 3 X2 0.100."
+    assert notes[2] == "Known compositions of their elements with an energy: 1 X0 19 of 22."
+    assert notes[3].endswith("50 % at most: 3 X2 competes with an element, lies far below the hull.")
+
+
+def test_imaginary_vibrations_warn() -> None:
+    (note,) = shortlist_notes(shortlist(phonon_imaginary=[True, None, False], phonon_lowest=[-1.14, np.nan, 0.2]))
+    assert note.endswith("these would distort: 1 X0 1.1 THz.")

@@ -86,7 +86,7 @@ RELAXED: dict[str, Any] = {
     "sources": [{"ionic_substitution": {"limit": 24, "min_probability": 1e-2, "max_sites": 6}}],
     "structure": {"features": ["stoichiometry", "density"], "keep": 8},
     "potential": {
-        "steps": 3, "largest_force": 0.5,
+        "steps": 3, "largest_force": 0.5, "competitors": 2,
         "references": [{"ionic_substitution": {"limit": 3, "min_probability": 1e-2, "max_sites": 6}}],
     },
     "shortlist": {"size": 2, "explore": True},

@@ -235,6 +235,22 @@ class Substitution(abc.ABC):
         np.maximum.at(best, number.ravel(), self.plan.log_probability)
         return np.asarray(np.exp(self.plan.log_probability - best[number.ravel()]))
 
+    def of_compositions(self, wanted: Compositions) -> CandidateBatch:
+        """Make the most probable child of each of n compositions.
+
+        Args:
+            wanted: The compositions.
+
+        Returns:
+            The children in the order of the compositions, without those that no substitution leads to.
+        """
+        children = [composition_keys(children_of(part, self.parents, self.species)) for part in self.plan.parts()]
+        made, first = np.unique(np.concatenate(children), return_index=True)
+        sought = composition_keys(wanted) if len(wanted) else np.empty(0, np.uint64)
+        places = np.minimum(np.searchsorted(made, sought), len(made) - 1)
+        rows = first[places[made[places] == sought]]
+        return self._made(self.plan.take(rows), np.ones(len(rows))).batch
+
     def _made(self, part: Plan, relative: NDArray[np.float64]) -> Intake:
         parents, crystals = self.parents, self._crystals(part)
         parent_ids = parents.batch.table.column(Column.MATERIAL_ID).take(part.parents)

@@ -113,6 +113,9 @@ class Column(StrEnum):
     )  # fmt: skip
     RELAXATION_STEPS = "relaxation_steps", "whole number", "1", "Number of steps of the relaxation."
     RELAXATION_SECONDS = "relaxation_seconds", "number", "s", "Time that the relaxation took."
+    SECOND_ENERGY = (
+        "second_energy", "number", "eV/atom", "Energy of the relaxed crystal by the second potential of the campaign.",
+    )  # fmt: skip
     RELAXATION_CODE = "relaxation_code", "text", "1", "Why the relaxation gave no energy."
     RELAXATION_DETAIL = "relaxation_detail", "text", "1", "What more is known about that."
     RELAXATION_RATTLE_GAIN = (
@@ -162,7 +165,7 @@ class Column(StrEnum):
     )  # fmt: skip
     HULL_DISTANCE_OWN = (
         "hull_distance_own", "number", "eV/atom",
-        "Energy above the hull of the packaged crystals by the potential alone, a second opinion.",
+        "Energy above the hull of crystals by the potential alone, a second opinion.",
     )  # fmt: skip
     FORMATION_CORRECTION = (
         "formation_energy_correction", "number", "eV/atom",

@@ -17,6 +17,8 @@
     fates/STAGE/           one Parquet file per merge of partitions: the fates of the rows that end there
     best/STAGE/            one Parquet file per partition: its most probable rows, which may go on
     references.parquet     energies of reference phases that are not packaged, where the run needs any
+    second_references.parquet  the same by the second potential
+    competitors.parquet    energies of known phases that compete with the best candidates
     run.json               versions, seed, counts, funnel, timings; it is there once the run is complete
     ranked.parquet         the ranked candidates with cells, predictions and probabilities
     novelty.json           what is known that equals or resembles each shortlisted candidate
@@ -110,6 +112,8 @@ class RunDirectory:
     report = property(lambda self: self.folder / "report.html")
     shortlist = property(lambda self: self.folder / "shortlist.csv")
     references = property(lambda self: self.folder / "references.parquet")
+    second_references = property(lambda self: self.folder / "second_references.parquet")
+    competitors = property(lambda self: self.folder / "competitors.parquet")
     novelty = property(lambda self: self.folder / "novelty.json")
     explanations = property(lambda self: self.folder / "explanations.json")
 

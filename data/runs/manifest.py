@@ -30,7 +30,9 @@ MANIFEST_NAME = "manifest.jsonl"
 _CHECK = "check"
 _LARGEST, _LARGEST_COUNT = 1_000_000_000, 10**15
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}"
-_FILE = re.compile(rf"references\.parquet|(?:candidates|models|partitions|best|fates)(?:/{_NAME}){{1,5}}")
+_FILE = re.compile(
+    rf"(?:(?:second_)?references|competitors)\.parquet|(?:candidates|models|partitions|best|fates)(?:/{_NAME}){{1,5}}"
+)
 """Files that lines name: of partitions, models and reference phases, by their places in the run."""
 _FILE_OF_KIND = {
     "began": re.compile(
@@ -51,6 +53,8 @@ _NEEDED = {
     "model": ("stage", "property", "key", "files"),
     "fates": ("stage", "merge", "files", "counts", "least"),
     "references": ("key", "files"),
+    "second_references": ("key", "files"),
+    "competitors": ("key", "files"),
     "event": ("what", "detail", "time"),
 }
 _TYPES: dict[str, Any] = {

@@ -5,10 +5,10 @@ competes with the composition and energy that the potential gave it, except that
 itself.
 
 How deep a candidate may lie below the hull of the reference phases before it decides about others has a limit,
-:data:`DEEPEST`. A candidate that lies deeper shows that a reference phase is missing or that the potential is wrong
-about it. Either would put every other candidate of its elements far above the hull. It therefore counts as a phase that
-lies just that deep: it still competes, and it cannot end a whole system alone. Between candidates of one composition
-this limit does not hold, because the reference phases cancel in the difference of their energies.
+:data:`.coverage.DEEPEST`. A candidate that lies deeper shows that a reference phase is missing or that the potential is
+wrong about it. Either would put every other candidate of its elements far above the hull. It therefore counts as a
+phase that lies just that deep: it still competes, and it cannot end a whole system alone. Between candidates of one
+composition this limit does not hold, because the reference phases cancel in the difference of their energies.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.candidates.formula import write_formulas
+from matloop.models.stability.coverage import DEEPEST
 from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies, Product
 
-DEEPEST = 0.03
-"""How far below the hull of the reference phases a candidate counts as a competitor, in eV/atom."""
 POLYMORPHS = 2
 """Polymorphs of one composition that go on after they were relaxed."""
 _ROUNDING = 1e-9  # eV/atom
@@ -94,7 +93,7 @@ def places_among_polymorphs(phases: PhaseEnergies) -> tuple[NDArray[np.int64], N
 def _as_competitors(candidates: PhaseEnergies, alone: HullDistances, rows: NDArray[np.int64]) -> PhaseEnergies:
     """Give candidates the energy with which they compete, and the name by which others tell them."""
     chosen = candidates.take(rows)
-    too_deep = np.maximum(-alone.energy_above_hull[rows] - DEEPEST, 0.0)
+    too_deep = np.maximum(DEEPEST - alone.energy_above_hull[rows], 0.0)
     return replace(chosen, energies=chosen.energies + too_deep, ids=[_name(identity) for identity in chosen.ids])
 
 

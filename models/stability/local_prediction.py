@@ -61,6 +61,28 @@ class LocalPrediction:
         share = ((values >= lower) & (values <= upper)).mean(axis=1)
         return np.where(np.isnan(self.centre), np.nan, np.minimum(share, self.highest_probability))
 
+    def pooled(self, *others: LocalPrediction) -> LocalPrediction:
+        """Mix these predictive distributions with others in equal parts (a linear opinion pool).
+
+        Where all agree the mixture is what each of them is, and where they disagree it is wider.
+
+        Args:
+            others: Of the same n candidates; one that has no value for a candidate agrees.
+
+        Returns:
+            Predictions with the centres of these.
+        """
+        residuals, highest = [self.residuals], self.highest_probability
+        shares = (np.arange(self.residuals.shape[1]) + 0.5) / self.residuals.shape[1]
+        for other in others:
+            known, own = np.isfinite(other.centre), other.residuals
+            own = own if own.shape == self.residuals.shape else np.quantile(own, shares, axis=1).T
+            moved = own + (other.centre - self.centre)[:, None]
+            residuals.append(np.where(known[:, None], moved, self.residuals))
+            highest = np.minimum(highest, np.where(known, other.highest_probability, 1.0))
+        mixed = np.sort(np.concatenate(residuals, axis=1), axis=1)
+        return replace(self, residuals=mixed, highest_probability=highest)
+
     def capped(self, rows: NDArray[np.bool_], highest: float) -> LocalPrediction:
         """Return the same predictions, with no probability above ``highest`` for ``rows``."""
         most = np.minimum(self.highest_probability, np.where(rows, highest, 1.0))

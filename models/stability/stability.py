@@ -133,7 +133,9 @@ class Stability:
         formation = self.formation_energies(candidates)
         alone = self.hull.distances(formation)
         distances = distances_among_candidates(self.hull, formation, alone) if competing else alone
-        own = self.own_hull.distances(self.elements.formation_energies(candidates)).energy_above_hull
+        own_formation = self.elements.formation_energies(candidates)
+        own = self.own_hull.distances(own_formation)
+        own = distances_among_candidates(self.own_hull, own_formation, own) if competing else own
         # A candidate that lies far below the hull alone shows what is missing, whatever others lie below it too.
         incomplete = incomplete_references(candidates.compositions, alone)
         predictions = {
@@ -144,7 +146,9 @@ class Stability:
                 FORMATION, formation.energies, candidates.compositions, distances.codes
             ),
         }
-        return Judgement(predictions, distances, own, self.known.coverage(candidates.compositions), incomplete)
+        return Judgement(
+            predictions, distances, own.energy_above_hull, self.known.coverage(candidates.compositions), incomplete
+        )
 
     def _place(self, candidates: Compositions, distances: HullDistances) -> LocalPrediction:
         """Predict the energy above hull of n candidates from where they lie."""

@@ -332,10 +332,10 @@ class SurrogateStage(FrozenModel):
         return written
 
 
-class PotentialStage(FrozenModel):
-    """Relaxes the remaining candidates with an interatomic potential, and judges their stability by the energy."""
+class ChosenPotential(FrozenModel):
+    """A potential by name, with its options."""
 
-    name: str = Field("chgnet", description="Name of the potential.")
+    name: str = Field(description="Name of the potential.")
     options: dict[str, JsonValue] = Field(
         default_factory=dict, description="Options of the potential, or of the calculator."
     )
@@ -359,24 +359,6 @@ class PotentialStage(FrozenModel):
         description="With `name: ase`: symbols of the elements that the calculator was made for. Crystals with others "
         "are refused without asking it. All elements without.",
     )
-    steps: int = Field(150, gt=0, le=10_000, description="Largest number of steps of a relaxation.")
-    largest_force: float = Field(
-        0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
-    )
-    seconds: float = Field(300, gt=0, le=86_400, description="Largest time for one crystal, in seconds.")
-    rattle: float = Field(
-        0.15,
-        ge=0,
-        le=0.5,
-        description="Root mean square of random displacements, in Å, by which all atoms of a relaxed crystal are moved "
-        "before it relaxes once more. Where it falls in energy the new crystal replaces it. 0 skips this test.",
-    )
-    phonons: bool = Field(
-        False,
-        description="Whether the lattice vibrations of the finalists are computed, for a warning on their cards. Needs "
-        "the extra `phonons`.",
-    )
-    references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
 
     @model_validator(mode="after")
     def _calculator_goes_with_ase(self) -> Self:
@@ -397,6 +379,55 @@ class PotentialStage(FrozenModel):
             "elements": None if self.elements is None else list(self.elements),
         }  # fmt: skip
         return {"options": self.options, **{name: value for name, value in written.items() if value is not None}}
+
+
+class PotentialStage(ChosenPotential):
+    """Relaxes the remaining candidates with an interatomic potential, and judges their stability by the energy."""
+
+    name: str = Field("chgnet", description="Name of the potential.")
+    steps: int = Field(150, gt=0, le=10_000, description="Largest number of steps of a relaxation.")
+    largest_force: float = Field(
+        0.1, gt=0, le=1, description="A relaxation ends when all forces are below this value, in eV/Å."
+    )
+    seconds: float = Field(300, gt=0, le=86_400, description="Largest time for one crystal, in seconds.")
+    rattle: float = Field(
+        0.15,
+        ge=0,
+        le=0.5,
+        description="Root mean square of random displacements, in Å, by which all atoms of a relaxed crystal are moved "
+        "before it relaxes once more. Where it falls in energy the new crystal replaces it. 0 skips this test.",
+    )
+    phonons: bool = Field(
+        False,
+        description="Whether the lattice vibrations of the finalists are computed, for a warning on their cards. Needs "
+        "the extra `phonons`.",
+    )
+    references: Entries = Field((), description="Sources of further reference phases for the convex hull.")
+    competitors: int = Field(
+        40,
+        ge=0,
+        le=1_000,
+        description="Largest number of known phases without a packaged crystal that are relaxed, because they compete "
+        "with the best candidates on the hull of the potential's own energies. 0 relaxes none.",
+    )
+    second: ChosenPotential | None = Field(
+        None,
+        description="A second potential, by name or with options. It gives each relaxed crystal an energy of its own. "
+        "Where the two disagree about stability, less is claimed.",
+    )
+
+    @field_validator("second", mode="before")
+    @classmethod
+    def _second_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def second_stage(self) -> Self | None:
+        """The second potential, with the limits of this one."""
+        if self.second is None:
+            return None
+        given = self.second.model_dump()
+        return self.model_copy(update={**given, "references": (), "phonons": False, "second": None})
 
 
 class ComputedHull(FrozenModel):

@@ -9,7 +9,7 @@ from typing import Any
 
 from matloop.data.errors import CampaignError, MatloopError
 from matloop.data.registry import SOURCES, lookup
-from matloop.screening.campaign.campaign import Campaign, Entries, Entry
+from matloop.screening.campaign.campaign import Campaign, ChosenPotential, Entries, Entry
 
 PATH_OPTION = "path"
 """Option of a source that names a file, a folder or a pattern; sources of other packages name theirs so too."""
@@ -52,9 +52,10 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
     }
     if campaign.potential is not None:
         stage = campaign.potential
-        weights = None if stage.weights is None else absolute_path(stage.weights, folder)
-        references = _with_absolute_paths(stage.references, folder)
-        changes["potential"] = stage.model_copy(update={"references": references, "weights": weights})
+        updates = {**_absolute_weights(stage, folder), "references": _with_absolute_paths(stage.references, folder)}
+        if stage.second is not None:
+            updates["second"] = stage.second.model_copy(update=_absolute_weights(stage.second, folder))
+        changes["potential"] = stage.model_copy(update=updates)
     if campaign.hull is not None:
         phases = _with_absolute_paths(campaign.hull.references, folder)
         changes["hull"] = campaign.hull.model_copy(update={"references": phases})
@@ -62,6 +63,10 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
     files = {name: absolute_path(path, folder) for name, path in named.items() if path is not None}
     changes["cluster"] = campaign.cluster.model_copy(update=files)
     return campaign.model_copy(update=changes)
+
+
+def _absolute_weights(potential: ChosenPotential, folder: str | Path) -> dict[str, Any]:
+    return {} if potential.weights is None else {"weights": absolute_path(potential.weights, folder)}
 
 
 def _with_absolute_paths(entries: Entries, folder: str | Path) -> Entries:

@@ -41,6 +41,8 @@ potential:
   sha256: {sha256}
   seconds: 2
   steps: 20
+  competitors: 0
+  second: {{name: ase, calculator: toy_calculators:Springs, options: {{stiffness: 0.05}}}}
 shortlist: {{size: 3, explore: true}}
 """
 SALT = "{metal}F\n1.0\n0 2.6 2.6\n2.6 0 2.6\n2.6 2.6 0\n{metal} F\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
@@ -63,15 +65,19 @@ def path(toys: Path) -> Path:
         (toys / "salts" / f"{metal}F.poscar").write_text(SALT.format(metal=metal), "utf-8")
     (toys / "weights.txt").write_text(WEIGHTS, "utf-8")
     campaign = toys / "springs.yaml"
-    campaign.write_text(CAMPAIGN.format(sha256=hashlib.sha256(WEIGHTS.encode()).hexdigest()), "utf-8")
+    campaign.write_text(CAMPAIGN.format(sha256=digest()), "utf-8")
     return campaign
 
 
-def energies_of(crystals: Crystals) -> np.ndarray:
+def digest() -> str:
+    return hashlib.sha256(WEIGHTS.encode()).hexdigest()
+
+
+def energies_of(crystals: Crystals, stiffness: float = float(WEIGHTS)) -> np.ndarray:
     """What the calculator gives, eV/atom, shape (n,)."""
     sums = np.add.reduceat(crystals.species.astype(float), crystals.offsets[:-1])
     too_large = crystals.volumes / crystals.site_counts - 20
-    return float(WEIGHTS) / 2 * too_large**2 - sums / crystals.site_counts / 1000
+    return stiffness / 2 * too_large**2 - sums / crystals.site_counts / 1000
 
 
 def keep_references(path: Path) -> None:
@@ -80,10 +86,12 @@ def keep_references(path: Path) -> None:
         campaign = validate(path)[0].campaign
         assert campaign is not None
         assert campaign.potential is not None
-        phases = ReferenceSet.of(EmbeddedCrystals(), campaign.potential, packaged=True)
-    energies = np.concatenate([energies_of(batch.crystals) for batch in phases.batches])
-    found = ReferenceEnergies(np.arange(len(energies)), energies, np.full(len(energies), "", object))
-    ReferenceStore(cache_folder() / REFERENCES).keep(phases.key, phases.ids, found)
+        stages = [(campaign.potential, float(WEIGHTS)), (campaign.potential.second_stage, 0.05)]
+        sets = [(ReferenceSet.of(EmbeddedCrystals(), stage, packaged=True), stiffness) for stage, stiffness in stages]
+    for phases, stiffness in sets:
+        energies = np.concatenate([energies_of(batch.crystals, stiffness) for batch in phases.batches])
+        found = ReferenceEnergies(np.arange(len(energies)), energies, np.full(len(energies), "", object))
+        ReferenceStore(cache_folder() / REFERENCES).keep(phases.key, phases.ids, found)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +114,32 @@ def test_campaign_with_a_calculator_ends_with_a_shortlist(finished: ScreeningRun
     assert finished.view.identity.plug_ins["calculator: toy_calculators:Springs"].startswith("toy-calculators 1.0, con")
 
 
+def test_a_second_potential_gives_the_relaxed_crystals_an_energy_of_its_own(finished: ScreeningRun) -> None:
+    ranked, identity = finished.ranked, finished.view.identity.model_dump()
+    assert ranked.crystals is not None
+    expected = energies_of(ranked.crystals, 0.05)
+    np.testing.assert_allclose(ranked.column("second_energy"), expected, atol=1e-9)
+    assert not np.allclose(ranked.column("relaxation_energy"), expected, atol=1e-6)
+    assert identity["second_energies"] != identity["energies"]
+    assert (finished.folder / "second_references.parquet").is_file()
+
+
+def test_a_second_potential_that_is_the_first_one_is_refused(path: Path) -> None:
+    other = path.with_name("twice.yaml")
+    other.write_text(path.read_text("utf-8").replace("stiffness: 0.05", "weights: $weights").replace(
+        "second: {name: ase,", f"second: {{name: ase, weights: weights.txt, sha256: {digest()},"
+    ), "utf-8")  # fmt: skip
+    with allowing(["toy_calculators"]):
+        (problem,) = validate(other)[1]
+    assert (problem.where, "those of the first one" in problem.message) == ("potential.second", True)
+    missing = path.with_name("missing.yaml")
+    missing.write_text(
+        path.read_text("utf-8").replace("toy_calculators:Springs, options: {stiff", "nope:X, options: {stiff")
+    )
+    with allowing(["toy_calculators", "nope"]):
+        assert [problem.where for problem in validate(missing)[1]] == ["potential.second.calculator"]
+
+
 def test_failures_of_the_calculator_are_fates(finished: ScreeningRun) -> None:
     fates = pq.read_table(finished.folder / "partitions" / "potential").to_pylist()
     codes = {row["formula"]: row["code"] for row in fates if row["outcome"] == "quarantined"}
@@ -116,8 +150,7 @@ def test_forbidden_calculator_is_refused_before_anything_runs(path: Path, tmp_pa
     with pytest.raises(CampaignError, match=r"potential\.calculator: E-NOT-ALLOWED: .*--allow toy_calculators"):
         screen(path, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    (problem,) = validate(path)[1]
-    assert problem.where == "potential.calculator"
+    assert [problem.where for problem in validate(path)[1]] == ["potential.calculator", "potential.second.calculator"]
     with allowing(["toy_calculators"]):
         assert validate(path)[1] == []
     refused = CliRunner().invoke(app, ["validate", str(path)])

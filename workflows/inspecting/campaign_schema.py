@@ -102,6 +102,7 @@ def campaign_schema() -> Schema:
     drawn["allOf"] = _known_properties()
     models["Target"]["allOf"] = [*_goals(), *map(_units, catalogue().values())]
     models["PotentialStage"]["allOf"] = _potentials()
+    models["ChosenPotential"]["allOf"] = _potentials()
     models["ClusterSettings"]["allOf"] = _clusters()
     models |= {kind.title(): entry_schema(factories(kind)) for kind in ("source", "filter", "featurizer")}
     models["Labels"] = _labels()
@@ -193,6 +194,14 @@ VALUES = {
     ("SurrogateStage", "family"): _families,
     ("SurrogateStage", "budget"): lambda: _or_nothing(DURATION),
     ("PotentialStage", "name"): lambda: {"enum": list(factories("potential"))},
+    ("PotentialStage", "second"): lambda: {
+        "anyOf": [
+            {"enum": [name for name in factories("potential") if name != ASE]},
+            {"$ref": "#/$defs/ChosenPotential"},
+            NOTHING,
+        ]
+    },
+    ("ChosenPotential", "name"): lambda: {"enum": list(factories("potential"))},
     ("ClusterSettings", "walltime"): lambda: dict(WALLTIME),
     ("Campaign", "cluster"): lambda: {"anyOf": [{"const": "local"}, {"$ref": "#/$defs/ClusterSettings"}]},
 }

@@ -26,12 +26,20 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet, Featurizer
 from matloop.models.potentials.ase_calculator import AsePotential
-from matloop.models.potentials.contract import potential_named, require_capability
+from matloop.models.potentials.contract import energy_source, potential_named, require_capability
 from matloop.models.potentials.phonons import require_phonopy
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.models.surrogates.conditions import check_asked, learned_conditions
-from matloop.screening.campaign.campaign import Campaign, Entries, Entry, Families, PotentialStage, Target
+from matloop.screening.campaign.campaign import (
+    Campaign,
+    ChosenPotential,
+    Entries,
+    Entry,
+    Families,
+    PotentialStage,
+    Target,
+)
 from matloop.screening.campaign.campaign_file import CampaignText, Problem, campaign_error, inspect_campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.campaign.yaml_document import Location
@@ -308,18 +316,31 @@ def _set_up(kind: str, table: Mapping[str, str], entry: Entry) -> Any:
 
 
 def _check_potential(stage: PotentialStage) -> Iterator[tuple[Location, str]]:
-    unknown = _refusal(lambda: lookup("potential", POTENTIALS, stage.name))
-    reason = unknown or _refusal(lambda: _set_up_potential(stage))
-    if reason:
-        place = "calculator" if stage.calculator else "options" if stage.options else "name"
-        yield ("potential", "name" if unknown else place), reason
-    elif stage.phonons and (reason := _refusal(lambda: _check_phonons(stage))):
-        yield ("potential", "phonons"), reason
+    problems = list(_check_chosen_potential(stage, ("potential",)))
+    if not problems and stage.phonons and (reason := _refusal(lambda: _check_phonons(stage))):
+        problems.append((("potential", "phonons"), reason))
+    second = stage.second
+    if second is not None:
+        problems += _check_chosen_potential(second, ("potential", "second"))
+        if not problems and _source_of(second) == _source_of(stage):
+            problems += [(("potential", "second"), f"its energies are those of the first one: {_source_of(stage)}")]
+    yield from problems
     yield from _check_entries(stage.references, ("potential", "references"), "source", SOURCES)
 
 
-def _set_up_potential(stage: PotentialStage) -> None:
-    potential = potential_named(stage.name, **stage.parameters)
+def _check_chosen_potential(chosen: ChosenPotential, place: Location) -> Iterator[tuple[Location, str]]:
+    unknown = _refusal(lambda: lookup("potential", POTENTIALS, chosen.name))
+    if reason := unknown or _refusal(lambda: _set_up_potential(chosen)):
+        key = "calculator" if chosen.calculator else "options" if chosen.options else "name"
+        yield (*place, "name" if unknown else key), reason
+
+
+def _source_of(chosen: ChosenPotential) -> str:
+    return energy_source(potential_named(chosen.name, **chosen.parameters))
+
+
+def _set_up_potential(chosen: ChosenPotential) -> None:
+    potential = potential_named(chosen.name, **chosen.parameters)
     require_capability(potential, "Evaluates", "RelaxesBatches")
     if isinstance(potential, AsePotential):
         potential.check_calculator()

@@ -30,16 +30,8 @@ from matloop.workflows.wording import reason_text
 _FURTHER = (
     Column.SPACE_GROUP_BEFORE_RATTLE,
     *PHONON_COLUMNS,
-    Column.HULL_DISTANCE,
-    Column.HULL_PRODUCTS,
-    Column.HULL_REFERENCE_PHASES,
-    Column.HULL_COVERAGE,
-    Column.HULL_KNOWN_COMPOSITIONS,
-    Column.HULL_WITHOUT_ENERGY,
-    Column.HULL_SPANS_SYSTEM,
-    Column.HULL_INCOMPLETE,
-    Column.HULL_DISTANCE_SECOND,
-    Column.HULL_DISTANCE_OWN,
+    *(key for key in Column if key.name.startswith("HULL_")),
+    Column.SECOND_ENERGY,
     Column.FORMATION_CORRECTION,
     Column.PROBABILITY_BEFORE_RELAXING,
 )

@@ -52,6 +52,8 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
     sets = training or TrainingSets.of([target.property for target in campaign.targets])
     wanted, stage = campaign.model_dump(mode="json", exclude={"cluster"}), campaign.potential
     potential = None if stage is None else shared_potential(stage.name, stage.parameters)
+    other = None if stage is None or stage.second is None else stage.second
+    second = None if other is None else shared_potential(other.name, other.parameters)
     return {
         "campaign": wanted,
         "partition_rows": partition_rows,
@@ -64,6 +66,8 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "input_files": input_files(read_at_intake(campaign)),
         "energies": None if potential is None else energy_source(potential),
         "device": None if potential is None else device_of(potential),
+        "second_energies": None if second is None else energy_source(second),
+        "second_device": None if second is None else device_of(second),
         "reference_files": {} if stage is None else input_files(stage.references),
     }
 

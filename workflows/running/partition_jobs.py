@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest, key_of
 from matloop.workflows.running.candidate_parts import CandidatePart
+from matloop.workflows.running.competitors import COMPETITORS
 from matloop.workflows.running.engine import Job
 from matloop.workflows.running.identity import code_key
-from matloop.workflows.running.reference_phases import REFERENCES
+from matloop.workflows.running.reference_phases import REFERENCES, SECOND_REFERENCES
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.potential import relax_partition, source_of
 from matloop.workflows.stages.scoring import ScoringTask, lost_partition, score_partition
@@ -56,19 +58,22 @@ def relaxation_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateB
 
 def joint_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch) -> Iterator[Job]:
     """Fourth stage: all relaxed candidates in one part, because each competes with all others."""
-    key = _key_given(key_of(stage=STABILITY_STAGE, relaxed=_potential_key(task, manifest)), 0, survivors)
+    competitors = [line["files"] for line in manifest.of_kind(COMPETITORS)[-1:]]
+    stage = key_of(stage=STABILITY_STAGE, relaxed=_potential_key(task, manifest), competitors=competitors)
+    key, path = _key_given(stage, 0, survivors), RunDirectory(task.folder).competitors if competitors else None
     lost = partial(lost_partition, replace(task, stage=STABILITY_STAGE))
-    work, given = partial(judge_together, task), Intake(survivors, [])
+    work, given = partial(judge_together, task, competitors=path), Intake(survivors, [])
     yield Job(STABILITY_STAGE, 0, key, work, lost, given, len(survivors), divisible=False)
 
 
 def _potential_key(task: ScoringTask, manifest: Manifest) -> str:
     """Of all that decides what the potential makes of a candidate."""
-    references = [line["files"] for line in manifest.of_kind(REFERENCES)[-1:]]
+    references = [line["files"] for kind in (REFERENCES, SECOND_REFERENCES) for line in manifest.of_kind(kind)[-1:]]
     assert task.campaign.potential is not None
     potential = task.campaign.potential.model_dump(mode="json")
-    source = source_of(task.campaign.potential)
-    return key_of(scored=_stage_key(task, manifest), potential=potential, energies=source, references=references)
+    second = task.campaign.potential.second_stage
+    sources = [source_of(task.campaign.potential), *([] if second is None else [source_of(second)])]
+    return key_of(scored=_stage_key(task, manifest), potential=potential, energies=sources, references=references)
 
 
 def _stage_key(task: ScoringTask, manifest: Manifest) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from matloop.workflows.stages.potential import (
 )  # fmt: skip
 
 REFERENCE_PARTITION_ROWS = 20
-REFERENCES = "references"
+REFERENCES, SECOND_REFERENCES = "references", "second_references"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,19 @@ class ReferenceSet:
             stage: Names the potential, and how further phases are relaxed.
             packaged: Whether they are the packaged ones.
         """
-        batches = [intake.batch for intake in source.intakes(REFERENCE_PARTITION_ROWS)]
+        return cls.of_batches(
+            [intake.batch for intake in source.intakes(REFERENCE_PARTITION_ROWS)], stage, packaged=packaged
+        )  # fmt: skip
+
+    @classmethod
+    def of_batches(cls, batches: Sequence[CandidateBatch], stage: PotentialStage, *, packaged: bool) -> ReferenceSet:
+        """The phases of some batches.
+
+        Args:
+            batches: The phases.
+            stage: Names the potential, and how further phases are relaxed.
+            packaged: Whether they are the packaged ones.
+        """
         manner = {"largest_force": stage.largest_force, "steps": stage.steps, "rattle": stage.rattle}
         relaxed = None if packaged else manner
         key = key_of(
@@ -111,25 +124,48 @@ def provide_references(campaign: Campaign, engine: Engine) -> None:
     stage = campaign.potential
     assert stage is not None
     sets = [ReferenceSet.of(source, stage, packaged=False) for source in sources_of(stage.references)]
-    if not references_are_packaged(stage):
-        sets.insert(0, ReferenceSet.of(EmbeddedCrystals(), stage, packaged=True))
+    provide_energies(REFERENCES, engine.run.references, stage, [*_packaged_crystals(stage), *sets], engine)
+    if (second := stage.second_stage) is not None:
+        provide_energies(SECOND_REFERENCES, engine.run.second_references, second, _packaged_crystals(second), engine)
+
+
+def _packaged_crystals(stage: PotentialStage) -> list[ReferenceSet]:
+    """The packaged crystals, unless the package holds their energies by this potential."""
+    return (
+        [] if references_are_packaged(stage) else [ReferenceSet.of(EmbeddedCrystals(), stage, packaged=True)]
+    )  # fmt: skip
+
+
+def provide_energies(
+    kind: str, path: Path, stage: PotentialStage, sets: Sequence[ReferenceSet], engine: Engine
+) -> None:
+    """Write the energies of some sets of phases into the run, from the user's store or evaluated now.
+
+    Args:
+        kind: Names the lines in the manifest, and the partitions where energies are evaluated.
+        path: The file.
+        stage: The potential.
+        sets: Reference phases; nothing is written where there are none.
+        engine: Of the run.
+    """
     sets = [each for each in sets if each.batches]
     if not sets:
         return
-    key = key_of(sets=[[each.key, each.packaged] for each in sets])
+    key = key_of(sets=[[each.key, each.packaged] for each in sets], kind=kind)
     line = engine.reused(key)
     if line is None:
-        found = _found_or_evaluated(stage, sets, engine)
+        found = _found_or_evaluated(kind, stage, sets, engine)
         require_energies(stage, sets, found)
         tables = [each.table(kept) for each, kept in zip(sets, found, strict=True)]
-        write_table(engine.run.references, pa.concat_tables(tables))
-        files = {engine.run.references.name: sha256_of(engine.run.references)}
-        engine.manifest.append(REFERENCES, key=key, files=files)
+        write_table(path, pa.concat_tables(tables))
+        engine.manifest.append(kind, key=key, files={path.name: sha256_of(path)})
     elif engine.manifest.with_key(key) is not line:
         engine.manifest.append(**line)
 
 
-def _found_or_evaluated(stage: PotentialStage, sets: Sequence[ReferenceSet], engine: Engine) -> list[ReferenceEnergies]:
+def _found_or_evaluated(
+    kind: str, stage: PotentialStage, sets: Sequence[ReferenceSet], engine: Engine
+) -> list[ReferenceEnergies]:
     """Energies of every set, from the store or evaluated now."""
     store = ReferenceStore(cache_folder() / REFERENCES)
     found = [store.find(each.key, each.ids) for each in sets]
@@ -141,10 +177,10 @@ def _found_or_evaluated(stage: PotentialStage, sets: Sequence[ReferenceSet], eng
     ]
     if not parts:
         return found
-    jobs = (_job(stage, index, batch, sets[number]) for index, (number, _, batch) in enumerate(parts))
+    jobs = (_job(kind, stage, index, batch, sets[number]) for index, (number, _, batch) in enumerate(parts))
     engine.finish("evaluating reference phases", sum(len(batch) for _, _, batch in parts), jobs)
     for index, (number, rows, _) in enumerate(parts):
-        table = read_table(engine.run.partition(REFERENCES, index), inside=engine.run.folder)
+        table = read_table(engine.run.partition(kind, index), inside=engine.run.folder)
         energies = table["energy_per_atom"].to_numpy().astype(np.float64)
         codes = table[Column.CODE].to_numpy(zero_copy_only=False)
         found[number] = found[number].joined(ReferenceEnergies(rows, energies, codes))
@@ -169,11 +205,11 @@ def require_energies(stage: PotentialStage, sets: Sequence[ReferenceSet], found:
             )  # fmt: skip
 
 
-def _job(stage: PotentialStage, index: int, batch: CandidateBatch, of: ReferenceSet) -> Job:
+def _job(kind: str, stage: PotentialStage, index: int, batch: CandidateBatch, of: ReferenceSet) -> Job:
     """The evaluation of one part; its number stands in the key, because a fork finds files under their old names."""
     key = key_of(references=of.key, index=index, given=_sha256_of([batch]), packaged=of.packaged)
     work, lost = partial(evaluate_references, stage, of.packaged), partial(lost_references, of.packaged)
-    return Job(REFERENCES, index, key, work, lost, Intake(batch, []), len(batch))
+    return Job(kind, index, key, work, lost, Intake(batch, []), len(batch))
 
 
 def _sha256_of(batches: Sequence[CandidateBatch]) -> str:

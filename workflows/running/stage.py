@@ -22,7 +22,7 @@ from matloop.workflows.stages.fates import BELOW, REJECTED, fate_table, part_of
 from matloop.workflows.stages.scoring import below_cut
 
 
-def _nothing(engine: Engine) -> None:
+def _nothing(engine: Engine, given: Any) -> None:
     """What most stages need beforehand."""
 
 
@@ -39,7 +39,7 @@ class Stage:
         keep: Most candidates that go on; None for all that can be ranked.
         after: Name of the stage whose survivors it is given; empty for the first one, which is given all candidates.
         merges_equal: Whether equal crystals are merged after it.
-        prepare: Done before the first job.
+        prepare: Done before the first job, with what the stage is given.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Stage:
     keep: int | None
     after: str = ""
     merges_equal: bool = False
-    prepare: Callable[[Engine], None] = field(default=_nothing)
+    prepare: Callable[[Engine, Any], None] = field(default=_nothing)
 
     @property
     def ranked_at(self) -> str:
@@ -69,7 +69,7 @@ class Stage:
         """
         if isinstance(given, CandidateBatch) and not len(given):
             return given
-        self.prepare(engine)
+        self.prepare(engine, given)
         done = sorted(engine.finish(self.label, len(given), self.jobs(engine.manifest, given)))
         if not done:
             raise RunError("the sources gave no candidates", "at least one row", "look at the campaign's sources")

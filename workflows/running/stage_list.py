@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from matloop.workflows.running.competitors import provide_competitors
 from matloop.workflows.running.partition_jobs import crystal_jobs, joint_jobs, relaxation_jobs, scoring_jobs
 from matloop.workflows.running.reference_phases import provide_references
 from matloop.workflows.running.stage import Stage
@@ -39,13 +40,13 @@ def stages_of(task: ScoringTask) -> list[Stage]:
             Stage(
                 POTENTIAL_STAGE, "relaxing candidates", "candidates relaxed", partial(relaxation_jobs, task), criterion,
                 keep=None, after=stages[-1].name, merges_equal=True,
-                prepare=partial(provide_references, campaign),
+                prepare=lambda engine, _: provide_references(campaign, engine),
             )
         )  # fmt: skip
         stages.append(
             Stage(
                 STABILITY_STAGE, "placing candidates on the hull", "stability judged", partial(joint_jobs, task),
-                criterion, keep=None, after=stages[-1].name,
+                criterion, keep=None, after=stages[-1].name, prepare=partial(provide_competitors, task),
             )
         )  # fmt: skip
     return stages

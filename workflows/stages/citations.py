@@ -22,10 +22,11 @@ def potential_citations(campaign: Campaign) -> list[Citation]:
     Args:
         campaign: The campaign.
     """
-    names = [] if campaign.potential is None else [campaign.potential.name]
-    for stage in campaign.scoring_stages.values():
+    stage = campaign.potential
+    names = [] if stage is None else [stage.name, *([stage.second.name] if stage.second else [])]
+    for scored in campaign.scoring_stages.values():
         names += [
-            str(entry.options.get("potential", entry.argument)) for entry in stage.features if entry.name == _EMBEDDING
+            str(entry.options.get("potential", entry.argument)) for entry in scored.features if entry.name == _EMBEDDING
         ]
     found: list[Citation] = []
     for name in dict.fromkeys(names):

@@ -78,9 +78,12 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     rows = rows[fates.scored(rows)]
     relaxed = _with_space_groups(relaxed)
     survivors = relaxed.take(rows)
+    second = settings.second_stage
     by_surrogates = task_of_surrogates(task)
     predictions = predict(by_surrogates, features_of(task, survivors)) if by_surrogates.ranges else {}
     columns = judge(by_surrogates, rows, predictions, fates, joint_probability_of(by_surrogates))
+    if second is not None:
+        columns[Column.SECOND_ENERGY] = energies_by(second, survivors)
     columns[Column.PROBABILITY_BEFORE_RELAXING] = survivors.column(Column.PROBABILITY)
     written = [name for name in RELAXATION_COLUMNS if name != Column.RELAXATION_CODE]
     written.append(Column.SPACE_GROUP_BEFORE_RATTLE)
@@ -94,6 +97,14 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
 def task_of_surrogates(task: ScoringTask) -> ScoringTask:
     """The task with the targets alone that surrogates judge after relaxing."""
     return replace(task, ranges={name: ends for name, ends in task.ranges.items() if name not in BY_POTENTIAL})
+
+
+def energies_by(stage: PotentialStage, crystals: CandidateBatch) -> NDArray[np.float64]:
+    """Energies of crystals as they are by a potential, each under guard, in eV/atom, nan where there is none."""
+    limits = RelaxationLimits(steps=0, seconds=stage.seconds)
+    settings = GuardedRelaxationSettings(limits=limits, parameters=stage.parameters)
+    found = relax_guarded(stage.name, crystals, settings).column(Column.RELAXATION_ENERGY)
+    return np.asarray(found, np.float64)
 
 
 def evaluate_references(stage: PotentialStage, packaged: bool, intake: Intake) -> StageTables:
@@ -190,14 +201,16 @@ def references_are_packaged(stage: PotentialStage) -> bool:
     return packaged_references(packaged_crystals(), stage.name).source == source_of(stage)
 
 
-def stability_of(folder: Path, stage: PotentialStage) -> Stability:
+def stability_of(folder: Path, stage: PotentialStage, *, second: bool = False) -> Stability:
     """Learnt once per worker, from labels of the packaged crystals and their energies, packaged or evaluated here.
 
     Args:
         folder: The run directory.
         stage: Names the potential.
+        second: Whether it is the second potential of the campaign.
     """
-    path = RunDirectory(folder).references
+    run = RunDirectory(folder)
+    path = run.second_references if second else run.references
     corrected = corrected_elements(shared_potential(stage.name, stage.parameters))
     return _learnt(path, sha256_of(path) if path.is_file() else "", stage.name, source_of(stage), corrected)
 
@@ -215,7 +228,7 @@ def formation_energy_fit_of(folder: Path, stage: PotentialStage) -> FormationEne
     return FormationEnergyFit.of(energies, database_formation_energies(packaged_crystals()), corrected=corrected)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _learnt(path: Path, sha256: str, name: str, source: str, corrected: tuple[str, ...]) -> Stability:
     """Kept by the content of the references: those of another run may have the same path."""
     packaged, others = _reference_energies(path if sha256 else None, name, source)
@@ -236,11 +249,12 @@ def _reference_energies(path: Path | None, name: str, source: str) -> tuple[Phas
     table = read_table(path, inside=path.parent)
     own = table.filter(table["packaged"])
     further = table.filter(pc.invert(table["packaged"]))
-    packaged = _phases(own, source) if own.num_rows else packaged_references(crystals, name)
-    return packaged, _phases(further, source) if further.num_rows else None
+    packaged = phases_of(own, source) if own.num_rows else packaged_references(crystals, name)
+    return packaged, phases_of(further, source) if further.num_rows else None
 
 
-def _phases(table: pa.Table, source: str) -> PhaseEnergies:
+def phases_of(table: pa.Table, source: str) -> PhaseEnergies:
+    """Phases and energies from a table that :func:`evaluate_references` describes."""
     compositions, _ = parse_formulas(table[Column.FORMULA].to_pylist(), exact=True)
     return PhaseEnergies(source, compositions, table["energy_per_atom"].to_numpy(), table["id"].to_pylist())
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matloop.data.candidates.batch import Intake
+from matloop.data.bounded_files import read_table
+from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import POLYMORPH, Reason
 from matloop.data.properties.columns import Column
 from matloop.models.stability.competition import POLYMORPHS, places_among_polymorphs
-from matloop.models.stability.hull import PhaseEnergies, Product
-from matloop.models.stability.stability import Judgement
+from matloop.models.stability.hull import Hull, PhaseEnergies, Product
+from matloop.models.stability.opinions import mixed_opinions
+from matloop.models.stability.stability import Judgement, Stability
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.workflows.stages.fates import REJECTED, Fates
-from matloop.workflows.stages.potential import energies_of, stability_of
+from matloop.workflows.stages.potential import energies_of, phases_of, source_of, stability_of
 from matloop.workflows.stages.scoring import ScoringTask, StageTables, best_rows, judge
 
 STAGE = "stability"
 
 
-def judge_together(task: ScoringTask, intake: Intake) -> StageTables:
+def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | None = None) -> StageTables:
     """Judge the stability of all relaxed candidates of a run against each other; those that can be ranked go on.
 
     The result does not depend on the order of the candidates, nor on the partitions in which they were relaxed.
@@ -30,24 +34,48 @@ def judge_together(task: ScoringTask, intake: Intake) -> StageTables:
     Args:
         task: The campaign, with the name of the last scoring stage.
         intake: Every candidate that the potential stage hands on.
+        competitors: File with energies of known phases that join the hull of the potential's own energies.
     """
     settings = task.campaign.potential
     assert settings is not None
     batch = intake.batch
     fates, rows = Fates(len(batch), STAGE), np.arange(len(batch))
     learnt, energies = stability_of(task.folder, settings), energies_of(batch, settings)
-    judgement = learnt.predict(energies, competing=True)
-    judged = {name: judgement.predictions[name] for name in task.ranges if name in judgement.predictions}
+    if competitors is not None:
+        learnt = _with_competitors(learnt, competitors, source_of(settings))
+    judgement, second = learnt.predict(energies, competing=True), _second_judgement(task, batch)
+    predictions = mixed_opinions(judgement, second)
+    judged = {name: predictions[name] for name in task.ranges if name in predictions}
     of_stability = replace(task, ranges={name: task.ranges[name] for name in judged})
     columns = judge(of_stability, rows, judged, fates, JointProbability())
     _end_polymorphs(energies, rows[fates.scored(rows)], fates)
     columns[Column.PROBABILITY] = batch.column(Column.PROBABILITY) * columns[Column.PROBABILITY]
     columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
     columns |= _hull_columns(judgement)
+    if second is not None:
+        columns[Column.HULL_DISTANCE_SECOND] = second.distances.energy_above_hull
     if learnt.elements.corrections.any():
         columns[Column.FORMATION_CORRECTION] = learnt.elements.added_to_formation_energies(batch.compositions)
     best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=len(rows))
     return StageTables(fates.table(batch, rows, columns), best)
+
+
+def _second_judgement(task: ScoringTask, batch: CandidateBatch) -> Judgement | None:
+    """What the second potential of the campaign says of relaxed candidates; None without one."""
+    stage = None if task.campaign.potential is None else task.campaign.potential.second_stage
+    if stage is None:
+        return None
+    energies = PhaseEnergies(source_of(stage), batch.compositions, batch.column(Column.SECOND_ENERGY), batch.ids)
+    return stability_of(task.folder, stage, second=True).predict(energies, competing=True)
+
+
+def _with_competitors(learnt: Stability, path: Path, source: str) -> Stability:
+    """Let phases whose energies lie in a file join the hull of the potential's own energies."""
+    table = read_table(path, inside=path.parent)
+    phases = phases_of(table.filter(pc.equal(table[Column.CODE], "")), source)
+    if not phases.ids:
+        return learnt
+    return replace(learnt, own_hull=Hull(learnt.own_hull.references.joined(learnt.elements.formation_energies(phases))))
 
 
 def _end_polymorphs(energies: PhaseEnergies, rows: NDArray[np.int64], fates: Fates) -> None:

@@ -11,6 +11,7 @@ from pymatgen.core import Composition, Species
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import gather_rows
+from matloop.data.candidates.formula import parse_formulas
 from matloop.data.chemistry.ions import load_ions
 from matloop.data.chemistry.oxidation_states import MIXED_VALENCE
 from matloop.data.elements import SYMBOLS
@@ -236,3 +237,15 @@ def test_settings_that_make_nothing_are_refused(settings: dict) -> None:
 def test_no_parent_small_enough() -> None:
     with pytest.raises(GeneratorError, match="no parent crystal with at most 1 sites"):
         IonicSubstitution(max_sites=1).count()
+
+
+def test_the_most_probable_child_of_a_composition(generator: IonicSubstitution, children: CandidateBatch) -> None:
+    formulas = list(dict.fromkeys(children.formulas))[100:400:50]
+    wanted, _ = parse_formulas(["KrHe", *formulas])
+    made = generator.of_compositions(wanted)
+    assert made.formulas == formulas
+    probability = children.column("substitution_probability")
+    for row, formula in enumerate(formulas):
+        best = probability[np.array(children.formulas) == formula].max()
+        assert made.column("substitution_probability")[row] == best
+    assert len(generator.of_compositions(parse_formulas(["KrHe"])[0])) == 0

@@ -51,11 +51,16 @@ def test_home_is_put_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_paths_of_reference_phases_and_of_the_cluster() -> None:
     changes = {
         "sources": ["embedded"],
-        "potential": {"references": [{"structure_files": "phases"}]},
+        "potential": {
+            "references": [{"structure_files": "phases"}],
+            "second": {"name": "ase", "calculator": "a:b", "weights": "w.model"},
+        },
         "cluster": {"kind": "existing", "scheduler_file": "here.json"},
     }
     campaign = with_absolute_paths(Campaign.model_validate({**REST, **changes}), Path("/data"))
     assert campaign.potential is not None
     assert campaign.potential.references[0].argument == "/data/phases"
+    assert campaign.potential.second is not None
+    assert campaign.potential.second.weights == "/data/w.model"
     assert campaign.cluster.scheduler_file == "/data/here.json"
     assert campaign.cluster.ca_file is None

@@ -214,7 +214,7 @@ name: elsewhere
 sources: [embedded]
 targets: [{{property: refractive_index, goal: at_least, value: 1.5, unit: "1"}}]
 surrogates: {{features: [density], keep: 5}}
-potential: {{name: elsewhere, options: {options}}}
+potential: {{name: elsewhere, options: {options}, competitors: 0}}
 shortlist: {{size: 2}}
 """
 

@@ -21,7 +21,7 @@ SEVENNET: dict[str, Any] = {
     "sources": [{"ionic_substitution": {"limit": 300, "min_probability": 1e-3, "max_sites": 6}}],
     "filters": [{"require_elements": ["O"]}],
     "surrogates": {"features": ["valence_orbital"], "keep": 3},
-    "potential": {"name": "sevennet", "steps": 2, "largest_force": 0.5},
+    "potential": {"name": "sevennet", "steps": 2, "largest_force": 0.5, "competitors": 0},
     "shortlist": {"size": 2},
 }
 

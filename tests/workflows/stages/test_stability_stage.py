@@ -68,6 +68,7 @@ class OnTheHull:
 def hull() -> Any:
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "stability_of", lambda *_: OnTheHull())
+    patch.setattr(module, "mixed_opinions", lambda first, _: first.predictions)
     patch.setattr(
         module, "energies_of",
         lambda batch, _: PhaseEnergies("test", batch.compositions, batch.column("relaxation_energy"), batch.ids),

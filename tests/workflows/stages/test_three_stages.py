@@ -11,6 +11,8 @@ import pytest
 from distributed import Client
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, EXPLODED
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
@@ -38,7 +40,7 @@ THREE_STAGES: dict[str, Any] = {
     "targets": [STABLE, INDEX],
     "surrogates": {"features": ["valence_orbital"], "keep": 40},
     "structure": {"features": ["valence_orbital", "density"], "keep": 5},
-    "potential": {"steps": 3, "largest_force": 0.5},
+    "potential": {"steps": 3, "largest_force": 0.5, "competitors": 2},
     "shortlist": {"size": 2},
 }
 
@@ -93,6 +95,20 @@ def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
     text = run.report.read_text(encoding="utf-8")
     assert "Distance from the hull of computed phases" in text
     assert "not relaxed" not in text
+
+
+def test_known_phases_that_compete_are_relaxed_for_the_hull_of_the_potential(run: ScreeningRun) -> None:
+    table = pq.read_table(RunDirectory(run.folder).competitors)
+    assert 1 <= table.num_rows <= 2
+    packaged = set(composition_keys(load_materials().compositions).tolist())
+    compositions, _ = parse_formulas(table["formula"].to_pylist())
+    assert not packaged & set(composition_keys(compositions).tolist()), "packaged crystals have an energy already"
+    systems = [set(elements) for elements in run.ranked.to_arrow()["elements"].to_pylist()]
+    present = compositions.element_mask()
+    for row in range(len(compositions)):
+        assert any(set(np.flatnonzero(present[row])) <= elements for elements in systems)
+    (line,) = Manifest(run.folder).of_kind("competitors")
+    assert list(line["files"]) == ["competitors.parquet"]
 
 
 def test_surrogates_of_both_stages_are_kept(run: ScreeningRun) -> None:

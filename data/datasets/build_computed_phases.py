@@ -30,6 +30,8 @@ from matloop.data.packaged.computed_phases import PHASE_FILES, STEPS
 WHEEL = "crabnet==2.0.8"
 WHEEL_SHA256 = "4901565abaa5b4cd1a7841b9de647a3906df21676b226a7abf972d113f92054a"
 HIGHEST = 6.0  # eV/atom; the most stable known compounds, fluorides, lie at -4.6
+# Alloys that lie 1.2 eV/atom and more below everything else in their systems; the next lies 0.7 below, as AcSb does.
+CONTRADICTED = ("NaLaAu2", "Ba2SnRh2")
 PARTS = ("train", "val", "test")
 
 
@@ -131,10 +133,17 @@ def read_phases(archive: zipfile.ZipFile, source: Source) -> tuple[Phases, str]:
     if len(formulas) != source.rows:
         raise SystemExit(f"{len(formulas)} rows, expected {source.rows}")
     far = np.abs(energies) > HIGHEST
-    phases = lowest_energies([formulas[row] for row in np.flatnonzero(~far)], energies[~far])
-    dropped = f"{far.sum()} of {len(formulas)} rows beyond {HIGHEST:g} eV/atom"
+    contradicted = np.zeros(len(formulas), bool)
+    if source.about["database"] == "OQMD":
+        absurd = composition_keys(parse_formulas(CONTRADICTED, exact=True)[0])
+        contradicted = np.isin(composition_keys(parse_formulas(formulas, exact=True)[0]), absurd)
+    gone = far | contradicted
+    phases = lowest_energies([formulas[row] for row in np.flatnonzero(~gone)], energies[~gone])
+    dropped = f"of {len(formulas)} rows {far.sum()} beyond {HIGHEST:g} eV/atom"
+    if contradicted.any():
+        dropped += f", and {contradicted.sum()} below all else by more than 1 eV/atom ({', '.join(CONTRADICTED)})"
     missing = missing_elements(phases.formulas)
-    more = other_compositions(archive, source, phases.formulas) + [formulas[row] for row in np.flatnonzero(far)]
+    more = other_compositions(archive, source, phases.formulas) + [formulas[row] for row in np.flatnonzero(gone)]
     added = np.concatenate([np.zeros(len(missing)), np.full(len(more), np.nan)])
     nothing = np.zeros(len(added), np.int64)
     every = Phases(

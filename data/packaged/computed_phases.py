@@ -22,11 +22,11 @@ STEPS = 10_000  # of energy in 1 eV/atom; the files hold whole numbers of them
 PHASE_FILES: Mapping[str, VerifiedFile] = {
     "materials_project": VerifiedFile(
         MATERIALS_FILE.with_name("materials_project_phases.parquet"),
-        "910df6e5416c5880772c125e7023d6ba6a87ffaf8f69d8beb7636fa4afe32687",
+        "b5748687f3e0f639a3cfb60c003b62e9266b8b5ea71d47bd3f418ca8371f32ce",
     ),
     "oqmd": VerifiedFile(
         MATERIALS_FILE.with_name("oqmd_phases.parquet"),
-        "1b7c6b5c4c5ae1e38a7c9dbad28a01614e760d44a200d5c970a5fe5094a9c510",
+        "23f0f2566f5956ce98c6bea72fb37d2c6111c5f0b4339b686c4b8b27f0ac914b",
     ),
 }
 """By the name of the database."""

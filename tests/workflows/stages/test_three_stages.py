@@ -93,7 +93,8 @@ def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
     assert (probability[(distance < 0) & ~incomplete] > 0.7).all()
     assert (probability[distance > 0.2] < 0.3).all()
     text = run.report.read_text(encoding="utf-8")
-    assert "Distance from the hull of computed phases" in text
+    assert "above the hull of" in text
+    assert "energy by chgnet" in text
     assert "not relaxed" not in text
 
 

@@ -54,7 +54,9 @@ class PhononSettings:
 
     most_atoms: int = 160
     seconds: float = 300.0
-    resting: RelaxationLimits = field(default_factory=lambda: RelaxationLimits(largest_force=0.005, steps=300))
+    resting: RelaxationLimits = field(
+        default_factory=lambda: RelaxationLimits(largest_force=0.005, steps=300, seconds=150)
+    )
 
 
 class Vibrations(NamedTuple):
@@ -121,6 +123,8 @@ def vibrations(atoms: Atoms, potential: Evaluates, settings: PhononSettings | No
             allowed = f"{len(at_rest)} atoms in the primitive cell, at most {chosen.most_atoms} are allowed"
             return Vibrations(code="E-POTENTIAL-SIZE", detail=allowed)
         end = relax_crystal(at_rest, potential, limits=chosen.resting)
+        if end.outcome == Outcome.NOT_CONVERGED and end.steps < chosen.resting.steps:
+            raise _TooSlow(f"the crystal did not come to rest in the time allowed: {end.detail}")
         if end.outcome not in (Outcome.CONVERGED, Outcome.NOT_CONVERGED) or not end.largest_force < _RESTING_FORCE:
             return Vibrations(code=end.code or "E-POTENTIAL-FAILED", detail=end.detail or f"relaxation {end.outcome}")
         at_rest = Atoms(at_rest.numbers, cell=end.cell, scaled_positions=end.frac_coords, pbc=True)

@@ -89,6 +89,10 @@ def test_what_has_no_frequencies_says_why() -> None:
     slow = vibrations(packed, PairPotential(), PhononSettings(seconds=-1))
     assert (slow.code, slow.supercell) == ("E-POTENTIAL-TIMEOUT", ())
     assert slow.detail == "0 of 1 displacements of 8 atoms in the time allowed"
+    restless = PhononSettings(resting=RelaxationLimits(largest_force=1e-6, steps=300, seconds=1e-6))
+    hurried = vibrations(bulk("Ge", "fcc", a=4.0), PairPotential(), restless)
+    assert hurried.code == "E-POTENTIAL-TIMEOUT"  # it would come to rest elsewhere on another machine
+    assert hurried.detail.startswith("the crystal did not come to rest")
     stopped = PhononSettings(resting=RelaxationLimits(steps=1))
     shaken = vibrations(bulk("Ge", "fcc", a=3.5), PairPotential(), stopped)
     assert shaken.code == "E-POTENTIAL-FAILED"

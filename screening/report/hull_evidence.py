@@ -104,25 +104,36 @@ def _of_row(run: RunView, batch: CandidateBatch, row: int) -> HullEvidence:
     )  # fmt: skip
 
 
-def _potentials(run: RunView) -> tuple[str, str]:
-    """Names of the two potentials of a run; empty without one."""
+def _potentials(run: RunView) -> tuple[Words, Words]:
+    """Names of the two potentials of a run; the first is empty without one."""
     potential = run.campaign.potential
-    return "" if potential is None else potential.name, "the second potential"
+    name = "" if potential is None else potential.name
+    return Words(name, name), Words("the second potential", "第二势函数")
 
 
-def _of_database(potential: str) -> Words:
+def _of_database(potential: Words) -> Words:
     """The hull of a database, reached by a potential."""
     return Words(
-        f"above the hull of {hull_name()}, energy by {potential}", f"相对 {hull_name()} 凸包，能量取自 {potential}"
+        f"above the hull of {hull_name()}, energy by {potential.en}",
+        f"相对 {hull_name()} 凸包，能量取自{_spaced(potential.zh).rstrip()}",
     )
 
 
-def _of_potential(potential: str) -> Words:
+def _of_potential(potential: Words) -> Words:
     """The hull of crystals with energies by a potential alone."""
     return Words(
-        f"above a hull of fewer phases, all energies by {potential} (second opinion)",
-        f"相对相数较少的凸包，能量均取自 {potential}（第二意见）",
+        f"above a hull of fewer phases, all energies by {potential.en} (second opinion)",
+        f"相对相数较少的凸包，能量均取自{_spaced(potential.zh).rstrip()}（第二意见）",
     )
+
+
+def _spaced(name: str) -> str:
+    """A name in a Chinese sentence, with a space before and after Latin letters.
+
+    >>> _spaced("chgnet"), _spaced("第二势函数")
+    (' chgnet ', '第二势函数')
+    """
+    return f" {name} " if name.isascii() else name
 
 
 def _error(run: RunView) -> float:
@@ -144,7 +155,7 @@ def _interval(batch: CandidateBatch, row: int) -> Words:
 
 
 def agreement_words(
-    first: float, second: float, own: float, *, error: float, names: tuple[str, str]
+    first: float, second: float, own: float, *, error: float, names: tuple[Words, Words]
 ) -> tuple[Words | None, bool]:
     """Whether distances from hulls differ by more than their errors.
 
@@ -159,7 +170,7 @@ def agreement_words(
         A sentence, None where there is nothing to compare; and whether they contradict each other. The potential's own
         hull has fewer phases, so a candidate that lies lower there is no contradiction.
 
-    >>> print(agreement_words(0.02, 0.13, 0.02, error=0.03, names=("a", "b"))[0].en)
+    >>> print(agreement_words(0.02, 0.13, 0.02, error=0.03, names=(Words("a", "a"), Words("b", "b")))[0].en)
     a and b differ by 0.110 eV/atom, more than twice the error of 0.030 eV/atom.
     """
     if not math.isfinite(error) or not (math.isfinite(second) or math.isfinite(own)):
@@ -168,17 +179,17 @@ def agreement_words(
     apart = math.isfinite(second) and abs(first - second) > 2 * error
     if apart:
         by = f"{number(abs(first - second), _RESOLUTION)} eV/atom"
-        en.append(f"{names[0]} and {names[1]} differ by {by}, more than twice the error of {told}.")
-        zh.append(f"{names[0]} 与 {names[1]} 相差 {by}，超过误差 {told} 的两倍。")
+        en.append(f"{names[0].en} and {names[1].en} differ by {by}, more than twice the error of {told}.")
+        zh.append(f"{names[0].zh} 与{_spaced(names[1].zh)}相差 {by}，超过误差 {told} 的两倍。")
     if math.isfinite(own) and abs(first - own) > 2 * error:
         by = f"{number(abs(first - own), _RESOLUTION)} eV/atom"
         if own < first:
-            en.append(f"On the hull of {names[0]}'s own energies it lies {by} lower: that one lacks competing phases.")
-            zh.append(f"在 {names[0]} 自身能量的凸包上低 {by}：该凸包缺少竞争相。")
+            en.append(f"On the hull of {names[0].en}'s own energies it lies {by} lower: that one lacks phases.")
+            zh.append(f"在 {names[0].zh} 自身能量的凸包上低 {by}：该凸包缺少相。")
         else:
             apart = True
-            en.append(f"On the hull of {names[0]}'s own energies it lies {by} higher, more than twice the error.")
-            zh.append(f"在 {names[0]} 自身能量的凸包上高 {by}，超过误差的两倍。")
+            en.append(f"On the hull of {names[0].en}'s own energies it lies {by} higher, more than twice the error.")
+            zh.append(f"在 {names[0].zh} 自身能量的凸包上高 {by}，超过误差的两倍。")
     if en:
         return Words(" ".join(en), "".join(zh)), apart
     return Words(f"They agree within twice the error of {told}.", f"各距离在误差 {told} 的两倍以内一致。"), False

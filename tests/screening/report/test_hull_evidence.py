@@ -13,6 +13,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.screening.campaign.campaign import PotentialStage
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
+from matloop.screening.language.text import Words
 from matloop.screening.report.hull_evidence import agreement_words, coverage_words, hull_evidence
 from matloop.screening.report.hull_figure import hull_figure
 from matloop.screening.report.page import write_report
@@ -21,7 +22,7 @@ from matloop.screening.runs.run_view import RunView
 from tests.screening.report.run_directories import Page, make_run
 from tests.strategies import batch_of
 
-NAMES = ("chgnet", "sevennet")
+NAMES = Words("chgnet", "chgnet"), Words("sevennet", "sevennet")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hull_distance_own": np.full(n, -0.058), "hull_coverage": np.full(n, 19 / 22),
         "hull_known_compositions": np.full(n, 22), "hull_without_energy": ["La2Ti2O7, La4Ti9O24"] * n,
         "hull_spans_system": np.arange(n) != 1, "hull_incomplete": ["", "element_products, far_below", *[""] * (n - 2)],
-        "hull_products": ["0.60 La2O3 + 0.40 Ti"] * n,
+        "hull_products": ["0.60 La2O3 + 0.40 Ti"] * n, "makeable_probability": np.full(n, 0.12),
     }  # fmt: skip
     write_table(run.ranked, twin.with_columns(**columns).to_arrow())
     with_potential = read_campaign(folder / "campaign.yaml").model_copy(update={"potential": PotentialStage()})
@@ -94,6 +95,8 @@ def test_the_card_tells_all_of_it_in_both_languages(folder: Path) -> None:
         assert text in first
     assert "one or more of them hold all its elements" in first
     assert "none of them holds all its elements" in second
+    assert 'P(makeable phase)</span><span lang="zh-CN">可制备相概率</span> <b>12 %</b>' in first
+    assert "it speaks of a composition, not of one crystal" in html
     assert "nan" not in Page(html).text.split("Evidence of stability")[1][:2000]
 
 
@@ -102,7 +105,7 @@ def test_the_card_tells_all_of_it_in_both_languages(folder: Path) -> None:
     [
         ((0.02, 0.03, 0.0), False, "agree within twice the error of 0.030 eV/atom"),
         ((0.02, 0.09, 0.0), True, "chgnet and sevennet differ by 0.070 eV/atom"),
-        ((0.02, math.nan, -0.2), False, "0.220 eV/atom lower: that one lacks competing phases"),
+        ((0.02, math.nan, -0.2), False, "0.220 eV/atom lower: that one lacks phases"),
         ((0.02, 0.02, 0.2), True, "0.180 eV/atom higher"),
     ],
 )
@@ -113,7 +116,7 @@ def test_only_more_than_twice_the_error_is_a_contradiction(
     assert told is not None
     assert found == disagree
     assert words in told.en
-    assert ("缺少竞争相" if "lacks" in words else "两倍") in told.zh
+    assert ("缺少相" if "lacks" in words else "两倍") in told.zh
 
 
 def test_nothing_is_compared_with_nothing() -> None:

@@ -75,9 +75,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, told: Told) -> ScreeningR
     return screen(campaign(), output=folder, workers=2, progress=told, partition_rows=300)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workers() -> Iterator[Client]:
-    """Two workers that a test must leave as they were."""
+    """Two workers that a test must leave as they were; starting them takes seconds."""
     with local_workers(2) as client:
         yield client
 

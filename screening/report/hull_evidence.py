@@ -23,9 +23,7 @@ _MOST_SIBLINGS = 5
 _RESOLUTION = 0.01  # eV/atom
 _INCOMPLETE: Mapping[str, Words] = {
     "element_products": Words("the cheapest competing mixture holds an element", "最低能竞争组合中含有单质"),
-    "far_below": Words(
-        "it lies far below the hull, as hardly any compound does that is not known", "远低于凸包，未知化合物极少如此"
-    ),
+    "far_below": Words("it lies far below the hull, so a competing phase may be missing", "远低于凸包，可能缺少竞争相"),
 }
 
 
@@ -231,7 +229,7 @@ def _incomplete(codes: str | None) -> Words | None:
     """Why references are incomplete, in words.
 
     >>> print(_incomplete("far_below").zh)
-    远低于凸包，未知化合物极少如此
+    远低于凸包，可能缺少竞争相
     """
     reasons = [_INCOMPLETE.get(code, Words(code, code)) for code in (codes or "").split(", ") if code]
     if not reasons:

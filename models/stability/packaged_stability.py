@@ -24,7 +24,7 @@ from matloop.models.stability.coverage import KnownPhases
 from matloop.models.stability.database_scale import formation_energies_on_scale
 from matloop.models.stability.elemental_references import ElementalReferences
 from matloop.models.stability.error_distribution import ErrorDistribution
-from matloop.models.stability.hull import HullDistances, PhaseEnergies, packaged_references
+from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies, packaged_references
 from matloop.models.stability.stability import Stability
 
 DATABASE = "materials_project"
@@ -54,6 +54,8 @@ def learn_stability(
     """
     known, hull = database_formation_energies(crystals), computed_hull(DATABASE)
     learnt = Stability.fit(labelled, known, hull, known=known_phases(), further=further, corrected=corrected)
+    if further is not None:
+        learnt = replace(learnt, known=_known_beside(learnt.hull))
     return replace(learnt, candidate_errors=errors_of_candidates(learnt.elements, crystals))
 
 
@@ -118,8 +120,13 @@ def database_formation_energies(crystals: CandidateBatch) -> NDArray[np.float64]
 @functools.cache
 def known_phases() -> KnownPhases:
     """Compositions that a packaged list knows, and those that lie near the hull of another database."""
+    return _known_beside(computed_hull(DATABASE))
+
+
+def _known_beside(hull: Hull) -> KnownPhases:
+    """The same, beside a hull that may hold further phases."""
     formulas = load_known_formulas(DATABASE).to_pylist() + load_materials().formulas
     formulas += load_transport()[Column.FORMULA].to_pylist()
     compositions, codes = parse_formulas(list(dict.fromkeys(formulas)), exact=True)
     listed = compositions.take(np.flatnonzero(codes == ""))
-    return KnownPhases(computed_hull(DATABASE), listed, computed_hull(_OTHER))
+    return KnownPhases(hull, listed, computed_hull(_OTHER))

@@ -91,7 +91,8 @@ class Stability:
             formation_energies: Theirs in eV/atom on the scale of the hull, nan where unknown, shape (n,).
             hull: Of the phases of a database.
             known: Compositions that are known; by default those of the hull.
-            further: Further reference phases evaluated by the same potential; they join both hulls.
+            further: Further reference phases evaluated by the same potential; compounds join both hulls, and elements
+                that of the potential's own energies.
             corrected: Elements whose energy is corrected beside oxygen and fluorine; see
                 :meth:`.elemental_references.ElementalReferences.fitted`.
 
@@ -103,7 +104,9 @@ class Stability:
         errors = _errors(labelled, formation_energies, hull, elements, corrected)
         if further is not None:
             # Known crystals refer to the hull of their database; candidates compete with further phases too.
-            joining = replace(elements.formation_energies(further), source=hull.references.source)
+            # Elements stay at zero: the database counts the formation energies of its phases from there.
+            compounds = further.take(np.flatnonzero(further.compositions.lengths > 1))
+            joining = replace(elements.formation_energies(compounds), source=hull.references.source)
             hull = Hull(hull.references.joined(joining))
         known = known or KnownPhases(hull, hull.references.compositions)
         return cls(elements, hull, Hull(own.joined(elements.elements())), known, errors)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from matloop.data.candidates.compositions import composition_keys
+from matloop.data.candidates.formula import parse_formulas
 from matloop.data.errors import EnergySourceError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.stability.computed_hull import computed_phases
@@ -146,6 +147,19 @@ def test_further_references_lower_both_hulls(learnt: Stability) -> None:
     assert found.distances.energy_above_hull[0] == pytest.approx(9.0 - 3.4)
     assert found.own_distances[0] == pytest.approx(9.0 - 3.4)
     assert found.distances.products[0][0].phase_id == "mine"
+
+
+def test_further_references_count_as_known_and_leave_the_elements_at_zero() -> None:
+    compositions, _ = parse_formulas(["Ba2PtO3", "Ba3PtO6", "O2"], exact=True)
+    further = PhaseEnergies(PACKAGED.source, compositions, np.array([-5.9, -6.1, -4.95]), ["a", "b", "oxygen"])
+    learnt = learn_stability(PACKAGED, MATERIALS, further=further)
+    asked, _ = parse_formulas(["BaPtO3"], exact=True)
+    candidate = PhaseEnergies(PACKAGED.source, asked, np.array([-6.0]), ["candidate"])
+    found = learnt.predict(candidate)
+    assert found.coverage.without_energy == [()]
+    assert found.coverage.known[0] + 1 == found.distances.reference_counts[0]  # its own composition does not count
+    elements = learnt.hull.references.compositions.lengths == 1
+    assert (learnt.hull.references.energies[elements] == 0).all()
 
 
 def test_few_crystals_teach_as_far_as_they_go() -> None:

@@ -50,7 +50,7 @@ class HullEvidence(NamedTuple):
         disagree: Whether they differ by more than their errors.
         coverage: How many of the known compositions of its elements have an energy; None where nobody counted.
         without_energy: Known compositions without an energy; None where there are none.
-        incomplete: Why competing phases must be missing; None where nothing shows it.
+        incomplete: Why competing phases may be missing; None where nothing shows it.
         siblings: Other ranked crystals of its composition; None where there are none.
     """
 

@@ -86,7 +86,7 @@ def _incomplete(shortlist: pd.DataFrame) -> list[str]:
         return []
     texts = [", ".join(_REASONS.get(code, code) for code in reason.split(", ")) for reason in reasons]
     return [
-        f"Competing phases must be missing, so stability counts as 50 % at most: {_listed(shortlist, chosen, texts)}."
+        f"Competing phases may be missing, so stability counts as 50 % at most: {_listed(shortlist, chosen, texts)}."
     ]
 
 

@@ -92,6 +92,10 @@ class Column(StrEnum):
         "makeable_probability", "number", "1",
         "Probability that a database of the next years lists a compound of this composition, near its hull.",
     )  # fmt: skip
+    PROBABILITY_BY_POTENTIAL = (
+        "probability_by_potential", "number", "1",
+        "Probability that the target of the energy above hull is met by the potential alone, without kinship.",
+    )  # fmt: skip
     IN_DOMAIN = "in_domain", "truth", "1", "Whether the candidate lies inside the domain of every surrogate."
     PROBABILITY_BEFORE_RELAXING = (
         "probability_before_relaxing", "number", "1", "Probability that all targets are met, before the relaxation.",

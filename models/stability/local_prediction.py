@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.errors import ModelError
+
 
 @dataclass(frozen=True)
 class LocalPrediction:
@@ -19,6 +21,8 @@ class LocalPrediction:
         codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
         bounds: Physically possible values; a value beyond one counts as lying on it.
         highest_probability: The largest probability that may be claimed of each candidate, shape (n,).
+        met: Probability of lying in ``wanted`` where more than the residuals tells it, shape (n,); None otherwise.
+        wanted: Range that ``met`` speaks of.
     """
 
     centre: NDArray[np.float64]
@@ -26,6 +30,8 @@ class LocalPrediction:
     codes: NDArray[np.str_]
     bounds: tuple[float, float]
     highest_probability: NDArray[np.float64] | float = 1.0
+    met: NDArray[np.float64] | None = None
+    wanted: tuple[float, float] | None = None
 
     @property
     def in_domain(self) -> NDArray[np.bool_]:
@@ -53,12 +59,20 @@ class LocalPrediction:
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
-        """Share of each predictive distribution in [lower, upper], nan where not predicted, shape (n,).
+        """Share of each predictive distribution in [lower, upper], or ``met``; nan where not predicted, shape (n,).
 
         It is never above ``highest_probability``.
+
+        Raises:
+            ModelError: If ``met`` speaks of another range.
         """
-        values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
-        share = ((values >= lower) & (values <= upper)).mean(axis=1)
+        if self.met is not None:
+            if (lower, upper) != self.wanted:
+                raise ModelError(f"a probability of lying in [{lower:g}, {upper:g}]", f"{self.wanted}")
+            share = self.met
+        else:
+            values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
+            share = ((values >= lower) & (values <= upper)).mean(axis=1)
         return np.where(np.isnan(self.centre), np.nan, np.minimum(share, self.highest_probability))
 
     def pooled(self, *others: LocalPrediction) -> LocalPrediction:

@@ -28,7 +28,7 @@ from matloop.models.surrogates.selection import (
     selection_conditional,
 )
 from matloop.screening.runs.run_summary import MetTogether
-from matloop.workflows.stages.makeable import by_kinship, kinship_targets
+from matloop.workflows.stages.makeable import by_kinship, column_by_potential, kinship_targets
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -161,7 +161,9 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
         pieces.append(Evidence(probability[rows], met[rows], JointProbability.of_group(group, of_candidates)))
     for name, (rows, probability, met) in sorted(known.stability.items()):
         counted = passed[rows]
-        pieces.append(Evidence(probability[counted], met[counted], ranked.column(probability_of(name))))
+        # Crystals are judged by the potential alone, because they are known, so candidates are too.
+        alone = ranked.column(column_by_potential(ranked.table.column_names, name))
+        pieces.append(Evidence(probability[counted], met[counted], alone))
     for name, (probability, met) in sorted(known.listed.items()):
         pieces.append(Evidence(probability, met, ranked.column(probability_of(name))))
     return pieces

@@ -5,11 +5,15 @@ it hardly puts candidates that nobody has made in order. Where a campaign wants 
 of a density functional, the probability of this target is therefore that of a makeable phase, whatever the candidates
 come from. It speaks of a composition. Of several crystals that a source makes with one composition, the most probable
 substitution has this probability, and the others have less in proportion to theirs.
+
+After relaxing, it becomes that of a makeable phase by kinship and by the potential together: the potential alone puts
+candidates in a worse order than kinship does (:mod:`matloop.models.stability.relaxed_makeable`). Of several crystals of
+one composition, their energies decide then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +21,11 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, probability_of
 from matloop.data.properties.provenance import Provenance
+from matloop.models.stability.local_prediction import LocalPrediction
 from matloop.models.stability.makeable import Traits, learned_from_history, present_kinship
+from matloop.models.stability.relaxed_makeable import makeable_after_relaxing
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
 
@@ -80,6 +86,33 @@ def by_kinship(
         met = np.where(np.isnan(chance) | np.isnan(own), own, chance)
         changed[name] = replace(predictions[name], met=met, wanted=ranges[name])
     return changed
+
+
+def by_kinship_and_potential(
+    campaign: Campaign, ranges: Ranges, predictions: Mapping[str, LocalPrediction], batch: CandidateBatch
+) -> dict[str, LocalPrediction]:
+    """Give predictions of a potential the probability of a makeable phase where kinship judged before relaxing.
+
+    Args:
+        campaign: The campaign.
+        ranges: Wanted range of each target.
+        predictions: By property, of n candidates. The largest probability that may be claimed still holds.
+        batch: The candidates, with ``makeable_probability`` where kinship judged them.
+    """
+    changed = dict(predictions)
+    for name in kinship_targets(campaign, ranges):
+        if name in predictions and Column.MAKEABLE_PROBABILITY in batch.table.column_names:
+            chance = batch.column(Column.MAKEABLE_PROBABILITY).astype(np.float64)
+            own = predictions[name].probability_between(*ranges[name])
+            met = makeable_after_relaxing(chance, own)
+            changed[name] = replace(predictions[name], met=met, wanted=ranges[name])
+    return changed
+
+
+def column_by_potential(table_columns: Collection[str], name: str) -> str:
+    """Name the column with what a potential alone says of a target that it judges."""
+    alone = name == TARGET and Column.PROBABILITY_BY_POTENTIAL in table_columns
+    return Column.PROBABILITY_BY_POTENTIAL if alone else probability_of(name)
 
 
 def _shares_of_composition(batch: CandidateBatch) -> NDArray[np.float64]:

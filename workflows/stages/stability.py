@@ -20,6 +20,7 @@ from matloop.models.stability.opinions import mixed_opinions
 from matloop.models.stability.stability import Judgement, Stability
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.workflows.stages.fates import REJECTED, Fates
+from matloop.workflows.stages.makeable import by_kinship_and_potential
 from matloop.workflows.stages.potential import energies_of, phases_of, source_of, stability_of
 from matloop.workflows.stages.scoring import ScoringTask, StageTables, best_rows, judge
 
@@ -46,12 +47,15 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
     judgement, second = learnt.predict(energies, competing=True), _second_judgement(task, batch)
     predictions = mixed_opinions(judgement, second)
     judged = {name: predictions[name] for name in task.ranges if name in predictions}
+    together = by_kinship_and_potential(task.campaign, task.ranges, judged, batch)
     of_stability = replace(task, ranges={name: task.ranges[name] for name in judged})
-    columns = judge(of_stability, rows, judged, fates, JointProbability())
+    columns = judge(of_stability, rows, together, fates, JointProbability())
     _end_polymorphs(energies, rows[fates.scored(rows)], fates)
     columns[Column.PROBABILITY] = batch.column(Column.PROBABILITY) * columns[Column.PROBABILITY]
     columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
     columns |= _hull_columns(judgement)
+    for name in (name for name in judged if together[name] is not judged[name]):
+        columns[Column.PROBABILITY_BY_POTENTIAL] = judged[name].probability_between(*task.ranges[name])
     if second is not None:
         columns[Column.HULL_DISTANCE_SECOND] = second.distances.energy_above_hull
     if learnt.elements.corrections.any():

@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import ModelError
 from matloop.data.properties.columns import Column
+from matloop.models.stability.local_prediction import LocalPrediction
+from matloop.models.stability.relaxed_makeable import makeable_after_relaxing
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.stages import makeable
-from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
+from matloop.workflows.stages.makeable import (
+    by_kinship,
+    by_kinship_and_potential,
+    column_by_potential,
+    kinship_targets,
+    makeable_phases,
+)
 
 HULL: dict[str, Any] = {"property": "energy_above_hull", "goal": "at_most", "value": 0.05, "unit": "eV/atom"}
 WANTED = {"energy_above_hull": (-np.inf, 0.05)}
@@ -89,3 +98,53 @@ def test_close_relatives_of_what_is_known_are_more_makeable_than_far_fetched_com
     assert chance[:2].min() > 0.3 > 0.2 > chance[2:4].max()
     assert np.isnan(chance[4])
     assert (makeable_phases(batch.compositions, 0.1)[:4] >= chance[:4] - 0.01).all()
+
+
+def by_potential(**changes: Any) -> LocalPrediction:
+    residuals = np.tile(np.linspace(-0.1, 0.1, 200), (4, 1))
+    return LocalPrediction(np.array([0.0, 0.0, 0.4, np.nan]), residuals, np.full(4, ""), (0.0, np.inf), **changes)
+
+
+def relaxed(chances: list[float | None]) -> CandidateBatch:
+    batch = CandidateBatch.from_formulas(["SrHfO3", "BiScN3", "KCl", "NaCl"]).batch
+    return batch.with_columns({Column.MAKEABLE_PROBABILITY: chances})
+
+
+def test_after_relaxing_kinship_and_potential_judge_together() -> None:
+    given, ends = by_potential(), WANTED["energy_above_hull"]
+    own = given.probability_between(*ends)
+    found = by_kinship_and_potential(campaign(), WANTED, {"energy_above_hull": given}, relaxed([0.6, 0.02, 0.6, 0.6]))[
+        "energy_above_hull"
+    ]
+    chance = found.probability_between(*ends)
+    assert chance[:3] == pytest.approx(makeable_after_relaxing(np.array([0.6, 0.02, 0.6]), own[:3]))
+    assert chance[0] > 0.5 > 0.1 > chance[1]  # of equal distance, but of very different kinship
+    assert chance[2] < 0.02  # far above the hull, whatever its kin
+    assert np.isnan(chance[3])
+    assert (found.mean[:3] == given.mean[:3]).all()
+    with pytest.raises(ModelError, match=r"0\.1"):
+        found.probability_between(-np.inf, 0.1)
+
+
+def test_no_kinship_lifts_a_candidate_whose_references_are_missing() -> None:
+    given = by_potential(highest_probability=np.full(4, 0.5))
+    changed = by_kinship_and_potential(
+        campaign(), WANTED, {"energy_above_hull": given}, relaxed([0.99, None, 0.99, 0.99])
+    )
+    chance = changed["energy_above_hull"].probability_between(*WANTED["energy_above_hull"])
+    assert chance[:2].tolist() == [0.5, 0.5]
+
+
+def test_the_potential_alone_judges_where_kinship_did_not() -> None:
+    given: dict[str, LocalPrediction] = {"energy_above_hull": by_potential()}
+    asked = relaxed([0.6, 0.02, 0.6, 0.6])
+    unasked = asked.without_columns(Column.MAKEABLE_PROBABILITY)
+    assert by_kinship_and_potential(campaign(), WANTED, given, unasked) == given
+    assert by_kinship_and_potential(campaign(provenance="dft:r2scan"), WANTED, given, asked) == given
+
+
+def test_known_crystals_are_compared_with_what_the_potential_alone_says() -> None:
+    alone = [Column.PROBABILITY_BY_POTENTIAL]
+    assert column_by_potential(alone, "energy_above_hull") == "probability_by_potential"
+    assert column_by_potential(alone, "formation_energy_per_atom") == "probability_formation_energy_per_atom"
+    assert column_by_potential([], "energy_above_hull") == "probability_energy_above_hull"

@@ -33,6 +33,8 @@ class Certain:
 
     mean: np.ndarray
     codes: np.ndarray
+    met: np.ndarray | None = None
+    wanted: tuple[float, float] | None = None
 
     @property
     def in_domain(self) -> np.ndarray:
@@ -46,7 +48,7 @@ class Certain:
         return self.mean, self.mean
 
     def probability_between(self, lower: float, upper: float) -> np.ndarray:
-        return np.clip(1 - 10 * self.mean, 0, 1)
+        return np.clip(1 - 10 * self.mean, 0, 1) if self.met is None else self.met
 
 
 class OnTheHull:
@@ -118,6 +120,17 @@ def test_the_probability_of_all_targets_is_that_of_the_others_times_that_of_stab
     assert best["probability"].to_numpy().tolist() == (batch.column("probability") * own).tolist()
     assert own[0] == 0
     assert 0.1 < own[1] < 0.9
+
+
+def test_kinship_outweighs_a_slightly_better_place_on_the_hull() -> None:
+    batch = relaxed(("Mg3TiO5", -3.11), ("MgTi2O5", -3.25)).with_columns(probability=np.ones(2))
+    alone = judged(batch).best.sort_by("candidate_id")
+    best = judged(batch.with_columns(makeable_probability=np.array([0.6, 0.02]))).best.sort_by("candidate_id")
+    assert best["probability_by_potential"].to_numpy() == pytest.approx(alone["probability"].to_numpy())
+    assert best["probability"].to_numpy().tolist() == best["probability_energy_above_hull"].to_numpy().tolist()
+    assert np.argmax(alone["probability"].to_numpy()) == 1
+    first, second = best["probability"].to_numpy()
+    assert first > 0.3 > 0.15 > second
 
 
 def test_a_candidate_without_a_place_on_the_hull_is_quarantined() -> None:

@@ -19,6 +19,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.models.stability.hull import packaged_references
+from matloop.models.stability.relaxed_makeable import makeable_after_relaxing
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running import reference_phases
 from matloop.workflows.running.engine import Engine
@@ -86,12 +87,16 @@ def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
     assert ranked.crystals is not None
     assert (np.abs(change) > 1e-6).any()
     # The hull decides about stability.
-    distance, probability = (ranked.column(name) for name in ("hull_distance", "probability_energy_above_hull"))
+    distance, probability = (ranked.column(name) for name in ("hull_distance", "probability_by_potential"))
     incomplete = np.array([bool(text) for text in ranked.table["hull_incomplete"].to_pylist()])
     assert incomplete[distance < -0.03].all()
     assert (probability[incomplete] <= 0.5).all()
     assert (probability[(distance < 0) & ~incomplete] > 0.7).all()
     assert (probability[distance > 0.2] < 0.3).all()
+    # So does kinship to known compounds.
+    together = makeable_after_relaxing(ranked.column("makeable_probability").astype(float), probability)
+    together[incomplete] = np.minimum(together[incomplete], 0.5)
+    np.testing.assert_allclose(ranked.column("probability_energy_above_hull"), together, rtol=1e-5)
     text = run.report.read_text(encoding="utf-8")
     assert "above the hull of" in text
     assert "energy by chgnet" in text

@@ -22,7 +22,7 @@ from matloop.data.candidates.reasons import (
 from matloop.data.errors import PlugInFailedError, RunError, UnknownNameError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.training.known_materials import KnownCompositions
+from matloop.data.training.known_materials import TRAINING_SETS, KnownCompositions
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
@@ -71,7 +71,9 @@ def task(tmp_path: Path, finished: ScreeningRun) -> ScoringTask:
 
 
 def with_origin(*formulas: str) -> CandidateBatch:
-    return batch_of(*formulas).with_columns(origin=list(formulas), known=np.zeros(len(formulas), bool))
+    return batch_of(*formulas).with_columns(
+        origin=list(formulas), known=np.zeros(len(formulas), bool), known_to=[""] * len(formulas)
+    )
 
 
 def outcomes(result: StageTables) -> dict[str, tuple[str, str, str]]:
@@ -110,7 +112,8 @@ def test_shuffled_rows_give_the_same_best(task: ScoringTask, children: Candidate
 
 def test_every_row_has_one_outcome(task: ScoringTask) -> None:
     batch = with_origin("CdS", "UO2", "NaCl", "Og2", "HeNe", "ZnS")
-    batch = batch.with_columns(known=[False, False, True, False, False, False])
+    known = [False, False, True, False, False, False]
+    batch = batch.with_columns(known=known, known_to=[TRAINING_SETS if one else "" for one in known])
     refused = [Refused(1, "r1", "Fe0", "E-FORMULA-AMOUNT", "detail")]
     repeats = [Refused(0, "c1", "ZnO", REPEATED)]
     result = score_partition(task, Intake(batch, [*refused, *repeats]))

@@ -46,11 +46,15 @@ KNOWN_LISTS: Mapping[str, KnownList] = {
         lambda: load_transport().column(Column.FORMULA).combine_chunks(),
     ),
     "materials_project": KnownList(
-        Label("Materials Project", "Materials Project"), 2019, 96_124, lambda: load_known_formulas("materials_project")
+        Label("Materials Project", "Materials Project 数据库"), 2019, 96_124,
+        lambda: load_known_formulas("materials_project"),
     ),
     "oqmd": KnownList(Label("OQMD", "OQMD"), 2021, 341_700, lambda: load_known_formulas("oqmd")),
 }  # fmt: skip
 """By name. OQMD, and to a lesser part the Materials Project, hold hypothetical compounds too."""
+
+EARLIER_LISTS = ("packaged_crystals", "transport")
+"""The lists that were known by 2017, two years before that of the Materials Project."""
 
 KNOWN_SIZE = 396_972  # different compositions of all lists together
 
@@ -68,6 +72,19 @@ def require_lists(names: Sequence[str]) -> tuple[str, ...]:
         if name not in KNOWN_LISTS:
             raise unknown_name("list of known compositions", name, KNOWN_LISTS)
     return tuple(name for name in KNOWN_LISTS if name in names)
+
+
+def list_formulas(name: str) -> list[str]:
+    """Formulas of the compositions of one list, as they stand there.
+
+    Args:
+        name: In :data:`KNOWN_LISTS`.
+
+    Raises:
+        DatasetError: If a packaged file is not the one that was released.
+    """
+    formulas = KNOWN_LISTS[name].read()
+    return formulas.to_pylist() if isinstance(formulas, pa.Array) else list(formulas)
 
 
 @functools.cache

@@ -31,9 +31,7 @@ from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.errors import ModelError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.generators.substitution import children_of
-from matloop.data.packaged.materials import load_materials
-from matloop.data.packaged.transport import load_transport
-from matloop.data.properties.columns import Column
+from matloop.data.packaged.known_compositions import EARLIER_LISTS, list_formulas
 from matloop.models.stability.computed_hull import computed_hull, computed_phases
 from matloop.models.stability.kinship import Kinship
 
@@ -241,7 +239,7 @@ def listed_distances(compositions: Compositions) -> NDArray[np.float64]:
 
 
 def _earlier_formulas() -> list[str]:
-    return [*load_materials().formulas, *load_transport().column(Column.FORMULA).to_pylist()]
+    return [formula for name in EARLIER_LISTS for formula in list_formulas(name)]
 
 
 def _readable(formulas: Sequence[str]) -> Compositions:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.formula import parse_formulas
-from matloop.data.packaged.computed_phases import load_computed_phases, load_known_formulas
-from matloop.data.packaged.materials import load_materials
+from matloop.data.packaged.computed_phases import load_computed_phases
+from matloop.data.packaged.known_compositions import EARLIER_LISTS, list_formulas
 from matloop.data.packaged.relaxed_children import load_relaxed_children
-from matloop.data.packaged.transport import load_transport
 from matloop.data.properties.columns import Column
 from matloop.models.potentials.contract import GGA_AND_U
 from matloop.models.stability.computed_hull import computed_hull, computed_phases
@@ -125,8 +124,7 @@ def known_phases() -> KnownPhases:
 
 def _known_beside(hull: Hull) -> KnownPhases:
     """The same, beside a hull that may hold further phases."""
-    formulas = load_known_formulas(DATABASE).to_pylist() + load_materials().formulas
-    formulas += load_transport()[Column.FORMULA].to_pylist()
+    formulas = [formula for name in (DATABASE, *EARLIER_LISTS) for formula in list_formulas(name)]
     compositions, codes = parse_formulas(list(dict.fromkeys(formulas)), exact=True)
     listed = compositions.take(np.flatnonzero(codes == ""))
     return KnownPhases(hull, listed, computed_hull(_OTHER))

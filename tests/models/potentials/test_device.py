@@ -38,7 +38,7 @@ def test_a_gpu_is_not_touched_before_processes_are_forked(on: str, warm: bool, m
     monkeypatch.setattr(guarded_relaxation, "shared_potential", lambda name, options: Somewhere())
     monkeypatch.setattr(guarded_relaxation, "require_capability", lambda *_: None)
     monkeypatch.setattr(guarded_relaxation, "_warm_up", lambda potential, example: warmed.append(potential))
-    guarded_relaxation._readiness("somewhere", {})
+    guarded_relaxation.readiness("somewhere", {})
     assert bool(warmed) is warm
     assert device_of(Somewhere()) == on  # type: ignore[arg-type]
     assert device_of(object()) == "cpu"  # type: ignore[arg-type]

@@ -117,7 +117,7 @@ def test_filters_tell_their_margins() -> None:
     assert (
         NewCompounds(["materials_project"])
         .margin(batch_of("BaTiO3"), known=KNOWN)
-        .zh.startswith("不在Materials Project（2019）之中；")
+        .zh.startswith("不在Materials Project 数据库（2019）之中；")
     )
 
 

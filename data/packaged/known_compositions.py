@@ -133,7 +133,7 @@ def lists_in_words(names: Sequence[str]) -> Label:
     """Name lists with their years.
 
     >>> lists_in_words(["materials_project", "oqmd"])
-    Label(en='Materials Project (2019), OQMD (2021)', zh='Materials Project（2019）、OQMD（2021）')
+    Label(en='Materials Project (2019), OQMD (2021)', zh='Materials Project 数据库（2019）、OQMD（2021）')
     """
     told = [KNOWN_LISTS[name] for name in names]
     return Label(

@@ -36,6 +36,7 @@ LAPS = {
     "candidates scored": Words("candidates scored", "候选材料打分"),
     "crystals scored": Words("crystals scored", "按晶体结构打分"),
     "candidates relaxed": Words("candidates relaxed", "候选材料弛豫"),
+    "stability judged": Words("stability judged", "判定稳定性"),
     "shortlist chosen": Words("shortlist chosen", "选定入选名单"),
     "vibrations of finalists computed": Words("vibrations of finalists computed", "计算入选材料的晶格振动"),
     "shortlist written": Words("shortlist written", "写出入选名单"),

@@ -25,14 +25,30 @@ KNOWN_COMPOUND = "R-FILTER-KNOWN-COMPOUND"
 NEW_COMPOUND = "R-FILTER-NEW-COMPOUND"
 """The composition is not known."""
 
-_CITES = (
-    Citation(Label("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE),
-    Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[MATBENCH], LICENCE),
-    Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[OQMD], LICENCE),
-)
+
+class _AsksLists(Filter):
+    """What filters share that ask lists of known compositions."""
+
+    cites: ClassVar = (
+        Citation(Label("Further known compounds", "更多已知化合物"), CITATIONS[TRANSPORT], LICENCE),
+        Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[MATBENCH], LICENCE),
+        Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[OQMD], LICENCE),
+    )
+
+    def __init__(self, lists: Sequence[str] = ()) -> None:
+        self.lists = require_lists(lists)
+
+    def knows(self, batch: CandidateBatch) -> NDArray[np.bool_]:
+        """Whether some of the lists know a candidate, all lists where none is named, or the run itself does."""
+        known = batch.column(Column.KNOWN).astype(bool)
+        if self.lists:
+            counting = {*self.lists, TRAINING_SETS, SOURCE}
+            holders = batch.column(Column.KNOWN_TO).tolist()
+            known &= np.array([not counting.isdisjoint(held.split(", ")) for held in holders], bool)
+        return known
 
 
-class NewCompounds(Filter):
+class NewCompounds(_AsksLists):
     """Keeps compositions that the run does not know from packaged lists, training sets or sources of known ones.
 
     Args:
@@ -44,15 +60,11 @@ class NewCompounds(Filter):
     """
 
     name = "new_compounds"
-    cites: ClassVar = _CITES
     reason_words: ClassVar[Mapping[str, Label]] = {KNOWN_COMPOUND: Label("known compound", "已知化合物")}
-
-    def __init__(self, lists: Sequence[str] = ()) -> None:
-        self.lists = require_lists(lists)
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
-        return Verdict.of(~_is_known(batch, self.lists), Reason(KNOWN_COMPOUND, source=self.name))
+        return Verdict.of(~self.knows(batch), Reason(KNOWN_COMPOUND, source=self.name))
 
     @classmethod
     def title(cls) -> Label:
@@ -69,7 +81,7 @@ class NewCompounds(Filter):
         )
 
 
-class KnownCompounds(Filter):
+class KnownCompounds(_AsksLists):
     """Keeps compositions that the run knows from packaged lists, training sets or sources of known ones.
 
     Args:
@@ -81,15 +93,11 @@ class KnownCompounds(Filter):
     """
 
     name = "known_compounds"
-    cites: ClassVar = _CITES
     reason_words: ClassVar[Mapping[str, Label]] = {NEW_COMPOUND: Label("not a known compound", "非已知化合物")}
-
-    def __init__(self, lists: Sequence[str] = ()) -> None:
-        self.lists = require_lists(lists)
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
-        return Verdict.of(_is_known(batch, self.lists), Reason(NEW_COMPOUND, source=self.name))
+        return Verdict.of(self.knows(batch), Reason(NEW_COMPOUND, source=self.name))
 
     @classmethod
     def title(cls) -> Label:
@@ -99,13 +107,3 @@ class KnownCompounds(Filter):
     def margin(self, finalist: CandidateBatch, *, known: KnownMaterials) -> Label:
         """Say that the composition is known, which has no distance."""
         return Label("the composition is known", "该成分已知")
-
-
-def _is_known(batch: CandidateBatch, lists: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether some packaged lists know a candidate, all of them where none is named, or the run itself does."""
-    known = batch.column(Column.KNOWN).astype(bool)
-    if lists:
-        counting = {*lists, TRAINING_SETS, SOURCE}
-        holders = batch.column(Column.KNOWN_TO).tolist()
-        known &= np.array([not counting.isdisjoint(held.split(", ")) for held in holders], bool)
-    return known

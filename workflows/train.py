@@ -20,7 +20,7 @@ from matloop.workflows.running.own_data import read_own_data, training_of, with_
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.running.surrogate_training import check_provenances
 from matloop.workflows.stages.fates import FIRST_STAGE
-from matloop.workflows.stages.scoring import best_of_first_stage, fit_surrogate
+from matloop.workflows.stages.training import best_of_first_stage, fit_surrogate
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
 """Featurizers of a model of formulas, unless others are named."""

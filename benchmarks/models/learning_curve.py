@@ -19,7 +19,7 @@ from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.workflows.bench.hardware import describe
-from matloop.workflows.stages.scoring import build_feature_set
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.train import campaign_of_table
 
 PROPERTIES = ("band_gap", "refractive_index")

@@ -39,7 +39,7 @@ from matloop.models.surrogates.training import usable_rows  # noqa: E402
 from matloop.screening.campaign.campaign import Target  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.inspecting.validation import checked_campaign  # noqa: E402
-from matloop.workflows.stages.scoring import build_feature_set  # noqa: E402
+from matloop.workflows.stages.campaign_featurizers import build_feature_set  # noqa: E402
 
 SCORES = ("r2", "coverage_90", "width_90", "log_loss", "width_error_rank_correlation")
 KINDS = ("scikit-learn", "matloop")

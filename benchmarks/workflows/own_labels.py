@@ -30,7 +30,7 @@ from matloop.screening.campaign.campaign_file import read_campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.bench.hardware import describe
 from matloop.workflows.running.own_data import read_own_data
-from matloop.workflows.stages.scoring import build_feature_set
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 
 ROWS, SPLITS, TOP, NOISE = 800, 10, 20, 0.1
 CAMPAIGN = """

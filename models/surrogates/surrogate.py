@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.metadata
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
-from matloop.data.errors import DamagedFileError, FileAccessError, FingerprintError, MatloopError, ModelError
+from matloop.data.errors import FingerprintError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column
-from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
-from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.families.transfer import Transfer
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.card_entries import describe_errors
+from matloop.models.surrogates.card_statements import (
+    best_of_training,
+    data_statement,
+    model_statement,
+    transfer_statement,
+)
 from matloop.models.surrogates.classification import RangeClassifier
 from matloop.models.surrogates.computed_model import ComputedModel
 from matloop.models.surrogates.conditions import (
@@ -45,71 +42,21 @@ from matloop.models.surrogates.conditions import (
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
+from matloop.models.surrogates.out_of_fold import OutOfFold
 from matloop.models.surrogates.prediction import Prediction, backward, forward
+from matloop.models.surrogates.surrogate_files import read_surrogate, told_as_damaged, write_surrogate
 from matloop.models.surrogates.training import (
     FEWER_FOLDS,
-    data_hash,
     expected_shrinkage,
     out_of_fold,
     scores,
     usable_rows,
 )
-from matloop.models.surrogates.transfer_gain import what_measured_rows_bought
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
 _BASE = "fingerprint_without_conditions"
 _NO_CONDITIONS: Mapping[str, NDArray[np.float64]] = {}
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """Out-of-fold predictions of the training rows, for plots and for calibration on a selection.
-
-    Attributes:
-        target: Truth on the model scale, shape (m,).
-        mean: Prediction by an ensemble that saw no row of the formula, model scale, shape (m,).
-        spread: Its spread adjusted for difficulty, model scale, shape (m,).
-        ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
-        conditions: Value of each condition by name, in the unit in which it is stored, each (m,).
-        stands: Which rows stand for their material at the asked conditions, shape (m,); None where all do.
-    """
-
-    target: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    ids: NDArray[np.str_]
-    conditions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    stands: NDArray[np.bool_] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        used: NDArray[np.int64],
-        target: NDArray[np.float64],
-        mean: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        *,
-        ids: Sequence[str] | None,
-        conditions: Mapping[str, NDArray[np.float64]],
-    ) -> Self:
-        """Those of the rows used, with what is known of all rows.
-
-        Args:
-            used: The rows that a surrogate learned from, shape (m,).
-            target: Of these rows, shape (m,).
-            mean: Likewise.
-            spread: Likewise.
-            ids: Of all rows.
-            conditions: Of all rows by name.
-        """
-        names = np.full(len(used), "") if ids is None else np.array(ids, str)[used]
-        return cls(target, mean, spread, names, {name: kept[used] for name, kept in conditions.items()})
-
-    @property
-    def standing(self) -> NDArray[np.int64]:
-        """Rows that stand for their material at the asked conditions, in their order."""
-        return np.arange(len(self.target)) if self.stands is None else np.flatnonzero(self.stands)
 
 
 @dataclass(frozen=True)
@@ -204,15 +151,15 @@ class Surrogate:
             parameters=ensemble.parameters, transform=transform,
         )  # fmt: skip
         card = {
-            **_model_statement(property_name, transform, family, of_family().parameters),
+            **model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
             "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
-            **_data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
-            **_transfer_statement(computed, of_family, ensemble, rows, mean=mean),
+            **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
+            **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
         }
         return cls(
             property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
@@ -431,39 +378,7 @@ class Surrogate:
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True)
-        self.ensemble.save(folder)
-        self.difficulty.save(folder / "difficulty")
-        golden = self.domain.points[:_GOLDEN_ROWS] / np.where(self.domain.weight > 0, self.domain.weight, np.inf)
-        golden_values = (golden + self.domain.centre).astype(float)
-        card = json.dumps(self.card, indent=1, ensure_ascii=False)
-        np.savez_compressed(
-            folder / "surrogate.npz",
-            softening=self.difficulty.softening, floor=self.calibration.floor,
-            residuals=self.calibration.residuals, elements=self.elements,
-            calibration_edges=self.calibration.edges, calibration_sizes=self.calibration.sizes,
-            golden_values=golden_values, golden=self._centre_and_scale(golden_values), card_sha256=_text_hash(card),
-            **self.domain.arrays(),  # type: ignore[arg-type]
-        )  # fmt: skip
-        if self.computed is not None:
-            self.computed.save(folder / "computed")
-        if self.classifier is not None:
-            self.classifier.save(folder / "classifier")
-        pq.write_table(self._out_of_fold_table(), folder / "out_of_fold.parquet", compression="zstd")
-        (folder / "card.json").write_text(card, encoding="utf-8")
-
-    def _out_of_fold_table(self) -> pa.Table:
-        """Ids, target, mean and 90 % interval in the property's unit, and the spread on the model scale."""
-        oof, bins = self.training, self.calibration.bins(self.domain.own)
-        scale = oof.spread + self.calibration.floor
-        ends = [oof.mean + scale * self.calibration.quantile(probability)[bins] for probability in (0.05, 0.95)]
-        columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
-        own_unit = {name: backward(values, self.transform) for name, values in columns.items()}
-        return pa.table(
-            {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread}
-            | {CONDITIONS[name].column: kept for name, kept in oof.conditions.items()}
-        )
+        write_surrogate(Path(folder), self, self._centre_and_scale)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -472,44 +387,10 @@ class Surrogate:
         Raises:
             ModelError: If the folder is no model, its card was changed, or the predictions come out differently here.
         """
-        folder = Path(folder)
-        try:
-            content = read_bounded(folder / "card.json", most_bytes=LARGEST_JSON)
-            text, card = content.decode("utf-8"), parse_json(content, name="card.json", allow_nan=True)
-            a = read_arrays(folder / "surrogate.npz")
-            if a["card_sha256"].item() != _text_hash(text):
-                raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
-            table = read_table(folder / "out_of_fold.parquet")
-            family = lookup("model", MODELS, card["family"])
-            classified, transfer = card.get("probability"), card.get("transfer")
-            computed = None
-            if transfer is not None:
-                computed = ComputedModel.load(folder / "computed", family=card["family"], card=transfer)
-            model = cls(
-                card["property"], card["transform"], (family if transfer is None else Transfer).load(folder),
-                Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
-                Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
-                Domain.from_arrays(a), a["elements"], _out_of_fold(table, card["transform"]), card,
-                RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
-                computed=computed,
-            )  # fmt: skip
-            repeated = model._centre_and_scale(a["golden_values"])
-        except FileAccessError:
-            raise
-        except DamagedFileError as error:
-            raise ModelError(
-                f"no readable model in {folder.name}: {error.got}", "a folder that save() wrote"
-            ) from error
-        except MatloopError:
-            raise
-        except Exception as error:  # whatever a damaged file makes a reader raise, the user gets one message
-            raise ModelError(f"no readable model in {folder.name}: {error}", "a folder that save() wrote") from error
-        if not np.allclose(repeated, a["golden"], rtol=1e-6, atol=1e-9):
-            raise ModelError(
-                f"the {model.property_name} model predicts other numbers here than where it was trained",
-                f"the versions on its card: {card['versions']}",
-                "install those versions or train again",
-            )
+        with told_as_damaged(Path(folder)):
+            saved = read_surrogate(Path(folder))
+            model = cls(**saved.parts)
+            saved.repeat(model._centre_and_scale)
         return model
 
 
@@ -546,74 +427,3 @@ def _present(elements: NDArray[np.bool_], computed: ComputedModel | None) -> NDA
     """Find the elements that occur in measured rows (m, 119), or in those that are transferred from, shape (119,)."""
     own = np.asarray(np.any(elements, axis=0))
     return own if computed is None else own | computed.elements
-
-
-def _model_statement(
-    property_name: str, transform: Transform, family: str, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what a card says of what is predicted and with which family."""
-    return {
-        "property": property_name,
-        "unit": property_named(property_name).unit,
-        "transform": transform,
-        "family": family,
-        "parameters": dict(settings),
-    }
-
-
-def _data_statement(
-    about: Mapping[str, str] | None, computed: ComputedModel | None, rows: Rows, *, known: int
-) -> dict[str, Any]:
-    """Return what a card says of the training data, the versions, and the licences that hold for the model.
-
-    Args:
-        about: What the training set says of itself.
-        computed: Model of computed values that is transferred from.
-        rows: The rows used.
-        known: Number of rows with a value.
-    """
-    licences = ["not stated" if about is None else about["licence"]]
-    if computed is not None:
-        licences.append(computed.card["training_set"]["licence"])
-    return {
-        "split": "5 folds grouped by reduced formula",
-        "data_sha256": data_hash(rows.values, rows.target),
-        "versions": {name: importlib.metadata.version(name) for name in ("matloop", *_PINNED)},
-        "rows_trained": len(rows.target),
-        "rows_left_out": known - len(rows.target),
-        "formulas": len(np.unique(rows.groups)),
-        "training_set": None if about is None else dict(about),
-        "licence": f"Apache-2.0; training data: {'; '.join(dict.fromkeys(licences))}",
-    }
-
-
-def _transfer_statement(
-    computed: ComputedModel | None,
-    of_family: Callable[[], Ensemble],
-    ensemble: Ensemble,
-    rows: Rows,
-    *,
-    mean: NDArray[np.float64],
-) -> dict[str, Any]:
-    """Return the statement of a card about a transfer and what its measured rows bought; nothing without a transfer."""
-    if computed is None:
-        return {}
-    return {"transfer": {**computed.card, **what_measured_rows_bought(of_family, ensemble, rows, mean=mean)}}
-
-
-def best_of_training(target: NDArray[np.float64]) -> tuple[float, float]:
-    """5th and 95th percentile of training targets (m,), which the targets of a campaign may count from."""
-    low, high = np.quantile(target, [0.05, 0.95])
-    return float(low), float(high)
-
-
-def _text_hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
-    target, mean = (forward(table[name].to_numpy(), transform) for name in ("target", "mean"))
-    ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
-    there = [one for one in CONDITIONS.values() if one.column in table.column_names]
-    conditions = {one.name: table[one.column].to_numpy() for one in there}
-    return OutOfFold(target, mean, table["spread"].to_numpy(), ids, conditions)

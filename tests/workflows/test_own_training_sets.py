@@ -16,7 +16,7 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.screening.report.surrogates import scores_of
 from matloop.workflows.resume import fork, resume, unchanged
 from matloop.workflows.screen import ScreeningRun, screen
-from matloop.workflows.stages.scoring import train_surrogate
+from matloop.workflows.stages.training import train_surrogate
 from tests.workflows.conftest import SMALL, campaign
 
 CITATION = "N. Obody, Films we measured (2026)"

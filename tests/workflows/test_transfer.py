@@ -23,7 +23,7 @@ from matloop.workflows.predict import predict
 from matloop.workflows.resume import fork, resume
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.screen import ScreeningRun, screen
-from matloop.workflows.stages.scoring import fit_surrogate
+from matloop.workflows.stages.training import fit_surrogate
 from matloop.workflows.train import train
 from tests.workflows.conftest import Told, campaign
 

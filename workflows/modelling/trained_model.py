@@ -34,7 +34,7 @@ from matloop.screening.runs.run_records import ModelCard
 from matloop.workflows.modelling.input_conditions import conditions_of_rows
 from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions
-from matloop.workflows.stages.scoring import build_feature_set
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 
 FILE = "model.json"
 _FORMAT = 1

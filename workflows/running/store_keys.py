@@ -12,7 +12,7 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.screening.campaign.campaign import Campaign, Target
 from matloop.workflows.running.identity import code_files, versions
 from matloop.workflows.running.plug_ins import plug_ins_used
-from matloop.workflows.stages.scoring import build_feature_set
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 
 _TRAINS = (
     "data/",

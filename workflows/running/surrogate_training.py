@@ -22,7 +22,8 @@ from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
-from matloop.workflows.stages.scoring import Ranges, best_of_first_stage, train_surrogate
+from matloop.workflows.stages.scoring import Ranges
+from matloop.workflows.stages.training import best_of_first_stage, train_surrogate
 
 _COST_OF_TRANSFER = 4
 """Time of a training by transfer against that of one without."""

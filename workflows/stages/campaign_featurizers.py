@@ -1,13 +1,16 @@
-"""Featurizers that are handed a potential, made from what a campaign can say: the potential's name."""
+"""The featurizers a campaign may name, those that are handed a potential among them, and the set that it names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from matloop.data.registry import lookup
+from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.embedding import CrystalEmbedding
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.potentials.contract import Embeds, potential_named, require_capability
+from matloop.screening.campaign.campaign import Entries
 
 CAMPAIGN_FEATURIZERS: Mapping[str, str] = {
     **FEATURIZERS,
@@ -32,3 +35,12 @@ def crystal_embedding(potential: str, options: Mapping[str, Any] | None = None) 
     require_capability(made, Embeds.__name__)
     assert isinstance(made, Embeds)  # as was just made sure
     return CrystalEmbedding(made)
+
+
+def build_feature_set(entries: Entries) -> FeatureSet:
+    """The feature set a campaign names.
+
+    Raises:
+        UnknownNameError: For a featurizer nobody registered.
+    """
+    return FeatureSet(tuple(entry.make(lookup("featurizer", CAMPAIGN_FEATURIZERS, entry.name)) for entry in entries))

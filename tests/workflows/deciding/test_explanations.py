@@ -28,7 +28,7 @@ from matloop.screening.report.page import render_report
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.deciding.explanations import explain_run
-from matloop.workflows.stages.scoring import build_feature_set
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 
 NAMES = {
     "bulk_modulus_vrh": "MagpieData mean Electronegativity",

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from matloop.data.errors import DamagedFileError, RunError, UnknownNameError
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.runs.manifest import key_of, sha256_of
-from matloop.models.surrogates.surrogate import _text_hash
+from matloop.models.surrogates.surrogate_files import _text_hash
 from matloop.workflows.cli import app
 from matloop.workflows.modelling.model_card import lacking_words, write_card
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model

@@ -22,16 +22,16 @@ from matloop.workflows.cli import main
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows
 from matloop.workflows.deciding.swap_effects import one_row
-from matloop.workflows.stages import scoring as stages
+from matloop.workflows.stages import training
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.scoring import (
     ScoringTask,
-    build_feature_set,
     features_of,
     joint_probability_of,
     score_partition,
     surrogate_of,
-    train_surrogate,
-)  # fmt: skip
+)
+from matloop.workflows.stages.training import train_surrogate
 
 PIEZO: dict[str, Any] = {"property": "piezoelectric_modulus", "goal": "maximize", "unit": "C/m2"}
 INDEX: dict[str, Any] = {"property": "refractive_index", "goal": "at_least", "value": 2.2, "unit": "1"}
@@ -234,7 +234,7 @@ def test_every_stage_wants_the_range_of_the_first(tmp_path: Path, monkeypatch: p
         features = build_feature_set(entries)
         return Partly(features) if entries[0].name == "density" else features
 
-    monkeypatch.setattr(stages, "build_feature_set", made)
+    monkeypatch.setattr(training, "build_feature_set", made)
     cards = train(campaign, tmp_path / "run", "surrogates", "structure")
     first, second = (cards[stage, "piezoelectric_modulus"] for stage in ("surrogates", "structure"))
     assert first["rows_trained"] > second["rows_trained"]

@@ -34,12 +34,12 @@ from matloop.screening.ranking.ranking import ranking_order
 from matloop.workflows.running.candidate_parts import with_known
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages import scoring as module
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.fates import SCORED, SHORTLISTED, Ending, FateCounts
 from matloop.workflows.stages.funnel import funnel
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     StageTables,
-    build_feature_set,
     build_filters,
     lost_partition,
     score_partition,

@@ -1,0 +1,203 @@
+"""Training of the surrogates of a campaign: one for each scoring stage and target."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.errors import ModelError, TrainingSetError
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.data.properties.conditions import write_conditions
+from matloop.data.registry import lookup
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.training_set import TrainingSet, groups_of_both
+from matloop.data.whole_files import write_folder
+from matloop.models.families.contract import Ensemble
+from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.registry import MODELS
+from matloop.models.surrogates.card_statements import best_of_training
+from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel
+from matloop.models.surrogates.conditions import learned_conditions, values_at
+from matloop.models.surrogates.noise_weights import weights_by_noise
+from matloop.models.surrogates.prediction import backward, forward
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.models.surrogates.training import usable_rows
+from matloop.screening.campaign.campaign import Campaign, Target
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.fates import FIRST_STAGE
+
+FEWEST_AT_CONDITIONS = 10
+"""Materials with labels near the conditions of a target below which no percentile of them is told."""
+
+
+def train_surrogate(
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    *,
+    training: TrainingSet,
+    folder: Path,
+    helping: TrainingSet | None = None,
+) -> dict[str, Any]:
+    """Train one stage's surrogate of one target and save it.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        target: What is predicted.
+        training: What is learned from.
+        folder: The run directory.
+        helping: Labels of another provenance that it transfers from.
+
+    Returns:
+        Its card.
+
+    Raises:
+        RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
+    """
+    surrogate = fit_surrogate(campaign, stage, target, training=training, helping=helping)
+    place = RunDirectory(folder).model(stage, target.property)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(place, surrogate.save)
+    return dict(surrogate.card)
+
+
+def fit_surrogate(
+    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, helping: TrainingSet | None = None
+) -> Surrogate:
+    """Train one stage's surrogate of one target.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        target: What is predicted.
+        training: What is learned from.
+        helping: Labels of another provenance that it transfers from.
+
+    Raises:
+        RowWeightsError: If the rows of a training set have unequal weights, and the family takes none.
+    """
+    features, computed = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows), None
+    if helping is not None:
+        computed, features = _computed_model(campaign, stage, target, features, sets=(training, helping))
+    counted = weights_by_noise(_noise_gauge(campaign, stage, target), features, training, transform=target.scale())
+    surrogate = _fitted(
+        campaign, stage, target, features, training=training, weights=counted.weights, computed=computed
+    )  # fmt: skip
+    if target.probability == "classifier":
+        wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
+        surrogate = surrogate.with_classifier(
+            features,
+            training.values,
+            training.groups,
+            wanted=wanted,
+            weights=counted.weights,
+            conditions=training.conditions,
+        )
+    if counted.card is None:
+        return surrogate
+    return replace(surrogate, card={**surrogate.card, "label_noise": counted.card})
+
+
+def _noise_gauge(campaign: Campaign, stage: str, target: Target) -> Callable[[], Ensemble]:
+    """What makes the ensemble whose errors the noise of labels is compared with; extra trees where families compete."""
+    families = campaign.families(stage, target)
+    name = families[0] if len(families) == 1 else ExtraTrees.family
+    return functools.partial(lookup("model", MODELS, name), seed=campaign.seed)
+
+
+def _computed_model(
+    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix, *, sets: tuple[TrainingSet, TrainingSet]
+) -> tuple[ComputedModel, FeatureMatrix]:
+    """The model of the labels that help, of the first family, and features of measured rows with its predictions."""
+    training, helping = sets
+    for one in sets:
+        if differing := [each.condition.name for each in learned_conditions(one.conditions) if each.is_feature]:
+            raise TrainingSetError(
+                f"a transfer of {target.property} whose labels '{one.name}' differ in {', '.join(differing)}",
+                "labels under one condition, of either provenance", "leave out the labels under other conditions",
+            )  # fmt: skip
+    groups, of_helping = groups_of_both(training, helping)
+    rows = build_feature_set(campaign.scoring_stages[stage].features).featurize(helping.rows)
+    labels = ComputedLabels(rows, helping.values, of_helping, helping.about, helping.weights)
+    return ComputedModel.fit(
+        labels, features, groups, family=campaign.families(stage, target)[0], parameters={"seed": campaign.seed},
+        transform=target.scale(),
+    )  # fmt: skip
+
+
+def _fitted(
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    features: FeatureMatrix,
+    *,
+    training: TrainingSet,
+    weights: NDArray[np.float64],
+    computed: ComputedModel | None,
+) -> Surrogate:
+    """The surrogate of the one family the campaign names, or of the best of those it names."""
+    families = campaign.families(stage, target)
+    if len(families) == 1:
+        return Surrogate.fit(
+            target.property, features, training.values, training.groups, family=families[0],
+            transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
+            weights=weights, conditions=training.conditions, computed=computed,
+        )  # fmt: skip
+    seconds = campaign.seconds_for(stage)
+    fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
+    budget = Budget(seconds=seconds, fits=fits, rows=rows)
+    return fit_chosen(
+        target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
+        groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
+        conditions=training.conditions, seed=campaign.seed, weights=weights, computed=computed,
+    )  # fmt: skip
+
+
+def best_of_first_stage(
+    campaign: Campaign, stage: str, target: Target, card: Mapping[str, Any], training: TrainingSet
+) -> tuple[float, float]:
+    """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
+
+    Where labels differ in their conditions, they are those of the materials at the conditions of the target.
+
+    Args:
+        campaign: The campaign.
+        stage: The stage at hand.
+        target: The target at hand.
+        card: Card of its surrogate in that stage.
+        training: What it learned from.
+
+    Raises:
+        ModelError: If too few materials have a label near the conditions of the target.
+    """
+    if target.is_relative() and any(one.is_feature for one in learned_conditions(training.conditions)):
+        return _best_at(target, training)
+    if stage == FIRST_STAGE or not target.is_relative():
+        low, high = card["best_of_training"]
+        return low, high
+    values = training.values
+    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(training.rows)
+    return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
+
+
+def _best_at(target: Target, training: TrainingSet) -> tuple[float, float]:
+    """Percentiles of the materials of a training set at the conditions of a target."""
+    values = values_at(
+        learned_conditions(training.conditions), training.conditions, target.conditions(), ids=training.rows.ids,
+        target=forward(training.values, target.scale()),
+    )  # fmt: skip
+    if len(values) < FEWEST_AT_CONDITIONS:
+        raise ModelError(
+            f"{len(values)} materials with {target.property} near {write_conditions(target.conditions())}",
+            f"at least {FEWEST_AT_CONDITIONS} to tell what is better than nearly all of them",
+            "write a 'value' in the target, or ask for conditions with more labels",
+        )  # fmt: skip
+    return best_of_training(backward(values, target.scale()))

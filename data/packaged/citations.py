@@ -66,6 +66,10 @@ CITATIONS: Mapping[str, str] = {
         "M. de Jong et al., A database to enable discovery and design of piezoelectric materials, "
         "Scientific Data 2, 150053 (2015), doi:10.1038/sdata.2015.53"
     ),
+    "10.1038/sdata.2018.65": (
+        "G. Petretto et al., High-throughput density-functional perturbation theory phonons for inorganic materials, "
+        "Scientific Data 5, 180065 (2018), doi:10.1038/sdata.2018.65"
+    ),
     TRANSPORT: (
         "F. Ricci et al., An ab initio electronic transport database for inorganic materials, "
         "Scientific Data 4, 170085 (2017), doi:10.1038/sdata.2017.85"

@@ -71,7 +71,7 @@ _ALL = (
         description_zh="300 K、1e18 电子/cm³ 下的平均塞贝克系数，恒定弛豫时间。",
         lower=-3000.0, upper=3000.0,
     ),
-    # Of these no data are packaged; benchmarks bring their own.
+    # Of these no crystals with labels are packaged; benchmarks bring their own.
     Property(
         name="yield_strength", symbol="σy", unit="MPa",
         label_en="yield strength", label_zh="屈服强度",

@@ -132,6 +132,7 @@ def check_data() -> Iterator[Check]:
     """Check the packaged data and the files of other packages by their sha256."""
     from matloop.data.generators.aflow_prototypes import LIBRARY
     from matloop.data.packaged.computed_phases import PHASE_FILES
+    from matloop.data.packaged.computed_properties import PROPERTY_FILES
     from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
     from matloop.data.packaged.reference_energies import REFERENCE_FILES, load_references
     from matloop.data.packaged.transport import ARCHIVE
@@ -141,6 +142,7 @@ def check_data() -> Iterator[Check]:
         "packaged crystals": lambda: read_verified(MATERIALS_FILE, MATERIALS_SHA256),
         "reference energies": lambda: [load_references(name) for name in REFERENCE_FILES],
         "computed phases": lambda: [file.read() for file in PHASE_FILES.values()],
+        "computed properties": lambda: [file.read() for file in PROPERTY_FILES.values()],
         "transport data": ARCHIVE.read,
         "prototypes": LIBRARY.read,
     }

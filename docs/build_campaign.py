@@ -17,7 +17,8 @@ from matloop.data.own_labels.label_sources import LABEL_SOURCES
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.registry import SOURCES, lookup
 from matloop.models.registry import MODELS, POTENTIALS
-from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entry
 from matloop.screening.registry import FILTERS
 from matloop.workflows.inspecting.described_options import as_markdown, options_of, read_docstring
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS

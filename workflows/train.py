@@ -12,8 +12,9 @@ from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
-from matloop.screening.campaign.campaign import FAMILIES_TO_CHOOSE_FROM, Campaign
+from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
+from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.modelling.trained_model import TrainedModel, describe_model, read_model
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances

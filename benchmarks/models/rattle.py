@@ -25,7 +25,7 @@ from matloop.featurizers.crystal import space_group_numbers
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.rattling import FALL_TOLERANCE, rattle_and_relax
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.bench.hardware import describe
 
 CHILDREN = 60

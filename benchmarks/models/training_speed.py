@@ -36,7 +36,7 @@ from matloop.models.surrogates.classification import probability_scores  # noqa:
 from matloop.models.surrogates.prediction import forward  # noqa: E402
 from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
 from matloop.models.surrogates.training import usable_rows  # noqa: E402
-from matloop.screening.campaign.campaign import Target  # noqa: E402
+from matloop.screening.campaign.target import Target  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.inspecting.validation import checked_campaign  # noqa: E402
 from matloop.workflows.stages.campaign_featurizers import build_feature_set  # noqa: E402

@@ -37,7 +37,7 @@ from matloop.models.families.extra_trees import ExtraTrees  # noqa: E402
 from matloop.models.families.transfer import Line, Transfer  # noqa: E402
 from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel  # noqa: E402
 from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
-from matloop.screening.campaign.campaign import SurrogateStage  # noqa: E402
+from matloop.screening.campaign.stage_settings import SurrogateStage  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.stages.campaign_featurizers import build_feature_set  # noqa: E402
 from matloop.workflows.train import OF_COMPOSITIONS  # noqa: E402

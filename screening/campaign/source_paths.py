@@ -9,7 +9,9 @@ from typing import Any
 
 from matloop.data.errors import CampaignError, MatloopError
 from matloop.data.registry import SOURCES, lookup
-from matloop.screening.campaign.campaign import Campaign, ChosenPotential, Entries, Entry
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries, Entry
+from matloop.screening.campaign.stage_settings import ChosenPotential
 
 PATH_OPTION = "path"
 """Option of a source that names a file, a folder or a pattern; sources of other packages name theirs so too."""

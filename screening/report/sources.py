@@ -16,7 +16,8 @@ from matloop.data.packaged.citations import (
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.training.packaged_tables import LICENCE
 from matloop.data.training.training_sets import TrainingSets
-from matloop.screening.campaign.campaign import Campaign, Entries
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries
 from matloop.screening.language.text import Words, property_words
 from matloop.screening.registry import FILTERS
 

@@ -17,7 +17,7 @@ from matloop.data.candidates.crystals import Crystals
 from matloop.data.errors import CampaignError, NotAllowedError, PotentialError, RunChangedError
 from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.models.potentials.reference_store import ReferenceEnergies, ReferenceStore
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.cli import app
 from matloop.workflows.clusters.submission import Submission, scripts_of
 from matloop.workflows.inspecting.validation import validate

@@ -18,8 +18,9 @@ from matloop.data.properties.definition import Property
 from matloop.data.properties.units import ALIASES, UNITS
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table
-from matloop.screening.campaign.campaign import ASE, EMBEDDED, Campaign, PotentialStage
+from matloop.screening.campaign.campaign import EMBEDDED, Campaign
 from matloop.screening.campaign.cluster_settings import QUEUED
+from matloop.screening.campaign.stage_settings import ASE, PotentialStage
 from matloop.workflows.inspecting.described_options import as_markdown
 from matloop.workflows.inspecting.entry_schema import ELEMENT, Schema, entry_schema, factories, options_schema
 

@@ -31,17 +31,13 @@ from matloop.models.potentials.phonons import require_phonopy
 from matloop.models.registry import MODELS, POTENTIALS
 from matloop.models.surrogates.classification import check_both_sides
 from matloop.models.surrogates.conditions import check_asked, learned_conditions
-from matloop.screening.campaign.campaign import (
-    Campaign,
-    ChosenPotential,
-    Entries,
-    Entry,
-    Families,
-    PotentialStage,
-    Target,
-)
+from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import CampaignText, Problem, campaign_error, inspect_campaign
+from matloop.screening.campaign.entry import Entries, Entry
 from matloop.screening.campaign.source_paths import with_absolute_paths
+from matloop.screening.campaign.stage_settings import ChosenPotential, PotentialStage
+from matloop.screening.campaign.target import Target
+from matloop.screening.campaign.written_values import Families
 from matloop.screening.campaign.yaml_document import Location
 from matloop.screening.filters.contract import Filter
 from matloop.screening.registry import FILTERS

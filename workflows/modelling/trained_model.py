@@ -29,7 +29,7 @@ from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
-from matloop.screening.campaign.campaign import Entries
+from matloop.screening.campaign.entry import Entries
 from matloop.screening.runs.run_records import ModelCard
 from matloop.workflows.modelling.input_conditions import conditions_of_rows
 from matloop.workflows.modelling.input_rows import beside

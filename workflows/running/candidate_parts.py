@@ -30,7 +30,8 @@ from matloop.data.runs.intake_files import read_intake, write_intake
 from matloop.data.runs.manifest import Manifest, key_of, sha256_of
 from matloop.data.sources.contract import GeneratingSource, Recipe, Source
 from matloop.data.training.known_materials import SOURCE, KnownCompositions
-from matloop.screening.campaign.campaign import Campaign, Entries
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key, input_files, read_at_intake

@@ -13,7 +13,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.properties.columns import PHONON_COLUMNS, Column
 from matloop.data.runs.manifest import key_of
 from matloop.models.potentials.guarded_phonons import phonons_guarded
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.deciding.shortlisting import shortlisted
 from matloop.workflows.running.engine import Engine, Job
 from matloop.workflows.running.identity import potential_key

@@ -22,7 +22,9 @@ from matloop.data.registry import SOURCES, lookup
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
 from matloop.models.potentials.contract import device_of, energy_source, shared_potential
-from matloop.screening.campaign.campaign import Campaign, Entries, PotentialStage
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.running.plug_ins import plug_ins_used
 
 _PACKAGES = ("data", "featurizers", "models", "screening", "workflows")

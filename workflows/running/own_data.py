@@ -27,7 +27,9 @@ from matloop.data.training.training_set import TrainingSet, groups_of_both, join
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_csv
 from matloop.models.stability.computed_entries import energies_above_hull, formation_energies
-from matloop.screening.campaign.campaign import EMBEDDED, Campaign, Entry, Target, WrittenEntry
+from matloop.screening.campaign.campaign import EMBEDDED, Campaign
+from matloop.screening.campaign.entry import Entry, WrittenEntry
+from matloop.screening.campaign.target import Target
 
 DERIVATIONS: Mapping[Derived, Derive] = {
     "formation_energy": formation_energies,

@@ -24,7 +24,8 @@ from matloop.data.sources.embedded import EmbeddedCrystals
 from matloop.data.whole_files import write_table
 from matloop.models.potentials.contract import shared_potential
 from matloop.models.potentials.reference_store import ReferenceEnergies, ReferenceStore
-from matloop.screening.campaign.campaign import Campaign, PotentialStage
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.running.candidate_parts import sources_of
 from matloop.workflows.running.engine import Engine, Job
 from matloop.workflows.running.identity import potential_key

@@ -9,7 +9,8 @@ from typing import Any
 from matloop.data.properties.catalogue import property_named
 from matloop.data.runs.manifest import key_of
 from matloop.data.training.training_set import TrainingSet
-from matloop.screening.campaign.campaign import Campaign, Target
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.target import Target
 from matloop.workflows.running.identity import code_files, versions
 from matloop.workflows.running.plug_ins import plug_ins_used
 from matloop.workflows.stages.campaign_featurizers import build_feature_set

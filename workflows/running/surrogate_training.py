@@ -14,7 +14,8 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
-from matloop.screening.campaign.campaign import Campaign, Target
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.target import Target
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.dispatch import Died

@@ -10,7 +10,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.embedding import CrystalEmbedding
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.potentials.contract import Embeds, potential_named, require_capability
-from matloop.screening.campaign.campaign import Entries
+from matloop.screening.campaign.entry import Entries
 
 CAMPAIGN_FEATURIZERS: Mapping[str, str] = {
     **FEATURIZERS,

@@ -30,7 +30,7 @@ from matloop.models.stability.formation_energies import FormationEnergyFit
 from matloop.models.stability.hull import PhaseEnergies, packaged_references
 from matloop.models.stability.packaged_stability import database_formation_energies, learn_stability
 from matloop.models.stability.stability import Stability
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.stages.fates import QUARANTINED, REJECTED, Fates
 from matloop.workflows.stages.scoring import (
     ScoringTask,

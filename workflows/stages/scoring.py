@@ -27,7 +27,8 @@ from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
-from matloop.screening.campaign.campaign import Campaign, SurrogateStage
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.stage_settings import SurrogateStage
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS

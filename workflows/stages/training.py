@@ -29,7 +29,8 @@ from matloop.models.surrogates.noise_weights import weights_by_noise
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import usable_rows
-from matloop.screening.campaign.campaign import Campaign, Target
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.target import Target
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.fates import FIRST_STAGE
 

@@ -10,7 +10,7 @@ from matloop.data.allowed_modules import allowing
 from matloop.data.errors import PlugInImportError, PotentialError
 from matloop.models.potentials import ase_calculator
 from matloop.models.potentials.contract import potential_named
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide.md"
 ROWS = re.findall(

@@ -9,15 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.models.registry import MODELS
-from matloop.screening.campaign.campaign import (
-    FAMILIES_TO_CHOOSE_FROM,
-    Campaign,
-    Entries,
-    Entry,
-    Shortlist,
-    SurrogateStage,
-    Target,
-)  # fmt: skip
+from matloop.screening.campaign.campaign import Campaign, Shortlist  # fmt: skip
+from matloop.screening.campaign.entry import Entries, Entry  # fmt: skip
+from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM, SurrogateStage  # fmt: skip
+from matloop.screening.campaign.target import Target  # fmt: skip
 
 INF = float("inf")
 BEST = (1.0, 2.0)

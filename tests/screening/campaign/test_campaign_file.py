@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from matloop.data.errors import CampaignError
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
-from matloop.screening.campaign.campaign import Campaign, Entry, Shortlist, SurrogateStage, Target
+from matloop.screening.campaign.campaign import Campaign, Shortlist
 from matloop.screening.campaign.campaign_file import (
     Problem,
     campaign_error,
@@ -15,6 +15,9 @@ from matloop.screening.campaign.campaign_file import (
     read_campaign,
     write_campaign,
 )
+from matloop.screening.campaign.entry import Entry
+from matloop.screening.campaign.stage_settings import SurrogateStage
+from matloop.screening.campaign.target import Target
 
 GOOD = """\
 # Line 1 is a comment.

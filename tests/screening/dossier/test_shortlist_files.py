@@ -12,7 +12,9 @@ from pymatgen.core import Structure
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.materials import load_materials
 from matloop.data.runs.directory import RunDirectory
-from matloop.screening.campaign.campaign import Campaign, PotentialStage, Target
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.stage_settings import PotentialStage
+from matloop.screening.campaign.target import Target
 from matloop.screening.dossier.shortlist_files import safe_name, write_shortlist
 from tests.strategies import batch_of
 

@@ -11,8 +11,8 @@ import pytest
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json, write_table, write_text
-from matloop.screening.campaign.campaign import PotentialStage
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.screening.language.text import Words
 from matloop.screening.report.hull_evidence import agreement_words, coverage_words, hull_evidence
 from matloop.screening.report.hull_figure import hull_figure

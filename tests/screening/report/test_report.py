@@ -17,8 +17,8 @@ from matloop.data.plain_text import plain
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json, write_table, write_text
-from matloop.screening.campaign.campaign import PotentialStage
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.screening.report.page import write_report
 from tests.screening.report.run_directories import Page, make_run
 

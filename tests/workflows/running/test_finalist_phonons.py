@@ -12,7 +12,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.guard.shared_workers import close_shared_workers
 from matloop.models.potentials import contract, phonons
 from matloop.models.potentials.validation import example_crystals
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.screening.report.vibrations import vibration_words
 from matloop.workflows.inspecting.validation import _check_potential
 from matloop.workflows.running import engine as engine_module

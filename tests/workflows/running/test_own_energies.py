@@ -18,7 +18,7 @@ from matloop.data.errors import CampaignError, EnergySourceError
 from matloop.data.own_labels.label_account import LabelAccount, assembled
 from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.training.training_set import TrainingSet
-from matloop.screening.campaign.campaign import Entry
+from matloop.screening.campaign.entry import Entry
 from matloop.workflows.inspecting.validation import check_campaign
 from matloop.workflows.running.identity import input_files, read_at_intake
 from matloop.workflows.running.own_data import read_labels

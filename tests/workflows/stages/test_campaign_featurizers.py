@@ -5,7 +5,7 @@ import pytest
 from matloop.data.errors import UnknownNameError
 from matloop.data.registry import lookup
 from matloop.featurizers.registry import FEATURIZERS
-from matloop.screening.campaign.campaign import Entry
+from matloop.screening.campaign.entry import Entry
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS
 
 

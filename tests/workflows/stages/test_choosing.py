@@ -17,7 +17,8 @@ from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
-from matloop.screening.campaign.campaign import Campaign, Entries
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries
 from matloop.workflows.cli import main
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows

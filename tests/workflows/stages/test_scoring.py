@@ -26,7 +26,8 @@ from matloop.data.training.known_materials import TRAINING_SETS, KnownCompositio
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
-from matloop.screening.campaign.campaign import Campaign, Entry
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entry
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.filters.elements import EXCLUDED_ELEMENT
 from matloop.screening.filters.known_compounds import KNOWN_COMPOUND

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matloop.screening.campaign.campaign import PotentialStage
+from matloop.screening.campaign.stage_settings import PotentialStage
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.screen import screen
 from matloop.workflows.stages.potential import references_are_packaged

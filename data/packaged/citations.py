@@ -30,6 +30,7 @@ TRANSPORT = "10.1038/sdata.2017.85"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
 ELEMENT_REPLACEMENTS = "10.1038/s41524-020-00481-6"
+MEASURED_GAPS = "10.1021/acs.jpclett.8b00124"
 CHGNET = "10.1038/s42256-023-00716-3"
 SEVENNET = "10.1021/acs.jctc.4c00190"
 
@@ -73,6 +74,10 @@ CITATIONS: Mapping[str, str] = {
     TRANSPORT: (
         "F. Ricci et al., An ab initio electronic transport database for inorganic materials, "
         "Scientific Data 4, 170085 (2017), doi:10.1038/sdata.2017.85"
+    ),
+    MEASURED_GAPS: (
+        "Y. Zhuo, A. Mansouri Tehrani and J. Brgoch, Predicting the band gaps of inorganic solids by machine learning, "
+        "The Journal of Physical Chemistry Letters 9, 1668 (2018), doi:10.1021/acs.jpclett.8b00124"
     ),
     ELEMENT_PROPERTIES: (
         "L. Ward et al., A general-purpose machine learning framework for predicting properties of inorganic "

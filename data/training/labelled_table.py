@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import unknown_name
 from matloop.data.packaged.citations import cited_in
-from matloop.data.properties.columns import Column, property_column
+from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.properties.provenance import Provenance
 from matloop.data.training.training_set import TrainingSet
 
@@ -23,7 +23,7 @@ _KEPT = (Column.CANDIDATE_ID, Column.FORMULA, Column.MATERIAL_ID, Column.SPACE_G
 
 @dataclass(frozen=True, eq=False)
 class LabelledTable:
-    """Materials with computed labels of several properties.
+    """Materials with computed or measured labels of several properties.
 
     Attributes:
         name: Name of the table.
@@ -55,16 +55,21 @@ class LabelledTable:
     def labels(self) -> Mapping[str, NDArray[np.float64]]:
         """Values by property, nan where unknown, each of shape (n,)."""
         fields = [field for field in self.published.schema if pa.types.is_float64(field.type)]
-        end = f"_{Provenance.read(self.provenance).suffix}"
+        end = f"_{self.suffix}"
         named = [field.name for field in fields if field.name.endswith(end)]
         return {name.removesuffix(end): self.rows.column(name) for name in named}
+
+    @property
+    def suffix(self) -> Suffix:
+        """Suffix of the columns of labels."""
+        return Provenance.read(self.provenance).suffix
 
     def has(self, property_name: str) -> bool:
         """Whether the table has labels of a property."""
         return self._column(property_name) in self.published.column_names
 
     def _column(self, property_name: str) -> str:
-        return property_column(property_name, Provenance.read(self.provenance).suffix)
+        return property_column(property_name, self.suffix)
 
     def training_set(self, property_name: str) -> TrainingSet:
         """The materials that have a label of a property.

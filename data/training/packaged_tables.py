@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
+from matloop.data.packaged.measured_gaps import GAPS_FILE, load_measured_gaps
 from matloop.data.packaged.transport import ARCHIVE, load_transport
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, property_column
 from matloop.data.registry import lookup
 from matloop.data.training.labelled_table import LabelledTable
 from matloop.data.training.training_set import TrainingSet
@@ -23,6 +24,7 @@ from matloop.data.training.training_set import TrainingSet
 TRAINING_SETS: Mapping[str, str] = {
     "materials": "matloop.data.training.packaged_tables:materials",
     "transport": "matloop.data.training.packaged_tables:transport",
+    "measured_gaps": "matloop.data.training.packaged_tables:measured_gaps",
 }
 """Labelled tables by name; other packages add some through entry points of the group ``matloop.training_sets``."""
 
@@ -73,6 +75,17 @@ def materials() -> LabelledTable:
 def transport() -> LabelledTable:
     """Electronic transport of 47,737 crystals, of which the formulas are known."""
     return LabelledTable("transport", load_transport(), "dft:pbe", LICENCE, ARCHIVE.sha256, _with_numbers)
+
+
+@functools.cache
+def measured_gaps() -> LabelledTable:
+    """Measured band gaps of 2,470 compositions, of several measurements the median."""
+    published = load_measured_gaps()
+    about = {key.decode(): value.decode() for key, value in published.schema.metadata.items()}
+    names = [property_column("band_gap", "exp") if name == "band_gap" else name for name in published.column_names]
+    return LabelledTable(
+        "measured_gaps", published.rename_columns(names), "exp", about["licence"], GAPS_FILE.sha256, _with_numbers
+    )
 
 
 @functools.cache

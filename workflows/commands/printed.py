@@ -75,10 +75,11 @@ def print_datasets() -> None:
     for heading in ("data set", "rows", "property", "unit", "rows with it"):
         table.add_column(heading, justify="right" if "rows" in heading else "left")
     for name in TRAINING_SETS:
-        rows = labelled_table(name).published
+        labelled = labelled_table(name)
+        rows = labelled.published
         for prop in catalogue().values():
-            if prop.column("dft") in rows.column_names:
-                found = rows.num_rows - rows.column(prop.column("dft")).null_count
+            if labelled.has(prop.name):
+                found = rows.num_rows - rows.column(prop.column(labelled.suffix)).null_count
                 table.add_row(name, f"{rows.num_rows:,}", prop.name, prop.unit, f"{found:,}")
     Console().print(table)
 

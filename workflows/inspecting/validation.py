@@ -23,7 +23,7 @@ from matloop.data.sources.contract import Source
 from matloop.data.sources.table import FormulaTable
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
-from matloop.data.training.training_sets import TrainingSets
+from matloop.data.training.training_sets import PackagedSet, TrainingSets, packed
 from matloop.featurizers.base import FeatureSet, Featurizer
 from matloop.models.potentials.ase_calculator import AsePotential
 from matloop.models.potentials.contract import energy_source, potential_named, require_capability
@@ -179,6 +179,7 @@ def _problems(campaign: Campaign, sets: Sequence[TrainingSet]) -> Iterator[tuple
                 training[target.property] = found[0][target.property]
             elif target.property in taught:
                 yield ("targets", index, key), reason
+        taught |= {name for name, one in training.items() if isinstance(packed(one), PackagedSet)}
         yield from _check(_resolved(campaign, training, taught), training)
 
 

@@ -148,8 +148,12 @@ def training_of(campaign: Campaign, own: OwnData, given: Sequence[TrainingSet] =
             if training.property_name == target.property
             and (target.accepts(training.provenance) or not target.names_provenance())
         ]
-        if target.property not in handed and sets:
+        if target.property in handed:
+            continue
+        if sets:
             chosen.append(_chosen(target, sets, own.tables))
+        elif target.names_provenance():
+            chosen += _of_packaged_tables(target, own.tables)[:1]
     properties = [target.property for target in campaign.targets]
     return TrainingSets.of(properties, chosen, tables=own.tables, helping=helping)
 
@@ -164,11 +168,7 @@ def _of_provenance(target: Target, own: OwnData, given: Sequence[TrainingSet], *
         if covered.covers(Provenance.read(training.provenance)):
             return training
     sets = [one for one in own_sets if covered.covers(Provenance.read(one.provenance))]
-    sets += [
-        packaged_training_set(name, table=table)
-        for table in packaged
-        if covered.covers(Provenance.read(labelled_table(table).provenance))
-    ]
+    sets += _of_packaged_tables(target.model_copy(update={"provenance": wanted}), own.tables)
     if sets:
         return _chosen(target.model_copy(update={"provenance": wanted}), sets, ())
     present = [f"{training.provenance} ({training.name})" for training in (*handed, *own_sets)]
@@ -177,6 +177,16 @@ def _of_provenance(target: Target, own: OwnData, given: Sequence[TrainingSet], *
         f"a transfer of {name} with labels of {' and '.join(present) or 'no provenance'}", f"labels of {wanted} too",
         f"give labels with 'source: {wanted}' under 'data', or name another provenance in 'transfer'",
     )  # fmt: skip
+
+
+def _of_packaged_tables(target: Target, tables: Sequence[str]) -> list[TrainingSet]:
+    """The labels that packaged tables have of a target's property and provenance."""
+    taught = [table for table in tables if labelled_table(table).has(target.property)]
+    return [
+        packaged_training_set(target.property, table=table)
+        for table in taught
+        if target.accepts(labelled_table(table).provenance)
+    ]
 
 
 def transfer_lines(training: TrainingSets) -> list[str]:

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from matloop.data.training.packaged_tables import packaged_training_set
+
 ROOT = Path(__file__).parents[3]
 THE_ONE_PLACE = "data/training/packaged_tables.py"
 
@@ -24,3 +28,11 @@ def test_models_and_screening_are_handed_the_packaged_crystals() -> None:
         for path in (ROOT / folder).rglob("*.py"):
             lines = [line for line in path.read_text("utf-8").splitlines() if "packaged_crystals" in line]
             assert all(line.strip().startswith(">>>") for line in lines), path.name
+
+
+def test_measured_gaps_are_a_training_set_of_measured_values() -> None:
+    gaps = packaged_training_set("band_gap", table="measured_gaps")
+    assert (len(gaps), gaps.provenance) == (2470, "exp")
+    assert len(np.unique(gaps.groups)) == len(gaps)
+    assert "10.1021/acs.jpclett.8b00124" in gaps.citation
+    assert "MIT" in gaps.about["licence"]

@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.dossier.export import WrittenExport, check_export_name, write_export
 from matloop.screening.dossier.exported_table import exported_table
 from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import MetTogether, RunSummary
@@ -113,6 +115,9 @@ def go_on(
         if campaign.potential is not None and campaign.potential.phonons:
             ranked = with_phonons(engine, campaign.potential, ranked)
             clock.lap("vibrations of finalists computed")
+        formation = _formation_energy_fit(engine, campaign)
+        ranked = engine.ask(partial(with_flags, hull_error=np.nan if formation is None else formation.error), ranked)
+        clock.lap("flags raised")
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)
         _hand_over(run, campaign, ranked, known=training.known)
@@ -121,7 +126,7 @@ def go_on(
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(
             task, account.counts, rows_in=account.intake, together=together, seconds=clock.laps, sessions=sessions,
-            workers=settings.workers, formation=_formation_energy_fit(engine, campaign),
+            workers=settings.workers, formation=formation,
         )  # fmt: skip
         write_summary(engine.manifest, summary)
         explain_run(run.folder)

@@ -24,6 +24,7 @@ from matloop.data.candidates.crystals import CLOSEST, Crystals
 from matloop.data.candidates.symmetry import SYMMETRY_TOLERANCE, symmetry_of
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import GeneratorError
+from matloop.data.generators.substitution_record import SubstitutionRecord
 from matloop.data.label import Label
 from matloop.data.properties.columns import Column
 from matloop.data.sources.contract import Recipe
@@ -364,8 +365,8 @@ def _describe(part: Plan, parents: Parents, parent_ids: list[str], species: Spec
     formulas = parents.batch.table.column(Column.FORMULA).take(part.parents).to_pylist()
     lines = []
     for row, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        swaps = [f"{labels[before[k]]} to {labels[after[k]]}" for k in range(start, stop) if before[k] != after[k]]
-        lines.append(f"{formulas[row]} ({parent_ids[row]}), {', '.join(swaps)}")
+        swaps = [(labels[before[k]], labels[after[k]]) for k in range(start, stop) if before[k] != after[k]]
+        lines.append(str(SubstitutionRecord(formulas[row], parent_ids[row], tuple(swaps))))
     return lines
 
 

@@ -176,6 +176,35 @@ class Column(StrEnum):
         "What corrections of elements beside oxygen or fluorine add to the formation energy by a potential.",
     )  # fmt: skip
 
+    # What gives cause to look at a candidate twice.
+    FLAGS = (
+        "flags", "text", "1",
+        "Codes of what gives cause to look twice, separated by commas; empty where nothing does, null where not asked.",
+    )  # fmt: skip
+    OXIDATION_STATES = (
+        "assigned_oxidation_states", "text", "1",
+        "Oxidation state of each element; empty where no assignment is neutral.",
+    )  # fmt: skip
+    BOND_VALENCE_SUMS = (
+        "bond_valence_sums", "text", "1",
+        "Bond-valence sums of the sites of each element in valence units, smallest and largest.",
+    )  # fmt: skip
+    INSTABILITY_INDEX = (
+        "instability_index", "number", "1",
+        "Global instability index: root mean square of bond-valence sum minus charge, in valence units.",
+    )  # fmt: skip
+    VALENCE_MISFITS = (
+        "valence_misfits", "text", "1", "Ions whose bond-valence sum is far from their charge, with that sum.",
+    )  # fmt: skip
+    LONE_PAIR_SWAPS = (
+        "lone_pair_swaps", "text", "1",
+        "Swaps of a cation with a lone pair for one without, or the reverse, and how far off centre the new ion is.",
+    )  # fmt: skip
+    ORDERED_SLICE = (
+        "ordered_slice_of", "text", "1",
+        "Two cations that could share sites; share of the rarer one; compound with one of them; distance from it.",
+    )  # fmt: skip
+
 
 ENTRY_COLUMNS = tuple(key for key in Column if key.name.startswith("ENTRY_") and key.type == "number")
 """What a structure file may state about its crystal."""
@@ -185,6 +214,12 @@ RELAXATION_COLUMNS = tuple(key for key in Column if key.name.startswith("RELAXAT
 
 PHONON_COLUMNS = tuple(key for key in Column if key.name.startswith("PHONON_"))
 """What is said of the lattice vibrations of each finalist."""
+
+CHEMISTRY_COLUMNS = (
+    Column.OXIDATION_STATES, Column.BOND_VALENCE_SUMS, Column.INSTABILITY_INDEX, Column.VALENCE_MISFITS,
+    Column.LONE_PAIR_SWAPS, Column.ORDERED_SLICE,
+)  # fmt: skip
+"""What is said of the chemistry of each ranked candidate."""
 
 Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi", "selected_lo", "selected_hi"]
 """What a column says of its property: a label (computed or measured), or a prediction with its width and ends."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column, probability_of
+from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column, probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
@@ -84,6 +84,7 @@ def _facts(chosen: CandidateBatch, row: int, campaign: Campaign, energies: str) 
             "hull_distance_eV_per_atom": value(Column.HULL_DISTANCE),
             "formation_energy_correction_eV_per_atom": value(Column.FORMATION_CORRECTION),
         }
+    facts |= {name: value(name) for name in (*CHEMISTRY_COLUMNS, Column.FLAGS)}
     for known in (property_named(target.property) for target in campaign.targets):
         if known.unit == "eV/atom":
             facts |= {
@@ -148,6 +149,13 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.RELAXATION_RATTLE_GAIN, "relaxation_rattle_gain (eV/atom)"),
         (Column.PHONON_LOWEST, "phonon_lowest (THz)"),
         (Column.PHONON_IMAGINARY, Column.PHONON_IMAGINARY),
+        (Column.FLAGS, Column.FLAGS),
+        (Column.OXIDATION_STATES, Column.OXIDATION_STATES),
+        (Column.BOND_VALENCE_SUMS, Column.BOND_VALENCE_SUMS),
+        (Column.INSTABILITY_INDEX, Column.INSTABILITY_INDEX),
+        (Column.VALENCE_MISFITS, Column.VALENCE_MISFITS),
+        (Column.LONE_PAIR_SWAPS, Column.LONE_PAIR_SWAPS),
+        (Column.ORDERED_SLICE, Column.ORDERED_SLICE),
         (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),
         (Column.NOVELTY, Column.NOVELTY),
         (Column.IN_DOMAIN, Column.IN_DOMAIN),

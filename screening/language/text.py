@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from matloop.data.generators.substitution_record import read_record
 from matloop.data.plain_text import plain
 from matloop.data.properties.catalogue import catalogue
 
@@ -171,9 +172,6 @@ def listed(texts: Sequence[str]) -> Words:
 OUTCOMES = {"rejected": Words("rejected", "淘汰"), "quarantined": Words("set aside", "搁置")}
 """Outcome of a candidate that is not shortlisted."""
 
-_ION = r"[A-Z][a-z]?[0-9]*[+-]?"
-_SUBSTITUTION = re.compile(rf"([A-Za-z0-9().]+) \(([\w-]+)\), ({_ION} to {_ION}(?:, {_ION} to {_ION})*)")
-
 
 def origin_words(origin: str | None) -> Words:
     """Describe the origin of a candidate; an ionic substitution is written out.
@@ -183,20 +181,23 @@ def origin_words(origin: str | None) -> Words:
     """
     if not origin:
         return Words("not recorded", "未记录")
-    if not (match := _SUBSTITUTION.fullmatch(origin)):
+    if not (record := read_record(origin)):
         return Words(origin, origin)
-    formula, parent, swaps = match.groups()
-    arrows = [Markup(" → ").join(map(_ion, swap.split(" to "))) for swap in swaps.split(", ")]
-    parts = {"formula": formula_markup(formula), "parent": parent}
+    arrows = [Markup(" → ").join(map(ion_markup, swap)) for swap in record.swaps]
+    parts = {"formula": formula_markup(record.formula), "parent": record.parent_id}
     return Words(
         Markup("{formula} ({parent}) with {swaps}").format(**parts, swaps=Markup(", ").join(arrows)),
         Markup("{formula}（{parent}），{swaps}").format(**parts, swaps=Markup("、").join(arrows)),
     )
 
 
-def _ion(label: str) -> Markup:
-    """``Ti4+`` with its charge raised."""
-    symbol = label.rstrip("0123456789+-")
+def ion_markup(label: str) -> Markup:
+    """Write an ion with its charge raised.
+
+    >>> print(ion_markup("Ti4+"))
+    Ti<sup>4+</sup>
+    """
+    symbol = label.rstrip("0123456789.+-")
     charge = label.removeprefix(symbol).replace("-", "−")
     return Markup("{}<sup>{}</sup>").format(symbol, charge) if charge else escape(symbol)
 

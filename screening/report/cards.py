@@ -14,6 +14,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of
+from matloop.screening.flags.flag_words import FlagWords
 from matloop.screening.language.text import (
     Words,
     formula_markup,
@@ -31,6 +32,7 @@ from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
+from matloop.screening.report.flags import ChemistryWords, card_flags, chemistry_words
 from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.rattling import rattle_words
@@ -127,6 +129,8 @@ class Card(NamedTuple):
     relaxation: Relaxation | None
     rattle: Words | None
     vibrations: VibrationWords | None
+    flags: list[FlagWords]
+    chemistry: ChemistryWords | None
     stability: HullEvidence | None
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
@@ -210,6 +214,8 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         relaxation=None,
         rattle=None,
         vibrations=None,
+        flags=card_flags(batch, row),
+        chemistry=chemistry_words(batch, row),
         stability=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),

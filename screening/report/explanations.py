@@ -11,8 +11,8 @@ from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     Words,
-    _ion,
     formula_markup,
+    ion_markup,
     number,
     percent,
     property_words,
@@ -197,7 +197,7 @@ def _swap(swaps: Mapping[str, Any] | None, name: str) -> Words:
         english.append(f"{label.en} {before} → {after}")
         chinese.append(f"{label.zh} {before} → {after}")
     before, after = (percent(chance) for chance in best["probability_of_all"])
-    change = Markup("{} → {}").format(_ion(str(best["old"])), _ion(str(best["new"])))
+    change = Markup("{} → {}").format(ion_markup(str(best["old"])), ion_markup(str(best["new"])))
     formula = formula_markup(str(best["formula"]))
     return Words(
         Markup("{} ({}): {}").format(change, formula, f"{'; '.join(english)}; all {before} → {after}"),

@@ -25,6 +25,7 @@ from matloop.screening.language.text import OUTCOMES, Words, finalize, number, p
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, element_gradients, scenes_json, strips
 from matloop.screening.report.figures import coverage_figure, distribution_figure, parity_figure, tradeoff_data
+from matloop.screening.report.flags import flag_meanings
 from matloop.screening.report.hull_evidence import hull_name
 from matloop.screening.report.hull_figure import hull_figure
 from matloop.screening.report.sources import cautions_of, sources_of
@@ -81,6 +82,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),
         cautions=cautions_of(run.campaign),
         funnel=run_funnel(run),
+        flag_meanings=flag_meanings(run),
         ranked=ranked_table(run),
         set_aside=OUTCOMES["quarantined"],
         laps=LAPS,

@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
+from matloop.screening.flags.flag_words import MEANINGS
+from matloop.screening.flags.flags import Flag, raised_in
 from matloop.screening.language.reasons import reason_words
 from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
@@ -39,6 +41,7 @@ LAPS = {
     "stability judged": Words("stability judged", "判定稳定性"),
     "shortlist chosen": Words("shortlist chosen", "选定入选名单"),
     "vibrations of finalists computed": Words("vibrations of finalists computed", "计算入选材料的晶格振动"),
+    "flags raised": Words("flags raised", "标记需复核之处"),
     "shortlist written": Words("shortlist written", "写出入选名单"),
 }
 """Names of the laps a run is timed by."""
@@ -237,6 +240,7 @@ class RankedRow(NamedTuple):
     probability: float
     values: list[RankedValue]
     origin: Words
+    flags: list[tuple[Flag, Words]]
 
 
 class RankedTable(NamedTuple):
@@ -262,6 +266,7 @@ def ranked_table(run: RunView) -> RankedTable:
         for name in run.properties
     }
     groups, origins = numbers(batch, Column.SPACE_GROUP_NUMBER), texts(batch, Column.ORIGIN)
+    flags = texts(batch, Column.FLAGS)
     ranks, places, probability = (
         numbers(batch, name) for name in (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
     )
@@ -279,6 +284,7 @@ def ranked_table(run: RunView) -> RankedTable:
                     for name, shown in columns.items()
                 ],
                 origin_words(origins[row]),
+                [(flag, MEANINGS[flag].title) for flag in raised_in(flags[row])],
             )
         )  # fmt: skip
     return RankedTable(rows, len(run.ranked))

@@ -13,9 +13,11 @@ import pytest
 
 from matloop.data.candidates.identity import crystal_ids
 from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, OUTSIDE_DOMAIN, REPEATED
+from matloop.data.chemistry.assigned_states import states_of_words
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import CampaignError, RunError
 from matloop.data.generators.ionic_substitution import IonicSubstitution
+from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign_file import read_campaign
@@ -54,6 +56,17 @@ def test_every_row_has_one_fate_and_the_summary_counts_them(finished: ScreeningR
         for one in stage.lost:
             told[stage.stage, one.outcome, one.code] += one.rows
     assert told == lost
+
+
+def test_every_ranked_candidate_was_looked_at_twice_and_has_its_oxidation_states(finished: ScreeningRun) -> None:
+    ranked = finished.ranked.table
+    assert None not in ranked[Column.FLAGS].to_pylist()
+    for row, states in enumerate(ranked[Column.OXIDATION_STATES].to_pylist()):
+        assert sorted(states_of_words(states)) == ranked[Column.ELEMENTS].to_pylist()[row]
+    # Children that were not relaxed have the distances of their parents.
+    assert set(ranked[Column.BOND_VALENCE_SUMS].to_pylist()) == {""}
+    page = finished.report.read_text("utf-8")
+    assert 'lang="zh-CN">氧化态</span>' in page
 
 
 def test_fates_tell_value_limit_and_source(finished: ScreeningRun, partitions: pa.Table) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from matloop.data.plain_text import one_line
 from matloop.data.properties.columns import Column
 from matloop.screening.dossier.relaxed_volume import LARGEST_VOLUME_CHANGE, volume_changed_much
+from matloop.screening.flags.flag_words import flag_words
+from matloop.screening.flags.flags import FACTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,7 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
             told = _listed(shortlist, np.isfinite(distances), [f"{distance:.3f}" for distance in distances])
             notes.append(f"Distance from the hull in eV/atom, below it negative: {told}.")
     notes += _by_second_potential(shortlist) + _coverage(shortlist) + _incomplete(shortlist)
-    notes += _imaginary_vibrations(shortlist)
+    notes += _imaginary_vibrations(shortlist) + _flagged(shortlist)
     if Column.RELAXATION_VOLUME_CHANGE in shortlist:
         changes = shortlist[Column.RELAXATION_VOLUME_CHANGE].to_numpy(np.float64)
         changed = volume_changed_much(changes)
@@ -49,6 +51,26 @@ def _imaginary_vibrations(shortlist: pd.DataFrame) -> list[str]:
         return []
     texts = [f"{-lowest:.1f} THz" for lowest in shortlist[Column.PHONON_LOWEST].to_numpy(np.float64)]
     return [f"An imaginary lattice vibration says that these would distort: {_listed(shortlist, imaginary, texts)}."]
+
+
+def _flagged(shortlist: pd.DataFrame) -> list[str]:
+    """A sentence about each candidate with flags."""
+    if Column.FLAGS not in shortlist:
+        return []
+    notes = []
+    for row in shortlist.to_dict("records"):
+        facts = {str(name): _text(row.get(name)) for name in FACTS.values() if name is not None}
+        told = [words.words.en for words in flag_words(_text(row[Column.FLAGS]), facts)]
+        if told:
+            notes.append(
+                f"Look twice at {row[Column.SHORTLISTED]} {one_line(str(row[Column.FORMULA]))}: {'; '.join(told)}."
+            )
+    return notes[:_MOST_NAMED]
+
+
+def _text(value: object) -> str:
+    """A text as it is without what cannot be seen, empty where there is none."""
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def _by_second_potential(shortlist: pd.DataFrame) -> list[str]:

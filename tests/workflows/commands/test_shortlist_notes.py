@@ -28,6 +28,16 @@ def test_a_volume_that_changed_much_is_named() -> None:
     assert note.endswith("2 X1 -21%, 3 X2 +31%.")
 
 
+def test_flags_are_told_of_each_candidate_that_has_some() -> None:
+    frame = shortlist(
+        flags=["bond_valence, imaginary_vibration", "", None],
+        valence_misfits=["La3+ 3.69", "", None],
+    )
+    assert shortlist_notes(frame) == [
+        "Look twice at 1 X0: its bonds do not suit the charges; bond-valence sums: La3+ 3.69; imaginary vibration."
+    ]
+
+
 def test_a_long_list_is_cut() -> None:
     (note,) = shortlist_notes(shortlist(rows=40, relaxation_volume_change=[0.5] * 40))
     assert note.endswith("30 X29 +50% and 10 more.")

@@ -1,0 +1,1 @@
+"""What gives cause to look at a candidate twice before it is made."""

@@ -1,0 +1,128 @@
+"""Oxidation state and bond-valence sum of every site of crystals, on the scale of known crystals."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.chemistry.assigned_states import assigned_states
+from matloop.data.chemistry.bond_valence import (
+    SOFTNESS,
+    Kinds,
+    instability_indices,
+    kinds_of,
+    lengths_between,
+    site_valences,
+)
+from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import property_column
+
+FEWEST_CRYSTALS = 3
+"""Known crystals that have to show the valences of a pair of ions before sums with it are judged."""
+KNOWN_TO_BE_NEAR_HULL = 0.05  # eV/atom
+MOST_SITES = 24
+"""Larger known crystals, one in a hundred, would take most of the time."""
+
+
+BondCorrections = Mapping[tuple[int, int, int], float]
+"""What is added to R0 in Å, by element and charge of the cation and element of the anion."""
+
+
+class SiteChemistry(NamedTuple):
+    """Chemistry of the sites of n crystals, in the order of their flat arrays.
+
+    Attributes:
+        states: Oxidation state of each site, shape (sites,); nan throughout a crystal without an assignment.
+        sums: Bond-valence sum of each site in valence units, shape (sites,); nan where it cannot be judged.
+        off_centre: Distance in Å of each site from the mean place of its counter-ions, shape (sites,); likewise.
+        instability: Global instability index of each crystal in valence units, shape (n,).
+    """
+
+    states: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    off_centre: NDArray[np.float64]
+    instability: NDArray[np.float64]
+
+
+def site_chemistry(batch: CandidateBatch, corrections: BondCorrections | None = None) -> SiteChemistry:
+    """Find the chemistry of the sites of crystals.
+
+    Args:
+        batch: n candidates with crystals.
+        corrections: Of R0, by default those that the packaged crystals show.
+    """
+    crystals = batch.crystals
+    assert crystals is not None  # the caller chose candidates with crystals
+    states = _states_of_sites(batch)
+    kinds = kinds_of(crystals, states)
+    found = site_valences(crystals, kinds, lengths_between(kinds) + _added(kinds, corrections or bond_corrections()))
+    instability = instability_indices(crystals.offsets, found.sums, states)
+    return SiteChemistry(states, found.sums, found.off_centre, instability)
+
+
+def _states_of_sites(batch: CandidateBatch) -> NDArray[np.float64]:
+    compositions, crystals = batch.compositions, batch.crystals
+    assert crystals is not None
+    table = np.full((len(batch), 119), np.nan)
+    table[compositions.rows, compositions.elements] = assigned_states(compositions)
+    return table[np.repeat(np.arange(len(batch)), crystals.site_counts), crystals.species]
+
+
+def _added(kinds: Kinds, known: BondCorrections) -> NDArray[np.float64]:
+    """What is added to R0 of each pair of kinds in Å, shape (k, k); nan where too few known crystals show it."""
+    added = np.full((len(kinds.elements),) * 2, np.nan)
+    for cation in np.flatnonzero(kinds.charges > 0):
+        for anion in np.flatnonzero(kinds.charges < 0):
+            ion = int(kinds.elements[cation]), round(float(kinds.charges[cation]))
+            added[cation, anion] = added[anion, cation] = known.get((*ion, int(kinds.elements[anion])), np.nan)
+    return added
+
+
+@functools.cache
+def bond_corrections() -> BondCorrections:
+    """Corrections of R0 that the packaged crystals near the hull show.
+
+    With the published element parameters the median sum of Si4+ in known oxides is 4.6, and that of V5+ is 4.4. So R0
+    of each pair is moved until the median over the packaged crystals near the hull, with this one anion, is the charge.
+    """
+    return bond_corrections_of(known_near_hull())
+
+
+def known_near_hull() -> CandidateBatch:
+    """The packaged crystals near the hull that show what bond lengths are usual."""
+    materials = load_materials()
+    assert materials.crystals is not None  # packaged crystals all have cells
+    near = materials.column(property_column("energy_above_hull", "dft")) <= KNOWN_TO_BE_NEAR_HULL
+    return materials.take(np.flatnonzero(near & (materials.crystals.site_counts <= MOST_SITES)))
+
+
+def bond_corrections_of(known: CandidateBatch) -> BondCorrections:
+    """Corrections of R0 that n known crystals show; see :func:`bond_corrections`.
+
+    Args:
+        known: The crystals.
+    """
+    crystals, states = known.crystals, _states_of_sites(known)
+    assert crystals is not None  # packaged crystals all have cells
+    kinds = kinds_of(crystals, states)
+    found = site_valences(crystals, kinds, lengths_between(kinds))
+    rows = np.repeat(np.arange(len(known)), crystals.site_counts)
+    anion = np.zeros(len(known), np.int64)
+    negative = np.flatnonzero(states < 0)
+    anion[rows[negative]] = crystals.species[negative]
+    several = np.bincount(rows[negative], crystals.species[negative] != anion[rows[negative]], len(known)) > 0
+    judged = np.flatnonzero((states > 0) & (found.sums > 0) & ~several[rows])
+    keys = np.stack([crystals.species[judged], np.rint(states[judged]).astype(np.int64), anion[rows[judged]]])
+    ratios = found.sums[judged] / states[judged]
+    corrections = {}
+    distinct, which = np.unique(keys, axis=1, return_inverse=True)
+    for number, key in enumerate(distinct.T.tolist()):
+        own = np.flatnonzero(which.ravel() == number)
+        if len(np.unique(rows[judged[own]])) >= FEWEST_CRYSTALS:
+            corrections[tuple(key)] = float(-SOFTNESS * np.log(np.median(ratios[own])))
+    return corrections

@@ -29,7 +29,7 @@ def crystal_file(cell: SymmetricCell, *, name: str, facts: Mapping[str, str | fl
     >>> cell = conventional_cell(np.eye(3) * 3.18, np.zeros((1, 3)), np.array([84], np.uint8))
     >>> print(crystal_file(cell, name="Po", facts={"candidate_id": "x1"}).partition("loop_\n")[0])
     #\#CIF_1.1
-    # Po, space group P m -3 m (221), symmetrised within 0.1 angstrom
+    # Po, space group P m -3 m (221), symmetrised within 0.003 angstrom; nothing moved by more than 0.0000
     data_Po
     _matloop_candidate_id 'x1'
     _chemical_formula_sum 'Po1'
@@ -46,7 +46,10 @@ def crystal_file(cell: SymmetricCell, *, name: str, facts: Mapping[str, str | fl
     _cell_volume 32.157432
     <BLANKLINE>
     """
-    symmetrised = "no symmetry found" if cell.tolerance is None else f"symmetrised within {cell.tolerance:g} angstrom"
+    symmetrised = "no symmetry found"
+    if cell.tolerance is not None:
+        moved = f"nothing moved by more than {cell.moved:.4f}"
+        symmetrised = f"symmetrised within {cell.tolerance:g} angstrom; {moved}"
     lines = [
         r"#\#CIF_1.1",
         f"# {_ascii(name)}, space group {cell.symbol} ({cell.number}), {symmetrised}",
@@ -60,6 +63,7 @@ def crystal_file(cell: SymmetricCell, *, name: str, facts: Mapping[str, str | fl
         "loop_", "_space_group_symop_id", "_space_group_symop_operation_xyz",
         *(f"{place} '{operation}'" for place, operation in enumerate(cell.operations(), start=1)),
         "loop_", "_atom_site_label", "_atom_site_type_symbol", "_atom_site_symmetry_multiplicity",
+        "_atom_site_Wyckoff_symbol",
         "_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", "_atom_site_occupancy",
         *_atoms(cell),
     ]  # fmt: skip
@@ -90,11 +94,12 @@ def _edges_and_angles(lattice: NDArray[np.float64]) -> list[str]:
 def _atoms(cell: SymmetricCell) -> list[str]:
     """One line for each atom of the asymmetric unit; atoms of an element are numbered."""
     lines, used = [], dict[str, int]()
-    for species, count, place in zip(cell.species, cell.multiplicities, cell.frac_coords, strict=True):
+    sites = zip(cell.species, cell.multiplicities, cell.wyckoff, cell.frac_coords, strict=True)
+    for species, count, letter, place in sites:
         symbol = SYMBOLS[species]
         used[symbol] = used.get(symbol, 0) + 1
         x, y, z = (f"{coordinate + 0.0:.8f}" for coordinate in np.round(place, 8))
-        lines.append(f"{symbol}{used[symbol]} {symbol} {count} {x} {y} {z} 1")
+        lines.append(f"{symbol}{used[symbol]} {symbol} {count} {letter or '.'} {x} {y} {z} 1")
     return lines
 
 

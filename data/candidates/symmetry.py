@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from matloop.data.candidates.space_groups import setting_of
 
 SYMMETRY_TOLERANCE = 0.1  # Å; the tolerance of the global symmetry features of matminer
-_FINER_TOLERANCES = (0.03, 0.01, 0.003)  # Å
+TOLERANCES = (0.003, 0.01, 0.03, SYMMETRY_TOLERANCE)
+"""Tolerances in Å that are tried, the finest first."""
 _SAME_PLACE = 0.01  # Å; an operation takes a symmetrised atom closer than this to another one
 _VOLUME_CHANGE = 0.01  # by which symmetrising may change a volume
 _GRID = 24  # translations of space groups are multiples of 1/24
@@ -37,7 +38,9 @@ class SymmetricCell(NamedTuple):
         multiplicities: Atoms of the cell that each of them stands for, shape (m,).
         rotations: Integers, shape (k, 3, 3).
         translations: Multiples of 1/24 in units of the cell edges, shape (k, 3).
+        wyckoff: Wyckoff letter of each of the m atoms; empty texts where no symmetry was found.
         tolerance: By how much in Å atoms may have been moved for the symmetry; None where no symmetry was found.
+        moved: By how much in Å the atom that moved most, or the edge that changed most, did; 0 likewise.
     """
 
     number: int
@@ -49,11 +52,30 @@ class SymmetricCell(NamedTuple):
     multiplicities: NDArray[np.int64]
     rotations: NDArray[np.int64]
     translations: NDArray[np.float64]
+    wyckoff: list[str]
     tolerance: float | None
+    moved: float = 0.0
 
     def operations(self) -> list[str]:
         """The operations as CIF writes them, the identity first."""
         return [_written(*operation) for operation in zip(self.rotations, self.translations, strict=True)]
+
+    def all_atoms(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Make all atoms of the cell from the m atoms and the operations.
+
+        Returns:
+            Which of the m atoms each of n stands for, shape (n,), ascending; and their fractional coordinates, shape
+            (n, 3), that of the atom itself before those that the operations make of it.
+        """
+        atoms, places = [], []
+        for atom, place in enumerate(self.frac_coords):
+            images = (np.concatenate([place[None], self.rotations @ place + self.translations])) % 1.0
+            apart = images[:, None] - images[None]
+            close = np.linalg.norm((apart - np.rint(apart)) @ self.lattice, axis=2) < _SAME_PLACE
+            own = images[close.argmax(axis=1) == np.arange(len(images))]  # each place where it occurs first
+            atoms.append(np.full(len(own), atom))
+            places.append(own)
+        return np.concatenate(atoms), np.concatenate(places)
 
 
 def symmetry_of(
@@ -83,8 +105,9 @@ def conventional_cell(
 ) -> SymmetricCell:
     """Symmetrise a crystal and write it in the conventional cell of its space group.
 
-    Tolerances of 0.1, 0.03, 0.01 and 0.003 Å are tried, in this order. The first one at which the crystal has the
-    expected space group counts, otherwise the first one at which it has any.
+    Tolerances of 0.003, 0.01, 0.03 and 0.1 Å are tried. The finest one at which the crystal has the expected space
+    group counts; where none finds that, it is the group at the coarsest one that finds any. No atom moves by more than
+    the tolerance.
 
     Args:
         lattice: Cell row vectors in Å, shape (3, 3).
@@ -96,13 +119,15 @@ def conventional_cell(
         The symmetrised crystal. Where no symmetry is found it is the crystal as given, in P 1.
     """
     found = []
-    for tolerance in (SYMMETRY_TOLERANCE, *_FINER_TOLERANCES):
+    for tolerance in TOLERANCES:
         cell = _symmetrised(lattice, frac_coords, species, tolerance)
         if cell is not None:
-            found.append(cell)
-            if number is None or cell.number == number:
+            if cell.number == number:
                 return cell
-    return found[0] if found else _without_symmetry(lattice, frac_coords, species)
+            found.append(cell)
+    if not found:
+        return _without_symmetry(lattice, frac_coords, species)
+    return next(cell for cell in found if cell.number == found[-1].number)
 
 
 def _symmetrised(
@@ -120,17 +145,44 @@ def _symmetrised(
     operations = moyopy.operations_from_number(found.number, setting=standard)
     rotations = np.array(operations.rotations, np.int64)
     translations = np.rint(np.array(operations.translations) * _GRID) % _GRID / _GRID
+    moved, taken = _moved(lattice, frac_coords, species, found)
     orbits = _orbits(basis, places, kinds, rotations, translations)
     volumes = [abs(np.linalg.det(cell)) / count for cell, count in ((lattice, len(species)), (basis, len(kinds)))]
     same_atoms = np.array_equal(_shares(kinds), _shares(species))
-    if orbits is None or not same_atoms or abs(volumes[1] / volumes[0] - 1) > _VOLUME_CHANGE:
+    if orbits is None or not same_atoms or abs(volumes[1] / volumes[0] - 1) > _VOLUME_CHANGE or moved > tolerance:
         return None
-    first, counts = orbits
+    first, orbit_of = orbits
+    letters = {int(orbit_of[place]): letter for place, letter in zip(taken, found.wyckoffs, strict=True)}
     symbol, hall_symbol = symbols_of(found.hall_number)
     return SymmetricCell(
-        found.number, symbol, hall_symbol, basis, kinds[first], places[first], counts, rotations, translations,
-        tolerance,
+        found.number, symbol, hall_symbol, basis, kinds[first], places[first], np.bincount(orbit_of), rotations,
+        translations, [letters.get(orbit, "") for orbit in range(len(first))], tolerance, moved,
     )  # fmt: skip
+
+
+def _moved(
+    lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], species: NDArray[np.uint8], found: Any
+) -> tuple[float, NDArray[np.int64]]:
+    """Find how far in Å symmetrising moved the atoms or the ends of the edges, and where each atom went.
+
+    Args:
+        lattice: Cell row vectors as given in Å, shape (3, 3).
+        frac_coords: Fractional coordinates as given, shape (n, 3).
+        species: Atomic numbers as given, shape (n,).
+        found: What moyo found, with the standard cell.
+
+    Returns:
+        The largest distance, infinite where an atom has no counterpart, and the atom of the standard cell that each of
+        the n atoms became.
+    """
+    linear, shift = np.array(found.std_linear), np.array(found.std_origin_shift)
+    basis, places = np.array(found.std_cell.basis), np.array(found.std_cell.positions)
+    given = (frac_coords - shift) @ np.linalg.inv(linear).T
+    apart = given[:, None] - places[None]
+    gaps = np.linalg.norm((apart - np.rint(apart)) @ basis, axis=2)
+    gaps[species[:, None] != np.array(found.std_cell.numbers)[None]] = np.inf
+    edges = [np.linalg.norm(cell, axis=1) for cell in (linear.T @ lattice, basis)]
+    return float(max(gaps.min(axis=1).max(), np.abs(edges[0] - edges[1]).max())), gaps.argmin(axis=1)
 
 
 def symbols_of(hall_number: int) -> tuple[str, str]:
@@ -157,13 +209,13 @@ def _orbits(
     rotations: NDArray[np.int64],
     translations: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """One atom of each orbit and how many the orbit has; None where the operations do not leave the crystal as it is.
+    """One atom of each orbit, and the orbit of each atom; None where the operations do not leave the crystal as it is.
 
     Of each orbit the atom with the least coordinates is taken.
     """
     order = np.lexsort((*np.round(places, 6).T[::-1], species))
-    free = np.ones(len(places), bool)
-    first, counts = [], []
+    free, orbit_of = np.ones(len(places), bool), np.zeros(len(places), np.int64)
+    first: list[int] = []
     for atom in order:
         if not free[atom]:
             continue
@@ -173,11 +225,9 @@ def _orbits(
         hit = gaps.argmin(axis=1)
         if gaps.min(axis=1).max() > _SAME_PLACE or (species[hit] != species[atom]).any() or not free[hit].all():
             return None
-        members = np.unique(hit)
-        free[members] = False
-        first.append(atom)
-        counts.append(len(members))
-    return np.array(first, np.int64), np.array(counts, np.int64)
+        free[hit], orbit_of[hit] = False, len(first)
+        first.append(int(atom))
+    return np.array(first, np.int64), orbit_of
 
 
 def _shares(species: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -191,7 +241,7 @@ def _without_symmetry(
     symbol, hall_symbol = symbols_of(1)
     return SymmetricCell(
         1, symbol, hall_symbol, lattice, species, frac_coords % 1.0, np.ones(len(species), np.int64),
-        np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)), None,
+        np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)), [""] * len(species), None,
     )  # fmt: skip
 
 

@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.elements import SYMBOLS
 from matloop.data.errors import RunError
 from matloop.data.plain_text import counted, one_line
 from matloop.data.properties.columns import Column
 from matloop.data.whole_files import write_csv, write_json, write_whole, write_xlsx
 from matloop.screening.dossier.exported_table import ExportedTable
+from matloop.screening.flags.symmetric_sites import SymmetricSites, symmetric_sites
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from pymatgen.core import Structure
 
 NAMES_IN_ASE = {str(Column.FORMULA): "reduced_formula"}
 """Names of columns that an ASE database keeps for itself -> the key that stands for them there."""
+BEFORE = "crystal_before_symmetrising"
+"""Key of the crystal as it was relaxed or given, among the properties of a symmetrised one."""
+_DECIMALS = 4  # of oxidation states and bond-valence sums
 EVERYTHING = "matloop"
 """Key under which the data of a row of an ASE database hold all columns, also those that no key-value pair can hold."""
 
@@ -109,14 +116,19 @@ def _write_xlsx(table: ExportedTable, path: Path) -> None:
 
 
 def _write_json(table: ExportedTable, rows: list[int], path: Path) -> None:
-    """Write structures of pymatgen with their properties; entries with their data where a potential gave an energy."""
+    """Write structures of pymatgen with their properties; entries with their data where a potential gave an energy.
+
+    Crystals are symmetrised, in their conventional cells; how they were before stands among their properties.
+    """
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     values = table.rows()
     written = []
     for row in rows:
         about = {name: value for name, value in values[row].items() if value is not None}
-        structure, energy = table.batch.structure(row), table.energy(row)
+        sites = symmetric_sites(table.batch, row)
+        structure, energy = _symmetrised(sites), table.energy(row, sites=len(sites.atoms))
+        about |= {BEFORE: _as_it_was(table.batch, row)}
         structure.properties = about
         if energy is None:
             written.append(structure.as_dict())
@@ -126,6 +138,29 @@ def _write_json(table: ExportedTable, rows: list[int], path: Path) -> None:
             )
             written.append(entry.as_dict())
     write_json(path, written)
+
+
+def _symmetrised(sites: SymmetricSites) -> Structure:
+    """A symmetrised crystal as a structure of pymatgen whose sites know their Wyckoff letters and oxidation states."""
+    from pymatgen.core import Lattice, Structure
+
+    known = sites.chemistry
+    properties: dict[str, list[Any]] = {"wyckoff": sites.letters}
+    for name, values in (("oxidation_state", known.states), ("bond_valence_sum", known.sums)):
+        if np.isfinite(values).all():
+            properties[name] = np.round(values, _DECIMALS).tolist()
+    species = [SYMBOLS[element] for element in sites.cell.species[sites.atoms]]
+    return Structure(Lattice(sites.cell.lattice), species, sites.places, site_properties=properties)
+
+
+def _as_it_was(batch: CandidateBatch, row: int) -> dict[str, Any]:
+    """A crystal before it was symmetrised, as plain lists."""
+    lattice, species, places = batch.cell(row)
+    return {
+        "lattice": lattice.tolist(),
+        "species": [SYMBOLS[element] for element in species],
+        "frac_coords": places.tolist(),
+    }
 
 
 def _atoms(table: ExportedTable, row: int, about: Mapping[str, Any]) -> Atoms:

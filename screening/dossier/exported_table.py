@@ -59,14 +59,19 @@ class ExportedTable:
         }
         return frame
 
-    def energy(self, row: int) -> float | None:
-        """Energy of the whole cell of a relaxed crystal in eV, None where there is none."""
+    def energy(self, row: int, *, sites: int | None = None) -> float | None:
+        """Energy of a cell of a relaxed crystal in eV, None where there is none.
+
+        Args:
+            row: Of the candidate.
+            sites: Atoms in the cell, by default those of the cell in which it was relaxed.
+        """
         if not self.potential or Column.RELAXATION_ENERGY not in self.batch.table.column_names:
             return None
         per_atom = self.batch.table[Column.RELAXATION_ENERGY][row].as_py()
         if per_atom is None or not math.isfinite(per_atom) or self.batch.crystals is None:
             return None
-        return float(per_atom) * int(self.batch.crystals.site_counts[row])
+        return float(per_atom) * (sites or int(self.batch.crystals.site_counts[row]))
 
 
 @in_catalogue_of_run

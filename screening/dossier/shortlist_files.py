@@ -16,7 +16,7 @@ from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column, probabili
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.dossier.relaxed_volume import volume_changed_much
+from matloop.screening.flags.relaxed_volume import volume_changed_much
 from matloop.screening.ranking.shares_of_misses import telling_shares
 
 LARGE_VOLUME_CHANGE = "large_volume_change"

@@ -15,10 +15,10 @@ from matloop.data.chemistry.assigned_states import assigned_states, state_label,
 from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column
-from matloop.screening.dossier.relaxed_volume import volume_changed_much
 from matloop.screening.flags.lone_pairs import lone_pair_swaps
 from matloop.screening.flags.ordered_slices import ordered_slices
-from matloop.screening.flags.site_chemistry import BondCorrections, SiteChemistry, site_chemistry
+from matloop.screening.flags.relaxed_volume import volume_changed_much
+from matloop.screening.flags.site_chemistry import BondCorrections, SiteChemistry, has_own_distances, site_chemistry
 
 MOST_LOOKED_AT = 1000
 """Ranked candidates whose chemistry is looked at, as many as the report lists."""
@@ -93,7 +93,7 @@ def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> di
     }
     off_centre = None
     if batch.crystals is not None:
-        rows = np.flatnonzero(batch.has_crystal & _has_own_distances(batch))
+        rows = np.flatnonzero(batch.has_crystal & has_own_distances(batch))
         if len(rows):
             chosen = batch.take(rows)
             found = site_chemistry(chosen, corrections)
@@ -106,15 +106,6 @@ def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> di
     columns[Column.LONE_PAIR_SWAPS] = lone_pair_swaps(batch, off_centre)
     types = {"text": pa.string(), "number": pa.float64()}
     return {name: pa.array(columns[name], types[name.type]) for name in CHEMISTRY_COLUMNS}
-
-
-def _has_own_distances(batch: CandidateBatch) -> NDArray[np.bool_]:
-    """Which crystals have distances of their own: a child that was not relaxed has those of its parent, scaled."""
-    made = np.zeros(len(batch), bool)
-    for name in (Column.PARENT_ID, Column.PROTOTYPE):
-        if name in batch.table.column_names:
-            made |= np.array(batch.table[name].is_valid())
-    return ~made | _present(batch, Column.RELAXATION_OUTCOME)
 
 
 def _spread(batch: CandidateBatch, rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:

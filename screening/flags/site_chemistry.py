@@ -20,7 +20,7 @@ from matloop.data.chemistry.bond_valence import (
     site_valences,
 )
 from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.columns import property_column
+from matloop.data.properties.columns import Column, property_column
 
 FEWEST_CRYSTALS = 3
 """Known crystals that have to show the valences of a pair of ions before sums with it are judged."""
@@ -63,6 +63,17 @@ def site_chemistry(batch: CandidateBatch, corrections: BondCorrections | None = 
     found = site_valences(crystals, kinds, lengths_between(kinds) + _added(kinds, corrections or bond_corrections()))
     instability = instability_indices(crystals.offsets, found.sums, states)
     return SiteChemistry(states, found.sums, found.off_centre, instability)
+
+
+def has_own_distances(batch: CandidateBatch) -> NDArray[np.bool_]:
+    """Which of n crystals have distances of their own: a child that was not relaxed has those of its parent, scaled."""
+    made, relaxed = np.zeros(len(batch), bool), np.zeros(len(batch), bool)
+    for name in (Column.PARENT_ID, Column.PROTOTYPE):
+        if name in batch.table.column_names:
+            made |= np.array(batch.table[name].is_valid())
+    if Column.RELAXATION_OUTCOME in batch.table.column_names:
+        relaxed = np.array([bool(value) for value in batch.table[Column.RELAXATION_OUTCOME].to_pylist()], bool)
+    return ~made | relaxed
 
 
 def _states_of_sites(batch: CandidateBatch) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
-from matloop.screening.report.flags import ChemistryWords, card_flags, chemistry_words
+from matloop.screening.report.flags import ChemistryWords, SiteTable, card_flags, chemistry_words, site_table
 from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.rattling import rattle_words
@@ -131,6 +131,7 @@ class Card(NamedTuple):
     vibrations: VibrationWords | None
     flags: list[FlagWords]
     chemistry: ChemistryWords | None
+    sites: SiteTable | None
     stability: HullEvidence | None
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
@@ -216,6 +217,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         vibrations=None,
         flags=card_flags(batch, row),
         chemistry=chemistry_words(batch, row),
+        sites=site_table(batch, row),
         stability=None,
         novelty=novelty_words(run.novelty, batch.ids[row]),
         explanation=explanation_words(run.explanations, batch.ids[row]),

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
-from matloop.screening.dossier.relaxed_volume import volume_changed_much
+from matloop.screening.flags.relaxed_volume import volume_changed_much
 from matloop.screening.language.text import Words, formula_markup, number, percent, with_unit
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.runs.run_summary import RunSummary

@@ -8,9 +8,9 @@ import numpy as np
 
 from matloop.data.plain_text import one_line
 from matloop.data.properties.columns import Column
-from matloop.screening.dossier.relaxed_volume import LARGEST_VOLUME_CHANGE, volume_changed_much
 from matloop.screening.flags.flag_words import flag_words
 from matloop.screening.flags.flags import FACTS
+from matloop.screening.flags.relaxed_volume import LARGEST_VOLUME_CHANGE, volume_changed_much
 
 if TYPE_CHECKING:
     import pandas as pd

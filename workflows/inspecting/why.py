@@ -18,8 +18,16 @@ from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, REPEATED
 from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
-from matloop.data.properties.columns import PHONON_COLUMNS, RELAXATION_COLUMNS, Column, Suffix, probability_of
+from matloop.data.properties.columns import (
+    CHEMISTRY_COLUMNS,
+    PHONON_COLUMNS,
+    RELAXATION_COLUMNS,
+    Column,
+    Suffix,
+    probability_of,
+)
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.flags.flag_words import flag_words
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.shortlisting import STAGE as SHORTLIST
 from matloop.workflows.inspecting.run_rows import TOLD, WAITING, Row, RunRows
@@ -207,6 +215,8 @@ class _Story:
             "shortlist_size": self.campaign.shortlist.size,
             "probability": values[Column.PROBABILITY],
             "expected_misses": _number(values.get(Column.EXPECTED_MISSES)),
+            "chemistry": {str(name): _number(values[name]) for name in CHEMISTRY_COLUMNS if name in values},
+            "flags": [words.words.en for words in flag_words(values.get(Column.FLAGS), values)],
             "predictions": _predictions(values, low="selected_lo", high="selected_hi"),
         }
 

@@ -174,6 +174,7 @@ def _ranking(story: Told) -> Iterator[str]:
     misses = ranking["expected_misses"]
     expected = "" if misses is None else f"; down to here {misses:.0%} of the candidates are expected to be misses"
     yield f"Ranked {ranking['rank']:,} of {ranking['of']:,} with probability {ranking['probability']:.3f}{expected}."
+    yield from _chemistry(ranking["chemistry"], ranking["flags"])
     if standing is None or standing["needed"] is None:
         return
     if ranking["place"]:
@@ -190,6 +191,15 @@ def _ranking(story: Told) -> Iterator[str]:
             )
     for passed in standing["filters"] or []:
         yield f"  {one_line(passed['stage'])}: {one_line(passed['text']['en'])}"
+
+
+def _chemistry(chemistry: Told, flags: Sequence[str]) -> Iterator[str]:
+    """Oxidation states with bond-valence sums, and what gives cause to look twice."""
+    states, sums = (chemistry.get(name) or "" for name in (Column.OXIDATION_STATES, Column.BOND_VALENCE_SUMS))
+    if Column.OXIDATION_STATES in chemistry:
+        told = one_line(states) or "no neutral assignment"
+        yield f"Oxidation states: {told}" + (f"; bond-valence sums {one_line(sums)}." if sums else ".")
+    yield from (f"Look twice: {one_line(flag)}." for flag in flags)
 
 
 def _figure(value: object) -> str:

@@ -110,6 +110,44 @@ def test_without_an_answer_of_moyo_it_is_p_1(monkeypatch: pytest.MonkeyPatch) ->
     assert (len(read), group_of(read)) == (8, 225)
 
 
+@pytest.mark.parametrize(
+    ("group", "sites", "expected"),
+    [
+        (136, {"Ti": (0, 0, 0), "O": (0.305, 0.305, 0)}, ["O 4 f", "Ti 2 a"]),
+        (227, {"Mg": (0.125,) * 3, "Al": (0.5,) * 3, "O": (0.2624,) * 3}, ["O 32 e", "Mg 8 a", "Al 16 d"]),
+        (186, {"Zn": (1 / 3, 2 / 3, 0), "O": (1 / 3, 2 / 3, 0.38)}, ["O 2 b", "Zn 2 b"]),
+    ],
+)
+def test_places_have_the_letters_of_the_international_tables(
+    group: int, sites: dict[str, tuple[float, ...]], expected: list[str]
+) -> None:
+    lattice = {136: Lattice.tetragonal(4.594, 2.959), 227: Lattice.cubic(8.08), 186: Lattice.hexagonal(3.25, 5.2)}
+    crystal = Structure.from_spacegroup(
+        {136: "P4_2/mnm", 227: "Fd-3m:2", 186: "P6_3mc"}[group], lattice[group], list(sites), list(sites.values())
+    )
+    text = CRYSTAL.export(batch_of(crystal.get_primitive_structure()), 0)
+    found = [" ".join(line.split()[1:4]) for line in text.splitlines() if re.match(r"^[A-Z][a-z]?\d+ ", line)]
+    assert found == expected
+
+
+@pytest.mark.parametrize(("moved", "tolerance"), [(0.0, 0.003), (0.004, 0.01), (0.012, 0.03), (0.04, 0.1)])
+def test_the_finest_tolerance_that_finds_the_group_is_taken_and_nothing_moves_further(
+    moved: float, tolerance: float
+) -> None:
+    rutile = Structure.from_spacegroup(136, Lattice.tetragonal(4.6, 2.96), ["Ti", "O"], [[0] * 3, [0.305, 0.305, 0]])
+    rutile.translate_sites([2], [moved / 4.6, 0, 0])
+    batch = batch_of(rutile).with_columns({Column.SPACE_GROUP_NUMBER: [136]})
+    lattice, species, places = batch.cell(0)
+    cell = conventional_cell(lattice, places, species, number=136)
+    assert (cell.number, cell.tolerance) == (136, tolerance)
+    assert moved / 4 - 1e-9 <= cell.moved <= min(moved + 1e-9, tolerance)
+    atoms, all_places = cell.all_atoms()
+    assert np.bincount(atoms).tolist() == cell.multiplicities.tolist()
+    symmetric = Structure(cell.lattice, cell.species[atoms].tolist(), all_places)
+    assert group_of(symmetric) == 136
+    np.testing.assert_allclose(symmetric[0].frac_coords, cell.frac_coords[0])
+
+
 def test_symbols_say_which_setting_is_meant() -> None:
     symbols = dict(symbols_of(number) for number in range(1, 531))
     assert len(symbols) > 500

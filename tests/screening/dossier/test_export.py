@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import openpyxl
 import pyarrow as pa
 import pytest
+import spglib
 from monty.json import MontyDecoder
 from pymatgen.core import Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.elements import SYMBOLS
 from matloop.data.errors import RunError
 from matloop.data.properties.columns import Column
 from matloop.data.sources.ase_database import AseDatabase
@@ -23,6 +26,7 @@ from matloop.data.sources.structure_files import StructureFiles
 from matloop.data.whole_files import write_table
 from matloop.screening.dossier.export import WrittenExport, write_export
 from matloop.screening.dossier.exported_table import ExportedTable, exported_table
+from matloop.screening.flags.symmetric_sites import symmetric_sites
 from matloop.screening.runs.run_view import RunView
 from tests.screening.report.run_directories import make_run
 
@@ -126,6 +130,22 @@ def test_an_ase_database_is_searched_by_predictions(table: ExportedTable, tmp_pa
     assert intake.batch.ids == table.batch.ids[: ROWS - 2]
 
 
+def check_symmetry(structure: Structure, properties: dict[str, Any], batch: CandidateBatch, row: int) -> None:
+    """The crystal is in its conventional cell with its Wyckoff letters, and the one before is there atom by atom."""
+    cell = structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers
+    dataset = spglib.get_symmetry_dataset(cell, symprec=0.01)
+    assert dataset.number == batch.table[Column.SPACE_GROUP_NUMBER][row].as_py()
+    assert len(structure) == len(dataset.std_types)
+    letters = structure.site_properties["wyckoff"]
+    counts = Counter(letters)
+    assert all(count % int(letter[:-1]) == 0 for letter, count in counts.items())
+    before = properties["crystal_before_symmetrising"]
+    lattice, species, places = batch.cell(row)
+    np.testing.assert_array_equal(before["lattice"], lattice)
+    np.testing.assert_array_equal(before["frac_coords"], places)
+    assert before["species"] == [SYMBOLS[element] for element in species]
+
+
 def test_pymatgen_reads_structures_and_entries(table: ExportedTable, tmp_path: Path) -> None:
     write_export(table, tmp_path / "all.json")
     found = json.loads((tmp_path / "all.json").read_text("utf-8"), cls=MontyDecoder)
@@ -143,8 +163,15 @@ def test_pymatgen_reads_structures_and_entries(table: ExportedTable, tmp_path: P
             assert one.properties["origin"] == clean(ORIGINS[row])
             structure = one
         assert structure.matches(table.batch.structure(row))
+        properties = one.data if row < 3 else one.properties
+        check_symmetry(structure, properties, table.batch, row)
     (intake,) = StructureFiles(tmp_path / "all.json").intakes(100)
-    assert intake.batch.ids == table.batch.ids[: ROWS - 2]
+    assert intake.batch.formulas == table.batch.formulas[: ROWS - 2]
+    # Symmetrising moves atoms by some hundredths of an ångström at most, and the id of a crystal tells.
+    same = [symmetric_sites(table.batch, row).cell.moved < 1e-3 for row in range(ROWS - 2)]
+    assert sum(same) > 10
+    ids = zip(intake.batch.ids, table.batch.ids, same, strict=False)
+    assert all(one == other for one, other, unmoved in ids if unmoved)
 
 
 def test_csv_holds_every_candidate_and_no_formulas_of_spreadsheets(table: ExportedTable, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
 from matloop.screening.flags.flags import Flag
-from matloop.screening.report.flags import card_flags, chemical_markup, chemistry_words
+from matloop.screening.report.flags import card_flags, chemical_markup, chemistry_words, site_table
 from tests.strategies import batch_of
 
 
@@ -51,3 +53,15 @@ def test_a_text_from_a_strangers_run_stays_text() -> None:
     short = flagged() | {Column.ORDERED_SLICE: pa.array(["Ti4+", "", None])}
     assert len(card_flags(batch_of("TiO2", "MgO", "CaO").with_columns(short), 0)) == 4
     assert np.isfinite(len(card_flags(batch_of("TiO2"), 0)))
+
+
+def test_the_sites_of_a_card_have_letters_charges_and_sums_cations_first() -> None:
+    materials = load_materials()
+    rows = np.flatnonzero(np.array(materials.formulas) == "ZnO")[:1]
+    batch = materials.take(rows)
+    found = site_table(CandidateBatch(batch.table.select([Column.CANDIDATE_ID, Column.FORMULA]), batch.blocks), 0)
+    assert found is not None
+    assert [str(row.ion)[:2] for row in found.rows] == ["Zn", "O<"]
+    assert all(row.letter and float(row.sum) > 1.5 for row in found.rows)
+    assert float(found.moved) <= float(found.tolerance)
+    assert site_table(batch_of("ZnO"), 0) is None

@@ -20,6 +20,7 @@ from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, EQUAL_CRYSTAL, RE
 from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.runs.manifest import Manifest, sha256_of
 from matloop.screening.campaign.campaign_file import write_campaign
+from matloop.screening.flags.flags import raised_in
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import main
 from matloop.workflows.inspecting.run_rows import Row, _wanted
@@ -91,6 +92,8 @@ def test_a_shortlisted_candidate(finished: ScreeningRun, capsys: Capsys) -> None
     assert text.startswith(f"{best['formula']} ({best['candidate_id']}) is shortlisted, place 1 of at most 5.\n")
     assert f"It came from ionic_substitution as {best['origin']}, in partition " in text
     assert f"it would fall out with a probability below {explained['needed']:.3f}" in text
+    assert f"Oxidation states: {best['assigned_oxidation_states']}." in text
+    assert text.count("Look twice: ") == len(raised_in(best["flags"]))
     assert "filter exclude_elements: none of the 2 excluded elements" in text
 
 

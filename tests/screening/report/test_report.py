@@ -207,8 +207,8 @@ def test_sentences_end_as_the_language_ends_them(relaxed: str) -> None:
     foot = relaxed[relaxed.index('class="card-foot"') :]
     foot = foot[: foot.index("</article>")]
     foot = foot[: foot.index("<h4>")]
-    assert foot.count("</p>") == 4  # origin, misses, novelty, relaxation
-    ends = [paragraph.rstrip()[-60:] for paragraph in foot.split("</p>")[1:4]]
+    assert foot.count("</p>") == 5  # origin, sites, misses, novelty, relaxation
+    ends = [paragraph.rstrip()[-60:] for paragraph in foot.split("</p>")[1:5]]
     assert all(end.endswith('<span lang="en">.</span><span lang="zh-CN">。</span>') for end in ends), ends
 
 

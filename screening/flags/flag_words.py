@@ -45,7 +45,7 @@ MEANINGS: Mapping[Flag, Meaning] = {
             "doi:10.1107/S0108768185002063；R0 取自 O'Keeffe 与 Brese，doi:10.1021/ja00009a002，并按已知晶体校准）。"
             "说明该结构对此离子过紧或过松，或其价态另有不同。",
         ),
-        0.078,
+        0.091,
     ),
     Flag.LONE_PAIR: Meaning(
         Words("lone pair on another kind of site", "孤对电子与位点不符"),

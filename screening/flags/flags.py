@@ -11,10 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.chemistry.assigned_states import assigned_states, state_label, states_in_words
+from matloop.data.chemistry.assigned_states import state_label, states_in_words
 from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column
+from matloop.screening.flags.candidate_states import candidate_states
 from matloop.screening.flags.lone_pairs import lone_pair_swaps
 from matloop.screening.flags.ordered_slices import ordered_slices
 from matloop.screening.flags.relaxed_volume import volume_changed_much
@@ -22,10 +23,7 @@ from matloop.screening.flags.site_chemistry import BondCorrections, SiteChemistr
 
 MOST_LOOKED_AT = 1000
 """Ranked candidates whose chemistry is looked at, as many as the report lists."""
-LARGEST_MISFIT = 0.5
-"""Of a bond-valence sum from the charge, in valence units; one known stable crystal in twelve has a larger one
-(``benchmarks/screening/flags.py``)."""
-_NUMBERS = 6  # decimals that a misfit is rounded to, so that the last bits of a sum do not decide
+_DECIMALS = 6  # decimals that a misfit is rounded to, so that the last bits of a sum do not decide
 
 
 class Flag(StrEnum):
@@ -82,7 +80,7 @@ def flags_of(batch: CandidateBatch, *, hull_error: float = np.nan) -> list[list[
 
 def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> dict[str, pa.Array]:
     """The columns of the chemistry of n candidates."""
-    states = assigned_states(batch.compositions)
+    states = candidate_states(batch)
     slices = ordered_slices(batch)
     columns: dict[str, list[Any]] = {
         Column.OXIDATION_STATES: [states_in_words(states, batch.compositions, row) for row in range(len(batch))],
@@ -129,9 +127,9 @@ def _site_texts(batch: CandidateBatch, row: int, found: SiteChemistry) -> tuple[
             continue
         low, high = f"{sums[own].min():.2f}", f"{sums[own].max():.2f}"
         ranges.append(f"{SYMBOLS[element]} {low}" + (f" to {high}" if high != low else ""))
-        apart = np.round(np.abs(sums[own] - np.abs(states[own])), _NUMBERS)
-        if apart.max() >= LARGEST_MISFIT:
-            worst = own[apart.argmax()]
+        excess = np.round(np.abs(sums[own] - np.abs(states[own])) - found.limits[sites][own], _DECIMALS)
+        if excess.max() >= 0:
+            worst = own[excess.argmax()]
             misfits.append(f"{state_label(element, states[worst])} {sums[worst]:.2f}")
     return ", ".join(ranges), ", ".join(misfits)
 

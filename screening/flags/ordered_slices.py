@@ -18,12 +18,13 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.candidates.formula import write_formulas
 from matloop.data.candidates.symmetry import symmetry_of
-from matloop.data.chemistry.assigned_states import assigned_states, state_label
+from matloop.data.chemistry.assigned_states import state_label
 from matloop.data.chemistry.ions import load_ions
 from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.packaged.known_compositions import lists_holding
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column, property_column
+from matloop.screening.flags.candidate_states import candidate_states
 
 LARGEST_DIFFERENCE = 0.15
 """Of two radii, relative to their mean. Shannon's crystal radii (Acta Cryst. A32, 751 (1976)), as pymatgen has them."""
@@ -69,7 +70,7 @@ def ordered_slices(batch: CandidateBatch) -> list[OrderedSlice | None]:
     Args:
         batch: n candidates, with or without crystals.
     """
-    states = assigned_states(batch.compositions)
+    states = candidate_states(batch)
     found: list[OrderedSlice | None] = [None] * len(batch)
     for row, one, other, difference in sorted(_like_cations(batch.compositions, states), key=lambda pair: pair[3]):
         if found[row] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.chemistry.assigned_states import assigned_states
 from matloop.data.chemistry.bond_valence import (
     SOFTNESS,
     Kinds,
@@ -19,9 +19,16 @@ from matloop.data.chemistry.bond_valence import (
     lengths_between,
     site_valences,
 )
+from matloop.data.chemistry.lone_pairs import has_lone_pair
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column, property_column
+from matloop.screening.flags.candidate_states import candidate_states
 
+LARGEST_MISFIT = 0.5
+"""Of a bond-valence sum from the charge, in valence units; one known stable crystal in eleven has a larger one
+(``benchmarks/screening/flags.py``)."""
+LARGEST_UNCERTAIN_MISFIT = 1.0
+"""The same where no known crystal shows the ion with this charge, and other charges of the element stand in for it."""
 FEWEST_CRYSTALS = 3
 """Known crystals that have to show the valences of a pair of ions before sums with it are judged."""
 KNOWN_TO_BE_NEAR_HULL = 0.05  # eV/atom
@@ -41,12 +48,14 @@ class SiteChemistry(NamedTuple):
         sums: Bond-valence sum of each site in valence units, shape (sites,); nan where it cannot be judged.
         off_centre: Distance in Å of each site from the mean place of its counter-ions, shape (sites,); likewise.
         instability: Global instability index of each crystal in valence units, shape (n,).
+        limits: By how many valence units the sum of each site may differ from its charge, shape (sites,).
     """
 
     states: NDArray[np.float64]
     sums: NDArray[np.float64]
     off_centre: NDArray[np.float64]
     instability: NDArray[np.float64]
+    limits: NDArray[np.float64]
 
 
 def site_chemistry(batch: CandidateBatch, corrections: BondCorrections | None = None) -> SiteChemistry:
@@ -60,9 +69,14 @@ def site_chemistry(batch: CandidateBatch, corrections: BondCorrections | None = 
     assert crystals is not None  # the caller chose candidates with crystals
     states = _states_of_sites(batch)
     kinds = kinds_of(crystals, states)
-    found = site_valences(crystals, kinds, lengths_between(kinds) + _added(kinds, corrections or bond_corrections()))
+    added, stands_in = _added(kinds, corrections or bond_corrections())
+    found = site_valences(crystals, kinds, lengths_between(kinds) + added)
     instability = instability_indices(crystals.offsets, found.sums, states)
-    return SiteChemistry(states, found.sums, found.off_centre, instability)
+    limits = np.full(len(states), LARGEST_MISFIT)
+    for start, stop in itertools.pairwise(crystals.offsets.tolist()):
+        own = kinds.sites[start:stop]
+        limits[start:stop][stands_in[own][:, own].any(axis=1)] = LARGEST_UNCERTAIN_MISFIT
+    return SiteChemistry(states, found.sums, found.off_centre, instability, limits)
 
 
 def has_own_distances(batch: CandidateBatch) -> NDArray[np.bool_]:
@@ -80,18 +94,37 @@ def _states_of_sites(batch: CandidateBatch) -> NDArray[np.float64]:
     compositions, crystals = batch.compositions, batch.crystals
     assert crystals is not None
     table = np.full((len(batch), 119), np.nan)
-    table[compositions.rows, compositions.elements] = assigned_states(compositions)
+    table[compositions.rows, compositions.elements] = candidate_states(batch)
     return table[np.repeat(np.arange(len(batch)), crystals.site_counts), crystals.species]
 
 
-def _added(kinds: Kinds, known: BondCorrections) -> NDArray[np.float64]:
-    """What is added to R0 of each pair of kinds in Å, shape (k, k); nan where too few known crystals show it."""
+def _added(kinds: Kinds, known: BondCorrections) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What is added to R0 of each pair of kinds in Å, nan where too few known crystals show it.
+
+    R0 of the published table does not depend on the charge, so other charges of a cation stand in for one that is not
+    shown, but not an ion with a lone pair for one without: its bonds are of another length.
+
+    Returns:
+        The corrections, and for which pairs other charges stand in, both of shape (k, k).
+    """
     added = np.full((len(kinds.elements),) * 2, np.nan)
-    for cation in np.flatnonzero(kinds.charges > 0):
-        for anion in np.flatnonzero(kinds.charges < 0):
-            ion = int(kinds.elements[cation]), round(float(kinds.charges[cation]))
-            added[cation, anion] = added[anion, cation] = known.get((*ion, int(kinds.elements[anion])), np.nan)
-    return added
+    stands_in = np.zeros(added.shape, bool)
+    for at in np.flatnonzero(kinds.charges > 0):
+        element, charge = int(kinds.elements[at]), float(kinds.charges[at])
+        paired = has_lone_pair(element, round(charge))
+        for other in np.flatnonzero(kinds.charges < 0):
+            anion = int(kinds.elements[other])
+            shown = known.get((element, round(charge), anion))
+            if shown is None:
+                alike = [
+                    correction
+                    for (cation, state, around), correction in known.items()
+                    if (cation, around) == (element, anion) and has_lone_pair(cation, state) == paired
+                ]
+                shown = float(np.median(alike)) if alike else np.nan
+                stands_in[at, other] = stands_in[other, at] = bool(alike)
+            added[at, other] = added[other, at] = shown
+    return added, stands_in
 
 
 @functools.cache

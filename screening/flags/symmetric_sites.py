@@ -53,8 +53,10 @@ def symmetric_sites(batch: CandidateBatch, row: int) -> SymmetricSites:
     cell = conventional_cell(lattice, frac_coords, species, number=number)
     atoms, places = cell.all_atoms()
     crystal = Crystals(cell.lattice[None], np.array([0, len(atoms)]), cell.species[atoms], places)
-    found = site_chemistry(CandidateBatch.from_crystals(crystal, {}))
-    if not has_own_distances(batch.take(np.array([row])))[0]:
+    one = batch.take(np.array([row]))
+    origin = {Column.ORIGIN: one.table[Column.ORIGIN]} if Column.ORIGIN in one.table.column_names else {}
+    found = site_chemistry(CandidateBatch.from_crystals(crystal, origin))
+    if not has_own_distances(one)[0]:
         unknown = np.full(len(atoms), np.nan)
-        found = SiteChemistry(found.states, unknown, unknown, np.array([np.nan]))
+        found = SiteChemistry(found.states, unknown, unknown, np.array([np.nan]), unknown)
     return SymmetricSites(cell, atoms, places, found)

@@ -115,3 +115,11 @@ def test_every_flag_has_a_title_a_rule_and_a_sentence_in_both_languages(flag: Fl
 
 def test_flags_of_another_version_are_passed_over() -> None:
     assert raised_in("bond_valence, of_tomorrow, lone_pair") == [Flag.BOND_VALENCE, Flag.LONE_PAIR]
+
+
+def test_what_a_candidate_raises_does_not_depend_on_what_else_is_asked_for() -> None:
+    both = with_flags(of_materials(("CaTiO3", 221), ("NaCl", 225), ("BaTiO3", 221)))
+    for row, alone in enumerate([("CaTiO3", 221), ("NaCl", 225), ("BaTiO3", 221)]):
+        single = with_flags(of_materials(alone))
+        for name in (*CHEMISTRY_COLUMNS, Column.FLAGS):
+            assert both.table[name][row].as_py() == single.table[name][0].as_py()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def symmetric_sites(batch: CandidateBatch, row: int) -> SymmetricSites:
     atoms, places = cell.all_atoms()
     crystal = Crystals(cell.lattice[None], np.array([0, len(atoms)]), cell.species[atoms], places)
     one = batch.take(np.array([row]))
-    origin = {Column.ORIGIN: one.table[Column.ORIGIN]} if Column.ORIGIN in one.table.column_names else {}
+    origin: dict[str, Any] = {name: one.table[name] for name in (Column.ORIGIN,) if name in one.table.column_names}
     found = site_chemistry(CandidateBatch.from_crystals(crystal, origin))
     if not has_own_distances(one)[0]:
         unknown = np.full(len(atoms), np.nan)

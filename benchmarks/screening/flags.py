@@ -75,15 +75,17 @@ def main() -> None:
         print(f"{len(ranked):,} ranked candidates of the run")
     print(f"{'flag':22} {'known':>6} {'share':>7} {'of judged':>10}" + ("   ranked   top 20" if ranked else ""))
     for flag in Flag:
-        judges = {Flag.BOND_VALENCE: judged, Flag.ORDERED_SLICE: assigned}.get(flag, rows)
+        judges = {Flag.BOND_VALENCE: judged, Flag.ORDERED_SLICE: assigned, Flag.OPEN_SHELL: assigned}.get(flag, rows)
         share, of_judged = counts[flag] / rows, counts[flag] / judges
         line = f"{flag:22} {counts[flag]:6,} {share:7.1%} {of_judged:10.1%}"
         if ranked is not None:
             raised = [flag in raised_in(codes) for codes in ranked.table[Column.FLAGS].to_pylist()]
             line += f" {np.mean(raised):8.1%} {sum(raised[:TOP]):8}"
         print(line)
-    any_known = sum(bool(codes) for part in parts for codes in part.table[Column.FLAGS].to_pylist())
-    print(f"{'any':22} {any_known:6,} {any_known / rows:7.1%}")
+    raised = [set(raised_in(codes)) for part in parts for codes in part.table[Column.FLAGS].to_pylist()]
+    for name, chosen in (("any", set(Flag)), ("any but open_shells", set(Flag) - {Flag.OPEN_SHELL})):
+        count = sum(bool(flags & chosen) for flags in raised)
+        print(f"{name:22} {count:6,} {count / rows:7.1%}")
 
 
 if __name__ == "__main__":

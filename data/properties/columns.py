@@ -185,6 +185,9 @@ class Column(StrEnum):
         "assigned_oxidation_states", "text", "1",
         "Oxidation state of each element; empty where no assignment is neutral.",
     )  # fmt: skip
+    OPEN_SHELL = (
+        "open_shell", "text", "1", "Ions with an open d or f shell and the electrons in it; empty without such.",
+    )  # fmt: skip
     BOND_VALENCE_SUMS = (
         "bond_valence_sums", "text", "1",
         "Bond-valence sums of the sites of each element in valence units, smallest and largest.",
@@ -216,8 +219,8 @@ PHONON_COLUMNS = tuple(key for key in Column if key.name.startswith("PHONON_"))
 """What is said of the lattice vibrations of each finalist."""
 
 CHEMISTRY_COLUMNS = (
-    Column.OXIDATION_STATES, Column.BOND_VALENCE_SUMS, Column.INSTABILITY_INDEX, Column.VALENCE_MISFITS,
-    Column.LONE_PAIR_SWAPS, Column.ORDERED_SLICE,
+    Column.OXIDATION_STATES, Column.OPEN_SHELL, Column.BOND_VALENCE_SUMS, Column.INSTABILITY_INDEX,
+    Column.VALENCE_MISFITS, Column.LONE_PAIR_SWAPS, Column.ORDERED_SLICE,
 )  # fmt: skip
 """What is said of the chemistry of each ranked candidate."""
 

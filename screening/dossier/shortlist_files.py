@@ -151,6 +151,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.PHONON_IMAGINARY, Column.PHONON_IMAGINARY),
         (Column.FLAGS, Column.FLAGS),
         (Column.OXIDATION_STATES, Column.OXIDATION_STATES),
+        (Column.OPEN_SHELL, Column.OPEN_SHELL),
         (Column.BOND_VALENCE_SUMS, Column.BOND_VALENCE_SUMS),
         (Column.INSTABILITY_INDEX, Column.INSTABILITY_INDEX),
         (Column.VALENCE_MISFITS, Column.VALENCE_MISFITS),

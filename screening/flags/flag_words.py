@@ -34,6 +34,17 @@ MEANINGS: Mapping[Flag, Meaning] = {
         ),
         0.029,
     ),
+    Flag.OPEN_SHELL: Meaning(
+        Words("open d or f shell", "d 或 f 壳层未满"),
+        Words(
+            "An ion has an open d or f shell in its oxidation state. Such compounds may be magnetic, metallic or "
+            "coloured, and neither PBE nor what learns from it is to be trusted about their gap: many have been "
+            "labelled metals that are insulators, and the reverse.",
+            "某离子在其氧化态下 d 或 f 壳层未满。这类化合物可能具有磁性、呈金属性或有色，PBE 及由其学习的模型"
+            "对其带隙均不可靠：既有绝缘体被标为金属，也有相反情形。",
+        ),
+        0.517,
+    ),
     Flag.BOND_VALENCE: Meaning(
         Words("bonds do not suit the charges", "键价和偏离氧化态"),
         Words(
@@ -121,6 +132,9 @@ MEANINGS: Mapping[Flag, Meaning] = {
 
 _SENTENCES: Mapping[tuple[Flag, int], tuple[str, str]] = {
     (Flag.CHARGE_BALANCE, 0): ("its usual oxidation states do not add up to zero", "常见氧化态无法组合成电中性"),
+    (Flag.OPEN_SHELL, 1): (
+        "it has an open d or f shell ({0}), so do not trust its gap", "d 或 f 壳层未满（{0}），其带隙不可轻信",
+    ),
     (Flag.BOND_VALENCE, 1): (
         "its bonds do not suit the charges; bond-valence sums: {0}", "键长与电荷不符；键价和：{0}",
     ),

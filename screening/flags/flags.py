@@ -11,8 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.chemistry.assigned_states import state_label, states_in_words
 from matloop.data.chemistry.charge_balance import charge_balance
+from matloop.data.chemistry.open_shells import shell_of
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column
 from matloop.screening.flags.candidate_states import candidate_states
@@ -30,6 +32,7 @@ class Flag(StrEnum):
     """A cause to look twice, in the order in which causes are told."""
 
     CHARGE_BALANCE = "charge_balance"
+    OPEN_SHELL = "open_shells"
     BOND_VALENCE = "bond_valence"
     LONE_PAIR = "lone_pair"
     ORDERED_SLICE = "ordered_slice"
@@ -84,6 +87,7 @@ def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> di
     slices = ordered_slices(batch)
     columns: dict[str, list[Any]] = {
         Column.OXIDATION_STATES: [states_in_words(states, batch.compositions, row) for row in range(len(batch))],
+        Column.OPEN_SHELL: [_open_shells(states, batch.compositions, row) for row in range(len(batch))],
         Column.ORDERED_SLICE: ["" if found is None else str(found) for found in slices],
         Column.BOND_VALENCE_SUMS: [""] * len(batch),
         Column.VALENCE_MISFITS: [""] * len(batch),
@@ -104,6 +108,17 @@ def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> di
     columns[Column.LONE_PAIR_SWAPS] = lone_pair_swaps(batch, off_centre)
     types = {"text": pa.string(), "number": pa.float64()}
     return {name: pa.array(columns[name], types[name.type]) for name in CHEMISTRY_COLUMNS}
+
+
+def _open_shells(states: NDArray[np.float64], compositions: Compositions, row: int) -> str:
+    """The ions of one composition with an open d or f shell, such as ``Fe3+ d5``; empty where there are none."""
+    told = []
+    for entry in range(compositions.offsets[row], compositions.offsets[row + 1]):
+        element, state = int(compositions.elements[entry]), float(states[entry])
+        shell = None if np.isnan(state) else shell_of(element, state)
+        if shell is not None and shell.is_open:
+            told.append(f"{state_label(element, state)} {shell}")
+    return ", ".join(told)
 
 
 def _spread(batch: CandidateBatch, rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,6 +187,7 @@ def _says_something_in(name: Column) -> Rule:
 
 _RULES: Mapping[Flag, Rule] = {
     Flag.CHARGE_BALANCE: _unbalanced,
+    Flag.OPEN_SHELL: _says_something_in(Column.OPEN_SHELL),
     Flag.BOND_VALENCE: _says_something_in(Column.VALENCE_MISFITS),
     Flag.LONE_PAIR: _says_something_in(Column.LONE_PAIR_SWAPS),
     Flag.ORDERED_SLICE: _says_something_in(Column.ORDERED_SLICE),
@@ -187,6 +203,7 @@ _RULES: Mapping[Flag, Rule] = {
 
 FACTS: Mapping[Flag, Column | None] = {
     Flag.CHARGE_BALANCE: None,
+    Flag.OPEN_SHELL: Column.OPEN_SHELL,
     Flag.BOND_VALENCE: Column.VALENCE_MISFITS,
     Flag.LONE_PAIR: Column.LONE_PAIR_SWAPS,
     Flag.ORDERED_SLICE: Column.ORDERED_SLICE,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pymatgen.core import Species
 
 from matloop.data.candidates.identity import crystal_ids
 from matloop.data.candidates.reasons import BELOW_CUT, CHOSEN, OUTSIDE_DOMAIN, REPEATED
@@ -63,6 +64,17 @@ def test_every_ranked_candidate_was_looked_at_twice_and_has_its_oxidation_states
     assert None not in ranked[Column.FLAGS].to_pylist()
     for row, states in enumerate(ranked[Column.OXIDATION_STATES].to_pylist()):
         assert sorted(states_of_words(states)) == compositions.elements[compositions.rows == row].tolist()
+    # No open d shell, by pymatgen's groups, goes without a word of warning.
+    warned = 0
+    told = ranked.select([Column.OXIDATION_STATES, Column.FLAGS]).to_pylist()
+    for states, codes in (row.values() for row in told):
+        ions = [Species.from_str(ion) for ion in states.split()]
+        electrons = [ion.element.group - ion.oxi_state for ion in ions if 3 <= ion.element.group <= 12]
+        lanthanide = any(ion.element.is_rare_earth for ion in ions)
+        if not lanthanide:
+            assert ("open_shells" in codes) == any(0 < count < 10 for count in electrons), states
+        warned += "open_shells" in codes
+    assert 0 < warned < len(ranked)
     # Children that were not relaxed have the distances of their parents.
     assert set(ranked[Column.BOND_VALENCE_SUMS].to_pylist()) == {""}
     page = finished.report.read_text("utf-8")

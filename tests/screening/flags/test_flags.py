@@ -68,6 +68,13 @@ def test_charges_that_do_not_balance_are_flagged_in_compositions_too_and_metals_
     assert codes(with_flags(batch_of("NaCl3", "Ni3Al", "Zr3TiO8"))) == ["charge_balance", "", "ordered_slice"]
 
 
+def test_open_shells_are_flagged_and_closed_ones_are_not() -> None:
+    found = with_flags(batch_of("Fe2O3", "TiO2", "Ti2O3", "GdAlO3", "LaAlO3", "CuO", "Cu2O", "Fe3O4"))
+    assert codes(found) == ["open_shells", "", "open_shells", "open_shells", "", "open_shells", "", "open_shells"]
+    told = found.table[Column.OPEN_SHELL].to_pylist()
+    assert [told[row] for row in (0, 3, 7)] == ["Fe3+ d5", "Gd3+ f7", "Fe2.67+ d5.33"]
+
+
 def test_lone_pairs_are_flagged_both_ways_and_swaps_without_change_are_not() -> None:
     origins = [
         "Bi2WO6 (mp-1), Bi3+ to La3+", "La2WO6 (mp-2), La3+ to Bi3+", "Bi2WO6 (mp-1), Bi3+ to Sb3+", "x.csv 1", None,
@@ -89,7 +96,7 @@ def test_what_stages_found_out_becomes_flags_in_one_order() -> None:
     first, second = flags_of(batch, hull_error=0.03)
     assert first == [flag for flag in Flag if flag in first]
     assert set(first) == set(Flag) - {
-        Flag.CHARGE_BALANCE, Flag.BOND_VALENCE, Flag.LONE_PAIR, Flag.ORDERED_SLICE,
+        Flag.CHARGE_BALANCE, Flag.OPEN_SHELL, Flag.BOND_VALENCE, Flag.LONE_PAIR, Flag.ORDERED_SLICE,
     }  # fmt: skip
     assert second == []
     assert Flag.POTENTIALS_DISAGREE not in flags_of(batch)[0]  # without an error there is nothing to compare with

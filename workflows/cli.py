@@ -558,23 +558,33 @@ def bench_matbench(
     task: Annotated[str, typer.Option(help="One of the 13 tasks, such as matbench_log_kvrh.")],
     file: Annotated[Path, typer.Option(help="Its published json.gz, or Parquet with mbid, the input and the target.")],
     output: Annotated[Path | None, typer.Option(help="Folder of the results; by default runs/TASK-DATE-TIME.")] = None,
-    family: Annotated[list[str] | None, typer.Option(help="Model family to choose from; may be repeated.")] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(help="Model family to choose from; may be repeated; by default those of a campaign."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds, from the first one on.")] = 5,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for choosing and training in all folds together: 90s, 10m, 1h.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models; the folds have their own.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=5, help="Folds worked on at once.")] = 2,
 ) -> None:
     """A task of Matbench 0.1 by its own protocol, beside the published scores."""
-    from rich.console import Console
-
-    from matloop.workflows.bench.matbench import FAMILIES, run_matbench
-    from matloop.workflows.bench.matbench_report import new_folder, print_matbench, write_matbench
+    from matloop.workflows.bench.matbench import MatbenchSettings, run_matbench
+    from matloop.workflows.bench.matbench_report import print_matbench, write_matbench
     from matloop.workflows.bench.matbench_tasks import task_named
+    from matloop.workflows.commands.benches import run_and_write
 
-    folder = new_folder(output, task_named(task).name)
-    run = run_matbench(task, file, families=family or FAMILIES, seed=seed, workers=workers)
-    write_matbench(run, folder, file.name)
-    console = Console()
-    print_matbench(run, console)
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    settings = MatbenchSettings(tuple(family or ()), seed, folds, None if budget is None else read_duration(budget))
+    run_and_write(
+        output,
+        task_named(task).name,
+        lambda folder, progress: run_matbench(
+            task, file, settings=settings, workers=workers, folder=folder, progress=progress
+        ),
+        write=lambda run, folder: write_matbench(run, folder, file.name),
+        show=print_matbench,
+    )
 
 
 Data = Annotated[str, typer.Option(help="A .csv, .xlsx or .parquet file with formulas, or materials or transport.")]
@@ -618,15 +628,15 @@ def bench_discovery(
     from matloop.workflows.bench.discovery import run_discovery
     from matloop.workflows.bench.discovery_report import print_discovery, write_discovery
     from matloop.workflows.bench.discovery_settings import DiscoverySettings, share_named
+    from matloop.workflows.bench.finished_parts import results_folder
     from matloop.workflows.bench.labelled import model_choice, read_labelled
-    from matloop.workflows.bench.matbench_report import new_folder
 
     settings = DiscoverySettings(
         direction, share_named(top), seeds, share_named(labelled), shortlist, max_false_discovery, batch, rounds,
         model_choice(family, transform),
     )  # fmt: skip
     rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
-    folder = new_folder(output, f"discovery-{rows.known.name}")
+    folder = results_folder(output, f"discovery-{rows.known.name}")
     run = run_discovery(rows, settings, workers=workers)
     write_discovery(run, folder)
     console = Console()
@@ -655,12 +665,12 @@ def bench_calibration(
     from matloop.workflows.bench.calibration import CalibrationSettings, run_calibration
     from matloop.workflows.bench.calibration_report import print_calibration, write_calibration
     from matloop.workflows.bench.discovery_settings import share_named
+    from matloop.workflows.bench.finished_parts import results_folder
     from matloop.workflows.bench.labelled import model_choice, read_labelled
-    from matloop.workflows.bench.matbench_report import new_folder
 
     settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
     rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
-    folder = new_folder(output, f"calibration-{rows.known.name}")
+    folder = results_folder(output, f"calibration-{rows.known.name}")
     run = run_calibration(rows, settings, workers=workers)
     write_calibration(run, folder)
     console = Console()

@@ -1,44 +1,41 @@
 """``matloop bench matbench``: a task of Matbench by its own protocol.
 
 Five folds over the rows in the order of their mbid (``KFold``, ``StratifiedKFold`` for the classification tasks, both
-shuffled with seed 18012019), which are the published ones. A fold sees its own training rows only: family and scale of
-the target are chosen by the error of grouped out-of-fold predictions within them. Matbench scores every row, so rows
-with elements new to a model are predicted as well, and rows without features get the middle of the training targets;
-they are counted.
+shuffled with seed 18012019), which are the published ones. What happens within a fold is in
+:mod:`matloop.workflows.bench.matbench_fold`. Matbench scores every row, so rows with elements new to a model are
+predicted as well, and rows without features get the middle of the training targets; they are counted.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.errors import InputFileError
+from matloop.data.errors import InputFileError, MatloopError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
-from matloop.models.families.contract import Ensemble
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.classification import Classifier, calibration_error
-from matloop.models.surrogates.prediction import backward, forward
-from matloop.models.surrogates.surrogate import Surrogate
-from matloop.models.surrogates.training import out_of_fold
+from matloop.models.surrogates.choice import Candidate
+from matloop.screening.campaign.campaign import FAMILIES_TO_CHOOSE_FROM
+from matloop.workflows.bench.finished_parts import FinishedParts, each_part, parts_in
+from matloop.workflows.bench.hardware import describe_machine
 from matloop.workflows.bench.matbench_file import MatbenchData, read_matbench
+from matloop.workflows.bench.matbench_fold import FoldResult, FoldTask, run_fold
 from matloop.workflows.bench.matbench_tasks import MatbenchTask, task_named
+from matloop.workflows.bench.seeds import plain
+from matloop.workflows.running.progress import Progress
 
 FOLDS, FOLD_SEED = 5, 18012019
-FAMILIES = ("extra_trees", "boosted_trees")
-LEVEL = 0.9
 _OF_COMPOSITIONS: tuple[Any, ...] = (
-    {"magpie": {"missing": "impute"}}, "stoichiometry", "valence_orbital", "charge_balance", "element_fraction",
+    "element_fraction", {"magpie": {"missing": "impute"}}, "stoichiometry", "valence_orbital", "charge_balance",
 )  # fmt: skip
 _OF_CRYSTALS = (*_OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
 _ROWS_AT_ONCE = 1000
@@ -46,45 +43,39 @@ _FEWEST_ROWS = 100  # fewer leave too few residuals to calibrate within a fold
 
 
 @dataclass(frozen=True)
-class FoldTask:
-    """Everything a worker needs to train and test one fold.
+class MatbenchSettings:
+    """Settings of a run.
 
     Attributes:
-        task: The task.
-        features: Features of all rows; a row that gave no candidate has a code.
-        target: Target of all rows as the file has it, shape (n,).
-        groups: Formula group of each row, shape (n,).
-        families: Model families to choose from.
-        seed: Seed of the models.
+        families: Registered model families to choose from within each fold; by default those a campaign chooses from.
+        seed: Seed of the models; the folds have their own.
+        folds: How many of the five folds are worked on, from the first one on.
+        budget: Seconds for choosing and training in all folds together; without one every family is tried on all rows.
     """
 
-    task: MatbenchTask
-    features: FeatureMatrix
-    target: NDArray[np.float64]
-    groups: NDArray[np.int64]
-    families: tuple[str, ...]
-    seed: int
+    families: tuple[str, ...] = ()
+    seed: int = 0
+    folds: int = FOLDS
+    budget: float | None = None
 
+    def __post_init__(self) -> None:
+        """Check every setting.
 
-class FoldResult(NamedTuple):
-    """Results of a fold.
+        Raises:
+            MatloopError: If a setting is out of its range.
+            UnknownNameError: For an unknown family.
+        """
+        if not 1 <= self.folds <= FOLDS:
+            raise MatloopError(f"--folds {self.folds}", f"1 to {FOLDS}, the folds that Matbench has")
+        if self.budget is not None and not self.budget > 0:
+            raise MatloopError(f"--budget {self.budget}", "a time above zero, such as 90s or 10m")
+        for family in self.families:
+            lookup("model", MODELS, family)
 
-    Attributes:
-        rows: Rows that were held out.
-        columns: ``prediction`` (probability of yes in a classification), and ``lo`` and ``hi`` in a regression, in the
-            unit of the task, each of shape (len(rows),).
-        scores: Of the held-out rows.
-        chosen: The choice, and the out-of-fold errors on which it rests.
-        rows_without_features: Held-out rows that got the middle of the training targets.
-        seconds: Wall time.
-    """
-
-    rows: NDArray[np.int64]
-    columns: dict[str, NDArray[np.float64]]
-    scores: dict[str, float]
-    chosen: dict[str, Any]
-    rows_without_features: int
-    seconds: float
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What is chosen from."""
+        return tuple(map(Candidate, self.families or FAMILIES_TO_CHOOSE_FROM))
 
 
 class MatbenchRun(NamedTuple):
@@ -93,49 +84,108 @@ class MatbenchRun(NamedTuple):
     Attributes:
         task: The task.
         data: What the file held.
+        settings: What was asked for.
         folds: In order.
         feature_seconds: Wall time of the features.
         fingerprint: Of the feature set.
-        seconds: Wall time of everything.
+        seconds: Wall time of everything; of folds that were taken up again, that of their first time.
     """
 
     task: MatbenchTask
     data: MatbenchData
+    settings: MatbenchSettings
     folds: list[FoldResult]
     feature_seconds: float
     fingerprint: str
     seconds: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the scores may be compared with the published ones: same rows, same inputs, all folds."""
+        same = len(self.data.target) == self.task.rows and self.data.kind == self.task.kind
+        return same and len(self.folds) == FOLDS
+
 
 def run_matbench(
-    name: str, path: Path, *, families: Sequence[str] = FAMILIES, seed: int = 0, workers: int = 1
+    name: str,
+    path: Path,
+    *,
+    settings: MatbenchSettings | None = None,
+    workers: int = 1,
+    folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> MatbenchRun:
-    """Run all folds of a task.
+    """Run the folds of a task.
 
     Args:
         name: The task, with or without ``matbench_``.
         path: File of its rows, see :func:`~matloop.workflows.bench.matbench_file.read_matbench`.
-        families: Registered model families to choose from within each fold.
-        seed: Seed of the models; the folds have their own.
+        settings: Families, folds and budget.
         workers: Folds worked on at once, each in a process of its own.
+        folder: Where finished folds are kept until all are done; the same call goes on from there.
+        progress: Told of each fold.
 
     Raises:
-        UnknownNameError: For an unknown task or family.
-        InputFileError: If the file cannot be read or has fewer than 100 rows.
+        UnknownNameError: For an unknown task.
+        InputFileError: If the file cannot be read, has fewer than 100 rows, or fewer than five of a class.
+        RunError: If the folder holds folds of other data or settings.
     """
     start = time.perf_counter()
+    settings = settings or MatbenchSettings()
     task = task_named(name)
-    for family in families:
-        lookup("model", MODELS, family)
     data = read_matbench(path, task)
-    if len(data.target) < _FEWEST_ROWS or len(data.batch) < _FEWEST_ROWS:
-        raise InputFileError(f"{len(data.batch)} usable rows of {len(data.target)}", f"at least {_FEWEST_ROWS}")
-    features, groups = _features(data, feature_set(_OF_CRYSTALS if task.kind == "structure" else _OF_COMPOSITIONS))
+    _check(data, task)
+    features, groups = _features(data, feature_set(_OF_CRYSTALS if data.kind == "structure" else _OF_COMPOSITIONS))
     feature_seconds = time.perf_counter() - start
-    fold_task = FoldTask(task, features, data.target, groups, tuple(families), seed)
-    splits = list(published_folds(data.target, classification=task.is_classification))
-    folds = _run_folds(fold_task, splits, workers)
-    return MatbenchRun(task, data, folds, feature_seconds, features.fingerprint, time.perf_counter() - start)
+    workers = min(workers, settings.folds)
+    share = None if settings.budget is None else settings.budget * workers / settings.folds
+    fold_task = FoldTask(task, features, data.target, groups, settings.candidates, settings.seed, share)
+    splits = published_folds(data.target, classification=task.is_classification)[: settings.folds]
+    key = plain(
+        {
+            "task": task.name, "sha256": data.sha256, "families": [str(one) for one in settings.candidates],
+            "seed": settings.seed, "seconds for a fold": share, "features": features.fingerprint,
+            "versions": describe_machine()["versions"],
+        }
+    )  # fmt: skip
+    parts = parts_in(folder, key) if folder else FinishedParts()
+
+    def compute(numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+        for fold in _run_folds(fold_task, [splits[number] for number in numbers], workers):
+            yield plain(fold._asdict())
+
+    found = each_part(
+        parts, [f"fold_{number}" for number in range(1, len(splits) + 1)], compute,
+        progress=progress, step="folds", note=lambda fold: str(fold["chosen"]["family"]),
+    )  # fmt: skip
+    folds = [FoldResult.from_json(fold) for fold in found]
+    return MatbenchRun(
+        task, data, settings, folds, feature_seconds, features.fingerprint, time.perf_counter() - start
+    )  # fmt: skip
+
+
+def _check(data: MatbenchData, task: MatbenchTask) -> None:
+    """Refuse data that no fold could be trained on or judged by.
+
+    Raises:
+        InputFileError: If there are too few rows, or too few of a class.
+    """
+    if len(data.target) < _FEWEST_ROWS or len(data.batch) < _FEWEST_ROWS:
+        codes = list(data.refused.values())
+        why = ", ".join(f"{codes.count(code)} with {code}" for code in sorted(set(codes)))
+        raise InputFileError(
+            f"{len(data.batch)} usable rows of {len(data.target)}" + (f" ({why})" if why else ""),
+            f"at least {_FEWEST_ROWS}",
+        )
+    if task.is_classification:
+        yes = int(data.target.sum())
+        if min(yes, len(data.target) - yes) < FOLDS:
+            raise InputFileError(
+                f"{yes} rows of {task.column!r} are true and {len(data.target) - yes} false",
+                f"at least {FOLDS} of either, one for each fold",
+            )
+    elif np.ptp(data.target) == 0:
+        raise InputFileError(f"all rows of {task.column!r} are {data.target[0]:g}", "values that differ")
 
 
 def published_folds(
@@ -175,128 +225,15 @@ def _features(data: MatbenchData, features: FeatureSet) -> tuple[FeatureMatrix, 
 
 def _run_folds(
     task: FoldTask, splits: list[tuple[NDArray[np.int64], NDArray[np.int64]]], workers: int
-) -> list[FoldResult]:
+) -> Iterator[FoldResult]:
+    """The results of folds, in order, each as soon as it and those before it are there."""
     if workers == 1:
-        return [run_fold(task, train, held_out) for train, held_out in splits]
+        for train, held_out in splits:
+            yield run_fold(task, train, held_out)
+        return
     from matloop.workflows.clusters.workers import local_workers, run_bounded
 
-    with local_workers(min(workers, FOLDS)) as client:
+    with local_workers(workers) as client:
         shared = client.scatter(task, broadcast=True)
         calls = [(shared, train, held_out) for train, held_out in splits]
-        return list(run_bounded(client, run_fold, calls, in_flight=FOLDS))
-
-
-def run_fold(task: FoldTask, train: NDArray[np.int64], held_out: NDArray[np.int64]) -> FoldResult:
-    """Train on one part of the rows and predict the other."""
-    start = time.perf_counter()
-    good = np.flatnonzero(task.features.codes[held_out] == "")
-    answer = _classified if task.task.is_classification else _regressed
-    columns, chosen = answer(task, train, held_out, good)
-    scores = _scores(task.task, task.target[held_out], columns)
-    return FoldResult(held_out, columns, scores, chosen, len(held_out) - len(good), time.perf_counter() - start)
-
-
-def _maker(task: FoldTask, family: str) -> Callable[[], Ensemble]:
-    return functools.partial(lookup("model", MODELS, family), seed=task.seed)
-
-
-def _regressed(
-    task: FoldTask, train: NDArray[np.int64], held_out: NDArray[np.int64], good: NDArray[np.int64]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-    target = np.power(10.0, task.target) if task.task.logarithmic else task.target
-    used = train[task.features.codes[train] == ""]
-    family, transform, errors = _choose(task, used, target)
-    surrogate = Surrogate.fit(
-        task.task.property_name, task.features.take(used), target[used], task.groups[used],
-        family=family, transform=transform, parameters={"seed": task.seed},
-    )  # fmt: skip
-    features = task.features.take(held_out[good])
-    prediction = surrogate.predict(replace(features, elements=features.elements & surrogate.elements))
-    low, high = prediction.interval(LEVEL)
-    tail = (1 - LEVEL) / 2
-    middle = dict(zip(("prediction", "lo", "hi"), np.quantile(task.target[train], [0.5, tail, 1 - tail]), strict=True))
-    columns = {name: np.full(len(held_out), value) for name, value in middle.items()}
-    for name, values in (("prediction", prediction.mean), ("lo", low), ("hi", high)):
-        columns[name][good] = _unit(task.task, values)
-    tried = {f"{one}, {scale}": error for (one, scale), error in errors.items()}
-    return columns, {"family": family, "transform": transform, "out_of_fold_mae": tried}
-
-
-def _choose(
-    task: FoldTask, used: NDArray[np.int64], target: NDArray[np.float64]
-) -> tuple[str, Transform, dict[tuple[str, Transform], float]]:
-    """Scale of the target by the first family, then the family on that scale; and the errors they were chosen by."""
-    transforms = _transforms(task.task, target[used])
-    if len(task.families) == len(transforms) == 1:
-        return task.families[0], transforms[0], {}
-    first, *others = task.families
-    errors = {(first, scale): _out_of_fold_error(task, used, target, first, scale) for scale in transforms}
-    _, best = min(errors, key=lambda option: errors[option])
-    errors.update({(family, best): _out_of_fold_error(task, used, target, family, best) for family in others})
-    return *min(errors, key=lambda option: errors[option]), errors
-
-
-def _out_of_fold_error(
-    task: FoldTask, used: NDArray[np.int64], target: NDArray[np.float64], family: str, transform: Transform
-) -> float:
-    """Mean absolute error within the training rows, in the unit of the task."""
-    mean, _ = out_of_fold(
-        _maker(task, family), task.features.values[used], forward(target[used], transform), task.groups[used]
-    )
-    return float(np.abs(_unit(task.task, backward(mean, transform)) - task.target[used]).mean())
-
-
-def _transforms(task: MatbenchTask, target: NDArray[np.float64]) -> tuple[Transform, ...]:
-    if task.logarithmic:
-        return ("log10",)
-    return ("identity", "log10") if (target > 0).all() else ("identity",)
-
-
-def _unit(task: MatbenchTask, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of the property as the task's target states them."""
-    return np.log10(np.maximum(values, 1e-300)) if task.logarithmic else values
-
-
-def _classified(
-    task: FoldTask, train: NDArray[np.int64], held_out: NDArray[np.int64], good: NDArray[np.int64]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-    from sklearn.metrics import roc_auc_score
-
-    used = train[task.features.codes[train] == ""]
-    values, target = task.features.values[used], task.target[used]
-    means = {
-        family: out_of_fold(_maker(task, family), values, target, task.groups[used])[0] for family in task.families
-    }
-    areas = {family: float(roc_auc_score(target, mean)) for family, mean in means.items()}
-    family = max(areas, key=lambda option: areas[option])
-    ensemble = _maker(task, family)().fit(values, target, groups=task.groups[used])
-    classifier = Classifier.fit_to(means[family], ensemble, target)
-    probability = np.full(len(held_out), task.target[train].mean())
-    probability[good] = classifier.probability(task.features.values[held_out[good]])
-    return {"prediction": probability}, {"family": family, "out_of_fold_roc_auc": areas}
-
-
-def _scores(
-    task: MatbenchTask, target: NDArray[np.float64], columns: dict[str, NDArray[np.float64]]
-) -> dict[str, float]:
-    predicted = columns["prediction"]
-    if task.is_classification:
-        from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
-
-        answer = predicted >= 0.5
-        return {
-            "roc_auc": float(roc_auc_score(target, predicted)),
-            "roc_auc_of_answers": float(balanced_accuracy_score(target, answer)),  # the same for two classes
-            "f1": float(f1_score(target, answer)),
-            "brier": float(((predicted - target) ** 2).mean()),
-            "calibration_error": calibration_error(predicted, target),
-        }
-    error = predicted - target
-    inside = (target >= columns["lo"]) & (target <= columns["hi"])
-    return {
-        "mae": float(np.abs(error).mean()),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "max_error": float(np.abs(error).max()),
-        "coverage_90": float(inside.mean()),
-        "width_90": float((columns["hi"] - columns["lo"]).mean()),
-    }
+        yield from run_bounded(client, run_fold, calls, in_flight=FOLDS)

@@ -2,7 +2,8 @@
 
 Two layouts are read: the published ``json.gz`` (a table as pandas writes it with ``orient="split"``, crystals as
 dictionaries of pymatgen), and Parquet with the columns ``mbid``, the target, and ``structure`` (the same dictionaries
-as JSON text) or ``composition`` (formulas).
+as JSON text) or ``composition`` (formulas). A task of structures may be given as formulas alone; its scores are then
+not those of models that saw the structures.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import io
 import json
 import math
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +44,7 @@ class MatbenchData(NamedTuple):
         batch: The candidates that could be read, in order.
         rows: Row of each candidate, shape (len(batch),).
         target: Target of every row, 0 or 1 in a classification, shape (n,).
+        kind: ``structure`` or ``composition``: what the file gives.
         refused: Row codes of the rows that gave no candidate, by row.
         sha256: Of the file.
     """
@@ -49,6 +52,7 @@ class MatbenchData(NamedTuple):
     batch: CandidateBatch
     rows: NDArray[np.int64]
     target: NDArray[np.float64]
+    kind: Literal["structure", "composition"]
     refused: dict[int, str]
     sha256: str
 
@@ -81,26 +85,36 @@ def read_matbench(path: str | Path, task: MatbenchTask) -> MatbenchData:
     except (OSError, EOFError, zlib.error, pa.ArrowException, ValueError, RecursionError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
         raise InputFileError(f"{path.name}: {reason}", _LAYOUT) from error
-    ids, inputs, targets = columns
+    kind, ids, inputs, targets = columns
     order = _order(ids)
     target = np.array([_target(targets[row], ids[row], task) for row in order], np.float64)
     ordered = [inputs[row] for row in order]
-    batch, rows, refused = (_crystals if task.kind == "structure" else _formulas)(ordered)
-    return MatbenchData(batch, rows, target, refused, hashlib.sha256(raw).hexdigest())
+    batch, rows, refused = (_crystals if kind == "structure" else _formulas)(ordered)
+    return MatbenchData(batch, rows, target, kind, refused, hashlib.sha256(raw).hexdigest())
 
 
-def _parquet_columns(raw: bytes, task: MatbenchTask) -> tuple[list[Any], list[Any], list[Any]]:
-    names = ["mbid", task.kind, task.column]
+_Kind = Literal["structure", "composition"]
+_Columns = tuple[_Kind, list[Any], list[Any], list[Any]]
+
+
+def _kind_in(columns: Sequence[str], task: MatbenchTask) -> _Kind:
+    """What a file gives: what the task is about, or formulas where it has no structures."""
+    return "composition" if task.kind not in columns and "composition" in columns else task.kind
+
+
+def _parquet_columns(raw: bytes, task: MatbenchTask) -> _Columns:
     file = pq.ParquetFile(pa.BufferReader(raw))
+    kind = _kind_in(file.schema_arrow.names, task)
+    names = ["mbid", kind, task.column]
     missing = [name for name in names if name not in file.schema_arrow.names]
     if missing:
         raise InputFileError(f"a Parquet file without {', '.join(missing)}", f"the columns {', '.join(names)}")
     if sum(file.metadata.row_group(n).total_byte_size for n in range(file.num_row_groups)) > MAX_UNPACKED_BYTES:
         raise InputFileError(f"a Parquet file of more than {MAX_UNPACKED_BYTES:,} bytes unpacked", _LAYOUT)
     ids, inputs, targets = (column.to_pylist() for column in file.read(names).select(names).columns)
-    if task.kind == "structure":
+    if kind == "structure":
         inputs = [_structure_text(text) for text in inputs]
-    return ids, inputs, targets
+    return kind, ids, inputs, targets
 
 
 def _structure_text(text: Any) -> Any:
@@ -111,22 +125,23 @@ def _structure_text(text: Any) -> Any:
         return None
 
 
-def _json_columns(name: str, raw: bytes, task: MatbenchTask) -> tuple[list[Any], list[Any], list[Any]]:
+def _json_columns(name: str, raw: bytes, task: MatbenchTask) -> _Columns:
     content = _plain_json((_unpacked(name, raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8"))
     if not isinstance(content, dict) or set(content) != {"columns", "index", "data"}:
         raise InputFileError(f"{name} is no table of columns, index and data", _LAYOUT)
     columns, ids, data = content["columns"], content["index"], content["data"]
     if not all(isinstance(part, list) for part in (columns, ids, data)) or len(ids) != len(data):
         raise InputFileError(f"{name} has an index and data of different length", _LAYOUT)
-    missing = [column for column in (task.kind, task.column) if column not in columns]
+    kind = _kind_in([column for column in columns if isinstance(column, str)], task)
+    missing = [column for column in (kind, task.column) if column not in columns]
     if missing:
         raise InputFileError(
             f"{name} without the column {missing[0]!r}", f"{task.kind!r} and {task.column!r}", "is it another task?"
         )
     if not all(isinstance(row, list) and len(row) == len(columns) for row in data):
         raise InputFileError(f"{name} has rows of another length than {len(columns)}", _LAYOUT)
-    source, target = columns.index(task.kind), columns.index(task.column)
-    return ids, [row[source] for row in data], [row[target] for row in data]
+    source, target = columns.index(kind), columns.index(task.column)
+    return kind, ids, [row[source] for row in data], [row[target] for row in data]
 
 
 def _unpacked(name: str, raw: bytes) -> bytes:

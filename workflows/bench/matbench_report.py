@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from matloop.data.errors import RunError
 from matloop.data.properties.catalogue import property_named
 from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.models.surrogates.classification import reliability
 from matloop.screening.report.page import asset, content_policy, page_template, script_json
 from matloop.workflows.bench.hardware import describe_machine
-from matloop.workflows.bench.matbench import FOLD_SEED, FoldResult, MatbenchRun
+from matloop.workflows.bench.matbench import FOLD_SEED, FOLDS, MatbenchRun
+from matloop.workflows.bench.matbench_fold import FoldResult
 from matloop.workflows.bench.matbench_tasks import SOURCE
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -30,14 +29,17 @@ _BLUE, _GREY, _INK, _GRID = "#0072B2", "#8a9099", "#1f2933", "#e6e9ed"  # as in 
 _SCORE_WORDS = {
     "mae": "mean absolute error", "rmse": "root mean square error", "max_error": "largest error",
     "coverage_90": "share inside the 90 % interval", "width_90": "mean width of the 90 % interval",
-    "roc_auc_of_answers": "ROC-AUC of answers", "roc_auc": "ROC-AUC of probabilities", "f1": "F1 of answers",
+    "roc_auc_of_answers": "ROC-AUC of answers, cut where the training rows say",
+    "roc_auc_cut_at_half": "ROC-AUC of answers cut at 0.5", "roc_auc": "ROC-AUC of probabilities",
+    "f1": "F1 of answers",
     "brier": "Brier score", "calibration_error": "expected calibration error",
 }  # fmt: skip
 _HEADINGS = {
     "mae": "MAE", "rmse": "RMSE", "max_error": "largest", "coverage_90": "in 90 %", "width_90": "width",
-    "roc_auc_of_answers": "ROC-AUC", "roc_auc": "of prob.", "f1": "F1", "brier": "Brier", "calibration_error": "ECE",
+    "roc_auc_of_answers": "ROC-AUC", "roc_auc_cut_at_half": "at 0.5", "roc_auc": "of prob.", "f1": "F1",
+    "brier": "Brier", "calibration_error": "ECE",
 }  # fmt: skip
-_OF_CLASSIFICATION = ("roc_auc_of_answers", "roc_auc", "f1", "brier", "calibration_error")
+_OF_CLASSIFICATION = ("roc_auc_of_answers", "roc_auc_cut_at_half", "roc_auc", "f1", "brier", "calibration_error")
 _OF_REGRESSION = ("mae", "rmse", "max_error", "coverage_90", "width_90")
 
 
@@ -55,22 +57,6 @@ class Line(NamedTuple):
     ours: bool
 
 
-def new_folder(output: Path | None, task: str) -> Path:
-    """Make a new or empty folder for the files of a run, by default ``runs/TASK-DATE-TIME``.
-
-    Raises:
-        RunError: If the folder holds something or cannot be made.
-    """
-    folder = output or Path("runs") / f"{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RunError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
-    except OSError as error:
-        raise RunError(f"cannot create {folder}: {error.strerror}", "a folder you may write to") from error
-    return folder
-
-
 def write_matbench(run: MatbenchRun, folder: Path, file_name: str) -> None:
     """Write the three files of a run into a folder."""
     result = matbench_json(run, file_name)
@@ -83,11 +69,16 @@ def matbench_json(run: MatbenchRun, file_name: str) -> dict[str, Any]:
     """The run as plain JSON values: scores by fold, what was chosen, data hash, machine and versions."""
     folds = [
         {
-            "scores": fold.scores, "chosen": fold.chosen, "rows_held_out": len(fold.rows),
-            "rows_without_features": fold.rows_without_features, "seconds": round(fold.seconds, 1),
+            "scores": fold.scores,
+            "trivial": fold.trivial,
+            "chosen": fold.chosen,
+            "rows_held_out": len(fold.rows),
+            "rows_without_features": fold.rows_without_features,
+            "seconds": round(fold.seconds, 1),
         }
         for fold in run.folds
-    ]  # fmt: skip
+    ]
+    names = score_names(run)
     return {
         "benchmark": "Matbench 0.1",
         "task": run.task.name,
@@ -98,8 +89,16 @@ def matbench_json(run: MatbenchRun, file_name: str) -> dict[str, Any]:
         "rows": len(run.data.target),
         "rows_refused": _counts(run.data.refused),
         "protocol": f"{'StratifiedKFold' if run.task.is_classification else 'KFold'}(5, shuffle=True, "
-        f"random_state={FOLD_SEED}) over the rows in mbid order; tuned within each training fold",
+        f"random_state={FOLD_SEED}) over the rows in mbid order; tuned within each training fold"
+        + ("" if len(run.folds) == FOLDS else f"; {folds_worked_on(run)}"),
         "mean": {name: _mean(run.folds, name) for name in score_names(run)},
+        "trivial": {"rival": trivial_rival(run), **{name: _mean_of_trivial(run.folds, name) for name in names}},
+        "settings": {
+            "families": [str(candidate) for candidate in run.settings.candidates],
+            "seed": run.settings.seed,
+            "folds": run.settings.folds,
+            "budget": run.settings.budget,
+        },
         "folds": folds,
         "published": {line.model: line.score for line in run.task.published},
         "published_source": SOURCE,
@@ -110,13 +109,27 @@ def matbench_json(run: MatbenchRun, file_name: str) -> dict[str, Any]:
 
 
 def standing(run: MatbenchRun) -> str:
-    """Whether the file is the published one, in words."""
+    """Whether data and folds are the published ones, in words."""
     rows = len(run.data.target)
     if run.data.sha256 == run.task.sha256:
-        return "the published file"
-    if rows == run.task.rows:
-        return f"{rows:,} rows like the published file, but packed in another way: its sha256 is a different one"
-    return f"not the published data: {rows:,} rows instead of {run.task.rows:,}; do not compare the scores"
+        words = "the published file"
+    elif rows == run.task.rows:
+        words = f"{rows:,} rows like the published file, but packed in another way: its sha256 is a different one"
+    else:
+        words = f"not the published data: {rows:,} rows instead of {run.task.rows:,}; do not compare the scores"
+    if run.data.kind != run.task.kind:
+        words += "; by composition alone, while the published models saw the structures"
+    return words if len(run.folds) == FOLDS else f"{words}; {folds_worked_on(run)}"
+
+
+def folds_worked_on(run: MatbenchRun) -> str:
+    """How many of the published folds the run has, in words."""
+    return f"the first {len(run.folds)} of {FOLDS} folds" if len(run.folds) > 1 else f"the first of {FOLDS} folds"
+
+
+def trivial_rival(run: MatbenchRun) -> str:
+    """The rival that needs no model, in words."""
+    return "always yes" if run.task.is_classification else "mean of the training rows"
 
 
 def score_names(run: MatbenchRun) -> tuple[str, ...]:
@@ -127,10 +140,16 @@ def score_names(run: MatbenchRun) -> tuple[str, ...]:
 def comparison(run: MatbenchRun) -> list[Line]:
     """This run among the published scores, best first."""
     lines = {(line.model, line.score): Line(line.model, line.score, False) for line in run.task.published}
-    own = "matloop (this run)" if len(run.data.target) == run.task.rows else "matloop (this run, on other data)"
-    ours = Line(own, _mean(run.folds, score_names(run)[0]), True)
+    other = "" if run.data.kind == run.task.kind else ", by composition"
+    other += "" if len(run.data.target) == run.task.rows else ", on other data"
+    other += "" if len(run.folds) == FOLDS else f", {folds_worked_on(run)}"
+    name = score_names(run)[0]
+    own = [
+        Line(f"matloop (this run{other})", _mean(run.folds, name), True),
+        Line(f"{trivial_rival(run)} (the same rows)", _mean_of_trivial(run.folds, name), False),
+    ]
     sign = -1 if run.task.is_classification else 1
-    return sorted([*lines.values(), ours], key=lambda line: sign * line.score)
+    return sorted([*lines.values(), *own], key=lambda line: sign * line.score)
 
 
 def print_matbench(run: MatbenchRun, console: Console) -> None:
@@ -145,9 +164,13 @@ def print_matbench(run: MatbenchRun, console: Console) -> None:
         scores = (f"{fold.scores[name]:.4f}" for name in names)
         table.add_row(str(number), *scores, escape(chosen_words(fold)), f"{fold.seconds:.0f}")
     table.add_row("mean", *(f"{_mean(run.folds, name):.4f}" for name in names), "", f"{run.seconds:.0f}")
+    trivial = (f"{_mean_of_trivial(run.folds, name):.4f}" for name in names)
+    table.add_row("trivial", *trivial, escape(trivial_rival(run)), "")
     console.print(table)
     told = ", ".join(f"{_HEADINGS[name]}: {_SCORE_WORDS[name]}" for name in names)
     console.print(f"{told}. Seconds of the mean: everything, with features.", highlight=False, soft_wrap=True)
+    for sentence in _limits_of_choice(run):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     left_out = sum(fold.rows_without_features for fold in run.folds)
     if left_out:
         console.print(f"{left_out} rows without features got the middle of the training targets.", highlight=False)
@@ -161,12 +184,28 @@ def print_matbench(run: MatbenchRun, console: Console) -> None:
 
 
 def chosen_words(fold: FoldResult) -> str:
-    """Family, and the scale of the target where there was a choice.
+    """Family, and the scale of the target or the probability from which on the answer is yes.
 
-    >>> chosen_words(FoldResult(np.arange(2), {}, {}, {"family": "extra_trees", "transform": "log10"}, 0, 1.0))
+    >>> chosen_words(FoldResult(np.arange(2), {}, {}, {}, {"family": "extra_trees", "transform": "log10"}, 0, 1.0))
     'extra_trees, log10'
     """
-    return ", ".join(str(fold.chosen[key]) for key in ("family", "transform") if key in fold.chosen)
+    words = [str(fold.chosen[key]) for key in ("family", "transform") if key in fold.chosen]
+    return ", ".join([*words, *([f"yes from {fold.chosen['cut']:.2f}"] if "cut" in fold.chosen else [])])
+
+
+def _limits_of_choice(run: MatbenchRun) -> list[str]:
+    """Sentences about families that were not tried, and about the rows they were compared on."""
+    reasons: dict[tuple[str, str], list[int]] = {}
+    for number, fold in enumerate(run.folds, 1):
+        for family, why in fold.chosen.get("not_tried", {}).items():
+            reasons.setdefault((family, why), []).append(number)
+    sentences = [
+        f"{family} was not tried in {'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}: {why}"
+        for (family, why), folds in reasons.items()
+    ]
+    if rows := [fold.chosen["rows_compared"] for fold in run.folds if "rows_compared" in fold.chosen]:
+        sentences.append(f"Because of the budget, families were compared on {max(rows):,} training rows of each fold.")
+    return sentences
 
 
 def render_matbench(run: MatbenchRun, result: dict[str, Any]) -> str:
@@ -188,9 +227,12 @@ def render_matbench(run: MatbenchRun, result: dict[str, Any]) -> str:
         names=[_SCORE_WORDS[name] for name in names],
         folds=[([fold.scores[name] for name in names], chosen_words(fold), fold) for fold in run.folds],
         means=[_mean(run.folds, name) for name in names],
+        trivial=[_mean_of_trivial(run.folds, name) for name in names],
+        rival=trivial_rival(run),
+        limits=_limits_of_choice(run),
         lines=comparison(run),
         label=property_named(run.task.property_name).label_en if run.task.property_name else run.task.column,
-        comparable=len(run.data.target) == run.task.rows,
+        comparable=run.is_whole,
         licence=asset("vendor/plotly-basic.LICENSE.txt"),
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],
@@ -201,6 +243,10 @@ def render_matbench(run: MatbenchRun, result: dict[str, Any]) -> str:
 
 def _mean(folds: list[FoldResult], name: str) -> float:
     return float(np.mean([fold.scores[name] for fold in folds]))
+
+
+def _mean_of_trivial(folds: list[FoldResult], name: str) -> float:
+    return float(np.mean([fold.trivial[name] for fold in folds]))
 
 
 def _counts(refused: dict[int, str]) -> dict[str, int]:

@@ -14,17 +14,19 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.errors import InputFileError, RunError, UnknownNameError
+from matloop.data.errors import InputFileError, MatloopError, ModelError, RunError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.registry import MODELS
+from matloop.models.surrogates.choice import Candidate
 from matloop.models.surrogates.classification import calibration_error
 from matloop.workflows import cli
 from matloop.workflows.bench import matbench
-from matloop.workflows.bench.matbench import MatbenchRun, published_folds, run_matbench
+from matloop.workflows.bench.finished_parts import UNFINISHED, results_folder
+from matloop.workflows.bench.matbench import MatbenchRun, MatbenchSettings, published_folds, run_matbench
+from matloop.workflows.bench.matbench_fold import OUT_OF_BUDGET, FoldTask, best_cut, compare, run_fold
 from matloop.workflows.bench.matbench_report import (
     comparison,
     matbench_json,
-    new_folder,
     print_matbench,
     render_matbench,
     write_matbench,
@@ -36,6 +38,8 @@ STEELS_HELD_OUT = [
     [3, 5, 20, 26, 27, 32], [4, 9, 10, 12, 24, 30], [17, 19, 21, 23, 33, 48], [2, 7, 14, 22, 31, 34],
     [1, 6, 8, 11, 13, 15],
 ]  # fmt: skip
+
+DEFAULT_FEATURES = matbench._OF_COMPOSITIONS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,6 +53,10 @@ def small_families() -> Any:
         yield
 
 
+def few(**options: Any) -> MatbenchSettings:
+    return MatbenchSettings(("few_trees",), **options)
+
+
 @pytest.fixture(scope="module")
 def kvrh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crystals = crystals_with(load_materials(), "bulk_modulus_vrh_dft", 300)
@@ -60,7 +68,7 @@ def kvrh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kvrh(kvrh_file: Path) -> MatbenchRun:
-    return run_matbench("log_kvrh", kvrh_file, families=["stump", "few_trees"])
+    return run_matbench("log_kvrh", kvrh_file, settings=MatbenchSettings(("stump", "few_trees")))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,7 @@ def is_metal(insulators: CandidateBatch, tmp_path_factory: pytest.TempPathFactor
     answer = insulators.column("band_gap_dft") > np.median(insulators.column("band_gap_dft"))
     rows = [[formula, bool(yes)] for formula, yes in zip(insulators.formulas, answer, strict=True)]
     path = write_json_gz(tmp_path_factory.mktemp("metal") / "metal.json.gz", ["composition", "is_metal"], rows)
-    return run_matbench("matbench_expt_is_metal", path, families=["few_trees"])
+    return run_matbench("matbench_expt_is_metal", path, settings=few())
 
 
 def test_folds_are_the_published_ones() -> None:
@@ -132,8 +140,8 @@ def test_targets_of_held_out_rows_do_not_matter(kvrh: MatbenchRun, kvrh_file: Pa
     features, groups = matbench._features(kvrh.data, matbench.feature_set(matbench._OF_CRYSTALS))
     spoilt = kvrh.data.target.copy()
     spoilt[held_out] = 3.0
-    task = matbench.FoldTask(kvrh.task, features, spoilt, groups, ("stump", "few_trees"), 0)
-    again = matbench.run_fold(task, np.setdiff1d(np.arange(300), held_out), held_out)
+    task = FoldTask(kvrh.task, features, spoilt, groups, kvrh.settings.candidates, 0)
+    again = run_fold(task, np.setdiff1d(np.arange(300), held_out), held_out)
     for name, values in kvrh.folds[0].columns.items():
         np.testing.assert_array_equal(again.columns[name], values)
     assert again.chosen == kvrh.folds[0].chosen
@@ -143,7 +151,7 @@ def test_elements_new_to_a_fold_are_predicted_all_the_same(tmp_path: Path) -> No
     formulas = [f"Na{a}Cl{b}" for a in range(1, 13) for b in range(1, 13) if np.gcd(a, b) == 1]
     rows = [[formula, 100.0 + n] for n, formula in enumerate([*formulas, *(f"K{n}Br7" for n in range(8, 40)), "FeO"])]
     path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], rows)
-    run = run_matbench("steels", path, families=["few_trees"])
+    run = run_matbench("steels", path, settings=few())
     assert all(np.isfinite(fold.columns["prediction"]).all() for fold in run.folds)
     assert sum(fold.rows_without_features for fold in run.folds) == 0
     assert {fold.chosen["transform"] for fold in run.folds} <= {"identity", "log10"}
@@ -155,7 +163,10 @@ def test_classification_scores_and_probabilities(is_metal: MatbenchRun) -> None:
         target, probability = is_metal.data.target[fold.rows], fold.columns["prediction"]
         assert ((probability > 0) & (probability < 1)).all()
         assert fold.scores["roc_auc"] == pytest.approx(roc_auc_score(target, probability))
-        assert fold.scores["roc_auc_of_answers"] == pytest.approx(roc_auc_score(target, probability >= 0.5))
+        assert fold.scores["roc_auc_of_answers"] == pytest.approx(roc_auc_score(target, fold.columns["answer"]))
+        assert fold.scores["roc_auc_cut_at_half"] == pytest.approx(roc_auc_score(target, probability >= 0.5))
+        np.testing.assert_array_equal(fold.columns["answer"], probability >= fold.chosen["cut"])
+        assert fold.trivial["roc_auc_of_answers"] == 0.5
         assert fold.scores["brier"] < 0.25
     assert np.mean([fold.scores["roc_auc"] for fold in is_metal.folds]) > 0.8
     pooled = np.concatenate([fold.columns["prediction"] for fold in is_metal.folds])
@@ -163,18 +174,132 @@ def test_classification_scores_and_probabilities(is_metal: MatbenchRun) -> None:
     assert calibration_error(pooled, truth) < 0.12
 
 
+def test_the_cut_is_where_both_classes_are_right_most_often() -> None:
+    random = np.random.default_rng(3)
+    target = (random.random(4000) < 0.8).astype(float)  # most rows are yes, so 0.5 says yes too often
+    probability = 1 / (1 + np.exp(-(1.4 + 1.2 * (2 * target - 1) + random.normal(size=4000))))
+    cut = best_cut(probability, target)
+    gained = roc_auc_score(target, probability >= cut) - roc_auc_score(target, probability >= 0.5)
+    assert cut > 0.6
+    assert gained > 0.05
+    assert best_cut(np.full(4, 0.3), np.array([0.0, 1.0, 0.0, 1.0])) == 0.5
+
+
+def test_the_trivial_rival_is_scored_on_the_same_rows(kvrh: MatbenchRun) -> None:
+    for fold in kvrh.folds:
+        guess = np.delete(kvrh.data.target, fold.rows).mean()
+        assert fold.trivial["mae"] == pytest.approx(np.abs(kvrh.data.target[fold.rows] - guess).mean())
+        assert fold.scores["mae"] < fold.trivial["mae"]
+
+
+def test_a_budget_passes_families_over_and_says_so() -> None:
+    trees, costly = Candidate("extra_trees"), Candidate("stack")
+    judged, passed_over = compare([costly, trees], str, seconds=1e-9)
+    assert judged == [(trees, "extra_trees")]  # the cheapest is always tried
+    assert passed_over == {"stack": OUT_OF_BUDGET}
+
+    def refuse(candidate: Candidate) -> str:
+        if candidate.family == "extra_trees":
+            raise ModelError("no trees today")
+        return "fine"
+
+    judged, passed_over = compare([costly, trees], refuse, seconds=None)
+    assert judged == [(costly, "fine")]
+    assert "no trees today" in passed_over["extra_trees"]
+    with pytest.raises(ModelError, match=r"no family can be fitted.*no trees today"):
+        compare([trees, trees], refuse, seconds=None)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    for wrong in ({"folds": 6}, {"folds": 0}, {"budget": 0.0}, {"budget": float("nan")}):
+        with pytest.raises(MatloopError, match=f"--{next(iter(wrong))}"):
+            MatbenchSettings(**wrong)
+
+
+def test_a_stopped_run_goes_on_and_other_settings_do_not(
+    kvrh: MatbenchRun, kvrh_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = results_folder(tmp_path / "out", "kvrh")
+    first = few(folds=2)
+    done: list[int] = []
+
+    def stops_after_one(*arguments: Any) -> Any:
+        if done:
+            raise KeyboardInterrupt
+        done.append(1)
+        return run_fold(*arguments)
+
+    monkeypatch.setattr(matbench, "run_fold", stops_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        run_matbench("log_kvrh", kvrh_file, settings=first, folder=folder)
+    assert {path.name for path in (folder / UNFINISHED).iterdir()} == {"key.json", "fold_1.json"}
+    monkeypatch.setattr(matbench, "run_fold", run_fold)
+    assert results_folder(folder, "kvrh") == folder
+    with pytest.raises(RunError, match="seed 0, not 1"):
+        run_matbench("log_kvrh", kvrh_file, settings=few(folds=2, seed=1), folder=folder)
+    again = run_matbench("log_kvrh", kvrh_file, settings=first, folder=folder)
+    whole = run_matbench("log_kvrh", kvrh_file, settings=first)
+    assert len(again.folds) == len(whole.folds) == 2
+    for fold, other_fold in zip(again.folds, whole.folds, strict=True):
+        assert fold.scores == other_fold.scores
+        np.testing.assert_array_equal(fold.columns["lo"], other_fold.columns["lo"])
+    assert "the first 2 of 5 folds" in matbench_json(again, "kvrh.json.gz")["data"]
+
+
+def test_structures_may_be_left_out_and_it_is_said(kvrh: MatbenchRun, tmp_path: Path) -> None:
+    crystals = crystals_with(load_materials(), "bulk_modulus_vrh_dft", 110)
+    target = np.log10(crystals.column("bulk_modulus_vrh_dft"))
+    rows = [[formula, float(value)] for formula, value in zip(crystals.formulas, target, strict=True)]
+    path = write_json_gz(tmp_path / "a.json.gz", ["composition", "log10(K_VRH)"], rows)
+    run = run_matbench("log_kvrh", path, settings=few(folds=1))
+    assert not run.is_whole
+    assert "by composition alone" in matbench_json(run, path.name)["data"]
+    assert any("by composition" in line.model for line in comparison(run))
+
+
+def test_attention_over_elements_finds_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(matbench, "_OF_COMPOSITIONS", ("element_fraction", "stoichiometry"))
+    rows = [[formula, 100.0 + n] for n, formula in enumerate(f"Fe{a}Ni{b}" for a in range(1, 90) for b in (97, 101))]
+    path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], rows)
+    network = Candidate("element_attention", parameters={"members": 1, "width": 8, "layers": 1, "epochs": 1})
+    monkeypatch.setattr(MatbenchSettings, "candidates", property(lambda _: (network,)))
+    run = run_matbench("steels", path, settings=MatbenchSettings(("element_attention",), folds=1))
+    assert "element_attention" in run.folds[0].chosen["family"]
+    assert np.isfinite(run.folds[0].columns["prediction"]).all()
+
+
+def test_the_default_features_begin_with_the_fractions_of_elements() -> None:
+    assert DEFAULT_FEATURES[0] == "element_fraction"  # where element_attention looks for them
+
+
+@pytest.mark.parametrize("answers", [[True] * 120, [False] * 118 + [True] * 2])
+def test_classes_too_few_for_the_folds_are_refused(answers: list[bool], tmp_path: Path) -> None:
+    rows = [[f"Fe{n + 1}O{n + 2}", answer] for n, answer in enumerate(answers)]
+    path = write_json_gz(tmp_path / "a.json.gz", ["composition", "is_metal"], rows)
+    with pytest.raises(InputFileError, match="at least 5 of either"):
+        run_matbench("expt_is_metal", path, settings=few())
+
+
+def test_targets_that_do_not_differ_are_refused(tmp_path: Path) -> None:
+    rows = [[f"Fe{n + 1}O{n + 2}", 7.0] for n in range(120)]
+    path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], rows)
+    with pytest.raises(InputFileError, match="values that differ"):
+        run_matbench("steels", path, settings=few())
+
+
 def test_too_few_rows_and_unknown_names_are_refused_before_the_work(kvrh_file: Path, tmp_path: Path) -> None:
     path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], [["Fe", 1.0]] * 99)
     with pytest.raises(InputFileError, match="at least 100"):
         run_matbench("steels", path)
     with pytest.raises(UnknownNameError, match="few_trees"):
-        run_matbench("log_kvrh", kvrh_file, families=["few_tree"])
+        MatbenchSettings(("few_tree",))
     with pytest.raises(InputFileError, match="is it another task"):
-        run_matbench("log_gvrh", kvrh_file, families=["few_trees"])
+        run_matbench("log_gvrh", kvrh_file, settings=few())
 
 
 def test_files_of_a_run(kvrh: MatbenchRun, tmp_path: Path) -> None:
-    folder = new_folder(tmp_path / "out", kvrh.task.name)
+    folder = results_folder(tmp_path / "out", kvrh.task.name)
     write_matbench(kvrh, folder, "kvrh.json.gz")
     result = json.loads((folder / "matbench.json").read_text("utf-8"))
     assert result["mean"]["mae"] == pytest.approx(np.mean([fold.scores["mae"] for fold in kvrh.folds]))
@@ -182,12 +307,13 @@ def test_files_of_a_run(kvrh: MatbenchRun, tmp_path: Path) -> None:
     assert result["sha256"] == kvrh.data.sha256
     assert result["rows_refused"] == {"E-FILE-FORMAT": 1}
     assert result["published"]["RF-SCM/Magpie"] == 0.0820
+    assert result["trivial"]["mae"] == pytest.approx(np.mean([fold.trivial["mae"] for fold in kvrh.folds]))
     assert set(result["machine"]) == {"processor", "cores", "system", "python", "versions"}
     table = pq.read_table(folder / "predictions.parquet")
     np.testing.assert_array_equal(table["row"].to_numpy(), np.arange(300))
     np.testing.assert_array_equal(table["target"].to_numpy(), kvrh.data.target)
     with pytest.raises(RunError, match="not empty"):
-        new_folder(folder, kvrh.task.name)
+        results_folder(folder, kvrh.task.name)
 
 
 @pytest.mark.parametrize("name", ["kvrh", "is_metal"])
@@ -214,6 +340,8 @@ def test_what_is_printed(kvrh: MatbenchRun) -> None:
     assert re.search(rf"^mean +{mean:.4f} ", text, re.MULTILINE)
     assert "300 rows instead of 10,987" in text
     assert "1 rows without features" in text
+    trivial = np.mean([fold.trivial["mae"] for fold in kvrh.folds])
+    assert re.search(rf"^mean of the training rows \(the same rows\) +{trivial:.4f}$", text, re.MULTILINE)
     for words in ("coNGN", "MODNet 0.1.12", "AMMExpress 2020", "RF-SCM/Magpie", "dummy", "on other data"):
         assert words in text
 
@@ -242,12 +370,15 @@ def test_command_writes_where_it_says(
     monkeypatch.setattr(matbench, "run_matbench", run)
     folder = tmp_path / "results"
     arguments = ["bench", "matbench", "--task", "log_kvrh", "--file", str(kvrh_file), "--output", str(folder)]
-    monkeypatch.setattr(sys, "argv", ["matloop", *arguments, "--family", "few_trees", "--seed", "3", "--workers", "1"])
+    options = ["--family", "few_trees", "--seed", "3", "--workers", "1", "--folds", "2", "--budget", "10m"]
+    monkeypatch.setattr(sys, "argv", ["matloop", *arguments, *options])
     monkeypatch.setenv("COLUMNS", "110")
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert not ended.value.code
-    assert asked == {"name": "log_kvrh", "path": kvrh_file, "families": ["few_trees"], "seed": 3, "workers": 1}
+    del asked["progress"]
+    settings = MatbenchSettings(("few_trees",), 3, 2, 600)
+    assert asked == {"name": "log_kvrh", "path": kvrh_file, "settings": settings, "workers": 1, "folder": folder}
     shown = capsys.readouterr().out
     assert f"Report: {folder / 'report.html'}" in shown
     assert {path.name for path in folder.iterdir()} == {"matbench.json", "predictions.parquet", "report.html"}
@@ -258,7 +389,7 @@ def test_same_scores_for_any_number_of_workers(tmp_path: Path) -> None:
     crystals = crystals_with(load_materials(), "bulk_modulus_vrh_dft", 110)
     rows = [[f, float(k)] for f, k in zip(crystals.formulas, crystals.column("bulk_modulus_vrh_dft"), strict=True)]
     path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], rows)
-    one, two = (run_matbench("steels", path, families=["extra_trees"], workers=workers) for workers in (1, 2))
+    one, two = (run_matbench("steels", path, settings=MatbenchSettings(("extra_trees",)), workers=n) for n in (1, 2))
     for fold, other in zip(one.folds, two.folds, strict=True):
         assert fold.scores == other.scores
         assert fold.chosen == other.chosen

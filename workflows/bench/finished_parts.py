@@ -116,10 +116,10 @@ def each_part(
     watch.start(step, len(names))
     if found:
         watch.advance(len(found), "taken up again", earlier=True)
-    for number, part in zip(missing, compute(missing) if missing else (), strict=True):
-        parts.write(names[number], part)
-        found[number] = dict(part)
-        watch.advance(1, note(part))
+    for number, computed in zip(missing, compute(missing) if missing else (), strict=True):
+        parts.write(names[number], computed)
+        found[number] = dict(computed)
+        watch.advance(1, note(computed))
     return [found[number] for number in range(len(names))]
 
 

@@ -24,7 +24,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.choice import Candidate
-from matloop.screening.campaign.campaign import FAMILIES_TO_CHOOSE_FROM
+from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.bench.finished_parts import FinishedParts, each_part, parts_in
 from matloop.workflows.bench.hardware import describe_machine
 from matloop.workflows.bench.matbench_file import MatbenchData, read_matbench

@@ -42,7 +42,7 @@ def load_measured_gaps() -> pa.Table:
 
     >>> gaps = load_measured_gaps()
     >>> gaps.num_rows, gaps.filter(pc.equal(gaps["formula"], "GaAs")).select(["band_gap", "repeats"]).to_pylist()
-    (2470, [{'band_gap': 1.507, 'repeats': 25}])
+    (2470, [{'band_gap': 1.51, 'repeats': 25}])
     """
     values = load_gap_measurements()
     formulas, first, counts = np.unique(

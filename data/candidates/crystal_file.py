@@ -98,7 +98,7 @@ def _atoms(cell: SymmetricCell) -> list[str]:
     for species, count, letter, place in sites:
         symbol = SYMBOLS[species]
         used[symbol] = used.get(symbol, 0) + 1
-        x, y, z = (f"{coordinate + 0.0:.8f}" for coordinate in np.round(place, 8))
+        x, y, z = (f"{coordinate + 0.0:.8f}" for coordinate in np.round(place, 8) % 1.0)
         lines.append(f"{symbol}{used[symbol]} {symbol} {count} {letter or '.'} {x} {y} {z} 1")
     return lines
 

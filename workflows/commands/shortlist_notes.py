@@ -9,13 +9,14 @@ import numpy as np
 from matloop.data.plain_text import one_line
 from matloop.data.properties.columns import Column
 from matloop.screening.flags.flag_words import flag_words
-from matloop.screening.flags.flags import FACTS
+from matloop.screening.flags.flags import FACTS, Flag
 from matloop.screening.flags.relaxed_volume import LARGEST_VOLUME_CHANGE, volume_changed_much
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_NAMED = 30
+_TOLD_IN_NUMBERS = {Flag.VOLUME_CHANGE, Flag.IMAGINARY_VIBRATION, Flag.REFERENCES_INCOMPLETE}
 _REASONS = {"element_products": "competes with an element", "far_below": "lies far below the hull"}
 
 
@@ -54,13 +55,14 @@ def _imaginary_vibrations(shortlist: pd.DataFrame) -> list[str]:
 
 
 def _flagged(shortlist: pd.DataFrame) -> list[str]:
-    """A sentence about each candidate with flags."""
+    """A sentence about each candidate with flags, but for what other notes tell in numbers."""
     if Column.FLAGS not in shortlist:
         return []
     notes = []
     for row in shortlist.to_dict("records"):
         facts = {str(name): _text(row.get(name)) for name in FACTS.values() if name is not None}
-        told = [words.words.en for words in flag_words(_text(row[Column.FLAGS]), facts)]
+        raised = flag_words(_text(row[Column.FLAGS]), facts)
+        told = [words.words.en for words in raised if words.flag not in _TOLD_IN_NUMBERS]
         if told:
             notes.append(
                 f"Look twice at {row[Column.SHORTLISTED]} {one_line(str(row[Column.FORMULA]))}: {'; '.join(told)}."

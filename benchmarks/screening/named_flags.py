@@ -37,7 +37,7 @@ LIMITS = RelaxationLimits(largest_force=0.1, steps=150)
 
 
 def parameters_of_iucr() -> dict[tuple[str, int, str], float]:
-    """R0 in Å by cation, charge and anion, from the table that matminer carries; the first of several with b of 0.37."""
+    """R0 in Å by cation, charge and anion, from the table that matminer carries; the first with b of 0.37 counts."""
     found = importlib.util.find_spec("matminer")
     assert found is not None
     assert found.origin is not None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.compositions import Compositions
+from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.chemistry.ions import assign_ions, load_ions
 from matloop.data.chemistry.oxidation_states import MIXED_VALENCE, OXIDATION_STATES
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS, element_table
@@ -22,7 +23,7 @@ def assigned_states(compositions: Compositions) -> NDArray[np.float64]:
 
     The most common ions that neutralise the composition are chosen (:func:`~matloop.data.chemistry.ions.assign_ions`).
     Where no ions do, one element that occurs with mixed valence may have the mean state that neutralises it, which must
-    lie between two neighbouring states of its own, as that of iron in Fe3O4 does.
+    lie between two neighbouring states of its own, as that of iron in Fe3O4 does. Metals have none.
 
     Args:
         compositions: n compositions.
@@ -39,7 +40,8 @@ def assigned_states(compositions: Compositions) -> NDArray[np.float64]:
     ions = load_ions()
     chosen, found = assign_ions(reduced, ions)
     states = np.where(chosen >= 0, ions.charges[chosen], np.nan)
-    for row in np.flatnonzero(~found):
+    balance = charge_balance(reduced)
+    for row in np.flatnonzero(~found & balance.neutral & ~balance.metallic):
         entries = slice(reduced.offsets[row], reduced.offsets[row + 1])
         states[entries] = _mixed(reduced.elements[entries], reduced.amounts[entries])
     return states

@@ -43,7 +43,7 @@ MEANINGS: Mapping[Flag, Meaning] = {
             "某离子在其氧化态下 d 或 f 壳层未满。这类化合物可能具有磁性、呈金属性或有色，PBE 及由其学习的模型"
             "对其带隙均不可靠：既有绝缘体被标为金属，也有相反情形。",
         ),
-        0.517,
+        0.481,
     ),
     Flag.BOND_VALENCE: Meaning(
         Words("bonds do not suit the charges", "键价和偏离氧化态"),
@@ -56,7 +56,7 @@ MEANINGS: Mapping[Flag, Meaning] = {
             "doi:10.1107/S0108768185002063；R0 取自 O'Keeffe 与 Brese，doi:10.1021/ja00009a002，并按已知晶体校准）。"
             "说明该结构对此离子过紧或过松，或其价态另有不同。",
         ),
-        0.091,
+        0.093,
     ),
     Flag.LONE_PAIR: Meaning(
         Words("lone pair on another kind of site", "孤对电子与位点不符"),
@@ -77,7 +77,7 @@ MEANINGS: Mapping[Flag, Meaning] = {
             "两种同价阳离子半径相差在 15 % 以内（Goldschmidt 规则；Shannon 半径，doi:10.1107/S0567739476001551），"
             "且两处换成同一元素后是已知化合物，或两处位点变为等价。此时它可能只以无序固溶体的形式存在。",
         ),
-        0.026,
+        0.028,
     ),
     Flag.NOT_CONVERGED: Meaning(
         Words("relaxation stopped early", "弛豫未收敛"),

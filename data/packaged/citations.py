@@ -27,6 +27,7 @@ MATERIALS_PROJECT = "10.1063/1.4812323"
 MATBENCH = "10.1038/s41524-020-00406-3"
 OQMD = "10.1038/npjcompumats.2015.10"
 TRANSPORT = "10.1038/sdata.2017.85"
+MEASURED_INDICES = "10.1038/s41597-023-02898-2"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
 ELEMENT_REPLACEMENTS = "10.1038/s41524-020-00481-6"
@@ -78,6 +79,10 @@ CITATIONS: Mapping[str, str] = {
     MEASURED_GAPS: (
         "Y. Zhuo, A. Mansouri Tehrani and J. Brgoch, Predicting the band gaps of inorganic solids by machine learning, "
         "The Journal of Physical Chemistry Letters 9, 1668 (2018), doi:10.1021/acs.jpclett.8b00124"
+    ),
+    MEASURED_INDICES: (
+        "M. N. Polyanskiy, Refractiveindex.info database of optical constants, Scientific Data 11, 94 (2024), "
+        "doi:10.1038/s41597-023-02898-2"
     ),
     ELEMENT_PROPERTIES: (
         "L. Ward et al., A general-purpose machine learning framework for predicting properties of inorganic "

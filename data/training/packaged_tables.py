@@ -6,7 +6,7 @@ This is the one place that says "the packaged crystals": whoever needs them asks
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,19 @@ import pyarrow as pa
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.measured_gaps import GAPS_FILE, load_measured_gaps
+from matloop.data.packaged.measured_indices import MEASURED_INDICES, load_measured_indices
 from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.registry import lookup
 from matloop.data.training.labelled_table import LabelledTable
+from matloop.data.training.measured_tables import rows_with_crystals
 from matloop.data.training.training_set import TrainingSet
 
 TRAINING_SETS: Mapping[str, str] = {
     "materials": "matloop.data.training.packaged_tables:materials",
     "transport": "matloop.data.training.packaged_tables:transport",
     "measured_gaps": "matloop.data.training.packaged_tables:measured_gaps",
+    "measured_indices": "matloop.data.training.packaged_tables:measured_indices",
 }
 """Labelled tables by name; other packages add some through entry points of the group ``matloop.training_sets``."""
 
@@ -32,6 +35,7 @@ DEFAULT = "materials"
 """The table that a campaign learns from unless it is given training sets."""
 
 LICENCE = "Materials Project data, CC BY 4.0"
+INDEX_LICENCE = "refractiveindex.info, CC0 1.0"
 
 
 def labelled_table(name: str = DEFAULT) -> LabelledTable:
@@ -84,13 +88,33 @@ def measured_gaps() -> LabelledTable:
     about = {key.decode(): value.decode() for key, value in published.schema.metadata.items()}
     names = [property_column("band_gap", "exp") if name == "band_gap" else name for name in published.column_names]
     return LabelledTable(
-        "measured_gaps", published.rename_columns(names), "exp", about["licence"], GAPS_FILE.sha256, _with_numbers
+        "measured_gaps", published.rename_columns(names), "exp", about["licence"], GAPS_FILE.sha256, _measured
     )
+
+
+@functools.cache
+def measured_indices() -> LabelledTable:
+    """Measured static refractive indices, with the packaged crystal of the same phase where there is one."""
+    table = load_measured_indices()
+    return LabelledTable(
+        "measured_indices", table, "exp", INDEX_LICENCE, MEASURED_INDICES.sha256,
+        lambda published: _measured(published, published[Column.SPACE_GROUP_NUMBER].to_pylist()),
+    )  # fmt: skip
 
 
 @functools.cache
 def _training_set(table: str, property_name: str) -> TrainingSet:
     return labelled_table(table).training_set(property_name)
+
+
+def _measured(table: pa.Table, space_groups: Sequence[int | None] | None = None) -> Intake:
+    """Candidates of the formulas of a table of measured labels, with these and with packaged crystals."""
+    batch, refused = rows_with_crystals(
+        table[Column.FORMULA].to_pylist(), packaged_crystals(), space_groups=space_groups
+    )  # fmt: skip
+    readable = pa.array(np.setdiff1d(np.arange(table.num_rows), [row.row for row in refused]))
+    labels = {name: table[name].take(readable) for name in table.column_names if name.endswith("_exp")}
+    return Intake(batch.with_columns(labels), refused)
 
 
 def _with_numbers(table: pa.Table) -> Intake:

@@ -134,6 +134,7 @@ def check_data() -> Iterator[Check]:
     from matloop.data.packaged.computed_phases import PHASE_FILES
     from matloop.data.packaged.computed_properties import PROPERTY_FILES
     from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
+    from matloop.data.packaged.measured_indices import MEASURED_INDICES
     from matloop.data.packaged.reference_energies import REFERENCE_FILES, load_references
     from matloop.data.packaged.transport import ARCHIVE
     from matloop.models.potentials import chgnet_network, sevennet
@@ -143,6 +144,7 @@ def check_data() -> Iterator[Check]:
         "reference energies": lambda: [load_references(name) for name in REFERENCE_FILES],
         "computed phases": lambda: [file.read() for file in PHASE_FILES.values()],
         "computed properties": lambda: [file.read() for file in PROPERTY_FILES.values()],
+        "measured indices": MEASURED_INDICES.read,
         "transport data": ARCHIVE.read,
         "prototypes": LIBRARY.read,
     }

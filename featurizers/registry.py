@@ -18,6 +18,7 @@ FEATURIZERS: Mapping[str, str] = {
     "density": "matloop.featurizers.crystal:Density",
     "symmetry": "matloop.featurizers.crystal:Symmetry",
     "property_density": "matloop.featurizers.property_density:PropertyDensity",
+    "lorentz_lorenz": "matloop.featurizers.lorentz_lorenz:LorentzLorenz",
     "crystal_local": "matloop.featurizers.crystal_local:CrystalLocal",
     "crystal_voronoi": "matloop.featurizers.crystal_voronoi:CrystalVoronoi",
     "structural_complexity": "matloop.featurizers.matminer.structure_sets:StructuralComplexity",

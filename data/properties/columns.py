@@ -207,6 +207,14 @@ class Column(StrEnum):
         "ordered_slice_of", "text", "1",
         "Two cations that could share sites; share of the rarer one; compound with one of them; distance from it.",
     )  # fmt: skip
+    INDEX_BY_POLARISABILITIES = (
+        "refractive_index_by_polarisabilities", "number", "1",
+        "Refractive index from composition and volume alone, by additive polarisabilities.",
+    )  # fmt: skip
+    INDEX_DISAGREEMENT = (
+        "refractive_index_disagreement", "text", "1",
+        "Index by the surrogate and by polarisabilities, where they differ by more than the error of the latter.",
+    )  # fmt: skip
 
 
 ENTRY_COLUMNS = tuple(key for key in Column if key.name.startswith("ENTRY_") and key.type == "number")
@@ -220,16 +228,18 @@ PHONON_COLUMNS = tuple(key for key in Column if key.name.startswith("PHONON_"))
 
 CHEMISTRY_COLUMNS = (
     Column.OXIDATION_STATES, Column.OPEN_SHELL, Column.BOND_VALENCE_SUMS, Column.INSTABILITY_INDEX,
-    Column.VALENCE_MISFITS, Column.LONE_PAIR_SWAPS, Column.ORDERED_SLICE,
+    Column.VALENCE_MISFITS, Column.LONE_PAIR_SWAPS, Column.ORDERED_SLICE, Column.INDEX_BY_POLARISABILITIES,
+    Column.INDEX_DISAGREEMENT,
 )  # fmt: skip
 """What is said of the chemistry of each ranked candidate."""
 
-Suffix = Literal["dft", "exp", "pred", "sigma", "lo", "hi", "selected_lo", "selected_hi"]
+Suffix = Literal["dft", "exp", "computed", "pred", "sigma", "lo", "hi", "selected_lo", "selected_hi"]
 """What a column says of its property: a label (computed or measured), or a prediction with its width and ends."""
 
 SUFFIXES: dict[Suffix, str] = {
     "dft": "Computed value.",
     "exp": "Measured value.",
+    "computed": "Predicted value on the scale of computed labels, beside a prediction on that of measured ones.",
     "pred": "Predicted value.",
     "sigma": "Standard deviation of the prediction.",
     "lo": "Lower end of the 90 % interval.",

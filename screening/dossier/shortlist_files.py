@@ -157,6 +157,8 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.VALENCE_MISFITS, Column.VALENCE_MISFITS),
         (Column.LONE_PAIR_SWAPS, Column.LONE_PAIR_SWAPS),
         (Column.ORDERED_SLICE, Column.ORDERED_SLICE),
+        (Column.INDEX_BY_POLARISABILITIES, Column.INDEX_BY_POLARISABILITIES),
+        (Column.INDEX_DISAGREEMENT, Column.INDEX_DISAGREEMENT),
         (Column.EXPECTED_MISSES, "expected_share_of_misses_among_ranked"),
         (Column.NOVELTY, Column.NOVELTY),
         (Column.IN_DOMAIN, Column.IN_DOMAIN),

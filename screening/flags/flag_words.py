@@ -79,6 +79,16 @@ MEANINGS: Mapping[Flag, Meaning] = {
         ),
         0.028,
     ),
+    Flag.INDEX_DISAGREES: Meaning(
+        Words("refractive index disputed", "折射率存疑"),
+        Words(
+            "Additive polarisabilities in the volume of the crystal (Lorentz and Lorenz) give another refractive index "
+            "than the surrogate, farther off than they are for four fifths of the computed crystals of its class. The "
+            "volume may be wrong, or the surrogate knows nothing alike.",
+            "由加和极化率与晶体体积（Lorentz–Lorenz 关系）得到的折射率与代理模型不一致，"
+            "差距超出该类晶体中五分之四的偏差。可能是体积有误，或代理模型未见过类似材料。",
+        ),
+    ),
     Flag.NOT_CONVERGED: Meaning(
         Words("relaxation stopped early", "弛豫未收敛"),
         Words("The relaxation ended before the crystal came to rest.", "弛豫在晶体达到平衡之前已停止。"),
@@ -152,6 +162,10 @@ _SENTENCES: Mapping[tuple[Flag, int], tuple[str, str]] = {
         "it may be an ordered slice of a solid solution: {0} and {1} have one charge and similar radii, the first on "
         "{2} of their sites, which are equivalent when one of them holds all",
         "可能是固溶体的有序切片：{0} 与 {1} 同价且半径相近，前者占这些位点的 {2}；换成同一元素后这些位点等价",
+    ),
+    (Flag.INDEX_DISAGREES, 2): (
+        "its refractive index is {0} by the surrogate and {1} by additive polarisabilities",
+        "折射率：代理模型为 {0}，加和极化率为 {1}",
     ),
 }  # fmt: skip
 """Sentences by flag and number of facts, which stand in braces."""

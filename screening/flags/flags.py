@@ -18,6 +18,7 @@ from matloop.data.chemistry.open_shells import shell_of
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column
 from matloop.screening.flags.candidate_states import candidate_states
+from matloop.screening.flags.index_opinions import index_opinions
 from matloop.screening.flags.lone_pairs import lone_pair_swaps
 from matloop.screening.flags.ordered_slices import ordered_slices
 from matloop.screening.flags.relaxed_volume import volume_changed_much
@@ -36,6 +37,7 @@ class Flag(StrEnum):
     BOND_VALENCE = "bond_valence"
     LONE_PAIR = "lone_pair"
     ORDERED_SLICE = "ordered_slice"
+    INDEX_DISAGREES = "index_disagrees"
     NOT_CONVERGED = "not_converged"
     VOLUME_CHANGE = "volume_change"
     SADDLE_POINT = "saddle_point"
@@ -106,6 +108,8 @@ def _chemistry(batch: CandidateBatch, corrections: BondCorrections | None) -> di
                 index = float(found.instability[at])
                 columns[Column.INSTABILITY_INDEX][row] = index if np.isfinite(index) else None
     columns[Column.LONE_PAIR_SWAPS] = lone_pair_swaps(batch, off_centre)
+    indices, columns[Column.INDEX_DISAGREEMENT] = index_opinions(batch)
+    columns[Column.INDEX_BY_POLARISABILITIES] = [value if np.isfinite(value) else None for value in indices.tolist()]
     types = {"text": pa.string(), "number": pa.float64()}
     return {name: pa.array(columns[name], types[name.type]) for name in CHEMISTRY_COLUMNS}
 
@@ -191,6 +195,7 @@ _RULES: Mapping[Flag, Rule] = {
     Flag.BOND_VALENCE: _says_something_in(Column.VALENCE_MISFITS),
     Flag.LONE_PAIR: _says_something_in(Column.LONE_PAIR_SWAPS),
     Flag.ORDERED_SLICE: _says_something_in(Column.ORDERED_SLICE),
+    Flag.INDEX_DISAGREES: _says_something_in(Column.INDEX_DISAGREEMENT),
     Flag.NOT_CONVERGED: _not_converged,
     Flag.VOLUME_CHANGE: lambda batch, _: volume_changed_much(_numbers(batch, Column.RELAXATION_VOLUME_CHANGE)),
     Flag.SADDLE_POINT: lambda batch, _: np.isfinite(_numbers(batch, Column.SPACE_GROUP_BEFORE_RATTLE)),
@@ -207,6 +212,7 @@ FACTS: Mapping[Flag, Column | None] = {
     Flag.BOND_VALENCE: Column.VALENCE_MISFITS,
     Flag.LONE_PAIR: Column.LONE_PAIR_SWAPS,
     Flag.ORDERED_SLICE: Column.ORDERED_SLICE,
+    Flag.INDEX_DISAGREES: Column.INDEX_DISAGREEMENT,
     Flag.NOT_CONVERGED: None,
     Flag.VOLUME_CHANGE: None,
     Flag.SADDLE_POINT: None,

@@ -97,6 +97,7 @@ def test_what_stages_found_out_becomes_flags_in_one_order() -> None:
     assert first == [flag for flag in Flag if flag in first]
     assert set(first) == set(Flag) - {
         Flag.CHARGE_BALANCE, Flag.OPEN_SHELL, Flag.BOND_VALENCE, Flag.LONE_PAIR, Flag.ORDERED_SLICE,
+        Flag.INDEX_DISAGREES,
     }  # fmt: skip
     assert second == []
     assert Flag.POTENTIALS_DISAGREE not in flags_of(batch)[0]  # without an error there is nothing to compare with
@@ -107,6 +108,17 @@ def test_rows_beyond_the_first_thousand_are_not_asked(monkeypatch: pytest.Monkey
     found = with_flags(batch_of("NaCl3", "NaCl3"))
     assert codes(found) == ["charge_balance", None]
     assert all(found.table[name].to_pylist()[1] is None for name in CHEMISTRY_COLUMNS)
+
+
+def test_a_refractive_index_that_polarisabilities_deny_is_flagged_with_both() -> None:
+    crystals = of_materials(("Sc2O3", 206), ("Y2O3", 206)).with_columns(refractive_index_pred=[2.5, 1.95])
+    found = with_flags(crystals)
+    assert codes(found) == ["index_disagrees", ""]
+    given, other = found.table[Column.INDEX_DISAGREEMENT].to_pylist()[0].split("; ")
+    assert (float(given), float(other)) == (2.5, pytest.approx(1.95, abs=0.1))
+    # On a measured scale the computed value of the surrogate is the one that compares with computed polarisabilities.
+    measured = with_flags(crystals.with_columns(refractive_index_computed=[1.95, 1.95]))
+    assert codes(measured) == ["", ""]
 
 
 @pytest.mark.parametrize("flag", list(Flag))

@@ -22,8 +22,15 @@ def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Hea
     for _, row in shortlist.iterrows():
         numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
         values = [f"{number_text(at)} [{number_text(low, 2)}, {number_text(high, 2)}]" for at, low, high in numbers]
+        values = [f"{told}{_computed(row, name)}" for told, name in zip(values, properties, strict=True)]
         group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
         cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
         rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
     return headings, rows
+
+
+def _computed(row: Any, name: str) -> str:
+    """The prediction on the computed scale, where that of the property is on the measured one; else empty."""
+    value = row.get(property_column(name, "computed"))
+    return "" if value is None or value != value else f" computed {number_text(value)}"

@@ -17,7 +17,7 @@ from matloop.data.properties.columns import Column, Suffix, property_column
 from matloop.data.properties.provenance import Provenance
 from matloop.data.training.training_set import TrainingSet
 
-_KEPT = (Column.CANDIDATE_ID, Column.FORMULA, Column.MATERIAL_ID, Column.SPACE_GROUP_NUMBER, "orbits")
+_KEPT = (Column.CANDIDATE_ID, Column.FORMULA, Column.MATERIAL_ID, Column.ORIGIN, Column.SPACE_GROUP_NUMBER, "orbits")
 """Columns of a table that describe a material and are no label of it."""
 
 

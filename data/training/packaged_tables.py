@@ -31,6 +31,9 @@ TRAINING_SETS: Mapping[str, str] = {
 }
 """Labelled tables by name; other packages add some through entry points of the group ``matloop.training_sets``."""
 
+MEASURED_TABLES: Mapping[str, str] = {"band_gap": "measured_gaps", "refractive_index": "measured_indices"}
+"""By property the table with its measured values, from which the step from computed to measured ones is learned."""
+
 DEFAULT = "materials"
 """The table that a campaign learns from unless it is given training sets."""
 
@@ -114,7 +117,8 @@ def _measured(table: pa.Table, space_groups: Sequence[int | None] | None = None)
     )  # fmt: skip
     readable = pa.array(np.setdiff1d(np.arange(table.num_rows), [row.row for row in refused]))
     labels = {name: table[name].take(readable) for name in table.column_names if name.endswith("_exp")}
-    return Intake(batch.with_columns(labels), refused)
+    origins = [f"measured {formula}" for formula in batch.formulas]
+    return Intake(batch.with_columns(labels).with_columns({Column.ORIGIN: origins}), refused)
 
 
 def _with_numbers(table: pa.Table) -> Intake:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
@@ -301,7 +302,5 @@ def row_names(rows: CandidateBatch) -> list[str]:
     >>> row_names(CandidateBatch.from_formulas(["NaCl"]).batch.with_columns(origin=["films.csv row 3"]))
     ['films.csv row 3']
     """
-    for column in _NAME_COLUMNS:
-        if column in rows.table.column_names:
-            return rows.table.column(column).cast(pa.string()).to_pylist()
-    return rows.ids
+    there = [rows.table.column(name).cast(pa.string()) for name in _NAME_COLUMNS if name in rows.table.column_names]
+    return pc.coalesce(*there, rows.table.column(Column.CANDIDATE_ID)).to_pylist() if there else rows.ids

@@ -43,6 +43,7 @@ class Prediction:
         bins: Bin of the calibration each candidate belongs to, shape (n,), or one for all.
         met: Probability of lying in ``wanted`` by a classifier, shape (n,); None where there is no classifier.
         wanted: Range the classifier was trained for, in the property's unit.
+        computed: In a transfer, what the model of computed values says, in the property's unit, shape (n,).
     """
 
     centre: NDArray[np.float64]
@@ -55,6 +56,7 @@ class Prediction:
     bins: NDArray[np.int64] | int = 0
     met: NDArray[np.float64] | None = None
     wanted: tuple[float, float] | None = None
+    computed: NDArray[np.float64] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Prediction:
         """Return the predictions of some of the candidates."""
@@ -62,6 +64,7 @@ class Prediction:
             self, centre=self.centre[rows], scale=self.scale[rows], in_domain=self.in_domain[rows],
             codes=self.codes[rows], bins=self.bins if isinstance(self.bins, int) else self.bins[rows],
             met=None if self.met is None else self.met[rows],
+            computed=None if self.computed is None else self.computed[rows],
         )  # fmt: skip
 
     def without(self, rows: NDArray[np.bool_], code: str) -> Prediction:
@@ -71,6 +74,7 @@ class Prediction:
             self, centre=np.where(rows, np.nan, self.centre), scale=np.where(rows, np.nan, self.scale),
             in_domain=self.in_domain & ~rows, codes=codes,
             met=None if self.met is None else np.where(rows, np.nan, self.met),
+            computed=None if self.computed is None else np.where(rows, np.nan, self.computed),
         )  # fmt: skip
 
     @property

@@ -313,6 +313,9 @@ class Surrogate:
         known = property_named(self.property_name)
         bounds = (known.lower, known.upper)
         prediction = Prediction(centre, scale, in_domain, codes, self.calibration, self.transform, bounds, bins)
+        if self.computed is not None:
+            value = np.where(codes == "", backward(inputs[:, -1], self.transform), np.nan)
+            prediction = replace(prediction, computed=np.clip(value, *bounds))
         return prediction if self.classifier is None else self.classifier.judge(prediction, inputs)
 
     def inputs(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -225,7 +225,7 @@ def _unknown_key(location: Location) -> str:
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
-    known = list(model.model_fields)
+    known = [field.alias or name for name, field in model.model_fields.items()]
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(known)}"
     return f"unknown key '{location[-1]}'; {hint}"

@@ -19,6 +19,7 @@ from matloop.data.properties.conditions import read_conditions
 from matloop.data.properties.definition import Transform
 from matloop.data.properties.provenance import Provenance
 from matloop.data.properties.units import convert
+from matloop.data.training.packaged_tables import MEASURED_TABLES
 from matloop.screening.campaign.frozen_model import FrozenModel
 from matloop.screening.campaign.written_values import Families, read_provenance
 
@@ -26,6 +27,9 @@ Goal = Literal["maximize", "minimize", "at_least", "at_most", "window"]
 
 ANY_DFT = "dft"
 """Provenance of the labels of a target that does not name one: computed, with any functional."""
+
+EXPERIMENT = "experiment"
+"""Scale of a target whose limit and predictions are measured values."""
 
 
 class Transfer(FrozenModel):
@@ -106,6 +110,28 @@ class Target(FrozenModel):
         "lift many computed ones. Labels of two provenances are never mixed without it.",
     )
 
+    value_scale: Literal["experiment"] | None = Field(
+        None,
+        alias="scale",
+        description="`experiment`: the limit and all predictions are measured values. Packaged measured values teach "
+        "how they follow from computed ones; the prediction on the computed scale stands beside. For "
+        f"{' and '.join(f'`{name}`' for name in MEASURED_TABLES)}.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _experiment_is_a_transfer(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping) or written.get("scale") != EXPERIMENT:
+            return written
+        if given := [name for name in ("transfer", "provenance") if written.get(name) is not None]:
+            raise ValueError(f"'scale: experiment' is a transfer from dft to exp by itself; leave '{given[0]}' out")
+        if (named := written.get("property")) not in MEASURED_TABLES:
+            raise ValueError(
+                f"'scale: experiment' knows no measured values of {named}, only of {', '.join(MEASURED_TABLES)}; give "
+                "own labels under 'data' and write 'transfer: {from: dft, to: exp}'"
+            )
+        return {**written, "transfer": {"from": ANY_DFT, "to": "exp"}, "provenance": "exp"}
+
     @model_validator(mode="before")
     @classmethod
     def _transfer_names_provenance(cls, written: Any) -> Any:
@@ -148,6 +174,10 @@ class Target(FrozenModel):
             written.pop("transfer", None)
         if not self.at:
             written.pop("at", None)
+        scale = written.pop("value_scale", written.pop("scale", None))
+        if scale is not None:  # which says where labels come from too
+            written = {name: value for name, value in written.items() if name not in ("transfer", "provenance")}
+            written["scale"] = scale
         return written
 
     def names_provenance(self) -> bool:

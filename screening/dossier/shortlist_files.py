@@ -127,6 +127,8 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
             (known.column("selected_hi"), f"{known.name} 90 % given selection to{unit}"),
             (probability_of(known.name), probability_of(known.name)),
         ]
+        if target.transfer is not None:
+            columns.append((known.column("computed"), f"{known.name} on the computed scale{unit}"))
         if known.name == "energy_above_hull":
             # The prediction ends at 0; this one does not, and says by how much a candidate lies below the hull.
             columns.append(hull_distance)

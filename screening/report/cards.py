@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.properties.catalogue import catalogue, property_named
-from matloop.data.properties.columns import Column, probability_of
+from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.flags.flag_words import FlagWords
 from matloop.screening.language.text import (
     Words,
@@ -77,6 +77,7 @@ class TargetRow(NamedTuple):
         selected: The same for candidates that were picked, None where there is none.
         hull_distance: Distance from the hull of the potential that judged the target, where that is not cut off at 0 as
             the predicted value is; empty where no potential judged it.
+        computed: The same on the scale of computed values, with unit; empty where the prediction is on that scale.
         probability: Of lying in the wanted range.
         marks: Left end, mean and right end of the interval on the strip.
     """
@@ -88,6 +89,7 @@ class TargetRow(NamedTuple):
     interval: Words
     selected: Words | None
     hull_distance: str
+    computed: str
     probability: float
     marks: tuple[float, float, float]
 
@@ -242,11 +244,18 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         _interval_words(lower, upper, unit),
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
+        _computed_text(batch, row, name, high - low),
         float(numbers(batch, probability_of(name))[row]),
         tuple(
             round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
         ),  # type: ignore[arg-type]
     )
+
+
+def _computed_text(batch: CandidateBatch, row: int, name: str, width: float) -> str:
+    """The prediction on the computed scale beside one on the measured scale; empty where there is none."""
+    value = float(numbers(batch, property_column(name, "computed"))[row])
+    return with_unit(number(value, width), property_named(name).unit) if np.isfinite(value) else ""
 
 
 def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | None:

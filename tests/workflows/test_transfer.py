@@ -23,6 +23,7 @@ from matloop.workflows.predict import predict
 from matloop.workflows.resume import fork, resume
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.screen import ScreeningRun, screen
+from matloop.workflows.shortlist_cells import shortlist_cells
 from matloop.workflows.stages.training import fit_surrogate
 from matloop.workflows.train import train
 from tests.workflows.conftest import Told, campaign
@@ -78,6 +79,17 @@ def test_a_run_says_what_measured_rows_bought(lifted: ScreeningRun, told: Told) 
     assert "由 dft:pbe 迁移后的平均绝对误差" in html
     assert "of measured values lie in the 90 % intervals" in html
     assert "computed value" in html, "the computed value is among what explains a prediction"
+
+
+def test_the_computed_prediction_stands_beside_the_measured_one(lifted: ScreeningRun) -> None:
+    best = lifted.shortlist.iloc[0]
+    assert best["band_gap_pred"] > best["band_gap_computed"] + 0.2
+    assert "on the scale of computed values" in render_report(RunView(lifted.folder))
+    with (lifted.folder / "shortlist.csv").open(encoding="utf-8-sig", newline="") as file:
+        (first, *_) = csv.DictReader(file)
+    assert float(first["band_gap on the computed scale (eV)"]) == pytest.approx(best["band_gap_computed"], rel=1e-3)
+    _, rows = shortlist_cells(lifted.shortlist, ["band_gap"])
+    assert f"computed {best['band_gap_computed']:.3g}" in rows[0][-1]
 
 
 def test_report_cites_both_sets_of_labels(lifted: ScreeningRun) -> None:

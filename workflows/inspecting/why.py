@@ -278,6 +278,7 @@ def _predictions(values: Mapping[str, Any], *, low: Suffix = "lo", high: Suffix 
                 "low": ends[0],
                 "high": ends[1],
                 "probability": chance,
+                "computed": _number(values.get(known.column("computed"))),
             }
         )
     return told

@@ -138,7 +138,9 @@ def _predictions(story: Told) -> _Rows:
         for told in predictions:
             unit = "" if told["unit"] == "1" else f" {told['unit']}"
             interval = f"{_figure(told['low'])} to {_figure(told['high'])}{unit}" if told["low"] is not None else ""
-            cells = [stage, told["property"], f"{_figure(told['value'])}{unit}", interval, _figure(told["probability"])]
+            computed = told.get("computed")
+            value = f"{_figure(told['value'])}{unit}" + (f", computed {_figure(computed)}" if computed else "")
+            cells = [stage, told["property"], value, interval, _figure(told["probability"])]
             rows.append(cells)
     return _Rows(headings, rows, 2)
 

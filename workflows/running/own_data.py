@@ -22,7 +22,13 @@ from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.conditions import Condition
 from matloop.data.properties.provenance import Provenance
 from matloop.data.registry import lookup
-from matloop.data.training.packaged_tables import DEFAULT, TRAINING_SETS, labelled_table, packaged_training_set
+from matloop.data.training.packaged_tables import (
+    DEFAULT,
+    MEASURED_TABLES,
+    TRAINING_SETS,
+    labelled_table,
+    packaged_training_set,
+)
 from matloop.data.training.training_set import TrainingSet, groups_of_both, joined
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_csv
@@ -163,12 +169,15 @@ def _of_provenance(target: Target, own: OwnData, given: Sequence[TrainingSet], *
     name, covered = target.property, Provenance.read(wanted)
     handed = [training for training in given if training.property_name == name]
     own_sets = [training for training in own.sets if training.property_name == name]
-    packaged = [table for table in own.tables if labelled_table(table).has(name)]
+    tables = list(own.tables)
+    if target.value_scale is not None and MEASURED_TABLES[name] not in tables:
+        tables.append(MEASURED_TABLES[name])
+    packaged = [table for table in tables if labelled_table(table).has(name)]
     for training in handed:
         if covered.covers(Provenance.read(training.provenance)):
             return training
     sets = [one for one in own_sets if covered.covers(Provenance.read(one.provenance))]
-    sets += _of_packaged_tables(target.model_copy(update={"provenance": wanted}), own.tables)
+    sets += _of_packaged_tables(target.model_copy(update={"provenance": wanted}), tables)
     if sets:
         return _chosen(target.model_copy(update={"provenance": wanted}), sets, ())
     present = [f"{training.provenance} ({training.name})" for training in (*handed, *own_sets)]

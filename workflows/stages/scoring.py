@@ -254,6 +254,8 @@ def judge(
         known = property_named(name)
         columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma
         columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
+        if isinstance(prediction, Prediction) and prediction.computed is not None:
+            columns[known.column("computed")] = prediction.computed
         columns[probability_of(name)] = each[name]
     return columns
 

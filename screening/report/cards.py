@@ -14,6 +14,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
+from matloop.screening.explaining.related_training import Related, related_training
 from matloop.screening.flags.flag_words import FlagWords
 from matloop.screening.language.text import (
     Words,
@@ -78,6 +79,7 @@ class TargetRow(NamedTuple):
         hull_distance: Distance from the hull of the potential that judged the target, where that is not cut off at 0 as
             the predicted value is; empty where no potential judged it.
         computed: The same on the scale of computed values, with unit; empty where the prediction is on that scale.
+        related: How many rows that taught it share two or more elements with the candidate, and of how many.
         probability: Of lying in the wanted range.
         marks: Left end, mean and right end of the interval on the strip.
     """
@@ -90,6 +92,7 @@ class TargetRow(NamedTuple):
     selected: Words | None
     hull_distance: str
     computed: str
+    related: Words
     probability: float
     marks: tuple[float, float, float]
 
@@ -245,10 +248,19 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
         _computed_text(batch, row, name, high - low),
+        _related_words(related_training(run.training, name, batch, row)),
         float(numbers(batch, probability_of(name))[row]),
         tuple(
             round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
         ),  # type: ignore[arg-type]
+    )
+
+
+def _related_words(found: Related) -> Words:
+    """How many rows that taught a property are of the chemistry of a candidate."""
+    return Words(
+        f"{found.count:,} of the {found.rows:,} rows that taught it share two or more of its elements",
+        f"{found.rows:,} 条训练数据中有 {found.count:,} 条与其共有两种或以上元素",
     )
 
 

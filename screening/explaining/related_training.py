@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.training.training_sets import TrainingSets
 
@@ -15,11 +17,11 @@ class Related(NamedTuple):
     """Rows that taught one property.
 
     Attributes:
-        count: Rows that share two or more elements with the candidate.
+        alike: Rows that share two or more elements with the candidate.
         rows: All rows.
     """
 
-    count: int
+    alike: int
     rows: int
 
 
@@ -34,7 +36,7 @@ def related_training(training: TrainingSets, name: str, batch: CandidateBatch, r
         batch: Candidates.
         row: The candidate among them.
     """
-    own = batch.compositions.take([row]).element_mask()[0]
+    own = batch.compositions.take(np.array([row])).element_mask()[0]
     sets = [training[name], *(one for helped, one in training.helping.items() if helped == name)]
     shared = [(one.rows.compositions.element_mask() & own).sum(axis=1) for one in sets]
     needed = min(SHARED, int(own.sum()))

@@ -259,8 +259,8 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
 def _related_words(found: Related) -> Words:
     """How many rows that taught a property are of the chemistry of a candidate."""
     return Words(
-        f"{found.count:,} of the {found.rows:,} rows that taught it share two or more of its elements",
-        f"{found.rows:,} 条训练数据中有 {found.count:,} 条与其共有两种或以上元素",
+        f"{found.alike:,} of the {found.rows:,} rows that taught it share two or more of its elements",
+        f"{found.rows:,} 条训练数据中有 {found.alike:,} 条与其共有两种或以上元素",
     )
 
 

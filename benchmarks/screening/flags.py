@@ -16,10 +16,11 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
+from matloop.data.packaged.crystals_near_hull import MOST_SITES, crystals_near_hull
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
 from matloop.screening.flags.flags import Flag, raised_in, with_flags
-from matloop.screening.flags.site_chemistry import MOST_SITES, bond_corrections_of, known_near_hull
+from matloop.screening.flags.site_chemistry import bond_corrections_of
 from matloop.screening.runs.run_view import RunView
 
 TOP = 20
@@ -36,7 +37,7 @@ def known_stable() -> CandidateBatch:
 
 def judged_by_the_other_half(crystals: CandidateBatch) -> list[CandidateBatch]:
     """The crystals with their flags, in parts; each is judged by bond lengths of other formulas."""
-    reference = known_near_hull()
+    reference = crystals_near_hull()
     halves = composition_keys(reference.compositions) % 2
     own = composition_keys(crystals.compositions) % 2
     parts = []

@@ -22,12 +22,13 @@ from matloop.data.chemistry.bond_valence import SOFTNESS, kinds_of, lengths_betw
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS
 from matloop.data.generators.ionic_substitution import IonicSubstitution
 from matloop.data.generators.substitution_record import SubstitutionRecord
+from matloop.data.packaged.crystals_near_hull import crystals_near_hull
 from matloop.data.packaged.materials import load_materials
 from matloop.data.properties.columns import Column
 from matloop.models.potentials.guarded_relaxation import GuardedRelaxationSettings, relax_guarded
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.screening.flags.flags import with_flags
-from matloop.screening.flags.site_chemistry import known_near_hull, site_chemistry
+from matloop.screening.flags.site_chemistry import site_chemistry
 
 IONS = ("Zr4+", "Hf4+", "Ti4+", "Sc3+", "La3+", "Si4+", "V5+", "Nb5+", "W6+", "Zn2+")
 MADE = ("ZrSc2O5", "Zr3TiO8", "Hf3TiO8", "TiNb2O6")
@@ -52,7 +53,7 @@ def parameters_of_iucr() -> dict[tuple[str, int, str], float]:
 
 def median_sums() -> None:
     """Print the median sum of each ion in the known oxides, by three kinds of bond lengths."""
-    known, table = known_near_hull(), parameters_of_iucr()
+    known, table = crystals_near_hull(), parameters_of_iucr()
     compositions = known.compositions
     of_oxygen = np.bincount(compositions.rows, compositions.elements == 8, len(known)) > 0
     known = known.take(np.flatnonzero(of_oxygen))

@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.formula import write_formulas
 from matloop.data.candidates.symmetry import symmetry_of
 from matloop.data.chemistry.assigned_states import state_label
 from matloop.data.chemistry.ions import load_ions
 from matloop.data.comparison.composition_distance import composition_distances
+from matloop.data.packaged.crystals_near_hull import packaged_identifier
 from matloop.data.packaged.known_compositions import lists_holding
-from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.columns import Column, property_column
 from matloop.screening.flags.candidate_states import candidate_states
 
 LARGEST_DIFFERENCE = 0.15
@@ -116,7 +115,7 @@ def _as_slice(
     amounts = compositions.amounts[[rare, common]]
     labels = state_label(elements[0], states[rare]), state_label(elements[1], states[common])
     return OrderedSlice(
-        labels, difference, float(amounts[0] / amounts.sum()), write_formulas(parent)[0], _packaged_id(parent),
+        labels, difference, float(amounts[0] / amounts.sum()), write_formulas(parent)[0], packaged_identifier(parent),
         bool(held[nearest]), float(distances[nearest]), same_place,
     )  # fmt: skip
 
@@ -144,13 +143,3 @@ def _share_places(batch: CandidateBatch, row: int, one: int, other: int) -> bool
         return False
     orbits = np.array(merged.orbits)
     return bool(np.isin(orbits[species == one], orbits[species == other]).any())
-
-
-def _packaged_id(parent: Compositions) -> str:
-    """Identifier of the packaged crystal of lowest energy with a composition; empty where there is none."""
-    materials = load_materials()
-    rows = np.flatnonzero(composition_keys(materials.compositions) == composition_keys(parent)[0])
-    if not len(rows):
-        return ""
-    above = materials.column(property_column("energy_above_hull", "dft"))[rows]
-    return str(materials.table[Column.MATERIAL_ID][rows[np.nan_to_num(above, nan=np.inf).argmin()]].as_py())

@@ -20,8 +20,8 @@ from matloop.data.chemistry.bond_valence import (
     site_valences,
 )
 from matloop.data.chemistry.lone_pairs import has_lone_pair
-from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.columns import Column, property_column
+from matloop.data.packaged.crystals_near_hull import crystals_near_hull
+from matloop.data.properties.columns import Column
 from matloop.screening.flags.candidate_states import candidate_states
 
 LARGEST_MISFIT = 0.5
@@ -31,9 +31,6 @@ LARGEST_UNCERTAIN_MISFIT = 1.0
 """The same where no known crystal shows the ion with this charge, and other charges of the element stand in for it."""
 FEWEST_CRYSTALS = 3
 """Known crystals that have to show the valences of a pair of ions before sums with it are judged."""
-KNOWN_TO_BE_NEAR_HULL = 0.05  # eV/atom
-MOST_SITES = 24
-"""Larger known crystals, one in a hundred, would take most of the time."""
 
 
 BondCorrections = Mapping[tuple[int, int, int], float]
@@ -134,15 +131,7 @@ def bond_corrections() -> BondCorrections:
     With the published element parameters the median sum of Si4+ in known oxides is 4.6, and that of V5+ is 4.4. So R0
     of each pair is moved until the median over the packaged crystals near the hull, with this one anion, is the charge.
     """
-    return bond_corrections_of(known_near_hull())
-
-
-def known_near_hull() -> CandidateBatch:
-    """The packaged crystals near the hull that show what bond lengths are usual."""
-    materials = load_materials()
-    assert materials.crystals is not None  # packaged crystals all have cells
-    near = materials.column(property_column("energy_above_hull", "dft")) <= KNOWN_TO_BE_NEAR_HULL
-    return materials.take(np.flatnonzero(near & (materials.crystals.site_counts <= MOST_SITES)))
+    return bond_corrections_of(crystals_near_hull())
 
 
 def bond_corrections_of(known: CandidateBatch) -> BondCorrections:

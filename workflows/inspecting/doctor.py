@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
+from matloop.workflows.inspecting.fact_checks import check_facts
 from matloop.workflows.inspecting.installation_checks import (
     check_data,
     check_libraries,
@@ -41,8 +42,8 @@ def doctor(folder: str | Path) -> Iterator[Check]:
         folder: Where runs are to be written; it or a folder above it must exist.
     """
     looks: list[Callable[[], Iterator[Check]]] = [
-        check_python, check_libraries, check_native_code, check_torch, check_data, check_plug_ins, check_threads,
-        check_machine,
+        check_python, check_libraries, check_native_code, check_torch, check_data, check_facts, check_plug_ins,
+        check_threads, check_machine,
         lambda: check_folder("run folder", Path(folder)),
         lambda: check_folder("temporary folder", Path(tempfile.gettempdir())),
         check_compiled_code, check_loopback, check_worker, check_slurm, check_text,

@@ -1,5 +1,6 @@
 """``matloop doctor``: each check against a machine where the thing is sound, and one where it is not."""
 
+import datetime as dt
 import importlib.metadata
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from matloop.data.element_facts.fact_tables import TABLES, expired_tables
 from matloop.data.errors import RunError
 from matloop.data.installation import install_command
 from matloop.data.packaged import materials
@@ -23,6 +25,7 @@ from matloop.workflows.inspecting import doctor as module
 from matloop.workflows.inspecting import installation_checks, machine_checks
 from matloop.workflows.inspecting.check import FAIL, OK, WARN, Check
 from matloop.workflows.inspecting.doctor import print_doctor
+from matloop.workflows.inspecting.fact_checks import check_facts
 from matloop.workflows.inspecting.installation_checks import (
     check_data,
     check_libraries,
@@ -365,3 +368,17 @@ def test_workers_by_default(cores: float, memory: float | None, workers: int, mo
     assert workers_chosen(7, LOCAL) == 7
     queued = LOCAL.model_copy(update={"kind": "slurm"})
     assert workers_chosen(None, queued) == 2  # the cores of the machine that submits say nothing of the queue
+
+
+def test_expired_facts_are_a_warning_with_source() -> None:
+    day = dt.date(2026, 11, 10)
+    expired = [check for check in check_facts(day) if check.state == WARN]
+    assert [check.name for check in expired] == [f"facts: {table.label.en}" for table in expired_tables(day)]
+    assert expired
+    assert "2026-11-10" in expired[0].found
+    assert TABLES["cn_export_controls"].source in expired[0].advice
+
+
+def test_facts_before_any_expiry_are_sound() -> None:
+    day = min(table.expires for table in TABLES.values()) - dt.timedelta(days=1)
+    assert only(check_facts(day)).state == OK

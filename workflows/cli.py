@@ -678,6 +678,35 @@ def bench_calibration(
     console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
+@bench_commands.command("families", epilog="Example: matloop bench families --property band_gap --rows 1000")
+def bench_families(
+    property_: Annotated[
+        list[str] | None, typer.Option("--property", help="Packaged property; may be repeated; by default all six.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Most rows of a property, drawn by whole formulas; by default all.")
+    ] = None,
+    family: OneFamily = "extra_trees",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the models and of the draw.")] = 0,
+    output: Results = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Families and elements worked on at once.")] = 1,
+) -> None:
+    """Hide whole chemical families and elements of the packaged crystals: do predictions and intervals hold there?"""
+    from matloop.workflows.bench.families import PROPERTIES, FamiliesSettings, run_families
+    from matloop.workflows.bench.families_report import print_families, write_families
+    from matloop.workflows.commands.benches import run_and_write
+
+    settings = FamiliesSettings(tuple(property_ or PROPERTIES), rows, family, seed)
+    run_and_write(
+        output,
+        "families",
+        lambda folder, progress: run_families(settings, folder=folder, workers=workers, progress=progress),
+        write=write_families,
+        show=print_families,
+        report="families.json",
+    )
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

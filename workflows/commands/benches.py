@@ -19,6 +19,7 @@ def run_and_write(
     *,
     write: Callable[[Run, Path], None],
     show: Callable[[Run, Any], None],
+    report: str = "report.html",
 ) -> None:
     """Run a benchmark, write its files and print it.
 
@@ -28,6 +29,7 @@ def run_and_write(
         run: Runs it; parts that are finished are kept in the folder.
         write: Writes the files of a finished benchmark.
         show: Prints it on a console.
+        report: Name of the file to point to at the end.
     """
     from rich.console import Console
 
@@ -44,4 +46,4 @@ def run_and_write(
         write(finished, folder)
         FinishedParts(folder / UNFINISHED).remove()
     show(finished, console)
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nReport: {folder / report}", markup=False, highlight=False, soft_wrap=True)

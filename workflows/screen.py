@@ -37,16 +37,17 @@ from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
-from matloop.screening.runs.run_summary import MetTogether, RunSummary
+from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import check_scheduler_file, workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
 from matloop.workflows.deciding.selection_evidence import (
+    ListEvidence,
     evidence_for,
     expected_misses,
     known_rows,
-    met_together,
+    list_evidence,
     selected_errors,
     selected_intervals,
 )  # fmt: skip
@@ -110,7 +111,7 @@ def go_on(
             given = survivors[stage.after] if stage.after else candidates
             survivors[stage.name] = _put_through(engine, stage, given)
             clock.lap(stage.lap)
-        ranked, together = _shortlist(engine, task, survivors, training=training)
+        ranked, evidence = _shortlist(engine, task, survivors, training=training)
         clock.lap("shortlist chosen")
         if campaign.potential is not None and campaign.potential.phonons:
             ranked = with_phonons(engine, campaign.potential, ranked)
@@ -125,7 +126,7 @@ def go_on(
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(
-            task, account.counts, rows_in=account.intake, together=together, seconds=clock.laps, sessions=sessions,
+            task, account.counts, rows_in=account.intake, evidence=evidence, seconds=clock.laps, sessions=sessions,
             workers=settings.workers, formation=formation,
         )  # fmt: skip
         write_summary(engine.manifest, summary)
@@ -340,7 +341,7 @@ def _put_through(engine: Engine, stage: Stage, given: CandidateParts | Candidate
 
 def _shortlist(
     engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
-) -> tuple[CandidateBatch, list[MetTogether]]:
+) -> tuple[CandidateBatch, ListEvidence]:
     """Choose the shortlist, estimate its share of misses, and give it intervals that hold for selected candidates.
 
     Args:
@@ -350,18 +351,19 @@ def _shortlist(
         training: Training data of the surrogates; its rows are predicted as new ones.
 
     Returns:
-        The ranked candidates, and how often targets are met together.
+        The ranked candidates, and what known materials tell about the list.
     """
     last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
     task = replace(task, stage=last_scored)
     known = engine.ask(known_rows, task, training)
-    evidence = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
-    shares = expected_misses(evidence, ranked.column(Column.PROBABILITY))
+    pieces = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
+    shares = expected_misses(pieces, ranked.column(Column.PROBABILITY))
+    evidence = list_evidence(task, known)
     ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
     engine.keep_fates(CHOOSING, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0
     if not picked.any():
-        return ranked, met_together(known)
+        return ranked, evidence
     relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
     scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
     errors = selected_errors(known, scores, float(scores[picked].min()))
@@ -369,7 +371,7 @@ def _shortlist(
     spread = {name: np.full(len(ranked), np.nan) for name in columns}
     for name, values in columns.items():
         spread[name][picked] = values
-    return ranked.with_columns(spread), met_together(known)
+    return ranked.with_columns(spread), evidence
 
 
 def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:

@@ -73,7 +73,7 @@ def tested(
         hits = np.logical_and.reduce([compounds.truth[name][split.test] >= low for name, low in wish.items()])[known]
         ranges = {name: (low, np.inf) for name, low in wish.items()}
         joint = JointProbability.fit(surrogates, ranges)
-        ways = [way.probabilities(predictions, ranges)[0][known] for way in (joint, JointProbability())]
+        ways = [way.probabilities(predictions, ranges).of_all[known] for way in (joint, JointProbability())]
         promised += [way.sum() for way in ways]
         met += int(hits.sum())
         losses.append([-np.log(np.clip(np.where(hits, way, 1 - way), 1e-6, 1)).mean() for way in ways])

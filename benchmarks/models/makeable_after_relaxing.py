@@ -59,8 +59,13 @@ from matloop.models.stability.packaged_stability import (  # noqa: E402
     place_candidates,
     sample_energies,
 )
-from matloop.models.stability.relaxed_makeable import bounded_log_odds, makeable_after_relaxing  # noqa: E402
+from matloop.models.stability.relaxed_makeable import (  # noqa: E402
+    bounded_log_odds,
+    highest_makeable,
+    makeable_after_relaxing,
+)
 from matloop.models.stability.stability import ABOVE_HULL, Stability  # noqa: E402
+from matloop.models.surrogates.supported_probability import FEWEST_ROWS, highest_supported  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 
 LIMITS = (0.05, 0.025, 0.1)  # eV/atom
@@ -186,11 +191,18 @@ def main() -> None:
             f"kinship {fit.coef_[0, 1]:+.2f} of the potential"
         )
         combined = held_out(evidence, crystal, sample)
-        as_used = np.minimum(makeable_after_relaxing(by_kinship, by_potential), sample.placed.highest_probability)
+        by_rows = makeable_after_relaxing(by_kinship, by_potential)
+        reached = [np.floor(1000 * highest_supported(chance)) / 1000 for chance in (combined, by_rows)]
+        print(
+            f"  largest P that {FEWEST_ROWS} rows reach, rounded down: {reached[0]:.3f} with systems held out, "
+            f"{reached[1]:.3f} as used; claimed at most {highest_makeable(limit):.3f}"
+        )
+        by_rows = np.minimum(by_rows, sample.placed.highest_probability)
+        as_used = np.minimum(by_rows, highest_makeable(limit))
         print_orders(
             {"random": random, "substitution probability": sample.substitution, "kinship": by_kinship,
              "CHGNet": by_potential, "smaller of the two": np.minimum(by_kinship, by_potential),
-             "combined, systems held out": combined, "combined, as used": as_used},
+             "combined, systems held out": combined, "combined, as used": by_rows},
             {"crystal": crystal, "composition": composition}, sample.weights,
         )  # fmt: skip
         for words, chance in (

@@ -87,7 +87,18 @@ class Column(StrEnum):
     INPUT_ROW = "input_row", "whole number", "1", "The same beside the fate of the row; empty for candidates."
 
     # Scores and choice.
-    PROBABILITY = "probability", "number", "1", "Probability that all targets are met."
+    PROBABILITY = (
+        "probability", "number", "1",
+        "Probability that all targets are met, at most as much as calibration rows support.",
+    )  # fmt: skip
+    RANKING_SCORE = (
+        "ranking_score", "number", "1",
+        "Orders candidates of equal probability: what it would be beyond calibration. Not a probability.",
+    )  # fmt: skip
+    CAPPED_TARGETS = (
+        "capped_targets", "text", "1",
+        "Targets whose probability is the largest that calibration rows support; a + joins those met together.",
+    )  # fmt: skip
     MAKEABLE_PROBABILITY = (
         "makeable_probability", "number", "1",
         "Probability that a database of the next years lists a compound of this composition, near its hull.",

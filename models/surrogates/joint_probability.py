@@ -8,7 +8,8 @@ promise as many successes as there are: a recalibration in the large (Cox, Biome
 
 The result may be less than the single probabilities seem to allow (0.6 and 0.9 would give at least 0.5). A single
 probability is right among all candidates with the same prediction, but not among those for which something rare is
-predicted for the other targets too. The result is never more than the smallest single probability.
+predicted for the other targets too. The result is never more than the smallest single probability, and never more than
+calibration rows support (:mod:`matloop.models.surrogates.supported_probability`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from matloop.models.surrogates.prediction import backward
+from matloop.models.surrogates.supported_probability import highest_supported
 from matloop.models.surrogates.surrogate import Surrogate
 
 SHARED = 0.8
@@ -51,6 +53,8 @@ class Group(NamedTuple):
         rows: Number of crystals for which the truth of all is known.
         promised: Sum of the products of their out-of-fold probabilities.
         met: Number of crystals that meet all targets.
+        highest_each: The largest probability of each target that calibration rows support; 1 if left out.
+        highest: The same of meeting all of them.
     """
 
     names: tuple[str, ...]
@@ -58,6 +62,36 @@ class Group(NamedTuple):
     rows: int = 0
     promised: float = 0.0
     met: int = 0
+    highest_each: tuple[float, ...] = ()
+    highest: float = 1.0
+
+    def supported(self, each: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Cap the probability of meeting each target of the group, by property, each (n,)."""
+        most = self.highest_each or (1.0,) * len(self.names)
+        return {name: np.minimum(each[name], highest) for name, highest in zip(self.names, most, strict=True)}
+
+    def together(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Compute the probability of meeting all targets without any cap, shape (n,)."""
+        chances = [each[name] for name in self.names]
+        return np.minimum(_with_odds(np.prod(chances, axis=0), self.odds), np.min(chances, axis=0))
+
+
+class Probabilities(NamedTuple):
+    """How probable n candidates meet targets.
+
+    Attributes:
+        of_all: Probability of meeting all targets, shape (n,), nan where one is not known.
+        of_each: Probability of meeting each, by property, each (n,).
+        uncapped: What ``of_all`` would be without caps, shape (n,). It orders candidates whose probability is the same
+            because of a cap, and is no probability that anything supports.
+        capped: Which targets have a capped probability, alone or together, shape (n,): names joined by ``+``, groups
+            by a comma; empty where no cap is at work.
+    """
+
+    of_all: NDArray[np.float64]
+    of_each: dict[str, NDArray[np.float64]]
+    uncapped: NDArray[np.float64]
+    capped: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -89,38 +123,59 @@ class JointProbability:
         Args:
             each: Probability of meeting each target, by property, each (n,); targets without a group are independent.
         """
-        factors = [self.of_group(group, each) for group in self.groups]
+        return self._product([self.of_group(group, each) for group in self.groups], each)
+
+    def _product(
+        self, factors: Sequence[NDArray[np.float64]], each: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Multiply what the groups give with the probabilities of targets without a group, shape (n,)."""
         grouped = {name for group in self.groups for name in group.names}
-        factors += [chance for name, chance in each.items() if name not in grouped]
-        return np.asarray(functools.reduce(np.multiply, factors))
+        others = [chance for name, chance in each.items() if name not in grouped]
+        return np.asarray(functools.reduce(np.multiply, [*factors, *others]))
 
     @staticmethod
     def of_group(group: Group, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Compute the probability of meeting all targets of a group, shape (n,); at most that of any single target."""
-        chances = [each[name] for name in group.names]
-        return np.minimum(_with_odds(np.prod(chances, axis=0), group.odds), np.min(chances, axis=0))
+        """Compute the probability of meeting all targets of a group, shape (n,).
 
-    def probabilities(
-        self, predictions: Mapping[str, Predictive], ranges: Ranges
-    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        It is at most that of any single target, and at most what calibration rows support.
+        """
+        return np.minimum(group.together(group.supported(each)), group.highest)
+
+    def probabilities(self, predictions: Mapping[str, Predictive], ranges: Ranges) -> Probabilities:
         """Compute the probability of meeting every target, and of meeting each.
 
         Args:
             predictions: By property.
             ranges: Lower and upper end wanted, by property, in the property's unit.
-
-        Returns:
-            Of all, shape (n,), nan where any property was not predicted; and of each by property.
         """
-        each = {name: predictions[name].probability_between(*ends) for name, ends in ranges.items()}
-        return self.of_all(each), each
+        raw = {name: predictions[name].probability_between(*ends) for name, ends in ranges.items()}
+        each = dict(raw)
+        for group in self.groups:
+            each |= group.supported(raw)
+        uncapped = self._product([group.together(raw) for group in self.groups], raw)
+        return Probabilities(self.of_all(each), each, uncapped, self._capped(raw, each))
+
+    def _capped(
+        self, raw: Mapping[str, NDArray[np.float64]], each: Mapping[str, NDArray[np.float64]]
+    ) -> NDArray[np.str_]:
+        """Name the targets whose probability a cap lowers, shape (n,)."""
+        marks: list[tuple[str, NDArray[np.bool_]]] = []
+        for group in self.groups:
+            marks += [(name, raw[name] > each[name]) for name in group.names]
+            if len(group.names) > 1:
+                marks.append(("+".join(group.names), group.together(each) > group.highest))
+        names = [np.where(lowered, f"{name},", "").astype(object) for name, lowered in marks]
+        if not names:
+            return np.full(len(next(iter(raw.values()))), "")
+        return np.array([text.rstrip(",") for text in functools.reduce(np.add, names)], str)
 
     def needed(self, each: Mapping[str, float], name: str, *, wanted: float) -> float | None:
-        """Compute the probability of one target at which that of meeting all is ``wanted``, others unchanged.
+        """Compute the least probability of one target at which that of meeting all is ``wanted``, others unchanged.
 
         Returns:
             The probability, or None where even certainty would not be enough.
         """
+        wanted = wanted * (1 - _SUREST)  # a cap may hold the probability at exactly what is wanted
 
         def lacking(chance: float) -> float:
             changed = {**each, name: chance}
@@ -137,22 +192,29 @@ def _with_odds(chance: NDArray[np.float64], factor: float) -> NDArray[np.float64
 
 
 class _Outcomes(NamedTuple):
-    """Labelled crystals of one target: ids in ascending order, predicted chance to meet it, and whether they do."""
+    """Labelled crystals of one target: ids in ascending order, predicted chance to meet it, and whether they do.
+
+    ``highest`` is the largest chance that labelled rows support; those with ids and those without count.
+    """
 
     ids: NDArray[np.str_]
     chance: NDArray[np.float64]
     met: NDArray[np.bool_]
+    highest: float
 
 
 def _outcomes(surrogate: Surrogate, wanted: tuple[float, float]) -> _Outcomes:
     oof = surrogate.training
+    standing = oof.standing if len(oof.standing) else np.arange(len(oof.target))
+    chance = surrogate.out_of_fold_prediction().probability_between(*wanted)
+    highest = highest_supported(chance[standing])
     ids, first = np.unique(oof.ids[oof.standing], return_index=True)
     rows = oof.standing[first]
     if "" in ids:
         ids, rows = ids[:0], rows[:0]
     truth = backward(oof.target[rows], surrogate.transform)
-    chance = surrogate.out_of_fold_prediction().take(rows).probability_between(*wanted)
-    return _Outcomes(ids, chance, (truth >= wanted[0]) & (truth <= wanted[1]))
+    met = (truth >= wanted[0]) & (truth <= wanted[1])
+    return _Outcomes(ids, np.minimum(chance[rows], highest), met, highest)
 
 
 def _groups(outcomes: Mapping[str, _Outcomes]) -> list[tuple[str, ...]]:
@@ -170,19 +232,24 @@ def _groups(outcomes: Mapping[str, _Outcomes]) -> list[tuple[str, ...]]:
 
 
 def _fitted(names: tuple[str, ...], outcomes: Sequence[_Outcomes]) -> Group:
+    highest_each = tuple(target.highest for target in outcomes)
     common = functools.reduce(
         functools.partial(np.intersect1d, assume_unique=True), [target.ids for target in outcomes]
     )
     if len(names) == 1 or not len(common):
-        return Group(names)
+        return Group(names, rows=len(outcomes[0].ids), highest_each=highest_each, highest=min(highest_each))
     rows = [np.searchsorted(target.ids, common) for target in outcomes]
-    chance = np.prod([target.chance[row] for target, row in zip(outcomes, rows, strict=True)], axis=0)
+    chances = [target.chance[row] for target, row in zip(outcomes, rows, strict=True)]
+    product = np.prod(chances, axis=0)
     met = int(np.logical_and.reduce([target.met[row] for target, row in zip(outcomes, rows, strict=True)]).sum())
 
-    unsure = np.clip(chance, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
+    unsure = np.clip(product, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
 
     def slope(shift: float) -> float:
         """Slope of the logarithm of the posterior density."""
         return float(met - _with_odds(unsure, np.exp(shift)).sum() - shift / _WIDTH**2)
 
-    return Group(names, float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST))), len(common), float(chance.sum()), met)
+    odds = float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST)))
+    group = Group(names, odds, len(common), float(product.sum()), met, highest_each)
+    together = group.together(dict(zip(names, chances, strict=True)))
+    return group._replace(highest=highest_supported(together))

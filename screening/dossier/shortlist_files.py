@@ -115,6 +115,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
     columns += [
         (Column.SPACE_GROUP_NUMBER, Column.SPACE_GROUP_NUMBER),
         (Column.PROBABILITY, "probability_of_all_targets"),
+        (Column.CAPPED_TARGETS, Column.CAPPED_TARGETS),
     ]
     for target in campaign.targets:
         known = property_named(target.property)

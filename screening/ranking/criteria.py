@@ -46,11 +46,16 @@ class Criterion(Protocol):
 
 @dataclass(frozen=True)
 class MostProbable:
-    """Put the candidates that most probably meet all targets first; equal ones are ordered by id.
+    """Put the candidates that most probably meet all targets first.
+
+    Candidates whose probability is equal because it is capped are ordered by ``ranking_score``, where the table has it,
+    and equal ones by id.
 
     >>> table = pa.table({"candidate_id": ["c", "b", "a"], "probability": [0.2, 0.9, 0.2]})
     >>> MostProbable().order(table).tolist()
     [1, 2, 0]
+    >>> MostProbable().order(table.append_column("ranking_score", [[0.5, 0.9, 0.3]])).tolist()
+    [1, 0, 2]
     """
 
     name: str = "most probable"
@@ -58,7 +63,9 @@ class MostProbable:
 
     def order(self, table: pa.Table) -> NDArray[np.int64]:
         """Rows from most to least probable."""
-        return ranking_order(self.scores(table), table[Column.CANDIDATE_ID].to_pylist())
+        scores = self.scores(table)
+        beyond = table[Column.RANKING_SCORE].to_numpy() if Column.RANKING_SCORE in table.column_names else scores
+        return ranking_order(scores, table[Column.CANDIDATE_ID].to_pylist(), among_equal=beyond)
 
     def scores(self, table: pa.Table) -> NDArray[np.float64]:
         """Probability of meeting all targets, shape (n,)."""

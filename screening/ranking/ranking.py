@@ -13,14 +13,22 @@ from matloop.data.comparison.composition_distance import composition_distances
 _UNALIKE = 10.0  # steps on the Mendeleev-number axis: HfO2 is 0.7 from TiO2, NaCl is 31
 
 
-def ranking_order(probability: NDArray[np.float64], ids: Sequence[str]) -> NDArray[np.int64]:
-    """Order rows from most to least probable; equal ones are ordered by id, so their input order does not matter.
+def ranking_order(
+    probability: NDArray[np.float64], ids: Sequence[str], *, among_equal: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Order rows from most to least probable, whatever their input order.
 
     A row whose probability is not a number is left out: it never ranks.
+
+    Args:
+        probability: Of n rows, shape (n,).
+        ids: Of the rows; they order those that are equal in everything else.
+        among_equal: Orders rows of equal probability, the largest first, shape (n,).
     """
     rankable = np.flatnonzero(np.isfinite(probability))
     names = np.array(ids, dtype=str)[rankable]
-    return rankable[np.lexsort((names, -probability[rankable]))]
+    beyond = np.zeros(len(rankable)) if among_equal is None else among_equal[rankable]
+    return rankable[np.lexsort((names, -beyond, -probability[rankable]))]
 
 
 def diverse_choice(

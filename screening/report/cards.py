@@ -16,6 +16,7 @@ from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.explaining.related_training import Related, related_training
 from matloop.screening.flags.flag_words import FlagWords
+from matloop.screening.language.supported_probability import capped_words
 from matloop.screening.language.text import (
     Words,
     formula_markup,
@@ -118,6 +119,7 @@ class Card(NamedTuple):
     space_group_number: int | None
     space_group: Markup
     probability: float
+    capped: list[Words]
     in_domain: bool
     targets: list[TargetRow]
     origin: Words
@@ -204,6 +206,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         space_group_number=group_number,
         space_group=space_group_markup(group_number),
         probability=float(numbers(batch, Column.PROBABILITY)[row]),
+        capped=capped_words(texts(batch, Column.CAPPED_TARGETS)[row] or "", run.summary.supported),
         in_domain=bool(in_domain),
         targets=[_target_row(run, batch, row, drawn[name]) for name in run.properties],
         origin=origin_words(texts(batch, Column.ORIGIN)[row]),

@@ -69,6 +69,22 @@ class MetTogether(_Part):
     odds: Annotated[float, Field(ge=0)]
 
 
+class SupportedProbability(_Part):
+    """The largest probability of meeting targets that calibration rows support; no larger one is claimed.
+
+    Attributes:
+        targets: The properties, one or several that are met together.
+        rows: Calibration rows.
+        highest: The probability.
+        fewest: How many of the rows reach it at least.
+    """
+
+    targets: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    rows: Count
+    highest: Annotated[float, Field(ge=0, le=1)]
+    fewest: Count = 20
+
+
 class FormationEnergies(_Part):
     """How formation energies came from the energies of a potential.
 
@@ -102,6 +118,7 @@ class RunSummary(_Part):
         device: What the potential computed on: ``cpu`` or ``cuda``, a GPU; None without a potential.
         formation_energies: How formation energies came from them; None without a potential.
         met_together: Of targets that are known of the same crystals.
+        supported: The largest probability of each target, and of targets together, that is claimed.
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of the last session.
@@ -119,6 +136,7 @@ class RunSummary(_Part):
     device: Name | None = None
     formation_energies: FormationEnergies | None = None
     met_together: tuple[MetTogether, ...] = ()
+    supported: tuple[SupportedProbability, ...] = ()
     seconds: dict[Name, Seconds]
     sessions: Count
     workers: Count

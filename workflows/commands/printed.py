@@ -45,7 +45,7 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     else:
         for line in why_empty(summary):
             console.print(Text(plain(line)))
-    for note in shortlist_notes(run.shortlist):
+    for note in shortlist_notes(run.shortlist, summary.supported):
         console.print(Text(note))
     console.print(f"\n{sum(summary.seconds.values()):.0f} s on {counted(summary.workers, 'worker')}.", highlight=False)
     console.print(f"Report: {run.report}\nTable:  {run.view.paths.shortlist}", markup=False, soft_wrap=True)

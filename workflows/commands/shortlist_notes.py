@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from matloop.data.properties.columns import Column
 from matloop.screening.flags.flag_words import flag_words
 from matloop.screening.flags.flags import FACTS, Flag
 from matloop.screening.flags.relaxed_volume import LARGEST_VOLUME_CHANGE, volume_changed_much
+from matloop.screening.language.supported_probability import capped_words
+from matloop.screening.runs.run_summary import SupportedProbability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +23,14 @@ _TOLD_IN_NUMBERS = {Flag.VOLUME_CHANGE, Flag.IMAGINARY_VIBRATION, Flag.REFERENCE
 _REASONS = {"element_products": "competes with an element", "far_below": "lies far below the hull"}
 
 
-def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
-    """Sentences about candidates that were relaxed with a potential; none where there are none.
+def shortlist_notes(shortlist: pd.DataFrame, supported: Sequence[SupportedProbability] = ()) -> list[str]:
+    """Sentences about capped probabilities, and about candidates that were relaxed with a potential.
 
     Args:
         shortlist: The shortlisted candidates, best place first.
+        supported: The largest probabilities that calibration rows of the run support.
     """
-    notes = []
+    notes = _capped(shortlist, supported)
     if Column.HULL_DISTANCE in shortlist:
         distances = shortlist[Column.HULL_DISTANCE].to_numpy(np.float64)
         if np.isfinite(distances).any():
@@ -42,6 +46,15 @@ def shortlist_notes(shortlist: pd.DataFrame) -> list[str]:
             limit = f"{LARGEST_VOLUME_CHANGE:.0%}"
             notes.append(f"Look at these, whose volume relaxing changed by more than {limit}: {told}.")
     return notes
+
+
+def _capped(shortlist: pd.DataFrame, supported: Sequence[SupportedProbability]) -> list[str]:
+    """A sentence about each cap that holds the probability of a candidate."""
+    if Column.CAPPED_TARGETS not in shortlist:
+        return []
+    texts = [_text(value) for value in shortlist[Column.CAPPED_TARGETS]]
+    found = dict.fromkeys(words.en for text in texts for words in capped_words(text, supported))
+    return [f"{sentence}." for sentence in found]
 
 
 def _imaginary_vibrations(shortlist: pd.DataFrame) -> list[str]:

@@ -32,7 +32,7 @@ from matloop.screening.explaining.margins import filter_margins, grouped_contrib
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
-from matloop.workflows.stages.makeable import by_kinship, kinship_targets
+from matloop.workflows.stages.makeable import by_kinship, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import BY_POTENTIAL
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -111,8 +111,11 @@ class _Ranking:
     @functools.cached_property
     def joint(self) -> JointProbability:
         """The joint probability of all targets on which the ranking rests."""
+        campaign, ranges = self.task.campaign, self.task.ranges
         by_potential = [name for name in self.surrogates if self.judged_by(name) == "potential"]
-        return joint_probability_of(self.task, without=by_potential)
+        joint = joint_probability_of(self.task, without=by_potential)
+        relaxed = supported_after_relaxing(campaign, {name: ranges[name] for name in by_potential})
+        return JointProbability(joint.groups + relaxed.groups)
 
     @functools.cached_property
     def eligible(self) -> CandidateBatch:

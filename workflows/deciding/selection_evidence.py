@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,13 @@ from matloop.models.surrogates.selection import (
     conformal_selection,
     selection_conditional,
 )
-from matloop.screening.runs.run_summary import MetTogether
-from matloop.workflows.stages.makeable import by_kinship, column_by_potential, kinship_targets
+from matloop.screening.runs.run_summary import MetTogether, SupportedProbability
+from matloop.workflows.stages.makeable import (
+    by_kinship,
+    column_by_potential,
+    kinship_targets,
+    supported_after_relaxing,
+)
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -77,7 +83,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
     predictions = by_kinship(task.campaign, task.ranges, predictions, materials)
-    score, each = joint_probability_of(task).probabilities(predictions, task.ranges)
+    chances = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
     new = materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool), Column.KNOWN_TO: [""] * len(materials)})
     for filter_ in build_filters(task.campaign):
@@ -87,9 +93,9 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
     truth = {name: _truth(task, training, name) for name in task.ranges}
     stability = _stability_rows(task)
     return Known(
-        np.where(admitted, score, np.nan),
+        np.where(admitted, chances.of_all, np.nan),
         {name: predictions[name].relative_error(truth[name]) for name in task.ranges},
-        each,
+        chances.of_each,
         {
             name: np.where(np.isnan(truth[name]), np.nan, _inside(truth[name], *task.ranges[name]))
             for name in task.ranges
@@ -141,6 +147,47 @@ def met_together(known: Known) -> list[MetTogether]:
         for group in known.joint.groups
         if len(group.names) > 1
     ]  # fmt: skip
+
+
+class ListEvidence(NamedTuple):
+    """What known materials tell about the probabilities of a list.
+
+    Attributes:
+        together: How often targets are met together.
+        supported: The largest probabilities that are claimed.
+    """
+
+    together: tuple[MetTogether, ...]
+    supported: tuple[SupportedProbability, ...]
+
+
+def list_evidence(task: ScoringTask, known: Known) -> ListEvidence:
+    """Collect what known materials tell about the probabilities of a list.
+
+    Args:
+        task: Of the last scoring stage.
+        known: Known materials predicted as new ones.
+    """
+    return ListEvidence(tuple(met_together(known)), tuple(supported_probabilities(task, known)))
+
+
+def supported_probabilities(task: ScoringTask, known: Known) -> list[SupportedProbability]:
+    """The largest probability that calibration rows support, of each target and of targets that are met together.
+
+    Args:
+        task: Names the campaign and the wanted ranges.
+        known: Known materials predicted as new ones.
+    """
+    groups = list(known.joint.groups)
+    if known.stability:
+        groups += supported_after_relaxing(task.campaign, task.ranges).groups
+    found = []
+    for group in groups:
+        each = zip(group.names, group.highest_each, strict=True)
+        found += [SupportedProbability(targets=(name,), rows=group.rows, highest=highest) for name, highest in each]
+        if len(group.names) > 1:
+            found.append(SupportedProbability(targets=group.names, rows=group.rows, highest=group.highest))
+    return found
 
 
 def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Evidence]:

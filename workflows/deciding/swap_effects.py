@@ -57,7 +57,7 @@ def swap_effects(
     joint = joint_probability_of(task)
     chances = joint.probabilities(before, task.ranges), joint.probabilities(after, task.ranges)
     for name in task.ranges:
-        gain = np.where(proposable, chances[1][1][name] - chances[0][1][name][0], -np.inf)
+        gain = np.where(proposable, chances[1].of_each[name] - chances[0].of_each[name][0], -np.inf)
         pick = int(gain.argmax())
         if gain[pick] > 0:
             row = int(passing[pick])
@@ -65,11 +65,16 @@ def swap_effects(
                 **_described(swaps[row]),
                 "formula": made.formulas[row],
                 "known": bool(made.column(Column.KNOWN)[row]),
-                "probability_of_all": [float(chances[0][0][0]), float(chances[1][0][pick])],
+                "probability_of_all": [
+                    float(chance.of_all[row]) for chance, row in zip(chances, (0, pick), strict=True)
+                ],
                 "targets": {
                     other: {
                         "prediction": [float(before[other].mean[0]), float(after[other].mean[pick])],
-                        "probability": [float(chances[0][1][other][0]), float(chances[1][1][other][pick])],
+                        "probability": [
+                            float(chances[0].of_each[other][0]),
+                            float(chances[1].of_each[other][pick]),
+                        ],
                     }
                     for other in task.ranges
                 },

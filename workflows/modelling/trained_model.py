@@ -28,6 +28,7 @@ from matloop.data.properties.definition import Property
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
 from matloop.featurizers.base import FeatureSet
+from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.entry import Entries
 from matloop.screening.runs.run_records import ModelCard
@@ -162,7 +163,9 @@ class TrainedModel:
         values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
         values += kept.values()
         if self.wanted is not None:
-            values.append(prediction.probability_between(*self.wanted))
+            ranges = {self.known.name: self.wanted}
+            supported = JointProbability.fit({self.known.name: self.surrogate}, ranges)
+            values.append(supported.probabilities({self.known.name: prediction}, ranges).of_all)
         return beside(given, intake, prediction.codes, dict(zip(self.columns, values, strict=True)))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from matloop.models.stability.formation_energies import FormationEnergyFit
-from matloop.screening.runs.run_summary import FormationEnergies, MetTogether, RunSummary
+from matloop.screening.runs.run_summary import FormationEnergies, RunSummary
+from matloop.workflows.deciding.selection_evidence import ListEvidence
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts
 from matloop.workflows.stages.funnel import by_outcome, funnel
@@ -19,7 +20,7 @@ from matloop.workflows.stages.scoring import ScoringTask
 
 
 def summary_of(
-    task: ScoringTask, counts: FateCounts, *, rows_in: int, together: Sequence[MetTogether],
+    task: ScoringTask, counts: FateCounts, *, rows_in: int, evidence: ListEvidence,
     seconds: Mapping[str, float], sessions: int, workers: int, formation: FormationEnergyFit | None = None,
 ) -> RunSummary:  # fmt: skip
     """What a run counted, and what made it.
@@ -28,7 +29,7 @@ def summary_of(
         task: Names the campaign and the wanted ranges.
         counts: Rows by where, how and why they end.
         rows_in: Number of rows that came in.
-        together: Of targets that are known of the same crystals.
+        evidence: What known materials tell about the list.
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of this session.
@@ -47,7 +48,8 @@ def summary_of(
         energies=None if campaign.potential is None else source_of(campaign.potential),
         device=None if campaign.potential is None else device_used(campaign.potential),
         formation_energies=None if formation is None else _formation_energies(formation),
-        met_together=tuple(together),
+        met_together=evidence.together,
+        supported=evidence.supported,
         seconds=dict(seconds),
         sessions=sessions,
         workers=workers,

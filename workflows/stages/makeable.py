@@ -25,7 +25,8 @@ from matloop.data.properties.columns import Column, probability_of
 from matloop.data.properties.provenance import Provenance
 from matloop.models.stability.local_prediction import LocalPrediction
 from matloop.models.stability.makeable import Traits, learned_from_history, present_kinship
-from matloop.models.stability.relaxed_makeable import makeable_after_relaxing
+from matloop.models.stability.relaxed_makeable import ROWS, highest_makeable, makeable_after_relaxing
+from matloop.models.surrogates.joint_probability import Group, JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
 
@@ -107,6 +108,19 @@ def by_kinship_and_potential(
             met = makeable_after_relaxing(chance, own)
             changed[name] = replace(predictions[name], met=met, wanted=ranges[name])
     return changed
+
+
+def supported_after_relaxing(campaign: Campaign, ranges: Ranges) -> JointProbability:
+    """Return how probable a makeable phase may be called after relaxing; no cap where kinship does not judge.
+
+    Args:
+        campaign: The campaign.
+        ranges: Wanted range of each target.
+    """
+    most = {name: highest_makeable(ranges[name][1]) for name in kinship_targets(campaign, ranges)}
+    return JointProbability(
+        tuple(Group((name,), rows=ROWS, highest_each=(highest,), highest=highest) for name, highest in most.items())
+    )
 
 
 def column_by_potential(table_columns: Collection[str], name: str) -> str:

@@ -142,7 +142,12 @@ def lost_partition(task: ScoringTask, intake: Intake) -> StageTables:
     fates, rows = Fates(len(intake.batch), task.stage), np.arange(len(intake.batch))
     fates.end(rows, QUARANTINED, fates.part("features"), "E-GUARD-CRASH")
     # Where all rows of a run are lost, what follows still asks for the columns of those that were scored: none.
-    none = intake.batch.take([]).with_columns({Column.PROBABILITY: np.empty(0), Column.IN_DOMAIN: np.empty(0, bool)})
+    none = intake.batch.take([]).with_columns(
+        {
+            Column.PROBABILITY: np.empty(0), Column.RANKING_SCORE: np.empty(0),
+            Column.CAPPED_TARGETS: np.empty(0, str), Column.IN_DOMAIN: np.empty(0, bool),
+        }
+    )  # fmt: skip
     return StageTables(fates.table(intake.batch, rows, {}, intake.refused), none.to_arrow())
 
 
@@ -236,11 +241,16 @@ def judge(
         joint: Of meeting all targets.
 
     Returns:
-        Columns for ``rows``: ``probability`` of meeting all targets, ``in_domain``, and for each property its
-        prediction, width, 90 % interval and probability. Without predictions both are 1.
+        Columns for ``rows``: ``probability`` of meeting all targets, what orders equal ones, which targets a cap holds
+        back, ``in_domain``, and for each property its prediction, width, 90 % interval and probability. Without
+        predictions the first two are 1.
     """
     if not predictions:
-        return {Column.PROBABILITY: np.ones(len(rows)), Column.IN_DOMAIN: np.ones(len(rows), bool)}
+        certain, nothing = np.ones(len(rows)), np.full(len(rows), "")
+        return {
+            Column.PROBABILITY: certain, Column.RANKING_SCORE: certain, Column.CAPPED_TARGETS: nothing,
+            Column.IN_DOMAIN: np.ones(len(rows), bool),
+        }  # fmt: skip
     codes = functools.reduce(lambda a, b: np.where(a == "", b, a), [p.codes for p in predictions.values()])
     fates.end(rows, QUARANTINED, fates.part("surrogates"), codes)
     inside = {name: np.asarray(p.in_domain) for name, p in predictions.items()}
@@ -248,15 +258,18 @@ def judge(
     outside = np.flatnonzero((codes == "") & ~in_domain & (not task.campaign.shortlist.explore))
     first = [next(name for name in inside if not inside[name][row]) for row in outside.tolist()]
     fates.end(rows[outside], REJECTED, fates.part("domain"), [Reason(OUTSIDE_DOMAIN, source=name) for name in first])
-    probability, each = joint.probabilities(predictions, task.ranges)
-    columns: dict[str, NDArray[Any]] = {Column.PROBABILITY: probability, Column.IN_DOMAIN: in_domain}
+    chances = joint.probabilities(predictions, task.ranges)
+    columns: dict[str, NDArray[Any]] = {
+        Column.PROBABILITY: chances.of_all, Column.RANKING_SCORE: chances.uncapped,
+        Column.CAPPED_TARGETS: chances.capped, Column.IN_DOMAIN: in_domain,
+    }  # fmt: skip
     for name, prediction in predictions.items():
         known = property_named(name)
         columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma
         columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
         if isinstance(prediction, Prediction) and prediction.computed is not None:
             columns[known.column("computed")] = prediction.computed
-        columns[probability_of(name)] = each[name]
+        columns[probability_of(name)] = chances.of_each[name]
     return columns
 
 

@@ -18,9 +18,8 @@ from matloop.models.stability.competition import POLYMORPHS, places_among_polymo
 from matloop.models.stability.hull import Hull, PhaseEnergies, Product
 from matloop.models.stability.opinions import mixed_opinions
 from matloop.models.stability.stability import Judgement, Stability
-from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.workflows.stages.fates import REJECTED, Fates
-from matloop.workflows.stages.makeable import by_kinship_and_potential
+from matloop.workflows.stages.makeable import by_kinship_and_potential, supported_after_relaxing
 from matloop.workflows.stages.potential import energies_of, phases_of, source_of, stability_of
 from matloop.workflows.stages.scoring import ScoringTask, StageTables, best_rows, judge
 
@@ -49,9 +48,11 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
     judged = {name: predictions[name] for name in task.ranges if name in predictions}
     together = by_kinship_and_potential(task.campaign, task.ranges, judged, batch)
     of_stability = replace(task, ranges={name: task.ranges[name] for name in judged})
-    columns = judge(of_stability, rows, together, fates, JointProbability())
+    columns = judge(of_stability, rows, together, fates, supported_after_relaxing(task.campaign, of_stability.ranges))
     _end_polymorphs(energies, rows[fates.scored(rows)], fates)
-    columns[Column.PROBABILITY] = batch.column(Column.PROBABILITY) * columns[Column.PROBABILITY]
+    for number in (Column.PROBABILITY, Column.RANKING_SCORE):
+        columns[number] = batch.column(number) * columns[number]
+    columns[Column.CAPPED_TARGETS] = _joined_names(batch.column(Column.CAPPED_TARGETS), columns[Column.CAPPED_TARGETS])
     columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
     columns |= _hull_columns(judgement)
     for name in (name for name in judged if together[name] is not judged[name]):
@@ -62,6 +63,11 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
         columns[Column.FORMATION_CORRECTION] = learnt.elements.added_to_formation_energies(batch.compositions)
     best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=len(rows))
     return StageTables(fates.table(batch, rows, columns), best)
+
+
+def _joined_names(first: NDArray[Any], second: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Join names of targets by a comma, row by row, shape (n,)."""
+    return np.array([",".join(filter(None, names)) for names in zip(first, second, strict=True)], str)
 
 
 def _second_judgement(task: ScoringTask, batch: CandidateBatch) -> Judgement | None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matloop.models.stability.relaxed_makeable import makeable_after_relaxing
+from matloop.models.stability.relaxed_makeable import HIGHEST, highest_makeable, makeable_after_relaxing
 
 CHANCES = st.floats(0.001, 0.999)
 
@@ -30,3 +30,9 @@ def test_a_crystal_far_above_the_hull_is_hardly_makeable_whatever_its_kin() -> N
 def test_what_is_unknown_stays_so() -> None:
     assert together(np.nan, 0.3) == pytest.approx(0.3)
     assert np.isnan(together(0.3, np.nan))
+
+
+def test_the_largest_probability_is_that_of_the_limit() -> None:
+    assert [highest_makeable(limit) for limit in HIGHEST] == list(HIGHEST.values())
+    assert HIGHEST[0.025] < highest_makeable(0.03) < HIGHEST[0.05]  # a wider limit is met more often
+    assert highest_makeable(0.2) == HIGHEST[0.1]

@@ -40,8 +40,10 @@ def pair(odds: float) -> JointProbability:
 def test_targets_of_different_groups_are_multiplied() -> None:
     predictions = {"a": Fixed(0.5, 0.0, 1.0, NAN, 0.2), "b": Fixed(0.5, 1.0, 1.0, 1.0, NAN), "unused": Fixed(0.0)}
     for joint in (PRODUCT, JointProbability((Group(("a",)), Group(("b",)))), pair(1.0)):
-        together, alone = joint.probabilities(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
+        together, alone, uncapped, capped = joint.probabilities(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
         np.testing.assert_array_equal(together, [0.25, 0.0, 1.0, NAN, NAN])
+        np.testing.assert_array_equal(uncapped, together)
+        assert capped.tolist() == [""] * 5
         assert list(alone) == ["a", "b"]
         np.testing.assert_array_equal(alone["b"], predictions["b"].probabilities)
     assert predictions["a"].asked[0] == (1.0, INF)
@@ -58,10 +60,56 @@ def test_the_odds_of_a_group_are_multiplied() -> None:
 def test_all_targets_are_never_likelier_than_any(columns: list[list[float]], odds: float) -> None:
     predictions = {str(at): Fixed(*column) for at, column in enumerate(columns)}
     joint = JointProbability((Group(("0", "1"), odds),))
-    together, alone = joint.probabilities(predictions, dict.fromkeys(predictions, (0.0, 1.0)))
+    together, alone, *_ = joint.probabilities(predictions, dict.fromkeys(predictions, (0.0, 1.0)))
     assert together.shape == (3,)
     assert (together >= 0).all()
     assert (together <= np.min(list(alone.values()), axis=0)).all()
+
+
+@given(st.lists(st.tuples(chances, chances), min_size=1, max_size=5), factors, chances, chances, chances)
+def test_nothing_more_probable_is_claimed_than_calibration_supports(
+    rows: list[tuple[float, float]], odds: float, of_a: float, of_b: float, highest: float
+) -> None:
+    predictions = {name: Fixed(*column) for name, column in zip("ab", zip(*rows, strict=True), strict=True)}
+    joint = JointProbability((Group(("a", "b"), odds, highest_each=(of_a, of_b), highest=highest),))
+    ranges = dict.fromkeys("ab", (0.0, 1.0))
+    found, free = joint.probabilities(predictions, ranges), pair(odds).probabilities(predictions, ranges)
+    assert (found.of_all <= min(of_a, of_b, highest)).all()
+    assert (found.of_each["a"] <= of_a).all()
+    np.testing.assert_array_equal(found.uncapped, free.of_all)
+    np.testing.assert_array_equal(joint.of_all(found.of_each), found.of_all)  # what is shown is enough to repeat it
+    lower = found.of_all < free.of_all
+    assert all(found.capped[lower] != "")
+    assert set(found.capped) <= {"", "a", "b", "a,b", "a+b", "a,a+b", "b,a+b", "a,b,a+b"}
+
+
+def test_a_cap_names_the_targets_that_it_holds_back() -> None:
+    joint = JointProbability((Group(("a", "b"), 1.0, highest_each=(0.9, 0.8), highest=0.3),))
+    predictions = {"a": Fixed(0.95, 0.6, 0.5), "b": Fixed(0.2, 0.6, 0.5)}
+    found = joint.probabilities(predictions, dict.fromkeys("ab", (0.0, 1.0)))
+    assert found.capped.tolist() == ["a", "a+b", ""]
+    assert found.of_all.tolist() == pytest.approx([0.18, 0.3, 0.25])
+    assert found.uncapped.tolist() == pytest.approx([0.19, 0.36, 0.25])
+
+
+@pytest.mark.parametrize("ids", ["row", None])
+def test_twenty_rows_reach_the_largest_probability(synthetic: Any, ids: Any) -> None:
+    planted = plant(synthetic, -0.7, ids)
+    predictions = {name: surrogate.out_of_fold_prediction() for name, surrogate in planted.surrogates.items()}
+    joint = JointProbability.fit(planted.surrogates, WANTED)
+    found = joint.probabilities(predictions, WANTED)
+    for chance in found.of_each.values():
+        assert (chance == chance.max()).sum() == 20
+    if ids is not None:
+        assert (found.of_all == found.of_all.max()).sum() == 20
+        assert found.of_all.max() < found.uncapped.max()
+        assert (found.capped != "").sum() >= 19
+
+
+def test_at_a_cap_the_least_probability_is_needed() -> None:
+    joint = JointProbability((Group(("a", "b"), 1.0, highest_each=(1.0, 1.0), highest=0.3),))
+    assert joint.needed({"a": 0.9, "b": 0.6}, "a", wanted=0.3) == pytest.approx(0.5)
+    assert joint.needed({"a": 0.9, "b": 0.6}, "a", wanted=0.31) is None
 
 
 @given(chances, chances, chances, factors)
@@ -126,7 +174,8 @@ def test_the_factor_is_the_most_probable_one(synthetic: Any) -> None:
     chance, met = np.ones(900), np.ones(900, bool)
     for name, surrogate in planted.surrogates.items():
         order = np.argsort(surrogate.training.ids)
-        chance *= surrogate.out_of_fold_prediction().probability_between(*WANTED[name])[order]
+        own = surrogate.out_of_fold_prediction().probability_between(*WANTED[name])
+        chance *= np.minimum(own, np.sort(own)[-20])[order]
         met &= (surrogate.training.target >= WANTED[name][0])[order]
     assert (group.promised, group.met) == (pytest.approx(chance.sum()), met.sum())
 

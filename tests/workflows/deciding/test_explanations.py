@@ -80,7 +80,7 @@ def make_planted_run(folder: Path) -> None:
         predictions[name] = surrogate.predict(features)
         columns |= {f"{name}_pred": predictions[name].mean, f"{name}_lo": predictions[name].interval()[0]}
         columns |= {f"{name}_hi": predictions[name].interval()[1]}
-    chance, each = JointProbability.fit(surrogates, RANGES).probabilities(predictions, RANGES)
+    chance, each, *_ = JointProbability.fit(surrogates, RANGES).probabilities(predictions, RANGES)
     columns |= {f"probability_{name}": values for name, values in each.items()}
     order = ranking_order(chance, batch.ids)[:60]
     ranked = batch.with_columns(probability=chance, **columns).take(order)
@@ -169,6 +169,8 @@ def test_the_best_swap_gains_most_and_is_scored_by_the_surrogates(
     folder: Path, told: dict[str, Any], ranked: CandidateBatch
 ) -> None:
     surrogate = Surrogate.load(RunDirectory(folder).model("surrogates", "bulk_modulus_vrh"))
+    own = surrogate.out_of_fold_prediction().probability_between(*RANGES["bulk_modulus_vrh"])
+    highest = np.sort(own)[-20]  # no more than twenty rows reach
     features_of = build_feature_set(planted_campaign().surrogates.features).featurize
     checked = 0
     for finalist in told["finalists"]:
@@ -181,7 +183,7 @@ def test_the_best_swap_gains_most_and_is_scored_by_the_surrogates(
         checked += 1
         row = made.formulas.index(best["formula"])
         before, after = best["targets"]["bulk_modulus_vrh"]["probability"]
-        assert after == pytest.approx(chances[row])
+        assert after == pytest.approx(min(chances[row], highest))
         assert after > before
         assert not best["known"]
         assert not set(made.compositions.take(np.array([row])).elements) & {

@@ -15,6 +15,7 @@ from matloop.data.candidates.reasons import POLYMORPH
 from matloop.models.stability.competition import distances_among_candidates
 from matloop.models.stability.coverage import KnownPhases
 from matloop.models.stability.hull import Hull, PhaseEnergies
+from matloop.models.stability.relaxed_makeable import highest_makeable
 from matloop.models.stability.stability import Judgement
 from matloop.workflows.stages import stability as module
 from matloop.workflows.stages.fates import SCORED, Ending
@@ -89,7 +90,8 @@ def relaxed(*candidates: tuple[str, float]) -> CandidateBatch:
     )
     return CandidateBatch.from_arrow(table).with_columns(
         origin=[""] * n, relaxation_energy=np.array([energy for _, energy in candidates]),
-        probability=np.linspace(0.9, 0.5, n), in_domain=np.ones(n, bool),
+        probability=np.linspace(0.9, 0.5, n), ranking_score=np.linspace(0.9, 0.5, n), capped_targets=[""] * n,
+        in_domain=np.ones(n, bool),
     )  # fmt: skip
 
 
@@ -126,7 +128,10 @@ def test_kinship_outweighs_a_slightly_better_place_on_the_hull() -> None:
     batch = relaxed(("Mg3TiO5", -3.11), ("MgTi2O5", -3.25)).with_columns(probability=np.ones(2))
     alone = judged(batch).best.sort_by("candidate_id")
     best = judged(batch.with_columns(makeable_probability=np.array([0.6, 0.02]))).best.sort_by("candidate_id")
-    assert best["probability_by_potential"].to_numpy() == pytest.approx(alone["probability"].to_numpy())
+    by_potential = best["probability_by_potential"].to_numpy()
+    assert alone["probability"].to_numpy() == pytest.approx(np.minimum(by_potential, highest_makeable(0.05)))
+    assert alone["capped_targets"].to_pylist() == ["", "energy_above_hull"]
+    assert by_potential[1] > highest_makeable(0.05)
     assert best["probability"].to_numpy().tolist() == best["probability_energy_above_hull"].to_numpy().tolist()
     assert np.argmax(alone["probability"].to_numpy()) == 1
     first, second = best["probability"].to_numpy()

@@ -196,6 +196,12 @@ class RowWeightsError(ModelError):
     code = "E-MODEL-WEIGHTS"
 
 
+class MissingColumnsError(ModelError):
+    """When the features lack columns that a model family finds by their names and cannot do without."""
+
+    code = "E-MODEL-COLUMNS"
+
+
 class FingerprintError(ModelError):
     """When a model is handed features other than the ones it was trained on."""
 

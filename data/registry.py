@@ -34,7 +34,8 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "source": ("count", "intakes"),
     "featurizer": ("featurize", "words"),
     "model": (
-        "family", "cost", "members", "fit", "predict", "importances", "small", "contributions", "save", "load"
+        "family", "cost", "members", "fit", "predict", "importances", "small", "needed_columns", "settings_by_name",
+        "contributions", "save", "load",
     ),
     "filter": ("judge", "margin", "title", "reason_words"),
     "potential": ("row_codes",),

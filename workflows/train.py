@@ -21,6 +21,7 @@ from matloop.workflows.running.own_data import read_own_data, training_of, with_
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.running.surrogate_training import check_provenances
 from matloop.workflows.stages.fates import FIRST_STAGE
+from matloop.workflows.stages.stage_features import stage_entries
 from matloop.workflows.stages.training import best_of_first_stage, fit_surrogate
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
@@ -157,7 +158,7 @@ def _fill(
     store = SurrogateStore.of_user() if use_store else None
     labels, helping = training[target.property], training.helping.get(target.property)
     key = store_key(campaign, stage, target, training=labels, helping=helping)
-    features = campaign.scoring_stages[stage].features
+    features = stage_entries(campaign, stage)
     if store is None or store.copy(key, draft) is None:
         surrogate = fit_surrogate(campaign, stage, target, training=labels, helping=helping)
         surrogate.save(draft)

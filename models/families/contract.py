@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -30,7 +30,8 @@ class Contributions:
 class Ensemble(Protocol):
     """A regression model that also predicts how much its members disagree.
 
-    A family derives from this class and inherits defaults of :attr:`cost`, :meth:`small` and :meth:`contributions`.
+    A family derives from this class and inherits defaults of :attr:`cost`, :meth:`small`, :meth:`contributions`,
+    :meth:`needed_columns` and :meth:`settings_by_name`.
 
     Attributes:
         family: Name in the registry.
@@ -90,6 +91,25 @@ class Ensemble(Protocol):
             parameters: Settings of the ensemble itself.
         """
         return None
+
+    @classmethod
+    def needed_columns(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:  # families use them
+        """Names of the columns of features that an ensemble with these settings cannot do without.
+
+        Args:
+            parameters: Settings of the ensemble.
+        """
+        return ()
+
+    @classmethod
+    def settings_by_name(cls, parameters: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Complete settings with the places of columns that the family finds by their names.
+
+        Args:
+            parameters: Settings of the ensemble.
+            names: Names of the columns that it will read, in their order; the needed ones are among them.
+        """
+        return dict(parameters)
 
     def contributions(
         self,

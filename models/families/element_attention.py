@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -55,9 +56,9 @@ class ElementAttention(ArrayEnsemble):
     Comput. Mater. 7, 77 (2021)). Members, training and spread are those of
     :class:`~matloop.models.families.deep_ensemble.DeepEnsemble`.
 
-    Needs the feature set ``element_fraction``: 118 columns in a row with the atomic fractions of hydrogen to oganesson,
-    from column ``first`` on. An element with a fraction below a millionth counts as absent. All other columns are added
-    after the attention.
+    Needs the features of ``element_fraction``: 118 columns in a row with the atomic fractions of hydrogen to oganesson.
+    A surrogate finds them by their names, wherever they stand. An element with a fraction below a millionth counts as
+    absent. All other columns are added after the attention.
 
     Args:
         members: Number of networks.
@@ -69,7 +70,7 @@ class ElementAttention(ArrayEnsemble):
         batch: Number of rows in a step.
         rate: Largest learning rate.
         decay: Weight decay.
-        first: Column with the fraction of hydrogen.
+        first: Column with the fraction of hydrogen, where the columns have no names.
         seed: Seed of initial weights, order and held-out rows.
     """
 
@@ -96,6 +97,25 @@ class ElementAttention(ArrayEnsemble):
             members=members, width=width, layers=layers, blocks=blocks, epochs=epochs,
             patience=patience, batch=batch, rate=rate, decay=decay, first=first, seed=seed,
         )  # fmt: skip
+
+    @classmethod
+    def needed_columns(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Symbols of the elements, which are the names of the columns with their atomic fractions."""
+        return SYMBOLS[1:]
+
+    @classmethod
+    def settings_by_name(cls, parameters: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Set ``first`` to the column of hydrogen.
+
+        Raises:
+            ModelError: If the columns of the elements do not stand in a row in their order.
+        """
+        first = names.index(SYMBOLS[1])
+        if tuple(names[first : first + _ELEMENTS]) != SYMBOLS[1:]:
+            raise ModelError(
+                "columns of atomic fractions in another order", "H to Og in a row, as element_fraction gives them"
+            )
+        return {**parameters, "first": first}
 
     def fit(
         self,
@@ -153,7 +173,7 @@ class ElementAttention(ArrayEnsemble):
             raise ModelError(
                 f"columns {first} to {first + _ELEMENTS - 1} of {values.shape[1]} are no atomic fractions",
                 "for element_attention, the 118 columns of the feature set element_fraction",
-                "put element_fraction first among the feature sets, or set first to the column of hydrogen",
+                "give the names of the columns, or set first to the column of hydrogen",
             )
         context = np.delete(values, np.s_[first : first + _ELEMENTS], axis=1)
         return np.where(fractions < _NOTHING, 0.0, fractions), context

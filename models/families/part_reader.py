@@ -18,6 +18,9 @@ from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.row_weights import fitted
 from matloop.models.registry import MODELS
 
+COLUMNS = "columns"
+"""Setting of the columns that a family reads, which every family may have."""
+
 _FILE = "part_reader.json"
 
 
@@ -30,6 +33,7 @@ class PartReader(Ensemble):
         settings: Settings of the family.
 
     Attributes:
+        parameters: Settings of the family, and ``columns``.
         shown: Whether each column is read, shape (k,); empty before the fit.
 
     Raises:
@@ -40,7 +44,8 @@ class PartReader(Ensemble):
 
     def __init__(self, name: str, *, columns: list[list[int | None]], settings: Mapping[str, Any]) -> None:
         check_ranges(columns)
-        self.parameters: dict[str, Any] = {"name": name, "columns": columns, "settings": dict(settings)}
+        self._name, self._settings = name, dict(settings)
+        self.parameters: dict[str, Any] = {**self._unfitted().parameters, COLUMNS: columns}
         self._ensemble: Ensemble | None = None
         self.shown = np.empty(0, bool)
 
@@ -57,9 +62,8 @@ class PartReader(Ensemble):
         Raises:
             ModelError: If a column is missing, or the family cannot be fitted.
         """
-        self.shown = _mask(self.parameters["columns"], values.shape[1])
-        ensemble: Ensemble = lookup("model", MODELS, self.parameters["name"])(**self.parameters["settings"])
-        self._ensemble = fitted(ensemble, self.part(values), target, groups=groups, weights=weights)
+        self.shown = _mask(self.parameters[COLUMNS], values.shape[1])
+        self._ensemble = fitted(self._unfitted(), self.part(values), target, groups=groups, weights=weights)
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,21 +94,28 @@ class PartReader(Ensemble):
         ensemble, inside = self.reader, folder / "family"
         inside.mkdir()
         ensemble.save(inside)
-        content = {"parameters": self.parameters, "features": len(self.shown)}
+        content = {
+            "name": self._name, COLUMNS: self.parameters[COLUMNS], "settings": self._settings,
+            "features": len(self.shown),
+        }  # fmt: skip
         (folder / _FILE).write_text(json.dumps(content))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote."""
         content = read_json(folder / _FILE)
-        reader = cls(**content["parameters"])
-        reader.shown = _mask(reader.parameters["columns"], content["features"])
-        reader._ensemble = lookup("model", MODELS, reader.parameters["name"]).load(folder / "family")
+        reader = cls(content["name"], columns=content[COLUMNS], settings=content["settings"])
+        reader.shown = _mask(reader.parameters[COLUMNS], content["features"])
+        reader._ensemble = lookup("model", MODELS, reader._name).load(folder / "family")
         return reader
 
     def part(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Select the columns to read from features with all columns, (n, k)."""
         return np.compress(self.shown, values, axis=1)
+
+    def _unfitted(self) -> Ensemble:
+        made: Ensemble = lookup("model", MODELS, self._name)(**self._settings)
+        return made
 
     @property
     def reader(self) -> Ensemble:
@@ -140,6 +151,19 @@ def _is_range(pair: Any) -> bool:
     return first is not None and first >= 0 and (end is None or first < end)
 
 
+def columns_in_ranges(columns: list[list[int | None]], width: int) -> list[int]:
+    """Return the places of the columns in the ranges, of ``width`` columns.
+
+    Raises:
+        ModelError: If it is no list of ranges, or one lies beyond the columns.
+
+    >>> columns_in_ranges([[0, 2], [4, None]], 5)
+    [0, 1, 4]
+    """
+    check_ranges(columns)
+    return [int(place) for place in np.flatnonzero(_mask(columns, width))]
+
+
 def _mask(columns: list[list[int | None]], width: int) -> NDArray[np.bool_]:
     """Whether each of ``width`` columns lies in the ranges, shape (width,).
 
@@ -148,7 +172,10 @@ def _mask(columns: list[list[int | None]], width: int) -> NDArray[np.bool_]:
     """
     shown = np.zeros(width, bool)
     for first, end in columns:
-        if not shown[first:end].size or (end or 0) > width:
+        # Columns behind the others may be missing, such as the computed value for a member that does not read it.
+        start = 0 if first is None else first
+        beyond = start > width or (start == width and not shown.any())
+        if beyond or (end or 0) > width:
             raise ModelError(f"columns {[first, end]} of {width} features", f"ranges within 0 to {width}")
         shown[first:end] = True
     return shown

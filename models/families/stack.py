@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
-from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
+from matloop.models.families.making import load_ensemble, make_ensemble
+from matloop.models.families.members import WrittenFamily, columns_of_members, members_by_name, read_members
 from matloop.models.families.mixture import mixed, spread_scales
-from matloop.models.families.part_reader import PartReader, check_ranges
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
-from matloop.models.registry import MODELS
 
 _FILE = "stack.json"
 _FEWEST_GROUPS = 10
 _FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # families that do not need torch
-_COLUMNS = "columns"
 _LEAST_WEIGHT = 1e-6  # smaller weights are rounding errors
 
 
@@ -41,7 +39,8 @@ class Stack(Ensemble):
     Args:
         families: Registered families, by default those that do not need torch. A family with settings is a mapping of
             its name to them. The setting ``columns`` selects the features that a family reads: a list of ranges
-            ``[first, one after the last]`` with ``None`` for the end. It reads all features if this is left out.
+            ``[first, one after the last]`` with ``None`` for the end. If this is left out, it reads all features
+            but those that only other families need, such as the atomic fractions of ``element_attention``.
         folds: Number of folds, split between formulas.
         seed: Seed of the folds, and of every family without its own seed.
     """
@@ -52,25 +51,30 @@ class Stack(Ensemble):
     def __init__(
         self,
         *,
-        families: Sequence[str | Mapping[str, Mapping[str, Any]]] = _FAMILIES,
+        families: Sequence[WrittenFamily] = _FAMILIES,
         folds: int = 5,
         seed: int = 0,
     ) -> None:
-        named = [(entry, {}) if isinstance(entry, str) else next(iter(entry.items())) for entry in families]
-        if len(named) < 2 or folds < 2:
-            raise ModelError(f"a stack of {len(named)} families with {folds} folds", "at least 2 of either")
-        if any(name == self.family for name, _ in named):
-            raise ModelError("a stack inside a stack", "families that are none", "name its families instead")
-        for _, settings in named:
-            if _COLUMNS in settings:
-                check_ranges(settings[_COLUMNS])
-        self._members = [(name, {"seed": seed, **settings}) for name, settings in named]
+        members = read_members(families, inside=self.family)
+        if folds < 2:
+            raise ModelError(f"a stack with {folds} folds", "at least 2")
+        self._members = [(name, {"seed": seed, **settings}) for name, settings in members]
         self.parameters: dict[str, Any] = {
-            "families": [{name: settings} if settings else name for name, settings in named], "folds": folds,
-            "seed": seed,
+            "families": [member.as_written() for member in members], "folds": folds, "seed": seed
         }  # fmt: skip
         self._fitted: list[Ensemble] = []
         self._weights, self._scales, self._errors = np.empty(0), np.empty(0), np.empty(0)
+
+    @classmethod
+    def needed_columns(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the columns that any of the families needs."""
+        return columns_of_members(read_members(parameters.get("families", _FAMILIES), inside=cls.family))
+
+    @classmethod
+    def settings_by_name(cls, parameters: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """Complete the settings of each family with the places of its columns."""
+        members = read_members(parameters.get("families", _FAMILIES), inside=cls.family)
+        return {**parameters, "families": members_by_name(members, names)}
 
     @property
     def weights(self) -> dict[str, float]:
@@ -100,13 +104,16 @@ class Stack(Ensemble):
         for column, member in enumerate(self._members):
             for train, held in folds:
                 own = None if relative is None else relative[train]
-                ensemble = fitted(_make(member), values[train], target[train], groups=groups[train], weights=own)
+                ensemble = fitted(
+                    make_ensemble(*member), values[train], target[train], groups=groups[train], weights=own
+                )
                 means[held, column], spreads[held, column] = ensemble.predict(values[held])
         errors, counts = means - target[:, None], 1.0 if relative is None else relative[:, None]
         self._weights, self._errors = _least_absolute(errors * counts), (np.abs(errors) * counts).mean(axis=0)
         self._scales = spread_scales(errors, spreads, counts)
         self._fitted = [
-            fitted(_make(self._members[m]), values, target, groups=groups, weights=relative) for m in self._used()
+            fitted(make_ensemble(*self._members[m]), values, target, groups=groups, weights=relative)
+            for m in self._used()
         ]
         return self
 
@@ -163,8 +170,7 @@ class Stack(Ensemble):
             raise ModelError(f"{_FILE} does not give a weight for each family", "the file that save() wrote")
         for number in stack._used():
             name, settings = stack._members[number]
-            kind = PartReader if _COLUMNS in settings else lookup("model", MODELS, name)
-            stack._fitted.append(kind.load(folder / f"member_{number}"))
+            stack._fitted.append(load_ensemble(name, settings, folder / f"member_{number}"))
         return stack
 
     def _used(self) -> NDArray[np.int64]:
@@ -173,15 +179,6 @@ class Stack(Ensemble):
     def _check_fitted(self) -> None:
         if not self._fitted:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-
-
-def _make(member: tuple[str, Mapping[str, Any]]) -> Ensemble:
-    """Make an unfitted family that reads all columns, or those of its setting ``columns``."""
-    name, settings = member
-    if _COLUMNS not in settings:
-        return lookup("model", MODELS, name)(**settings)
-    own = {key: value for key, value in settings.items() if key != _COLUMNS}
-    return PartReader(name, columns=settings[_COLUMNS], settings=own)
 
 
 def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:

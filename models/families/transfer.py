@@ -22,6 +22,7 @@ from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Contributions, Ensemble
+from matloop.models.families.making import load_ensemble, make_ensemble
 from matloop.models.families.mixture import mixed, spread_scales
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
@@ -226,18 +227,18 @@ class Transfer(Ensemble):
         if any(len(content[name]) != len(MEMBERS) for name in names) or len(content["line"]) != 2:
             raise ModelError(f"{_FILE} does not give a weight for each member", "the file that save() wrote")
         ensemble._line = Line(*map(float, content["line"]))
-        kind = lookup("model", MODELS, ensemble.parameters["of"])
+        family, settings = ensemble.parameters["of"], ensemble.parameters["settings"]
         for name, weight in ensemble.weights.items():
             if weight > 0 and name != "line":
-                ensemble._fitted[name] = kind.load(folder / name)
+                ensemble._fitted[name] = load_ensemble(family, settings, folder / name)
         return ensemble
 
     def _small_settings(self) -> dict[str, Any]:
         """Settings of the family with at most 50 members."""
-        kind = lookup("model", MODELS, self.parameters["of"])
         settings = self.parameters["settings"]
-        count = kind(**settings).parameters.get(kind.members)
-        return settings if count is None else {**settings, kind.members: min(count, _WEIGHING_MEMBERS)}
+        members = lookup("model", MODELS, self.parameters["of"]).members
+        count = make_ensemble(self.parameters["of"], settings).parameters.get(members)
+        return settings if count is None else {**settings, members: min(count, _WEIGHING_MEMBERS)}
 
     def _members_of(
         self,
@@ -259,7 +260,7 @@ class Transfer(Ensemble):
         for name, learned in (("difference", rest), ("measured", target)):
             if wanted[name]:
                 part = values[:, : _columns_of(name, values)]
-                made: Ensemble = lookup("model", MODELS, self.parameters["of"])(**settings)
+                made = make_ensemble(self.parameters["of"], settings)
                 members._fitted[name] = fitted(made, part, learned, groups=groups, weights=weights)
         return members
 

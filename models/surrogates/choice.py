@@ -20,6 +20,8 @@ from matloop.data.errors import MatloopError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
+from matloop.models.families.making import make_ensemble, settings_by_name
+from matloop.models.families.part_reader import COLUMNS
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
@@ -54,8 +56,8 @@ class Candidate:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        settings = f" {dict(self.parameters)}" if self.parameters else ""
-        return f"{self.family}{settings}" + (f" on {self.features}" if self.features else "")
+        settings = {name: value for name, value in self.parameters.items() if name != COLUMNS}
+        return f"{self.family}{f' {settings}' if settings else ''}" + (f" on {self.features}" if self.features else "")
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,10 @@ class _OutOfBudget(Exception):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to choose by: features of each set, targets, groups and, where rows count differently, weights."""
+    """Rows to choose by: features of each set, their names, targets, groups and, if rows count differently, weights."""
 
     features: Mapping[str, NDArray[np.float64]]
+    names: Mapping[str, tuple[str, ...]]
     target: NDArray[np.float64]
     groups: NDArray[np.integer]
     weights: NDArray[np.float64] | None
@@ -163,7 +166,9 @@ class _Rows:
         if time.perf_counter() > deadline:
             raise _OutOfBudget
         values = self.features[candidate.features]
-        ensemble = lookup("model", MODELS, candidate.family)(**{"seed": self.seed, **candidate.parameters})
+        settings = {"seed": self.seed, **candidate.parameters}
+        names = self.names[candidate.features]
+        ensemble = make_ensemble(candidate.family, settings_by_name(candidate.family, settings, names))
         own = None if self.weights is None else self.weights[train]
         fitted(ensemble, values[train], self.target[train], groups=self.groups[train], weights=own)
         return ensemble.predict(values[held])[0]
@@ -221,7 +226,8 @@ def choose(
         used = _drawn(used, groups, budget.rows, seed)
     values = {name: matrix.values[used] for name, matrix in features.items()}
     own = None if weights is None else relative_weights(weights[used], len(used))
-    rows = _Rows(values, target[used], groups[used], own, seed)
+    names = {name: matrix.names for name, matrix in features.items()}
+    rows = _Rows(values, names, target[used], groups[used], own, seed)
     trials, tried = _try_all(ordered, rows, budget)
     if not tried:
         refused = "; ".join(f"{trial.candidate}: {trial.outcome}" for trial in trials)

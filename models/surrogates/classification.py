@@ -202,12 +202,12 @@ class RangeClassifier:
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path, family: type[Ensemble], card: dict[str, Any]) -> RangeClassifier:
+    def load(cls, folder: Path, load: Callable[[Path], Ensemble], card: dict[str, Any]) -> RangeClassifier:
         """Read what :meth:`save` wrote, and check a few of its probabilities.
 
         Args:
             folder: Folder with the files.
-            family: Family of the ensemble.
+            load: Reads an ensemble of the family of the surrogate from a folder.
             card: Card of the classifier.
 
         Raises:
@@ -217,7 +217,7 @@ class RangeClassifier:
         a = read_arrays(folder / _FILE)
         slope, offset, margin = a["curve"].tolist()
         lower, upper = a["wanted"].tolist()
-        classifier = Classifier(family.load(folder), Curve(slope, offset, margin))
+        classifier = Classifier(load(folder), Curve(slope, offset, margin))
         if a["out_of_fold"].shape != (card["rows"],):
             raise ModelError(f"{len(a['out_of_fold'])} out-of-fold probabilities", f"{card['rows']}, one for each row")
         if not np.allclose(classifier.probability(a["golden_values"]), a["golden"], rtol=1e-6, atol=1e-9):

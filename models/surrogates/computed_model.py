@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
-from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.making import load_ensemble, make_ensemble, settings_by_name
 from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import grouped_folds
-from matloop.models.registry import MODELS
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.prediction import forward
 from matloop.models.surrogates.training import check_enough_rows, usable_rows
@@ -96,22 +95,23 @@ class ComputedModel:
             The model, and the features of the measured rows with the column.
 
         Raises:
+            MissingColumnsError: If the features lack columns that the family needs.
             ModelError: If too few rows have a computed value.
         """
         scaled = forward(np.asarray(computed.values, float), transform)
         used = usable_rows(computed.features, scaled)
         values, truth, group = computed.features.values[used], scaled[used], computed.groups[used]
         check_enough_rows(truth, group, "with a computed value")
-        make = lookup("model", MODELS, family)
+        settings = settings_by_name(family, parameters, computed.features.names)
         counts = np.ones(len(used)) if computed.weights is None else computed.weights[used]
-        ensemble: Ensemble = fitted(make(**parameters), values, truth, groups=group, weights=counts)
+        ensemble = fitted(make_ensemble(family, settings), values, truth, groups=group, weights=counts)
         sound = np.isfinite(measured.values).all(axis=1)
         column, mean = np.full(len(measured), np.nan), np.empty(len(truth))
         column[sound] = ensemble.predict(measured.values[sound])[0]
         for train, held in grouped_folds(group):
             own = counts[train]
-            part: Ensemble = fitted(
-                make(**parameters), values[train], truth[train], groups=group[train], weights=own
+            part = fitted(
+                make_ensemble(family, settings), values[train], truth[train], groups=group[train], weights=own
             )  # fmt: skip
             mean[held] = part.predict(values[held])[0]
             rows = np.flatnonzero(np.isin(groups, group[held]) & sound)
@@ -123,6 +123,8 @@ class ComputedModel:
             "formulas": len(np.unique(group)),
             "formulas_in_both": len(np.intersect1d(group, groups)),
             "mae_of_computed": float(np.abs(mean - truth).mean()),
+            "family": family,
+            "parameters": ensemble.parameters,
             "training_set": dict(computed.about),
         }
         domain = Domain.fit(values, ensemble.importances(), group)
@@ -161,17 +163,17 @@ class ComputedModel:
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path, *, family: str, card: Mapping[str, Any]) -> Self:
+    def load(cls, folder: Path, *, card: Mapping[str, Any]) -> Self:
         """Read what :meth:`save` wrote, and repeat a few of its predictions.
 
         Raises:
             ModelError: If the predictions come out differently here.
         """
         a = read_arrays(folder / _FILE)
-        ensemble = lookup("model", MODELS, family).load(folder)
+        ensemble = load_ensemble(card["family"], card["parameters"], folder)
         if not np.allclose(ensemble.predict(a["golden_values"])[0], a["golden"], rtol=1e-6, atol=1e-9):
             raise ModelError("a model of computed values that predicts other numbers here than where it was trained")
-        return cls(family, ensemble, Domain.from_arrays(a), a["elements"], card)
+        return cls(card["family"], ensemble, Domain.from_arrays(a), a["elements"], card)
 
     def _golden_rows(self) -> NDArray[np.float64]:
         weight = np.where(self.domain.weight > 0, self.domain.weight, np.inf)

@@ -25,6 +25,8 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.families.making import make_ensemble
+from matloop.models.families.part_reader import COLUMNS
 from matloop.models.families.row_weights import fitted
 from matloop.models.families.transfer import Transfer
 from matloop.models.grouped_folds import FOLDS, grouped_folds
@@ -82,7 +84,7 @@ class SmallEnsemble(NamedTuple):
 
     def make(self) -> Ensemble:
         """Make an unfitted ensemble."""
-        return lookup("model", MODELS, self.family)(**self.parameters)
+        return make_ensemble(self.family, self.parameters)
 
 
 class ElementErrors(NamedTuple):
@@ -110,7 +112,8 @@ def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
     settings = lookup("model", MODELS, family).small(parameters)
     if settings is not None:
         return SmallEnsemble(family, settings, None)
-    return SmallEnsemble(ExtraTrees.family, ExtraTrees.small({"seed": parameters.get("seed", 0)}), family)
+    of_trees = {name: parameters[name] for name in ("seed", COLUMNS) if name in parameters}
+    return SmallEnsemble(ExtraTrees.family, ExtraTrees.small({"seed": 0, **of_trees}), family)
 
 
 def held_out_scores(

@@ -16,11 +16,10 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.definition import Transform
-from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.families.transfer import Transfer
-from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.card_entries import describe_errors
 from matloop.models.surrogates.card_statements import (
@@ -130,10 +129,11 @@ class Surrogate:
 
         Raises:
             UnknownNameError: For an unknown property, condition or family.
+            MissingColumnsError: If the features lack columns that the family needs.
             ModelError: If too few rows are left, or the family takes no weights.
         """
         features, about_features = _with_conditions(features, conditions)
-        of_family, make = _makers(family, parameters or {}, computed)
+        of_family, make = _makers(family, settings_by_name(family, parameters or {}, features.names), computed)
         scaled = forward(np.asarray(target, float), transform)
         used = usable_rows(features, scaled)
         counts = None if weights is None else relative_weights(weights[used], len(used))
@@ -147,8 +147,9 @@ class Surrogate:
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
         held_out, entries = describe_errors(
-            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain, family=ensemble.family,
-            parameters=ensemble.parameters, transform=transform,
+            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain,
+            family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
+            transform=transform,
         )  # fmt: skip
         card = {
             **model_statement(property_name, transform, family, of_family().parameters),
@@ -261,7 +262,7 @@ class Surrogate:
         used = usable_rows(features, scaled)
         if features.fingerprint != self.card["feature_fingerprint"] or len(used) != self.card["rows_trained"]:
             raise ModelError(f"{len(used)} rows for a classifier", "the rows the surrogate was fitted on")
-        make = functools.partial(lookup("model", MODELS, self.card["family"]), **self.card["parameters"])
+        make = functools.partial(make_ensemble, self.card["family"], self.card["parameters"])
         classifier = RangeClassifier.fit(
             make, features.values[used], np.asarray(target, float)[used], groups[used], wanted=wanted,
             weights=None if weights is None else weights[used],
@@ -413,10 +414,10 @@ def _makers(
     family: str, parameters: Mapping[str, Any], computed: ComputedModel | None
 ) -> tuple[Callable[[], Ensemble], Callable[[], Ensemble]]:
     """Return what makes an unfitted ensemble of the family, and what makes that of the surrogate: maybe a transfer."""
-    of_family: Callable[[], Ensemble] = functools.partial(lookup("model", MODELS, family), **parameters)
+    of_family: Callable[[], Ensemble] = functools.partial(make_ensemble, family, parameters)
+    settings = of_family().parameters
     if computed is None:
         return of_family, of_family
-    settings = of_family().parameters
     return of_family, functools.partial(Transfer, of=family, settings=settings, seed=settings.get("seed", 0))
 
 

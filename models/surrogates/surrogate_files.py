@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -16,10 +17,9 @@ from numpy.typing import NDArray
 
 from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
 from matloop.data.errors import DamagedFileError, FileAccessError, MatloopError, ModelError
-from matloop.data.registry import lookup
 from matloop.models.families.array_ensemble import read_arrays
+from matloop.models.families.making import load_ensemble
 from matloop.models.families.transfer import Transfer
-from matloop.models.registry import MODELS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.classification import RangeClassifier
 from matloop.models.surrogates.computed_model import ComputedModel
@@ -107,22 +107,22 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
     if a["card_sha256"].item() != _text_hash(text):
         raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
     table = read_table(folder / "out_of_fold.parquet")
-    family = lookup("model", MODELS, card["family"])
+    load = functools.partial(load_ensemble, card["family"], card["parameters"])
     classified, transfer = card.get("probability"), card.get("transfer")
     computed = None
     if transfer is not None:
-        computed = ComputedModel.load(folder / "computed", family=card["family"], card=transfer)
+        computed = ComputedModel.load(folder / "computed", card=transfer)
     parts = {
         "property_name": card["property"],
         "transform": card["transform"],
-        "ensemble": (family if transfer is None else Transfer).load(folder),
+        "ensemble": load(folder) if transfer is None else Transfer.load(folder),
         "difficulty": Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
         "calibration": Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
         "domain": Domain.from_arrays(a),
         "elements": a["elements"],
         "training": read_out_of_fold(table, card["transform"]),
         "card": card,
-        "classifier": RangeClassifier.load(folder / "classifier", family, classified) if classified else None,
+        "classifier": RangeClassifier.load(folder / "classifier", load, classified) if classified else None,
         "computed": computed,
     }
     return SavedSurrogate(parts, a["golden_values"], a["golden"])

@@ -20,6 +20,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
+from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.choice import Candidate
 from matloop.models.surrogates.classification import Classifier, calibration_error, cross_fitted
@@ -162,8 +163,9 @@ def _cost(candidate: Candidate) -> float:
 
 
 def _maker(task: FoldTask, candidate: Candidate) -> Callable[[], Ensemble]:
+    settings = {"seed": task.seed, **candidate.parameters}
     return functools.partial(
-        lookup("model", MODELS, candidate.family), **{"seed": task.seed, **candidate.parameters}
+        make_ensemble, candidate.family, settings_by_name(candidate.family, settings, task.features.names)
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.target import Target
 from matloop.workflows.running.identity import code_files, versions
 from matloop.workflows.running.plug_ins import plug_ins_used
-from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.stage_features import stage_entries, stage_feature_set
 
 _TRAINS = (
     "data/",
@@ -21,6 +21,7 @@ _TRAINS = (
     "models/",
     "workflows/stages/campaign_featurizers.py",
     "workflows/stages/scoring.py",
+    "workflows/stages/stage_features.py",
 )
 """Code that decides the numbers of a surrogate."""
 
@@ -43,13 +44,13 @@ def store_key(
     Raises:
         UnknownNameError: For a featurizer nobody registered.
     """
-    known, features = property_named(target.property), campaign.scoring_stages[stage].features
+    known, features = property_named(target.property), stage_entries(campaign, stage)
     families = list(campaign.families(stage, target))
     learned: dict[str, Any] = {
         "property": [known.name, known.unit, repr(known.lower), repr(known.upper)],
         "transform": target.scale(),
         "features": [entry.model_dump(mode="json") for entry in features],
-        "fingerprint": build_feature_set(features).fingerprint,
+        "fingerprint": stage_feature_set(campaign, stage).fingerprint,
         "families": families,
         "seconds": campaign.seconds_for(stage) if len(families) > 1 else None,
         "classifier": None,

@@ -24,6 +24,7 @@ from matloop.workflows.running.identity import code_key
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges
+from matloop.workflows.stages.stage_features import stage_entries
 from matloop.workflows.stages.training import best_of_first_stage, train_surrogate
 
 _COST_OF_TRANSFER = 4
@@ -150,7 +151,7 @@ def _store(one: Wanted, store: SurrogateStore | None) -> None:
     """Store a surrogate that was just trained."""
     if store is None:
         return
-    view, names = RunView(one.folder), [entry.name for entry in one.campaign.scoring_stages[one.stage].features]
+    view, names = RunView(one.folder), [entry.name for entry in stage_entries(one.campaign, one.stage)]
     place = view.paths.model(one.stage, one.target.property)
     card = read_json(place / "card.json", inside=one.folder, allow_nan=True)
     store.keep(StoredSurrogate.of(_store_key(one), place, card, features=tuple(names)), place)

@@ -23,7 +23,6 @@ from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import key_of, sha256_of
-from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
@@ -32,9 +31,9 @@ from matloop.screening.campaign.stage_settings import SurrogateStage
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
-from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
 from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
+from matloop.workflows.stages.stage_features import stage_feature_set
 from matloop.workflows.stages.stage_names import filter_stages
 
 Ranges = dict[str, tuple[float, float]]
@@ -181,12 +180,12 @@ def _judged(stage: str, filter_: Filter, batch: CandidateBatch) -> Verdict:
 
 def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:
     """The features of the task's stage."""
-    return _feature_set(task.settings.model_dump_json()).featurize(batch)
+    return stage_feature_set(task.campaign, task.stage).featurize(batch)
 
 
 def feature_words_of(task: ScoringTask) -> tuple[FeatureWords, ...]:
     """Words of the features of the task's stage."""
-    return _feature_set(task.settings.model_dump_json()).words
+    return stage_feature_set(task.campaign, task.stage).words
 
 
 def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]:
@@ -309,12 +308,6 @@ def best_rows(
 def below_cut(criterion: Criterion, scores: NDArray[np.float64], keep: int) -> list[Reason]:
     """Why rows of these scores do not go on, n of them."""
     return [Reason(BELOW_CUT, score, keep, criterion.name) for score in scores.tolist()]
-
-
-@functools.lru_cache(maxsize=4)
-def _feature_set(stage: str) -> FeatureSet:
-    """The stage's feature set, made once per worker: setting up a matminer featurizer takes seconds."""
-    return build_feature_set(SurrogateStage.model_validate_json(stage).features)
 
 
 @functools.lru_cache(maxsize=20)

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from matloop.data.errors import ModelError, TrainingSetError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.conditions import write_conditions
-from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.training_set import TrainingSet, groups_of_both
 from matloop.data.whole_files import write_folder
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
-from matloop.models.registry import MODELS
+from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.surrogates.card_statements import best_of_training
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
 from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel
@@ -31,8 +30,8 @@ from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import usable_rows
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.target import Target
-from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.fates import FIRST_STAGE
+from matloop.workflows.stages.stage_features import settings_in_stage, stage_feature_set
 
 FEWEST_AT_CONDITIONS = 10
 """Materials with labels near the conditions of a target below which no percentile of them is told."""
@@ -85,10 +84,12 @@ def fit_surrogate(
     Raises:
         RowWeightsError: If the rows of a training set have unequal weights, and the family takes none.
     """
-    features, computed = build_feature_set(campaign.scoring_stages[stage].features).featurize(training.rows), None
+    features, computed = stage_feature_set(campaign, stage).featurize(training.rows), None
     if helping is not None:
         computed, features = _computed_model(campaign, stage, target, features, sets=(training, helping))
-    counted = weights_by_noise(_noise_gauge(campaign, stage, target), features, training, transform=target.scale())
+    counted = weights_by_noise(
+        _noise_gauge(campaign, stage, target, features), features, training, transform=target.scale()
+    )
     surrogate = _fitted(
         campaign, stage, target, features, training=training, weights=counted.weights, computed=computed
     )  # fmt: skip
@@ -107,11 +108,12 @@ def fit_surrogate(
     return replace(surrogate, card={**surrogate.card, "label_noise": counted.card})
 
 
-def _noise_gauge(campaign: Campaign, stage: str, target: Target) -> Callable[[], Ensemble]:
+def _noise_gauge(campaign: Campaign, stage: str, target: Target, features: FeatureMatrix) -> Callable[[], Ensemble]:
     """What makes the ensemble whose errors the noise of labels is compared with; extra trees where families compete."""
     families = campaign.families(stage, target)
     name = families[0] if len(families) == 1 else ExtraTrees.family
-    return functools.partial(lookup("model", MODELS, name), seed=campaign.seed)
+    settings = {"seed": campaign.seed, **settings_in_stage(campaign, stage, name)}
+    return functools.partial(make_ensemble, name, settings_by_name(name, settings, features.names))
 
 
 def _computed_model(
@@ -126,11 +128,11 @@ def _computed_model(
                 "labels under one condition, of either provenance", "leave out the labels under other conditions",
             )  # fmt: skip
     groups, of_helping = groups_of_both(training, helping)
-    rows = build_feature_set(campaign.scoring_stages[stage].features).featurize(helping.rows)
+    rows, family = stage_feature_set(campaign, stage).featurize(helping.rows), campaign.families(stage, target)[0]
     labels = ComputedLabels(rows, helping.values, of_helping, helping.about, helping.weights)
     return ComputedModel.fit(
-        labels, features, groups, family=campaign.families(stage, target)[0], parameters={"seed": campaign.seed},
-        transform=target.scale(),
+        labels, features, groups, family=family, transform=target.scale(),
+        parameters={"seed": campaign.seed, **settings_in_stage(campaign, stage, family)},
     )  # fmt: skip
 
 
@@ -146,17 +148,19 @@ def _fitted(
 ) -> Surrogate:
     """The surrogate of the one family the campaign names, or of the best of those it names."""
     families = campaign.families(stage, target)
+    own = {family: settings_in_stage(campaign, stage, family) for family in families}
     if len(families) == 1:
         return Surrogate.fit(
             target.property, features, training.values, training.groups, family=families[0],
-            transform=target.scale(), parameters={"seed": campaign.seed}, ids=training.rows.ids, about=training.about,
-            weights=weights, conditions=training.conditions, computed=computed,
+            transform=target.scale(), parameters={"seed": campaign.seed, **own[families[0]]}, ids=training.rows.ids,
+            about=training.about, weights=weights, conditions=training.conditions, computed=computed,
         )  # fmt: skip
     seconds = campaign.seconds_for(stage)
     fits, rows = 1 + (target.probability == "classifier"), None if seconds is None else ROWS_WITHIN_TIME
     budget = Budget(seconds=seconds, fits=fits, rows=rows)
+    candidates = [Candidate(family, parameters=settings) for family, settings in own.items()]
     return fit_chosen(
-        target.property, [Candidate(family) for family in families], {"": features}, target=training.values,
+        target.property, candidates, {"": features}, target=training.values,
         groups=training.groups, budget=budget, transform=target.scale(), ids=training.rows.ids, about=training.about,
         conditions=training.conditions, seed=campaign.seed, weights=weights, computed=computed,
     )  # fmt: skip
@@ -185,7 +189,7 @@ def best_of_first_stage(
         low, high = card["best_of_training"]
         return low, high
     values = training.values
-    first = build_feature_set(campaign.scoring_stages[FIRST_STAGE].features).featurize(training.rows)
+    first = stage_feature_set(campaign, FIRST_STAGE).featurize(training.rows)
     return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
 
 

@@ -180,7 +180,7 @@ def test_further_columns_join_and_fractions_may_stand_elsewhere() -> None:
     ids=["too few columns", "sum", "negative", "other place"],
 )
 def test_columns_that_are_no_fractions_are_refused(values: np.ndarray) -> None:
-    with pytest.raises(ModelError, match=r"no atomic fractions.*put element_fraction first"):
+    with pytest.raises(ModelError, match=r"no atomic fractions.*set first to the column of hydrogen"):
         ElementAttention(**SMALL).fit(values, np.arange(50.0))
 
 

@@ -168,7 +168,7 @@ def test_file_whose_weights_do_not_fit_is_refused(change: dict[str, Any], tmp_pa
 
 
 def test_what_cannot_be_stacked_is_refused() -> None:
-    with pytest.raises(ModelError, match="stack of 1 families"):
+    with pytest.raises(ModelError, match="a stack of 1 families"):
         Stack(families=["extra_trees"])
     with pytest.raises(ModelError, match="stack inside a stack"):
         Stack(families=["extra_trees", "stack"])

@@ -39,8 +39,6 @@ STEELS_HELD_OUT = [
     [1, 6, 8, 11, 13, 15],
 ]  # fmt: skip
 
-DEFAULT_FEATURES = matbench._OF_COMPOSITIONS
-
 
 @pytest.fixture(scope="module", autouse=True)
 def small_families() -> Any:
@@ -259,7 +257,7 @@ def test_structures_may_be_left_out_and_it_is_said(kvrh: MatbenchRun, tmp_path: 
 
 def test_attention_over_elements_finds_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr(matbench, "_OF_COMPOSITIONS", ("element_fraction", "stoichiometry"))
+    monkeypatch.setattr(matbench, "_OF_COMPOSITIONS", ("stoichiometry", "element_fraction", "valence_orbital"))
     rows = [[formula, 100.0 + n] for n, formula in enumerate(f"Fe{a}Ni{b}" for a in range(1, 90) for b in (97, 101))]
     path = write_json_gz(tmp_path / "a.json.gz", ["composition", "yield strength"], rows)
     network = Candidate("element_attention", parameters={"members": 1, "width": 8, "layers": 1, "epochs": 1})
@@ -267,10 +265,6 @@ def test_attention_over_elements_finds_its_columns(tmp_path: Path, monkeypatch: 
     run = run_matbench("steels", path, settings=MatbenchSettings(("element_attention",), folds=1))
     assert "element_attention" in run.folds[0].chosen["family"]
     assert np.isfinite(run.folds[0].columns["prediction"]).all()
-
-
-def test_the_default_features_begin_with_the_fractions_of_elements() -> None:
-    assert DEFAULT_FEATURES[0] == "element_fraction"  # where element_attention looks for them
 
 
 @pytest.mark.parametrize("answers", [[True] * 120, [False] * 118 + [True] * 2])

@@ -18,7 +18,6 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign
-from matloop.screening.campaign.entry import Entries
 from matloop.workflows.cli import main
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows
@@ -32,6 +31,7 @@ from matloop.workflows.stages.scoring import (
     score_partition,
     surrogate_of,
 )
+from matloop.workflows.stages.stage_features import stage_feature_set
 from matloop.workflows.stages.training import train_surrogate
 
 PIEZO: dict[str, Any] = {"property": "piezoelectric_modulus", "goal": "maximize", "unit": "C/m2"}
@@ -233,11 +233,11 @@ def test_every_stage_wants_the_range_of_the_first(tmp_path: Path, monkeypatch: p
         structure={"features": ["density"], "keep": 10},
     )
 
-    def made(entries: Entries) -> Any:
-        features = build_feature_set(entries)
-        return Partly(features) if entries[0].name == "density" else features
+    def made(of: Campaign, stage: str) -> Any:
+        features = stage_feature_set(of, stage)
+        return Partly(features) if stage == "structure" else features
 
-    monkeypatch.setattr(training, "build_feature_set", made)
+    monkeypatch.setattr(training, "stage_feature_set", made)
     cards = train(campaign, tmp_path / "run", "surrogates", "structure")
     first, second = (cards[stage, "piezoelectric_modulus"] for stage in ("surrogates", "structure"))
     assert first["rows_trained"] > second["rows_trained"]

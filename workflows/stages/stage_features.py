@@ -1,0 +1,82 @@
+"""The features of a scoring stage: those that the campaign names, and those that one of its families needs."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from matloop.featurizers.base import FeatureSet
+from matloop.models.families.making import columns_without, needed_columns
+from matloop.models.families.part_reader import COLUMNS
+from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.entry import Entries, Entry
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
+
+_GIVES_NEEDED = (Entry.model_validate({"name": "element_fraction"}),)
+"""Featurizers without options whose columns a family may need."""
+
+_ENTRIES: TypeAdapter[Entries] = TypeAdapter(Entries)
+
+
+def stage_entries(campaign: Campaign, stage: str) -> Entries:
+    """Return the featurizers of a scoring stage.
+
+    A featurizer that is not named stands before the others where a family of the stage needs its columns.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+
+    Raises:
+        UnknownNameError: For a family or a featurizer that nobody registered.
+    """
+    return (*_added(campaign, stage), *campaign.scoring_stages[stage].features)
+
+
+def stage_feature_set(campaign: Campaign, stage: str) -> FeatureSet:
+    """Return the feature set of :func:`stage_entries`, made once in each process: some take seconds to set up.
+
+    Raises:
+        UnknownNameError: For a family or a featurizer that nobody registered.
+    """
+    return _feature_set(_written(stage_entries(campaign, stage)))
+
+
+def settings_in_stage(campaign: Campaign, stage: str, family: str) -> dict[str, Any]:
+    """Return settings with which a family reads what the campaign names, and beyond that only what it needs.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        family: Registered family.
+
+    Raises:
+        UnknownNameError: For a family or a featurizer that nobody registered.
+    """
+    added = _added(campaign, stage)
+    if not added or needed_columns(family, {}):
+        return {}
+    hidden = build_feature_set(added).feature_names
+    return {COLUMNS: columns_without(stage_feature_set(campaign, stage).feature_names, hidden)}
+
+
+def _added(campaign: Campaign, stage: str) -> Entries:
+    """Featurizers that families of a stage need and the campaign does not name."""
+    families = {family for target in campaign.targets for family in campaign.families(stage, target)}
+    needed = {name for family in families for name in needed_columns(family, {})}
+    if not needed:
+        return ()
+    missing = needed - set(_feature_set(_written(campaign.scoring_stages[stage].features)).feature_names)
+    return tuple(entry for entry in _GIVES_NEEDED if missing & set(build_feature_set((entry,)).feature_names))
+
+
+def _written(entries: Entries) -> str:
+    return json.dumps([entry.model_dump(mode="json") for entry in entries])
+
+
+@functools.lru_cache(maxsize=8)
+def _feature_set(entries: str) -> FeatureSet:
+    return build_feature_set(_ENTRIES.validate_json(entries))

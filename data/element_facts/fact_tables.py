@@ -37,6 +37,7 @@ class FactTable(NamedTuple):
         expires: Day from which they have to be looked at again.
         licence: Of the facts.
         sha256: Of the file.
+        unit: Unit of the values; empty for a list.
     """
 
     name: str
@@ -47,6 +48,7 @@ class FactTable(NamedTuple):
     expires: dt.date
     licence: str
     sha256: str
+    unit: str = ""
 
     def rows(self) -> list[dict[str, str]]:
         """The lines of the file.
@@ -108,6 +110,31 @@ _TABLES = (
         "Ministry of Commerce and General Administration of Customs of China, announcements of 2023 to November 2025",
         _day("2025-11-09"), _day("2026-11-10"), _LEGAL_TEXT,
         "f47cd12bd3e91070f07a4ee26487f36ef0dd34189675b6f2208ebdbd314c365c",
+    ),
+    FactTable(
+        "element_prices", Label("prices of elements", "元素价格"), "world",
+        "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, as copied by others",
+        _day("2025-12-31"), _day("2027-02-28"), _US_PUBLIC_DOMAIN,
+        "aff48da9d54bc04ad50a402b1ec610ae8ced10f3bf52e7bed4f69d735b6eef8e", "USD/kg",
+    ),
+    FactTable(
+        "production_concentration", Label("concentration of production by country", "按国家计的生产集中度"), "world",
+        "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, as copied by others; elements "
+        "that it does not tell: M. W. Gaultois et al., Chemistry of Materials 25, 2911 (2013), doi:10.1021/cm400893e",
+        _day("2025-12-31"), _day("2027-02-28"), f"{_US_PUBLIC_DOMAIN}; MIT (pymatgen)",
+        "b8870092671fcfea3208a2043ae6731299dc0babbf01a7b82966c8afc4b86f12", "1",
+    ),
+    FactTable(
+        "crustal_abundance", Label("abundance in the crust", "地壳丰度"), "world",
+        "W. M. Haynes (ed.), CRC Handbook of Chemistry and Physics, 95th edition (2014), as carried by mendeleev 1.3.0",
+        _day("2014-06-01"), _day("2034-01-01"), "MIT (mendeleev)",
+        "c4458059f7760942f0c2affcf55bce6a317e9c05250ca83aa7756d0db1a38c06", "mg/kg",
+    ),
+    FactTable(
+        "recycling_rates", Label("end-of-life recycling rates", "报废回收率"), "world",
+        "T. E. Graedel et al., Recycling Rates of Metals: A Status Report, United Nations Environment Programme (2011)",
+        _day("2011-05-26"), _day("2028-01-01"), "facts of a public report",
+        "c804feb96860e178b99ed2db5385d7c7fe511574db58512aa3cb6c7a3fca4697", "1",
     ),
 )  # fmt: skip
 

@@ -83,7 +83,7 @@ from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
 from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import check_provenances, train
-from matloop.workflows.stages.citations import potential_citations
+from matloop.workflows.stages.citations import citations_of
 from matloop.workflows.stages.fates import part_of
 from matloop.workflows.stages.potential import formation_energy_fit_of, source_of
 from matloop.workflows.stages.scoring import ScoringTask
@@ -132,7 +132,7 @@ def go_on(
         write_summary(engine.manifest, summary)
         explain_run(run.folder)
         keep_results(engine.manifest, EXPLANATIONS, [run.explanations])
-        write_report(run.folder, further=potential_citations(campaign))
+        write_report(run.folder, further=citations_of(campaign, run.folder))
         keep_results(engine.manifest, REPORT, [run.report])
     return ScreeningRun(run.folder)
 

@@ -59,6 +59,7 @@ _QUANTITIES = {
     ),
 }
 _CARRIERS = {"p": "1e18 holes/cm3", "n": "1e18 electrons/cm3"}
+LICENCE = "CC BY 4.0"
 _SOURCE = "Ricci et al. 2017, doi:10.1038/sdata.2017.85, as carried by matminer"
 
 
@@ -104,7 +105,7 @@ def load_transport() -> pa.Table:
         strings_can_be_null=False,
     )
     table = pa.csv.read_csv(io.BytesIO(_read_member(ARCHIVE.read())), convert_options=options)
-    schema = pa.schema(list(fields.values()), metadata={"licence": "CC BY 4.0", "source": _SOURCE})
+    schema = pa.schema(list(fields.values()), metadata={"licence": LICENCE, "source": _SOURCE})
     return pa.Table.from_arrays(table.columns, schema=schema)
 
 

@@ -107,6 +107,9 @@ class Column(StrEnum):
         "probability_by_potential", "number", "1",
         "Probability that the target of the energy above hull is met by the potential alone, without kinship.",
     )  # fmt: skip
+    INSULATOR_PROBABILITY = (
+        "insulator_probability", "number", "1", "Probability that a candidate has a band gap at all, by composition.",
+    )  # fmt: skip
     IN_DOMAIN = "in_domain", "truth", "1", "Whether the candidate lies inside the domain of every surrogate."
     PROBABILITY_BEFORE_RELAXING = (
         "probability_before_relaxing", "number", "1", "Probability that all targets are met, before the relaxation.",

@@ -13,6 +13,7 @@
     progress.json          how far the run is
     candidates/            one Parquet file per partition: what the sources gave
     models/STAGE/PROPERTY/ one surrogate each, with its card
+    models/insulators/     classifier of insulators and metals, where a target of the gap needs it
     partitions/STAGE/      one Parquet file per partition: what the stage found for every row, and its fate if it ends
     fates/STAGE/           one Parquet file per merge of partitions: the fates of the rows that end there
     best/STAGE/            one Parquet file per partition: its most probable rows, which may go on
@@ -98,6 +99,7 @@ class RunDirectory:
 
     candidates = property(lambda self: self.folder / "candidates")
     models = property(lambda self: self.folder / "models")
+    insulators = property(lambda self: self.models / "insulators")
     partitions = property(lambda self: self.folder / "partitions")
     best = property(lambda self: self.folder / "best")
     fates = property(lambda self: self.folder / "fates")

@@ -85,6 +85,23 @@ class Calibration:
         """
         return np.array([tail_value(residuals, probability) for residuals in self._by_bin()])
 
+    def quantiles(self, probability: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
+        """Return the standardised residual at a probability of its own for each row, corrected as :meth:`quantile`.
+
+        Args:
+            probability: Of each row, shape (n,).
+            bins: Bin of each row, shape (n,), or one for all.
+
+        >>> Calibration(0.1, np.arange(-9.0, 10.0)).quantiles(np.array([0.05, 0.5, 0.95]))
+        array([-9.,  0.,  9.])
+        """
+        bins = np.broadcast_to(bins, probability.shape)
+        found = np.empty(probability.shape)
+        for number, residuals in enumerate(self._by_bin()):
+            rows = bins == number
+            found[rows] = tail_values(residuals, probability[rows])
+        return found
+
     def cumulative(self, standardised: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
         """Return the probability that a residual is at most so large. It is continuous, and never exactly 0 or 1.
 
@@ -112,12 +129,17 @@ def tail_value(residuals: NDArray[np.float64], probability: float) -> float:
     >>> tail_value(np.arange(-9.0, 10.0), 0.05)
     -9.0
     """
+    return float(tail_values(residuals, np.array([probability]))[0])
+
+
+def tail_values(residuals: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what :func:`tail_value` returns for each of n probabilities, shape (n,)."""
     m = len(residuals)
     upper = probability >= 0.5
-    tail = 1 - probability if upper else probability
-    rank = int(np.floor(tail * (m + 1) + 1e-9))  # number of residuals outside, counted from the end of the tail
-    rank = min(max(rank, 1), m)
-    return float(residuals[m - rank] if upper else residuals[rank - 1])
+    tail = np.where(upper, 1 - probability, probability)
+    rank = np.floor(tail * (m + 1) + 1e-9).astype(np.int64)  # residuals outside, counted from the end of the tail
+    rank = np.clip(rank, 1, m)
+    return residuals[np.where(upper, m - rank, rank - 1)]
 
 
 def _edges(distance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ from matloop.models.surrogates.calibration import Calibration
 
 _SEARCH = 12.0  # widths of the predictive distribution to look at on either side
 _STEPS = 241
+_TAIL = 0.05  # of a 90 % interval, on either side
+_SMALLEST = 1e-12
 
 
 def forward(values: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
@@ -44,6 +46,10 @@ class Prediction:
         met: Probability of lying in ``wanted`` by a classifier, shape (n,); None where there is no classifier.
         wanted: Range the classifier was trained for, in the property's unit.
         computed: In a transfer, what the model of computed values says, in the property's unit, shape (n,).
+        insulator: Probability that the candidate has a value at all, shape (n,), where the training rows all had one
+            and candidates may not: a metal has no band gap. Without a value it counts as lying on the lower bound. All
+            numbers for people speak of both cases together; centre, scale and ``met`` of a candidate with a value. None
+            where this is not asked.
     """
 
     centre: NDArray[np.float64]
@@ -57,6 +63,7 @@ class Prediction:
     met: NDArray[np.float64] | None = None
     wanted: tuple[float, float] | None = None
     computed: NDArray[np.float64] | None = None
+    insulator: NDArray[np.float64] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Prediction:
         """Return the predictions of some of the candidates."""
@@ -65,6 +72,7 @@ class Prediction:
             codes=self.codes[rows], bins=self.bins if isinstance(self.bins, int) else self.bins[rows],
             met=None if self.met is None else self.met[rows],
             computed=None if self.computed is None else self.computed[rows],
+            insulator=None if self.insulator is None else self.insulator[rows],
         )  # fmt: skip
 
     def without(self, rows: NDArray[np.bool_], code: str) -> Prediction:
@@ -79,8 +87,9 @@ class Prediction:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Predicted value in the property's unit, shape (n,)."""
-        return self._value(self.centre)
+        """Predicted value in the property's unit, shape (n,); with a chance of having none, the mean of both cases."""
+        value = self._value(self.centre)
+        return value if self.insulator is None else self.bounds[0] + self.insulator * (value - self.bounds[0])
 
     @property
     def sigma(self) -> NDArray[np.float64]:
@@ -89,7 +98,12 @@ class Prediction:
 
     def quantile(self, probability: float) -> NDArray[np.float64]:
         """Quantile of each predictive distribution in the property's unit, shape (n,)."""
-        return self._value(self.centre + self.scale * self.calibration.quantile(probability)[self.bins])
+        if self.insulator is None:
+            return self._value(self.centre + self.scale * self.calibration.quantile(probability)[self.bins])
+        rest = probability - (1 - self.insulator)  # of the distribution of candidates with a value
+        share = np.clip(rest / np.maximum(self.insulator, _SMALLEST), 0.0, 1.0)
+        value = self._value(self.centre + self.scale * self.calibration.quantiles(share, self.bins))
+        return np.where(np.isnan(value) | (rest > 0), value, self.bounds[0])
 
     def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the equal-tailed interval holding the truth with probability ``level``."""
@@ -104,8 +118,15 @@ class Prediction:
         return (forward(np.asarray(target, float), self.transform) - self.centre) / self._half_width
 
     def interval_of_errors(self, lower: float, upper: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the ends of the interval in which :meth:`relative_error` lies between two values, each (n,)."""
-        return self._value(self.centre + lower * self._half_width), self._value(self.centre + upper * self._half_width)
+        """Return the ends of the interval in which :meth:`relative_error` lies between two values, each (n,).
+
+        Errors are those of rows with a value. Where a candidate has none with 5 % or more, the interval begins at the
+        lower bound.
+        """
+        low, high = (self._value(self.centre + error * self._half_width) for error in (lower, upper))
+        if self.insulator is None:
+            return low, high
+        return np.where(np.isnan(low) | (1 - self.insulator < _TAIL), low, self.bounds[0]), high
 
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Probability that the property lies in [lower, upper] (its unit; infinite ends allowed), shape (n,).
@@ -116,6 +137,13 @@ class Prediction:
         Raises:
             ModelError: If the classifier was trained for another range.
         """
+        chance = self._with_a_value(lower, upper)
+        if self.insulator is None:
+            return chance
+        return self.insulator * chance + (1 - self.insulator) * (lower <= self.bounds[0] <= upper)
+
+    def _with_a_value(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Probability that a candidate with a value lies in [lower, upper], shape (n,)."""
         if self.met is not None:
             if (lower, upper) != self.wanted:
                 raise ModelError(
@@ -191,4 +219,5 @@ def _shifted(prediction: Prediction, row: int, centres: NDArray[np.float64]) -> 
     return replace(
         prediction, centre=centres, scale=np.full(n, prediction.scale[row]), bins=bins,
         in_domain=np.full(n, prediction.in_domain[row]), codes=np.full(n, ""),
+        insulator=None if prediction.insulator is None else np.full(n, prediction.insulator[row]),
     )  # fmt: skip

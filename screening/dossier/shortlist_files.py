@@ -141,6 +141,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         *([] if hull_distance in columns else [hull_distance]),
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
         (Column.MAKEABLE_PROBABILITY, Column.MAKEABLE_PROBABILITY),
+        (Column.INSULATOR_PROBABILITY, Column.INSULATOR_PROBABILITY),
         (Column.PROBABILITY_BY_POTENTIAL, Column.PROBABILITY_BY_POTENTIAL),
         (Column.HULL_DISTANCE_SECOND, "hull_distance_second (eV/atom)"),
         (Column.HULL_DISTANCE_OWN, "hull_distance_own (eV/atom)"),

@@ -36,6 +36,7 @@ from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
 from matloop.screening.report.flags import ChemistryWords, SiteTable, card_flags, chemistry_words, site_table
 from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
+from matloop.screening.report.insulators import GAP, insulator_words
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.rattling import rattle_words
 from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
@@ -80,6 +81,7 @@ class TargetRow(NamedTuple):
         hull_distance: Distance from the hull of the potential that judged the target, where that is not cut off at 0 as
             the predicted value is; empty where no potential judged it.
         computed: The same on the scale of computed values, with unit; empty where the prediction is on that scale.
+        insulator: How probable it is that there is a band gap at all, and its value then; None where this is not asked.
         related: How many rows that taught it share two or more elements with the candidate, and of how many.
         probability: Of lying in the wanted range.
         marks: Left end, mean and right end of the interval on the strip.
@@ -93,6 +95,7 @@ class TargetRow(NamedTuple):
     selected: Words | None
     hull_distance: str
     computed: str
+    insulator: Words | None
     related: Words
     probability: float
     marks: tuple[float, float, float]
@@ -251,6 +254,7 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
         _computed_text(batch, row, name, high - low),
+        insulator_words(run.insulator_card, batch, row) if name == GAP else None,
         _related_words(related_training(run.training, name, batch, row)),
         float(numbers(batch, probability_of(name))[row]),
         tuple(

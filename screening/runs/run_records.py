@@ -296,6 +296,14 @@ class ModelCard(_Record):
     transfer: CardTransfer | None = None
 
 
+class InsulatorCard(_Record):
+    """``models/insulators/card.json``: what the classifier of insulators and metals learned from."""
+
+    rows: Count
+    in_both: Count
+    disagreeing: Count
+
+
 class NoveltyRecord(_Record):
     """What is known that is like one finalist; neighbours are name, formula, distance of composition and structure."""
 

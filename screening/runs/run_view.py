@@ -32,7 +32,14 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import campaign_error, inspect_content
 from matloop.screening.campaign.yaml_document import LARGEST_CAMPAIGN
-from matloop.screening.runs.run_records import Explanations, ModelCard, NoveltyRecords, RunIdentity, RunProgress
+from matloop.screening.runs.run_records import (
+    Explanations,
+    InsulatorCard,
+    ModelCard,
+    NoveltyRecords,
+    RunIdentity,
+    RunProgress,
+)
 from matloop.screening.runs.run_summary import RunSummary
 
 LARGEST_CIF = 500_000  # bytes
@@ -211,6 +218,12 @@ class RunView:
     def card(self, stage: str, name: str) -> ModelCard:
         """Card of the surrogate of one property in one stage, as it stands there now."""
         return self._record(self.paths.model(stage, name) / "card.json", ModelCard, allow_nan=True)
+
+    @functools.cached_property
+    def insulator_card(self) -> InsulatorCard | None:
+        """Card of the classifier of insulators and metals; None where the run keeps none."""
+        path = self.paths.insulators / "card.json"
+        return self._record(path, InsulatorCard) if os.path.lexists(path) else None
 
     @functools.cached_property
     def cards(self) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.results import REPORT, keep_results
 from matloop.workflows.running.session import work_on
-from matloop.workflows.stages.citations import potential_citations
+from matloop.workflows.stages.citations import citations_of
 
 
 def rewrite_report(folder: Path) -> None:
@@ -26,6 +26,6 @@ def rewrite_report(folder: Path) -> None:
     view.require_finished()
     campaign = view.campaign
     with work_on(view.paths):
-        write_report(folder, further=potential_citations(campaign))
+        write_report(folder, further=citations_of(campaign, folder))
         keep_results(Manifest(view.folder), REPORT, [view.paths.report])
     print(f"Report: {one_line(str(view.paths.report))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from matloop.screening.explaining.margins import filter_margins, grouped_contrib
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
-from matloop.workflows.stages.makeable import by_kinship, kinship_targets, supported_after_relaxing
+from matloop.workflows.stages.makeable import kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import BY_POTENTIAL
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -41,6 +41,7 @@ from matloop.workflows.stages.scoring import (
     features_of,
     joint_probability_of,
     surrogate_of,
+    with_composition,
 )
 from matloop.workflows.stages.stage_names import filter_stages
 
@@ -140,7 +141,7 @@ def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     batch = view.ranked.take(rows)
     features = features_of(view.task, batch)
     predictions = {name: surrogate.predict(features) for name, surrogate in view.surrogates.items()}
-    predictions = by_kinship(view.task.campaign, view.task.ranges, predictions, batch)
+    predictions = with_composition(view.task, predictions, batch)
     of_targets = {name: _of_target(view, name, batch, features, predictions[name]) for name in predictions}
     campaign = view.task.campaign
     filters = dict(zip(filter_stages(campaign), build_filters(campaign), strict=True))
@@ -179,6 +180,7 @@ def _of_target(
         names.append(COMPUTED_VALUE)
         words.append(_words_of_computed(name, surrogate.computed.card["source"]))
     parts = surrogate.ensemble.contributions(values, background_of(surrogate))
+    with_a_value = replace(prediction, insulator=None)  # contributions of features lead to it
     below = levels(surrogate, values)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
@@ -187,7 +189,7 @@ def _of_target(
             "unit": property_named(name).unit,
             "transform": surrogate.transform,
             "judged_by": view.judged_by(name),
-            "prediction": float(prediction.mean[row]),
+            "prediction": float(with_a_value.mean[row]),
             "centre": float(prediction.centre[row]),
             "domain": {
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),

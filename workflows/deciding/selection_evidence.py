@@ -29,12 +29,8 @@ from matloop.models.surrogates.selection import (
     selection_conditional,
 )
 from matloop.screening.runs.run_summary import MetTogether, SupportedProbability
-from matloop.workflows.stages.makeable import (
-    by_kinship,
-    column_by_potential,
-    kinship_targets,
-    supported_after_relaxing,
-)
+from matloop.workflows.stages.insulators import with_insulators
+from matloop.workflows.stages.makeable import column_by_potential, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -42,6 +38,7 @@ from matloop.workflows.stages.scoring import (
     features_of,
     joint_probability_of,
     surrogate_of,
+    with_composition,
 )  # fmt: skip
 
 
@@ -82,7 +79,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
     materials = training.known.rows
     features = features_of(task, materials)
     predictions = {name: surrogate_of(task, name).predict_as_new(features, materials.ids) for name in task.ranges}
-    predictions = by_kinship(task.campaign, task.ranges, predictions, materials)
+    predictions = with_composition(task, predictions, materials, as_new=True)
     chances = joint_probability_of(task).probabilities(predictions, task.ranges)
     admitted = np.ones(len(materials), bool)
     new = materials.with_columns({Column.KNOWN: np.zeros(len(materials), bool), Column.KNOWN_TO: [""] * len(materials)})
@@ -274,9 +271,10 @@ def selected_intervals(
     ``PROPERTY_selected_exact`` is 0 where too few crystals rank as high and those ranked next had to stand in for them.
     """
     features = features_of(task, shortlisted)
-    columns = {}
+    predictions = {name: surrogate_of(task, name).predict(features) for name in errors}
+    predictions, columns = with_insulators(task.folder, predictions, shortlisted), {}
     for name, found in errors.items():
-        ends = surrogate_of(task, name).predict(features).interval_of_errors(found.lower, found.upper)
+        ends = predictions[name].interval_of_errors(found.lower, found.upper)
         columns[property_column(name, "selected_lo")], columns[property_column(name, "selected_hi")] = ends
         columns[f"{name}_selected_exact"] = np.full(len(shortlisted), float(found.exact))
     return columns

@@ -13,8 +13,13 @@ from matloop.data.training.known_materials import KnownCompositions
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.explaining.element_swaps import Swap, single_swaps
-from matloop.workflows.stages.makeable import by_kinship
-from matloop.workflows.stages.scoring import ScoringTask, build_filters, features_of, joint_probability_of
+from matloop.workflows.stages.scoring import (
+    ScoringTask,
+    build_filters,
+    features_of,
+    joint_probability_of,
+    with_composition,
+)  # fmt: skip
 
 
 def swap_effects(
@@ -50,7 +55,7 @@ def swap_effects(
         return {"tried": len(swaps), "proposable": 0, "best": best}
     features = features_of(task, made.take(passing))
     after = {name: surrogate.predict(features) for name, surrogate in surrogates.items()}
-    after = by_kinship(task.campaign, task.ranges, after, made.take(passing))
+    after = with_composition(task, after, made.take(passing))
     proposable = np.logical_and.reduce([prediction.codes == "" for prediction in after.values()])
     if not task.campaign.shortlist.explore:
         proposable &= np.logical_and.reduce([prediction.in_domain for prediction in after.values()])

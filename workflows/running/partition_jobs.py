@@ -17,6 +17,7 @@ from matloop.workflows.running.candidate_parts import CandidatePart
 from matloop.workflows.running.competitors import COMPETITORS
 from matloop.workflows.running.engine import Job
 from matloop.workflows.running.identity import code_key
+from matloop.workflows.running.insulator_training import INSULATORS
 from matloop.workflows.running.reference_phases import REFERENCES, SECOND_REFERENCES
 from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.potential import relax_partition, source_of
@@ -81,6 +82,7 @@ def _stage_key(task: ScoringTask, manifest: Manifest) -> str:
     campaign = task.campaign.model_dump(mode="json")
     models = {line["property"]: line["files"] for line in manifest.of_kind("model") if line["stage"] == task.stage}
     ranges = {name: list(map(repr, ends)) for name, ends in task.ranges.items()}  # infinities are no JSON
+    models[INSULATORS] = [line["files"] for line in manifest.of_kind(INSULATORS)[-1:]]
     return key_of(
         code=code_key(task.campaign), stage=task.stage, settings=campaign[task.stage], filters=campaign["filters"],
         explore=task.campaign.shortlist.explore, criterion=task.criterion.name, ranges=ranges, models=models,

@@ -20,6 +20,7 @@ _TRAINS = (
     "featurizers/",
     "models/",
     "workflows/stages/campaign_featurizers.py",
+    "workflows/stages/insulators.py",
     "workflows/stages/scoring.py",
     "workflows/stages/stage_features.py",
 )
@@ -63,10 +64,18 @@ def store_key(
         }
     if helping is not None:
         learned["transfer"] = helping.about
-    return key_of(
-        seed=campaign.seed, learned=learned, training=training.about, code=_key_of_the_code(),
-        plug_ins=plug_ins_used({"learned": learned}),
+    return key_of_training(
+        seed=campaign.seed, learned=learned, training=training.about, plug_ins=plug_ins_used({"learned": learned})
     )  # fmt: skip
+
+
+def key_of_training(**decides: Any) -> str:
+    """Return the key of a model: of what decides its numbers, and of the code and libraries that train it.
+
+    Args:
+        decides: Plain JSON values.
+    """
+    return key_of(**decides, code=_key_of_the_code())
 
 
 @functools.cache

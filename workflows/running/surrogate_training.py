@@ -21,6 +21,7 @@ from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
+from matloop.workflows.running.insulator_training import provide_insulators
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges
@@ -107,6 +108,7 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: 
         files = engine.ask(train_anew, one) if died else answered.answer
         _record(engine, one, files)
         _store(one, store)
+    provide_insulators(engine, campaign, training)
     return {
         one.target.property: one.target.range(
             best_of_first_stage(

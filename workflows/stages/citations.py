@@ -1,16 +1,39 @@
-"""What to cite for the potentials that a campaign uses, as they say themselves."""
+"""What to cite for what a run uses beside its training sets: potentials, and labels of insulators and metals."""
 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 from matloop.data.errors import MatloopError
-from matloop.data.packaged.citations import Citation
+from matloop.data.label import Label
+from matloop.data.packaged.citations import CITATIONS, MEASURED_GAPS, TRANSPORT, Citation
+from matloop.data.packaged.measured_gaps import load_measured_classes
+from matloop.data.packaged.transport import LICENCE as TRANSPORT_LICENCE
 from matloop.data.registry import lookup
+from matloop.data.runs.directory import RunDirectory
 from matloop.models.registry import POTENTIALS
 from matloop.screening.campaign.campaign import Campaign
 
 _EMBEDDING = "crystal_embedding"
+
+
+_INSULATORS = Label("Insulators and metals", "绝缘体与金属的区分")
+
+
+def citations_of(campaign: Campaign, folder: Path) -> list[Citation]:
+    """What a run rests on beside its training sets, each citation once.
+
+    Args:
+        campaign: The campaign.
+        folder: The run directory.
+    """
+    found = potential_citations(campaign)
+    if RunDirectory(folder).insulators.is_dir():
+        licence = (load_measured_classes().schema.metadata or {})[b"licence"].decode()
+        found.append(Citation(_INSULATORS, CITATIONS[TRANSPORT], TRANSPORT_LICENCE))
+        found.append(Citation(_INSULATORS, CITATIONS[MEASURED_GAPS], licence))
+    return found
 
 
 def potential_citations(campaign: Campaign) -> list[Citation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
@@ -32,7 +31,9 @@ from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
+from matloop.workflows.stages.insulators import with_insulators
 from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
+from matloop.workflows.stages.model_files import ModelFiles
 from matloop.workflows.stages.stage_features import stage_feature_set
 from matloop.workflows.stages.stage_names import filter_stages
 
@@ -55,27 +56,6 @@ class StageTables(NamedTuple):
     def counts(self) -> FateCounts:
         """Rows by where, how and why they end; none where the table does not tell fates."""
         return counted(self.fates) if Column.OUTCOME in self.fates.column_names else Counter()
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files of a saved surrogate, equal to others of the same content wherever they lie.
-
-    A worker may outlive a run, and another run may use the same folder: what a worker keeps goes by content.
-
-    Attributes:
-        content: Hash of the files.
-        folder: Where they are.
-    """
-
-    content: str
-    folder: Path = field(compare=False)
-
-    @classmethod
-    def of(cls, folder: Path) -> ModelFiles:
-        """The files in a folder; reading a few megabytes takes some milliseconds."""
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return cls(key_of(files={path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}), folder)
 
 
 @dataclass(frozen=True)
@@ -128,7 +108,7 @@ def score_partition(task: ScoringTask, intake: Intake) -> StageTables:
     sound = np.flatnonzero(features.codes == "")
     rows = rows[sound]
     scored = batch.take(rows)
-    predictions = by_kinship(task.campaign, task.ranges, predict(task, features.take(sound)), scored)
+    predictions = with_composition(task, predict(task, features.take(sound)), scored)
     columns = judge(task, rows, predictions, fates, joint_probability_of(task))
     for name in kinship_targets(task.campaign, task.ranges):
         columns[Column.MAKEABLE_PROBABILITY] = makeable_phases(scored.compositions, task.ranges[name][1])
@@ -191,6 +171,21 @@ def feature_words_of(task: ScoringTask) -> tuple[FeatureWords, ...]:
 def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]:
     """What the surrogates of the task's stage say of each target."""
     return {name: surrogate_of(task, name).predict(features) for name in task.ranges}
+
+
+def with_composition(
+    task: ScoringTask, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
+) -> dict[str, Prediction]:
+    """Complete what surrogates say of n candidates by what their compositions say: insulators, and makeable phases.
+
+    Args:
+        task: Of the stage.
+        predictions: By property.
+        batch: The candidates.
+        as_new: Whether candidates that are known are judged as if they were new.
+    """
+    completed = with_insulators(task.folder, predictions, batch, as_new=as_new)
+    return by_kinship(task.campaign, task.ranges, completed, batch)
 
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
@@ -268,6 +263,8 @@ def judge(
         columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
         if isinstance(prediction, Prediction) and prediction.computed is not None:
             columns[known.column("computed")] = prediction.computed
+        if isinstance(prediction, Prediction) and prediction.insulator is not None:
+            columns[Column.INSULATOR_PROBABILITY] = prediction.insulator
         columns[probability_of(name)] = chances.of_each[name]
     return columns
 

@@ -37,6 +37,28 @@ def test_probability_between_agrees_with_draws(transform: Any, lower: float, upp
     np.testing.assert_allclose(of.probability_between(lower, upper), expected, atol=0.015)
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.3, 0.97, 1.0])
+@pytest.mark.parametrize(("lower", "upper"), [(0.0, 0.05), (0.05, 0.3), (0.9, 1.2), (0.8, np.inf), (-np.inf, 0.1)])
+def test_a_chance_of_having_no_value_agrees_with_draws(lower: float, upper: float, chance: float) -> None:
+    of = prediction(insulator=np.full(len(CENTRE), chance))
+    sample = draws(of)
+    expected = ((sample >= lower) & (sample <= upper)).mean(axis=0)
+    np.testing.assert_allclose(of.probability_between(lower, upper), expected, atol=0.015)
+    if chance in (0.0, 1.0):
+        given = np.zeros(len(CENTRE)) if chance == 0.0 else prediction().mean
+        np.testing.assert_allclose(of.mean, given)
+        ends = (given, given) if chance == 0.0 else prediction().interval()
+        np.testing.assert_allclose(of.interval(), ends)
+
+
+def test_the_interval_of_the_picked_begins_at_the_bound_where_a_metal_is_not_ruled_out() -> None:
+    of = prediction(insulator=np.array([0.5, 0.9, 0.94, 0.96, 1.0]))
+    low, high = of.interval_of_errors(-1.0, 1.0)
+    alone_low, alone_high = prediction().interval_of_errors(-1.0, 1.0)
+    np.testing.assert_array_equal(high, alone_high)
+    np.testing.assert_array_equal(low, np.where([True, True, True, False, False], 0.0, alone_low))
+
+
 def test_probability_counts_what_lies_beyond_a_bound_as_on_it() -> None:
     # A compound predicted at the hull is surely within 0.6 eV/atom above it: nothing lies below the hull.
     of = prediction()

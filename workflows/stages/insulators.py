@@ -1,0 +1,108 @@
+"""P(insulator) in the scoring stages: what a surrogate says of the band gap holds if the candidate has one.
+
+Where the labels of the gap hold hardly any metal, the run keeps a classifier of insulators and metals
+(:mod:`matloop.models.surrogates.insulators`), which reads the composition alone. For a limit x above zero
+
+    P(gap >= x) = P(insulator) * P(gap >= x | insulator),
+
+and mean and interval speak of both cases together. Labels with metals in them teach the surrogate itself what has no
+gap, so it is not asked for there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.packaged.insulators import InsulatorLabels
+from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.training_sets import TrainingSets
+from matloop.featurizers.base import FeatureSet
+from matloop.featurizers.charge_balance import ChargeBalanceFeatures
+from matloop.featurizers.composition import Magpie, Stoichiometry, ValenceOrbital
+from matloop.models.surrogates.insulators import CARD_FILE, InsulatorClassifier
+from matloop.models.surrogates.prediction import Prediction
+from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows.stages.model_files import ModelFiles
+
+TARGET = "band_gap"
+MOST_METALS = 0.01
+"""Share of labels of the gap that are zero above which the surrogate is taken to know metals by itself."""
+
+
+def lacks_metals(campaign: Campaign, training: TrainingSets) -> bool:
+    """Whether a campaign has a target for the band gap whose labels hold hardly any metal.
+
+    Args:
+        campaign: The campaign.
+        training: What its surrogates learn from.
+    """
+    if all(target.property != TARGET for target in campaign.targets):
+        return False
+    sets = [training[TARGET], *(each for name, each in training.helping.items() if name == TARGET)]
+    return all(float((each.values <= 0).mean()) <= MOST_METALS for each in sets)
+
+
+@functools.cache
+def composition_features() -> FeatureSet:
+    """The features of compositions that tell insulators from metals."""
+    return FeatureSet((Magpie(), Stoichiometry(), ValenceOrbital(), ChargeBalanceFeatures()))
+
+
+def train_insulators(labels: InsulatorLabels, *, threads: int = 1) -> InsulatorClassifier:
+    """Train the classifier.
+
+    Args:
+        labels: What it learns from.
+        threads: Trees grown at the same time.
+    """
+    batch, known = labels.batch, [np.isfinite(source) for source in (labels.computed, labels.measured)]
+    about = {
+        "computed": int(known[0].sum()),
+        "measured": int(known[1].sum()),
+        "in_both": int((known[0] & known[1]).sum()),
+        "disagreeing": int(labels.disagreeing.sum()),
+        "files": labels.about,
+    }
+    features = composition_features().featurize(batch)
+    return InsulatorClassifier.fit(features, batch.compositions, labels.values, about=about, threads=threads)
+
+
+def with_insulators(
+    folder: Path, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
+) -> dict[str, Prediction]:
+    """Give predictions of the gap the probability that there is one, where the run keeps a classifier.
+
+    Where the classifier has no support, a candidate is outside the domain.
+
+    Args:
+        folder: The run directory.
+        predictions: By property, of n candidates.
+        batch: The candidates.
+        as_new: Whether compositions that the classifier learned from are judged by trees that never saw them.
+    """
+    changed = dict(predictions)
+    found = insulators_of(folder) if TARGET in changed else None
+    if found is None:
+        return changed
+    features = composition_features().featurize(batch)
+    chance = found.predict_as_new(features, batch.compositions) if as_new else found.predict(features)
+    inside = changed[TARGET].in_domain & chance.supported
+    changed[TARGET] = replace(changed[TARGET], insulator=chance.probability, in_domain=inside)
+    return changed
+
+
+def insulators_of(folder: Path) -> InsulatorClassifier | None:
+    """The classifier that a run keeps, read once per worker; None where it keeps none."""
+    place = RunDirectory(folder).insulators
+    return _read(ModelFiles.of(place)) if (place / CARD_FILE).is_file() else None
+
+
+@functools.lru_cache(maxsize=2)
+def _read(files: ModelFiles) -> InsulatorClassifier:
+    return InsulatorClassifier.load(files.folder)

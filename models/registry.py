@@ -10,6 +10,7 @@ MODELS: Mapping[str, str] = {
     "gaussian_process": "matloop.models.families.gaussian_process:GaussianProcess",
     "deep_ensemble": "matloop.models.families.deep_ensemble:DeepEnsemble",
     "element_attention": "matloop.models.families.element_attention:ElementAttention",
+    "mean": "matloop.models.families.mean:Mean",
     "stack": "matloop.models.families.stack:Stack",
 }
 

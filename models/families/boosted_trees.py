@@ -32,7 +32,7 @@ class BoostedTrees(Ensemble):
     """
 
     family: ClassVar[str] = "boosted_trees"
-    cost: ClassVar[float] = 3
+    cost: ClassVar[float] = 5
     members: ClassVar[str] = "boosters"
 
     def __init__(

@@ -46,7 +46,7 @@ class DeepEnsemble(ArrayEnsemble):
 
     family: ClassVar[str] = "deep_ensemble"
     file: ClassVar[str] = "networks.npz"
-    cost: ClassVar[float] = 4
+    cost: ClassVar[float] = 3
 
     def __init__(
         self,

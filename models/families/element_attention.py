@@ -76,7 +76,7 @@ class ElementAttention(ArrayEnsemble):
 
     family: ClassVar[str] = "element_attention"
     file: ClassVar[str] = "networks.npz"
-    cost: ClassVar[float] = 12
+    cost: ClassVar[float] = 4
 
     def __init__(
         self,

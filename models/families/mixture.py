@@ -1,9 +1,13 @@
-"""The mean and spread of a weighted mixture of families."""
+"""The mean, spread and contributions of a weighted mixture of families."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from matloop.models.families.contract import Contributions, Ensemble
 
 
 def spread_scales(
@@ -41,3 +45,30 @@ def mixed(
     mean = (weights[:, None] * means).sum(axis=0)
     variance = (weights[:, None] * ((scales[:, None] * spreads) ** 2 + (means - mean) ** 2)).sum(axis=0)
     return mean, np.sqrt(variance)
+
+
+def mixed_contributions(
+    weights: NDArray[np.float64],
+    members: Sequence[Ensemble],
+    values: NDArray[np.float64],
+    background: NDArray[np.float64],
+) -> Contributions | None:
+    """Compute the weighted contributions of fitted families; None if one of them has none.
+
+    Args:
+        weights: Weight of each of f families, adding up to 1, shape (f,).
+        members: The families.
+        values: Features of n candidates, shape (n, k).
+        background: Features of training rows to compare them with, shape (b, k).
+    """
+    weighted = []
+    for weight, member in zip(weights.tolist(), members, strict=True):
+        part = member.contributions(values, background)
+        if part is None:
+            return None
+        weighted.append((weight, part))
+    return Contributions(
+        float(sum(weight * part.base for weight, part in weighted)),
+        np.sum([weight * part.values for weight, part in weighted], axis=0),
+        " and ".join(sorted({part.method for _, part in weighted})),
+    )

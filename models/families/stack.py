@@ -15,7 +15,7 @@ from matloop.data.errors import ModelError
 from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.making import load_ensemble, make_ensemble
 from matloop.models.families.members import WrittenFamily, columns_of_members, members_by_name, read_members
-from matloop.models.families.mixture import mixed, spread_scales
+from matloop.models.families.mixture import mixed, mixed_contributions, spread_scales
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
 
@@ -132,17 +132,7 @@ class Stack(Ensemble):
 
     def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
         """Compute weighted contributions of the families; None if a family with weight has none."""
-        weighted = []
-        for weight, member in zip(self._weights[self._used()], self._fitted, strict=True):
-            part = member.contributions(values, background)
-            if part is None:
-                return None
-            weighted.append((weight, part))
-        return Contributions(
-            float(sum(weight * part.base for weight, part in weighted)),
-            np.sum([weight * part.values for weight, part in weighted], axis=0),
-            " and ".join(sorted({part.method for _, part in weighted})),
-        )
+        return mixed_contributions(self._weights[self._used()], self._fitted, values, background)
 
     def save(self, folder: Path) -> None:
         """Write ``stack.json`` and a folder for each family with a weight above zero."""

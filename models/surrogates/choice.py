@@ -4,6 +4,10 @@ The choice is made on rows that do not report its score. In each of five outer f
 inner folds of the other rows, and the best of them predicts the fold: the error of these predictions is the error of
 the whole procedure, which includes the choice. The winner is the candidate that predicts all folds best. Its own error
 is a little too small, because the candidate was picked for it; the record shows it as the reason for the choice.
+
+The family ``mean`` without settings stands for the means of the best two, three and so on of the other candidates. They
+are made from predictions that are there already, and which of the others are the best is decided like the choice
+itself: inside each outer fold for the error of the procedure, over all folds for the winner.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.making import make_ensemble, settings_by_name
+from matloop.models.families.mean import Mean
 from matloop.models.families.part_reader import COLUMNS
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
@@ -37,8 +42,10 @@ _FITTING = 0.75
 process, 0.7 for extra trees and for boosted ones."""
 ROWS_WITHIN_TIME = 1500
 """Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
+_FAMILIES = "families"
 _NO_CONDITIONS: Mapping[str, NDArray[np.float64]] = {}
 _TRIED, _UNTRIED = "tried", "out of budget"
+_NO_MEAN = "no two of the others can be fitted in time"
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,20 @@ class Candidate:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        settings = {name: value for name, value in self.parameters.items() if name != COLUMNS}
-        return f"{self.family}{f' {settings}' if settings else ''}" + (f" on {self.features}" if self.features else "")
+        settings = {name: value for name, value in self.parameters.items() if name not in (COLUMNS, _FAMILIES)}
+        inside = [each if isinstance(each, str) else next(iter(each)) for each in self.parameters.get(_FAMILIES, ())]
+        named = f"{self.family} of {', '.join(inside)}" if inside else self.family
+        return f"{named}{f' {settings}' if settings else ''}" + (f" on {self.features}" if self.features else "")
+
+    @property
+    def is_mean_of_others(self) -> bool:
+        """Whether it stands for means of the other candidates."""
+        return self.family == Mean.family and _FAMILIES not in self.parameters
+
+    def mean_of(self, others: Sequence[Candidate]) -> Candidate:
+        """Return the mean of some of the other candidates, for one that stands for such means."""
+        families = [{each.family: dict(each.parameters)} if each.parameters else each.family for each in others]
+        return Candidate(self.family, self.features, {_FAMILIES: families})
 
 
 @dataclass(frozen=True)
@@ -173,13 +192,38 @@ class _Rows:
         fitted(ensemble, values[train], self.target[train], groups=self.groups[train], weights=own)
         return ensemble.predict(values[held])[0]
 
+    def error(self, mean: NDArray[np.float64]) -> float:
+        """Return the mean absolute error of predictions of all rows."""
+        return float(np.abs(mean - self.target).mean())
+
+    def folds(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Return training and held-out rows of the outer folds."""
+        return list(grouped_folds(self.groups, seed=self.seed))
+
 
 @dataclass(frozen=True)
 class _Tried:
-    """Predictions of one candidate: of all rows by the outer folds, and the error inside each of them."""
+    """Predictions of one candidate: of all rows by the outer folds, and of the other rows inside each of them."""
 
+    candidate: Candidate
     mean: NDArray[np.float64]
-    inner_errors: NDArray[np.float64]
+    inner: tuple[NDArray[np.float64], ...]
+    seconds: float
+    of_inner_choice: NDArray[np.float64] | None = None
+
+    @property
+    def nested(self) -> NDArray[np.float64]:
+        """Predictions of all rows that owe nothing to the choice of members by the same rows."""
+        return self.mean if self.of_inner_choice is None else self.of_inner_choice
+
+    def inner_errors(self, rows: _Rows) -> NDArray[np.float64]:
+        """Return the mean absolute error inside each outer fold."""
+        return np.array(
+            [
+                np.abs(mean - rows.target[train]).mean()
+                for mean, (train, _) in zip(self.inner, rows.folds(), strict=True)
+            ]
+        )
 
 
 def choose(
@@ -228,13 +272,23 @@ def choose(
     own = None if weights is None else relative_weights(weights[used], len(used))
     names = {name: matrix.names for name, matrix in features.items()}
     rows = _Rows(values, names, target[used], groups[used], own, seed)
-    trials, tried = _try_all(ordered, rows, budget)
+    end = np.inf if budget.seconds is None else time.perf_counter() + budget.seconds
+    means = [each for each in ordered if each.is_mean_of_others]
+    trials, tried = _try_all(
+        [each for each in ordered if each not in means], rows, budget, end=end, all_are_fitted=bool(means)
+    )
     if not tried:
         refused = "; ".join(f"{trial.candidate}: {trial.outcome}" for trial in trials)
         raise ModelError(f"no candidate can be fitted: {refused}", "at least one that can")
+    most_seconds = (end - time.perf_counter()) / (_FITTING * budget.fits)
+    for mean in means:
+        made = _means_of_others(mean, tried, rows, most_seconds=most_seconds)
+        tried += made
+        trials += [Trial(each.candidate, _TRIED, rows.error(each.mean), 0.0) for each in made]
+        trials += [] if made else [Trial(mean, _NO_MEAN, np.nan, 0.0)]
     finished = [trial for trial in trials if trial.outcome == _TRIED]
     order = sorted(range(len(finished)), key=lambda number: finished[number].mae)
-    inner = np.array([one.inner_errors for one in tried])
+    inner = np.array([each.inner_errors(rows) for each in tried])
     nested = _nested_error(tried, inner, rows)
     reason = _reason([finished[number] for number in order], int((inner.argmin(axis=0) == order[0]).sum()))
     if left := [trial for trial in trials if trial.outcome == _UNTRIED]:
@@ -316,16 +370,26 @@ def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, Feat
     return sorted(candidates, key=lambda each: (costs[each.family], len(features[each.features].names)))
 
 
-def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple[list[Trial], list[_Tried]]:
-    """Try each candidate; return the results, and the predictions of those tried to the end."""
-    start = time.perf_counter()
-    end = np.inf if budget.seconds is None else start + budget.seconds
+def _try_all(
+    ordered: Sequence[Candidate], rows: _Rows, budget: Budget, *, end: float, all_are_fitted: bool
+) -> tuple[list[Trial], list[_Tried]]:
+    """Try each candidate; return the results, and the predictions of those tried to the end.
+
+    Args:
+        ordered: Candidates.
+        rows: The rows.
+        budget: Limits.
+        end: When the winner is to be fitted, in seconds of the clock.
+        all_are_fitted: Whether the winner may be a mean of all that were tried, instead of one of them.
+    """
     fitting, slowest = _FITTING * budget.fits, 0.0
     trials: list[Trial] = []
     tried: list[_Tried] = []
     for candidate in ordered:
         began = time.perf_counter()
-        deadline = min(began + (end - began) / (1 + fitting), end - fitting * slowest) if tried else np.inf
+        besides = sum(each.seconds for each in tried) if all_are_fitted else 0.0
+        share = (end - began - fitting * besides) / (1 + fitting)
+        deadline = min(began + share, end - fitting * slowest) if tried else np.inf
         outcome, mae = _TRIED, np.nan
         try:
             if tried and budget.candidates is not None and len(tried) >= budget.candidates:
@@ -337,29 +401,75 @@ def _try_all(ordered: Sequence[Candidate], rows: _Rows, budget: Budget) -> tuple
             outcome = str(error)
         else:
             tried.append(one)
-            mae = float(np.abs(one.mean - rows.target).mean())
-            slowest = max(slowest, time.perf_counter() - began)
+            mae = rows.error(one.mean)
+            slowest = max(slowest, one.seconds)
         trials.append(Trial(candidate, outcome, mae, time.perf_counter() - began))
     return trials, tried
 
 
 def _try(candidate: Candidate, rows: _Rows, deadline: float) -> _Tried:
-    mean, inner_errors = np.empty(len(rows.target)), np.empty(FOLDS)
-    for fold, (train, held) in enumerate(grouped_folds(rows.groups, seed=rows.seed)):
+    began, mean, inside = time.perf_counter(), np.empty(len(rows.target)), []
+    for train, held in rows.folds():
         mean[held] = rows.predicted(candidate, train, held, deadline)
-        misses = np.empty(len(train))
+        means = np.empty(len(train))
         for inner, out in grouped_folds(rows.groups[train], folds=_INNER_FOLDS, seed=rows.seed):
-            misses[out] = rows.predicted(candidate, train[inner], train[out], deadline) - rows.target[train[out]]
-        inner_errors[fold] = np.abs(misses).mean()
-    return _Tried(mean, inner_errors)
+            means[out] = rows.predicted(candidate, train[inner], train[out], deadline)
+        inside.append(means)
+    return _Tried(candidate, mean, tuple(inside), time.perf_counter() - began)
+
+
+def _means_of_others(mean: Candidate, tried: Sequence[_Tried], rows: _Rows, *, most_seconds: float) -> list[_Tried]:
+    """Make the means of the best two, three and so on of the candidates that were tried on the same features.
+
+    Args:
+        mean: The candidate that stands for them.
+        tried: Other candidates.
+        rows: The rows.
+        most_seconds: Time for trying the families of a mean, whose fits take about as long.
+    """
+    singles = [each for each in tried if each.candidate.features == mean.features]
+    if len(singles) < 2:
+        return []
+    inner_errors = np.array([each.inner_errors(rows) for each in singles])
+    whole = means_of_best(np.array([each.mean for each in singles]), errors=[rows.error(each.mean) for each in singles])
+    made: list[_Tried] = []
+    predicted = [np.empty(len(rows.target)) for _ in whole]
+    inside: list[list[NDArray[np.float64]]] = [[] for _ in whole]
+    for fold, (_, held) in enumerate(rows.folds()):
+        of_inner = means_of_best(np.array([each.inner[fold] for each in singles]), errors=inner_errors[:, fold])
+        for size, (members, means) in enumerate(of_inner):
+            inside[size].append(means)
+            predicted[size][held] = np.mean([singles[member].mean[held] for member in members], axis=0)
+    for size, (members, means) in enumerate(whole):
+        seconds = sum(singles[member].seconds for member in members)
+        if seconds <= most_seconds:
+            candidate = mean.mean_of([singles[member].candidate for member in members])
+            made.append(_Tried(candidate, means, tuple(inside[size]), seconds, predicted[size]))
+    return made
+
+
+def means_of_best(
+    predictions: NDArray[np.float64], *, errors: Sequence[float] | NDArray[np.float64]
+) -> list[tuple[list[int], NDArray[np.float64]]]:
+    """Return the means of the best two, three and so on of c predictions, each with the rows it is made of.
+
+    Args:
+        predictions: Of n rows by c candidates, shape (c, n).
+        errors: Error of each candidate, shape (c,).
+
+    >>> [(members, mean.tolist()) for members, mean in means_of_best(np.array([[1.0], [2.0], [6.0]]), errors=[3, 1, 2])]
+    [([1, 2], [4.0]), ([1, 2, 0], [3.0])]
+    """
+    order = np.argsort(errors, kind="stable").tolist()
+    return [(order[:size], predictions[order[:size]].mean(axis=0)) for size in range(2, len(order) + 1)]
 
 
 def _nested_error(tried: Sequence[_Tried], inner: NDArray[np.float64], rows: _Rows) -> float:
     """Compute the mean absolute error when each outer fold is predicted by the candidate that its other rows prefer."""
     mean = np.empty(len(rows.target))
-    for fold, (_, held) in enumerate(grouped_folds(rows.groups, seed=rows.seed)):
-        mean[held] = tried[int(inner[:, fold].argmin())].mean[held]
-    return float(np.abs(mean - rows.target).mean())
+    for fold, (_, held) in enumerate(rows.folds()):
+        mean[held] = tried[int(inner[:, fold].argmin())].nested[held]
+    return rows.error(mean)
 
 
 def _reason(best_first: Sequence[Trial], times_chosen: int) -> str:

@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.choice import Candidate
+from matloop.models.surrogates.choice import Candidate, means_of_best
 from matloop.models.surrogates.classification import Classifier, calibration_error, cross_fitted
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.models.surrogates.surrogate import Surrogate
@@ -33,6 +33,7 @@ LEVEL = 0.9
 HALF = 0.5
 ROWS_WITHIN_TIME = 1500
 """Most rows to compare families on where there is a budget; the chosen one is trained on all."""
+_FITTING = 1.6  # time of fitting a surrogate to the rows that families are compared on, by that of the comparison
 _COMPARING = 0.5  # share of the time of a fold; the rest is for the fit of the chosen family
 OUT_OF_BUDGET = "out of budget"
 Result = TypeVar("Result")
@@ -104,6 +105,20 @@ def run_fold(task: FoldTask, train: NDArray[np.int64], held_out: NDArray[np.int6
     )  # fmt: skip
 
 
+class Judged(NamedTuple, Generic[Result]):
+    """A candidate that was compared with others.
+
+    Attributes:
+        candidate: The candidate.
+        result: What was found.
+        seconds: Time that it took.
+    """
+
+    candidate: Candidate
+    result: Result
+    seconds: float
+
+
 class _Clock:
     """Tells whether another family fits into the time for comparing them.
 
@@ -124,8 +139,10 @@ class _Clock:
 
 def compare(
     candidates: Sequence[Candidate], judge: Callable[[Candidate], Result], *, seconds: float | None
-) -> tuple[list[tuple[Candidate, Result]], dict[str, str]]:
+) -> tuple[list[Judged[Result]], dict[str, str]]:
     """Judge candidates, cheapest first, and say why others were not; one always is.
+
+    Those that stand for means of the others are left out.
 
     Args:
         candidates: Candidates to compare.
@@ -137,7 +154,8 @@ def compare(
         MatloopError: If the only one cannot be fitted.
     """
     clock = _Clock(seconds)
-    judged: list[tuple[Candidate, Result]] = []
+    judged: list[Judged[Result]] = []
+    candidates = [candidate for candidate in candidates if not candidate.is_mean_of_others]
     passed_over: dict[str, str] = {}
     for candidate in sorted(candidates, key=_cost):
         if judged and clock.is_too_late(_cost(candidate)):
@@ -145,17 +163,45 @@ def compare(
             continue
         start = time.perf_counter()
         try:
-            judged.append((candidate, judge(candidate)))
+            result = judge(candidate)
         except MatloopError as error:
             if len(candidates) == 1:
                 raise
             passed_over[str(candidate)] = str(error)
         else:
-            clock.note(_cost(candidate), time.perf_counter() - start)
+            judged.append(Judged(candidate, result, time.perf_counter() - start))
+            clock.note(_cost(candidate), judged[-1].seconds)
     if not judged:
         refused = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
         raise ModelError(f"no family can be fitted: {refused}", "at least one that can")
     return judged, passed_over
+
+
+def means(
+    task: FoldTask, judged: Sequence[Judged[NDArray[np.float64]]], *, errors: Sequence[float], seconds: float
+) -> list[tuple[Candidate, NDArray[np.float64]]]:
+    """Make the means of the best candidates from what is predicted out of fold, if they are asked for.
+
+    Args:
+        task: Names what is asked for.
+        judged: Candidates, each with its predictions of n rows, shape (n,).
+        errors: Of the candidates.
+        seconds: Time for judging the families of a mean at most; their fits take about as long.
+    """
+    found = []
+    for mean in task.candidates:
+        if mean.is_mean_of_others and len(judged) > 1:
+            for members, predicted in means_of_best(np.array([each.result for each in judged]), errors=errors):
+                if sum(judged[member].seconds for member in members) <= seconds:
+                    found.append((mean.mean_of([judged[member].candidate for member in members]), predicted))
+    return found
+
+
+def _time_for_members(task: FoldTask, rows: NDArray[np.int64], used: NDArray[np.int64], start: float) -> float:
+    """Time that judging the members of a mean may have taken, so that their fits to all rows end in time."""
+    if task.seconds is None:
+        return np.inf
+    return (start + task.seconds - time.perf_counter()) / _FITTING * len(rows) / len(used)
 
 
 def _cost(candidate: Candidate) -> float:
@@ -203,23 +249,33 @@ def _choose(
     task: FoldTask, used: NDArray[np.int64], target: NDArray[np.float64]
 ) -> tuple[Candidate, Transform, dict[str, Any]]:
     """Scale of the target by the cheapest family, then the family on that scale; and the errors they were chosen by."""
-    transforms = _transforms(task.task, target[used])
+    start, transforms = time.perf_counter(), _transforms(task.task, target[used])
     if len(task.candidates) == len(transforms) == 1:
         return task.candidates[0], transforms[0], {"out_of_fold_mae": {}}
     rows = _rows_to_compare(task, used)
     scales: dict[str, Transform] = {}
     errors: dict[str, float] = {}
 
-    def judge(candidate: Candidate) -> float:
+    def error(candidate: Candidate, scale: Transform, mean: NDArray[np.float64]) -> float:
+        found = float(np.abs(_unit(task.task, backward(mean, scale)) - task.target[rows]).mean())
+        errors[f"{candidate}, {scale}"] = found
+        return found
+
+    def judge(candidate: Candidate) -> NDArray[np.float64]:
         options = (scales["best"],) if scales else transforms
-        found = {scale: _out_of_fold_error(task, rows, target, candidate, scale) for scale in options}
-        errors.update({f"{candidate}, {scale}": error for scale, error in found.items()})
+        means_on = {scale: _out_of_fold_mean(task, rows, target, candidate, scale) for scale in options}
+        found = {scale: error(candidate, scale, mean) for scale, mean in means_on.items()}
         scales.setdefault("best", min(found, key=lambda scale: found[scale]))
-        return min(found.values())
+        return means_on[scales["best"]]
 
     judged, passed_over = compare(task.candidates, judge, seconds=task.seconds)
-    best, _ = min(judged, key=lambda pair: pair[1])
-    return best, scales["best"], {"out_of_fold_mae": errors, **_about(passed_over, rows, used)}
+    scale = scales["best"]
+    of_families = [error(each.candidate, scale, each.result) for each in judged]
+    left = _time_for_members(task, rows, used, start)
+    options = [*((each.candidate, each.result) for each in judged),
+               *means(task, judged, errors=of_families, seconds=left)]  # fmt: skip
+    best, _ = min(options, key=lambda option: error(option[0], scale, option[1]))
+    return best, scale, {"out_of_fold_mae": errors, **_about(passed_over, rows, used)}
 
 
 def _about(passed_over: dict[str, str], rows: NDArray[np.int64], used: NDArray[np.int64]) -> dict[str, Any]:
@@ -228,14 +284,13 @@ def _about(passed_over: dict[str, str], rows: NDArray[np.int64], used: NDArray[n
     return about if len(rows) == len(used) else {**about, "rows_compared": len(rows)}
 
 
-def _out_of_fold_error(
+def _out_of_fold_mean(
     task: FoldTask, rows: NDArray[np.int64], target: NDArray[np.float64], candidate: Candidate, transform: Transform
-) -> float:
-    """Mean absolute error within the training rows, in the unit of the task."""
-    mean, _ = out_of_fold(
+) -> NDArray[np.float64]:
+    """Out-of-fold predictions within the training rows, on the scale of the model, shape (len(rows),)."""
+    return out_of_fold(
         _maker(task, candidate), task.features.values[rows], forward(target[rows], transform), task.groups[rows]
-    )
-    return float(np.abs(_unit(task.task, backward(mean, transform)) - task.target[rows]).mean())
+    )[0]
 
 
 def _transforms(task: MatbenchTask, target: NDArray[np.float64]) -> tuple[Transform, ...]:
@@ -262,12 +317,13 @@ def _classified(
             _maker(task, candidate), task.features.values[rows], task.target[rows], task.groups[rows]
         )[0]  # fmt: skip
 
-    def judge(candidate: Candidate) -> tuple[float, NDArray[np.float64]]:
-        mean = means_of(candidate, rows)
-        return float(roc_auc_score(task.target[rows], mean)), mean
-
-    judged, passed_over = compare(task.candidates, judge, seconds=task.seconds)
-    candidate, (_, mean) = max(judged, key=lambda pair: pair[1][0])
+    start = time.perf_counter()
+    judged, passed_over = compare(task.candidates, lambda each: means_of(each, rows), seconds=task.seconds)
+    area = functools.partial(roc_auc_score, task.target[rows])
+    left = _time_for_members(task, rows, used, start)
+    found = [(each.candidate, each.result) for each in judged]
+    found += means(task, judged, errors=[1 - area(mean) for _, mean in found], seconds=left)
+    candidate, mean = max(found, key=lambda pair: area(pair[1]))
     mean = mean if len(rows) == len(used) else means_of(candidate, used)
     values, target = task.features.values[used], task.target[used]
     ensemble = _maker(task, candidate)().fit(values, target, groups=task.groups[used])
@@ -275,7 +331,7 @@ def _classified(
     cut = best_cut(cross_fitted(mean, target, task.groups[used]), target)
     probability = np.full(len(held_out), task.target[train].mean())
     probability[good] = classifier.probability(task.features.values[held_out[good]])
-    areas = {str(each): area for each, (area, _) in judged}
+    areas = {str(each): float(area(mean)) for each, mean in found}
     return (
         {"prediction": probability, "answer": (probability >= cut).astype(float)},
         {"family": str(candidate), "cut": cut, "out_of_fold_roc_auc": areas, **_about(passed_over, rows, used)},

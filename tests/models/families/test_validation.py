@@ -21,6 +21,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "gaussian_process": {"rows": 200, "tuning_rows": 80, "rounds": 10},
     "deep_ensemble": {"members": 2, "width": 24, "blocks": 1, "epochs": 25},
     "element_attention": {"members": 2, "width": 16, "layers": 1, "blocks": 1, "epochs": 25},
+    "mean": {
+        "families": [
+            {"extra_trees": {"trees": 20}},
+            {"gaussian_process": {"rows": 200, "tuning_rows": 50, "rounds": 5}},
+        ],
+    },
     "stack": {
         "families": [
             {"extra_trees": {"trees": 20}},

@@ -22,6 +22,7 @@ GROUPS = np.arange(ROWS) // 2
 KNOWN = RANDOM.normal(size=(ROWS, 3))
 TARGET = KNOWN[:, 0] + 0.5 * KNOWN[:, 1] + 0.05 * RANDOM.normal(size=ROWS)
 ANY = Budget()
+KNOWN_SLOPE = 1.0
 
 
 def matrix(values: np.ndarray, name: str = "any") -> FeatureMatrix:
@@ -65,6 +66,16 @@ class Line(Ensemble):
         return self.slope * values[:, 0], np.ones(len(values))
 
 
+class Bend(Line):
+    """Misses the other way: the mean of it and a line of the same slope is right."""
+
+    family: ClassVar[str] = "bend"
+
+    def predict(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, spread = super().predict(values)
+        return 2 * KNOWN_SLOPE * values[:, 0] - mean, spread
+
+
 class Refusing(ExtraTrees):
     family: ClassVar[str] = "refusing"
 
@@ -74,7 +85,7 @@ class Refusing(ExtraTrees):
 
 @pytest.fixture(autouse=True)
 def families(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, attribute in (("line", "Line"), ("refusing", "Refusing")):
+    for name, attribute in (("line", "Line"), ("bend", "Bend"), ("refusing", "Refusing")):
         monkeypatch.setitem(MODELS, name, f"tests.models.surrogates.test_choice:{attribute}")  # type: ignore[arg-type]
     monkeypatch.setattr(CLOCK, "seconds", 0.0)
     monkeypatch.setattr(choice, "time", CLOCK)
@@ -223,6 +234,67 @@ def test_surrogate_of_the_winner_carries_the_record(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     assert Surrogate.load(tmp_path / "model").card["choice"] == record
     np.testing.assert_array_equal(model.predict(FEATURES["good"]).codes, "")
+
+
+LINE, BEND = (Candidate(family, "good", {"slope": 1.5}) for family in ("line", "bend"))
+MEAN = Candidate("mean", "good")
+
+
+def test_mean_of_families_that_miss_differently_wins_without_a_further_fit() -> None:
+    Line.log.clear()
+    found = chosen(NOISE, LINE, MEAN, BEND)
+    assert len(Line.log) == 40  # 20 of either
+    assert found.winner == Candidate("mean", "good", {"families": [{"line": {"slope": 1.5}}, {"bend": {"slope": 1.5}}]})
+    assert str(found.winner) == "mean of line, bend on good"
+    best = found.trials[-1]
+    truth = KNOWN[:, 0] * KNOWN_SLOPE
+    assert best.mae == pytest.approx(np.abs(truth - TARGET).mean())
+    assert found.nested_mae == pytest.approx(best.mae)
+    assert [trial.outcome for trial in found.trials] == ["tried"] * 4  # the features called noise take no part in it
+    assert json.loads(json.dumps(found.card()))["tried"][-1]["family"] == "mean"
+
+
+def test_means_grow_from_the_best_family_and_the_choice_among_them_is_nested() -> None:
+    wild = Candidate("line", "good", {"slope": 40.0})
+    found = chosen(wild, LINE, BEND, MEAN)
+    means = [trial for trial in found.trials if trial.candidate.family == "mean"]
+    assert [len(trial.candidate.parameters["families"]) for trial in means] == [2, 3]
+    assert found.winner == means[0].candidate  # the wild one would spoil it
+    assert found.nested_mae == pytest.approx(means[0].mae)
+
+
+def test_members_of_the_mean_for_the_error_of_the_procedure_are_picked_inside_each_fold() -> None:
+    random = np.random.default_rng(1)
+    target = random.normal(size=ROWS)
+    guesses = {"good": matrix(random.normal(size=(ROWS, 12)))}
+    numbers = [Candidate("extra_trees", "good", {"trees": 1, "seed": seed}) for seed in range(12)]
+    found = chosen(*numbers, MEAN, features=guesses, target=target)
+    pair = next(trial for trial in found.trials if len(trial.candidate.parameters.get("families", ())) == 2)
+    assert pair.mae < np.mean([trial.mae for trial in found.trials[:12]])
+    assert found.nested_mae > min(trial.mae for trial in found.trials)  # luck of the members does not last
+
+
+def test_time_for_fitting_all_members_is_left_or_there_is_no_mean() -> None:
+    slow = [Candidate(family, "good", {"wait": 0.02, "slope": 1.5}) for family in ("line", "bend")]
+    in_time = chosen(*slow, MEAN, budget=Budget(seconds=1.6))
+    assert in_time.winner.family == "mean"
+    short = chosen(*slow, MEAN, budget=Budget(seconds=1.2))
+    assert [trial.outcome for trial in short.trials] == [
+        "tried", "out of budget", "no two of the others can be fitted in time",
+    ]  # fmt: skip
+    assert chosen(LINE, MEAN).winner == LINE
+
+
+def test_surrogate_of_a_mean_fits_its_members(tmp_path: Path) -> None:
+    two = [Candidate("extra_trees", "good", {"trees": 2, "seed": seed}) for seed in (2, 5)]
+    model = fit_chosen("band_gap", [*two, MEAN], FEATURES, target=TARGET, groups=GROUPS, budget=ANY, seed=2)
+    assert model.card["choice"]["winner"] == "mean of extra_trees, extra_trees on good"
+    assert model.card["family"] == "mean"
+    families = model.card["parameters"]["families"]
+    assert sorted(each["extra_trees"]["seed"] for each in families) == [2, 5]
+    model.save(tmp_path / "model")
+    ours, theirs = (each.predict(FEATURES["good"]).mean for each in (model, Surrogate.load(tmp_path / "model")))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

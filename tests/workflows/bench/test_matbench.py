@@ -23,7 +23,7 @@ from matloop.workflows import cli
 from matloop.workflows.bench import matbench
 from matloop.workflows.bench.finished_parts import UNFINISHED, results_folder
 from matloop.workflows.bench.matbench import MatbenchRun, MatbenchSettings, published_folds, run_matbench
-from matloop.workflows.bench.matbench_fold import OUT_OF_BUDGET, FoldTask, best_cut, compare, run_fold
+from matloop.workflows.bench.matbench_fold import OUT_OF_BUDGET, FoldTask, Judged, best_cut, compare, means, run_fold
 from matloop.workflows.bench.matbench_report import (
     comparison,
     matbench_json,
@@ -38,6 +38,9 @@ STEELS_HELD_OUT = [
     [3, 5, 20, 26, 27, 32], [4, 9, 10, 12, 24, 30], [17, 19, 21, 23, 33, 48], [2, 7, 14, 22, 31, 34],
     [1, 6, 8, 11, 13, 15],
 ]  # fmt: skip
+
+
+MEAN = Candidate("mean")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,10 +193,42 @@ def test_the_trivial_rival_is_scored_on_the_same_rows(kvrh: MatbenchRun) -> None
         assert fold.scores["mae"] < fold.trivial["mae"]
 
 
+def test_means_of_the_best_families_are_compared_too_and_one_may_win(
+    kvrh_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_each = [Candidate("extra_trees", parameters={"trees": 2, "seed": seed}) for seed in (1, 7)]
+    candidates = (*few_each, Candidate("stump"), MEAN)
+    monkeypatch.setattr(MatbenchSettings, "candidates", property(lambda _: candidates))
+    (fold,) = run_matbench("log_kvrh", kvrh_file, settings=MatbenchSettings(folds=1)).folds
+    tried = fold.chosen["out_of_fold_mae"]
+    assert len(tried) == 5  # three families, the best two, and all three
+    assert fold.chosen["family"].startswith("mean of ")
+    assert fold.chosen["family"].count(",") == 1  # without the stump
+    assert tried[f"{fold.chosen['family']}, log10"] == min(tried.values())
+    assert fold.scores["mae"] < fold.trivial["mae"] / 2
+    assert 0.8 < fold.scores["coverage_90"] <= 1
+
+
+def test_means_take_part_in_a_classification_unless_time_is_short(
+    is_metal: MatbenchRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, groups = matbench._features(is_metal.data, matbench.feature_set(matbench._OF_COMPOSITIONS))
+    families = (Candidate("few_trees"), Candidate("extra_trees", parameters={"trees": 20, "seed": 7}), MEAN)
+    task = FoldTask(is_metal.task, features, is_metal.data.target, groups, families, 0)
+    train, held = published_folds(is_metal.data.target, classification=True)[0]
+    fold = run_fold(task, train, held)
+    assert len(fold.chosen["out_of_fold_roc_auc"]) == 3
+    best = max(fold.chosen["out_of_fold_roc_auc"], key=lambda family: fold.chosen["out_of_fold_roc_auc"][family])
+    assert fold.chosen["family"] == best
+    judged = [Judged(each, np.zeros(4), 3.0) for each in families[:2]]
+    assert len(means(task, judged, errors=[1.0, 2.0], seconds=6.0)) == 1
+    assert means(task, judged, errors=[1.0, 2.0], seconds=5.0) == []
+
+
 def test_a_budget_passes_families_over_and_says_so() -> None:
     trees, costly = Candidate("extra_trees"), Candidate("stack")
     judged, passed_over = compare([costly, trees], str, seconds=1e-9)
-    assert judged == [(trees, "extra_trees")]  # the cheapest is always tried
+    assert [each[:2] for each in judged] == [(trees, "extra_trees")]  # the cheapest is always tried
     assert passed_over == {"stack": OUT_OF_BUDGET}
 
     def refuse(candidate: Candidate) -> str:
@@ -202,7 +237,7 @@ def test_a_budget_passes_families_over_and_says_so() -> None:
         return "fine"
 
     judged, passed_over = compare([costly, trees], refuse, seconds=None)
-    assert judged == [(costly, "fine")]
+    assert [each[:2] for each in judged] == [(costly, "fine")]
     assert "no trees today" in passed_over["extra_trees"]
     with pytest.raises(ModelError, match=r"no family can be fitted.*no trees today"):
         compare([trees, trees], refuse, seconds=None)

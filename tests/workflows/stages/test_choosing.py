@@ -18,6 +18,7 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.cli import main
 from matloop.workflows.commands.model_scores import print_scores
 from matloop.workflows.deciding.selection_evidence import known_rows
@@ -283,7 +284,7 @@ def screened(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> 
 def test_a_budget_on_the_command_line_is_that_of_all_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign, _ = screened(monkeypatch, tmp_path, "--budget", "5m")
     assert [stage.budget for stage in campaign.scoring_stages.values()] == [150, 150]
-    assert len(campaign.surrogates.family) == 4
+    assert campaign.surrogates.family == FAMILIES_TO_CHOOSE_FROM
     assert campaign.structure.family == ("extra_trees", "stack")
     plain, _ = screened(monkeypatch, tmp_path)
     assert [stage.budget for stage in plain.scoring_stages.values()] == [None, None]

@@ -296,6 +296,9 @@ class EnergySourceError(MatloopError):
     code = "E-HULL-SOURCE"
 
 
+RELATIVE_PATHS = "look at the path; in a campaign a relative one starts at the folder of the campaign file"
+"""How to mend the path of a file that is not there."""
+
 ROW_CODES: dict[str, str] = {
     "E-FORMULA-EMPTY": "the formula is empty",
     "E-FORMULA-SYNTAX": "the text is not a chemical formula",

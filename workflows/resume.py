@@ -17,6 +17,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.lock import LOCK_NAME, LockWatch, RunLock, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.known_formulas import read_known_formulas
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts
@@ -149,7 +150,10 @@ def fork(
         with using(campaign.catalogue):
             own = read_own_data(campaign, given)
             chosen = training_of(campaign, own, given)
-            return begin(campaign, output, settings, training=chosen, accounts=own.accounts, progress=progress)
+            known = None if campaign.known is None else read_known_formulas(campaign.known)
+            return begin(
+                campaign, output, settings, training=chosen, known=known, accounts=own.accounts, progress=progress
+            )
 
 
 def _given_again(campaign: Campaign, training: TrainingSets) -> list[TrainingSet]:

@@ -20,8 +20,10 @@ from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.properties.catalogue import using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.known_files import about_known, read_known_compositions, write_known_formulas
 from matloop.data.runs.training_files import read_training_sets, write_training_sets
-from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.known_formulas import KnownFormulas, read_known_formulas
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import remove_drafts, write_json, write_table, write_text
@@ -96,9 +98,10 @@ def go_on(
 ) -> ScreeningRun:
     """Continue a run from its present state to its end. The body is the data path."""
     clock, training = Clock(), read_training_sets(run)
+    known = read_known_compositions(run, training)
     with engine_of(run, settings, watch) as engine:
         clock.lap("workers started")
-        candidates = CandidateParts(engine, campaign, settings.partition_rows, training.known_compositions)
+        candidates = CandidateParts(engine, campaign, settings.partition_rows, known)
         announced = len(candidates)
         store = SurrogateStore.of_user() if settings.store else None
         ranges = train(engine, campaign, training, store=store)
@@ -121,7 +124,7 @@ def go_on(
         clock.lap("flags raised")
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)
-        _hand_over(run, campaign, ranked, known=training.known)
+        _hand_over(run, campaign, ranked, known=training.known, compositions=known)
         keep_results(engine.manifest, SHORTLIST, [run.ranked, run.shortlist, run.novelty, *run.cif.glob("[!.]*")])
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
@@ -197,9 +200,11 @@ def screen(
             check_scheduler_file(place)
             settings = Settings(workers_chosen(workers, place), place, partition_rows, prepare_only, store=store)
             told = labelled_candidates(chosen, own.sets)
+            known = None if chosen.known is None else read_known_formulas(chosen.known)
             return begin(
-                chosen, output, settings, training=training, accounts=own.accounts, remarks=told, progress=progress
-            )
+                chosen, output, settings, training=training, known=known, accounts=own.accounts, remarks=told,
+                progress=progress,
+            )  # fmt: skip
 
 
 def begin(
@@ -208,6 +213,7 @@ def begin(
     settings: Settings,
     *,
     training: TrainingSets,
+    known: KnownFormulas | None = None,
     accounts: Sequence[LabelAccount] = (),
     remarks: Sequence[str] = (),
     progress: Progress | None = None,
@@ -219,6 +225,7 @@ def begin(
         output: Folder of the run.
         settings: How to run it.
         training: What the surrogates learn from.
+        known: Formulas of one's own that count as known.
         accounts: What became of every row of own labels.
         remarks: What is told after that, before anything is trained.
         progress: Told what happens.
@@ -242,7 +249,12 @@ def begin(
                 watch.advance(1, str(account))
             for remark in remarks:
                 watch.advance(0, remark)
-        write_beginning(run, identity_of(campaign, settings.partition_rows, training=training))
+        if known is not None:
+            watch.start("reading known formulas", 1)
+            write_known_formulas(run, known)
+            watch.advance(1, known.lines()[0])
+        about = None if known is None else about_known(known)
+        write_beginning(run, identity_of(campaign, settings.partition_rows, training=training, known=about))
         return go_on(run, campaign, settings, watch)
 
 
@@ -390,10 +402,13 @@ def _formation_energy_fit(engine: Engine, campaign: Campaign) -> FormationEnergy
     return fit
 
 
-def _hand_over(run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials) -> None:
+def _hand_over(
+    run: RunDirectory, campaign: Campaign, ranked: CandidateBatch, *, known: KnownMaterials,
+    compositions: KnownCompositions,
+) -> None:  # fmt: skip
     """Write the ranked candidates, the novelty of the best of them, and the shortlist."""
     write_table(run.ranked, ranked.to_arrow())
-    reports = novelty(ranked, known, references=_references(campaign))
+    reports = novelty(ranked, known, compositions=compositions, references=_references(campaign))
     energies = "" if campaign.potential is None else source_of(campaign.potential)
     write_shortlist(run, ranked, campaign, novelty=reports, energies=energies)
     write_json(run.novelty, {"finalists": reports})

@@ -13,6 +13,7 @@ from matloop.data.allowed_modules import allowing
 from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
+from matloop.data.training.known_formulas import read_known_formulas
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
@@ -29,7 +30,8 @@ class ValidCampaign:
     Attributes:
         campaign: The campaign, with absolute paths.
         labels: What became of the rows of each set of own labels that a target asks for.
-        remarks: What is learned by transfer, and what is said of candidates that have labels already.
+        remarks: What is learned by transfer, what is said of candidates that have labels already, and which rows of
+            the campaign's list of known formulas count.
     """
 
     campaign: Campaign
@@ -47,14 +49,16 @@ class ValidCampaign:
             own = read_own_data(campaign)
             has_transfers = any(target.transfer is not None for target in campaign.targets)
             transfers = transfer_lines(training_of(campaign, own)) if has_transfers else []
-            return cls(campaign, tuple(own.accounts), (*transfers, *labelled_candidates(campaign, own.sets)))
+            known = [] if campaign.known is None else read_known_formulas(campaign.known).lines()
+            told = map(one_line, (*transfers, *labelled_candidates(campaign, own.sets)))
+            return cls(campaign, tuple(own.accounts), (*told, *known))
 
     def lines(self, property_name: str | None = None) -> list[str]:
         """Say what became of the labels, of all properties or of one, one line each; of all, also the remarks."""
         chosen = [account for account in self.labels if property_name in (None, account.property_name)]
         with using(self.campaign.catalogue):
             lines = [line for account in chosen for line in _account_lines(account)]
-        return [*lines, *map(one_line, self.remarks if property_name is None else ())]
+        return [*lines, *(self.remarks if property_name is None else ())]
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), f"{self.campaign.name}: no problems"])

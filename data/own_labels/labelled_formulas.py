@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.errors import UnitError
+from matloop.data.errors import RELATIVE_PATHS, UnitError
 from matloop.data.own_labels.derived_labels import Derived
 from matloop.data.own_labels.described_labels import ROWS_AT_ONCE, DescribedLabels, require_column, texts_of
 from matloop.data.own_labels.label_account import LabelRow, ReadLabels
@@ -19,7 +19,6 @@ from matloop.data.properties.conditions import unit_of_condition
 from matloop.data.properties.units import convert
 from matloop.data.readers.open_table import open_table
 from matloop.data.readers.table_files import Rows
-from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.table import FormulaTable
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
-from matloop.data.errors import InputFileError
+from matloop.data.errors import RELATIVE_PATHS, InputFileError
 from matloop.data.own_labels.derived_labels import Derived
 from matloop.data.own_labels.described_labels import (
     NOTHING,
@@ -27,7 +27,6 @@ from matloop.data.properties.columns import Column
 from matloop.data.readers.header_numbers import PREFIX
 from matloop.data.readers.open_table import open_table, rows_of
 from matloop.data.readers.table_files import TableFile
-from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.structure_files import StructureFiles
 
 NO_PARTNER, TWO_PARTNERS = "E-LABEL-NO-PARTNER", "E-LABEL-TWO-PARTNERS"

@@ -7,6 +7,9 @@
     training-*.parquet     the rows of training sets that are not packaged
     training_from-*.parquet  the same of sets that help in a transfer
     training_rows.csv      what became of every row of own labels, where there are any
+    known_formulas.json    where the formulas of one's own come from that count as known, if the campaign names any
+    known_rows.parquet     their compositions
+    known_unread.csv       the rows of their file that are no formulas
     identity.json          what decides the result: campaign, code, versions, input files; a resume compares them
     manifest.jsonl         what is finished, with sha256 and counts (see matloop.data.runs.manifest)
     lock.json              who works on the run, while somebody does
@@ -44,8 +47,9 @@ RUN_FOLDERS = ("candidates", "models", "partitions", "fates", "best", "cif")
 """Folders that every run has from its beginning; a folder with all of them is taken for a run."""
 # What a start leaves that was cut off before the run began.
 _OF_A_START = re.compile(
-    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training).*\.partial|\.clock-.*"
+    r"campaign\.yaml|progress\.json|lock\.json.*|\.(campaign|identity|lock|progress|training|known).*\.partial|\.clock-.*"
     r"|manifest\.jsonl|training_sets\.json|training_rows\.csv|training(?:_from)?-[a-z0-9_]+\.parquet"
+    r"|known_formulas\.json|known_rows\.parquet|known_unread\.csv"
 )
 
 
@@ -109,6 +113,9 @@ class RunDirectory:
     identity = property(lambda self: self.folder / "identity.json")
     training_sets = property(lambda self: self.folder / "training_sets.json")
     label_rows = property(lambda self: self.folder / "training_rows.csv")
+    known_formulas = property(lambda self: self.folder / "known_formulas.json")
+    known_rows = property(lambda self: self.folder / "known_rows.parquet")
+    known_unread = property(lambda self: self.folder / "known_unread.csv")
     ranked = property(lambda self: self.folder / "ranked.parquet")
     summary = property(lambda self: self.folder / "run.json")
     report = property(lambda self: self.folder / "report.html")

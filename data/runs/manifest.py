@@ -37,6 +37,7 @@ _FILE = re.compile(
 _FILE_OF_KIND = {
     "began": re.compile(
         r"identity\.json|training_sets\.json|training_rows\.csv|training(?:_from)?-[a-z0-9_]{1,100}\.parquet"
+        r"|known_formulas\.json|known_rows\.parquet|known_unread\.csv"
     ),
     "results": re.compile(
         rf"ranked\.parquet|shortlist\.csv|novelty\.json|run\.json|explanations\.json|report\.html|cif/{_NAME}"

@@ -9,11 +9,10 @@ import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.identity import text_id
-from matloop.data.errors import InputFileError
+from matloop.data.errors import RELATIVE_PATHS, InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name
 from matloop.data.properties.columns import Column
 from matloop.data.readers.ase_files import AseFile, Damaged, JsonFile, SqliteFile, StoredRow, conditions
-from matloop.data.sources.contract import RELATIVE_PATHS
 
 _FILES: dict[str, type[SqliteFile] | type[JsonFile]] = {".db": SqliteFile, ".json": JsonFile}
 

@@ -8,9 +8,6 @@ from typing import Protocol, runtime_checkable
 
 from matloop.data.candidates.batch import Intake
 
-RELATIVE_PATHS = "look at the path; in a campaign a relative one starts at the folder of the campaign file"
-"""How to mend the path of a file that is not there."""
-
 Recipe = Callable[[], Intake]
 """A function that makes one batch of candidates. It can be sent to another process."""
 

@@ -32,11 +32,10 @@ from matloop.data.candidates.blocks import COMPOSITIONS, CRYSTALS, Block
 from matloop.data.candidates.compositions import Compositions
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
-from matloop.data.errors import ROW_CODES, InputFileError, SnapshotError
+from matloop.data.errors import RELATIVE_PATHS, ROW_CODES, InputFileError, SnapshotError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 from matloop.data.readers.parquet_trial import BUFFER, check_parquet
-from matloop.data.sources.contract import RELATIVE_PATHS
 
 PROVENANCE = b"matloop_snapshot"
 """Key in the metadata of the file under which the provenance is stored as JSON."""

@@ -19,7 +19,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.crystal_faults import fault_detail
 from matloop.data.candidates.crystals import Crystals
 from matloop.data.candidates.identity import text_id
-from matloop.data.errors import ROW_CODES, CampaignError, InputFileError, unknown_name
+from matloop.data.errors import RELATIVE_PATHS, ROW_CODES, CampaignError, InputFileError, unknown_name
 from matloop.data.guard.guarded import Failure, GuardedWorker
 from matloop.data.guard.messages import Message, unpack
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name
@@ -29,7 +29,6 @@ from matloop.data.readers.disorder import POLICIES
 from matloop.data.readers.header_numbers import PREFIX, names_beside
 from matloop.data.readers.structure_split import TextRow, Unreadable, split_rows
 from matloop.data.readers.structure_text import request
-from matloop.data.sources.contract import RELATIVE_PATHS
 from matloop.data.sources.folders import files_below, files_matching
 
 READER = "matloop.data.readers.structure_text:read_row"

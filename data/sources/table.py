@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 
 from matloop.data.candidates.batch import CandidateBatch, Intake, Refused
 from matloop.data.candidates.identity import text_id
-from matloop.data.errors import InputFileError
+from matloop.data.errors import RELATIVE_PATHS, InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS, carried_name, is_property_column
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.readers.open_table import open_table, rows_of
 from matloop.data.readers.table_files import ParquetFile, Rows, TableFile
-from matloop.data.sources.contract import RELATIVE_PATHS
 
 # A number as a person writes it. 007 is a name, and so is a number that a float64 cannot hold exactly.
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"

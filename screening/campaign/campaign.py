@@ -83,6 +83,13 @@ class Campaign(FrozenModel):
         max_length=50,
         description="Labelled data that the surrogates learn from: own labels, and packaged ones by name.",
     )
+    known: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="File of formulas that count as known beside the packaged lists: one a row, or a column `formula` "
+        "(`.txt`, `.csv`, `.xlsx`, `.parquet`).",
+    )
     filters: Entries = Field((), description="Hard filters, applied in this order.")
     hull: ComputedHull | None = Field(
         None, description="Computed phases that candidates with computed energies are compared with."

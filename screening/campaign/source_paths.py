@@ -42,7 +42,7 @@ def absolute_path(written: str, folder: str | Path) -> str:
 
 
 def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
-    """The campaign with every path of sources, labels, reference phases, weights and the cluster made absolute.
+    """The campaign with every path made absolute: of sources, labels, known formulas, phases, weights, the cluster.
 
     Args:
         campaign: Any campaign; an unknown source is left as it is.
@@ -52,6 +52,8 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
         "sources": _with_absolute_paths(campaign.sources, folder),
         "data": tuple(_with_absolute_labels(entry, folder) for entry in campaign.data),
     }
+    if campaign.known is not None:
+        changes["known"] = absolute_path(campaign.known, folder)
     if campaign.potential is not None:
         stage = campaign.potential
         updates = {**_absolute_weights(stage, folder), "references": _with_absolute_paths(stage.references, folder)}

@@ -84,6 +84,7 @@ def novelty_reports(
     known: CandidateBatch,
     *,
     names: Sequence[str],
+    compositions: KnownCompositions | None = None,
     count: int = 5,
 ) -> list[NoveltyReport]:
     """Compare finalists with all materials that are known to a run.
@@ -92,6 +93,7 @@ def novelty_reports(
         finalists: n candidates.
         known: m known candidates, with or without crystals.
         names: Names of the known candidates in a report, length m; they also decide the order of otherwise equal ones.
+        compositions: Compositions that the run counts as known; those of the packaged lists if left out.
         count: The most names and neighbours of a kind.
 
     >>> from matloop.data.training.packaged_tables import packaged_crystals
@@ -106,7 +108,7 @@ def novelty_reports(
     structure = DISTANCES[CRYSTAL.likeness](finalists, known)
     composition = DISTANCES[COMPOSITION.likeness](finalists, known)
     view = _Known(known, np.asarray(names, dtype=str), composition_keys(known.compositions), count)
-    held = KnownCompositions().holders(finalists.compositions).tolist()
+    held = (compositions or KnownCompositions()).holders(finalists.compositions).tolist()
     keys = composition_keys(finalists.compositions)
     equal = equal_crystals(finalists, known)
     return [

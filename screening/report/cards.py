@@ -230,7 +230,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         chemistry=chemistry_words(batch, row),
         sites=site_table(batch, row),
         stability=None,
-        novelty=novelty_words(run.novelty, batch.ids[row]),
+        novelty=novelty_words(run.novelty, batch.ids[row], own_list=run.own_list),
         explanation=explanation_words(run.explanations, batch.ids[row]),
     )
 

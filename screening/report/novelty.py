@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from matloop.data.properties.columns import Column
-from matloop.data.training.known_materials import holders_in_words
+from matloop.data.training.known_materials import OwnList, holders_in_words
 from matloop.screening.language.text import Words, formula_markup, listed
 
 _LABELS = {
@@ -38,12 +38,15 @@ class NoveltyWords(NamedTuple):
     nearest: Words | None
 
 
-def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -> NoveltyWords | None:
+def novelty_words(
+    reports: Mapping[str, Mapping[str, Any]], candidate_id: str, *, own_list: OwnList | None = None
+) -> NoveltyWords | None:
     """A candidate's novelty in words, None where the run did not look at it.
 
     Args:
         reports: Content of ``novelty.json`` by candidate id.
         candidate_id: The candidate.
+        own_list: List of known formulas of one's own that the run asked too.
     """
     report = reports.get(candidate_id)
     if report is None:
@@ -55,7 +58,7 @@ def novelty_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: str) -
     ]
     return NoveltyWords(
         _LABELS.get(label, Words(label, label)),
-        Words(*holders_in_words(report[Column.KNOWN_TO])) if Column.KNOWN_TO in report else None,
+        Words(*holders_in_words(report[Column.KNOWN_TO], own_list)) if Column.KNOWN_TO in report else None,
         _named(report["equal"], report["equal_count"]),
         _named(report["same_composition"], report["same_composition_count"]),
         listed(nearest) if nearest else None,

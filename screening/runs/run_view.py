@@ -10,6 +10,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -25,9 +26,11 @@ from matloop.data.errors import DamagedFileError, FileAccessError, MatloopError,
 from matloop.data.properties.catalogue import catalogue, property_named, using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.known_files import read_known_compositions, read_own_list
 from matloop.data.runs.lock import LockState, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials, OwnList
 from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import campaign_error, inspect_content
@@ -177,6 +180,21 @@ class RunView:
             RunChangedError: If the rows are not those the run learned from.
         """
         return read_training_sets(self.paths)
+
+    @functools.cached_property
+    def own_list(self) -> OwnList | None:
+        """The list of formulas of one's own that count as known; None where the run has none."""
+        return read_own_list(self.paths)
+
+    @functools.cached_property
+    def known(self) -> KnownMaterials:
+        """What the run knows before it begins, with labels."""
+        return replace(self.training.known, own_list=self.own_list)
+
+    @functools.cached_property
+    def known_compositions(self) -> KnownCompositions:
+        """The compositions that the run counts as known."""
+        return read_known_compositions(self.paths, self.training)
 
     @functools.cached_property
     def locks(self) -> dict[str, LockState]:

@@ -20,8 +20,7 @@ from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
-from matloop.data.training.known_materials import KnownMaterials
-from matloop.data.training.training_sets import TrainingSets
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.data.whole_files import write_json
 from matloop.models.surrogates.computed_model import COMPUTED_VALUE
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -90,13 +89,15 @@ class _Ranking:
         task: The last scoring stage.
         surrogates: Of that stage, by property.
         ranked: The ranked candidates.
-        training: Training data of the surrogates.
+        known: Known materials of the run.
+        compositions: Compositions that it counts as known.
     """
 
     task: ScoringTask
     surrogates: Mapping[str, Surrogate]
     ranked: CandidateBatch
-    training: TrainingSets
+    known: KnownMaterials
+    compositions: KnownCompositions
 
     @classmethod
     def of(cls, run: RunView) -> _Ranking:
@@ -107,7 +108,7 @@ class _Ranking:
         }
         task = ScoringTask(run.campaign, run.folder.resolve(), ranges, run.last_stage)
         surrogates = {name: surrogate_of(task, name) for name in ranges}
-        return cls(task, surrogates, run.ranked, run.training)
+        return cls(task, surrogates, run.ranked, run.known, run.known_compositions)
 
     @functools.cached_property
     def joint(self) -> JointProbability:
@@ -150,13 +151,13 @@ def _explained(view: _Ranking, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         own = {name: one_row(prediction, at) for name, prediction in predictions.items()}
         scored = all(prediction.codes[0] == "" for prediction in own.values())
         finalist = batch.take([at])
-        margins = filter_margins(filters, finalist, known=view.training.known)
+        margins = filter_margins(filters, finalist, known=view.known)
         found.append(
             {
                 **_standing(view, row, own),
                 "targets": {name: told[at] for name, told in of_targets.items()},
                 "filters": [{"stage": stage, "text": text._asdict()} for stage, text in margins],
-                "swaps": swap_effects(view.task, view.surrogates, finalist, own, known=view.training.known_compositions)
+                "swaps": swap_effects(view.task, view.surrogates, finalist, own, known=view.compositions)
                 if scored
                 else None,
             }
@@ -195,7 +196,7 @@ def _of_target(
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
             },
             "nearest_training": _nearest(
-                surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.training.known
+                surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.known
             ),
             "contributions": None,
         }  # fmt: skip

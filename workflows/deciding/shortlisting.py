@@ -14,7 +14,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, Reason
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.properties.columns import Column
-from matloop.data.training.known_materials import KnownMaterials
+from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.explaining.novelty import novelty_reports
 from matloop.screening.ranking.ranking import diverse_choice
@@ -111,13 +111,18 @@ def shortlisted(ranked: CandidateBatch) -> CandidateBatch:
 
 
 def novelty(
-    ranked: CandidateBatch, known: KnownMaterials, *, references: Sequence[CandidateBatch] = ()
+    ranked: CandidateBatch,
+    known: KnownMaterials,
+    *,
+    compositions: KnownCompositions,
+    references: Sequence[CandidateBatch] = (),
 ) -> list[dict[str, Any]]:
     """Describe what is new about each shortlisted candidate, best place first, as plain JSON values.
 
     Args:
         ranked: Candidates as :func:`choose` returns them.
         known: Known materials of the run.
+        compositions: Compositions that it counts as known.
         references: Further known crystals, with a column ``origin``.
     """
     chosen = shortlisted(ranked)
@@ -126,4 +131,5 @@ def novelty(
     parts = [known.rows.to_arrow(), *(batch.to_arrow() for batch in references)]
     rows = CandidateBatch.from_arrow(pa.concat_tables(parts, promote_options="permissive"))
     further = [name for batch in references for name in batch.table.column(Column.ORIGIN).to_pylist()]
-    return [asdict(report) for report in novelty_reports(chosen, rows, names=[*known.names, *further])]
+    reports = novelty_reports(chosen, rows, names=[*known.names, *further], compositions=compositions)
+    return [asdict(report) for report in reports]

@@ -59,6 +59,7 @@ EXAMPLES: Mapping[tuple[str, str], Sequence[Any]] = {
             "embedded",
         ],
     ],
+    ("Campaign", "known"): ["known_formulas.csv"],
     ("Campaign", "filters"): [[{"exclude_elements": ["Cd", "Hg", "Pb"]}, "exclude_radioactive", "new_compounds"]],
     ("Target", "unit"): ["eV", "1", "meV/atom"],
     ("Target", "provenance"): ["dft", "dft:pbe", "exp:lab-a"],

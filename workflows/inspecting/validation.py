@@ -21,6 +21,7 @@ from matloop.data.properties.catalogue import property_named, using
 from matloop.data.registry import SOURCES, lookup
 from matloop.data.sources.contract import Source
 from matloop.data.sources.table import FormulaTable
+from matloop.data.training.known_formulas import read_known_formulas
 from matloop.data.training.packaged_tables import labelled_table, packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import PackagedSet, TrainingSets, packed
@@ -237,6 +238,8 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
         yield from _check_family(stage.family, (name, "family"))
         if stage.budget is not None and all(len(campaign.families(name, target)) == 1 for target in campaign.targets):
             yield (name, "budget"), "there is nothing to choose in that time; make 'family' a list, or leave it out"
+    if campaign.known is not None and (reason := _refusal(partial(read_known_formulas, campaign.known))):
+        yield ("known",), reason
     if campaign.hull is not None:
         unread = list(_check_entries(campaign.hull.references, ("hull", "references"), "source", SOURCES))
         yield from unread

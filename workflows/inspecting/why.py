@@ -143,12 +143,14 @@ class _Story:
     def _came_from(self, own: Row, candidate: pa.Table | None) -> Told:
         names = [entry.name for entry in self.campaign.sources]
         repeats = [row.detail or row.origin for row in self.found if row.code == REPEATED]
+        own_list = self.rows.view.own_list
         columns = {} if candidate is None else candidate.slice(0, 1).to_pylist()[0]
         return {
             "origin": own.origin,
             "parent_id": columns.get(Column.PARENT_ID),
             "known": columns.get(Column.KNOWN),
             Column.KNOWN_TO: columns.get(Column.KNOWN_TO),
+            "own_list": None if own_list is None else own_list._asdict(),
             "sources": list(dict.fromkeys(names)),
             "partition": own.partition,
             "repeated_by": repeats,

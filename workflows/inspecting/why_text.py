@@ -12,7 +12,7 @@ from rich.text import Text
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
-from matloop.data.training.known_materials import holders_in_words
+from matloop.data.training.known_materials import OwnList, holders_in_words
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
 from matloop.workflows.stages.fates import QUARANTINED, SCORED, SHORTLISTED
@@ -103,7 +103,8 @@ def _origin(came: Told) -> Iterator[str]:
     told = f"It came from {sources}" + (f" as {one_line(came['origin'])}" if came["origin"] else "")
     yield f"{told}, in partition {came['partition']}."
     if (holders := came[Column.KNOWN_TO]) is not None:
-        yield f"Its composition is {holders_in_words(holders).en}."
+        own_list = None if came["own_list"] is None else OwnList(**came["own_list"])
+        yield f"Its composition is {one_line(holders_in_words(holders, own_list).en)}."
     repeats = came["repeated_by"]
     if repeats:
         shown = ", ".join(one_line(text) or "without a name" for text in repeats[:_MOST_REPEATS])

@@ -9,6 +9,7 @@ from typing import Any
 from matloop.data.bounded_files import LARGEST_JSON, read_bounded
 from matloop.data.errors import DamagedFileError, RunChangedError
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.runs.known_files import read_about_known
 from matloop.data.runs.manifest import MANIFEST_NAME, Manifest, sha256_of
 from matloop.data.whole_files import json_file, write_text
 from matloop.screening.campaign.campaign import Campaign
@@ -49,7 +50,8 @@ def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
     if beginning is not None and damage:
         if run.identity.is_dir():
             raise DamagedFileError(f"{run.identity.name} is a folder", "the file as the run wrote it", _WAYS)
-        now = identity_of(campaign, beginning["partition_rows"], training=view.training)
+        known = read_about_known(run)
+        now = identity_of(campaign, beginning["partition_rows"], training=view.training, known=known)
         if (
             hashlib.sha256(json_file(now, sort=True).encode("utf-8")).hexdigest()
             != beginning["files"][run.identity.name]
@@ -60,7 +62,7 @@ def unchanged(run: RunDirectory) -> tuple[Campaign, dict[str, Any]]:
             )  # fmt: skip
         return campaign, now
     before = view.identity.model_dump()
-    now = identity_of(campaign, before["partition_rows"], training=view.training)
+    now = identity_of(campaign, before["partition_rows"], training=view.training, known=read_about_known(run))
     if view.manifest.of_kind("candidates_end"):
         before["input_files"] = now["input_files"]
     if found := differences(before, now):
@@ -115,7 +117,8 @@ def refuse_another_campaign(run: RunDirectory, campaign: Campaign, *, resumes: b
 
 
 def _write_line(run: RunDirectory, identity: bytes, *, partition_rows: int) -> None:
-    kept = sorted(path for path in run.folder.glob("training*") if path.is_file())
+    written = (path for pattern in ("training*", "known_*") for path in run.folder.glob(pattern))
+    kept = sorted(path for path in written if path.is_file())
     files = {path.name: sha256_of(path) for path in kept} | {run.identity.name: hashlib.sha256(identity).hexdigest()}
     sizes = {run.identity.name: len(identity)}
     Manifest(run.folder).append("began", partition_rows=partition_rows, files=files, sizes=sizes)

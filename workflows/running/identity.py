@@ -43,13 +43,17 @@ _DECIDES_ENERGIES = ("models/potentials/", "data/candidates/", "data/elements.py
 _MOST_SHOWN = 12
 
 
-def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSets | None = None) -> dict[str, Any]:
+def identity_of(
+    campaign: Campaign, partition_rows: int, *, training: TrainingSets | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Plain JSON values of all that decides a result.
 
     Args:
         campaign: The resolved campaign.
         partition_rows: Candidates in a partition of the first stage.
         training: What the surrogates learn from; by default the packaged training sets.
+        known: What is to be said of the formulas of one's own that count as known, where there are any.
     """
     sets = training or TrainingSets.of([target.property for target in campaign.targets])
     wanted, stage = campaign.model_dump(mode="json", exclude={"cluster"}), campaign.potential
@@ -60,6 +64,7 @@ def identity_of(campaign: Campaign, partition_rows: int, *, training: TrainingSe
         "campaign": wanted,
         "partition_rows": partition_rows,
         "training_sets": sets.about,
+        "known_formulas": {} if known is None else dict(known),
         "python": platform.python_version(),
         "versions": versions(),
         "plug_ins": plug_ins_used(wanted),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,16 @@ from matloop.data.candidates.reasons import Reason, text_of
 from matloop.data.elements import RADIOACTIVE, SYMBOLS
 from matloop.data.errors import CampaignError, UnitError, UnknownNameError
 from matloop.data.registry import lookup
+from matloop.data.training.known_materials import OwnList
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
-from matloop.screening.filters.known_compounds import KNOWN_COMPOUND, NEW_COMPOUND, KnownCompounds, NewCompounds
+from matloop.screening.filters.known_compounds import (
+    KNOWN_COMPOUND,
+    LISTED_COMPOUND,
+    NEW_COMPOUND,
+    KnownCompounds,
+    NewCompounds,
+)
 from matloop.screening.filters.radioactivity import ExcludeRadioactive
 from matloop.screening.filters.stated_value import StatedValue
 from matloop.screening.filters.validation import known_without_labels, validate_filter
@@ -165,6 +173,22 @@ def test_new_compounds_may_ask_some_lists_only() -> None:
     assert (also.judge(batch).keep == ~chosen.judge(batch).keep).all()
     with pytest.raises(UnknownNameError, match="did you mean 'oqmd'"):
         NewCompounds(lists=["oqdm"])
+
+
+def test_a_list_of_the_campaign_always_counts_and_is_named() -> None:
+    holders = ["oqmd, own list ours.csv", "own list ours.csv", "oqmd", ""]
+    batch = batch_of("NaCl", "CsTaO3", "MgO", "ZnO").with_columns(
+        known=[held != "" for held in holders], known_to=holders
+    )
+    keep, reasons = NewCompounds().judge(batch)
+    listed = Reason(LISTED_COMPOUND, "ours.csv", source="new_compounds")
+    assert reasons.tolist() == [listed, listed, Reason(KNOWN_COMPOUND, source="new_compounds"), None]
+    assert words_of(listed) == "in the campaign's list ours.csv"
+    assert NewCompounds(lists=["transport"]).judge(batch).keep.tolist() == [False, False, True, True]
+    assert keep.tolist() == [False, False, False, True]
+    margin = NewCompounds().margin(batch.take([3]), known=replace(KNOWN, own_list=OwnList("ours.csv", 2)))
+    assert "OQMD (2021), the campaign's list ours.csv (2); nearest" in margin.en
+    assert "OQMD（2021）、本任务的列表 ours.csv（2）之中" in margin.zh
 
 
 def test_element_count() -> None:

@@ -45,15 +45,17 @@ class Calibration:
         spread: NDArray[np.float64],
         distance: NDArray[np.float64] | None = None,
         *,
-        shrinkage: float = 1.0,
+        shrinkage: float | NDArray[np.float64] = 1.0,
+        bins_from: NDArray[np.float64] | None = None,
     ) -> Calibration:
         """Learn from out-of-fold predictions, all of shape (m,).
 
         The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose
         width is the spread plus the floor. With distances to the training data, residuals are binned by them: the
         nearer half, up to four fifths, up to the limit of the domain, and beyond. There are fewer bins if one would
-        hold less than 100 rows. ``shrinkage`` is the size of errors of the final model relative to these
-        (:func:`matloop.models.surrogates.training.expected_shrinkage`).
+        hold less than 100 rows. ``shrinkage`` is the size of errors of the final model relative to these, of all or of
+        each (:func:`matloop.models.surrogates.training.expected_shrinkage`). ``bins_from`` are the distances whose
+        shares decide where bins end, by default those of the rows.
         """
         error = np.abs(target - mean)
         typical = float(np.median(spread)) or float(error.mean()) or 1.0
@@ -66,7 +68,7 @@ class Calibration:
         residuals = shrinkage * (target - mean) / (spread + floor)
         if distance is None:
             return cls(floor, np.sort(residuals))
-        edges = _edges(distance)
+        edges = _edges(distance if bins_from is None else bins_from)
         bins = np.searchsorted(edges, distance)
         sizes = np.bincount(bins, minlength=len(edges) + 1)
         return cls(floor, residuals[np.lexsort((residuals, bins))], edges, sizes)

@@ -12,7 +12,7 @@ from matloop.data.properties.definition import Transform
 from matloop.models.grouped_folds import FOLDS
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.error_regions import error_regions
-from matloop.models.surrogates.held_out import Rows, grouped_errors, held_out_scores, small_ensemble
+from matloop.models.surrogates.held_out import HoldsTruth, Rows, grouped_errors, held_out_scores, small_ensemble
 from matloop.models.surrogates.learning_curve import CurvePoint, learning_curve, small_points
 from matloop.models.surrogates.random_split import random_split
 from matloop.models.surrogates.training import FEWER_FOLDS
@@ -28,6 +28,7 @@ def describe_errors(
     family: str,
     parameters: Mapping[str, Any],
     transform: Transform,
+    holds: HoldsTruth | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Describe the errors of a model for its card.
 
@@ -40,6 +41,7 @@ def describe_errors(
         family: Its family.
         parameters: Its settings.
         transform: Scale on which it works.
+        holds: Judges the intervals with elements left out.
 
     Returns:
         Scores with clusters and elements left out, and the entries ``learning_curve``, ``random_split`` and
@@ -47,7 +49,7 @@ def describe_errors(
     """
     small = small_ensemble(family, parameters)
     of_groups = grouped_errors(rows, small)
-    scores = held_out_scores(rows, domain, family=family, parameters=parameters, of_groups=of_groups)
+    scores = held_out_scores(rows, domain, family=family, parameters=parameters, of_groups=of_groups, holds=holds)
     shares = ((1 - 1 / FEWER_FOLDS, of_half), (1 - 1 / FOLDS, mean))
     points = [CurvePoint(share * len(mean), np.abs(predicted - rows.target)) for share, predicted in shares]
     entries = {

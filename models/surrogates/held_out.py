@@ -13,10 +13,9 @@ compares it with one full ensemble for each element.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,11 +93,41 @@ class ElementErrors(NamedTuple):
         symbol: The element.
         error: Absolute error of each row, on the scale of the model.
         inside: Whether each row lies in the domain without the rows of the element.
+        error_of_mean: Absolute error of predicting the mean of the other rows.
+        held: Whether the 90 % interval of each row holds the truth; None where that is not known.
     """
 
     symbol: str
     error: NDArray[np.float64]
     inside: NDArray[np.bool_]
+    error_of_mean: NDArray[np.float64]
+    held: NDArray[np.bool_] | None = None
+
+
+class HoldsTruth(Protocol):
+    """Whether 90 % intervals hold the truth of rows that an ensemble predicted without seeing anything like them."""
+
+    def __call__(
+        self,
+        rows: Rows,
+        held: NDArray[np.int64],
+        *,
+        mean: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        remaining: Domain,
+        train: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Whether each interval holds the truth, shape (h,).
+
+        Args:
+            rows: All rows.
+            held: Places of the h rows that were predicted.
+            mean: Their predictions, shape (h,).
+            spread: Their spreads, shape (h,).
+            remaining: Domain of the rows that the ensemble was fitted to.
+            train: Places of these.
+        """
+        ...
 
 
 def small_ensemble(family: str, parameters: Mapping[str, Any]) -> SmallEnsemble:
@@ -123,6 +152,7 @@ def held_out_scores(
     family: str,
     parameters: Mapping[str, Any],
     of_groups: NDArray[np.float64] | None = None,
+    holds: HoldsTruth | None = None,
 ) -> dict[str, Any]:
     """Compute both scores for a card, with the ensemble used, as plain JSON values. They are the same in every run.
 
@@ -134,6 +164,8 @@ def held_out_scores(
         family: Family of the model.
         parameters: Settings of the model.
         of_groups: What :func:`grouped_errors` gives for the rows, if that is known already.
+        holds: Judges the intervals with elements left out; left out itself where another family stands in, whose
+            spread is another one.
 
     Returns:
         ``leave_one_cluster_out``, ``leave_one_element_out`` and ``held_out_ensemble``, the last with its error on
@@ -141,8 +173,12 @@ def held_out_scores(
     """
     small = small_ensemble(family, parameters)
     sets = element_sets(rows.elements, rows.groups)
-    remaining = functools.partial(_remaining, domain, rows.values)
-    errors = list(leave_elements_out(rows, sets, make=small.make, domain_of=remaining))
+
+    def remaining(train: NDArray[np.int64], _: Ensemble) -> Domain:
+        return remaining_domain(domain, rows.values, train)
+
+    holds = holds if small.stands_in_for is None else None
+    errors = list(leave_elements_out(rows, sets, make=small.make, domain_of=remaining, holds=holds))
     grouped = float((grouped_errors(rows, small) if of_groups is None else of_groups).mean())
     return {
         "leave_one_cluster_out": _cluster_score(rows, clusters(domain), small),
@@ -189,6 +225,7 @@ def leave_elements_out(
     *,
     make: Callable[[], Ensemble],
     domain_of: Callable[[NDArray[np.int64], Ensemble], Domain],
+    holds: HoldsTruth | None = None,
 ) -> Iterator[ElementErrors]:
     """Compute errors for each element of each set, with one ensemble for each set.
 
@@ -197,6 +234,7 @@ def leave_elements_out(
         sets: Atomic numbers that are left out together.
         make: Makes an unfitted ensemble.
         domain_of: Makes the domain of the rows at some places, given the ensemble that was fitted to them.
+        holds: Judges intervals, where there are any.
     """
     for numbers in sets:
         train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
@@ -205,8 +243,13 @@ def leave_elements_out(
         for number in numbers:
             held = np.flatnonzero(rows.elements[:, number])
             values = rows.values[held]
-            error = np.abs(ensemble.predict(values)[0] - rows.target[held])
-            yield ElementErrors(SYMBOLS[number], error, domain.contains(values, domain.distances(values)))
+            (mean, spread), truth = ensemble.predict(values), rows.target[held]
+            yield ElementErrors(
+                SYMBOLS[number], np.abs(mean - truth), domain.contains(values, domain.distances(values)),
+                np.abs(rows.target[train].mean() - truth),
+                None if holds is None
+                else holds(rows, held, mean=mean, spread=spread, remaining=domain, train=train),
+            )  # fmt: skip
 
 
 def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
@@ -216,12 +259,16 @@ def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
     """
     error = np.concatenate([one.error for one in errors] or [np.empty(0)])
     inside = np.concatenate([one.inside for one in errors] or [np.empty(0, bool)])
+    of_mean = np.concatenate([one.error_of_mean for one in errors] or [np.empty(0)])
+    judged: list[NDArray[Any]] = [one.held[one.inside] for one in errors if one.held is not None]
     within, beyond = _mean(error[inside]), _mean(error[~inside])
     worst = sorted(errors, key=lambda one: -one.error.mean())[:_WORST]
     return {
         "mae": _mean(error),
+        "mae_of_mean": _mean(of_mean),
         "folds": len(errors),
         "rows": len(error),
+        "coverage_inside": _mean(np.concatenate(judged or [np.empty(0)])),
         "mae_inside": within,
         "mae_outside": beyond,
         "outside_over_inside": beyond / within if within and beyond is not None else None,
@@ -232,12 +279,12 @@ def element_score(errors: list[ElementErrors]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def clusters(domain: Domain) -> NDArray[np.int64]:
-    """Assign training rows to clusters, shape (m,), with k-means in the weighted features; at most ten clusters."""
+def clusters(domain: Domain, most: int = CLUSTERS) -> NDArray[np.int64]:
+    """Assign training rows to a few clusters, shape (m,), with k-means in the weighted features."""
     from sklearn.cluster import KMeans
 
     points = domain.points.astype(float)
-    count = min(CLUSTERS, len(np.unique(points, axis=0)))
+    count = min(most, len(np.unique(points, axis=0)))
     found = KMeans(count, n_init=3, random_state=CLUSTER_SEED).fit(points)
     return found.labels_.astype(np.int64)
 
@@ -270,7 +317,7 @@ def _marks(elements: NDArray[np.bool_], held: NDArray[np.int64]) -> list[str]:
     return [SYMBOLS[number] for number in np.argsort(-excess, kind="stable")[:3] if excess[number] > 0]
 
 
-def _remaining(domain: Domain, values: NDArray[np.float64], train: NDArray[np.int64], _: Ensemble) -> Domain:
+def remaining_domain(domain: Domain, values: NDArray[np.float64], train: NDArray[np.int64]) -> Domain:
     """Return the domain of some of its training rows, with the same limit and features."""
     ranges = np.stack([values[train].min(axis=0), values[train].max(axis=0)])
     return replace(domain, points=domain.points[train], own=domain.own[train], ranges=ranges)

@@ -38,9 +38,10 @@ from matloop.models.surrogates.conditions import (
     standing_rows,
     within_labels,
 )
-from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
+from matloop.models.surrogates.hidden_chemistry import calibration_rows
+from matloop.models.surrogates.intervals import Intervals
 from matloop.models.surrogates.out_of_fold import OutOfFold
 from matloop.models.surrogates.prediction import Prediction, backward, forward
 from matloop.models.surrogates.surrogate_files import read_surrogate, told_as_damaged, write_surrogate
@@ -51,6 +52,7 @@ from matloop.models.surrogates.training import (
     scores,
     usable_rows,
 )
+from matloop.models.surrogates.unseen_elements import UnseenElements
 
 _GOLDEN_ROWS = 5
 _PINNED = ("numpy", "scikit-learn", "lightgbm")
@@ -69,8 +71,7 @@ class Surrogate:
         property_name: Property in the catalogue (:mod:`matloop.data.properties.catalogue`).
         transform: Scale the ensemble works on.
         ensemble: Grown on all training rows.
-        difficulty: Estimates for which candidates predictions are hard.
-        calibration: From grouped out-of-fold residuals.
+        intervals: How wide predictive distributions are, calibrated on held-out formulas and on hidden chemistry.
         domain: From the training features.
         elements: Elements that occur in the training data, shape (119,).
         training: Out-of-fold predictions.
@@ -84,8 +85,7 @@ class Surrogate:
     property_name: str
     transform: Transform
     ensemble: Ensemble
-    difficulty: Difficulty
-    calibration: Calibration
+    intervals: Intervals
     domain: Domain
     elements: NDArray[np.bool_]
     training: OutOfFold
@@ -140,22 +140,26 @@ class Surrogate:
         rows = Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
         values, truth, group = rows.values, rows.target, rows.groups
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
-        spread = Difficulty.out_of_fold(values, mean, plain_spread, truth, group)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
         domain = _domain(rows, ensemble, computed)
         of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
-        calibration = Calibration.fit(truth, mean, spread, domain.own, shrinkage=shrinkage)
+        examples = calibration_rows(rows, domain, make, mean=mean, spread=plain_spread)
+        intervals, adjusted = Intervals.fit(rows, domain, examples, shrinkage=shrinkage)
+        calibration, spread = intervals.calibration, adjusted[: len(truth)]
         held_out, entries = describe_errors(
             rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain,
             family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
-            transform=transform,
+            transform=transform, holds=intervals.hold_without,
         )  # fmt: skip
+        own = scores(
+            truth[examples.row], examples.mean, adjusted, group[examples.row], examples.distance, hidden=examples.hidden
+        )
         card = {
             **model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
-            "scores": {**scores(truth, mean, spread, group, domain.own), **held_out},
+            "scores": {**own, **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
@@ -163,10 +167,19 @@ class Surrogate:
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
         }
         return cls(
-            property_name, transform, ensemble, Difficulty.fit(values, mean, plain_spread, truth), calibration, domain,
-            _present(rows.elements, computed), OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions),
-            card, computed=computed,
+            property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),
+            OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card, computed=computed,
         )  # fmt: skip
+
+    @property
+    def calibration(self) -> Calibration:
+        """Distribution of its standardised residuals."""
+        return self.intervals.calibration
+
+    @functools.cached_property
+    def unseen_elements(self) -> UnseenElements:
+        """What it does with candidates that have an element without training rows."""
+        return UnseenElements.from_scores(self.card["scores"])
 
     @functools.cached_property
     def conditions(self) -> tuple[LearnedCondition, ...]:
@@ -275,7 +288,8 @@ class Surrogate:
         """Predict n candidates.
 
         A row with a non-finite feature keeps its code and gets no number. A row with an element the training data
-        never had gets ``E-MODEL-ELEMENT`` and no number.
+        never had gets a number where the card shows that such rows are predicted better than by guessing the mean
+        (:mod:`matloop.models.surrogates.unseen_elements`), and ``E-MODEL-ELEMENT`` elsewhere.
 
         Args:
             features: Of the materials, with the features of conditions or without.
@@ -296,7 +310,7 @@ class Surrogate:
                 f"{self.card['feature_fingerprint']}, which the {self.property_name} model was trained on",
                 "use the same feature sets and versions, or train again",
             )
-        unseen = (features.elements & ~self.elements).any(axis=1)
+        unseen = self.unseen_elements.refused(features.elements, self.elements)
         inputs = self.inputs(features.values)
         finite = np.isfinite(inputs).all(axis=1)
         codes = np.where(unseen & (features.codes == ""), "E-MODEL-ELEMENT", features.codes)
@@ -305,10 +319,12 @@ class Surrogate:
         centre, scale = np.full(len(features), np.nan), np.full(len(features), np.nan)
         in_domain, bins = np.zeros(len(features), bool), np.zeros(len(features), np.int64)
         if len(good):
-            values = inputs[good]
-            centre[good], scale[good] = self._centre_and_scale(values)
+            values, elements = inputs[good], features.elements[good]
             distances = self.domain.distances(values)
+            new = self.intervals.novelty(self.domain, values, elements, distance=distances)
+            centre[good], scale[good] = self._centre_and_scale(values, new)
             in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
+            in_domain[good] &= ~self.unseen_elements.outside(elements, self.elements)
             if self.computed is not None:
                 in_domain[good] &= self.computed.contains(features.values[good])
         known = property_named(self.property_name)
@@ -376,9 +392,11 @@ class Surrogate:
         classifier = self.classifier
         return prediction if classifier is None else classifier.with_probabilities(prediction, classifier.out_of_fold)
 
-    def _centre_and_scale(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _centre_and_scale(
+        self, values: NDArray[np.float64], novelty: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         centre, spread = self.ensemble.predict(values)
-        return centre, self.difficulty.adjust(values, centre, spread) + self.calibration.floor
+        return centre, self.intervals.scale(values, novelty, mean=centre, spread=spread)
 
     def save(self, folder: str | Path) -> None:
         """Write the ensemble, ``surrogate.npz``, ``out_of_fold.parquet`` and ``card.json`` into a new folder."""

@@ -21,10 +21,13 @@ from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.making import load_ensemble
 from matloop.models.families.transfer import Transfer
 from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.classification import RangeClassifier
 from matloop.models.surrogates.computed_model import ComputedModel
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.hidden_chemistry import NOVELTY_COLUMNS
+from matloop.models.surrogates.intervals import Intervals
 from matloop.models.surrogates.out_of_fold import out_of_fold_table, read_out_of_fold
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 _GOLDEN_ROWS = 5
 
-Predicts = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Predicts = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 def write_surrogate(folder: Path, surrogate: Surrogate, predicts: Predicts) -> None:
@@ -41,21 +44,24 @@ def write_surrogate(folder: Path, surrogate: Surrogate, predicts: Predicts) -> N
     Args:
         folder: Where.
         surrogate: What.
-        predicts: Gives its centre and scale for inputs (n, k); a few predictions are kept beside it.
+        predicts: Gives its centre and scale for inputs (n, k) and how new they are; a few predictions are kept beside.
     """
     folder.mkdir(parents=True)
-    domain, calibration = surrogate.domain, surrogate.calibration
+    domain, intervals = surrogate.domain, surrogate.intervals
+    calibration = intervals.calibration
     surrogate.ensemble.save(folder)
-    surrogate.difficulty.save(folder / "difficulty")
+    intervals.difficulty.save(folder / "difficulty")
     golden = domain.points[:_GOLDEN_ROWS] / np.where(domain.weight > 0, domain.weight, np.inf)
     golden_values = (golden + domain.centre).astype(float)
+    golden_novelty = np.zeros((len(golden_values), NOVELTY_COLUMNS))
     card = json.dumps(surrogate.card, indent=1, ensure_ascii=False)
     np.savez_compressed(
         folder / "surrogate.npz",
-        softening=surrogate.difficulty.softening, floor=calibration.floor,
+        softening=intervals.difficulty.softening, floor=calibration.floor,
         residuals=calibration.residuals, elements=surrogate.elements,
         calibration_edges=calibration.edges, calibration_sizes=calibration.sizes,
-        golden_values=golden_values, golden=predicts(golden_values), card_sha256=_text_hash(card),
+        support=intervals.support.formulas, golden_values=golden_values, golden_novelty=golden_novelty,
+        golden=predicts(golden_values, golden_novelty), card_sha256=_text_hash(card),
         **domain.arrays(),  # type: ignore[arg-type]
     )  # fmt: skip
     if surrogate.computed is not None:
@@ -74,11 +80,13 @@ class SavedSurrogate:
     Attributes:
         parts: Arguments of the surrogate.
         golden_values: Inputs of a few rows, shape (g, k).
+        golden_novelty: How new they count as, shape (g, 5).
         golden: Centre and scale of these where it was trained, shape (2, g).
     """
 
     parts: dict[str, Any]
     golden_values: NDArray[np.float64]
+    golden_novelty: NDArray[np.float64]
     golden: NDArray[np.float64]
 
     def repeat(self, predicts: Predicts) -> None:
@@ -87,7 +95,7 @@ class SavedSurrogate:
         Raises:
             ModelError: If they come out differently here.
         """
-        if not np.allclose(predicts(self.golden_values), self.golden, rtol=1e-6, atol=1e-9):
+        if not np.allclose(predicts(self.golden_values, self.golden_novelty), self.golden, rtol=1e-6, atol=1e-9):
             raise ModelError(
                 f"the {self.parts['property_name']} model predicts other numbers here than where it was trained",
                 f"the versions on its card: {self.parts['card']['versions']}",
@@ -116,8 +124,11 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
         "property_name": card["property"],
         "transform": card["transform"],
         "ensemble": load(folder) if transfer is None else Transfer.load(folder),
-        "difficulty": Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
-        "calibration": Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
+        "intervals": Intervals(
+            Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
+            Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
+            ChemicalSupport(a["support"]),
+        ),
         "domain": Domain.from_arrays(a),
         "elements": a["elements"],
         "training": read_out_of_fold(table, card["transform"]),
@@ -125,7 +136,7 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
         "classifier": RangeClassifier.load(folder / "classifier", load, classified) if classified else None,
         "computed": computed,
     }
-    return SavedSurrogate(parts, a["golden_values"], a["golden"])
+    return SavedSurrogate(parts, a["golden_values"], a["golden_novelty"], a["golden"])
 
 
 @contextlib.contextmanager

@@ -119,36 +119,50 @@ def scores(
     spread: NDArray[np.float64],
     groups: NDArray[np.integer],
     distance: NDArray[np.float64] | None = None,
+    *,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """Score out-of-fold predictions on the model scale, arrays of shape (m,): grouped error and intervals.
+    """Score out-of-fold predictions on the model scale, arrays of shape (c,): grouped error and intervals.
 
     Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds, binned by the
     distance to the training data where it is given. Both come from ensembles of four fifths of the rows, so no residual
-    is shrunk here.
+    is shrunk here. Rows with their whole cluster ``hidden`` (c,) calibrate the intervals like the others, and their own
+    error and coverage are scored apart from those of all others.
     """
     from scipy.stats import spearmanr
 
-    error = np.abs(target - mean)
+    again = np.zeros(len(target), bool) if hidden is None else hidden
+    known = np.flatnonzero(~again)
     apart = np.zeros(len(target)) if distance is None else distance
     position, width = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups):
         calibration = Calibration.fit(
-            target[train], mean[train], spread[train], None if distance is None else apart[train]
-        )
+            target[train], mean[train], spread[train], None if distance is None else apart[train],
+            bins_from=apart[train][~again[train]],
+        )  # fmt: skip
         scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
         position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
         width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
     central = 2 * np.abs(position - 0.5)  # smallest central interval that holds the truth
-    return {
-        "mae": float(error.mean()),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "r2": float(1 - (error**2).sum() / ((target - target.mean()) ** 2).sum()),
-        "mae_of_mean": float(np.abs(target - target.mean()).mean()),
-        "coverage_90": float((central <= 0.9).mean()),
-        "coverage_curve": [[level, float((central <= level).mean())] for level in COVERAGE_LEVELS],
-        "width_90": float(width.mean()),
-        "width_error_rank_correlation": float(spearmanr(width, error).statistic),
+    error, truth = np.abs(target - mean), target[known]
+    found = {
+        "mae": float(error[known].mean()),
+        "rmse": float(np.sqrt((error[known] ** 2).mean())),
+        "r2": float(1 - (error[known] ** 2).sum() / ((truth - truth.mean()) ** 2).sum()),
+        "mae_of_mean": float(np.abs(truth - truth.mean()).mean()),
+        "coverage_90": float((central[known] <= 0.9).mean()),
+        "coverage_curve": [[level, float((central[known] <= level).mean())] for level in COVERAGE_LEVELS],
+        "width_90": float(width[known].mean()),
+        "width_error_rank_correlation": float(spearmanr(width[known], error[known]).statistic),
     }
+    if again.any():
+        found["hidden_clusters"] = {
+            "rows": int(again.sum()),
+            "mae": float(error[again].mean()),
+            "coverage_90": float((central[again] <= 0.9).mean()),
+            "width_90": float(width[again].mean()),
+        }
+    return found
 
 
 def data_hash(values: NDArray[np.float64], target: NDArray[np.float64]) -> str:

@@ -46,4 +46,12 @@ def _elements(elements: dict[str, Any], unit: str) -> Words:
     if ratio is not None:
         english += f", where errors are {number(ratio, 1.0)} times those inside"
         chinese += f"，那里的误差为域内的 {number(ratio, 1.0)} 倍"
+    if elements.get("coverage_inside") is not None:
+        held = percent(elements["coverage_inside"])
+        english += f". Inside it, {held} of the 90 % intervals hold the truth"
+        chinese += f"；域内 90 % 区间中有 {held} 包含真值"
+    if elements.get("mae_of_mean") is not None:
+        of_mean = with_unit(number(elements["mae_of_mean"]), unit)
+        english += f". Guessing the mean has an error of {of_mean}"
+        chinese += f"；以平均值作猜测的误差为 {of_mean}"
     return Words(f"{english}. Hardest: {', '.join(worst)}.", f"{chinese}。最难的：{'、'.join(worst)}。")

@@ -87,6 +87,8 @@ class WithoutElements(_Record):
     outside_over_inside: Number
     share_outside: Number
     worst: list[HardElement]
+    mae_of_mean: Number = None
+    coverage_inside: Number = None
 
 
 class SmallEnsemble(_Record):

@@ -197,7 +197,7 @@ def test_probabilities_do_not_depend_on_batch_or_order(classified: Surrogate, tw
 def test_rows_without_a_number_get_no_probability(classified: Surrogate, two_kinds: Any) -> None:
     features = two_kinds.features.take(np.arange(1200, 1204))
     features.values[1, 0] = np.nan
-    features.elements[2, 80] = True
+    features.elements[2, 2] = True  # helium
     probability = classified.predict(features).probability_between(1.0, INF)
     assert np.isnan(probability).tolist() == [False, True, True, False]
     none = classified.predict(features.take(np.array([1, 2]))).probability_between(1.0, INF)

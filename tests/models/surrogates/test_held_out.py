@@ -89,7 +89,7 @@ def test_no_row_of_an_element_is_in_the_training_of_its_prediction() -> None:
         assert seen == set(np.flatnonzero(~elements[:, numbers].any(axis=1)).tolist())
     counts = {one.symbol: len(one.error) for one in found}
     assert counts["Mg"] == elements[:, 12].sum()
-    assert all(len(one.error) == len(one.inside) >= 10 for one in found)
+    assert all(len(one.error) == len(one.inside) == len(one.error_of_mean) >= 10 for one in found)
 
 
 def test_an_island_that_is_left_out_is_mispredicted_and_known_to_be_outside() -> None:
@@ -122,14 +122,22 @@ def test_clusters_are_the_islands_and_formulas_never_stand_on_both_sides() -> No
 
 def test_ratio_of_errors_counts_each_row_once_for_each_element() -> None:
     errors = [
-        ElementErrors("Li", np.array([1.0, 3.0]), np.array([True, False])),
-        ElementErrors("Be", np.array([2.0, 6.0, 6.0]), np.array([True, False, False])),
+        ElementErrors("Li", np.array([1.0, 3.0]), np.array([True, False]), np.array([2.0, 2.0])),
+        ElementErrors(
+            "Be",
+            np.array([2.0, 6.0, 6.0]),
+            np.array([True, False, False]),
+            np.full(3, 7.0),
+            np.array([False, True, True]),
+        ),
     ]
     score = element_score(errors)
     assert score["mae"] == pytest.approx(18 / 5)
     assert (score["mae_inside"], score["mae_outside"]) == (pytest.approx(1.5), pytest.approx(5.0))
     assert score["outside_over_inside"] == pytest.approx(5 / 1.5)
     assert score["share_outside"] == pytest.approx(0.6)
+    assert score["mae_of_mean"] == pytest.approx(25 / 5)
+    assert score["coverage_inside"] == 0  # of the rows whose intervals are known
     assert score["worst"][0] == {"element": "Be", "rows": 3, "mae": pytest.approx(14 / 3)}
 
 

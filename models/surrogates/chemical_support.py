@@ -1,0 +1,74 @@
+"""How much training chemistry stands behind a candidate: formulas with its elements, and with two of them together.
+
+A candidate may be near the training rows in its features and yet join elements that no training row joins. Errors are
+larger there, whatever the family of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ChemicalSupport:
+    """Counts of training formulas.
+
+    Attributes:
+        formulas: How many contain two elements together, by atomic numbers, and on the diagonal one element, shape
+            (119, 119).
+    """
+
+    formulas: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, elements: NDArray[np.bool_], groups: NDArray[np.integer]) -> ChemicalSupport:
+        """Count the formulas of training rows.
+
+        Args:
+            elements: Which elements each row contains, shape (m, 119).
+            groups: Formula group of each row, shape (m,).
+        """
+        _, first = np.unique(groups, return_index=True)
+        distinct = elements[first].astype(np.int64)
+        return cls(distinct.T @ distinct)
+
+    def features(self, elements: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return log(1 + count) of the rarest element and of the rarest pair, and the mean over pairs, shape (n, 3).
+
+        A pure element counts as a pair of its own.
+
+        Args:
+            elements: Which elements each candidate contains, shape (n, 119).
+
+        >>> known = np.zeros((3, 119), bool)
+        >>> known[0, [11, 17]] = known[1, [19, 17]] = known[2, [19, 35]] = True  # NaCl, KCl, KBr
+        >>> wanted = np.zeros((1, 119), bool)
+        >>> wanted[0, [11, 35]] = True  # NaBr
+        >>> np.expm1(ChemicalSupport.of(known, np.arange(3)).features(wanted)).round(6).tolist()
+        [[1.0, 0.0, 0.0]]
+        """
+        offsets = np.concatenate([[0], np.cumsum(elements.sum(axis=1))])
+        found = np.empty((len(elements), 3))
+        _least_and_mean(np.log1p(self.formulas), offsets, np.nonzero(elements)[1], found)
+        return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _least_and_mean(logarithms, offsets, numbers, found):  # type: ignore[no-untyped-def]
+    """Fill in the features of each row, whose elements are the numbers between its offset and the next."""
+    for row in range(len(found)):
+        start, end = offsets[row], offsets[row + 1]
+        element = pair = np.inf
+        total, count = 0.0, 0
+        for i in range(start, end):
+            element = min(element, logarithms[numbers[i], numbers[i]])
+            for j in range(i + 1, end):
+                together = logarithms[numbers[i], numbers[j]]
+                pair, total, count = min(pair, together), total + together, count + 1
+        found[row, 0] = element
+        found[row, 1] = pair if count else element
+        found[row, 2] = total / count if count else element

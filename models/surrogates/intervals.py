@@ -1,0 +1,117 @@
+"""How wide predictive distributions are: difficulty and calibration, from held-out formulas and hidden chemistry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.chemical_support import ChemicalSupport
+from matloop.models.surrogates.difficulty import Difficulty
+from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.held_out import Rows
+from matloop.models.surrogates.hidden_chemistry import CalibrationRows, novelty
+
+_TAILS = (0.05, 0.95)  # of 90 % intervals
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """What turns mean and spread of an ensemble into predictive distributions.
+
+    Attributes:
+        difficulty: Estimates for which candidates predictions are hard, from features and how new the candidate is.
+        calibration: Distribution of residuals by distance to the training data.
+        support: Training formulas with the elements of a candidate.
+    """
+
+    difficulty: Difficulty
+    calibration: Calibration
+    support: ChemicalSupport
+
+    @classmethod
+    def fit(
+        cls, rows: Rows, domain: Domain, examples: CalibrationRows, *, shrinkage: float
+    ) -> tuple[Intervals, NDArray[np.float64]]:
+        """Learn from training rows as ensembles predicted them that saw nothing like them.
+
+        Args:
+            rows: Training rows.
+            domain: Their domain.
+            examples: Their predictions.
+            shrinkage: Size of errors of the final model relative to those with formulas held out. Errors with whole
+                clusters hidden do not shrink: no more rows of the other chemistry are learned in the end.
+
+        Returns:
+            The intervals, and the spread of each example, adjusted by a forest that saw no row of its formula, (c,).
+        """
+        values = np.column_stack([rows.values[examples.row], examples.novelty])
+        target, groups = rows.target[examples.row], rows.groups[examples.row]
+        adjusted = Difficulty.out_of_fold(values, examples.mean, examples.spread, target, groups)
+        calibration = Calibration.fit(
+            target, examples.mean, adjusted, examples.distance,
+            shrinkage=np.where(examples.hidden, 1.0, shrinkage), bins_from=domain.own,
+        )  # fmt: skip
+        difficulty = Difficulty.fit(values, examples.mean, examples.spread, target)
+        return cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), adjusted
+
+    def novelty(
+        self,
+        domain: Domain,
+        values: NDArray[np.float64],
+        elements: NDArray[np.bool_],
+        *,
+        distance: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Describe how new candidates are to the training rows, shape (n, 5).
+
+        Args:
+            domain: Domain of the training rows.
+            values: Features of the candidates, shape (n, k).
+            elements: Which elements each contains, shape (n, 119).
+            distance: Of each to the training rows, shape (n,).
+        """
+        return novelty(domain, self.support, values, elements, distance=distance)
+
+    def scale(
+        self,
+        values: NDArray[np.float64],
+        novelty: NDArray[np.float64],
+        *,
+        mean: NDArray[np.float64],
+        spread: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the width of the predictive distribution of each candidate on the scale of the model, shape (n,).
+
+        Args:
+            values: Features, shape (n, k).
+            novelty: How new each candidate is, shape (n, 5).
+            mean: Prediction, shape (n,).
+            spread: Spread of the ensemble, shape (n,).
+        """
+        return self.difficulty.adjust(np.column_stack([values, novelty]), mean, spread) + self.calibration.floor
+
+    def hold_without(
+        self,
+        rows: Rows,
+        held: NDArray[np.int64],
+        *,
+        mean: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        remaining: Domain,
+        train: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Whether the 90 % intervals of rows that were left out of an ensemble hold their truth, shape (h,).
+
+        See :class:`matloop.models.surrogates.held_out.HoldsTruth`. Difficulty and calibration are those of all rows.
+        """
+        values, elements = rows.values[held], rows.elements[held]
+        distance = remaining.distances(values)
+        support = ChemicalSupport.of(rows.elements[train], rows.groups[train])
+        new = novelty(remaining, support, values, elements, distance=distance)
+        scale, bins = self.scale(values, new, mean=mean, spread=spread), self.calibration.bins(distance)
+        low, high = (mean + scale * self.calibration.quantile(tail)[bins] for tail in _TAILS)
+        truth = rows.target[held]
+        return (low <= truth) & (truth <= high)

@@ -1,0 +1,126 @@
+"""Intervals from held-out formulas and hidden clusters: what is hidden, how new rows are, coverage there."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matloop.data.elements import ATOMIC_NUMBERS
+from matloop.data.feature_matrix import FeatureMatrix
+from matloop.models.families.extra_trees import ExtraTrees
+from matloop.models.surrogates.chemical_support import ChemicalSupport
+from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.held_out import Rows
+from matloop.models.surrogates.hidden_chemistry import FEWEST_ROWS, calibration_rows
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.models.surrogates.unseen_elements import UnseenElements
+
+
+def crystals(count: int, *, seed: int) -> Rows:
+    """Rows in six regions of feature space, each with an element of its own; two rows to a formula."""
+    random = np.random.default_rng(seed)
+    region = random.integers(6, size=count // 2).repeat(2)
+    centre = np.random.default_rng(1).normal(scale=2.0, size=(6, 4))
+    values = centre[region] + random.normal(size=(count, 4))
+    elements = np.zeros((count, 119), bool)
+    elements[:, 8] = elements[np.arange(count), 20 + region] = True
+    target = values @ [1.0, 0.5, -0.5, 0.2] + 1.5 * np.sin(region) + 0.1 * random.normal(size=count)
+    return Rows(values, target, np.arange(count) // 2, elements)
+
+
+def test_rows_are_predicted_twice_and_nothing_like_them_was_seen() -> None:
+    rows = crystals(400, seed=0)
+    seen: list[np.ndarray[Any, Any]] = []
+
+    class Recorded(ExtraTrees):
+        def fit(self, values: Any, target: Any, *, groups: Any = None) -> "Recorded":
+            seen.append(groups)
+            super().fit(values, target, groups=groups)
+            return self
+
+    domain = Domain.fit(rows.values, np.full(4, 0.25), rows.groups)
+    nothing = np.zeros(400)
+    found = calibration_rows(rows, domain, lambda: Recorded(trees=5), mean=nothing, spread=nothing)
+    again = found.row[found.hidden]
+    assert found.row[:400].tolist() == list(range(400))
+    assert sorted(again) == list(range(400))
+    assert len(found.row) == 800
+    assert (found.distance[found.hidden] >= domain.own[again] - 1e-9).all()
+    assert np.median(found.distance[found.hidden]) > 1.5 * np.median(domain.own)
+    for groups in seen:
+        assert 200 <= len(groups) < 400
+    hidden_groups = [set(np.unique(rows.groups)) - set(groups.tolist()) for groups in seen]
+    assert set().union(*hidden_groups) == set(rows.groups.tolist())
+
+
+def test_few_rows_are_not_predicted_again() -> None:
+    rows = crystals(FEWEST_ROWS - 10, seed=0)
+    domain = Domain.fit(rows.values, np.full(4, 0.25), rows.groups)
+    nothing = np.zeros(len(rows.target))
+    found = calibration_rows(rows, domain, lambda: ExtraTrees(trees=2), mean=nothing, spread=nothing)
+    assert not found.hidden.any()
+    assert len(found.row) == len(rows.target)
+
+
+def test_support_counts_formulas_not_rows() -> None:
+    elements = np.zeros((4, 119), bool)
+    elements[:2, [11, 17]] = elements[2, [11, 35]] = elements[3, 29] = True  # NaCl twice, NaBr, Cu
+    support = ChemicalSupport.of(elements, np.array([0, 0, 1, 2]))
+    counts = np.expm1(support.features(elements))
+    np.testing.assert_allclose(counts[:, 0], [1, 1, 1, 1])
+    np.testing.assert_allclose(counts[:, 1], [1, 1, 1, 1])
+    new = np.zeros((2, 119), bool)
+    new[0, [17, 35, 11]] = new[1, [11, 79]] = True  # Na, Cl and Br; Na and Au
+    found = support.features(new)
+    np.testing.assert_allclose(np.expm1(found[:, 0]), [1, 0])
+    np.testing.assert_allclose(np.expm1(found[:, 1]), [0, 0])
+    np.testing.assert_allclose(found[:, 2], [np.log(2) * 2 / 3, 0])
+
+
+def matrix(rows: Rows) -> FeatureMatrix:
+    names = tuple("abcd")
+    return FeatureMatrix(rows.values, names, "four", rows.elements, np.full(len(rows.target), ""))
+
+
+def test_intervals_hold_in_a_region_nobody_trained_on() -> None:
+    """Each region is hidden in turn, from calibration too."""
+    rows = crystals(900, seed=3)
+    held, widths = [], []
+    for region in range(6):
+        hidden = rows.elements[:, 20 + region]
+        train, new = np.flatnonzero(~hidden), np.flatnonzero(hidden)
+        surrogate = Surrogate.fit(
+            "band_gap", matrix(rows).take(train), rows.target[train], rows.groups[train], parameters={"trees": 20}
+        )
+        prediction = surrogate.predict(matrix(rows).take(new))
+        assert (prediction.codes == "").all() == surrogate.unseen_elements.predicted
+        half = prediction.scale * prediction.calibration.quantile(0.95)[prediction.bins]
+        held.append(np.abs(prediction.centre - rows.target[new]) <= half)
+        scores = surrogate.card["scores"]
+        widths.append(scores["hidden_clusters"]["width_90"] / scores["width_90"])
+        assert 0.8 <= scores["hidden_clusters"]["coverage_90"] <= 0.97
+        assert 0.85 <= scores["coverage_90"] <= 0.96
+    assert min(widths) > 1
+    assert np.concatenate(held).mean() > 0.7
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        ({"folds": 30, "mae": 0.1, "mae_of_mean": 0.3, "coverage_inside": 0.9}, (True, True)),
+        ({"folds": 30, "mae": 0.1, "mae_of_mean": 0.3, "coverage_inside": 0.7}, (True, False)),
+        ({"folds": 30, "mae": 0.1, "mae_of_mean": 0.3, "coverage_inside": None}, (True, False)),
+        ({"folds": 30, "mae": 0.3, "mae_of_mean": 0.3, "coverage_inside": 0.9}, (False, False)),
+        ({"folds": 4, "mae": 0.1, "mae_of_mean": 0.3, "coverage_inside": 0.9}, (False, False)),
+        ({"folds": 0, "mae": None, "mae_of_mean": None, "coverage_inside": None}, (False, False)),
+    ],
+)
+def test_evidence_decides_on_unseen_elements(score: dict[str, Any], expected: tuple[bool, bool]) -> None:
+    found = UnseenElements.from_scores({"leave_one_element_out": score})
+    assert (found.predicted, found.in_domain) == expected
+    elements, known = np.zeros((4, 119), bool), np.zeros(119, bool)
+    known[[ATOMIC_NUMBERS["Zn"], ATOMIC_NUMBERS["S"]]] = True
+    for row, symbols in enumerate([["Zn", "S"], ["Zn", "Se"], ["He"], ["Zn", "Xe"]]):
+        elements[row, [ATOMIC_NUMBERS[symbol] for symbol in symbols]] = True
+    assert found.refused(elements, known).tolist() == [False, not found.predicted, True, True]
+    assert found.outside(elements, known)[:2].tolist() == [False, not found.in_domain]

@@ -11,5 +11,6 @@ FILTERS: Mapping[str, str] = {
     "known_compounds": "matloop.screening.filters.known_compounds:KnownCompounds",
     "new_compounds": "matloop.screening.filters.known_compounds:NewCompounds",
     "stated_value": "matloop.screening.filters.stated_value:StatedValue",
+    "condition": "matloop.screening.filters.condition:Condition",
     "element_count": "matloop.screening.filters.element_count:ElementCount",
 }

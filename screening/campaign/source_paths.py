@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from matloop.data.element_facts.own_facts import read_own_facts
 from matloop.data.errors import CampaignError, MatloopError
 from matloop.data.registry import SOURCES, lookup
 from matloop.screening.campaign.campaign import Campaign
@@ -15,6 +16,8 @@ from matloop.screening.campaign.stage_settings import ChosenPotential
 
 PATH_OPTION = "path"
 """Option of a source that names a file, a folder or a pattern; sources of other packages name theirs so too."""
+FACTS_OPTION = "facts"
+"""Option of a filter that names a file of own facts about elements."""
 _CLUSTER_FILES = ("scheduler_file", "ca_file", "certificate", "key")
 
 
@@ -44,6 +47,8 @@ def absolute_path(written: str, folder: str | Path) -> str:
 def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
     """The campaign with every path made absolute: of sources, labels, known formulas, phases, weights, the cluster.
 
+    A file of own facts about elements is read: its rows stand in the campaign then.
+
     Args:
         campaign: Any campaign; an unknown source is left as it is.
         folder: Where relative paths start: the folder of the campaign file, or the working folder.
@@ -51,6 +56,7 @@ def with_absolute_paths(campaign: Campaign, folder: str | Path) -> Campaign:
     changes: dict[str, Any] = {
         "sources": _with_absolute_paths(campaign.sources, folder),
         "data": tuple(_with_absolute_labels(entry, folder) for entry in campaign.data),
+        "filters": tuple(_with_own_facts(entry, folder) for entry in campaign.filters),
     }
     if campaign.known is not None:
         changes["known"] = absolute_path(campaign.known, folder)
@@ -82,6 +88,19 @@ def _with_absolute_labels(entry: Entry, folder: str | Path) -> Entry:
     named = {name: entry.options[name] for name in (PATH_OPTION, "labels") if isinstance(entry.options.get(name), str)}
     files = {name: absolute_path(path, folder) for name, path in named.items()}
     return entry.model_copy(update={"options": {**entry.options, **files}}) if files else entry
+
+
+def _with_own_facts(entry: Entry, folder: str | Path) -> Entry:
+    """A filter with the rows of a file of own facts in place of its path: a run keeps what it used."""
+    written = entry.options.get(FACTS_OPTION)
+    if not isinstance(written, str):
+        return entry
+    path = absolute_path(written, folder)
+    try:
+        facts: Any = [fact._asdict() for fact in read_own_facts(path)]
+    except MatloopError:  # whoever checks the campaign says what is wrong with the file
+        facts = path
+    return entry.model_copy(update={"options": {**entry.options, FACTS_OPTION: facts}})
 
 
 def _with_absolute_path(entry: Entry, folder: str | Path) -> Entry:

@@ -45,7 +45,8 @@ class Filter(Protocol):
     """A predicate over batches.
 
     A filter derives from this class and thereby inherits :meth:`title` and :meth:`margin`; one that writes its own is
-    understood better.
+    understood better. Filters compose: ``one & other`` keeps what both keep, ``one | other`` what either keeps,
+    ``~one`` what it rejects. ``str`` of a filter is the text that :mod:`matloop.screening.filters.expression` reads.
 
     Attributes:
         name: Name in the registry.
@@ -61,6 +62,24 @@ class Filter(Protocol):
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         ...
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __and__(self, other: Filter) -> Filter:
+        from matloop.screening.filters.combined import AllOf  # which derives from this class
+
+        return AllOf(self, other)
+
+    def __or__(self, other: Filter) -> Filter:
+        from matloop.screening.filters.combined import AnyOf
+
+        return AnyOf(self, other)
+
+    def __invert__(self) -> Filter:
+        from matloop.screening.filters.combined import Negation
+
+        return Negation(self)
 
     @classmethod
     def title(cls) -> Label:

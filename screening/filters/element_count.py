@@ -40,6 +40,9 @@ class ElementCount(Filter):
             )  # fmt: skip
         self.least, self.most = least, most
 
+    def __str__(self) -> str:
+        return f"{self.name}(least={self.least}, most={self.most})"
+
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         counts = batch.compositions.lengths

@@ -37,6 +37,9 @@ class ExcludeElements(Filter):
     def __init__(self, elements: str | Sequence[str]) -> None:
         self.numbers = _numbers(elements)
 
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(SYMBOLS[number] for number in self.numbers)})"
+
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""
         present = batch.compositions.element_mask()[:, self.numbers]
@@ -72,6 +75,9 @@ class RequireElements(Filter):
 
     def __init__(self, elements: str | Sequence[str]) -> None:
         self.numbers = _numbers(elements)
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(SYMBOLS[number] for number in self.numbers)})"
 
     def judge(self, batch: CandidateBatch) -> Verdict:
         """Which candidates stay."""

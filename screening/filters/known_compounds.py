@@ -41,6 +41,9 @@ class _AsksLists(Filter):
     def __init__(self, lists: Sequence[str] = ()) -> None:
         self.lists = require_lists(lists)
 
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.lists)})" if self.lists else self.name
+
     def knows(self, batch: CandidateBatch) -> NDArray[np.bool_]:
         """Whether some of the lists know a candidate, all lists where none is named, or the run itself does."""
         known = batch.column(Column.KNOWN).astype(bool)

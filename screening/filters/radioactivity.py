@@ -15,6 +15,9 @@ class ExcludeRadioactive(ExcludeElements):
     def __init__(self) -> None:
         super().__init__(sorted(RADIOACTIVE))
 
+    def __str__(self) -> str:
+        return self.name
+
     @classmethod
     def title(cls) -> Label:
         """What it looks at."""

@@ -16,7 +16,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import property_column
 from matloop.data.properties.units import convert
 from matloop.data.training.known_materials import KnownMaterials
-from matloop.screening.filters.contract import Filter, Verdict
+from matloop.screening.filters.combined import COMBINED_WORDS, NEGATED, Answer, Predicate, reasons_where
 
 STATED_VALUE = "R-FILTER-STATED-VALUE"
 """The stated value lies beyond a limit; the value has the unit of the property, which the limit tells."""
@@ -24,7 +24,7 @@ NOT_STATED = "R-FILTER-NOT-STATED"
 """The source states no value of the property."""
 
 
-class StatedValue(Filter):
+class StatedValue(Predicate):
     """Keep candidates for which a value of a property is known beforehand and lies within limits.
 
     The value is the one that a source states, in a column such as ``band_gap_exp`` or ``energy_above_hull_dft``, or
@@ -47,6 +47,7 @@ class StatedValue(Filter):
     reason_words: ClassVar[Mapping[str, Label]] = {
         STATED_VALUE: Label("stated value not {limit}", "已知数值不满足 {limit}"),
         NOT_STATED: Label("no stated value of {value}", "缺少 {value} 的已知数值"),
+        NEGATED: COMBINED_WORDS[NEGATED],
     }
 
     def __init__(
@@ -64,21 +65,28 @@ class StatedValue(Filter):
             )  # fmt: skip
         self.property_name, self.unit = property, known.unit
         self.low, self.high = -np.inf if low is None else low, np.inf if high is None else high
-        self.column = property_column(property, kind)
+        self.kind, self.column = kind, property_column(property, kind)
 
-    def judge(self, batch: CandidateBatch) -> Verdict:
-        """Which candidates stay."""
+    def __str__(self) -> str:
+        limits = (("at_least", self.low), ("at_most", self.high))
+        ends = [f"{name}={end:.6g}" for name, end in limits if np.isfinite(end)]
+        measured = ["kind=exp"] * (self.kind == "exp")
+        return f"{self.name}({', '.join([self.property_name, *ends, *measured])})"
+
+    def answer(self, batch: CandidateBatch) -> Answer:
+        """Which candidates have a stated value within the limits; unknown where none is stated."""
         values = self._values(batch)
-        keep = (values >= self.low) & (values <= self.high)
-        return Verdict.of(
-            keep,
-            [
-                Reason(NOT_STATED, self.property_name, "", self.name)
-                if np.isnan(value)
-                else Reason(STATED_VALUE, value, self._limits, self.name)
-                for value in values.tolist()
-            ],
-        )
+        met = (values >= self.low) & (values <= self.high)
+        text = str(self)
+
+        def against(row: int) -> Reason:
+            value = float(values[row])
+            return (
+                Reason(NOT_STATED, self.property_name) if np.isnan(value) else Reason(STATED_VALUE, value, self._limits)
+            )
+
+        within = reasons_where(met, lambda row: Reason(NEGATED, float(values[row]), text))
+        return Answer(met, np.isnan(values), reasons_where(~met, against), within)
 
     @classmethod
     def title(cls) -> Label:

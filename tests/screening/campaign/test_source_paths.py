@@ -64,3 +64,26 @@ def test_paths_of_reference_phases_and_of_the_cluster() -> None:
     assert campaign.potential.second.weights == "/data/w.model"
     assert campaign.cluster.scheduler_file == "/data/here.json"
     assert campaign.cluster.ca_file is None
+
+
+def test_rows_of_own_facts_stand_in_place_of_their_file(tmp_path: Path) -> None:
+    lines = ("fact,element,value,date,source,currency", "element_prices,Co,30,2026-10-01,quote,USD")
+    (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
+    filters = [
+        {"condition": {"text": "recycled", "facts": "own.csv"}},
+        {"condition": {"text": "recycled", "facts": "no.csv"}},
+    ]
+    read, missing = with_absolute_paths(
+        Campaign.model_validate({**REST, "sources": ["embedded"], "filters": filters}), tmp_path
+    ).filters
+    (row,) = read.options["facts"]
+    assert (row["fact"], row["element"], row["value"], row["source"]) == (
+        "element_prices",
+        "Co",
+        30,
+        "quote, 2026-10-01",
+    )
+    assert missing.options["facts"] == str(tmp_path / "no.csv")  # whoever makes the filter says that it is not there
+    assert with_absolute_paths(
+        Campaign.model_validate({**REST, "sources": ["embedded"], "filters": filters[:1]}), tmp_path
+    ).filters == (read,)

@@ -36,6 +36,7 @@ OPTIONS: dict[str, tuple[Any, ...] | dict[str, Any]] = {
     "known_compounds": (),
     "new_compounds": (),
     "element_count": (),
+    "condition": ("supply_risk <= 0.3 & no_elements(Cd)",),
     "stated_value": {"property": "energy_above_hull", "at_most": 50, "unit": "meV/atom"},
 }
 """One line per registered filter: what it is set up with for the contract tests."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +19,12 @@ from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.modelling.trained_model import TrainedModel, describe_model, read_model
+from matloop.workflows.running.composition_training import fill_home, used_composition_models
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.running.surrogate_training import check_provenances
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.composition_models import FOLDER, composition_columns
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.stage_features import stage_entries
 from matloop.workflows.stages.training import best_of_first_stage, fit_surrogate
@@ -159,14 +164,21 @@ def _fill(
     labels, helping = training[target.property], training.helping.get(target.property)
     key = store_key(campaign, stage, target, training=labels, helping=helping)
     features = stage_entries(campaign, stage)
-    if store is None or store.copy(key, draft) is None:
-        surrogate = fit_surrogate(campaign, stage, target, training=labels, helping=helping)
-        surrogate.save(draft)
-        if store is not None:
-            names = tuple(entry.name for entry in features)
-            store.keep(StoredSurrogate.of(key, draft, surrogate.card, features=names), draft)
-    card = read_json(draft / "card.json", inside=draft, allow_nan=True)
-    wanted = target.range(best_of_first_stage(campaign, stage, target, card, labels)) if with_probability else None
+    with tempfile.TemporaryDirectory() as scratch:
+        models = Path(scratch)
+        fill_home(used_composition_models(campaign), models / FOLDER, store)
+        if store is None or store.copy(key, draft) is None:
+            surrogate = fit_surrogate(campaign, stage, target, training=labels, helping=helping, models=models)
+            surrogate.save(draft)
+            if store is not None:
+                names = tuple(entry.name for entry in features)
+                store.keep(StoredSurrogate.of(key, draft, surrogate.card, features=names), draft)
+        card = read_json(draft / "card.json", inside=draft, allow_nan=True)
+        wanted = None
+        if with_probability:
+            wanted = target.range(best_of_first_stage(campaign, stage, target, card, labels, models=models))
+        for model in composition_columns(build_feature_set(features)).values():
+            shutil.copytree(models / FOLDER / model.folder_name, draft / FOLDER / model.folder_name)
     describe_model(
         draft, name=campaign.name, known=property_named(target.property), features=features, wanted=wanted,
         at=target.conditions(),

@@ -16,6 +16,7 @@
     progress.json          how far the run is
     candidates/            one Parquet file per partition: what the sources gave
     models/STAGE/PROPERTY/ one surrogate each, with its card
+    models/composition/    the composition models whose values are features, where there are any
     models/insulators/     classifier of insulators and metals, where a target of the gap needs it
     partitions/STAGE/      one Parquet file per partition: what the stage found for every row, and its fate if it ends
     fates/STAGE/           one Parquet file per merge of partitions: the fates of the rows that end there

@@ -51,6 +51,7 @@ _NEEDED = {
     "partition": ("stage", "index", "rows", "key", "files"),
     "candidates": ("index", "rows", "files"),
     "candidates_end": ("partitions", "rows"),
+    "composition_model": ("property", "key", "files"),
     "model": ("stage", "property", "key", "files"),
     "fates": ("stage", "merge", "files", "counts", "least"),
     "references": ("key", "files"),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
 from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_bracketed, with_unit
+from matloop.screening.report.composition_words import composition_scores
 from matloop.screening.report.error_words import (
     Region,
     learning_words,
@@ -111,6 +112,7 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
     """
     scores = card.get("scores", {})
     found = [_error(scores, unit), _label_noise(card, unit), _coverage(card, unit), _width(scores), _training(card)]
+    found += [Score(*one) for one in composition_scores(card, error_unit(card, unit))]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
     found += [_transfer(card, unit), _more_labels(card, unit), _random_split(card, unit)]
     found += [_choice(card, unit), _classifier(card)]

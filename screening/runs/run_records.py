@@ -275,6 +275,32 @@ class CardTransfer(_Record):
         return ", ".join(f"{name} {error:.3g}" for name, error in named.items() if error is not None)
 
 
+class CompositionTable(_Record):
+    """A table of computed values by composition, and the error of the composition model that learned it."""
+
+    property: Name
+    unit: Name
+    transform: Literal["identity", "log10"]
+    rows: Count
+    mae: float
+    mae_of_mean: float
+    training_set: dict[Name, Text]
+
+
+class CompositionErrors(_Record):
+    """Errors of a surrogate with composition models and without, by one small ensemble."""
+
+    with_models: Number
+    without_models: Number
+
+
+class CardCompositionModels(_Record):
+    """Composition models whose values are features of a surrogate, and what they bought."""
+
+    models: Annotated[list[CompositionTable], Field(min_length=1, max_length=100)]
+    mae: CompositionErrors
+
+
 class ModelCard(_Record):
     """``card.json`` of a surrogate."""
 
@@ -296,6 +322,7 @@ class ModelCard(_Record):
     random_split: RandomSplit | None = None
     error_regions: ErrorRegions | None = None
     transfer: CardTransfer | None = None
+    composition_models: CardCompositionModels | None = None
 
 
 class InsulatorCard(_Record):

@@ -15,6 +15,7 @@ from matloop.data.errors import PlugInError
 from matloop.data.options import parameters_of
 from matloop.data.readers.disorder import POLICIES
 from matloop.data.registry import lookup
+from matloop.data.training.computed_tables import computed_tables
 from matloop.featurizers.registry import FEATURIZERS
 from matloop.models.registry import POTENTIALS
 from matloop.workflows.inspecting.described_options import read_docstring
@@ -27,6 +28,8 @@ NAMED_BY_AN_OPTION: Mapping[tuple[str, str], Iterable[str]] = {
     ("structure_files", "disorder"): POLICIES,
     ("guarded", "featurizer"): FEATURIZERS,
     ("crystal_embedding", "potential"): POTENTIALS,
+    ("composition_value", "property"): sorted({name for name, _ in computed_tables()}),
+    ("composition_value", "database"): sorted({database for _, database in computed_tables()}),
 }
 """Thing and option -> what the text of the option may name, where the signature says no more than text."""
 OF_ELEMENTS = ("elements", "required")

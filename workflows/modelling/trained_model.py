@@ -227,7 +227,7 @@ def read_model(folder: str | Path) -> TrainedModel:
     told = f" Since it was trained: {'; '.join(notes)}." if notes else ""
     known = Catalogue(_own_properties(folder, written.property))
     with using(known):
-        features = build_feature_set(_ENTRIES.validate_python(written.features))
+        features = build_feature_set(_ENTRIES.validate_python(written.features), models=folder)
         try:
             surrogate = Surrogate.load(folder)
             surrogate = surrogate.at(written.at) if written.at else surrogate

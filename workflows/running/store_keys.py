@@ -20,6 +20,7 @@ _TRAINS = (
     "featurizers/",
     "models/",
     "workflows/stages/campaign_featurizers.py",
+    "workflows/stages/composition_models.py",
     "workflows/stages/insulators.py",
     "workflows/stages/scoring.py",
     "workflows/stages/stage_features.py",

@@ -18,6 +18,7 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.target import Target
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.running.composition_training import provide_composition_models
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
@@ -81,6 +82,7 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: 
         training: What the surrogates learn from.
         store: Where surrogates are that were trained before.
     """
+    provide_composition_models(engine, campaign, store=store)
     folder = engine.run.folder.resolve()
     wanted = [
         Wanted(campaign, stage, target, folder, training.only(target.property))

@@ -160,7 +160,7 @@ def _judged(stage: str, filter_: Filter, batch: CandidateBatch) -> Verdict:
 
 def features_of(task: ScoringTask, batch: CandidateBatch) -> FeatureMatrix:
     """The features of the task's stage."""
-    return stage_feature_set(task.campaign, task.stage).featurize(batch)
+    return stage_feature_set(task.campaign, task.stage, models=RunDirectory(task.folder).models).featurize(batch)
 
 
 def feature_words_of(task: ScoringTask) -> tuple[FeatureWords, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from matloop.models.families.part_reader import COLUMNS
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.entry import Entries, Entry
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.composition_models import FOLDER, with_models_at
 
 _GIVES_NEEDED = (Entry.model_validate({"name": "element_fraction"}),)
 """Featurizers without options whose columns a family may need."""
@@ -36,13 +38,19 @@ def stage_entries(campaign: Campaign, stage: str) -> Entries:
     return (*_added(campaign, stage), *campaign.scoring_stages[stage].features)
 
 
-def stage_feature_set(campaign: Campaign, stage: str) -> FeatureSet:
+def stage_feature_set(campaign: Campaign, stage: str, *, models: Path | None = None) -> FeatureSet:
     """Return the feature set of :func:`stage_entries`, made once in each process: some take seconds to set up.
+
+    Args:
+        campaign: The campaign.
+        stage: Name of the scoring stage.
+        models: Folder of the models of a run, with copies of the composition models that the stage uses.
 
     Raises:
         UnknownNameError: For a family or a featurizer that nobody registered.
     """
-    return _feature_set(_written(stage_entries(campaign, stage)))
+    made = _feature_set(_written(stage_entries(campaign, stage)))
+    return made if models is None else with_models_at(made, models / FOLDER)
 
 
 def settings_in_stage(campaign: Campaign, stage: str, family: str) -> dict[str, Any]:

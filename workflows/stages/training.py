@@ -22,6 +22,7 @@ from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.surrogates.card_statements import best_of_training
 from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.composition_gain import with_composition_models
 from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel
 from matloop.models.surrogates.conditions import learned_conditions, values_at
 from matloop.models.surrogates.noise_weights import weights_by_noise
@@ -30,6 +31,7 @@ from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import usable_rows
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.target import Target
+from matloop.workflows.stages.composition_models import composition_columns
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.stage_features import settings_in_stage, stage_feature_set
 
@@ -62,7 +64,9 @@ def train_surrogate(
     Raises:
         RowWeightsError: If the rows of the training set have unequal weights, and the family takes none.
     """
-    surrogate = fit_surrogate(campaign, stage, target, training=training, helping=helping)
+    surrogate = fit_surrogate(
+        campaign, stage, target, training=training, helping=helping, models=RunDirectory(folder).models
+    )
     place = RunDirectory(folder).model(stage, target.property)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_folder(place, surrogate.save)
@@ -70,7 +74,13 @@ def train_surrogate(
 
 
 def fit_surrogate(
-    campaign: Campaign, stage: str, target: Target, *, training: TrainingSet, helping: TrainingSet | None = None
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    *,
+    training: TrainingSet,
+    helping: TrainingSet | None = None,
+    models: Path | None = None,
 ) -> Surrogate:
     """Train one stage's surrogate of one target.
 
@@ -80,13 +90,16 @@ def fit_surrogate(
         target: What is predicted.
         training: What is learned from.
         helping: Labels of another provenance that it transfers from.
+        models: Folder of the models of the run, with the composition models that the stage uses.
 
     Raises:
         RowWeightsError: If the rows of a training set have unequal weights, and the family takes none.
     """
-    features, computed = stage_feature_set(campaign, stage).featurize(training.rows), None
+    feature_set = stage_feature_set(campaign, stage, models=models)
+    features, computed = feature_set.featurize(training.rows), None
     if helping is not None:
-        computed, features = _computed_model(campaign, stage, target, features, sets=(training, helping))
+        of_both = (features, feature_set.featurize(helping.rows))
+        computed, features = _computed_model(campaign, stage, target, of_both, sets=(training, helping))
     counted = weights_by_noise(
         _noise_gauge(campaign, stage, target, features), features, training, transform=target.scale()
     )
@@ -94,7 +107,7 @@ def fit_surrogate(
         campaign, stage, target, features, training=training, weights=counted.weights, computed=computed
     )  # fmt: skip
     if target.probability == "classifier":
-        wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training))
+        wanted = target.range(best_of_first_stage(campaign, stage, target, surrogate.card, training, models=models))
         surrogate = surrogate.with_classifier(
             features,
             training.values,
@@ -103,6 +116,10 @@ def fit_surrogate(
             weights=counted.weights,
             conditions=training.conditions,
         )
+    columns = {column: model.model().card for column, model in composition_columns(feature_set).items()}
+    surrogate = with_composition_models(
+        surrogate, features, forward(training.values, target.scale()), training.groups, columns=columns
+    )
     if counted.card is None:
         return surrogate
     return replace(surrogate, card={**surrogate.card, "label_noise": counted.card})
@@ -117,7 +134,12 @@ def _noise_gauge(campaign: Campaign, stage: str, target: Target, features: Featu
 
 
 def _computed_model(
-    campaign: Campaign, stage: str, target: Target, features: FeatureMatrix, *, sets: tuple[TrainingSet, TrainingSet]
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    features: tuple[FeatureMatrix, FeatureMatrix],
+    *,
+    sets: tuple[TrainingSet, TrainingSet],
 ) -> tuple[ComputedModel, FeatureMatrix]:
     """The model of the labels that help, of the first family, and features of measured rows with its predictions."""
     training, helping = sets
@@ -128,10 +150,10 @@ def _computed_model(
                 "labels under one condition, of either provenance", "leave out the labels under other conditions",
             )  # fmt: skip
     groups, of_helping = groups_of_both(training, helping)
-    rows, family = stage_feature_set(campaign, stage).featurize(helping.rows), campaign.families(stage, target)[0]
-    labels = ComputedLabels(rows, helping.values, of_helping, helping.about, helping.weights)
+    labels = ComputedLabels(features[1], helping.values, of_helping, helping.about, helping.weights)
+    family = campaign.families(stage, target)[0]
     return ComputedModel.fit(
-        labels, features, groups, family=family, transform=target.scale(),
+        labels, features[0], groups, family=family, transform=target.scale(),
         parameters={"seed": campaign.seed, **settings_in_stage(campaign, stage, family)},
     )  # fmt: skip
 
@@ -167,7 +189,13 @@ def _fitted(
 
 
 def best_of_first_stage(
-    campaign: Campaign, stage: str, target: Target, card: Mapping[str, Any], training: TrainingSet
+    campaign: Campaign,
+    stage: str,
+    target: Target,
+    card: Mapping[str, Any],
+    training: TrainingSet,
+    *,
+    models: Path | None = None,
 ) -> tuple[float, float]:
     """Percentiles of the training data that all stages count from: those of the rows the first stage has features of.
 
@@ -179,6 +207,7 @@ def best_of_first_stage(
         target: The target at hand.
         card: Card of its surrogate in that stage.
         training: What it learned from.
+        models: Folder of the models of the run.
 
     Raises:
         ModelError: If too few materials have a label near the conditions of the target.
@@ -189,7 +218,7 @@ def best_of_first_stage(
         low, high = card["best_of_training"]
         return low, high
     values = training.values
-    first = stage_feature_set(campaign, FIRST_STAGE).featurize(training.rows)
+    first = stage_feature_set(campaign, FIRST_STAGE, models=models).featurize(training.rows)
     return best_of_training(values[usable_rows(first, forward(values, target.scale()))])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from matloop.data.training.training_sets import TrainingSets
 from matloop.workflows.inspecting.validation import checked_campaign
+from matloop.workflows.running import surrogate_training
 from matloop.workflows.running.surrogate_training import Wanted, train
 
 
@@ -20,7 +21,8 @@ def answers(_: Any, calls: list[Wanted], *, in_flight: int) -> None:
     raise Asked([(one.stage, one.target.property) for one in calls])
 
 
-def test_longest_trainings_start_first(tmp_path: Path) -> None:
+def test_longest_trainings_start_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogate_training, "provide_composition_models", lambda *_, **__: None)
     campaign = checked_campaign("optical_window")
     engine: Any = SimpleNamespace(
         run=SimpleNamespace(folder=tmp_path),

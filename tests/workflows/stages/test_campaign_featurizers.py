@@ -26,4 +26,4 @@ def test_unknown_potential_gets_the_nearest_name() -> None:
 
 
 def test_every_other_featurizer_can_be_named_too() -> None:
-    assert set(CAMPAIGN_FEATURIZERS) - set(FEATURIZERS) == {"crystal_embedding"}
+    assert set(CAMPAIGN_FEATURIZERS) - set(FEATURIZERS) == {"crystal_embedding", "composition_value"}

@@ -219,7 +219,7 @@ class Partly:
     """Features that every third crystal lacks."""
 
     def __init__(self, features: FeatureSet) -> None:
-        self.features = features
+        self.features, self.featurizers = features, features.featurizers
 
     def featurize(self, batch: CandidateBatch) -> FeatureMatrix:
         found = self.features.featurize(batch)
@@ -234,7 +234,7 @@ def test_every_stage_wants_the_range_of_the_first(tmp_path: Path, monkeypatch: p
         structure={"features": ["density"], "keep": 10},
     )
 
-    def made(of: Campaign, stage: str) -> Any:
+    def made(of: Campaign, stage: str, **_: Any) -> Any:
         features = stage_feature_set(of, stage)
         return Partly(features) if stage == "structure" else features
 

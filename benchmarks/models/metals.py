@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
+from matloop.data.candidates.formula import parse_formulas
 from matloop.data.chemistry.charge_balance import charge_balance
 from matloop.data.chemistry.oxidation_states import METALS
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.packaged.computed_properties import load_computed_properties
-from matloop.data.packaged.insulators import InsulatorLabels, insulator_labels
+from matloop.data.packaged.insulators import SMALLEST_SEEBECK, InsulatorLabels, insulator_labels
+from matloop.data.packaged.transport import load_transport
 from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.models.surrogates.insulators import InsulatorClassifier, area_under_curve
 from matloop.models.surrogates.surrogate import Surrogate
@@ -127,11 +129,13 @@ def of_dielectrics(classifier: InsulatorClassifier) -> None:
         ("as a run judges them", classifier.predict(features).probability),
     ):
         print(f"  {words} {chance.mean():.3f}, {(chance < 0.5).sum()}")
-    labels = insulator_labels()
-    known = dict(zip(composition_keys(labels.batch.compositions).tolist(), labels.computed.tolist(), strict=True))
-    found = np.array([known.get(key, np.nan) for key in composition_keys(gaps.compositions).tolist()])
-    there = np.isfinite(found)
-    print(f"  {there.sum():,} stand in the transport table, {(found[there] >= 0.5).mean():.1%} as insulators")
+    transport = load_transport()
+    smaller = np.minimum(*(np.abs(transport[f"seebeck_{sign}_dft"].to_numpy()) for sign in "pn"))
+    compositions, _ = parse_formulas(transport["formula"].to_pylist(), exact=True)
+    of_dielectric = np.isin(composition_keys(compositions), composition_keys(gaps.compositions))
+    marked = (smaller > SMALLEST_SEEBECK)[of_dielectric]
+    share = f"{marked.mean():.1%} of their {len(marked):,} rows"
+    print(f"  {share} in the transport table are insulators by Seebeck coefficients")
 
 
 def gap_surrogate() -> Surrogate:

@@ -31,6 +31,8 @@ MEASURED_INDICES = "10.1038/s41597-023-02898-2"
 ELEMENT_PROPERTIES = "10.1038/npjcompumats.2016.28"
 SUBSTITUTION_PROBABILITIES = "10.1021/ic102031h"
 ELEMENT_REPLACEMENTS = "10.1038/s41524-020-00481-6"
+MEASURED_HARDNESS = "10.1002/adma.202005112"
+MEASURED_STRENGTH = "10.1038/s41597-020-00768-9"
 MEASURED_GAPS = "10.1021/acs.jpclett.8b00124"
 CHGNET = "10.1038/s42256-023-00716-3"
 SEVENNET = "10.1021/acs.jctc.4c00190"
@@ -79,6 +81,14 @@ CITATIONS: Mapping[str, str] = {
     MEASURED_GAPS: (
         "Y. Zhuo, A. Mansouri Tehrani and J. Brgoch, Predicting the band gaps of inorganic solids by machine learning, "
         "The Journal of Physical Chemistry Letters 9, 1668 (2018), doi:10.1021/acs.jpclett.8b00124"
+    ),
+    MEASURED_HARDNESS: (
+        "Z. Zhang, A. Mansouri Tehrani, A. O. Oliynyk, B. Day and J. Brgoch, Finding the next superhard material "
+        "through ensemble learning, Advanced Materials 33, 2005112 (2021), doi:10.1002/adma.202005112"
+    ),
+    MEASURED_STRENGTH: (
+        "C. K. H. Borg et al., Expanded dataset of mechanical properties and observed phases of multi-principal "
+        "element alloys, Scientific Data 7, 430 (2020), doi:10.1038/s41597-020-00768-9"
     ),
     MEASURED_INDICES: (
         "M. N. Polyanskiy, Refractiveindex.info database of optical constants, Scientific Data 11, 94 (2024), "

@@ -5,6 +5,8 @@ crystal with a gap it is large for holes and for electrons alike, since all char
 crystal counts as an insulator if both exceed 150 uV/K (``benchmarks/models/metals.py`` prints how many of the packaged
 dielectrics do).
 
+A composition with a packaged crystal whose band gap was computed is an insulator, whatever the coefficients say.
+
 In the measured classes an insulator has a measured band gap, and metals are compositions that somebody called so.
 Doped and alloyed compositions are left out.
 """
@@ -22,9 +24,10 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions, composition_keys
 from matloop.data.candidates.formula import parse_formulas
+from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.measured_gaps import CLASSES_FILE, load_measured_classes
 from matloop.data.packaged.transport import ARCHIVE, load_transport
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, property_column
 
 SMALLEST_SEEBECK = 150.0
 """uV/K, for holes and for electrons, above which a computed crystal counts as an insulator."""
@@ -65,8 +68,10 @@ class InsulatorLabels:
 
     @property
     def about(self) -> dict[str, str]:
-        """Hashes of the two files that the labels come from."""
-        return {"transport": ARCHIVE.sha256, "measured_classes": CLASSES_FILE.sha256}
+        """Hashes of the files that the labels come from."""
+        return {
+            "transport": ARCHIVE.sha256, "packaged_crystals": MATERIALS_SHA256, "measured_classes": CLASSES_FILE.sha256
+        }  # fmt: skip
 
     def take(self, rows: NDArray[np.integer]) -> InsulatorLabels:
         """Return some of the compositions."""
@@ -91,16 +96,23 @@ def insulator_labels() -> InsulatorLabels:
 
     >>> labels = insulator_labels()
     >>> len(labels), int(labels.disagreeing.sum())
-    (36536, 236)
+    (36536, 227)
     """
     transport, classes = load_transport(), load_measured_classes()
     classes = classes.filter(pc.invert(classes["alloyed"]))  # all of them insulators, which amounts would give away
     smaller = np.minimum(*(np.abs(transport[f"seebeck_{sign}_dft"].to_numpy()) for sign in "pn"))
     formulas = [*transport[Column.FORMULA].to_pylist(), *classes[Column.FORMULA].to_pylist()]
-    _, first, place = np.unique(composition_keys(_compositions(formulas)), return_index=True, return_inverse=True)
+    keys, first, place = np.unique(composition_keys(_compositions(formulas)), return_index=True, return_inverse=True)
     computed = _shares(place[: len(smaller)], smaller > SMALLEST_SEEBECK, count=len(first))
+    computed = np.where(np.isin(keys, _keys_with_gap()) & np.isfinite(computed), 1.0, computed)
     measured = _shares(place[len(smaller) :], classes["insulator"].to_numpy(zero_copy_only=False), count=len(first))
     return InsulatorLabels([formulas[row] for row in first.tolist()], computed, measured)
+
+
+def _keys_with_gap() -> NDArray[np.uint64]:
+    """Keys of the compositions of packaged crystals with a computed gap above zero."""
+    crystals = load_materials()
+    return composition_keys(crystals.compositions)[crystals.column(property_column("band_gap", "dft")) > 0]
 
 
 def _shares(place: NDArray[np.integer], insulating: NDArray[np.bool_], *, count: int) -> NDArray[np.float64]:

@@ -71,13 +71,20 @@ _ALL = (
         description_zh="300 K、1e18 电子/cm³ 下的平均塞贝克系数，恒定弛豫时间。",
         lower=-3000.0, upper=3000.0,
     ),
-    # Of these no crystals with labels are packaged; benchmarks bring their own.
+    # Of these no crystals with labels are packaged: measured labels are of compositions, or benchmarks bring them.
     Property(
         name="yield_strength", symbol="σy", unit="MPa",
         label_en="yield strength", label_zh="屈服强度",
-        description_en="Measured yield strength of steels.",
-        description_zh="钢的实测屈服强度。",
+        description_en="Measured yield strength of steels and other alloys.",
+        description_zh="钢及其他合金的实测屈服强度。",
         lower=0.0, upper=10_000.0,
+    ),
+    Property(
+        name="vickers_hardness", symbol="HV", unit="GPa", transform="log10",
+        label_en="Vickers hardness", label_zh="维氏硬度",
+        description_en="Measured Vickers hardness; it falls as the load of the indenter grows.",
+        description_zh="实测维氏硬度，随压头载荷增大而降低。",
+        lower=0.0, upper=200.0,
     ),
     Property(
         name="exfoliation_energy", symbol="Eexf", unit="meV/atom",

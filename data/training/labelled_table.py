@@ -14,6 +14,7 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.errors import unknown_name
 from matloop.data.packaged.citations import cited_in
 from matloop.data.properties.columns import Column, Suffix, property_column
+from matloop.data.properties.conditions import COLUMN_PREFIX
 from matloop.data.properties.provenance import Provenance
 from matloop.data.training.training_set import TrainingSet
 
@@ -80,7 +81,8 @@ class LabelledTable:
         if property_name not in self.labels:
             raise unknown_name(f"property of the table '{self.name}'", property_name, self.labels)
         field = self.published.schema.field(self._column(property_name))
-        kept = [name for name in _KEPT if name in self.rows.table.column_names]
+        names = self.rows.table.column_names
+        kept = [name for name in names if name in _KEPT or name.startswith(COLUMN_PREFIX)]
         rows = replace(self.rows, table=self.rows.table.select(kept))
         source = (field.metadata or {}).get(b"source", b"").decode()
         return TrainingSet.of_rows(

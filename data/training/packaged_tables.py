@@ -16,6 +16,12 @@ from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.measured_gaps import GAPS_FILE, load_measured_gaps
 from matloop.data.packaged.measured_indices import MEASURED_INDICES, load_measured_indices
+from matloop.data.packaged.measured_mechanics import (
+    HARDNESS_FILE,
+    STRENGTH_FILE,
+    load_measured_hardness,
+    load_measured_strength,
+)
 from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.registry import lookup
@@ -28,6 +34,8 @@ TRAINING_SETS: Mapping[str, str] = {
     "transport": "matloop.data.training.packaged_tables:transport",
     "measured_gaps": "matloop.data.training.packaged_tables:measured_gaps",
     "measured_indices": "matloop.data.training.packaged_tables:measured_indices",
+    "measured_hardness": "matloop.data.training.packaged_tables:measured_hardness",
+    "measured_strength": "matloop.data.training.packaged_tables:measured_strength",
 }
 """Labelled tables by name; other packages add some through entry points of the group ``matloop.training_sets``."""
 
@@ -103,6 +111,24 @@ def measured_indices() -> LabelledTable:
         "measured_indices", table, "exp", INDEX_LICENCE, MEASURED_INDICES.sha256,
         lambda published: _measured(published, published[Column.SPACE_GROUP_NUMBER].to_pylist()),
     )  # fmt: skip
+
+
+@functools.cache
+def measured_hardness() -> LabelledTable:
+    """Measured Vickers hardness under a load, of several values under one load the median."""
+    return _with_condition("measured_hardness", load_measured_hardness(), HARDNESS_FILE.sha256)
+
+
+@functools.cache
+def measured_strength() -> LabelledTable:
+    """Measured yield strength of alloys at a temperature, of several values at one temperature the median."""
+    return _with_condition("measured_strength", load_measured_strength(), STRENGTH_FILE.sha256)
+
+
+def _with_condition(name: str, published: pa.Table, sha256: str) -> LabelledTable:
+    """Compositions with one measured label, each under a condition."""
+    licence = (published.schema.metadata or {})[b"licence"].decode()
+    return LabelledTable(name, published, "exp", licence, sha256, _with_numbers)
 
 
 @functools.cache

@@ -135,6 +135,7 @@ def check_data() -> Iterator[Check]:
     from matloop.data.packaged.computed_properties import PROPERTY_FILES
     from matloop.data.packaged.materials import MATERIALS_FILE, MATERIALS_SHA256, read_verified
     from matloop.data.packaged.measured_indices import MEASURED_INDICES
+    from matloop.data.packaged.measured_mechanics import HARDNESS_FILE, STRENGTH_FILE
     from matloop.data.packaged.reference_energies import REFERENCE_FILES, load_references
     from matloop.data.packaged.transport import ARCHIVE
     from matloop.models.potentials import chgnet_network, sevennet
@@ -145,6 +146,7 @@ def check_data() -> Iterator[Check]:
         "computed phases": lambda: [file.read() for file in PHASE_FILES.values()],
         "computed properties": lambda: [file.read() for file in PROPERTY_FILES.values()],
         "measured indices": MEASURED_INDICES.read,
+        "measured mechanical properties": lambda: [file.read() for file in (HARDNESS_FILE, STRENGTH_FILE)],
         "transport data": ARCHIVE.read,
         "prototypes": LIBRARY.read,
     }

@@ -19,7 +19,13 @@ from matloop.data.properties.definition import Property
 from matloop.data.properties.packaged_properties import PACKAGED_PROPERTIES
 from tests.plugins import install_plugin
 
-OF_BENCHMARKS = {"yield_strength", "exfoliation_energy", "phonon_peak", "perovskite_formation_energy"}
+OF_BENCHMARKS = {
+    "yield_strength",
+    "vickers_hardness",
+    "exfoliation_energy",
+    "phonon_peak",
+    "perovskite_formation_energy",
+}
 WITH_DATA = [name for name in PACKAGED_PROPERTIES if name not in OF_BENCHMARKS]
 HARDNESS = Property(name="hardness", symbol="H", unit="GPa", label_en="hardness", label_zh="硬度", lower=0, upper=200)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from matloop.data.training.packaged_tables import packaged_training_set
 
@@ -36,3 +37,22 @@ def test_measured_gaps_are_a_training_set_of_measured_values() -> None:
     assert len(np.unique(gaps.groups)) == len(gaps)
     assert "10.1021/acs.jpclett.8b00124" in gaps.citation
     assert "MIT" in gaps.about["licence"]
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "condition", "rows", "licence"),
+    [
+        ("measured_hardness", "vickers_hardness", "load", 1061, "MIT"),
+        ("measured_strength", "yield_strength", "temperature", 679, "CC BY 4.0"),
+    ],
+)
+def test_measured_mechanical_properties_teach_under_their_condition(
+    table: str, name: str, condition: str, rows: int, licence: str
+) -> None:
+    training = packaged_training_set(name, table=table)
+    assert (len(training), training.provenance) == (rows, "exp")
+    assert list(training.conditions) == [condition]
+    assert np.isfinite(training.conditions[condition]).all()
+    assert len(np.unique(training.groups)) < rows  # compositions under several conditions stay in one group
+    assert licence in training.about["licence"]
+    assert "doi:10." in training.citation

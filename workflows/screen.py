@@ -370,7 +370,7 @@ def _shortlist(
     known = engine.ask(known_rows, task, training)
     pieces = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
     shares = expected_misses(pieces, ranked.column(Column.PROBABILITY))
-    evidence = list_evidence(task, known)
+    evidence = list_evidence(task, known, training.known.rows)
     ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
     engine.keep_fates(CHOOSING, CHOICE, [fates])
     picked = ranked.column(Column.SHORTLISTED) > 0

@@ -84,6 +84,7 @@ class Probabilities(NamedTuple):
         of_each: Probability of meeting each, by property, each (n,).
         uncapped: What ``of_all`` would be without caps, shape (n,). It orders candidates whose probability is the same
             because of a cap, and is no probability that anything supports.
+        uncapped_each: Probability of meeting each without caps, by property, each (n,).
         capped: Which targets have a capped probability, alone or together, shape (n,): names joined by ``+``, groups
             by a comma; empty where no cap is at work.
     """
@@ -91,6 +92,7 @@ class Probabilities(NamedTuple):
     of_all: NDArray[np.float64]
     of_each: dict[str, NDArray[np.float64]]
     uncapped: NDArray[np.float64]
+    uncapped_each: dict[str, NDArray[np.float64]]
     capped: NDArray[np.str_]
 
 
@@ -153,7 +155,7 @@ class JointProbability:
         for group in self.groups:
             each |= group.supported(raw)
         uncapped = self._product([group.together(raw) for group in self.groups], raw)
-        return Probabilities(self.of_all(each), each, uncapped, self._capped(raw, each))
+        return Probabilities(self.of_all(each), each, uncapped, raw, self._capped(raw, each))
 
     def _capped(
         self, raw: Mapping[str, NDArray[np.float64]], each: Mapping[str, NDArray[np.float64]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matloop.screening.language.text import Words, percent, property_words
+from matloop.screening.language.text import Words, joined_properties, percent
 from matloop.screening.runs.run_summary import SupportedProbability
 
 JOINED_BY, NEXT = "+", ","
@@ -28,10 +28,8 @@ def capped_words(capped: str, supported: Sequence[SupportedProbability]) -> list
 
 def supported_words(entry: SupportedProbability) -> Words:
     """Say up to what probability calibration rows support one target, or several together."""
-    en, zh = zip(*(property_words(name) for name in entry.targets), strict=True)
-    most, rows = percent(entry.highest), f"{entry.rows:,}"
-    together = " and ".join(filter(None, [", ".join(en[:-1]), en[-1]]))
+    most, rows, together = percent(entry.highest), f"{entry.rows:,}", joined_properties(entry.targets)
     return Words(
-        f"P({together}) is at most {most}: fewer than {entry.fewest} of {rows} calibration rows reached more",
-        f"P（{'、'.join(zh)}）至多为 {most}：{rows} 条校准数据中超过此值的不足 {entry.fewest} 条",
+        f"P({together.en}) is at most {most}: fewer than {entry.fewest} of {rows} calibration rows reached more",
+        f"P（{together.zh}）至多为 {most}：{rows} 条校准数据中超过此值的不足 {entry.fewest} 条",
     )

@@ -145,6 +145,18 @@ def property_words(name: str) -> Words:
     return Words(known.label_en, known.label_zh) if known else Words(name, name)
 
 
+def joined_properties(names: Sequence[str]) -> Words:
+    """Labels of several properties in one phrase.
+
+    >>> joined_properties(["refractive_index", "band_gap", "density"]).en
+    'refractive index, band gap and density'
+    """
+    en, zh = zip(*(property_words(name) for name in names), strict=True)
+    return Words(
+        " and ".join(filter(None, [", ".join(en[:-1]), en[-1]])), "和".join(filter(None, ["、".join(zh[:-1]), zh[-1]]))
+    )
+
+
 def axis_words(name: str) -> Words:
     """Label of a property with its unit, as written on an axis."""
     label, unit = property_words(name), unit_text(catalogue()[name].unit) if name in catalogue() else ""

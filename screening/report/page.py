@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from matloop.data.packaged.citations import Citation
@@ -20,6 +19,7 @@ from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.language.back_test import list_words
 from matloop.screening.language.links import linked
 from matloop.screening.language.text import OUTCOMES, Words, finalize, number, percent
 from matloop.screening.report.batch_columns import numbers
@@ -74,7 +74,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         headline=run_headline(run),
         targets=target_words(run),
         met_together=met_together(run),
-        expected_hits=float(np.nansum(numbers(run.shortlisted, Column.PROBABILITY))),
+        list_words=list_words(run.summary, numbers(run.shortlisted, Column.PROBABILITY)),
         strips=drawn,
         cards=chosen,
         hulls=hull_figure(run.shortlisted),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Name = Annotated[str, Field(max_length=500)]
+_RARE = 0.025
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 
 
@@ -85,6 +87,37 @@ class SupportedProbability(_Part):
     fewest: Count = 20
 
 
+class BackTestedLists(_Part):
+    """Hits in lists of known materials that were made like the shortlist, each material predicted as a new one.
+
+    Attributes:
+        targets: What the listed materials were to meet.
+        materials: Known materials that lists were made of.
+        hits: How many of these meet the targets.
+        size: Places of a list.
+        lists: How many lists were made, each without a random fifth of the compositions.
+        met: Materials of a list that meet the targets, mean over the lists.
+        promised: Sum of their probabilities.
+        random: What as many materials drawn at random hold.
+    """
+
+    targets: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    materials: Count
+    hits: Count
+    size: Annotated[int, Field(ge=1, le=10**6)]
+    lists: Annotated[int, Field(ge=1, le=10**6)]
+    met: Seconds
+    promised: Seconds
+    random: Seconds
+
+    @property
+    def promises_too_much(self) -> bool:
+        """Whether so few hits would be rarer than 1 in 40 if the promise were right (Poisson)."""
+        from scipy.stats import poisson
+
+        return bool(poisson.cdf(math.ceil(self.met), self.promised) < _RARE)
+
+
 class FormationEnergies(_Part):
     """How formation energies came from the energies of a potential.
 
@@ -119,6 +152,7 @@ class RunSummary(_Part):
         formation_energies: How formation energies came from them; None without a potential.
         met_together: Of targets that are known of the same crystals.
         supported: The largest probability of each target, and of targets together, that is claimed.
+        back_tests: Hits in lists of known materials that were made like the shortlist.
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of the last session.
@@ -137,6 +171,7 @@ class RunSummary(_Part):
     formation_energies: FormationEnergies | None = None
     met_together: tuple[MetTogether, ...] = ()
     supported: tuple[SupportedProbability, ...] = ()
+    back_tests: tuple[BackTestedLists, ...] = ()
     seconds: dict[Name, Seconds]
     sessions: Count
     workers: Count

@@ -10,8 +10,10 @@ from rich.text import Text
 from matloop.data.errors import PlugInError, unknown_name
 from matloop.data.plain_text import counted, one_line, plain
 from matloop.data.properties.catalogue import catalogue
+from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
+from matloop.screening.language.back_test import list_words
 from matloop.screening.language.relaxing import relaxing_words
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import in_catalogue_of_run
@@ -40,6 +42,8 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     account = f"\nEvery candidate accounted for: {outcomes}; together {sum(summary.outcomes.values()):,}.\n"
     console.print(Text(plain(account)))
     if len(run.shortlist):
+        for words in list_words(summary, run.shortlist[Column.PROBABILITY].to_numpy()):
+            console.print(Text(f"{words.en}."))
         headings, cells = shortlist_cells(run.shortlist, list(summary.ranges))
         print_table(console, "Shortlist, predictions with 90 % intervals", headings, cells, keys=2)
     else:

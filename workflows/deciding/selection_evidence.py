@@ -20,7 +20,7 @@ from matloop.data.errors import ModelError
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.training_sets import TrainingSets
 from matloop.models.stability.makeable import learned_from_history, packaged_history
-from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.joint_probability import Group, JointProbability
 from matloop.models.surrogates.selection import (
     AtLeast,
     Evidence,
@@ -28,7 +28,8 @@ from matloop.models.surrogates.selection import (
     conformal_selection,
     selection_conditional,
 )
-from matloop.screening.runs.run_summary import MetTogether, SupportedProbability
+from matloop.screening.runs.run_summary import BackTestedLists, MetTogether, SupportedProbability
+from matloop.workflows.deciding.back_test import KnownOutcomes, back_test
 from matloop.workflows.stages.insulators import with_insulators
 from matloop.workflows.stages.makeable import column_by_potential, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import stability_of
@@ -58,6 +59,7 @@ class Known:
         listed: Of the targets that kinship judges and the potential does not, by property: probability of meeting the
             target and whether it was met, of compositions that earlier lists lacked. Known materials are no evidence of
             how many new compositions are makeable.
+        uncapped: Probability of meeting each target without caps by property, which orders equal ones, each (m,).
     """
 
     score: NDArray[np.float64]
@@ -67,6 +69,7 @@ class Known:
     stability: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]]
     joint: JointProbability
     listed: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = field(default_factory=dict)
+    uncapped: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
@@ -100,6 +103,7 @@ def known_rows(task: ScoringTask, training: TrainingSets) -> Known:
         stability,
         joint_probability_of(task, without=stability),
         _listed(task, without=stability),
+        chances.uncapped_each,
     )
 
 
@@ -152,20 +156,37 @@ class ListEvidence(NamedTuple):
     Attributes:
         together: How often targets are met together.
         supported: The largest probabilities that are claimed.
+        back_tests: Hits in lists of known materials.
     """
 
     together: tuple[MetTogether, ...]
     supported: tuple[SupportedProbability, ...]
+    back_tests: tuple[BackTestedLists, ...]
 
 
-def list_evidence(task: ScoringTask, known: Known) -> ListEvidence:
+def list_evidence(task: ScoringTask, known: Known, materials: CandidateBatch) -> ListEvidence:
     """Collect what known materials tell about the probabilities of a list.
 
     Args:
         task: Of the last scoring stage.
         known: Known materials predicted as new ones.
+        materials: The same materials.
     """
-    return ListEvidence(tuple(met_together(known)), tuple(supported_probabilities(task, known)))
+    tested: list[BackTestedLists] = []
+    for group in known.joint.groups:
+        tested += back_test(
+            outcomes_of(group, known, materials), group.names, diversity=task.campaign.shortlist.diversity
+        )
+    return ListEvidence(tuple(met_together(known)), tuple(supported_probabilities(task, known)), tuple(tested))
+
+
+def outcomes_of(group: Group, known: Known, materials: CandidateBatch) -> KnownOutcomes:
+    """Return the materials whose truth is known for all targets of a group, and how probable each was to meet them."""
+    rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(known.met[name]) for name in group.names]))
+    probability = JointProbability.of_group(group, known.probability)
+    met = np.logical_and.reduce([known.met[name] == 1 for name in group.names])
+    admitted = np.where(np.isfinite(known.score), probability, np.nan)
+    return KnownOutcomes(materials.take(rows), admitted[rows], group.together(known.uncapped)[rows], met[rows])
 
 
 def supported_probabilities(task: ScoringTask, known: Known) -> list[SupportedProbability]:

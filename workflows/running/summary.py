@@ -50,6 +50,7 @@ def summary_of(
         formation_energies=None if formation is None else _formation_energies(formation),
         met_together=evidence.together,
         supported=evidence.supported,
+        back_tests=evidence.back_tests,
         seconds=dict(seconds),
         sessions=sessions,
         workers=workers,

@@ -40,7 +40,7 @@ def pair(odds: float) -> JointProbability:
 def test_targets_of_different_groups_are_multiplied() -> None:
     predictions = {"a": Fixed(0.5, 0.0, 1.0, NAN, 0.2), "b": Fixed(0.5, 1.0, 1.0, 1.0, NAN), "unused": Fixed(0.0)}
     for joint in (PRODUCT, JointProbability((Group(("a",)), Group(("b",)))), pair(1.0)):
-        together, alone, uncapped, capped = joint.probabilities(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
+        together, alone, uncapped, _, capped = joint.probabilities(predictions, {"a": (1.0, INF), "b": (0.0, 2.0)})
         np.testing.assert_array_equal(together, [0.25, 0.0, 1.0, NAN, NAN])
         np.testing.assert_array_equal(uncapped, together)
         assert capped.tolist() == [""] * 5

@@ -36,6 +36,7 @@ from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.dossier.export import WrittenExport, check_export_name, write_export
 from matloop.screening.dossier.exported_table import exported_table
 from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.filters.element_scores import own_facts_of, with_element_scores
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.report.page import write_report
@@ -121,6 +122,7 @@ def go_on(
             clock.lap("vibrations of finalists computed")
         formation = _formation_energy_fit(engine, campaign)
         ranked = engine.ask(partial(with_flags, hull_error=np.nan if formation is None else formation.error), ranked)
+        ranked = with_element_scores(ranked, own_facts_of(campaign))
         clock.lap("flags raised")
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)

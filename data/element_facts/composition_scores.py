@@ -18,6 +18,7 @@ from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.elements import ATOMIC_NUMBERS, SYMBOLS, element_table
 from matloop.data.errors import CampaignError
 from matloop.data.label import Label
+from matloop.data.properties.columns import Column
 
 AIR_AND_WATER = ("H", "N", "O")
 """Elements that count as free of charge: air and water are where a compound gets them from."""
@@ -115,20 +116,20 @@ def recyclability(compositions: Compositions, facts: ElementFacts) -> ScoredComp
 
 
 SCORES: Mapping[str, CompositionScore] = {
-    "price_per_kilogram": CompositionScore(
+    Column.PRICE_PER_KILOGRAM: CompositionScore(
         Label("price of the elements", "元素成本"), "USD/kg", ("element_prices",), price_per_kilogram
     ),
-    "price_per_mole": CompositionScore(
+    Column.PRICE_PER_MOLE: CompositionScore(
         Label("price of the elements of a mole", "每摩尔元素成本"), "USD/mol", ("element_prices",), price_per_mole
     ),
-    "supply_risk": CompositionScore(
+    Column.SUPPLY_RISK: CompositionScore(
         Label("supply risk", "供应风险"), "1", ("production_concentration",), supply_risk
     ),
     "critical_mass_share": CompositionScore(
         Label("mass share of critical elements", "关键元素质量占比"), "1", tuple(CRITICAL_LISTS.values()),
         critical_mass_share,
     ),
-    "recyclability": CompositionScore(
+    Column.RECYCLABILITY: CompositionScore(
         Label("recyclability", "可回收性"), "1", ("recycling_rates",), recyclability
     ),
 }  # fmt: skip

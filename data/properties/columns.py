@@ -121,6 +121,18 @@ class Column(StrEnum):
     SHORTLISTED = "shortlisted", "whole number", "1", "Place on the shortlist, from 1; 0 where it was not chosen."
     NOVELTY = "novelty", "text", "1", "What is new about a finalist."
 
+    # Facts about the elements; empty where a fact of one of them is not known.
+    SUPPLY_RISK = "supply_risk", "number", "1", "Concentration of the production of its elements by country, 0 to 1."
+    PRICE_PER_KILOGRAM = (
+        "price_per_kilogram", "number", "USD/kg", "Price of the elements of a kilogram as they are sold.",
+    )  # fmt: skip
+    PRICE_PER_MOLE = "price_per_mole", "number", "USD/mol", "Price of the elements of a mole of formula units."
+    CRITICAL_SHARE_EU = "critical_share_eu", "number", "1", "Mass share of critical elements by the list of the EU."
+    CRITICAL_SHARE_US = (
+        "critical_share_us", "number", "1", "Mass share of critical elements by the list of the United States.",
+    )  # fmt: skip
+    RECYCLABILITY = "recyclability", "number", "1", "Share of its metals that is recycled at the end of life."
+
     # Results of a potential.
     RELAXATION_OUTCOME = "relaxation_outcome", "text", "1", "How the relaxation ended."
     RELAXATION_ENERGY_START = "relaxation_energy_start", "number", "eV/atom", "Energy before the relaxation."
@@ -239,6 +251,12 @@ RELAXATION_COLUMNS = tuple(key for key in Column if key.name.startswith("RELAXAT
 
 PHONON_COLUMNS = tuple(key for key in Column if key.name.startswith("PHONON_"))
 """What is said of the lattice vibrations of each finalist."""
+
+ELEMENT_SCORE_COLUMNS = (
+    Column.SUPPLY_RISK, Column.PRICE_PER_KILOGRAM, Column.PRICE_PER_MOLE, Column.CRITICAL_SHARE_EU,
+    Column.CRITICAL_SHARE_US, Column.RECYCLABILITY,
+)  # fmt: skip
+"""Scores of each ranked composition that rest on facts about its elements."""
 
 CHEMISTRY_COLUMNS = (
     Column.OXIDATION_STATES, Column.OPEN_SHELL, Column.BOND_VALENCE_SUMS, Column.INSTABILITY_INDEX,

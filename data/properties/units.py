@@ -36,6 +36,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "meV/Å2": ("energy per area", 0.01602176634),
     "V": ("voltage", 1.0),
     "mV": ("voltage", 1e-3),
+    # prices
+    "USD/kg": ("price by mass", 1.0),
+    "USD/mol": ("price by substance", 1.0),
     # mechanics
     "GPa": ("pressure", 1.0),
     "MPa": ("pressure", 1e-3),

@@ -122,7 +122,9 @@ class _Reader:
         if name == RECYCLED:
             return ScoreLimit("recyclability", ">=", 0.5, facts=self.facts)
         if name not in FILTERS or name == "condition":
-            raise unknown_name("part of a condition", word.text, [*FILTERS, *SCORES, *LISTS, *WORDS, RECYCLED])
+            raise unknown_name(
+                "part of a condition", word.text, [*FILTERS.keys() - {"condition"}, *SCORES, *LISTS, *WORDS, RECYCLED]
+            )
         listed, named = self._arguments()
         factory = lookup("filter", FILTERS, name)
         try:

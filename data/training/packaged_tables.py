@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.packaged.computed_properties import PROPERTY_FILES, load_computed_properties
 from matloop.data.packaged.materials import MATERIALS_SHA256, load_materials
 from matloop.data.packaged.measured_gaps import GAPS_FILE, load_measured_gaps
 from matloop.data.packaged.measured_indices import MEASURED_INDICES, load_measured_indices
@@ -26,11 +27,13 @@ from matloop.data.packaged.transport import ARCHIVE, load_transport
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.registry import lookup
 from matloop.data.training.labelled_table import LabelledTable
+from matloop.data.training.lone_polymorphs import values_of_lone_polymorphs
 from matloop.data.training.measured_tables import rows_with_crystals
 from matloop.data.training.training_set import TrainingSet
 
 TRAINING_SETS: Mapping[str, str] = {
     "materials": "matloop.data.training.packaged_tables:materials",
+    "gaps_with_metals": "matloop.data.training.packaged_tables:gaps_with_metals",
     "transport": "matloop.data.training.packaged_tables:transport",
     "measured_gaps": "matloop.data.training.packaged_tables:measured_gaps",
     "measured_indices": "matloop.data.training.packaged_tables:measured_indices",
@@ -45,6 +48,7 @@ MEASURED_TABLES: Mapping[str, str] = {"band_gap": "measured_gaps", "refractive_i
 DEFAULT = "materials"
 """The table that a campaign learns from unless it is given training sets."""
 
+_EQUAL_GAPS = 0.05  # eV
 LICENCE = "Materials Project data, CC BY 4.0"
 INDEX_LICENCE = "refractiveindex.info, CC0 1.0"
 
@@ -84,6 +88,27 @@ def materials() -> LabelledTable:
     return LabelledTable(
         "materials", crystals.table, "dft:pbe", LICENCE, MATERIALS_SHA256, lambda _: Intake(crystals, [])
     )
+
+
+@functools.cache
+def gaps_with_metals() -> LabelledTable:
+    """The packaged crystals with a computed band gap, metals among them.
+
+    Gaps of the packaged crystals come from a database of dielectrics, which has no metals. The others are those that
+    the Materials Project computed of compositions of which no second polymorph is known, or one with the same gap.
+    """
+    crystals, column = packaged_crystals(), property_column("band_gap", "dft")
+    dielectrics = crystals.column(column)
+    others = values_of_lone_polymorphs(crystals, load_computed_properties("band_gap"), agreement=_EQUAL_GAPS)
+    gaps = np.where(np.isfinite(dielectrics), dielectrics, others)
+    kept = [name for name in crystals.table.column_names if not name.endswith("_dft")]
+    source = crystals.table.schema.field(column).metadata
+    table = crystals.table.select(kept).append_column(
+        pa.field(column, pa.float64(), metadata=source), pa.array(gaps, from_pandas=True)
+    )  # fmt: skip
+    labelled = CandidateBatch(table, crystals.blocks)
+    files = f"{MATERIALS_SHA256} {PROPERTY_FILES['materials_project', 'band_gap'].sha256}"
+    return LabelledTable("gaps_with_metals", table, "dft:pbe", LICENCE, files, lambda _: Intake(labelled, []))
 
 
 @functools.cache

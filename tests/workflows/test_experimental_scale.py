@@ -8,7 +8,8 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.own_data import OwnData, training_of
-from matloop.workflows.stages.training import build_feature_set, fit_surrogate
+from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.training import fit_surrogate
 from tests.workflows.conftest import campaign
 
 TARGETS = [

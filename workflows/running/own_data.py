@@ -190,12 +190,20 @@ def _of_provenance(target: Target, own: OwnData, given: Sequence[TrainingSet], *
 
 def _of_packaged_tables(target: Target, tables: Sequence[str]) -> list[TrainingSet]:
     """The labels that packaged tables have of a target's property and provenance."""
-    taught = [table for table in tables if labelled_table(table).has(target.property)]
+    taught = _first_of_each_provenance([table for table in tables if labelled_table(table).has(target.property)])
     return [
         packaged_training_set(target.property, table=table)
         for table in taught
         if target.accepts(labelled_table(table).provenance)
     ]
+
+
+def _first_of_each_provenance(tables: Sequence[str]) -> list[str]:
+    """The tables without those that come after one of the same provenance, which may hold the same labels."""
+    first: dict[str, str] = {}
+    for table in tables:
+        first.setdefault(labelled_table(table).provenance, table)
+    return list(first.values())
 
 
 def transfer_lines(training: TrainingSets) -> list[str]:
@@ -274,7 +282,7 @@ def _chosen(target: Target, sets: Sequence[TrainingSet], tables: Sequence[str]) 
         )  # fmt: skip
     packaged = [
         packaged_training_set(target.property, table=table)
-        for table in tables
-        if labelled_table(table).has(target.property) and labelled_table(table).provenance in provenances
+        for table in _first_of_each_provenance([one for one in tables if labelled_table(one).has(target.property)])
+        if labelled_table(table).provenance in provenances
     ]
     return joined([*sets, *packaged])

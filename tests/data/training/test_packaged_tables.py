@@ -56,3 +56,18 @@ def test_measured_mechanical_properties_teach_under_their_condition(
     assert len(np.unique(training.groups)) < rows  # compositions under several conditions stay in one group
     assert licence in training.about["licence"]
     assert "doi:10." in training.citation
+
+
+def test_gaps_with_metals_add_crystals_of_which_no_other_polymorph_can_be_meant() -> None:
+    dielectrics, gaps = packaged_training_set("band_gap"), packaged_training_set("band_gap", table="gaps_with_metals")
+    assert (gaps.provenance, gaps.licence) == (dielectrics.provenance, dielectrics.licence)
+    value_of = dict(zip(gaps.rows.ids, gaps.values.tolist(), strict=True))
+    assert [value_of[name] for name in dielectrics.rows.ids] == dielectrics.values.tolist(), "their own labels stay"
+    named = dict(zip(gaps.rows.formulas, gaps.values.tolist(), strict=True))
+    assert {formula: named.get(formula) for formula in ("Co", "ReO3", "LaNiO3")} == dict.fromkeys(
+        ("Co", "ReO3", "LaNiO3"), 0.0
+    )
+    assert "NbO" not in named, "far above the hull"
+    assert "CrO2" not in named, "polymorphs with gaps of 0 and 0.17 eV"
+    metals = gaps.values == 0
+    assert (int(metals.sum()), len(gaps)) == (2389, 4802)

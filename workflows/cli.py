@@ -635,7 +635,9 @@ def bench_discovery(
         direction, share_named(top), seeds, share_named(labelled), shortlist, max_false_discovery, batch, rounds,
         model_choice(family, transform),
     )  # fmt: skip
-    rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
+    rows = read_labelled(
+        data, property_, column=column, formula_column=formula_column, features=features_, family=family
+    )
     folder = results_folder(output, f"discovery-{rows.known.name}")
     run = run_discovery(rows, settings, workers=workers)
     write_discovery(run, folder)
@@ -669,7 +671,9 @@ def bench_calibration(
     from matloop.workflows.bench.labelled import model_choice, read_labelled
 
     settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
-    rows = read_labelled(data, property_, column=column, formula_column=formula_column, features=features_)
+    rows = read_labelled(
+        data, property_, column=column, formula_column=formula_column, features=features_, family=family
+    )
     folder = results_folder(output, f"calibration-{rows.known.name}")
     run = run_calibration(rows, settings, workers=workers)
     write_calibration(run, folder)

@@ -192,7 +192,7 @@ def run_families(
 
 def read_rows(name: str, settings: FamiliesSettings, *, features: Sequence[str] | None = None) -> ReplayData:
     """Read the packaged rows of a property with their features, as many as asked for."""
-    data = read_labelled("materials", name, features=features)
+    data = read_labelled("materials", name, features=features, family=settings.family)
     if settings.rows is None or settings.rows >= len(data.target):
         return data
     rows, _ = grouped_split(data.groups, settings.rows / len(data.target), seed=settings.seed)

@@ -35,6 +35,7 @@ from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.language.text import with_unit
+from matloop.workflows.stages.stage_features import featurizers_needed
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
 OF_CRYSTALS = (*OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
@@ -141,6 +142,7 @@ def read_labelled(
     column: str | None = None,
     formula_column: str = "formula",
     features: Sequence[str] | None = None,
+    family: str | None = None,
 ) -> ReplayData:
     """Read labels and compute features.
 
@@ -150,9 +152,10 @@ def read_labelled(
         column: Column of its values, in the property's unit; by default the one named after the property.
         formula_column: Column of the formulas of a file.
         features: Names of featurizers; by default those for compositions, and for crystals where there are crystals.
+        family: Family that reads them; a featurizer whose columns it needs stands before the others.
 
     Raises:
-        UnknownNameError: For an unknown property, featurizer or packaged data.
+        UnknownNameError: For an unknown family, property, featurizer or packaged data.
         InputFileError: If the file cannot be read, has no such column of numbers, or fewer than 100 usable rows.
     """
     start = time.perf_counter()
@@ -160,6 +163,8 @@ def read_labelled(
         property_name, column = property_name.rpartition("_")[0], column or property_name
     known = property_named(property_name)
     names = tuple(features or (OF_CRYSTALS if data == "materials" else OF_COMPOSITIONS))
+    if family is not None:
+        names = (*featurizers_needed([family], feature_set(names).feature_names), *names)
     chosen = feature_set(names)
     if data in TRAINING_SETS:
         table = labelled_table(data)

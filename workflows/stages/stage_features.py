@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from matloop.featurizers.base import FeatureSet
+from matloop.featurizers.registry import feature_set
 from matloop.models.families.making import columns_without, needed_columns
 from matloop.models.families.part_reader import COLUMNS
 from matloop.screening.campaign.campaign import Campaign
@@ -17,7 +19,7 @@ from matloop.screening.campaign.entry import Entries, Entry
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.composition_models import FOLDER, with_models_at
 
-_GIVES_NEEDED = (Entry.model_validate({"name": "element_fraction"}),)
+_GIVES_NEEDED = ("element_fraction",)
 """Featurizers without options whose columns a family may need."""
 
 _ENTRIES: TypeAdapter[Entries] = TypeAdapter(Entries)
@@ -71,14 +73,30 @@ def settings_in_stage(campaign: Campaign, stage: str, family: str) -> dict[str, 
     return {COLUMNS: columns_without(stage_feature_set(campaign, stage).feature_names, hidden)}
 
 
+def featurizers_needed(families: Iterable[str], columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the featurizers that give families the columns that they need beside others.
+
+    Args:
+        families: Registered families.
+        columns: Names of the columns that are there.
+
+    Raises:
+        UnknownNameError: For a family that nobody registered.
+
+    >>> featurizers_needed(["extra_trees"], []), featurizers_needed(["element_attention"], ["density"])
+    ((), ('element_fraction',))
+    """
+    missing = {name for family in families for name in needed_columns(family, {})} - set(columns)
+    return tuple(name for name in _GIVES_NEEDED if missing & set(feature_set([name]).feature_names))
+
+
 def _added(campaign: Campaign, stage: str) -> Entries:
     """Featurizers that families of a stage need and the campaign does not name."""
     families = {family for target in campaign.targets for family in campaign.families(stage, target)}
-    needed = {name for family in families for name in needed_columns(family, {})}
-    if not needed:
+    if not any(needed_columns(family, {}) for family in families):
         return ()
-    missing = needed - set(_feature_set(_written(campaign.scoring_stages[stage].features)).feature_names)
-    return tuple(entry for entry in _GIVES_NEEDED if missing & set(build_feature_set((entry,)).feature_names))
+    present = _feature_set(_written(campaign.scoring_stages[stage].features)).feature_names
+    return tuple(Entry.model_validate({"name": name}) for name in featurizers_needed(families, present))
 
 
 def _written(entries: Entries) -> str:

@@ -162,3 +162,12 @@ def test_summary_is_that_of_scipy() -> None:
     assert found["standard_error"] == pytest.approx(stats.sem([0.2, 0.5, 0.4, 0.9]))
     assert found["seeds"] == 4
     assert summary([math.nan]) == {"mean": None, "standard_error": None, "low": None, "high": None, "seeds": 0}
+
+
+def test_family_gets_the_columns_that_it_needs(table: Path) -> None:
+    assert read_labelled(str(table), "band_gap", features=CHEAP, family="extra_trees").feature_names == tuple(CHEAP)
+    data = read_labelled(str(table), "band_gap", features=CHEAP, family="element_attention")
+    assert data.feature_names == ("element_fraction", *CHEAP)
+    assert data.features.names[:2] == ("H", "He")
+    named = read_labelled(str(table), "band_gap", features=[*CHEAP, "element_fraction"], family="element_attention")
+    assert named.feature_names == (*CHEAP, "element_fraction")

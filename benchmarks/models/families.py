@@ -5,9 +5,10 @@ of the sets are left out of all of them, so that a line compares the same rows a
 among the features, and families that do not need them do not read them.
 
 The line of the choice is the error of the whole procedure (nested cross-validation): in each of the five folds the
-other rows alone decide, by folds of their own, between the families and the means of the best two, three and so on of
-them, and what they prefer predicts the fold. It stands beside the best single family, best by hindsight: picked by the
-very error it is compared with. With ``--stack`` a stack of all families is fitted anew inside each fold too.
+other rows alone decide, by folds of their own, between the families, the means of the best two, three and so on of them
+and a mean with weights, and what they prefer predicts the fold. It stands beside the best single family, best by
+hindsight: picked by the very error it is compared with. With ``--stack`` a stack of all families is fitted anew inside
+each fold too.
 
 ``python benchmarks/models/families.py`` takes at most 1,000 rows of each property, drawn once for all lines, and some
 hours of one core; ``--rows 0`` takes all. ``--draw`` and ``--split`` take other rows and other folds. ``--results``

@@ -26,27 +26,44 @@ class Mean(Ensemble):
     """The mean of the predictions of several families, each of which is fitted once.
 
     Families make different errors, which the mean partly cancels: its squared error is at most the mean of theirs
-    (Krogh and Vedelsby, NeurIPS 7, 231 (1995)). No weights are learned, so that few rows suffice and nothing is fitted
-    twice; see :class:`~matloop.models.families.stack.Stack` for weights.
+    (Krogh and Vedelsby, NeurIPS 7, 231 (1995)). Nothing is fitted twice to find weights, as in a
+    :class:`~matloop.models.families.stack.Stack`; whoever has compared the families may give them.
 
-    The spread is that of a mixture in equal parts: its variance is the mean of the variances of the families and the
-    variance of their predictions together.
+    The spread is that of a mixture: its variance is the mean of the variances of the families and the variance of their
+    predictions together.
 
     Args:
         families: Registered families, by default those that do not need torch. A family with settings is a mapping of
             its name to them. The setting ``columns`` selects the features that a family reads: a list of ranges
             ``[first, one after the last]`` with ``None`` for the end. If this is left out, it reads all features
             but those that only other families need, such as the atomic fractions of ``element_attention``.
+        weights: Weight of each family, positive; they are scaled to add up to 1. All the same if left out.
         seed: Seed of every family without its own seed.
+
+    Raises:
+        ModelError: If there are fewer than two families, or not one positive weight for each.
     """
 
     family: ClassVar[str] = "mean"
     cost: ClassVar[float] = 30
 
-    def __init__(self, *, families: Sequence[WrittenFamily] = _FAMILIES, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        families: Sequence[WrittenFamily] = _FAMILIES,
+        weights: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> None:
         members = read_members(families, inside=self.family)
         self._members = [Member(name, {"seed": seed, **settings}) for name, settings in members]
-        self.parameters: dict[str, Any] = {"families": [member.as_written() for member in members], "seed": seed}
+        self._shares = np.array([1.0] * len(members) if weights is None else weights, np.float64)
+        if self._shares.shape != (len(members),) or not (np.isfinite(self._shares) & (self._shares > 0)).all():
+            raise ModelError(f"weights {weights} for {len(members)} families", "one positive number for each")
+        self._shares /= self._shares.sum()
+        self.parameters: dict[str, Any] = {
+            "families": [member.as_written() for member in members],
+            "weights": None if weights is None else list(weights), "seed": seed,
+        }  # fmt: skip
         self._fitted: list[Ensemble] = []
 
     @classmethod
@@ -80,19 +97,19 @@ class Mean(Ensemble):
         return self
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predict the mean, and the standard deviation of the mixture, each (n,)."""
+        """Predict the weighted mean, and the standard deviation of the mixture, each (n,)."""
         self._check_fitted()
         means, spreads = np.stack([member.predict(values) for member in self._fitted], axis=1)
-        return mixed(self._shares(), np.ones(len(self._fitted)), means, spreads)
+        return mixed(self._shares, np.ones(len(self._fitted)), means, spreads)
 
     def importances(self) -> NDArray[np.float64]:
-        """Mean importances of the families, shape (k,), sums to 1."""
+        """Weighted importances of the families, shape (k,), sums to 1."""
         self._check_fitted()
-        return np.mean([member.importances() for member in self._fitted], axis=0)
+        return self._shares @ np.stack([member.importances() for member in self._fitted])
 
     def contributions(self, values: NDArray[np.float64], background: NDArray[np.float64]) -> Contributions | None:
-        """Compute mean contributions of the families; None if one of them has none."""
-        return mixed_contributions(self._shares(), self._fitted, values, background)
+        """Compute weighted contributions of the families; None if one of them has none."""
+        return mixed_contributions(self._shares, self._fitted, values, background)
 
     def save(self, folder: Path) -> None:
         """Write ``mean.json`` and a folder for each family."""
@@ -112,9 +129,6 @@ class Mean(Ensemble):
             for number, (family, settings) in enumerate(mean._members)
         ]
         return mean
-
-    def _shares(self) -> NDArray[np.float64]:
-        return np.full(len(self._members), 1 / len(self._members))
 
     def _check_fitted(self) -> None:
         if not self._fitted:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from matloop.models.families.contract import Contributions, Ensemble
 
+_LEAST_WEIGHT = 1e-6  # smaller weights are rounding errors
+
 
 def spread_scales(
     errors: NDArray[np.float64], spreads: NDArray[np.float64], counts: NDArray[np.float64] | float = 1.0
@@ -72,3 +74,27 @@ def mixed_contributions(
         np.sum([weight * part.values for weight, part in weighted], axis=0),
         " and ".join(sorted({part.method for _, part in weighted})),
     )
+
+
+def least_absolute_weights(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find weights of the columns of errors (n, f) that minimise the mean absolute value of their sum, shape (f,).
+
+    The weights are not negative and add up to 1. The linear program is solved in its dual form with one condition for
+    each family: find multipliers of the rows between -1 and 1 that maximise the smallest weighted sum of any column.
+    The weights are the dual values of these conditions.
+
+    >>> errors = np.array([[1.0, -1.0], [2.0, -2.0], [-3.0, 1.0]])
+    >>> least_absolute_weights(errors).round(6)
+    array([0.5, 0.5])
+    """
+    from scipy.optimize import linprog
+
+    rows, families = errors.shape
+    scaled = errors / max(np.abs(errors).mean(), 1e-300)
+    program = linprog(
+        np.append(np.zeros(rows), -1.0),  # find the largest level ...
+        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... below which no sum lies
+        bounds=[(-1.0, 1.0)] * rows + [(None, None)], method="highs-ds",
+    )  # fmt: skip
+    weights = np.where(-program.ineqlin.marginals > _LEAST_WEIGHT, -program.ineqlin.marginals, 0.0)
+    return weights / weights.sum()

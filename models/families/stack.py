@@ -15,14 +15,13 @@ from matloop.data.errors import ModelError
 from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.making import load_ensemble, make_ensemble
 from matloop.models.families.members import WrittenFamily, columns_of_members, members_by_name, read_members
-from matloop.models.families.mixture import mixed, mixed_contributions, spread_scales
+from matloop.models.families.mixture import least_absolute_weights, mixed, mixed_contributions, spread_scales
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import grouped_folds
 
 _FILE = "stack.json"
 _FEWEST_GROUPS = 10
 _FAMILIES = ("extra_trees", "boosted_trees", "gaussian_process")  # families that do not need torch
-_LEAST_WEIGHT = 1e-6  # smaller weights are rounding errors
 
 
 class Stack(Ensemble):
@@ -109,7 +108,7 @@ class Stack(Ensemble):
                 )
                 means[held, column], spreads[held, column] = ensemble.predict(values[held])
         errors, counts = means - target[:, None], 1.0 if relative is None else relative[:, None]
-        self._weights, self._errors = _least_absolute(errors * counts), (np.abs(errors) * counts).mean(axis=0)
+        self._weights, self._errors = least_absolute_weights(errors * counts), (np.abs(errors) * counts).mean(axis=0)
         self._scales = spread_scales(errors, spreads, counts)
         self._fitted = [
             fitted(make_ensemble(*self._members[m]), values, target, groups=groups, weights=relative)
@@ -169,27 +168,3 @@ class Stack(Ensemble):
     def _check_fitted(self) -> None:
         if not self._fitted:
             raise ModelError("an ensemble that was never fitted", "an ensemble after fit() or load()")
-
-
-def _least_absolute(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find weights of the columns of errors (n, f) that minimise the mean absolute value of their sum, shape (f,).
-
-    The weights are not negative and add up to 1. The linear program is solved in its dual form with one condition for
-    each family: find multipliers of the rows between -1 and 1 that maximise the smallest weighted sum of any column.
-    The weights are the dual values of these conditions.
-
-    >>> errors = np.array([[1.0, -1.0], [2.0, -2.0], [-3.0, 1.0]])
-    >>> _least_absolute(errors).round(6)
-    array([0.5, 0.5])
-    """
-    from scipy.optimize import linprog
-
-    rows, families = errors.shape
-    scaled = errors / max(np.abs(errors).mean(), 1e-300)
-    program = linprog(
-        np.append(np.zeros(rows), -1.0),  # find the largest level ...
-        A_ub=np.column_stack([-scaled.T, np.ones(families)]), b_ub=np.zeros(families),  # ... below which no sum lies
-        bounds=[(-1.0, 1.0)] * rows + [(None, None)], method="highs-ds",
-    )  # fmt: skip
-    weights = np.where(-program.ineqlin.marginals > _LEAST_WEIGHT, -program.ineqlin.marginals, 0.0)
-    return weights / weights.sum()

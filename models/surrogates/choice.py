@@ -5,9 +5,10 @@ inner folds of the other rows, and the best of them predicts the fold: the error
 the whole procedure, which includes the choice. The winner is the candidate that predicts all folds best. Its own error
 is a little too small, because the candidate was picked for it; the record shows it as the reason for the choice.
 
-The family ``mean`` without settings stands for the means of the best two, three and so on of the other candidates. They
-are made from predictions that are there already, and which of the others are the best is decided like the choice
-itself: inside each outer fold for the error of the procedure, over all folds for the winner.
+The family ``mean`` without settings stands for means of the other candidates: of the best two, three and so on, and one
+with the weights of least absolute error. They are made from predictions that are there already. Which of the others are
+the best, and their weights, are found like the choice itself: inside each outer fold for the error of the procedure,
+over all folds for the winner. The error of weights is that of rows other than they were found from.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from matloop.data.properties.definition import Transform
 from matloop.data.registry import lookup
 from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.families.mean import Mean
+from matloop.models.families.mixture import least_absolute_weights
 from matloop.models.families.part_reader import COLUMNS
 from matloop.models.families.row_weights import fitted, relative_weights
 from matloop.models.grouped_folds import FOLDS, grouped_folds
@@ -42,7 +44,7 @@ _FITTING = 0.75
 process, 0.7 for extra trees and for boosted ones."""
 ROWS_WITHIN_TIME = 1500
 """Rows that suffice to tell families apart; with more, a budget of minutes would end before the second of them."""
-_FAMILIES = "families"
+_FAMILIES, _WEIGHTS = "families", "weights"
 _NO_CONDITIONS: Mapping[str, NDArray[np.float64]] = {}
 _TRIED, _UNTRIED = "tried", "out of budget"
 _NO_MEAN = "no two of the others can be fitted in time"
@@ -63,8 +65,11 @@ class Candidate:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        settings = {name: value for name, value in self.parameters.items() if name not in (COLUMNS, _FAMILIES)}
+        hidden = (COLUMNS, _FAMILIES, _WEIGHTS)
+        settings = {name: value for name, value in self.parameters.items() if name not in hidden}
         inside = [each if isinstance(each, str) else next(iter(each)) for each in self.parameters.get(_FAMILIES, ())]
+        if weights := self.parameters.get(_WEIGHTS):
+            inside = [f"{weight:.2f} {each}" for weight, each in zip(weights, inside, strict=True)]
         named = f"{self.family} of {', '.join(inside)}" if inside else self.family
         return f"{named}{f' {settings}' if settings else ''}" + (f" on {self.features}" if self.features else "")
 
@@ -73,10 +78,11 @@ class Candidate:
         """Whether it stands for means of the other candidates."""
         return self.family == Mean.family and _FAMILIES not in self.parameters
 
-    def mean_of(self, others: Sequence[Candidate]) -> Candidate:
+    def mean_of(self, others: Sequence[Candidate], weights: Sequence[float] | None = None) -> Candidate:
         """Return the mean of some of the other candidates, for one that stands for such means."""
         families = [{each.family: dict(each.parameters)} if each.parameters else each.family for each in others]
-        return Candidate(self.family, self.features, {_FAMILIES: families})
+        weighted = {} if weights is None else {_WEIGHTS: list(weights)}
+        return Candidate(self.family, self.features, {_FAMILIES: families, **weighted})
 
 
 @dataclass(frozen=True)
@@ -419,7 +425,7 @@ def _try(candidate: Candidate, rows: _Rows, deadline: float) -> _Tried:
 
 
 def _means_of_others(mean: Candidate, tried: Sequence[_Tried], rows: _Rows, *, most_seconds: float) -> list[_Tried]:
-    """Make the means of the best two, three and so on of the candidates that were tried on the same features.
+    """Make means of the candidates that were tried on the same features, of the best of them and one with weights.
 
     Args:
         mean: The candidate that stands for them.
@@ -445,7 +451,38 @@ def _means_of_others(mean: Candidate, tried: Sequence[_Tried], rows: _Rows, *, m
         if seconds <= most_seconds:
             candidate = mean.mean_of([singles[member].candidate for member in members])
             made.append(_Tried(candidate, means, tuple(inside[size]), seconds, predicted[size]))
-    return made
+    weighted = _weighted_mean(mean, singles, rows)
+    return [*made, weighted] if weighted is not None and weighted.seconds <= most_seconds else made
+
+
+def _weighted_mean(mean: Candidate, singles: Sequence[_Tried], rows: _Rows) -> _Tried | None:
+    """Make the mean with the weights of least absolute error; None if they leave a single candidate."""
+    outer = np.array([each.mean for each in singles])
+    weights = least_absolute_weights((outer - rows.target).T)
+    used = [int(member) for member in np.flatnonzero(weights)]
+    if len(used) < 2:
+        return None
+    inside, predicted = [], np.empty(len(rows.target))
+    for fold, (train, held) in enumerate(rows.folds()):
+        inner = np.array([each.inner[fold] for each in singles])
+        folds = grouped_folds(rows.groups[train], folds=_INNER_FOLDS, seed=rows.seed)
+        inside.append(_cross_weighted(inner, rows.target[train], list(folds)))
+        predicted[held] = least_absolute_weights((inner - rows.target[train]).T) @ outer[:, held]
+    candidate = mean.mean_of([singles[member].candidate for member in used], weights[used].tolist())
+    seconds = sum(singles[member].seconds for member in used)
+    return _Tried(candidate, _cross_weighted(outer, rows.target, rows.folds()), tuple(inside), seconds, predicted)
+
+
+def _cross_weighted(
+    predictions: NDArray[np.float64],
+    target: NDArray[np.float64],
+    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> NDArray[np.float64]:
+    """Weigh the predictions (c, n) of each fold by what is best for the others, shape (n,)."""
+    mean = np.empty(len(target))
+    for train, held in folds:
+        mean[held] = least_absolute_weights((predictions[:, train] - target[train]).T) @ predictions[:, held]
+    return mean
 
 
 def means_of_best(

@@ -49,7 +49,7 @@ def test_squared_error_is_at_most_the_mean_of_theirs(mean: Mean) -> None:
 def test_loaded_mean_keeps_settings_and_numbers(mean: Mean, tmp_path: Path) -> None:
     mean.save(tmp_path)
     loaded = Mean.load(tmp_path)
-    assert loaded.parameters == mean.parameters == {"families": FAMILIES, "seed": 0}
+    assert loaded.parameters == mean.parameters == {"families": FAMILIES, "weights": None, "seed": 0}
     np.testing.assert_array_equal(loaded.predict(VALUES), mean.predict(VALUES))
 
 
@@ -79,6 +79,17 @@ def test_only_the_family_that_needs_fractions_reads_them() -> None:
     ]  # fmt: skip
     assert needed_columns("mean", {"families": ["extra_trees", "element_attention"]}) == SYMBOLS[1:]
     assert needed_columns("mean", {}) == ()
+
+
+def test_weights_of_families_are_kept(tmp_path: Path) -> None:
+    weighted = Mean(families=FAMILIES, weights=[1.0, 3.0]).fit(VALUES[:120], TARGET[:120])
+    means, _ = members()
+    np.testing.assert_allclose(weighted.predict(VALUES[120:])[0], 0.25 * means[0] + 0.75 * means[1])
+    weighted.save(tmp_path)
+    np.testing.assert_array_equal(Mean.load(tmp_path).predict(VALUES), weighted.predict(VALUES))
+    for wrong in ([1.0], [1.0, 0.0], [1.0, float("nan")]):
+        with pytest.raises(ModelError, match="one positive number for each"):
+            Mean(families=FAMILIES, weights=wrong)
 
 
 def test_what_is_no_mean_is_refused() -> None:

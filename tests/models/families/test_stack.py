@@ -14,7 +14,8 @@ from scipy.optimize import linprog
 from matloop.data.errors import ModelError, UnknownNameError
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.families.gaussian_process import GaussianProcess
-from matloop.models.families.stack import Stack, _least_absolute
+from matloop.models.families.mixture import least_absolute_weights
+from matloop.models.families.stack import Stack
 from matloop.models.grouped_folds import grouped_folds
 from matloop.models.registry import MODELS
 
@@ -52,7 +53,7 @@ def test_weights_are_those_of_the_linear_program(size: float) -> None:
     cost = np.append(np.zeros(4), np.ones(480))
     balance = np.block([[errors / size, np.eye(240), -np.eye(240)], [np.ones(4), np.zeros(480)]])
     program = linprog(cost, A_eq=balance, b_eq=np.append(np.zeros(240), 1.0))
-    weights = _least_absolute(errors)
+    weights = least_absolute_weights(errors)
     assert np.abs(errors @ weights).sum() == pytest.approx(size * program.fun, rel=1e-9)
     np.testing.assert_allclose(weights, program.x[:4], atol=1e-9)
     assert weights.sum() == pytest.approx(1)
@@ -61,7 +62,7 @@ def test_weights_are_those_of_the_linear_program(size: float) -> None:
 
 @given(arrays(float, (30, 3), elements=st.floats(-100, 100).map(lambda x: round(x, 3))))
 def test_no_other_weights_have_less_absolute_error(errors: np.ndarray) -> None:
-    weights = _least_absolute(errors)
+    weights = least_absolute_weights(errors)
     assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(1)
     others = np.vstack([np.eye(3), np.random.default_rng(0).dirichlet([0.5] * 3, size=2000)])
@@ -72,7 +73,7 @@ def test_no_other_weights_have_less_absolute_error(errors: np.ndarray) -> None:
 def test_a_few_large_errors_do_not_decide_the_weights() -> None:
     few = np.arange(240) % 40 == 0
     errors = np.column_stack([np.where(few, 9.0, 0.0), RANDOM.normal(size=240)])
-    np.testing.assert_allclose(_least_absolute(errors), [1, 0], atol=1e-9)
+    np.testing.assert_allclose(least_absolute_weights(errors), [1, 0], atol=1e-9)
 
 
 def test_stack_of_families_that_read_parts_survives_a_file(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from matloop.models.surrogates.conditions import (
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import calibration_rows
+from matloop.models.surrogates.hull_order import hull_order_statement
 from matloop.models.surrogates.intervals import Intervals
 from matloop.models.surrogates.out_of_fold import OutOfFold
 from matloop.models.surrogates.prediction import Prediction, backward, forward
@@ -165,6 +166,7 @@ class Surrogate:
             "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
+            **hull_order_statement(property_name, transform, truth, mean, rows.elements),
         }
         return cls(
             property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),

@@ -8,6 +8,7 @@ from matloop.screening.language.text import Words, number, percent, with_bracket
 
 _LEAST_GAIN = 0.01  # share of the error; less cannot be told from chance
 _SHOWN_ELEMENTS = 5
+_ORDERS = 0.8  # chance to put a pair in order from which an order is a good guide
 _CLASSES_ZH = {
     "organic compounds": "有机化合物",
     "oxyhalides": "卤氧化物",
@@ -34,6 +35,32 @@ class Region(NamedTuple):
     rows: int
     mae: float
     bias: float
+
+
+def hull_order_words(found: dict[str, Any]) -> Words:
+    """Say what the order of a surrogate of the energy above the hull is good for.
+
+    Args:
+        found: ``hull_order`` of a card.
+
+    >>> errors = {"mae": 0.058, "mae_of_zero": 0.04}
+    >>> print(hull_order_words({"near": 0.05, "auc": 0.691, "auc_of_oxides": 0.661, **errors}).en)
+    A crystal within 0.05 eV/atom of the hull is predicted below one farther away in 69 % of pairs (66 % among oxides; \
+50 % by chance). The mean error is 0.0580 eV/atom; always saying 0 is off by 0.0400. Use it to cut, not to order.
+    """
+    near, share, chance = f"{found['near']:g}", percent(found["auc"]), percent(0.5)
+    oxides = "" if found["auc_of_oxides"] is None else percent(found["auc_of_oxides"])
+    error, guess = number(found["mae"]), number(found["mae_of_zero"])
+    among, among_zh = (f"{oxides} among oxides; ", f"氧化物中为 {oxides}；") if oxides else ("", "")
+    weak = found["auc"] < _ORDERS or found["mae"] >= found["mae_of_zero"]
+    advice = Words(" Use it to cut, not to order.", "宜用于淘汰，不宜用于排序。") if weak else Words("", "")
+    return Words(
+        f"A crystal within {near} eV/atom of the hull is predicted below one farther away in {share} of pairs "
+        f"({among}{chance} by chance). The mean error is {error} eV/atom; always saying 0 is off by {guess}."
+        f"{advice.en}",
+        f"距凸包 {near} eV/atom 以内的晶体，其预测值低于更远晶体的比例为 {share}（{among_zh}随机为 {chance}）。"
+        f"平均误差为 {error} eV/atom；若一律取 0，误差为 {guess}。{advice.zh}",
+    )
 
 
 def learning_words(curve: dict[str, Any], unit: str) -> Words:

@@ -10,6 +10,7 @@ from matloop.screening.language.text import Words, number, percent, property_wor
 from matloop.screening.report.composition_words import composition_scores
 from matloop.screening.report.error_words import (
     Region,
+    hull_order_words,
     learning_words,
     noise_words,
     region_cells,
@@ -111,7 +112,8 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
         unit: Of its property.
     """
     scores = card.get("scores", {})
-    found = [_error(scores, unit), _label_noise(card, unit), _coverage(card, unit), _width(scores), _training(card)]
+    found = [_error(scores, unit), _hull_order(card), _label_noise(card, unit), _coverage(card, unit)]
+    found += [_width(scores), _training(card)]
     found += [Score(*one) for one in composition_scores(card, error_unit(card, unit))]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
     found += [_transfer(card, unit), _more_labels(card, unit), _random_split(card, unit)]
@@ -199,6 +201,17 @@ def _error(scores: dict[str, Any], unit: str) -> Score | None:
             f"若总是猜平均值，误差为 {guessing}；模型消除了其中的 {share}：{verdict.zh}。",
         ),
     )
+
+
+def _hull_order(card: dict[str, Any]) -> Score | None:
+    """How well a surrogate of the energy above the hull orders crystals."""
+    found = card.get("hull_order")
+    if not found:
+        return None
+    label = Words(
+        "of pairs are in the right order: near the hull, and farther away", "的晶体对（近凸包与远凸包）排序正确"
+    )
+    return Score(percent(found["auc"]), label, hull_order_words(found))
 
 
 def _label_noise(card: dict[str, Any], unit: str) -> Score | None:

@@ -301,6 +301,19 @@ class CardCompositionModels(_Record):
     mae: CompositionErrors
 
 
+class CardHullOrder(_Record):
+    """How well a surrogate of the energy above the hull puts crystals in order, in eV/atom."""
+
+    near: float
+    rows: Count
+    rows_near: Count
+    auc: Fraction
+    auc_of_oxides: Fraction | None = None
+    rows_of_oxides: Count
+    mae: float
+    mae_of_zero: float
+
+
 class ModelCard(_Record):
     """``card.json`` of a surrogate."""
 
@@ -323,6 +336,7 @@ class ModelCard(_Record):
     error_regions: ErrorRegions | None = None
     transfer: CardTransfer | None = None
     composition_models: CardCompositionModels | None = None
+    hull_order: CardHullOrder | None = None
 
 
 class InsulatorCard(_Record):

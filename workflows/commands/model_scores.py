@@ -9,7 +9,7 @@ from rich.console import Console
 
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
-from matloop.screening.report.error_words import learning_words, noise_words, split_words
+from matloop.screening.report.error_words import hull_order_words, learning_words, noise_words, split_words
 from matloop.screening.report.surrogates import error_unit, region_tables
 from matloop.screening.runs.run_records import ModelCard
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
@@ -106,8 +106,10 @@ def _print_learning(cards: Cards, console: Console) -> None:
     """Print what more labels would buy, and how much easier random folds are."""
     told = False
     for stage, card in cards:
-        found = card.model_dump(include={"transform", "label_noise", "learning_curve", "random_split"})
+        found = card.model_dump(include={"transform", "label_noise", "learning_curve", "random_split", "hull_order"})
         lines = []
+        if found["hull_order"]:
+            lines.append(hull_order_words(found["hull_order"]).en)
         if found["label_noise"]:
             lines.append(noise_words(found["label_noise"], card.scores.rmse, error_unit(found, card.unit)).en)
         if found["learning_curve"]:

@@ -355,8 +355,13 @@ def train(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Time for the choice of a family: 90s, 5m, 1h.")] = None,
     stage: Annotated[str, typer.Option(help="Stage of the campaign: surrogates or structure.")] = "surrogates",
-    data: Annotated[Path | None, typer.Option(help="A .csv, .xlsx or .parquet table in place of a campaign.")] = None,
-    column: Annotated[str | None, typer.Option(help="With --data: column of the labels.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A .csv, .xlsx or .parquet table, or the name of a packaged one, in place of a campaign."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="With --data and a file: column of the labels, with --property.")
+    ] = None,
     unit: Annotated[str | None, typer.Option(help="With --data: their unit, unless the header names it.")] = None,
     source: Annotated[str, typer.Option(help="With --data: where they come from, such as exp or dft:pbe.")] = "exp",
     formula: Annotated[str, typer.Option(help="With --data: column of the formulas.")] = "formula",
@@ -366,15 +371,18 @@ def train(
     """Train a model of one property and leave it in a folder, for matloop predict on any machine."""
     if (campaign is None) == (data is None) or output is None:
         raise typer.BadParameter("give a campaign, or --data with a table of labels, and --output")
-    if data is not None and (property_name is None or column is None):
-        raise typer.BadParameter("--data takes --property and --column")
+    from matloop.data.training.packaged_tables import TRAINING_SETS
     from matloop.workflows.commands.models import show_model
-    from matloop.workflows.train import campaign_of_table
+    from matloop.workflows.train import campaign_of_packaged_table, campaign_of_table
     from matloop.workflows.train import train as train_model
     from matloop.workflows.validate import validate as check
 
     chosen: Any = campaign
-    if data is not None and property_name is not None and column is not None:
+    if data is not None and str(data) in TRAINING_SETS and column is None:
+        chosen = campaign_of_packaged_table(str(data), property_name=property_name, features=feature or ())
+    elif data is not None:
+        if property_name is None or column is None:
+            raise typer.BadParameter("--data with a file takes --property and --column")
         chosen = campaign_of_table(
             data, property_name=property_name, column=column, source=source, unit=unit, formula_column=formula,
             features=feature or (),

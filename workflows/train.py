@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from matloop.data.bounded_files import read_json
 from matloop.data.errors import CampaignError, RunError
 from matloop.data.properties.catalogue import property_named, using
+from matloop.data.properties.conditions import CONDITIONS
+from matloop.data.training.packaged_tables import labelled_table
 from matloop.data.training.training_set import TrainingSet
 from matloop.data.training.training_sets import TrainingSets
 from matloop.data.whole_files import write_new_folder
@@ -110,16 +116,56 @@ def campaign_of_table(
         "path": str(Path(path).expanduser().absolute()), "property": property_name, "column": column, "unit": unit,
         "source": source, "formula": formula_column, "group": group,
     }  # fmt: skip
+    candidates = {"table": {"path": table["path"], "formula_column": formula_column}}
+    labels = {"table": {name: value for name, value in table.items() if value is not None}}
+    return _campaign_of_labels(
+        property_name, candidates=candidates, labels=labels, source=source, features=features, seed=seed
+    )  # fmt: skip
+
+
+def campaign_of_packaged_table(
+    name: str, *, property_name: str | None = None, features: Sequence[str] = (), seed: int = 0
+) -> Campaign:
+    """Return the campaign with which :func:`train` learns from a packaged table of labels.
+
+    Where labels stand under a condition, such as a load, the model predicts at its median unless asked otherwise.
+
+    Args:
+        name: Name of the table in :data:`matloop.data.training.packaged_tables.TRAINING_SETS`.
+        property_name: Property of the labels; may be left out where the table has one.
+        features: Featurizers; :data:`OF_COMPOSITIONS` without.
+        seed: Of all random choices.
+
+    Raises:
+        UnknownNameError: If there is no such table, or it has no labels of the property.
+        CampaignError: If the table has labels of several properties, and none is named.
+    """
+    table = labelled_table(name)
+    if property_name is None and len(table.labels) > 1:
+        raise CampaignError(f"'{name}' with labels of {', '.join(table.labels)}", "one of them", "name one: --property")
+    known = next(iter(table.labels)) if property_name is None else property_name
+    labels = table.training_set(known)
+    usual = {each: CONDITIONS[each].write(float(np.median(kept))) for each, kept in labels.conditions.items()}
+    return _campaign_of_labels(
+        known, candidates="embedded", labels=name, source=table.provenance, features=features, seed=seed, at=usual
+    )  # fmt: skip
+
+
+def _campaign_of_labels(
+    property_name: str, *, candidates: Any, labels: Any, source: str, features: Sequence[str], seed: int,
+    at: Mapping[str, str] = MappingProxyType({}),
+) -> Campaign:  # fmt: skip
+    """Return a campaign that learns one property from one set of labels of a provenance."""
     return Campaign.model_validate(
         {
             "name": "labels",
             "seed": seed,
-            "sources": [{"table": {"path": table["path"], "formula_column": formula_column}}],
-            "data": [{"table": {name: value for name, value in table.items() if value is not None}}],
+            "sources": [candidates],
+            "data": [labels],
             "targets": [
                 {
                     "property": property_name, "goal": "maximize", "unit": property_named(property_name).unit,
-                    "provenance": source,
+                    "provenance": source, "at": dict(at),
                 }
             ],
             "surrogates": {"features": list(features) or list(OF_COMPOSITIONS), "keep": 1},

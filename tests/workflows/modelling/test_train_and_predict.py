@@ -35,7 +35,7 @@ from matloop.workflows.modelling.input_rows import _ROWS
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 from matloop.workflows.predict import predict
 from matloop.workflows.stages import scoring
-from matloop.workflows.train import train
+from matloop.workflows.train import campaign_of_packaged_table, train
 from tests.workflows.conftest import SMALL, campaign
 
 MIXED = "id,compound,note\n007,NaCl,=1+1\n008,Fe0,-3\n009,SrTiO3,\n010,Og2,x\n011,BaTiO3,\n"
@@ -271,3 +271,19 @@ def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "probability" not in Path("p.csv").read_text("utf-8-sig").splitlines()[0]
     for wrong in (["train", "--output", "m2"], ["train", "--data", "labels.csv", "--output", "m2"]):
         assert CliRunner().invoke(app, wrong).exit_code == 2
+
+
+def test_a_packaged_table_of_measured_labels_trains_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--feature", "stoichiometry", "--output", "hard"]
+    trained = CliRunner().invoke(app, ["train", "--data", "measured_hardness", *options])
+    assert trained.exit_code == 0, trained.output
+    model = read_model("hard")
+    assert model.surrogate.asked == {"load": 0.98}
+    formulas = packaged_training_set("vickers_hardness", table="measured_hardness").rows.formulas[::10]
+    soft, hard = (model.at({"load": load}).predict(formulas)["vickers_hardness_pred"] for load in ("9.8 N", "0.49 N"))
+    assert 5 < soft.mean() < hard.mean()  # the indentation size effect
+    with pytest.raises(CampaignError, match="one of them"):
+        campaign_of_packaged_table("materials")

@@ -184,6 +184,12 @@ class CampaignError(MatloopError):
     code = "E-CAMPAIGN"
 
 
+class ThresholdError(MatloopError):
+    """When a threshold leaves no hit among labels, or makes a hit of most of them."""
+
+    code = "E-BENCH-THRESHOLD"
+
+
 class ModelError(MatloopError):
     """When a surrogate is trained, loaded or asked outside its contract."""
 

@@ -609,19 +609,31 @@ SeedWorkers = Annotated[int, typer.Option(min=1, max=256, help="Seeds worked on 
 
 @bench_commands.command(
     "discovery",
-    epilog="Example: matloop bench discovery --data materials --property band_gap --top 1%",
+    epilog="Examples: matloop bench discovery --data materials --property band_gap --top 1%; "
+    "matloop bench discovery --data materials --target 'refractive_index>=2.2' --target 'band_gap>=2.5'",
 )
 def bench_discovery(
     data: Data,
-    property_: LabelledProperty,
+    property_: Annotated[
+        str | None, typer.Option("--property", help="Such as band_gap, or its column band_gap_exp; or give --target.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Target of a search, all to be met: 'band_gap>=2.5', 'band_gap:max'; may be repeated."),
+    ] = None,
     direction: Direction = "max",
-    top: Annotated[str, typer.Option(help="Share of the rows that counts as the best, such as 1%.")] = "1%",
+    top: Annotated[str | None, typer.Option(help="Share that counts as the best; 1%, in a search 10%.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Value from which a row is a hit, in place of --top.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of random splits.")] = 10,
     labelled: Annotated[str, typer.Option(help="Share of the rows labelled from the start.")] = "50%",
+    first: Annotated[int, typer.Option(help="Candidates labelled before the first round of a search.")] = 50,
     shortlist: Annotated[int | None, typer.Option(help="Rows on the shortlist; by default the top share.")] = None,
     max_false_discovery: Annotated[float, typer.Option(help="Share of misses allowed in conformal selection.")] = 0.1,
     batch: Annotated[int, typer.Option(help="Rows labelled in each round.")] = 20,
-    rounds: Annotated[int, typer.Option(help="Rounds of labelling and training again.")] = 0,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of labelling and training: none; in a search 20.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Strategy of a search: greedy, explore, thompson; may be repeated.")
+    ] = None,
     family: OneFamily = "extra_trees",
     features_: FeatureNames = None,
     transform: Scale = "identity",
@@ -631,27 +643,22 @@ def bench_discovery(
     workers: SeedWorkers = 1,
 ) -> None:
     """Replay on labelled data: does the shortlist find the best, and how much sooner than drawing at random?"""
-    from rich.console import Console
+    from matloop.workflows.commands.benches import replay_and_write, search_and_write
 
-    from matloop.workflows.bench.discovery import run_discovery
-    from matloop.workflows.bench.discovery_report import print_discovery, write_discovery
-    from matloop.workflows.bench.discovery_settings import DiscoverySettings, share_named
-    from matloop.workflows.bench.finished_parts import results_folder
-    from matloop.workflows.bench.labelled import model_choice, read_labelled
-
-    settings = DiscoverySettings(
-        direction, share_named(top), seeds, share_named(labelled), shortlist, max_false_discovery, batch, rounds,
-        model_choice(family, transform),
+    if bool(target) == (property_ is not None):
+        raise MatloopError("--property and --target" if target else "no --property", "either --property or --target")
+    if target:
+        search_and_write(
+            output, data, target, top=top or "10%", first=first, batch=batch, rounds=rounds or 20, seeds=seeds,
+            strategies=strategy, family=family, formula_column=formula_column, features=features_,
+        )  # fmt: skip
+        return
+    replay_and_write(
+        output, data, str(property_), direction=direction, top=top or "1%", threshold=threshold, seeds=seeds,
+        labelled=labelled, shortlist=shortlist, max_false_discovery=max_false_discovery, batch=batch,
+        rounds=rounds or 0, family=family, transform=transform, column=column, formula_column=formula_column,
+        features=features_, workers=workers,
     )  # fmt: skip
-    rows = read_labelled(
-        data, property_, column=column, formula_column=formula_column, features=features_, family=family
-    )
-    folder = results_folder(output, f"discovery-{rows.known.name}")
-    run = run_discovery(rows, settings, workers=workers)
-    write_discovery(run, folder)
-    console = Console()
-    print_discovery(run, console)
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 @bench_commands.command("calibration", epilog="Example: matloop bench calibration --data materials --property band_gap")

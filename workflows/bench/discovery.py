@@ -23,9 +23,10 @@ from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.selection import Evidence, conformal_selection
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.workflows.bench.discovery_rounds import Replay, replay
-from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, wanted_range, within
+from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, within
 from matloop.workflows.bench.labelled import ReplayData
 from matloop.workflows.bench.seeds import grouped_split, over_seeds
+from matloop.workflows.bench.wanted_targets import check_thresholds
 
 RANKS = (10, 20, 50, 100)
 CURVE = np.linspace(0, 1, 101)  # shares of the pool at which the found share of the hits is noted
@@ -75,6 +76,7 @@ def run_discovery(data: ReplayData, settings: DiscoverySettings, *, workers: int
 
     Raises:
         InputFileError: If logarithms are asked for and a label is not positive.
+        ThresholdError: If no row that is labelled at first is a hit, or more than half of them are.
         ModelError: If too few rows are labelled to train on.
     """
     start = time.perf_counter()
@@ -87,7 +89,9 @@ def replay_seed(data: ReplayData, settings: DiscoverySettings, seed: int) -> See
     """Label some formulas, train, rank and judge the others."""
     start = time.perf_counter()
     train, pool = grouped_split(data.groups, settings.labelled, seed=seed)
-    ends = wanted_range(data.target[train], settings.top, settings.direction)
+    ends = settings.ends(data.target[train])
+    name = data.known.name
+    check_thresholds({name: data.target[train]}, {name: ends}, of=f"{data.name} labelled at first (seed {seed})")
     surrogate = settings.model.fit(data, train, seed=seed)
     prediction = surrogate.predict(data.features.take(pool))
     probability = prediction.probability_between(*ends)

@@ -55,7 +55,7 @@ def discovery_json(run: DiscoveryRun) -> dict[str, Any]:
     options = {
         "direction": settings.direction, "top": settings.top, "seeds": settings.seeds, "labelled": settings.labelled,
         "shortlist": settings.shortlist, "max-false-discovery": settings.max_false_discovery,
-        "batch": settings.batch, "rounds": settings.rounds,
+        "batch": settings.batch, "rounds": settings.rounds, "threshold": settings.threshold,
     }  # fmt: skip
     by_seed = [seed._replace(rounds=None)._asdict() for seed in seeds]
     for entry, seed in zip(by_seed, seeds, strict=True):
@@ -174,9 +174,11 @@ def _sentences(run: DiscoveryRun, result: dict[str, Any]) -> list[str]:
     settings, mean = run.settings, result["mean"]
     sign = "≥" if settings.direction == "max" else "≤"
     threshold = with_unit(number(mean["threshold"]["mean"]), run.data.known.unit)
+    top = f"the top {percent(settings.top, 1)} of the labelled rows"
+    reached = top if settings.threshold is None else "the threshold"
     sentences = [
         f"{settings.seeds} seeds: {mean['labelled']['mean']:,.0f} rows labelled, {mean['pool']['mean']:,.0f} to choose "
-        f"from. A hit reaches the top {percent(settings.top, 1)} of the labelled rows ({sign} {threshold} on average): "
+        f"from. A hit reaches {reached} ({sign} {threshold} on average): "
         f"{mean_and_error(mean['prevalence'], share=True)} of the pool.",
         f"Conformal selection: expected share of misses at most {percent(settings.max_false_discovery)}.",
     ]

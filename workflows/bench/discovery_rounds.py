@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, wanted_range, within
+from matloop.workflows.bench.discovery_settings import DiscoverySettings, ranked, within
 from matloop.workflows.bench.labelled import ReplayData
 
 SHARES = (0.25, 0.5, 0.75)  # of the best, to be found
@@ -63,7 +63,9 @@ def replay(
         ends: Range that the top share of the first labels lies in.
         seed: Of the models.
     """
-    best = within(data.target, wanted_range(data.target, settings.top, settings.direction))
+    best = within(data.target, settings.ends(data.target))
+    # Two crystals of one formula are two candidates; rows of one candidate are labelled together.
+    candidates = np.unique(data.training.rows.ids, return_inverse=True)[1]
     evaluated = [0]
     order: list[int] = []
     left = pool
@@ -73,14 +75,14 @@ def replay(
         known = np.concatenate([train, np.array(order, np.int64)])
         surrogate = settings.model.fit(data, known, seed=seed)
         probability = surrogate.predict(data.features.take(left)).probability_between(*ends)
-        order.extend(next_batch(left[ranked(probability)], data.groups, settings.batch))
+        order.extend(next_batch(left[ranked(probability)], candidates, settings.batch))
         evaluated.append(len(order))
         left = np.setdiff1d(left, order)
     return measure(best[np.array(order, np.int64)], np.array(evaluated), pool=len(pool), best=int(best[pool].sum()))
 
 
 def next_batch(rows: NDArray[np.int64], groups: NDArray[np.integer], size: int) -> list[int]:
-    """The first rows of a ranking with all others of their formulas, until there are at least ``size``.
+    """The first rows of a ranking with all others of their candidates, until there are at least ``size``.
 
     >>> next_batch(np.array([4, 0, 2, 1]), np.array([7, 8, 9, 9, 8]), 3)
     [4, 1, 0]

@@ -18,6 +18,8 @@ class DiscoverySettings:
     Attributes:
         direction: ``max`` or ``min``: whether high or low values are wanted.
         top: Share of the rows that counts as the best, above 0 and below 0.5.
+        threshold: Value from which a row is a hit, in the unit of the property; by default it follows the labelled
+            rows: where their top share begins.
         seeds: Number of random splits, seeds 0, 1, ...
         labelled: Share of the rows that is labelled from the start.
         shortlist: Rows on the shortlist; by default as many as the top share of the pool.
@@ -35,7 +37,14 @@ class DiscoverySettings:
     max_false_discovery: float = 0.1
     batch: int = 20
     rounds: int = 0
+    threshold: float | None = None
     model: ModelChoice = field(default_factory=ModelChoice)
+
+    def ends(self, target: NDArray[np.float64]) -> tuple[float, float]:
+        """Range of the values of a hit, see :func:`wanted_range`."""
+        if self.threshold is None:
+            return wanted_range(target, self.top, self.direction)
+        return (self.threshold, np.inf) if self.direction == "max" else (-np.inf, self.threshold)
 
     def __post_init__(self) -> None:
         """Check every setting.
@@ -53,6 +62,7 @@ class DiscoverySettings:
             "--shortlist": (self.shortlist, self.shortlist is None or self.shortlist > 0, "at least 1"),
             "--seeds": (self.seeds, self.seeds > 0, "at least 1"),
             "--batch": (self.batch, self.batch > 0, "at least 1"),
+            "--threshold": (self.threshold, self.threshold is None or np.isfinite(self.threshold), "a number"),
             "--rounds": (self.rounds, self.rounds >= 0, "0 or more"),
         }  # fmt: skip
         for name, (value, fits, allowed) in within.items():

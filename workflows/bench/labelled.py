@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
+from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.errors import InputFileError, unknown_name
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.carried import carried_name, is_property_column
@@ -35,6 +36,7 @@ from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.language.text import with_unit
+from matloop.workflows.bench.structure_table import crystal_intakes, has_structures
 from matloop.workflows.stages.stage_features import featurizers_needed
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
@@ -56,6 +58,7 @@ class ReplayData(NamedTuple):
         rows: Rows of the data, used or not.
         left_out: How many rows were left out, by reason.
         seconds: Wall time of reading and features.
+        has_crystals: Whether the rows are crystals.
     """
 
     training: TrainingSet
@@ -67,6 +70,7 @@ class ReplayData(NamedTuple):
     rows: int
     left_out: dict[str, int]
     seconds: float
+    has_crystals: bool = False
 
     @property
     def name(self) -> str:
@@ -162,40 +166,69 @@ def read_labelled(
     if is_property_column(property_name):
         property_name, column = property_name.rpartition("_")[0], column or property_name
     known = property_named(property_name)
-    names = tuple(features or (OF_CRYSTALS if data == "materials" else OF_COMPOSITIONS))
+    table = open_labels(data, formula_column)
+    names = tuple(features or default_features(table))
     if family is not None:
         names = (*featurizers_needed([family], feature_set(names).feature_names), *names)
     chosen = feature_set(names)
-    if data in TRAINING_SETS:
-        table = labelled_table(data)
-        collected = _Collected(table.name, known, column, _OfTable(table.provenance, table.licence))
-        intakes, sha256 = _slices(table), table.sha256
-    else:
-        collected = _Collected(Path(data).name, known, column, _OfTable("", "not stated", "table"))
-        intakes, sha256 = _of_file(data, formula_column), ""
-    for intake in intakes:
+    collected = _Collected(table.name, known, column, table)
+    for intake in table.intakes:
         collected.add(intake, chosen)
-    return collected.replayed(sha256 or _sha256(Path(data)), formula_column, names, start)
+    return collected.replayed(table.sha256, formula_column, names, start)
 
 
-class _OfTable(NamedTuple):
-    """Facts about all labels of a table.
+def default_features(table: OpenLabels) -> tuple[str, ...]:
+    """Featurizers for what the rows are: crystals, or formulas alone."""
+    return OF_CRYSTALS if table.has_crystals else OF_COMPOSITIONS
+
+
+class OpenLabels(NamedTuple):
+    """A table of labels, ready to be read.
 
     Attributes:
-        provenance: Where they come from; empty where the name of the column says it.
+        name: File name, or name of the packaged table.
+        provenance: Where all labels come from; empty where the name of the column says it.
         licence: Under which they may be used.
         origin: Prefix of the names of numeric columns of a file; empty if they keep their names.
+        sha256: Of the file.
+        has_crystals: Whether its rows have crystals.
+        intakes: Its rows in parts.
     """
 
+    name: str
     provenance: str
     licence: str
-    origin: str = ""
+    origin: str
+    sha256: str
+    has_crystals: bool
+    intakes: Iterator[Intake]
+
+
+def open_labels(data: str, formula_column: str) -> OpenLabels:
+    """Open packaged data by name, or a file; one with a column of crystals is read as crystals.
+
+    Raises:
+        UnknownNameError: For unknown packaged data.
+        InputFileError: If the file cannot be read.
+    """
+    if data in TRAINING_SETS:
+        table = labelled_table(data)
+        has_crystals = bool(table.rows.has(CRYSTALS).any())
+        return OpenLabels(
+            table.name, table.provenance, table.licence, "", table.sha256, has_crystals, _slices(table)
+        )  # fmt: skip
+    if not Path(data).exists() and not Path(data).suffix:
+        raise unknown_name("packaged data", data, TRAINING_SETS)
+    file = FormulaTable(data, formula_column=formula_column)
+    has_crystals = has_structures(file)
+    intakes = crystal_intakes(file, _ROWS_AT_ONCE) if has_crystals else file.intakes(_ROWS_AT_ONCE)
+    return OpenLabels(Path(data).name, "", "not stated", "table", _sha256(Path(data)), has_crystals, intakes)
 
 
 class _Collected:
     """Labels, features and left-out rows of what was read so far."""
 
-    def __init__(self, name: str, known: Property, column: str | None, table: _OfTable) -> None:
+    def __init__(self, name: str, known: Property, column: str | None, table: OpenLabels) -> None:
         self.name, self.known, self.table = name, known, table
         self.column, self.stored = column, ""
         self.left_out: Counter[str] = Counter()
@@ -209,7 +242,9 @@ class _Collected:
         self.rows += len(batch) + len(intake.refused)
         self.left_out.update(refused.code for refused in intake.refused)
         if not self.stored:
-            self.column, self.stored = self._find(batch)
+            self.column, self.stored = label_column(
+                batch, self.known, self.column, of=self.name, origin=self.table.origin
+            )
         values = batch.column(self.stored).astype(float)
         labelled = np.isfinite(values)
         possible = labelled & (values >= self.known.lower) & (values <= self.known.upper)
@@ -232,32 +267,6 @@ class _Collected:
         if count:
             self.left_out[reason] += count
 
-    def _find(self, batch: CandidateBatch) -> tuple[str, str]:
-        """Find the column of labels by its name in the data and in the batch."""
-        stored = {self._plain(name): name for name in _number_columns(batch.table)}
-        stem = self.known.name
-        if self.column is None:
-            named = [name for name in (self.known.column("exp"), self.known.column("dft"), stem) if name in stored]
-            if len(named) > 1:
-                raise InputFileError(
-                    f"{self.name} has {' and '.join(named)}", "values of one provenance",
-                    f"name one of them, such as --column {named[0]}",
-                )  # fmt: skip
-            self.column = named[0] if named else self.known.column("dft")
-        if self.column not in stored:
-            close = difflib.get_close_matches(self.column, stored, 1, 0.5)
-            meant = f"did you mean --column {close[0]}? A" if close else "name it with --column; a"
-            raise InputFileError(
-                f"{self.name} has no column of numbers '{self.column}'",
-                f"its columns of numbers: {', '.join(sorted(stored)[:40]) or 'none'}",
-                f"{meant} column counts as numbers if every filled cell is a plain number",
-            )
-        return self.column, stored[self.column]
-
-    def _plain(self, stored: str) -> str:
-        prefix = carried_name(self.table.origin, "") if self.table.origin else ""
-        return stored.removeprefix(prefix)
-
     def replayed(self, sha256: str, formula_column: str, names: tuple[str, ...], start: float) -> ReplayData:
         usable = sum(map(len, self.targets))
         left_out = dict(sorted(self.left_out.items()))
@@ -278,7 +287,7 @@ class _Collected:
         return ReplayData(
             training, sha256, str(self.column), formula_column, names,
             FeatureMatrix(values, first.names, first.fingerprint, elements, codes), self.rows, left_out,
-            time.perf_counter() - start,
+            time.perf_counter() - start, self.table.has_crystals,
         )  # fmt: skip
 
     def _provenance(self) -> str:
@@ -287,14 +296,44 @@ class _Collected:
         return self.table.provenance or named.get(str(self.column), "unknown")
 
 
+def label_column(
+    batch: CandidateBatch, known: Property, column: str | None, *, of: str, origin: str
+) -> tuple[str, str]:  # fmt: skip
+    """Find the column of labels by its name in the data and in a batch.
+
+    Args:
+        batch: Some rows.
+        known: The property.
+        column: As the user names it; the one named after the property if None.
+        of: Name of the data, for people.
+        origin: Prefix of the names of numeric columns in the batch; empty if they keep their names.
+
+    Raises:
+        InputFileError: If there is no such column of numbers, or there are two of different provenance.
+    """
+    prefix = carried_name(origin, "") if origin else ""
+    stored = {name.removeprefix(prefix): name for name in _number_columns(batch.table)}
+    if column is None:
+        named = [name for name in (known.column("exp"), known.column("dft"), known.name) if name in stored]
+        if len(named) > 1:
+            raise InputFileError(
+                f"{of} has {' and '.join(named)}", "values of one provenance",
+                f"name one of them, such as --column {named[0]}",
+            )  # fmt: skip
+        column = named[0] if named else known.column("dft")
+    if column not in stored:
+        close = difflib.get_close_matches(column, stored, 1, 0.5)
+        meant = f"did you mean --column {close[0]}? A" if close else "name it with --column; a"
+        raise InputFileError(
+            f"{of} has no column of numbers '{column}'",
+            f"its columns of numbers: {', '.join(sorted(stored)[:40]) or 'none'}",
+            f"{meant} column counts as numbers if every filled cell is a plain number",
+        )
+    return column, stored[column]
+
+
 def _number_columns(table: pa.Table) -> Iterable[str]:
     return [field.name for field in table.schema if pa.types.is_floating(field.type)]
-
-
-def _of_file(data: str, formula_column: str) -> Iterator[Intake]:
-    if not Path(data).exists() and not Path(data).suffix:
-        raise unknown_name("packaged data", data, TRAINING_SETS)
-    yield from FormulaTable(data, formula_column=formula_column).intakes(_ROWS_AT_ONCE)
 
 
 def _slices(table: LabelledTable) -> Iterator[Intake]:

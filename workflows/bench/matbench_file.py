@@ -89,7 +89,7 @@ def read_matbench(path: str | Path, task: MatbenchTask) -> MatbenchData:
     order = _order(ids)
     target = np.array([_target(targets[row], ids[row], task) for row in order], np.float64)
     ordered = [inputs[row] for row in order]
-    batch, rows, refused = (_crystals if kind == "structure" else _formulas)(ordered)
+    batch, rows, refused = (crystals_of if kind == "structure" else _formulas)(ordered)
     return MatbenchData(batch, rows, target, kind, refused, hashlib.sha256(raw).hexdigest())
 
 
@@ -113,11 +113,11 @@ def _parquet_columns(raw: bytes, task: MatbenchTask) -> _Columns:
         raise InputFileError(f"a Parquet file of more than {MAX_UNPACKED_BYTES:,} bytes unpacked", _LAYOUT)
     ids, inputs, targets = (column.to_pylist() for column in file.read(names).select(names).columns)
     if kind == "structure":
-        inputs = [_structure_text(text) for text in inputs]
+        inputs = [structure_of_text(text) for text in inputs]
     return kind, ids, inputs, targets
 
 
-def _structure_text(text: Any) -> Any:
+def structure_of_text(text: Any) -> Any:
     """Return one crystal as JSON text; invalid JSON becomes a row without structure."""
     try:
         return _plain_json(text) if isinstance(text, str) else None
@@ -213,7 +213,8 @@ def _formulas(inputs: list[Any]) -> tuple[CandidateBatch, NDArray[np.int64], dic
     return intake.batch, np.setdiff1d(np.arange(len(inputs)), list(refused)).astype(np.int64), refused
 
 
-def _crystals(inputs: list[Any]) -> tuple[CandidateBatch, NDArray[np.int64], dict[int, str]]:
+def crystals_of(inputs: list[Any]) -> tuple[CandidateBatch, NDArray[np.int64], dict[int, str]]:
+    """Return the crystals that could be read, the row of each, and the row codes of the others by row."""
     cells = [item if isinstance(item, _Cell) else _no_cell("E-FILE-FORMAT") for item in inputs]
     refused = {row: cell.code for row, cell in enumerate(cells) if cell.code}
     read = [cell for cell in cells if not cell.code]

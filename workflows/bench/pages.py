@@ -17,6 +17,7 @@ from matloop.screening.report.page import asset, content_policy, page_template, 
 from matloop.workflows.bench.hardware import describe_machine
 from matloop.workflows.bench.labelled import OF_COMPOSITIONS, OF_CRYSTALS, ModelChoice, ReplayData
 from matloop.workflows.bench.seeds import plain
+from matloop.workflows.bench.target_labels import TargetLabels
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a9099", "#1f2933"  # as in the run report
 _GRID, _LINE = "#e6e9ed", "#b8bfc7"
@@ -53,14 +54,14 @@ def command_line(name: str, data: ReplayData, model: ModelChoice, options: Mappi
     for option, value in options.items():
         words += [] if value is None else [f"--{option}", str(value)]
     words += ["--family", model.family, "--transform", model.transform]
-    if data.feature_names != (OF_CRYSTALS if data.name == "materials" else OF_COMPOSITIONS):
+    if data.feature_names != (OF_CRYSTALS if data.has_crystals else OF_COMPOSITIONS):
         words += [word for feature in data.feature_names for word in ("--features", feature)]
     return shlex.join(words)
 
 
-def left_out_words(data: ReplayData) -> list[tuple[str, int]]:
+def left_out_words(left_out: Mapping[str, int]) -> list[tuple[str, int]]:
     """Reasons for leaving rows out, in words, and how many."""
-    return [(f"{ROW_CODES[key]} ({key})" if key in ROW_CODES else key, n) for key, n in data.left_out.items()]
+    return [(f"{ROW_CODES[key]} ({key})" if key in ROW_CODES else key, n) for key, n in left_out.items()]
 
 
 def mean_and_error(found: Summary, *, share: bool = False, seeds: int | None = None) -> str:
@@ -116,18 +117,18 @@ def print_data(data: ReplayData, console: Console) -> None:
         f"{data.known.label_en} ({data.column}) of {data.name}: {len(data.target):,} of {data.rows:,} rows used, "
         f"{int(data.groups.max()) + 1:,} formulas; a formula is never split between the rows trained on and the others."
     ]
-    lines += [f"  left out: {count:,} – {reason}" for reason, count in left_out_words(data)]
+    lines += [f"  left out: {count:,} – {reason}" for reason, count in left_out_words(data.left_out)]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def render(template: str, data: ReplayData, figures: Mapping[str, Any], **content: Any) -> str:
+def render(template: str, data: ReplayData | TargetLabels, figures: Mapping[str, Any], **content: Any) -> str:
     """Render a page that opens from a disk without network."""
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")]
     return page_template(_TEMPLATES, template).render(
         labelled=data,
-        left_out=left_out_words(data),
-        unit=unit_text(data.known.unit),
+        left_out=left_out_words(data.left_out),
+        unit=unit_text(data.known.unit) if isinstance(data, ReplayData) else "",
         licence=asset("vendor/plotly-basic.LICENSE.txt"),
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],

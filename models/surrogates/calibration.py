@@ -77,6 +77,10 @@ class Calibration:
         """Return the bin of each distance to the training data; 0 is the nearest."""
         return np.searchsorted(self.edges, distance)
 
+    def statement(self) -> dict[str, list[float]]:
+        """What a card says of the bins: their inner edges as distances, and the number of residuals in each."""
+        return {"edges": self.edges.tolist(), "rows": self.sizes.tolist()}
+
     def quantile(self, probability: float) -> NDArray[np.float64]:
         """Return the standardised residual at a probability in each bin, shape (b,), corrected for finite samples.
 

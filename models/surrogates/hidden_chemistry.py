@@ -13,7 +13,7 @@ clusters stand for candidates of a chemistry that nobody has seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from matloop.models.grouped_folds import grouped_folds
 from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows, clusters, remaining_domain
+from matloop.models.surrogates.training import scores
 
 HIDDEN_CLUSTERS = 5
 NOVELTY_COLUMNS = 5
@@ -47,6 +48,11 @@ class CalibrationRows(NamedTuple):
     novelty: NDArray[np.float64]
     distance: NDArray[np.float64]
     hidden: NDArray[np.bool_]
+
+    def scores(self, rows: Rows, adjusted: NDArray[np.float64]) -> dict[str, Any]:
+        """Score the predictions, with the spread as the calibration ``adjusted`` it, shape (c,)."""
+        target, groups = rows.target[self.row], rows.groups[self.row]
+        return scores(target, self.mean, adjusted, groups, self.distance, hidden=self.hidden)
 
 
 def novelty(

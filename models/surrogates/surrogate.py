@@ -50,7 +50,6 @@ from matloop.models.surrogates.training import (
     FEWER_FOLDS,
     expected_shrinkage,
     out_of_fold,
-    scores,
     usable_rows,
 )
 from matloop.models.surrogates.unseen_elements import UnseenElements
@@ -135,11 +134,8 @@ class Surrogate:
         """
         features, about_features = _with_conditions(features, conditions)
         of_family, make = _makers(family, settings_by_name(family, parameters or {}, features.names), computed)
-        scaled = forward(np.asarray(target, float), transform)
-        used = usable_rows(features, scaled)
-        counts = None if weights is None else relative_weights(weights[used], len(used))
-        rows = Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
-        values, truth, group = rows.values, rows.target, rows.groups
+        used, rows = _training_rows(features, forward(np.asarray(target, float), transform), groups, weights)
+        values, truth, group, counts = rows.values, rows.target, rows.groups, rows.weights
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
         domain = _domain(rows, ensemble, computed)
@@ -147,30 +143,27 @@ class Surrogate:
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         examples = calibration_rows(rows, domain, make, mean=mean, spread=plain_spread)
         intervals, adjusted = Intervals.fit(rows, domain, examples, shrinkage=shrinkage)
-        calibration, spread = intervals.calibration, adjusted[: len(truth)]
         held_out, entries = describe_errors(
             rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain,
             family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
             transform=transform, holds=intervals.hold_without,
         )  # fmt: skip
-        own = scores(
-            truth[examples.row], examples.mean, adjusted, group[examples.row], examples.distance, hidden=examples.hidden
-        )
         card = {
             **model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
-            "scores": {**own, **held_out},
+            "scores": {**examples.scores(rows, adjusted), **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
-            "distance_bins": {"edges": calibration.edges.tolist(), "rows": calibration.sizes.tolist()},
+            "distance_bins": intervals.calibration.statement(),
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
             **hull_order_statement(property_name, transform, truth, mean, rows.elements),
         }
         return cls(
             property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),
-            OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card, computed=computed,
+            OutOfFold.of(used, truth, mean, adjusted[: len(truth)], ids=ids, conditions=conditions), card,
+            computed=computed,
         )  # fmt: skip
 
     @property
@@ -416,6 +409,18 @@ class Surrogate:
             model = cls(**saved.parts)
             saved.repeat(model._centre_and_scale)
         return model
+
+
+def _training_rows(
+    features: FeatureMatrix,
+    scaled: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    weights: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.int64], Rows]:
+    """Places of the rows with a target ``scaled`` as the model has it and finite features, and these rows."""
+    used = usable_rows(features, scaled)
+    counts = None if weights is None else relative_weights(weights[used], len(used))
+    return used, Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
 
 
 def _with_conditions(

@@ -16,9 +16,11 @@ from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column, probabili
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_csv, write_text
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.campaign.target import Target
 from matloop.screening.flags.relaxed_volume import volume_changed_much
 from matloop.screening.ranking.shares_of_misses import telling_shares
 
+_HULL_DISTANCE = (Column.HULL_DISTANCE, "hull_distance (eV/atom)")
 LARGE_VOLUME_CHANGE = "large_volume_change"
 """Column of the CSV that says whether a volume changed by more than 20 % while the crystal was relaxed."""
 
@@ -104,41 +106,43 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "unnamed"
 
 
+def _target_columns(target: Target) -> list[tuple[str, str]]:
+    """Columns of what a target asks for and their headings."""
+    known = property_named(target.property)
+    unit = "" if known.unit == "1" else f" ({known.unit})"
+    columns = [
+        (known.column("pred"), f"{known.name}{unit}"),
+        (known.column("lo"), f"{known.name} 90 % from{unit}"),
+        (known.column("hi"), f"{known.name} 90 % to{unit}"),
+        (known.column("selected_lo"), f"{known.name} 90 % given selection from{unit}"),
+        (known.column("selected_hi"), f"{known.name} 90 % given selection to{unit}"),
+        (probability_of(known.name), probability_of(known.name)),
+    ]
+    if target.transfer is not None:
+        columns.append((known.column("computed"), f"{known.name} on the computed scale{unit}"))
+    if known.name == "energy_above_hull":
+        # The prediction ends at 0; this one does not, and says by how much a candidate lies below the hull.
+        columns.append(_HULL_DISTANCE)
+    return columns
+
+
 def _columns(campaign: Campaign) -> list[tuple[str, str]]:
     """Columns of the CSV and their headings; those of stages that did not run are left out."""
-    hull_distance = (Column.HULL_DISTANCE, "hull_distance (eV/atom)")
     columns: list[tuple[str, str]] = [
         (Column.SHORTLISTED, "place"),
         (Column.CANDIDATE_ID, Column.CANDIDATE_ID),
         (Column.FORMULA, Column.FORMULA),
-    ]
-    columns += [
         (Column.SPACE_GROUP_NUMBER, Column.SPACE_GROUP_NUMBER),
         (Column.PROBABILITY, "probability_of_all_targets"),
         (Column.CAPPED_TARGETS, Column.CAPPED_TARGETS),
+        *(column for target in campaign.targets for column in _target_columns(target)),
     ]
-    for target in campaign.targets:
-        known = property_named(target.property)
-        unit = "" if known.unit == "1" else f" ({known.unit})"
-        columns += [
-            (known.column("pred"), f"{known.name}{unit}"),
-            (known.column("lo"), f"{known.name} 90 % from{unit}"),
-            (known.column("hi"), f"{known.name} 90 % to{unit}"),
-            (known.column("selected_lo"), f"{known.name} 90 % given selection from{unit}"),
-            (known.column("selected_hi"), f"{known.name} 90 % given selection to{unit}"),
-            (probability_of(known.name), probability_of(known.name)),
-        ]
-        if target.transfer is not None:
-            columns.append((known.column("computed"), f"{known.name} on the computed scale{unit}"))
-        if known.name == "energy_above_hull":
-            # The prediction ends at 0; this one does not, and says by how much a candidate lies below the hull.
-            columns.append(hull_distance)
     columns += [
         (Column.RELAXATION_OUTCOME, Column.RELAXATION_OUTCOME),
         (Column.RELAXATION_LARGEST_FORCE, "relaxation_largest_force (eV/Å)"),
         (Column.RELAXATION_VOLUME_CHANGE, "relaxation_volume_change (%)"),
         (LARGE_VOLUME_CHANGE, LARGE_VOLUME_CHANGE),
-        *([] if hull_distance in columns else [hull_distance]),
+        *([] if _HULL_DISTANCE in columns else [_HULL_DISTANCE]),
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
         (Column.MAKEABLE_PROBABILITY, Column.MAKEABLE_PROBABILITY),
         (Column.INSULATOR_PROBABILITY, Column.INSULATOR_PROBABILITY),

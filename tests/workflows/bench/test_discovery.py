@@ -79,15 +79,20 @@ def test_figures_of_a_seed_fit_together(planted: DiscoveryRun) -> None:
 
 
 def test_labels_of_no_meaning_give_no_acceleration(tmp_path: Path) -> None:
-    labels = np.random.default_rng(2).random(len(FORMULAS))
-    data = read_labelled(str(write_labels(tmp_path / "a.parquet", FORMULAS, labels)), "band_gap", features=CHEAP)
-    settings = DiscoverySettings(top=0.2, seeds=5, batch=30, rounds=1, model=FEW)
-    result = discovery_json(run_discovery(data, settings))
-    daf = result["mean"]["shortlists"]["most probable"]["daf"]
-    assert abs(daf["mean"] - 1) < 3 * daf["standard_error"] + 0.1
-    enhancement = result["rounds"]["enhancement"]
-    assert abs(enhancement["mean"] - 1) < 3 * enhancement["standard_error"] + 0.1
-    assert result["mean"]["shortlists"]["conformal selection"]["chosen"]["mean"] < 3
+    """Each table has labels of its own: splits of one table share what its labels happen to hold."""
+    factors, enhancements = [], []
+    for draw in range(6):
+        labels = np.random.default_rng(draw).random(len(FORMULAS))
+        data = read_labelled(
+            str(write_labels(tmp_path / f"{draw}.parquet", FORMULAS, labels)), "band_gap", features=CHEAP
+        )
+        settings = DiscoverySettings(top=0.2, seeds=2, batch=30, rounds=1, model=FEW)
+        result = discovery_json(run_discovery(data, settings))
+        factors.append(result["mean"]["shortlists"]["most probable"]["daf"]["mean"])
+        enhancements.append(result["rounds"]["enhancement"]["mean"])
+        assert result["mean"]["shortlists"]["conformal selection"]["chosen"]["mean"] < 3
+    for values in (factors, enhancements):
+        assert abs(np.mean(values) - 1) < 3 * np.std(values, ddof=1) / np.sqrt(len(values)) + 0.05
 
 
 def test_low_values_can_be_wanted(planted: DiscoveryRun) -> None:

@@ -609,8 +609,7 @@ SeedWorkers = Annotated[int, typer.Option(min=1, max=256, help="Seeds worked on 
 
 @bench_commands.command(
     "discovery",
-    epilog="Examples: matloop bench discovery --data materials --property band_gap --top 1%; "
-    "matloop bench discovery --data materials --target 'refractive_index>=2.2' --target 'band_gap>=2.5'",
+    epilog="Example: matloop bench discovery --data materials --target 'refractive_index>=2' --target 'band_gap>=3'",
 )
 def bench_discovery(
     data: Data,

@@ -126,13 +126,14 @@ def test_every_lost_row_has_a_reason(partitions: pa.Table) -> None:
 
 def test_ranked_are_the_best_of_all_that_were_scored(finished: ScreeningRun, partitions: pa.Table) -> None:
     scored = partitions.filter(pa.compute.equal(partitions["outcome"], SCORED))
-    best = scored.sort_by([("probability", "descending"), ("candidate_id", "ascending")])["candidate_id"].to_pylist()
+    order = [("probability", "descending"), ("ranking_score", "descending"), ("candidate_id", "ascending")]
+    best = scored.sort_by(order)["candidate_id"].to_pylist()
     assert set(finished.ranked.ids) == set(best[:KEEP])
 
 
 def test_ranked_are_sorted_and_numbered(finished: ScreeningRun) -> None:
     ranked = finished.ranked
-    order = list(zip(-ranked.column("probability"), ranked.ids, strict=True))
+    order = list(zip(-ranked.column("probability"), -ranked.column("ranking_score"), ranked.ids, strict=True))
     assert order == sorted(order)
     assert len(set(ranked.ids)) == len(ranked) == KEEP
     assert ranked.column("rank").tolist() == list(range(1, KEEP + 1))

@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "families": [{"extra_trees": {"trees": 10}}, {"boosted_trees": {"boosters": 1, "rounds": 20}}],
         "folds": 2,
     },
+    "mean": {"families": [{"extra_trees": {"trees": 20}}, {"boosted_trees": {"boosters": 2, "rounds": 40}}]},
 }
 RANDOM = np.random.default_rng(3)
 PAIRS = np.array([(a, b) for a in range(3, 12) for b in range(12, 23)])

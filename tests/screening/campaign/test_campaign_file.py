@@ -90,7 +90,7 @@ def test_byte_order_mark_and_line_ends_of_windows(path: Path) -> None:
             "paint: red",
             4,
             "paint",
-            "unknown key 'paint'; allowed: name, title, title_zh, seed, sources, properties, data, filters",
+            "unknown key 'paint'; allowed: name, title, title_zh, seed, sources, properties, data, known, filters",
         ),
         ("value: 50", "valu: 50", 12, "targets.0.valu", "unknown key 'valu'; did you mean 'value'?"),
         ("    goal:", "    gaol:", 14, "targets.1.gaol", "unknown key 'gaol'; did you mean 'goal'?"),

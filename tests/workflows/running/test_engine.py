@@ -68,7 +68,10 @@ def scoring(
         # Few different values, so that many candidates are equally probable.
         probability = np.array([int(name[-2:], 16) % 32 / 32 for name in batch.ids])
         fates.end(rows[probability < 0.25], "rejected", "filter low", Reason("R-TOO-LOW"))
-        columns = {"probability": probability, "in_domain": probability >= 0}
+        columns = {
+            "probability": probability, "ranking_score": probability, "capped_targets": np.full(len(batch), ""),
+            "in_domain": probability >= 0,
+        }  # fmt: skip
         best = best_rows(batch, rows, columns, fates, criterion=MOST_PROBABLE, keep=keep)
         return StageTables(fates.table(batch, rows, columns, intake.refused), best)
 

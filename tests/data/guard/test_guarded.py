@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from matloop.data.errors import ROW_CODES, GuardError
-from matloop.data.guard.guarded import Failure, GuardedWorker
+from matloop.data.guard.guarded import Failure, GuardedWorker, LongItem
 from tests.processes import until
 
 # What the items ask for; the module is written to a folder of its own, since it must be importable in the child.
@@ -52,7 +52,13 @@ def hostile_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def guarded(**settings: Any) -> GuardedWorker:
-    return GuardedWorker("hostile_work:work", **{"timeout": 0.5, "memory_limit": 300_000_000, **settings})
+    """A worker whose time limit only an item that hangs meets, however busy the machine is."""
+    return GuardedWorker("hostile_work:work", **{"timeout": 60.0, "memory_limit": 300_000_000, **settings})
+
+
+def hanging(item: bytes) -> LongItem:
+    """An item that never ends, with little time, since the tests wait for it."""
+    return LongItem(item, 0.5)
 
 
 CULPRITS = {
@@ -72,8 +78,9 @@ CULPRITS = {
 
 def test_only_the_culprits_are_lost_and_the_order_stays() -> None:
     items = [part for culprit in CULPRITS for part in (b"before", culprit, b"after")]
+    given = [hanging(item) if "TIMEOUT" in CULPRITS.get(item, ("",))[0] else item for item in items]
     with guarded(reply_limit=1_000_000) as worker:
-        answers = list(worker.map(items))
+        answers = list(worker.map(given))
     assert len(answers) == len(items)
     for item, answer in zip(items, answers, strict=True):
         if item in CULPRITS:
@@ -86,9 +93,15 @@ def test_only_the_culprits_are_lost_and_the_order_stays() -> None:
             assert answer == item[::-1]
 
 
+def test_the_time_limit_of_the_worker_is_that_of_every_item_without_one() -> None:
+    with guarded(timeout=0.5) as worker:
+        assert list(worker.map([b"sleep"])) == [Failure("E-GUARD-TIMEOUT", "took longer than 0.5 s")]
+        assert list(worker.map([LongItem(b"ok", 60.0)])) == [b"ko"]
+
+
 def test_two_culprits_in_a_row_and_at_both_ends() -> None:
     with guarded() as worker:
-        answers = list(worker.map([b"exit", b"memory", b"exit", b"ok", b"sleep", b"exit"]))
+        answers = list(worker.map([b"exit", b"memory", b"exit", b"ok", hanging(b"sleep"), b"exit"]))
     assert [answer if isinstance(answer, bytes) else answer.code[8:] for answer in answers] == [
         "CRASH", "MEMORY", "CRASH", b"ko", "TIMEOUT", "CRASH",
     ]  # fmt: skip
@@ -100,17 +113,17 @@ def test_what_an_earlier_item_did_to_the_process_is_not_blamed_on_a_later_one() 
 
 
 def test_many_items_use_one_process_and_a_slow_caller_is_no_slow_item() -> None:
-    with guarded() as worker:
+    with guarded(timeout=2.0) as worker:
         answers = worker.map([b"pid"] * 200)
         first = next(answers)
-        time.sleep(1.2)  # longer than an item may take
+        time.sleep(2.2)  # longer than an item may take
         assert set(answers) == {first}
         assert list(worker.map([])) == []
 
 
 def test_large_items_go_through_both_ways() -> None:
     items = [bytes([n]) * 700_000 for n in range(8)]
-    with guarded(timeout=20) as worker:
+    with guarded() as worker:
         assert list(worker.map(items)) == items
 
 
@@ -131,7 +144,7 @@ def test_nothing_is_left_running() -> None:
     before = set(psutil.Process().children(recursive=True))
     with guarded() as worker:
         (pid,) = worker.map([b"pid"])
-        list(worker.map([b"stop"]))
+        list(worker.map([hanging(b"stop")]))
         started = set(psutil.Process().children(recursive=True)) - before
         assert started
     assert isinstance(pid, bytes)
@@ -142,7 +155,7 @@ def test_nothing_is_left_running() -> None:
 def test_a_killed_caller_leaves_nothing_running() -> None:
     code = (
         "import os, signal\nfrom matloop.data.guard.guarded import GuardedWorker\n"
-        "worker = GuardedWorker('hostile_work:work', timeout=0.5).__enter__()\n"
+        "worker = GuardedWorker('hostile_work:work', timeout=60).__enter__()\n"
         "print(worker._nursery.pid, next(worker.map([b'pid'])).decode(), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -184,7 +197,7 @@ def test_what_is_prepared_is_ready_in_every_child() -> None:
 
 
 def test_threads_take_turns() -> None:
-    with guarded(timeout=20) as worker, ThreadPoolExecutor(4) as pool:
+    with guarded() as worker, ThreadPoolExecutor(4) as pool:
         items = [[b"%d-%d" % (thread, n) for n in range(300)] for thread in range(4)]
         answers = pool.map(lambda mine: list(worker.map(mine)), items)
         assert list(answers) == [[item[::-1] for item in mine] for mine in items]
@@ -226,7 +239,7 @@ def test_a_failing_warm_up_says_why() -> None:
 
 
 def test_memory_limit_holds_for_the_child_only() -> None:
-    with guarded(timeout=20) as worker:
+    with guarded() as worker:
         (answer,) = worker.map([b"nibble"])
     assert isinstance(answer, Failure)
     assert answer.code == "E-GUARD-MEMORY"

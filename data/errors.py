@@ -296,6 +296,12 @@ class CapabilityError(PotentialError):
     code = "E-POTENTIAL-CAPABILITY"
 
 
+class DiffractionError(MatloopError):
+    """When a powder pattern of a crystal is too large to be computed."""
+
+    code = "E-DIFFRACTION"
+
+
 class EnergySourceError(MatloopError):
     """When energies from two sources (functionals, potentials or versions of one) would meet in one convex hull."""
 

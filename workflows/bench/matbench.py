@@ -23,7 +23,7 @@ from matloop.data.registry import lookup
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.choice import Candidate
+from matloop.models.surrogates.family_candidates import Candidate
 from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.bench.finished_parts import FinishedParts, each_part, parts_in
 from matloop.workflows.bench.hardware import describe_machine

@@ -22,8 +22,9 @@ from matloop.data.registry import lookup
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.choice import Candidate, means_of_best
 from matloop.models.surrogates.classification import Classifier, calibration_error, cross_fitted
+from matloop.models.surrogates.family_candidates import Candidate
+from matloop.models.surrogates.family_means import means_of_best
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import out_of_fold

@@ -21,10 +21,11 @@ from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.surrogates.card_statements import best_of_training
-from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, Budget, Candidate, fit_chosen
+from matloop.models.surrogates.choice import ROWS_WITHIN_TIME, fit_chosen
 from matloop.models.surrogates.composition_gain import with_composition_models
 from matloop.models.surrogates.computed_model import ComputedLabels, ComputedModel
 from matloop.models.surrogates.conditions import learned_conditions, values_at
+from matloop.models.surrogates.family_candidates import Budget, Candidate
 from matloop.models.surrogates.noise_weights import weights_by_noise
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.models.surrogates.surrogate import Surrogate

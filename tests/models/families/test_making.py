@@ -12,7 +12,8 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.families.making import columns_without, load_ensemble, make_ensemble, settings_by_name
 from matloop.models.families.part_reader import columns_in_ranges
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.choice import Budget, Candidate, choose
+from matloop.models.surrogates.choice import choose
+from matloop.models.surrogates.family_candidates import Budget, Candidate
 from matloop.models.surrogates.surrogate import Surrogate
 
 FRACTIONS = SYMBOLS[1:]

@@ -12,8 +12,9 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.registry import MODELS
-from matloop.models.surrogates import choice
-from matloop.models.surrogates.choice import Budget, Candidate, choose, fit_chosen
+from matloop.models.surrogates import choice, family_trials
+from matloop.models.surrogates.choice import choose, fit_chosen
+from matloop.models.surrogates.family_candidates import Budget, Candidate
 from matloop.models.surrogates.surrogate import Surrogate
 
 RANDOM = np.random.default_rng(2)
@@ -88,7 +89,8 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, attribute in (("line", "Line"), ("bend", "Bend"), ("refusing", "Refusing")):
         monkeypatch.setitem(MODELS, name, f"tests.models.surrogates.test_choice:{attribute}")  # type: ignore[arg-type]
     monkeypatch.setattr(CLOCK, "seconds", 0.0)
-    monkeypatch.setattr(choice, "time", CLOCK)
+    for module in (choice, family_trials):
+        monkeypatch.setattr(module, "time", CLOCK)
 
 
 def chosen(*candidates: Candidate, **changes: Any) -> choice.Choice:

@@ -13,8 +13,9 @@ from matloop.data.properties.definition import Property
 from matloop.data.training.training_set import TrainingSet
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.composition import Magpie
-from matloop.models.surrogates.choice import Budget, Candidate, fit_chosen
+from matloop.models.surrogates.choice import fit_chosen
 from matloop.models.surrogates.conditions import check_asked, learned_conditions, standing_rows, values_at
+from matloop.models.surrogates.family_candidates import Budget, Candidate
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
 

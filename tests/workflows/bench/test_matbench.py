@@ -17,8 +17,8 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, MatloopError, ModelError, RunError, UnknownNameError
 from matloop.data.packaged.materials import load_materials
 from matloop.models.registry import MODELS
-from matloop.models.surrogates.choice import Candidate
 from matloop.models.surrogates.classification import calibration_error
+from matloop.models.surrogates.family_candidates import Candidate
 from matloop.workflows import cli
 from matloop.workflows.bench import matbench
 from matloop.workflows.bench.finished_parts import UNFINISHED, results_folder

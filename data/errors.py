@@ -160,6 +160,12 @@ class GeneratorError(MatloopError):
     code = "E-GENERATOR"
 
 
+class SubstitutionError(MatloopError):
+    """When no replacement can be searched for: the element is not in the material, or what is kept is unclear."""
+
+    code = "E-SUBSTITUTION"
+
+
 class BatchError(MatloopError):
     """When arrays or columns that should describe the same candidates do not fit together."""
 

@@ -124,7 +124,7 @@ def campaign_of_table(
 
 
 def campaign_of_packaged_table(
-    name: str, *, property_name: str | None = None, features: Sequence[str] = (), seed: int = 0
+    name: str, *, property_name: str | None = None, features: Sequence[str | Mapping[str, Any]] = (), seed: int = 0
 ) -> Campaign:
     """Return the campaign with which :func:`train` learns from a packaged table of labels.
 
@@ -152,7 +152,7 @@ def campaign_of_packaged_table(
 
 
 def _campaign_of_labels(
-    property_name: str, *, candidates: Any, labels: Any, source: str, features: Sequence[str], seed: int,
+    property_name: str, *, candidates: Any, labels: Any, source: str, features: Sequence[Any], seed: int,
     at: Mapping[str, str] = MappingProxyType({}),
 ) -> Campaign:  # fmt: skip
     """Return a campaign that learns one property from one set of labels of a provenance."""

@@ -226,15 +226,20 @@ def substituted_compositions(children: int) -> Compositions:
     return _each_once(whole.reduced()[0])
 
 
-def listed_distances(compositions: Compositions) -> NDArray[np.float64]:
-    """Energies above the hull of the later list in eV/atom, infinite where it lacks a composition, shape (n,)."""
-    phases = computed_phases(LATER)
+def listed_distances(compositions: Compositions, *, database: str = LATER) -> NDArray[np.float64]:
+    """Energies above the hull of a database in eV/atom, infinite where it lacks a composition, shape (n,).
+
+    Args:
+        compositions: n compositions.
+        database: Name in :data:`matloop.data.packaged.computed_phases.PHASE_FILES`; by default the later list.
+    """
+    phases = computed_phases(database)
     keys, wanted = composition_keys(phases.compositions), composition_keys(compositions)
     order = np.argsort(keys)
     at = order[np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)]
     found = np.flatnonzero(keys[at] == wanted)
     distances = np.full(len(compositions), np.inf)
-    distances[found] = computed_hull(LATER).distances(phases.take(at[found])).energy_above_hull
+    distances[found] = computed_hull(database).distances(phases.take(at[found])).energy_above_hull
     return distances
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
 from matloop.data.element_facts.composition_scores import CRITICAL_LISTS, SCORES
 from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.element_facts.fact_tables import TABLES, fact_table
-from matloop.data.elements import SYMBOLS, element_table
+from matloop.data.element_facts.listed_elements import listed_elements
+from matloop.data.elements import SYMBOLS
 from matloop.data.errors import CampaignError, unknown_name
 from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
@@ -146,18 +146,14 @@ class OnList(Predicate):
     def __init__(self, table: str, *, facts: ElementFacts | None = None) -> None:
         if table not in LISTS:
             raise unknown_name("list of elements", table, LISTS)
-        self.table = table
-        chosen = facts or ElementFacts()
-        self.every_form, self.some_forms = chosen.listed(table)
-        self.tolerated = chosen.tolerated(table)
+        self.table, self.facts = table, facts or ElementFacts()
 
     def __str__(self) -> str:
         return self.table
 
     def answer(self, batch: CandidateBatch) -> Answer:
         """Which candidates hold a listed element; unknown where only some forms of it are listed."""
-        above = self._above(batch)
-        listed, unclear = above & self.every_form, above & self.some_forms
+        listed, unclear = listed_elements(batch.compositions, self.table, self.facts)
         met = np.asarray(listed.any(axis=1))
         unknown = np.asarray(unclear.any(axis=1)) & ~met
         text, first, first_unclear = (
@@ -175,16 +171,6 @@ class OnList(Predicate):
 
         named = reasons_where(met, lambda row: Reason(LISTED, SYMBOLS[first[row]], text))
         return Answer(met, unknown, reasons_where(~met, against), named)
-
-    def _above(self, batch: CandidateBatch) -> NDArray[np.bool_]:
-        """Elements of which each candidate holds more than the list tolerates, shape (n, 119)."""
-        compositions = batch.compositions
-        masses = compositions.amounts * element_table().columns(("atomic_mass",))[compositions.elements, 0]
-        totals = np.bincount(compositions.rows, masses, len(compositions))
-        above = np.zeros((len(compositions), len(SYMBOLS)), bool)
-        shares = masses / totals[compositions.rows]
-        above[compositions.rows, compositions.elements] = shares > self.tolerated[compositions.elements]
-        return above
 
     @classmethod
     def title(cls) -> Label:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matloop.workflows.resume import fork as fork
     from matloop.workflows.resume import resume as resume
     from matloop.workflows.screen import screen as screen
+    from matloop.workflows.substitute import substitute as substitute
     from matloop.workflows.train import train as train
     from matloop.workflows.validate import validate as validate
 
@@ -27,12 +28,13 @@ _VERBS = {
     "predict": "matloop.workflows.predict",
     "resume": "matloop.workflows.resume",
     "screen": "matloop.workflows.screen",
+    "substitute": "matloop.workflows.substitute",
     "train": "matloop.workflows.train",
     "validate": "matloop.workflows.validate",
 }
 """Function -> the module that defines it."""
 
-__all__ = ["__version__", "fork", "predict", "resume", "screen", "train", "validate"]
+__all__ = ["__version__", "fork", "predict", "resume", "screen", "substitute", "train", "validate"]
 
 
 def __getattr__(name: str) -> Any:

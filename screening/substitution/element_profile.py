@@ -72,7 +72,7 @@ def scores_of_region(region: str) -> tuple[str, ...]:
     """Names of the scores that a region has; the share of critical elements needs a list of the region.
 
     >>> scores_of_region("world")
-    ('supply_risk', 'price_per_kilogram', 'price_per_mole', 'recyclability')
+    ('price_per_kilogram', 'price_per_mole', 'supply_risk', 'recyclability')
     """
     return tuple(str(name) for name in SCORES if name != CRITICAL_SHARE or region in CRITICAL_LISTS)
 

@@ -62,7 +62,7 @@ def score_words(name: str, old: Score, new: Score) -> Words:
     """A score before and after with its unit; where it is not known, the element whose fact is missing.
 
     >>> print(score_words("supply_risk", Score(0.2, ""), Score(float("nan"), "Sm")).en)
-    0.2 → unknown (Sm)
+    0.200 → unknown (Sm)
     """
     unit = SCORES[name].unit
     texts = []
@@ -88,7 +88,7 @@ def phase_words(
         makeable: P(makeable phase).
 
     >>> print(phase_words(["oqmd"], {"oqmd": 0.02}, coverage=(0.5, 4), makeable=0.3).en)
-    0.02 eV/atom above the hull of OQMD (2021), energies of 2 of 4 known others, P(makeable) 0.30
+    0.0200 eV/atom above the hull of OQMD (2021), energies of 2 of 4 known others, P(makeable) 0.30
     """
     english, chinese = [], []
     for name, distance in list(distances.items())[:1]:

@@ -13,6 +13,7 @@ from matloop.data.element_facts.fact_tables import fact_table
 from matloop.data.errors import RunError
 from matloop.data.packaged.known_compositions import KNOWN_LISTS
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
 from matloop.data.whole_files import write_csv, write_json
 from matloop.screening.substitution.element_profile import ElementProfile
 from matloop.workflows.substituting.known_values import KnownValue
@@ -92,7 +93,7 @@ def _material_record(material: Material, found: Replacements) -> dict[str, Any]:
             "unit": "eV/atom",
             "known_others": phases.known,
             "share_with_energy": _number(phases.coverage),
-            "makeable_probability": _number(phases.makeable),
+            Column.MAKEABLE_PROBABILITY: _number(phases.makeable),
             "phase_probability": _number(phases.probability),
         },
         "scores": {

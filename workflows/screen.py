@@ -39,6 +39,7 @@ from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.filters.element_scores import own_facts_of, with_element_scores
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
+from matloop.screening.ranking.tradeoffs import Tradeoff, criterion_of
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
@@ -54,7 +55,7 @@ from matloop.workflows.deciding.selection_evidence import (
     selected_errors,
     selected_intervals,
 )  # fmt: skip
-from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty
+from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty, put_in_order
 from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.run_html import run_html
@@ -122,7 +123,6 @@ def go_on(
             clock.lap("vibrations of finalists computed")
         formation = _formation_energy_fit(engine, campaign)
         ranked = engine.ask(partial(with_flags, hull_error=np.nan if formation is None else formation.error), ranked)
-        ranked = with_element_scores(ranked, own_facts_of(campaign))
         clock.lap("flags raised")
         account = account_of(run, engine.manifest, survivors)
         check_conservation(account, announced)
@@ -373,10 +373,17 @@ def _shortlist(
     pieces = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
     shares = expected_misses(pieces, ranked.column(Column.PROBABILITY))
     evidence = list_evidence(task, known, training.known.rows)
-    ranked, fates = choose(ranked.with_columns({Column.EXPECTED_MISSES: shares}), task.campaign)
-    engine.keep_fates(CHOOSING, CHOICE, [fates])
+    ranked = with_element_scores(ranked.with_columns({Column.EXPECTED_MISSES: shares}), own_facts_of(task.campaign))
+    criterion, ended = criterion_of(task.campaign), list[pa.Table]()
+    if isinstance(criterion, Tradeoff):
+        # Lists of known materials, and errors of what was picked, follow the probability; places here do not.
+        evidence = evidence._replace(back_tests=())
+        ranked, fates = put_in_order(ranked, criterion)
+        ended.append(fates)
+    ranked, fates = choose(ranked, task.campaign)
+    engine.keep_fates(CHOOSING, CHOICE, [*ended, fates])
     picked = ranked.column(Column.SHORTLISTED) > 0
-    if not picked.any():
+    if not picked.any() or isinstance(criterion, Tradeoff):
         return ranked, evidence
     relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
     scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)

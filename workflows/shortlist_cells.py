@@ -14,8 +14,13 @@ _SHOWN: tuple[Suffix, ...] = ("pred", "lo", "hi")
 
 
 def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Heading], list[list[str]]]:
-    """Headings and cells of the shortlist: place, formula, space group, probability, and each property's interval."""
-    headings = [Heading(""), Heading("formula"), Heading("space group"), Heading("P(all)")]
+    """Headings and cells of the shortlist: place, formula, space group, probability, and each property's interval.
+
+    Where the campaign weighs objectives, their score stands before the probability.
+    """
+    weighed = Column.TRADEOFF_SCORE in shortlist
+    headings = [Heading(""), Heading("formula"), Heading("space group"), *[Heading("score")] * weighed]
+    headings.append(Heading("P(all)"))
     for known in map(property_named, properties):
         headings.append(Heading(known.symbol if known.unit == "1" else f"{known.symbol} ({known.unit})"))
     rows = []
@@ -26,6 +31,7 @@ def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Hea
         group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
         cells = [str(row[Column.SHORTLISTED]), row[Column.FORMULA], f"{group:.0f}" if has_group else ""]
+        cells += [f"{row[Column.TRADEOFF_SCORE]:.3f}"] if weighed else []
         rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
     return headings, rows
 

@@ -15,6 +15,8 @@ OUTSIDE_DOMAIN = "R-SURROGATE-DOMAIN"
 """Lies outside what a surrogate has learned; the source names the property."""
 NOT_RANKABLE = "R-RANKING-NO-SCORE"
 """Has no finite score to be ranked by."""
+UNKNOWN_OBJECTIVE = "R-RANKING-UNKNOWN-OBJECTIVE"
+"""Passed every stage, and an objective of the ranking is not known of it; the value names the objective."""
 BELOW_CUT = "R-RANKING-BELOW-CUT"
 """Others rank before it; the value is its score, the limit the number that go on."""
 EQUAL_CRYSTAL = "R-RANKING-EQUAL-CRYSTAL"
@@ -35,7 +37,7 @@ CHOSEN = "R-SHORTLIST-CHOSEN"
 
 DECISION_CODES = frozenset(
     {
-        REPEATED, OUTSIDE_DOMAIN, NOT_RANKABLE,
+        REPEATED, OUTSIDE_DOMAIN, NOT_RANKABLE, UNKNOWN_OBJECTIVE,
         BELOW_CUT, EQUAL_CRYSTAL, EXPLODED, POLYMORPH, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, CHOSEN,
     }
 )  # fmt: skip

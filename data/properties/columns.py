@@ -117,6 +117,17 @@ class Column(StrEnum):
     EXPECTED_MISSES = (
         "expected_misses", "number", "1", "Expected share of misses among the candidates down to this rank.",
     )  # fmt: skip
+    TRADEOFF_SCORE = (
+        "tradeoff_score", "number", "1",
+        "Score from 0 to 1 by which the criterion of the campaign weighs its objectives; without one, there is none.",
+    )  # fmt: skip
+    PARETO_FRONT = (
+        "pareto_front", "whole number", "1", "Number of its Pareto front among the ranked candidates, from 1.",
+    )  # fmt: skip
+    NON_DOMINATED = (
+        "non_dominated_probability", "number", "1",
+        "Probability that no other ranked candidate is at least as good in every objective and better in one.",
+    )  # fmt: skip
     RANK = "rank", "whole number", "1", "Place among the ranked candidates, from 1."
     SHORTLISTED = "shortlisted", "whole number", "1", "Place on the shortlist, from 1; 0 where it was not chosen."
     NOVELTY = "novelty", "text", "1", "What is new about a finalist."

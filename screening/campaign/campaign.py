@@ -16,6 +16,7 @@ from matloop.screening.campaign.cluster_settings import LOCAL, Cluster
 from matloop.screening.campaign.entry import Entries, Entry
 from matloop.screening.campaign.frozen_model import FrozenModel
 from matloop.screening.campaign.own_properties import OwnProperty
+from matloop.screening.campaign.ranking_settings import BY_PROBABILITY, Ranking
 from matloop.screening.campaign.stage_settings import (
     FAMILIES_TO_CHOOSE_FROM,
     PotentialStage,
@@ -102,6 +103,7 @@ class Campaign(FrozenModel):
         None, description="Second stage, which scores the remaining candidates by their crystals."
     )
     potential: PotentialStage | None = Field(None, description="Third stage, which relaxes the remaining candidates.")
+    ranking: Ranking = Field(BY_PROBABILITY, description="How the candidates that passed every stage are put in order.")
     shortlist: Shortlist = Field(description="How the shortlist is chosen.")
     cluster: Cluster = Field(LOCAL, description="Where the workers run. No result depends on it.")
 

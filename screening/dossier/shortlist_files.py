@@ -135,6 +135,9 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.SPACE_GROUP_NUMBER, Column.SPACE_GROUP_NUMBER),
         (Column.PROBABILITY, "probability_of_all_targets"),
         (Column.CAPPED_TARGETS, Column.CAPPED_TARGETS),
+        (Column.TRADEOFF_SCORE, Column.TRADEOFF_SCORE),
+        (Column.PARETO_FRONT, Column.PARETO_FRONT),
+        (Column.NON_DOMINATED, Column.NON_DOMINATED),
         *(column for target in campaign.targets for column in _target_columns(target)),
     ]
     columns += [

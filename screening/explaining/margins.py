@@ -13,10 +13,10 @@ from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter
 from matloop.screening.language.text import Words, number, unit_text
+from matloop.screening.ranking.criteria import merits
 from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
 
 MOST_GROUPS = 5
@@ -131,14 +131,15 @@ def _state(words: FeatureWords, value: float, level: float) -> Label:
     return Label(f"{english} {words.label.en} ({shown})", f"{words.label.zh}{chinese}（{shown}）")
 
 
-def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:
-    """Compute the probability of all targets below which a ranked candidate would not be shortlisted.
+def score_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:
+    """Compute the score below which a ranked candidate would not be shortlisted: the probability of all targets.
 
-    The others stay unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells
-    the probability that the candidate would have needed to come first.
+    Where the campaign weighs objectives against each other, it is their score (``tradeoff_score``). The others stay
+    unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells the score that the
+    candidate would have needed to come first.
 
     Args:
-        ranked: The ranked candidates, with column ``probability``.
+        ranked: The ranked candidates, with that column.
         row: Which of them.
         size: Of the shortlist.
         diversity: As in :func:`matloop.screening.ranking.ranking.diverse_choice`.
@@ -146,8 +147,8 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
     Returns:
         0 where the shortlist has room for every candidate.
     """
-    probability = ranked.column(Column.PROBABILITY).astype(float)
-    without = np.where(np.arange(len(ranked)) == row, np.nan, probability)
+    merit = merits(ranked.table)
+    without = np.where(np.arange(len(ranked)) == row, np.nan, merit)
     picks = diverse_choice(without, ranked.compositions, size=size, diversity=diversity)
     chosen = ranked.compositions.take(np.array(picks, np.int64))
     to_row = composition_distances(ranked.compositions.take(np.array([row])), chosen)[0]
@@ -158,7 +159,7 @@ def probability_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, div
             1 - diversity * float(np.max(1 - distances[:turn] / _UNALIKE, initial=0.0))
             for distances in (among[turn], to_row)
         )
-        needed.append(probability[pick] * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf)
+        needed.append(merit[pick] * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf)
         if to_row[turn] <= _SAME_COMPOSITION:  # once that pick is made, the candidate never is
             return float(min(needed))
     return float(min(needed)) if len(picks) == size else 0.0

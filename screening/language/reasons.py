@@ -20,6 +20,7 @@ from matloop.data.candidates.reasons import (
     OUTSIDE_DOMAIN,
     POLYMORPH,
     REPEATED,
+    UNKNOWN_OBJECTIVE,
 )  # fmt: skip
 from matloop.data.errors import ROW_CODES
 from matloop.screening.language.filter_words import filter_reasons
@@ -29,6 +30,7 @@ DECISION_WORDS: Mapping[str, Words] = {
     REPEATED: Words("repeats an earlier candidate", "与先前的候选材料重复"),
     OUTSIDE_DOMAIN: Words("outside the domain of a surrogate", "超出某个代理模型的适用域"),
     NOT_RANKABLE: Words("no finite score to be ranked by", "没有可用于排序的有限评分"),
+    UNKNOWN_OBJECTIVE: Words("{value} is not known, and it is an objective", "{value} 未知，而它是优化目标"),
     BELOW_CUT: Words("below the {limit} most probable", "未进入概率最高的前 {limit} 名"),
     EQUAL_CRYSTAL: Words("equal to a more probable candidate", "与概率更高的候选材料相同"),
     EXPLODED: Words("exploded in relaxation", "弛豫时结构崩溃"),

@@ -13,6 +13,7 @@ from matloop.data.candidates.reasons import (
     OUTSIDE_DOMAIN,
     POLYMORPH,
     REPEATED,
+    UNKNOWN_OBJECTIVE,
 )  # fmt: skip
 from matloop.screening.language.text import Words
 
@@ -23,6 +24,9 @@ _BY_CODE: Mapping[str, Words] = {
         "将候选名单的 explore 设为 true，或用与候选材料更相近的数据训练",
     ),
     NOT_RANKABLE: Words("look at the features and targets of the stage", "检查该阶段的特征与目标"),
+    UNKNOWN_OBJECTIVE: Words(
+        "leave this objective of the ranking out, or give facts of your own", "去掉该优化目标，或提供自有数据"
+    ),
     BELOW_CUT: Words("raise 'keep' of the stage", "提高该阶段的 keep"),
     EQUAL_CRYSTAL: Words("give sources with more different crystals", "提供晶体差异更大的来源"),
     EXPECTED_MISSES: Words(

@@ -73,4 +73,14 @@ class MostProbable:
 
 
 MOST_PROBABLE = MostProbable()
-"""The criterion of every campaign so far."""
+"""The criterion of every stage, and of the shortlist where a campaign names no other."""
+
+
+def merits(ranked: pa.Table) -> NDArray[np.float64]:
+    """Score with which each ranked candidate competes for the shortlist, shape (n,).
+
+    Args:
+        ranked: The ranked candidates, with ``tradeoff_score`` where a criterion weighed objectives.
+    """
+    column = Column.TRADEOFF_SCORE if Column.TRADEOFF_SCORE in ranked.column_names else Column.PROBABILITY
+    return np.asarray(ranked[column].to_numpy(), np.float64)

@@ -19,6 +19,7 @@ from matloop.screening.language.text import (
     unit_text,
     with_unit,
 )  # fmt: skip
+from matloop.screening.language.tradeoffs import CRITERIA
 
 
 class NearTraining(NamedTuple):
@@ -96,8 +97,7 @@ def explanation_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: st
     if report is None:
         return None
     targets = [_target(report, name, told) for name, told in report["targets"].items() if name in catalogue()]
-    needed = report["needed"]
-    cut = Words(f"below {percent(needed)}", f"低于 {percent(needed)}") if needed else _ALWAYS
+    cut = _cut_of_all(report)
     if report["max_false_discovery"] is not None:
         most, now = percent(report["max_false_discovery"]), percent(report["expected_misses"])
         cut = Words(
@@ -109,6 +109,20 @@ def explanation_words(reports: Mapping[str, Mapping[str, Any]], candidate_id: st
     ]
     stages = [(stage_words(one["stage"]), _stage_cut(one)) for one in report["stages"]]
     return ExplanationWords(targets, cut, filters, stages, max((len(target.nearest) for target in targets), default=0))
+
+
+def _cut_of_all(report: Mapping[str, Any]) -> Words:
+    """Below what score a candidate falls out; the score is the probability, or weighs objectives."""
+    needed = report["needed"]
+    if not needed:
+        return _ALWAYS
+    if not _weighs_objectives(report):
+        return Words(f"below {percent(needed)}", f"低于 {percent(needed)}")
+    score = CRITERIA[report["criterion"]]
+    return Words(
+        f"with a {score.en} below {needed:.3f} (now {report['score']:.3f})",
+        f"{score.zh}低于 {needed:.3f}（现为 {report['score']:.3f}）",
+    )
 
 
 _ALWAYS = Words("never: the shortlist has room for all", "不会：名单尚有余位")
@@ -139,13 +153,18 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
         prediction=with_unit(number(told["prediction"]), unit),
         contributions=[Words(group["text"]["en"], group["text"]["zh"]) for group in groups],
         nearest=[_near(compound) for compound in told["nearest_training"]],
-        cut=_cut(report["margins"][name], unit),
+        cut=_cut(report["margins"][name], unit) if not _weighs_objectives(report) else _NOTHING,
         domain=Words(
             f"{reach['distance']:.2f}, at most {reach['limit']:.2f}",
             f"{reach['distance']:.2f}，上限 {reach['limit']:.2f}",
         ),
         swap=_swap(report["swaps"], name),
     )
+
+
+def _weighs_objectives(report: Mapping[str, Any]) -> bool:
+    """Whether places follow objectives that are weighed against each other."""
+    return (report.get("criterion") or "most_probable") != "most_probable"
 
 
 def _on_property_scale(value: float, transform: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from matloop.screening.campaign.ranking_settings import CriterionName
 from matloop.screening.runs.run_summary import Count, Name
 
 LONGEST_TEXT = 20_000
@@ -384,6 +385,8 @@ class Standing(_Record):
     """How far a ranked candidate is from the cut."""
 
     candidate_id: Name
+    criterion: CriterionName = "most_probable"
+    score: Number = None
     needed: Number
     expected_misses: Number
     max_false_discovery: Number

@@ -27,7 +27,8 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
-from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
+from matloop.screening.explaining.margins import filter_margins, grouped_contributions, score_to_be_chosen
+from matloop.screening.ranking.criteria import merits
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
@@ -121,14 +122,18 @@ class _Ranking:
 
     @functools.cached_property
     def eligible(self) -> CandidateBatch:
-        """Probabilities of the ranked candidates, nan where the expected share of misses is too high to be chosen."""
+        """The ranked candidates; their score is nan where the expected share of misses is too high to be chosen."""
         limit = self.task.campaign.shortlist.max_false_discovery
         if limit is None:
             return self.ranked
         supported = self.ranked.column(Column.EXPECTED_MISSES) <= limit
-        return self.ranked.with_columns(
-            {Column.PROBABILITY: np.where(supported, self.ranked.column(Column.PROBABILITY), np.nan)}
-        )
+        column = Column.TRADEOFF_SCORE if self.weighs_objectives else Column.PROBABILITY
+        return self.ranked.with_columns({column: np.where(supported, self.ranked.column(column), np.nan)})
+
+    @property
+    def weighs_objectives(self) -> bool:
+        """Whether places follow objectives that are weighed against each other, not the probability alone."""
+        return Column.TRADEOFF_SCORE in self.ranked.table.column_names
 
     def judged_by(self, name: str) -> str:
         """The source of the probability of a target in the ranking."""
@@ -251,7 +256,7 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         own: Its predictions, for the value of each target at which the cut would be crossed.
     """
     shortlist, table = view.task.campaign.shortlist, view.ranked.table
-    needed = probability_to_be_chosen(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
+    needed = score_to_be_chosen(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
     probability = float(table[Column.PROBABILITY][row].as_py())
     known = Column.EXPECTED_MISSES in table.column_names
     misses = float(table[Column.EXPECTED_MISSES][row].as_py()) if known else None
@@ -259,7 +264,8 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
     present = {name: float(table[probability_of(name)][row].as_py()) for name in view.task.ranges}
     for name, ends in view.task.ranges.items():
         # Without a probability at the cut, no value of this target alone would do.
-        at_cut = view.joint.needed(present, name, wanted=needed) if np.isfinite(needed) else None
+        by_probability = np.isfinite(needed) and not view.weighs_objectives
+        at_cut = view.joint.needed(present, name, wanted=needed) if by_probability else None
         value = None
         if own is not None and view.judged_by(name) == "surrogate" and at_cut is not None and 0 < at_cut < 1:
             value = value_at_probability(own[name], 0, ends=ends, probability=at_cut)
@@ -270,6 +276,8 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         "rank": int(table[Column.RANK][row].as_py()),
         "place": int(table[Column.SHORTLISTED][row].as_py()),
         "probability": probability,
+        "criterion": view.task.campaign.ranking.criterion,
+        "score": float(merits(table)[row]),
         "needed": needed if np.isfinite(needed) else None,
         "expected_misses": misses,
         "max_false_discovery": shortlist.max_false_discovery,

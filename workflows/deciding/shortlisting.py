@@ -11,13 +11,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.reasons import CHOSEN, EQUAL_CRYSTAL, EXPECTED_MISSES, NO_EVIDENCE, NOT_CHOSEN, Reason
+from matloop.data.candidates.reasons import (
+    CHOSEN,
+    EQUAL_CRYSTAL,
+    EXPECTED_MISSES,
+    NO_EVIDENCE,
+    NOT_CHOSEN,
+    UNKNOWN_OBJECTIVE,
+    Reason,
+)  # fmt: skip
 from matloop.data.comparison.equal_crystals import crystal_groups
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.explaining.novelty import novelty_reports
+from matloop.screening.ranking.criteria import merits
+from matloop.screening.ranking.non_dominated import non_dominated_probability
+from matloop.screening.ranking.objectives import gains, unknown_objectives
+from matloop.screening.ranking.pareto import pareto_fronts
 from matloop.screening.ranking.ranking import diverse_choice
+from matloop.screening.ranking.tradeoffs import Tradeoff
 from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, fate_table
 
 MOST_COMPARED = 50
@@ -68,6 +81,34 @@ def _first_of_each_composition(ranked: CandidateBatch) -> NDArray[np.int64]:
     return np.sort(order[place < MOST_COMPARED])
 
 
+def put_in_order(ranked: CandidateBatch, criterion: Tradeoff) -> Decided:
+    """Order the candidates that passed every stage by objectives; those of which one is not known end here.
+
+    Args:
+        ranked: Candidates with the columns of the objectives.
+        criterion: Weighs the objectives.
+
+    Returns:
+        The candidates, best first, with the columns ``tradeoff_score``, ``pareto_front`` and
+        ``non_dominated_probability``; and the fates of the others.
+    """
+    unknown = unknown_objectives(criterion.objectives, ranked.table)
+    ending = [row for row, name in enumerate(unknown) if name]
+    reasons = [Reason(UNKNOWN_OBJECTIVE, unknown[row], source=criterion.name) for row in ending]
+    fates = fate_table(ranked.table.take(pa.array(ending, pa.int64())), REJECTED, STAGE, reasons)
+    ranked = ranked.take([row for row, name in enumerate(unknown) if not name])
+    values = gains(criterion.objectives, ranked.table)
+    deviations = np.column_stack([objective.deviations(ranked.table) for objective in criterion.objectives])
+    ranked = ranked.with_columns(
+        {
+            Column.TRADEOFF_SCORE: criterion.scores(ranked.table),
+            Column.PARETO_FRONT: pareto_fronts(values),
+            Column.NON_DOMINATED: non_dominated_probability(values, deviations, ranked.ids, seed=criterion.seed),
+        }
+    )
+    return Decided(ranked.take(criterion.order(ranked.table)), fates)
+
+
 def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
     """Mark the shortlisted among the ranked, and decide the fate of them all.
 
@@ -80,12 +121,12 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
         of all.
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
-    probability, misses = ranked.column(Column.PROBABILITY), ranked.column(Column.EXPECTED_MISSES)
+    merit, misses = merits(ranked.table), ranked.column(Column.EXPECTED_MISSES)
     refused, known = np.zeros(len(ranked), bool), np.isfinite(misses)
     if limit is not None:
         refused = ~(misses <= limit)
-        probability = np.where(refused, np.nan, probability)
-    picks = diverse_choice(probability, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
+        merit = np.where(refused, np.nan, merit)
+    picks = diverse_choice(merit, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
     place = np.zeros(len(ranked), np.int64)
     place[picks] = np.arange(1, len(picks) + 1)
     ranked = ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})

@@ -41,6 +41,7 @@ from matloop.screening.campaign.target import Target
 from matloop.screening.campaign.written_values import Families
 from matloop.screening.campaign.yaml_document import Location
 from matloop.screening.filters.contract import Filter
+from matloop.screening.ranking.objectives import objective_column
 from matloop.screening.registry import FILTERS
 from matloop.workflows.running.own_data import (
     OwnData,
@@ -255,8 +256,16 @@ def _check(campaign: Campaign, own: Mapping[str, TrainingSet]) -> Iterator[tuple
     for (before, more), (name, fewer) in itertools.pairwise(kept):
         if fewer > more:
             yield tuple(name.split(".")), f"is larger than {before} = {more}"
+    yield from _check_objectives(campaign)
     if campaign.shortlist.size > campaign.ranked:
         yield ("shortlist", "size"), f"is larger than {kept[-1][0]} = {campaign.ranked}"
+
+
+def _check_objectives(campaign: Campaign) -> Iterator[tuple[Location, str]]:
+    """Look up the objectives of the ranking."""
+    for index, objective in enumerate(campaign.ranking.objectives):
+        if reason := _refusal(partial(objective_column, objective, campaign)):
+            yield ("ranking", "objectives", index), reason
 
 
 def _check_entries(

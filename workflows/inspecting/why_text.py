@@ -13,6 +13,7 @@ from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import OwnList, holders_in_words
+from matloop.screening.language.tradeoffs import CRITERIA
 from matloop.workflows.inspecting.run_rows import WAITING
 from matloop.workflows.inspecting.why import Told, story_of
 from matloop.workflows.stages.fates import QUARANTINED, SCORED, SHORTLISTED
@@ -177,13 +178,17 @@ def _ranking(story: Told) -> Iterator[str]:
     misses = ranking["expected_misses"]
     expected = "" if misses is None else f"; down to here {misses:.0%} of the candidates are expected to be misses"
     yield f"Ranked {ranking['rank']:,} of {ranking['of']:,} with probability {ranking['probability']:.3f}{expected}."
+    score = "probability"
+    if ranking["score"] is not None:
+        score, front = CRITERIA[ranking["criterion"]].en, ranking["pareto_front"]
+        yield f"The order follows the {score}: {ranking['score']:.3f}. It stands on Pareto front {front:.0f}."
     yield from _chemistry(ranking["chemistry"], ranking["flags"])
     if standing is None or standing["needed"] is None:
         return
     if ranking["place"]:
-        yield f"Others unchanged, it would fall out with a probability below {standing['needed']:.3f}."
+        yield f"Others unchanged, it would fall out with a {score} below {standing['needed']:.3f}."
     else:
-        yield f"To be shortlisted it would have needed a probability of {standing['needed']:.3f}."
+        yield f"To be shortlisted it would have needed a {score} of {standing['needed']:.3f}."
         return
     for name, margin in (standing["margins"] or {}).items():
         value = margin["value_at_cut"]

@@ -12,7 +12,7 @@ from matloop.data.training.known_materials import KnownCompositions, KnownMateri
 from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
-from matloop.screening.explaining.margins import filter_margins, grouped_contributions, probability_to_be_chosen
+from matloop.screening.explaining.margins import filter_margins, grouped_contributions, score_to_be_chosen
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
 from matloop.screening.filters.known_compounds import NewCompounds
@@ -83,11 +83,11 @@ def test_groups_and_the_others_add_up(parts: list[float]) -> None:
 
 @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("row", [0, 2, 11])
-def test_probability_to_be_chosen_is_where_the_choice_flips(diversity: float, row: int) -> None:
+def test_score_to_be_chosen_is_where_the_choice_flips(diversity: float, row: int) -> None:
     ranked = load_materials().take(np.arange(40, 640, 30))
     probability = np.sort(np.random.default_rng(row).random(len(ranked)))[::-1].copy()
     ranked = ranked.with_columns(probability=probability)
-    needed = probability_to_be_chosen(ranked, row, size=4, diversity=diversity)
+    needed = score_to_be_chosen(ranked, row, size=4, diversity=diversity)
     assert 0 < needed < np.inf
     for factor, expected in ((1.001, True), (0.999, False)):
         trial = probability.copy()
@@ -98,8 +98,8 @@ def test_probability_to_be_chosen_is_where_the_choice_flips(diversity: float, ro
 
 def test_a_composition_is_never_chosen_twice_and_a_short_list_keeps_all() -> None:
     ranked = batch_of("NaCl", "Na2Cl2", "KBr", "SiO2").with_columns(probability=[0.9, 0.8, 0.5, 0.4])
-    assert probability_to_be_chosen(ranked, 1, size=4, diversity=0.0) == pytest.approx(0.9)
-    assert probability_to_be_chosen(ranked, 3, size=4, diversity=0.5) == 0.0
+    assert score_to_be_chosen(ranked, 1, size=4, diversity=0.0) == pytest.approx(0.9)
+    assert score_to_be_chosen(ranked, 3, size=4, diversity=0.5) == 0.0
 
 
 def test_filters_tell_their_margins() -> None:

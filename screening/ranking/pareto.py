@@ -157,7 +157,7 @@ def _reaches(places, one, other, objective):  # type: ignore[no-untyped-def]
 def _compare(places, fronts, upper, lower, task, most):  # type: ignore[no-untyped-def]
     """Raise the fronts of candidates above those that beat them.
 
-    A task is a stretch of ``upper``, one of ``lower`` that it may beat, and the objective from which on this is decided.
+    A task is a stretch of ``upper``, one of ``lower`` that it may beat, and the objective from which on to compare.
     Tasks put the rows of their stretches in another order, and no row leaves its stretch.
     """
     last = places.shape[1] - 2

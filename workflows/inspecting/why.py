@@ -218,7 +218,7 @@ class _Story:
             "probability": values[Column.PROBABILITY],
             "criterion": self.campaign.ranking.criterion,
             "score": _number(values.get(Column.TRADEOFF_SCORE)),
-            "pareto_front": _number(values.get(Column.PARETO_FRONT)),
+            "front": _number(values.get(Column.PARETO_FRONT)),
             "expected_misses": _number(values.get(Column.EXPECTED_MISSES)),
             "chemistry": {str(name): _number(values[name]) for name in CHEMISTRY_COLUMNS if name in values},
             "flags": [words.words.en for words in flag_words(values.get(Column.FLAGS), values)],

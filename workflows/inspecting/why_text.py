@@ -180,7 +180,7 @@ def _ranking(story: Told) -> Iterator[str]:
     yield f"Ranked {ranking['rank']:,} of {ranking['of']:,} with probability {ranking['probability']:.3f}{expected}."
     score = "probability"
     if ranking["score"] is not None:
-        score, front = CRITERIA[ranking["criterion"]].en, ranking["pareto_front"]
+        score, front = CRITERIA[ranking["criterion"]].en, ranking["front"]
         yield f"The order follows the {score}: {ranking['score']:.3f}. It stands on Pareto front {front:.0f}."
     yield from _chemistry(ranking["chemistry"], ranking["flags"])
     if standing is None or standing["needed"] is None:

@@ -190,6 +190,12 @@ class CampaignError(MatloopError):
     code = "E-CAMPAIGN"
 
 
+class SynthesisError(MatloopError):
+    """When a target, a precursor, a mass, a purity or a loss is asked for that no recipe can be made of."""
+
+    code = "E-SYNTHESIS"
+
+
 class ThresholdError(MatloopError):
     """When a threshold leaves no hit among labels, or makes a hit of most of them."""
 

@@ -258,6 +258,35 @@ def schema() -> None:
     print(json_file(campaign_schema()), end="")
 
 
+@app.command(epilog="Example: matloop synthesis BaTiO3 --mass 10 --purity BaCO3=99.5%")
+def synthesis(
+    formula: Annotated[str, typer.Argument(help="Formula of the compound to make.")],
+    mass: Annotated[float, typer.Option(help="Grams of the compound.")] = 10.0,
+    precursors: Annotated[str, typer.Option(help="Only these precursors: BaCO3,TiO2.")] = "",
+    purity: Annotated[
+        list[str] | None, typer.Option(help="Mass fraction of a precursor: BaCO3=99.5%; may be repeated.")
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option(help="Excess of an element that evaporates: Li=5%; may be repeated.")
+    ] = None,
+    energy: Annotated[
+        float | None, typer.Option(help="Formation energy in eV/atom on the scale of the packaged hull.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Temperature in K of the entropies of gases.")] = 1000.0,
+    routes: Annotated[int, typer.Option(min=1, max=100, help="How many routes to print.")] = 3,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    lang: Annotated[str, typer.Option(help="Language: en or zh.")] = "en",
+) -> None:
+    """Tell how one would make a compound: balanced routes, masses, hazards, and what speaks for it being made."""
+    from matloop.workflows.commands.synthesis import plan_and_print
+
+    found = plan_and_print(
+        formula, grams=mass, precursors=precursors, purity=purity or (), loss=loss or (), energy=energy,
+        temperature=temperature, routes=routes, as_json=json, language=lang,
+    )  # fmt: skip
+    raise typer.Exit(int(not found))
+
+
 @app.command(epilog="Example: matloop datasets materials")
 def datasets(
     name: Annotated[str | None, typer.Argument(help="materials or transport: list its columns with units.")] = None,

@@ -1,4 +1,4 @@
-"""The packaged tables of element facts: source, date, expiry, licence and sha256 of each.
+"""The packaged tables of facts about elements and substances: source, date, expiry, licence and sha256 of each.
 
 A fact about supply or regulation is true for a while. So each table says as of when it holds and when it must be looked
 at again; :func:`expired_tables` tells which are past that day. An expired table is still read, and every place that
@@ -26,7 +26,7 @@ _US_PUBLIC_DOMAIN = "public domain (work of the United States government)"
 
 
 class FactTable(NamedTuple):
-    """A packaged table of element facts.
+    """A packaged table of facts.
 
     Attributes:
         name: Name, and name of the file without suffix.
@@ -38,6 +38,7 @@ class FactTable(NamedTuple):
         licence: Of the facts.
         sha256: Of the file.
         unit: Unit of the values; empty for a list.
+        about: Whether its lines are about elements or about substances.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FactTable(NamedTuple):
     licence: str
     sha256: str
     unit: str = ""
+    about: Literal["elements", "substances"] = "elements"
 
     def rows(self) -> list[dict[str, str]]:
         """The lines of the file.
@@ -135,6 +137,13 @@ _TABLES = (
         "T. E. Graedel et al., Recycling Rates of Metals: A Status Report, United Nations Environment Programme (2011)",
         _day("2011-05-26"), _day("2028-01-01"), "facts of a public report",
         "c804feb96860e178b99ed2db5385d7c7fe511574db58512aa3cb6c7a3fca4697", "1",
+    ),
+    FactTable(
+        "precursors", Label("precursors with their hazards", "前驱体及其危险性"), "eu",
+        "hazards: Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3; names and melting points: CRC Handbook of "
+        "Chemistry and Physics, as carried by chemicals 1.5.2",
+        _day("2025-12-31"), _day("2027-12-31"), f"{_LEGAL_TEXT}; MIT (chemicals)",
+        "0cd73f2877b2895b2980f3b8b35a947bb782a37c81bd905a9a486da077100f4e", about="substances",
     ),
 )  # fmt: skip
 

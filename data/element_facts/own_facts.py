@@ -96,8 +96,9 @@ def _fact(row: Mapping[str | None, str | None]) -> OwnFact:
     cells = {str(name): str(cell).strip() for name, cell in row.items()}
     if any(len(cell) > _LONGEST_TEXT for cell in cells.values()):
         raise ValueError(f"a cell of more than {_LONGEST_TEXT} characters")
-    if cells["fact"] not in TABLES:
-        raise ValueError(f"fact '{cells['fact']}' is none of {', '.join(TABLES)}")
+    known = [name for name, table in TABLES.items() if table.about == "elements"]
+    if cells["fact"] not in known:
+        raise ValueError(f"fact '{cells['fact']}' is none of {', '.join(known)}")
     require_elements([cells["element"]])
     region, day = cells.get("region", ""), dt.date.fromisoformat(cells["date"])
     if region not in ("", *REGIONS):

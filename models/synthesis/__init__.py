@@ -1,0 +1,1 @@
+"""Driving forces of synthesis on the hull of computed phases, and the phases that compete along the way."""

@@ -52,6 +52,11 @@ class FactTable(NamedTuple):
     unit: str = ""
     about: Literal["elements", "substances"] = "elements"
 
+    @property
+    def lists_elements(self) -> bool:
+        """Whether it is a list of elements, and neither of quantities nor of substances."""
+        return self.about == "elements" and not self.unit
+
     def rows(self) -> list[dict[str, str]]:
         """The lines of the file.
 

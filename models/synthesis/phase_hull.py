@@ -75,7 +75,7 @@ def packaged_phase_hull() -> PhaseHull:
 
     >>> from matloop.data.synthesis.amounts import read_amounts
     >>> round(packaged_phase_hull().listed_energy(read_amounts("BaTiO3")), 2)
-    -17.54
+    -17.53
     """
     return PhaseHull(computed_hull(DATABASE))
 

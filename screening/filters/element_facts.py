@@ -34,7 +34,7 @@ NOT_LISTED = "R-FILTER-NOT-LISTED"
 COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt
 }  # fmt: skip
-LISTS = tuple(name for name, table in TABLES.items() if not table.unit and table.about == "elements")
+LISTS = tuple(name for name, table in TABLES.items() if table.lists_elements)
 """Names of the packaged lists."""
 
 _UNKNOWN_WORDS = Label("{limit} cannot be told: no fact about {value}", "无法判断 {limit}：缺少 {value} 的数据")

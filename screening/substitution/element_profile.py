@@ -82,7 +82,7 @@ def lists_of_region(region: str) -> tuple[str, ...]:
     return tuple(
         name
         for name, table in TABLES.items()
-        if not table.unit and (region == "world" or table.region == region or name == TOXIC)
+        if table.lists_elements and (region == "world" or table.region == region or name == TOXIC)
     )
 
 

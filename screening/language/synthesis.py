@@ -106,7 +106,7 @@ FACT_SOURCE_WORDS: Mapping[str, Words] = {
     "precursors": Words(
         "hazards: Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3; names and melting points: CRC Handbook of "
         "Chemistry and Physics, as carried by chemicals 1.5.2",
-        "危险性：欧盟 (EC) 1272/2008 号法规（CLP）附件六表 3；名称与熔点：CRC Handbook（chemicals 1.5.2 所载）",
+        "危险性：欧盟 EC 1272/2008 号法规（CLP）附件六表 3；名称与熔点：CRC Handbook（chemicals 1.5.2 所载）",
     ),
 }
 """Where tables of facts come from."""

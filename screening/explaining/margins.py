@@ -13,6 +13,7 @@ from matloop.data.comparison.composition_distance import composition_distances
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.contract import Filter
 from matloop.screening.language.text import Words, number, unit_text
@@ -23,6 +24,7 @@ MOST_GROUPS = 5
 _LOW, _HIGH = 0.3, 0.7  # of the training rows
 _NEGLIGIBLE = 1e-9  # of the largest contribution
 _SAME_COMPOSITION = 1e-9  # element mover's distance
+_SAME_PROBABILITY = 1e-12  # of the probability; two ways of computing it differ by less
 
 
 class GroupContribution(NamedTuple):
@@ -131,38 +133,80 @@ def _state(words: FeatureWords, value: float, level: float) -> Label:
     return Label(f"{english} {words.label.en} ({shown})", f"{words.label.zh}{chinese}（{shown}）")
 
 
-def score_to_be_chosen(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> float:
-    """Compute the score below which a ranked candidate would not be shortlisted: the probability of all targets.
+class Cut(NamedTuple):
+    """What a ranked candidate needs to be shortlisted, all others unchanged.
 
-    Where the campaign weighs objectives against each other, it is their score (``tradeoff_score``). The others stay
-    unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells the score that the
-    candidate would have needed to come first.
+    Attributes:
+        score: Score below which it is not: the probability of all targets, or what weighs objectives against each other
+            (``tradeoff_score``); 0 where the shortlist has room for every one.
+        ranking_score: Where it is exactly as probable as needed: the ranking score with which it comes before another
+            one of that probability. None where the score alone decides.
+    """
+
+    score: float
+    ranking_score: float | None = None
+
+
+def cut_of(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> Cut:
+    """Compute what a ranked candidate needs to be shortlisted.
+
+    The others stay unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells
+    the score that the candidate would have needed to come first. Of equally probable candidates that with the larger
+    ``ranking_score`` comes first; a cap makes many equally probable.
 
     Args:
-        ranked: The ranked candidates, with that column.
+        ranked: The ranked candidates.
         row: Which of them.
         size: Of the shortlist.
         diversity: As in :func:`matloop.screening.ranking.ranking.diverse_choice`.
-
-    Returns:
-        0 where the shortlist has room for every candidate.
     """
+    merit, names = merits(ranked.table), ranked.table.column_names
+    turns = _turns(ranked, row, size=size, diversity=diversity)
+    needed = min((turn.score for turn in turns), default=0.0) if _is_full(turns, size) else 0.0
+    if not needed or Column.TRADEOFF_SCORE in names or Column.RANKING_SCORE not in names:
+        return Cut(needed)
+    scores = ranked.column(Column.RANKING_SCORE).astype(float)
+    own = merit[row]
+    tied = [
+        float(scores[turn.pick])
+        for turn in turns
+        if merit[turn.pick] == own and np.isclose(turn.score, own, rtol=_SAME_PROBABILITY, atol=0)
+    ]
+    return Cut(needed, min(tied) if tied and np.isclose(needed, own, rtol=_SAME_PROBABILITY, atol=0) else None)
+
+
+class _Turn(NamedTuple):
+    """One pick of a shortlist chosen without a candidate, and the score with which that would have come first."""
+
+    pick: int
+    score: float
+    same_composition: bool
+
+
+def _is_full(turns: Sequence[_Turn], size: int) -> bool:
+    """Whether a candidate that came first in none of the turns is not shortlisted."""
+    return len(turns) == size or (len(turns) > 0 and turns[-1].same_composition)
+
+
+def _turns(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> list[_Turn]:
+    """Choose a shortlist without one candidate, as far as this one could still be picked."""
     merit = merits(ranked.table)
     without = np.where(np.arange(len(ranked)) == row, np.nan, merit)
     picks = diverse_choice(without, ranked.compositions, size=size, diversity=diversity)
     chosen = ranked.compositions.take(np.array(picks, np.int64))
     to_row = composition_distances(ranked.compositions.take(np.array([row])), chosen)[0]
     among = composition_distances(chosen, chosen)
-    needed = []
+    turns: list[_Turn] = []
     for turn, pick in enumerate(picks):
         worth_of_pick, worth_of_row = (
             1 - diversity * float(np.max(1 - distances[:turn] / _UNALIKE, initial=0.0))
             for distances in (among[turn], to_row)
         )
-        needed.append(merit[pick] * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf)
-        if to_row[turn] <= _SAME_COMPOSITION:  # once that pick is made, the candidate never is
-            return float(min(needed))
-    return float(min(needed)) if len(picks) == size else 0.0
+        needed = float(merit[pick]) * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf
+        turns.append(_Turn(pick, needed, bool(to_row[turn] <= _SAME_COMPOSITION)))
+        if turns[-1].same_composition:  # once that pick is made, the candidate never is
+            break
+    return turns
 
 
 def filter_margins(

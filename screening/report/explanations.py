@@ -117,7 +117,10 @@ def _cut_of_all(report: Mapping[str, Any]) -> Words:
     if not needed:
         return _ALWAYS
     if not _weighs_objectives(report):
-        return Words(f"below {percent(needed)}", f"低于 {percent(needed)}")
+        cut = Words(f"below {percent(needed)}", f"低于 {percent(needed)}")
+        if report["ranking_score_needed"] is None:
+            return cut
+        return Words(f"{cut.en}, or if others of the same probability rank before it", f"{cut.zh}，或同概率者排在其前")
     score = CRITERIA[report["criterion"]]
     return Words(
         f"with a {score.en} below {needed:.3f} (now {report['score']:.3f})",

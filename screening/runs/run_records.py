@@ -382,12 +382,17 @@ class Margin(_Record):
 
 
 class Standing(_Record):
-    """How far a ranked candidate is from the cut."""
+    """How far a ranked candidate is from the cut.
+
+    The ranking scores are there if it is exactly as probable as needed, so that the order of equal ones decides.
+    """
 
     candidate_id: Name
     criterion: CriterionName = "most_probable"
     score: Number = None
     needed: Number
+    ranking_score: Number = None
+    ranking_score_needed: Number = None
     expected_misses: Number
     max_false_discovery: Number
     margins: dict[Name, Margin]

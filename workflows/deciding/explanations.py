@@ -27,7 +27,7 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
-from matloop.screening.explaining.margins import filter_margins, grouped_contributions, score_to_be_chosen
+from matloop.screening.explaining.margins import cut_of, filter_margins, grouped_contributions
 from matloop.screening.ranking.criteria import merits
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
@@ -59,7 +59,7 @@ def explain_run(folder: str | Path) -> dict[str, Any]:
 
     Returns:
         What was written: ``finalists``, best place first, and ``near_misses``, the most probable that were not chosen,
-        with the probability each would have needed.
+        with the probability each would have needed, or the ranking score where it is as probable as needed.
 
     Raises:
         DamagedFileError: If a file that every run has is missing, or one is not what a run writes.
@@ -256,7 +256,7 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         own: Its predictions, for the value of each target at which the cut would be crossed.
     """
     shortlist, table = view.task.campaign.shortlist, view.ranked.table
-    needed = score_to_be_chosen(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
+    needed, score_needed = cut_of(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
     probability = float(table[Column.PROBABILITY][row].as_py())
     known = Column.EXPECTED_MISSES in table.column_names
     misses = float(table[Column.EXPECTED_MISSES][row].as_py()) if known else None
@@ -279,6 +279,8 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         "criterion": view.task.campaign.ranking.criterion,
         "score": float(merits(table)[row]),
         "needed": needed if np.isfinite(needed) else None,
+        "ranking_score": None if score_needed is None else float(table[Column.RANKING_SCORE][row].as_py()),
+        "ranking_score_needed": score_needed,
         "expected_misses": misses,
         "max_false_discovery": shortlist.max_false_discovery,
         "margins": margins,

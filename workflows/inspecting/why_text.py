@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -185,10 +186,8 @@ def _ranking(story: Told) -> Iterator[str]:
     yield from _chemistry(ranking["chemistry"], ranking["flags"])
     if standing is None or standing["needed"] is None:
         return
-    if ranking["place"]:
-        yield f"Others unchanged, it would fall out with a {score} below {standing['needed']:.3f}."
-    else:
-        yield f"To be shortlisted it would have needed a {score} of {standing['needed']:.3f}."
+    yield from _cut(ranking, standing, score)
+    if not ranking["place"]:
         return
     for name, margin in (standing["margins"] or {}).items():
         value = margin["value_at_cut"]
@@ -199,6 +198,25 @@ def _ranking(story: Told) -> Iterator[str]:
             )
     for passed in standing["filters"] or []:
         yield f"  {one_line(passed['stage'])}: {one_line(passed['text']['en'])}"
+
+
+def _cut(ranking: Told, standing: Told, score: str) -> Iterator[str]:
+    """What would put a candidate out of the shortlist, or in; ``score`` is the name of what orders candidates."""
+    own = ranking["probability"] if ranking["score"] is None else ranking["score"]
+    needed, beyond = standing["needed"], standing["ranking_score_needed"]
+    if ranking["place"]:
+        or_else = "" if beyond is None else f", or with this one and a ranking score below {beyond:.4g}"
+        yield f"Others unchanged, it would fall out with a {score} below {needed:.3f}{or_else}."
+    elif beyond is not None:
+        had = standing["ranking_score"]
+        decides = (
+            "have the same ranking score too, and come first by id" if had == beyond else
+            f"have a larger ranking score: more than {beyond:.4g} was needed, it has {had:.4g}"
+        )  # fmt: skip
+        yield f"Its {score} would do, but shortlisted candidates of the same {score} {decides}."
+    elif needed > own:
+        apart = max(3, 1 - math.floor(math.log10(needed - own)))  # digits in which the two differ
+        yield f"To be shortlisted it would have needed a {score} of {needed:.{apart}f}."
 
 
 def _chemistry(chemistry: Told, flags: Sequence[str]) -> Iterator[str]:

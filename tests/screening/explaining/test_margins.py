@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.chemistry.ions import assign_ions, load_ions
@@ -12,11 +13,11 @@ from matloop.data.training.known_materials import KnownCompositions, KnownMateri
 from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
 from matloop.screening.explaining.element_swaps import single_swaps
-from matloop.screening.explaining.margins import filter_margins, grouped_contributions, score_to_be_chosen
+from matloop.screening.explaining.margins import cut_of, filter_margins, grouped_contributions
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
 from matloop.screening.filters.known_compounds import NewCompounds
-from matloop.screening.ranking.ranking import diverse_choice
+from matloop.screening.ranking.ranking import diverse_choice, ranking_order
 from tests.strategies import batch_of
 
 KNOWN = KnownMaterials.of(labelled_table("materials"))
@@ -83,12 +84,13 @@ def test_groups_and_the_others_add_up(parts: list[float]) -> None:
 
 @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("row", [0, 2, 11])
-def test_score_to_be_chosen_is_where_the_choice_flips(diversity: float, row: int) -> None:
+def test_the_cut_is_where_the_choice_flips(diversity: float, row: int) -> None:
     ranked = load_materials().take(np.arange(40, 640, 30))
     probability = np.sort(np.random.default_rng(row).random(len(ranked)))[::-1].copy()
     ranked = ranked.with_columns(probability=probability)
-    needed = score_to_be_chosen(ranked, row, size=4, diversity=diversity)
+    needed, score = cut_of(ranked, row, size=4, diversity=diversity)
     assert 0 < needed < np.inf
+    assert score is None
     for factor, expected in ((1.001, True), (0.999, False)):
         trial = probability.copy()
         trial[row] = factor * needed
@@ -98,8 +100,38 @@ def test_score_to_be_chosen_is_where_the_choice_flips(diversity: float, row: int
 
 def test_a_composition_is_never_chosen_twice_and_a_short_list_keeps_all() -> None:
     ranked = batch_of("NaCl", "Na2Cl2", "KBr", "SiO2").with_columns(probability=[0.9, 0.8, 0.5, 0.4])
-    assert score_to_be_chosen(ranked, 1, size=4, diversity=0.0) == pytest.approx(0.9)
-    assert score_to_be_chosen(ranked, 3, size=4, diversity=0.5) == 0.0
+    assert cut_of(ranked, 1, size=4, diversity=0.0).score == pytest.approx(0.9)
+    assert cut_of(ranked, 3, size=4, diversity=0.5).score == 0.0
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
+@pytest.mark.parametrize("highest", [0.14, 0.6])
+def test_among_equally_probable_ones_the_ranking_score_flips_the_choice(diversity: float, highest: float) -> None:
+    batch = load_materials().take(np.arange(40, 640, 30))
+    score = np.sort(np.random.default_rng(3).random(len(batch)))[::-1].copy()  # the first are capped, and so equal
+
+    def chosen(scores: NDArray[np.float64]) -> tuple[CandidateBatch, set[str]]:
+        order = ranking_order(np.minimum(scores, highest), batch.ids, among_equal=scores)
+        columns = {"probability": np.minimum(scores, highest), "ranking_score": scores}
+        ranked = batch.with_columns(columns).take(order)
+        picks = diverse_choice(ranked.column("probability"), ranked.compositions, size=3, diversity=diversity)
+        return ranked, {ranked.ids[pick] for pick in picks}
+
+    ranked, names = chosen(score)
+    tied = 0
+    for row in range(len(ranked)):
+        cut = cut_of(ranked, row, size=3, diversity=diversity)
+        if cut.ranking_score is None:
+            # If it is as probable as needed, it is chosen; only a tie may leave it out.
+            assert (ranked.ids[row] in names) == (ranked.column("probability")[row] > cut.score)
+            continue
+        tied += 1
+        assert cut.score == pytest.approx(highest)
+        for factor, expected in ((1.0001, True), (0.9999, False)):
+            trial = score.copy()
+            trial[batch.ids.index(ranked.ids[row])] = max(cut.ranking_score * factor, highest)
+            assert (ranked.ids[row] in chosen(trial)[1]) is expected
+    assert tied > 3
 
 
 def test_filters_tell_their_margins() -> None:

@@ -1,6 +1,7 @@
 """Explanations of a small run whose targets depend on one elemental property each, by construction."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.ranking.ranking import diverse_choice, ranking_order
+from matloop.screening.report.explanations import explanation_words
 from matloop.screening.report.page import render_report
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
@@ -205,6 +207,30 @@ def test_a_finalist_falls_out_below_the_stated_probability_and_a_near_miss_gets_
             picks = diverse_choice(trial, ranked.compositions, size=3, diversity=0.5)
             assert (row in picks) is (factor > 1)
     assert all(one["place"] == 0 and one["needed"] >= one["probability"] for one in told["near_misses"])
+
+
+def test_near_misses_at_a_cap_are_told_the_ranking_score_that_decides(
+    folder: Path, ranked: CandidateBatch, tmp_path: Path
+) -> None:
+    run = RunDirectory(shutil.copytree(folder, tmp_path / "capped"))
+    score = ranked.column("probability").astype(float)
+    highest = score[7]  # the first eight are equally probable
+    columns = {"probability": np.minimum(score, highest), "ranking_score": score}
+    picks = diverse_choice(columns["probability"], ranked.compositions, size=3, diversity=0.5)
+    place = np.zeros(len(ranked), np.int64)
+    place[picks] = [1, 2, 3]
+    write_table(run.ranked, ranked.with_columns({**columns, "shortlisted": place}).to_arrow())
+    told = explain_run(run.folder)
+    near = [one for one in told["near_misses"] if one["needed"] == pytest.approx(one["probability"], rel=1e-12)]
+    assert near
+    for one in near:
+        assert one["ranking_score"] == score[ranked.ids.index(one["candidate_id"])]
+        assert one["ranking_score_needed"] in score[picks]
+        assert one["ranking_score_needed"] >= one["ranking_score"]
+    assert all(one["ranking_score_needed"] is None for one in told["near_misses"] if one not in near)
+    first = RunView(run.folder).explanations[ranked.ids[0]]
+    assert first["ranking_score"] == score[0]
+    assert "or if others of the same probability rank before it" in explanation_words({"x": first}, "x").cut.en
 
 
 def test_with_the_probability_at_the_cut_all_targets_are_met_as_the_cut_needs(

@@ -25,7 +25,7 @@ from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import main
 from matloop.workflows.inspecting.run_rows import Row, _wanted
 from matloop.workflows.inspecting.why import _several, story_of
-from matloop.workflows.inspecting.why_text import print_why
+from matloop.workflows.inspecting.why_text import _cut, print_why
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.fates import fate_table
 from tests.workflows.conftest import campaign
@@ -95,6 +95,27 @@ def test_a_shortlisted_candidate(finished: ScreeningRun, capsys: Capsys) -> None
     assert f"Oxidation states: {best['assigned_oxidation_states']}." in text
     assert text.count("Look twice: ") == len(raised_in(best["flags"]))
     assert "filter exclude_elements: none of the 2 excluded elements" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "own", "needed", "score", "said"),
+    [
+        (0, 0.12, 0.14, None, "To be shortlisted it would have needed a probability of 0.140."),
+        (0, 0.1400002, 0.1400004, None, "To be shortlisted it would have needed a probability of 0.14000040."),
+        (0, 0.14, 0.14, 0.35, "more than 0.35 was needed, it has 0.31."),
+        (0, 0.14, 0.14, 0.31, "have the same ranking score too, and come first by id."),
+        (0, 0.14, 0.12, None, None),  # too many misses are expected down to it, which its fate says
+        (2, 0.15, 0.14, None, "Others unchanged, it would fall out with a probability below 0.140."),
+        (2, 0.14, 0.14, 0.3, "with a probability below 0.140, or with this one and a ranking score below 0.3."),
+    ],
+)
+def test_what_would_put_it_out_or_in(
+    place: int, own: float, needed: float, score: float | None, said: str | None
+) -> None:
+    standing = {"needed": needed, "ranking_score": 0.31, "ranking_score_needed": score}
+    lines = list(_cut({"place": place, "probability": own, "score": None}, standing, "probability"))
+    assert len(lines) == (said is not None)
+    assert all(line.endswith(str(said)) for line in lines)
 
 
 def test_the_crystal_is_the_one_that_came_in(finished: ScreeningRun) -> None:

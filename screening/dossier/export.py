@@ -108,11 +108,12 @@ def _empty(cell: Any) -> Any:
 
 
 def _write_xlsx(table: ExportedTable, path: Path) -> None:
-    """Write the candidates on the first sheet, and what the columns mean on the second."""
+    """Write the candidates on the first sheet, what the columns mean on the second, and notes on lists on the third."""
     meanings = [("column", "unit", "meaning")]
     meanings += [(name, about.unit, about.description) for name, about in table.meanings.items()]
     rows = [list(table.meanings), *(list(row.values()) for row in table.rows())]
-    write_xlsx(path, {"candidates": rows, "columns": meanings})
+    notes = [("notes", "说明"), *table.notes]
+    write_xlsx(path, {"candidates": rows, "columns": meanings, "notes": notes})
 
 
 def _write_json(table: ExportedTable, rows: list[int], path: Path) -> None:
@@ -216,7 +217,7 @@ def _read_by_ase(written: str) -> str | None:
 
 
 def _write_database(table: ExportedTable, rows: list[int], path: Path) -> None:
-    """Write one row for each crystal, with key-value pairs that can be searched for."""
+    """Write one row for each crystal, with key-value pairs that can be searched for; notes go into the metadata."""
     from ase.db import connect
 
     values = table.rows()
@@ -224,6 +225,7 @@ def _write_database(table: ExportedTable, rows: list[int], path: Path) -> None:
     def fill(draft: Path) -> None:
         draft.unlink()  # ASE makes the file
         with connect(draft, type="db", use_lock_file=False) as database:
+            database.metadata = {"title": EVERYTHING, "notes": [words.en for words in table.notes]}
             for row in rows:
                 atoms = _atoms(table, row, values[row])
                 about, atoms.info = dict(atoms.info), {}

@@ -14,6 +14,8 @@ from matloop.data.plain_text import plain
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import SUFFIXES, Column, probability_of, unit_of
 from matloop.data.properties.definition import Property
+from matloop.screening.language.back_test import list_words
+from matloop.screening.language.text import Words
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 
 
@@ -38,11 +40,13 @@ class ExportedTable:
         batch: The candidates; its table has the columns that are exported.
         meanings: Unit and meaning of each column, by its name.
         potential: Name of the potential that relaxed the crystals; empty if none did.
+        notes: What holds for the shortlist as a whole: hits of such lists among known materials, in both languages.
     """
 
     batch: CandidateBatch
     meanings: Mapping[str, ColumnMeaning]
     potential: str = ""
+    notes: tuple[Words, ...] = ()
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -101,7 +105,8 @@ def exported_table(view: RunView, *, shortlisted: bool = False) -> ExportedTable
     meanings = _meanings(known)
     about = {name: meanings.get(name, ColumnMeaning()) for name in chosen.table.column_names}
     potential = view.campaign.potential
-    return ExportedTable(chosen, about, "" if potential is None else potential.name)
+    notes = list_words(view.summary, view.shortlisted.column(Column.PROBABILITY).astype(float))
+    return ExportedTable(chosen, about, "" if potential is None else potential.name, tuple(notes))
 
 
 def _meanings(known: Sequence[Property]) -> dict[str, ColumnMeaning]:

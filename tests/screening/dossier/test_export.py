@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,28 @@ def test_xlsx_holds_every_candidate_and_says_what_its_columns_mean(table: Export
     meanings = {name: (unit, meaning) for name, unit, meaning in book["columns"].iter_rows(min_row=2, values_only=True)}
     assert meanings["band_gap_lo"] == ("eV", "band gap: Lower end of the 90 % interval.")
     assert list(meanings) == list(names)
+
+
+def test_back_tests_of_lists_go_with_the_files_that_have_a_place_for_notes(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    lists = {
+        "targets": ["refractive_index", "band_gap"], "materials": 766, "hits": 9, "size": 3, "lists": 20, "met": 2.04,
+        "promised": 1.2, "random": 0.12,
+    }  # fmt: skip
+    summary = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**summary, "back_tests": [lists]}), "utf-8")
+    table = exported_table(RunView(run))
+    for name in ("all.xlsx", "all.db"):
+        write_export(table, tmp_path / name)
+    said = "Lists like this held 2.0 hits in 3: of 766 known materials, each predicted as a new one, 9 have the wanted"
+    sheet = openpyxl.load_workbook(tmp_path / "all.xlsx")["notes"]
+    (_, first, *others) = sheet.iter_rows(values_only=True)
+    assert first[0].startswith(said)
+    assert first[1].startswith("同类名单每 3 个中达标 2.0 个")
+    assert others[-1][0].startswith("The probabilities below add up to ")
+    with ase.db.connect(tmp_path / "all.db") as database:
+        assert database.metadata["notes"] == [first[0], *(line[0] for line in others)]
 
 
 def test_only_the_shortlist(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from matloop.data.properties.columns import SUFFIXES, Column
+from matloop.data.properties.columns import SUFFIXES, Column, probability_of, property_column
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("data", "featurizers", "models", "screening", "workflows")
@@ -30,6 +30,12 @@ ALSO_OTHER_WORDS = {
     "space_group_number",  # the story
     "substitution_probability",  # explanations.json
 }
+
+
+def told_in_the_guide() -> set[str]:
+    """Names that a row of a table in docs/run_directory.md is about."""
+    lines = (ROOT / "docs" / "run_directory.md").read_text("utf-8").splitlines()
+    return {name for line in lines if line.startswith("| `") for name in re.findall("`([^`]+)`", line.split(" | ")[0])}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -111,3 +117,9 @@ def test_a_literal_is_found(line: str) -> None:
 @pytest.mark.parametrize("line", ['story["probability"]', '{"known": 1}', 'Words("outcome", "结果")', 'f"{name}_of"'])
 def test_other_words_are_free(line: str) -> None:
     assert not faults("some.py", ast.parse(line))
+
+
+def test_the_guide_of_the_run_directory_tells_every_column() -> None:
+    names = {*Column, probability_of("PROPERTY"), *(property_column("PROPERTY", suffix) for suffix in SUFFIXES)}
+    missing = sorted(names - told_in_the_guide())
+    assert not missing, "columns that docs/run_directory.md does not explain"

@@ -279,7 +279,7 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         "criterion": view.task.campaign.ranking.criterion,
         "score": float(merits(table)[row]),
         "needed": needed if np.isfinite(needed) else None,
-        "ranking_score": None if score_needed is None else float(table[Column.RANKING_SCORE][row].as_py()),
+        Column.RANKING_SCORE: None if score_needed is None else float(table[Column.RANKING_SCORE][row].as_py()),
         "ranking_score_needed": score_needed,
         "expected_misses": misses,
         "max_false_discovery": shortlist.max_false_discovery,

@@ -235,7 +235,7 @@ class _Story:
             self.rows.problems.append(str(error))
             return None
         own = told.get(candidate_id)
-        told_of = ("needed", "ranking_score", "ranking_score_needed", "margins", "filters")
+        told_of = ("needed", Column.RANKING_SCORE, "ranking_score_needed", "margins", "filters")
         return own and {name: own.get(name) for name in told_of}
 
 

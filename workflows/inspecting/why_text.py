@@ -208,7 +208,7 @@ def _cut(ranking: Told, standing: Told, score: str) -> Iterator[str]:
         or_else = "" if beyond is None else f", or with this one and a ranking score below {beyond:.4g}"
         yield f"Others unchanged, it would fall out with a {score} below {needed:.3f}{or_else}."
     elif beyond is not None:
-        had = standing["ranking_score"]
+        had = standing[Column.RANKING_SCORE]
         decides = (
             "have the same ranking score too, and come first by id" if had == beyond else
             f"have a larger ranking score: more than {beyond:.4g} was needed, it has {had:.4g}"

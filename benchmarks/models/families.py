@@ -1,14 +1,14 @@
-"""Every family on every feature set, and the choice among them and their means: grouped 5-fold error, seconds.
+"""Every family on every feature set, and the mean of them by default choice: grouped 5-fold error, seconds.
 
 All families have their own settings, whatever the property: nothing is tuned here. Rows without a finite feature in any
 of the sets are left out of all of them, so that a line compares the same rows and folds. The atomic fractions stand
 among the features, and families that do not need them do not read them.
 
 The line of the choice is the error of the whole procedure (nested cross-validation): in each of the five folds the
-other rows alone decide, by folds of their own, between the families, the means of the best two, three and so on of them
-and a mean with weights, and what they prefer predicts the fold. It stands beside the best single family, best by
-hindsight: picked by the very error it is compared with. With ``--stack`` a stack of all families is fitted anew inside
-each fold too.
+other rows alone decide, by folds of their own, how much each family counts in the mean that predicts the fold. It
+stands beside the best single family, best by hindsight: picked by the very error it is compared with. The standard
+error of the difference counts formulas, not rows. With ``--stack`` a stack of all families is fitted anew inside each
+fold too.
 
 ``python benchmarks/models/families.py`` takes at most 1,000 rows of each property, drawn once for all lines, and some
 hours of one core; ``--rows 0`` takes all. ``--draw`` and ``--split`` take other rows and other folds. ``--results``
@@ -131,12 +131,10 @@ def lines(data: Data, name: str, chosen: str, options: argparse.Namespace) -> di
 
 
 def errors_of(choice: Choice) -> dict[str, Any]:
-    """The error of each family, of the best mean by hindsight, and of the choice."""
+    """The error of each family, and of the choice with its difference from the best of them."""
     single = {str(trial.candidate): trial.mae for trial in choice.trials if trial.candidate.family != "mean"}
-    means = {str(trial.candidate): trial.mae for trial in choice.trials if trial.candidate.family == "mean"}
-    best = min(means, key=lambda each: means[each])
     return {
-        "single": single, "best mean": [best, means[best]], "winner": str(choice.winner), "choice": choice.nested_mae,
+        "single": single, "winner": str(choice.winner), "choice": choice.nested_mae, "above best": choice.above_best
     }  # fmt: skip
 
 
@@ -148,15 +146,15 @@ def shown(name: str, chosen: str, found: dict[str, Any]) -> float:
     best = min(single, key=lambda family: single[family])
     for family, mae in single.items():
         print(f"  {family:<18} MAE {mae:.4f}")
-    others = {"best mean": found["best mean"][1], "choice": found["choice"]}
-    others |= {"stack": found["stack"]} if "stack" in found else {}
-    notes = {"best mean": f"   by hindsight: {found['best mean'][0]}", "choice": f"   now: {found['winner']}"}
-    for line, mae in others.items():
-        print(
-            f"  {line:<18} MAE {mae:.4f}   {mae / single[best] - 1:+.1%} against {best}{notes.get(line, '')}",
-            flush=True,
-        )
-    return float(found["choice"] / single[best] - 1)
+    excess, deviation = (part / single[best] for part in found["above best"])
+    print(
+        f"  {'choice':<18} MAE {found['choice']:.4f}   {excess:+.1%} +- {deviation:.1%} against {best}"
+        f"   now: {found['winner']}",
+        flush=True,
+    )
+    if "stack" in found:
+        print(f"  {'stack':<18} MAE {found['stack']:.4f}   {found['stack'] / single[best] - 1:+.1%} against {best}")
+    return float(excess)
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ inner folds of the other rows, and the best of them predicts the fold: the error
 the whole procedure, which includes the choice. The winner is the candidate that predicts all folds best. Its own error
 is a little too small, because the candidate was picked for it; the record shows it as the reason for the choice.
 
-The family ``mean`` without settings stands for means of the other candidates: of the best two, three and so on, and one
-with the weights of least absolute error. They are made from predictions that are there already. Which of the others are
-the best, and their weights, are found like the choice itself: inside each outer fold for the error of the procedure,
-over all folds for the winner. The error of weights is that of rows other than they were found from.
+The family ``mean`` without settings stands for the mean of the other candidates on its features, and takes their place
+in the comparison (:mod:`matloop.models.surrogates.family_means`). It is made from predictions that are there already.
+Its weights are found like the choice itself: inside each outer fold for the error of the procedure, over all folds for
+the winner.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from matloop.models.registry import MODELS
 from matloop.models.surrogates.computed_model import ComputedModel
 from matloop.models.surrogates.conditions import features_with, learned_conditions
 from matloop.models.surrogates.family_candidates import Budget, Candidate
-from matloop.models.surrogates.family_means import means_of_others
+from matloop.models.surrogates.family_means import mean_of_others, standard_errors
 from matloop.models.surrogates.family_trials import (
     FITTING,
     INNER_FOLDS,
@@ -60,6 +60,8 @@ class Choice:
         winner: Candidate with the least error over the outer folds.
         reason: Why, in a sentence or two.
         nested_mae: Error of the whole procedure on rows that took no part in the choice.
+        above_best: How much it exceeds the error of the best candidate alone, which is known by hindsight only, and the
+            standard error of this difference.
         trials: All candidates, in the order they were tried.
         budget: As given.
         rows: Number of rows it is based on.
@@ -68,6 +70,7 @@ class Choice:
     winner: Candidate
     reason: str
     nested_mae: float
+    above_best: tuple[float, float]
     trials: tuple[Trial, ...]
     budget: Budget
     rows: int
@@ -142,22 +145,22 @@ def choose(
     if not tried:
         refused = "; ".join(f"{trial.candidate}: {trial.outcome}" for trial in trials)
         raise ModelError(f"no candidate can be fitted: {refused}", "at least one that can")
-    most_seconds = (end - time.perf_counter()) / (FITTING * budget.fits)
-    for mean in means:
-        made = means_of_others(mean, tried, rows, most_seconds=most_seconds)
-        tried += made
-        trials += [Trial(each.candidate, TRIED, rows.error(each.mean), 0.0) for each in made]
-        trials += [] if made else [Trial(mean, _NO_MEAN, np.nan, 0.0)]
-    finished = [trial for trial in trials if trial.outcome == TRIED]
-    order = sorted(range(len(finished)), key=lambda number: finished[number].mae)
-    inner = np.array([each.inner_errors(rows) for each in tried])
-    nested = _nested_error(tried, inner, rows)
-    reason = _reason([finished[number] for number in order], int((inner.argmin(axis=0) == order[0]).sum()))
+    compared, of_means = _with_means(
+        means, tried, rows, most_seconds=(end - time.perf_counter()) / FITTING / budget.fits
+    )
+    trials += of_means
+    compared.sort(key=lambda each: rows.error(each.mean))
+    inner = np.array([each.inner_errors(rows) for each in compared])
+    nested = _nested(compared, inner, rows)
+    reason = _reason(compared, tried, rows, times_chosen=int((inner.argmin(axis=0) == 0).sum()))
     if left := [trial for trial in trials if trial.outcome == UNTRIED]:
         reason += f" {len(left)} of {len(trials)} candidates did not fit into the budget of {budget}."
     if len(used) < known:
         reason += f" Compared on {len(used):,} of {known:,} rows."
-    return Choice(finished[order[0]].candidate, reason, nested, tuple(trials), budget, len(used))
+    return Choice(
+        compared[0].candidate, reason, rows.error(nested), _above_best(nested, tried, rows), tuple(trials), budget,
+        len(used),
+    )  # fmt: skip
 
 
 def fit_chosen(
@@ -232,19 +235,57 @@ def _cheapest_first(candidates: Sequence[Candidate], features: Mapping[str, Feat
     return sorted(candidates, key=lambda each: (costs[each.family], len(features[each.features].names)))
 
 
-def _nested_error(tried: Sequence[Tried], inner: NDArray[np.float64], rows: ComparedRows) -> float:
-    """Compute the mean absolute error when each outer fold is predicted by the candidate that its other rows prefer."""
+def _with_means(
+    means: Sequence[Candidate], tried: Sequence[Tried], rows: ComparedRows, *, most_seconds: float
+) -> tuple[list[Tried], list[Trial]]:
+    """Let each mean stand for the candidates on its features; return what is left to compare, and records of means.
+
+    Args:
+        means: Candidates that stand for means of the others.
+        tried: Other candidates.
+        rows: The rows.
+        most_seconds: Time for trying the families of a mean at most.
+    """
+    compared, trials = list(tried), []
+    for mean in means:
+        made = mean_of_others(mean, tried, rows, most_seconds=most_seconds)
+        if made is None:
+            trials.append(Trial(mean, _NO_MEAN, np.nan, 0.0))
+        else:
+            trials.append(Trial(made.candidate, TRIED, rows.error(made.mean), 0.0))
+            compared = [*(each for each in compared if each.candidate.features != mean.features), made]
+    return compared, trials
+
+
+def _nested(compared: Sequence[Tried], inner: NDArray[np.float64], rows: ComparedRows) -> NDArray[np.float64]:
+    """Predict each outer fold by the candidate that its other rows prefer, shape (n,)."""
     mean = np.empty(len(rows.target))
     for fold, (_, held) in enumerate(rows.folds()):
-        mean[held] = tried[int(inner[:, fold].argmin())].nested[held]
-    return rows.error(mean)
+        mean[held] = compared[int(inner[:, fold].argmin())].nested[held]
+    return mean
 
 
-def _reason(best_first: Sequence[Trial], times_chosen: int) -> str:
-    winner, *others = best_first
-    if not others:
+def _above_best(nested: NDArray[np.float64], tried: Sequence[Tried], rows: ComparedRows) -> tuple[float, float]:
+    """How far the error of predictions (n,) exceeds that of the best candidate alone, and its standard error."""
+    best = min((np.abs(each.mean - rows.target) for each in tried), key=lambda errors: float(errors.mean()))
+    excess = np.abs(nested - rows.target) - best
+    return float(excess.mean()), float(standard_errors(excess[None], rows.groups)[0])
+
+
+def _reason(compared: Sequence[Tried], tried: Sequence[Tried], rows: ComparedRows, *, times_chosen: int) -> str:
+    """Say why the first of those compared was chosen, best first, from all that were tried."""
+    winner, *others = compared
+    if len(tried) == 1:
         return f"{winner.candidate} was the only candidate tried."
+    error = rows.error(winner.mean)
+    if others:
+        return (
+            f"{winner.candidate} had the least mean absolute error over {FOLDS} folds, {error:.4g} against"
+            f" {rows.error(others[0].mean):.4g} of {others[0].candidate}, and was chosen inside {times_chosen} of them."
+        )
+    best = min(tried, key=lambda each: rows.error(each.mean))
     return (
-        f"{winner.candidate} had the least mean absolute error over {FOLDS} folds, {winner.mae:.4g} against"
-        f" {others[0].mae:.4g} of {others[0].candidate}, and was chosen inside {times_chosen} of them."
+        f"Families count in the mean as much as rows of other formulas support: {winner.candidate}. Its mean absolute"
+        f" error over {FOLDS} folds is {error:.4g}; that of the best family alone, {best.candidate}, is"
+        f" {rows.error(best.mean):.4g}."
     )

@@ -85,6 +85,18 @@ class ComparedRows:
         """Return training and held-out rows of the outer folds."""
         return list(grouped_folds(self.groups, seed=self.seed))
 
+    def outer_folds(self) -> NDArray[np.int64]:
+        """Return the number of the outer fold that holds out each row, shape (n,)."""
+        return _numbers(self.folds())
+
+    def folds_inside(self, train: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Return training and held-out places of the folds inside the training rows of an outer fold."""
+        return list(grouped_folds(self.groups[train], folds=INNER_FOLDS, seed=self.seed))
+
+    def inner_folds(self, train: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the fold inside that holds out each training row, shape (len(train),)."""
+        return _numbers(self.folds_inside(train))
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -95,20 +107,20 @@ class Tried:
         mean: Predictions of all rows by the outer folds, shape (n,).
         inner: For each outer fold, predictions of its training rows by folds inside them.
         seconds: Time spent on it.
-        of_inner_choice: For a mean of candidates, the predictions of all rows by members and weights that were found
-            inside each outer fold, shape (n,).
+        of_inner_weights: For a mean of candidates, the predictions of all rows with weights that were found inside each
+            outer fold, shape (n,).
     """
 
     candidate: Candidate
     mean: NDArray[np.float64]
     inner: tuple[NDArray[np.float64], ...]
     seconds: float
-    of_inner_choice: NDArray[np.float64] | None = None
+    of_inner_weights: NDArray[np.float64] | None = None
 
     @property
     def nested(self) -> NDArray[np.float64]:
-        """Predictions of all rows that owe nothing to the choice of members by the same rows."""
-        return self.mean if self.of_inner_choice is None else self.of_inner_choice
+        """Predictions of all rows that owe nothing to weights from the same rows."""
+        return self.mean if self.of_inner_weights is None else self.of_inner_weights
 
     def inner_errors(self, rows: ComparedRows) -> NDArray[np.float64]:
         """Return the mean absolute error inside each outer fold."""
@@ -162,7 +174,15 @@ def _try(candidate: Candidate, rows: ComparedRows, deadline: float) -> Tried:
     for train, held in rows.folds():
         mean[held] = rows.predicted(candidate, train, held, deadline)
         means = np.empty(len(train))
-        for inner, out in grouped_folds(rows.groups[train], folds=INNER_FOLDS, seed=rows.seed):
+        for inner, out in rows.folds_inside(train):
             means[out] = rows.predicted(candidate, train[inner], train[out], deadline)
         inside.append(means)
     return Tried(candidate, mean, tuple(inside), time.perf_counter() - began)
+
+
+def _numbers(folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> NDArray[np.int64]:
+    """Return the number of the fold that holds out each row."""
+    numbers = np.empty(sum(len(held) for _, held in folds), np.int64)
+    for number, (_, held) in enumerate(folds):
+        numbers[held] = number
+    return numbers

@@ -22,7 +22,7 @@ ASE = "ase"
 FAMILIES_TO_CHOOSE_FROM = (
     "extra_trees", "gaussian_process", "deep_ensemble", "element_attention", "boosted_trees", "mean",
 )  # fmt: skip
-"""Families to choose among within a budget if the campaign lists none, and the means of the best of them.
+"""Families to choose among within a budget if the campaign lists none, and the mean that weighs them.
 
 The two networks are passed over where torch is not installed; the campaign stays the same.
 """

@@ -242,50 +242,66 @@ LINE, BEND = (Candidate(family, "good", {"slope": 1.5}) for family in ("line", "
 MEAN = Candidate("mean", "good")
 
 
+def weights_of(candidate: Candidate) -> dict[float, float]:
+    """Weight of each line by its slope."""
+    slopes = [next(iter(each.values()))["slope"] for each in candidate.parameters["families"]]
+    return dict(zip(slopes, candidate.parameters["weights"], strict=True))
+
+
 def test_mean_of_families_that_miss_differently_wins_without_a_further_fit() -> None:
     Line.log.clear()
     found = chosen(NOISE, LINE, MEAN, BEND)
     assert len(Line.log) == 40  # 20 of either
-    assert found.winner.family == "mean"
-    assert [trial.outcome for trial in found.trials] == ["tried"] * 5
-    equal, weighted = found.trials[3:]  # the features called noise take no part in them
-    assert equal.candidate.parameters == {"families": [{"line": {"slope": 1.5}}, {"bend": {"slope": 1.5}}]}
-    assert str(equal.candidate) == "mean of line, bend on good"
-    assert str(weighted.candidate).startswith("mean of 0.")
-    assert equal.mae == pytest.approx(np.abs(KNOWN[:, 0] * KNOWN_SLOPE - TARGET).mean())
-    assert found.nested_mae == pytest.approx(equal.mae, rel=0.03)
+    assert [trial.outcome for trial in found.trials] == ["tried"] * 4
+    mean = found.trials[-1]
+    assert found.winner == mean.candidate  # the features called noise take no part in it
+    assert mean.candidate.parameters["families"] == [{"line": {"slope": 1.5}}, {"bend": {"slope": 1.5}}]
+    np.testing.assert_allclose(mean.candidate.parameters["weights"], 0.5, atol=0.02)
+    assert str(mean.candidate).startswith("mean of 0.")
+    assert mean.mae == pytest.approx(np.abs(KNOWN[:, 0] * KNOWN_SLOPE - TARGET).mean(), rel=0.03)
+    assert found.nested_mae == pytest.approx(mean.mae, rel=0.03)
     assert json.loads(json.dumps(found.card()))["tried"][-1]["family"] == "mean"
 
 
-def test_means_grow_from_the_best_family_and_the_choice_among_them_is_nested() -> None:
+def test_a_family_that_would_spoil_the_mean_gets_no_weight() -> None:
     wild = Candidate("line", "good", {"slope": 40.0})
     found = chosen(wild, LINE, BEND, MEAN)
-    means = [trial for trial in found.trials if trial.candidate.family == "mean"]
-    assert [len(trial.candidate.parameters["families"]) for trial in means[:2]] == [2, 3]
-    assert means[1].mae > 5 * means[0].mae  # the wild one would spoil it
-    assert found.nested_mae == pytest.approx(means[0].mae, rel=0.03)
+    assert found.winner.parameters["families"] == [{"line": {"slope": 1.5}}, {"bend": {"slope": 1.5}}]
+    assert found.nested_mae == pytest.approx(chosen(LINE, BEND, MEAN).nested_mae, rel=0.01)
+    alone = chosen(wild, LINE, MEAN)
+    assert alone.winner == LINE
+    assert "as much as rows of other formulas support: line {'slope': 1.5} on good." in alone.reason
 
 
-def test_weights_are_those_of_least_error_and_their_error_is_that_of_other_rows() -> None:
-    steep, flat = (Candidate("line", "good", {"slope": slope}) for slope in (1.4, 0.9))
+def test_weights_are_near_those_of_least_error_and_their_error_is_that_of_other_rows() -> None:
+    steep, flat = (Candidate("line", "good", {"slope": slope}) for slope in (1.6, 0.7))
     weighted = chosen(steep, flat, MEAN).trials[-1]
-    slopes = [next(iter(each.values()))["slope"] for each in weighted.candidate.parameters["families"]]
-    weights = weighted.candidate.parameters["weights"]
-    expected = np.dot(slopes, weights)
-    errors = {slope: np.abs(slope * KNOWN[:, 0] - TARGET).mean() for slope in np.linspace(0.9, 1.4, 51)}
-    assert expected == pytest.approx(min(errors, key=lambda slope: errors[slope]), abs=0.02)
+    slope = sum(slope * weight for slope, weight in weights_of(weighted.candidate).items())
+    errors = {slope: np.abs(slope * KNOWN[:, 0] - TARGET).mean() for slope in np.linspace(0.7, 1.6, 91)}
+    assert slope == pytest.approx(min(errors, key=lambda slope: errors[slope]), abs=0.1)
     assert min(errors.values()) < weighted.mae < 1.05 * min(errors.values())
 
 
-def test_members_of_the_mean_for_the_error_of_the_procedure_are_picked_inside_each_fold() -> None:
+def test_families_that_cannot_be_told_apart_share_the_weight() -> None:
+    """Their errors differ by less than chance, so that the best of them alone would be an accident."""
+    random = np.random.default_rng(5)
+    guesses = {"good": matrix(random.normal(size=(ROWS, 6)))}
+    trees = [Candidate("extra_trees", "good", {"trees": 1, "seed": seed}) for seed in range(6)]
+    found = chosen(*trees, MEAN, features=guesses, target=random.normal(size=ROWS))
+    assert len(found.winner.parameters["families"]) == 6
+    assert max(found.winner.parameters["weights"]) < 0.35
+    singles = [trial.mae for trial in found.trials[:-1]]
+    assert found.nested_mae < 0.9 * min(singles)
+
+
+def test_error_of_the_procedure_owes_nothing_to_weights_found_by_the_same_rows() -> None:
     random = np.random.default_rng(1)
     target = random.normal(size=ROWS)
-    guesses = {"good": matrix(random.normal(size=(ROWS, 12)))}
-    numbers = [Candidate("extra_trees", "good", {"trees": 1, "seed": seed}) for seed in range(12)]
-    found = chosen(*numbers, MEAN, features=guesses, target=target)
-    pair = next(trial for trial in found.trials if len(trial.candidate.parameters.get("families", ())) == 2)
-    assert pair.mae < np.mean([trial.mae for trial in found.trials[:12]])
-    assert found.nested_mae > min(trial.mae for trial in found.trials)  # luck of the members does not last
+    guesses = {"good": matrix(np.column_stack([random.normal(size=(ROWS, 1)), np.arange(ROWS)]))}
+    lines = [Candidate("line", "good", {"slope": slope}) for slope in (-0.2, 0.2)]
+    found = chosen(*lines, MEAN, features=guesses, target=target)
+    by_hindsight = min(np.abs(slope * guesses["good"].values[:, 0] - target).mean() for slope in (-0.2, 0.0, 0.2))
+    assert found.nested_mae > by_hindsight
 
 
 def test_time_for_fitting_all_members_is_left_or_there_is_no_mean() -> None:

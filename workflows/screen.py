@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,7 @@ from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.filters.element_scores import own_facts_of, with_element_scores
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
+from matloop.screening.ranking.spread import price_of_diversity
 from matloop.screening.ranking.tradeoffs import Tradeoff, criterion_of
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import RunSummary
@@ -46,8 +47,14 @@ from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import check_scheduler_file, workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
+from matloop.workflows.deciding.rank_stability import (
+    RankStability,
+    follows_probability,
+    moved_chances,
+    rank_stability,
+)  # fmt: skip
 from matloop.workflows.deciding.selection_evidence import (
-    ListEvidence,
+    Known,
     evidence_for,
     expected_misses,
     known_rows,
@@ -55,7 +62,15 @@ from matloop.workflows.deciding.selection_evidence import (
     selected_errors,
     selected_intervals,
 )  # fmt: skip
-from matloop.workflows.deciding.shortlisting import CHOICE, EQUAL, choose, distinct, novelty, put_in_order
+from matloop.workflows.deciding.shortlisting import (
+    CHOICE,
+    EQUAL,
+    choose,
+    distinct,
+    eligible_merits,
+    novelty,
+    put_in_order,
+)
 from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.run_html import run_html
@@ -67,6 +82,7 @@ from matloop.workflows.running.finalist_phonons import with_phonons
 from matloop.workflows.running.identity import identity_of
 from matloop.workflows.running.labelled_candidates import labelled_candidates
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
+from matloop.workflows.running.partition_jobs import competitors_file
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.results import (
     EXPLANATIONS,
@@ -85,10 +101,11 @@ from matloop.workflows.running.session import (
 )
 from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
-from matloop.workflows.running.summary import Clock, summary_of
+from matloop.workflows.running.summary import Clock, ListAccount, summary_of
 from matloop.workflows.running.surrogate_training import check_provenances, train
 from matloop.workflows.stages.citations import citations_of
 from matloop.workflows.stages.fates import part_of
+from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.potential import formation_energy_fit_of, source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
@@ -116,7 +133,7 @@ def go_on(
             given = survivors[stage.after] if stage.after else candidates
             survivors[stage.name] = _put_through(engine, stage, given)
             clock.lap(stage.lap)
-        ranked, evidence = _shortlist(engine, task, survivors, training=training)
+        ranked, about = _shortlist(engine, task, survivors, training=training)
         clock.lap("shortlist chosen")
         if campaign.potential is not None and campaign.potential.phonons:
             ranked = with_phonons(engine, campaign.potential, ranked)
@@ -131,7 +148,7 @@ def go_on(
         clock.lap("shortlist written")
         sessions = 1 + sum(line["what"] == "resumed" for line in engine.manifest.of_kind("event"))
         summary = summary_of(
-            task, account.counts, rows_in=account.intake, evidence=evidence, seconds=clock.laps, sessions=sessions,
+            task, account.counts, rows_in=account.intake, about=about, seconds=clock.laps, sessions=sessions,
             workers=settings.workers, formation=formation,
         )  # fmt: skip
         write_summary(engine.manifest, summary)
@@ -353,19 +370,23 @@ def _put_through(engine: Engine, stage: Stage, given: CandidateParts | Candidate
     return survivors
 
 
+class _Choice(NamedTuple):
+    """The ranked candidates with the shortlisted marked, and what is known of the list."""
+
+    ranked: CandidateBatch
+    about: ListAccount
+
+
 def _shortlist(
     engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
-) -> tuple[CandidateBatch, ListEvidence]:
-    """Choose the shortlist, estimate its share of misses, and give it intervals that hold for selected candidates.
+) -> _Choice:
+    """Choose the shortlist, estimate its share of misses, and see how it stands moved limits.
 
     Args:
         engine: Of the run.
         task: Of the first stage.
         survivors: The candidates that went on from each stage, by its name, in the order of the stages.
         training: Training data of the surrogates; its rows are predicted as new ones.
-
-    Returns:
-        The ranked candidates, and what known materials tell about the list.
     """
     last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
     task = replace(task, stage=last_scored)
@@ -382,9 +403,52 @@ def _shortlist(
         ended.append(fates)
     ranked, fates = choose(ranked, task.campaign)
     engine.keep_fates(CHOOSING, CHOICE, [*ended, fates])
+    relaxed = survivors.get(POTENTIAL_STAGE, ranked)
+    stability = _rank_stability(engine, task, ranked, relaxed=relaxed)
+    ranked = ranked.with_columns(stability.columns)
+    if not isinstance(criterion, Tradeoff):
+        ranked = _with_selected_intervals(engine, task, ranked, known)
+    merit = eligible_merits(ranked, task.campaign.shortlist.max_false_discovery)
+    price = price_of_diversity(
+        merit, ranked, task.campaign.shortlist, probability=ranked.column(Column.PROBABILITY)
+    )  # fmt: skip
+    return _Choice(ranked, ListAccount(evidence, price, stability.moves))
+
+
+def _rank_stability(
+    engine: Engine, task: ScoringTask, ranked: CandidateBatch, *, relaxed: CandidateBatch
+) -> RankStability:
+    """See how the shortlist stands a move of each weight and limit.
+
+    Args:
+        engine: Of the run.
+        task: Of the last scoring stage.
+        ranked: The ranked candidates, the shortlisted marked.
+        relaxed: Every candidate that the potential relaxed; the ranked ones without a potential.
+    """
+    criterion = criterion_of(task.campaign)
+    criterion = criterion if isinstance(criterion, Tradeoff) else task.criterion
+    chances = []
+    if len(ranked) and follows_probability(criterion):
+        path = competitors_file(task, engine.manifest)
+        chances = engine.ask(moved_chances, task, relaxed, path, ranked.ids)
+    return rank_stability(ranked, task.campaign, criterion, chances)
+
+
+def _with_selected_intervals(
+    engine: Engine, task: ScoringTask, ranked: CandidateBatch, known: Known
+) -> CandidateBatch:  # fmt: skip
+    """Give the shortlisted intervals that hold for candidates that were picked.
+
+    Args:
+        engine: Of the run.
+        task: Of the last scoring stage.
+        ranked: The ranked candidates, the shortlisted marked.
+        known: Known materials, predicted as new ones.
+    """
     picked = ranked.column(Column.SHORTLISTED) > 0
-    if not picked.any() or isinstance(criterion, Tradeoff):
-        return ranked, evidence
+    if not picked.any():
+        return ranked
     relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
     scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
     errors = selected_errors(known, scores, float(scores[picked].min()))
@@ -392,7 +456,7 @@ def _shortlist(
     spread = {name: np.full(len(ranked), np.nan) for name in columns}
     for name, values in columns.items():
         spread[name][picked] = values
-    return ranked.with_columns(spread), evidence
+    return ranked.with_columns(spread)
 
 
 def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:

@@ -122,7 +122,7 @@ def main() -> None:
             f"without a cap {largest:.3f}",
             flush=True,
         )
-        picks = listed(known, size=max(SIZES), diversity=campaign.shortlist.diversity)
+        picks = listed(known, campaign.shortlist, size=max(SIZES))
         for size in SIZES:
             rows = picks[:size]
             chance = known.probability[rows].sum(), uncapped[rows].sum()

@@ -128,6 +128,11 @@ class Column(StrEnum):
         "non_dominated_probability", "number", "1",
         "Probability that no other ranked candidate is at least as good in every objective and better in one.",
     )  # fmt: skip
+    LISTED_WHEN_MOVED = (
+        "listed_when_moved", "number", "1",
+        "Share of moves of one weight or limit by 20 % in which it is on the shortlist; empty where none can move.",
+    )  # fmt: skip
+    WORST_RANK = "worst_rank", "whole number", "1", "Last rank that it has in these moves."
     RANK = "rank", "whole number", "1", "Place among the ranked candidates, from 1."
     SHORTLISTED = "shortlisted", "whole number", "1", "Place on the shortlist, from 1; 0 where it was not chosen."
     NOVELTY = "novelty", "text", "1", "What is new about a finalist."

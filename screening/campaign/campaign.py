@@ -56,6 +56,9 @@ class Shortlist(FrozenModel):
     diversity: float = Field(
         0.5, ge=0, le=1, description="0 takes the most probable candidates; 1 prefers different chemistry."
     )
+    structural_diversity: float = Field(
+        0.0, ge=0, le=1, description="0 ignores how alike crystals are; 1 prefers other places of the atoms."
+    )
     explore: bool = Field(False, description="Whether candidates outside the domain of a surrogate are ranked too.")
     max_false_discovery: float | None = Field(
         None,

@@ -138,6 +138,8 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.TRADEOFF_SCORE, Column.TRADEOFF_SCORE),
         (Column.PARETO_FRONT, Column.PARETO_FRONT),
         (Column.NON_DOMINATED, Column.NON_DOMINATED),
+        (Column.LISTED_WHEN_MOVED, Column.LISTED_WHEN_MOVED),
+        (Column.WORST_RANK, Column.WORST_RANK),
         *(column for target in campaign.targets for column in _target_columns(target)),
     ]
     columns += [

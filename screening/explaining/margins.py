@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.composition_distance import composition_distances
+from matloop.data.comparison.structure_distance import structure_distances
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownMaterials
+from matloop.screening.campaign.campaign import Shortlist
 from matloop.screening.filters.contract import Filter
 from matloop.screening.language.text import Words, number, unit_text
 from matloop.screening.ranking.criteria import merits
-from matloop.screening.ranking.ranking import _UNALIKE, diverse_choice
+from matloop.screening.ranking.ranking import chemical_likeness, structural_likeness
+from matloop.screening.ranking.spread import spread_choice, structures_of
 
 MOST_GROUPS = 5
 _LOW, _HIGH = 0.3, 0.7  # of the training rows
@@ -147,7 +150,7 @@ class Cut(NamedTuple):
     ranking_score: float | None = None
 
 
-def cut_of(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> Cut:
+def cut_of(ranked: CandidateBatch, row: int, wanted: Shortlist) -> Cut:
     """Compute what a ranked candidate needs to be shortlisted.
 
     The others stay unchanged. The value is exact: the shortlist is chosen without the candidate, and each pick tells
@@ -157,12 +160,11 @@ def cut_of(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> 
     Args:
         ranked: The ranked candidates.
         row: Which of them.
-        size: Of the shortlist.
-        diversity: As in :func:`matloop.screening.ranking.ranking.diverse_choice`.
+        wanted: Size and diversity of the shortlist.
     """
     merit, names = merits(ranked.table), ranked.table.column_names
-    turns = _turns(ranked, row, size=size, diversity=diversity)
-    needed = min((turn.score for turn in turns), default=0.0) if _is_full(turns, size) else 0.0
+    turns = _turns(ranked, row, wanted)
+    needed = min((turn.score for turn in turns), default=0.0) if _is_full(turns, wanted.size) else 0.0
     if not needed or Column.TRADEOFF_SCORE in names or Column.RANKING_SCORE not in names:
         return Cut(needed)
     scores = ranked.column(Column.RANKING_SCORE).astype(float)
@@ -188,19 +190,25 @@ def _is_full(turns: Sequence[_Turn], size: int) -> bool:
     return len(turns) == size or (len(turns) > 0 and turns[-1].same_composition)
 
 
-def _turns(ranked: CandidateBatch, row: int, *, size: int, diversity: float) -> list[_Turn]:
+def _turns(ranked: CandidateBatch, row: int, wanted: Shortlist) -> list[_Turn]:
     """Choose a shortlist without one candidate, as far as this one could still be picked."""
     merit = merits(ranked.table)
     without = np.where(np.arange(len(ranked)) == row, np.nan, merit)
-    picks = diverse_choice(without, ranked.compositions, size=size, diversity=diversity)
+    picks = spread_choice(without, ranked, wanted)
     chosen = ranked.compositions.take(np.array(picks, np.int64))
     to_row = composition_distances(ranked.compositions.take(np.array([row])), chosen)[0]
     among = composition_distances(chosen, chosen)
+    structures = structures_of(ranked, wanted)
+    crystals_to_row = crystals_among = np.full(among.shape, np.inf)
+    if structures is not None:
+        crystals_to_row = np.broadcast_to(structure_distances(structures[[row]], structures[picks]), among.shape)
+        crystals_among = structure_distances(structures[picks], structures[picks])
     turns: list[_Turn] = []
     for turn, pick in enumerate(picks):
         worth_of_pick, worth_of_row = (
-            1 - diversity * float(np.max(1 - distances[:turn] / _UNALIKE, initial=0.0))
-            for distances in (among[turn], to_row)
+            (1 - wanted.diversity * float(np.max(chemical_likeness(distances[:turn]), initial=0.0)))
+            * (1 - wanted.structural_diversity * float(np.max(structural_likeness(apart[:turn]), initial=0.0)))
+            for distances, apart in ((among[turn], crystals_among[turn]), (to_row, crystals_to_row[turn]))
         )
         needed = float(merit[pick]) * worth_of_pick / worth_of_row if worth_of_row > 0 else np.inf
         turns.append(_Turn(pick, needed, bool(to_row[turn] <= _SAME_COMPOSITION)))

@@ -40,7 +40,7 @@ from matloop.screening.report.insulators import GAP, insulator_words
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
 from matloop.screening.report.rattling import rattle_words
 from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
-from matloop.screening.report.tradeoffs import TradeoffWords, tradeoff_words
+from matloop.screening.report.tradeoffs import TradeoffWords, robustness_words, tradeoff_words
 from matloop.screening.report.vibrations import VibrationWords, vibration_words
 from matloop.screening.runs.run_view import RunView
 
@@ -147,6 +147,7 @@ class Card(NamedTuple):
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
     tradeoff: TradeoffWords | None
+    robustness: Words | None
 
 
 def strips(run: RunView) -> dict[str, Strip]:
@@ -235,6 +236,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         novelty=novelty_words(run.novelty, batch.ids[row], own_list=run.own_list),
         explanation=explanation_words(run.explanations, batch.ids[row]),
         tradeoff=tradeoff_words(run, batch, row),
+        robustness=robustness_words(run, batch, row),
     )
 
 

@@ -32,7 +32,7 @@ from matloop.screening.report.sources import cautions_of, sources_of
 from matloop.screening.report.stability import formation_energy_words
 from matloop.screening.report.surrogates import SurrogateSection, surrogate_sections
 from matloop.screening.report.tables import LAPS, met_together, ranked_table, run_funnel, run_headline, target_words
-from matloop.screening.report.tradeoffs import order_words
+from matloop.screening.report.tradeoffs import about_list
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 
 _HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         targets=target_words(run),
         met_together=met_together(run),
         list_words=list_words(run.summary, numbers(run.shortlisted, Column.PROBABILITY)),
-        order_words=order_words(run),
+        about_list=about_list(run),
         strips=drawn,
         cards=chosen,
         hulls=hull_figure(run.shortlisted),

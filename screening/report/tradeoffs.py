@@ -9,7 +9,15 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import UNKNOWN_OBJECTIVE
 from matloop.data.properties.columns import Column
 from matloop.screening.language.text import Words, number, with_unit
-from matloop.screening.language.tradeoffs import CRITERIA, objective_words, ranking_words, standing_words
+from matloop.screening.language.tradeoffs import (
+    CRITERIA,
+    listed_words,
+    moves_words,
+    objective_words,
+    price_words,
+    ranking_words,
+    standing_words,
+)  # fmt: skip
 from matloop.screening.ranking.non_dominated import DRAWS
 from matloop.screening.ranking.objectives import objectives_of
 from matloop.screening.report.batch_columns import numbers
@@ -43,6 +51,25 @@ def order_words(run: RunView) -> Words | None:
         f"{told.en}; {left_out:,} of which an objective is not known were not ranked",
         f"{told.zh}；另有 {left_out:,} 个因目标值未知而未参与排序",
     )
+
+
+def robustness_words(run: RunView, batch: CandidateBatch, row: int) -> Words | None:
+    """How a finalist stands moved weights and limits; None where none was moved."""
+    share, worst = (float(numbers(batch, name)[row]) for name in (Column.LISTED_WHEN_MOVED, Column.WORST_RANK))
+    if not run.summary.moved or not (math.isfinite(share) and math.isfinite(worst)):
+        return None
+    return listed_words(share, worst, len(run.summary.moved))
+
+
+def about_list(run: RunView) -> list[Words]:
+    """What the report says of the shortlist as a whole: its order, its price of diversity, how it stands moves."""
+    summary, wanted = run.summary, run.campaign.shortlist
+    told = [order_words(run)]
+    if summary.diversity is not None and (wanted.diversity or wanted.structural_diversity):
+        told.append(price_words(summary.diversity, run.campaign.ranking.criterion))
+    if summary.moved:
+        told.append(moves_words(summary.moved, len(run.shortlisted)))
+    return [words for words in told if words is not None]
 
 
 def tradeoff_words(run: RunView, batch: CandidateBatch, row: int) -> TradeoffWords | None:

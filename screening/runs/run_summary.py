@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,6 +118,51 @@ class BackTestedLists(_Part):
         return bool(poisson.cdf(math.ceil(self.met), self.promised) < _RARE)
 
 
+class MovedLimit(_Part):
+    """A weight or limit that was moved by a fifth, and what became of the shortlist.
+
+    Attributes:
+        kind: ``target`` for a limit of a target; ``weight``, ``worst`` or ``best`` of an objective.
+        name: The property, or the objective.
+        before: In its unit.
+        after: The same, moved.
+        stay: How many of the shortlisted stay.
+        leave: Formulas of those that leave, at most ten.
+        enter: Formulas of those that come in their place, at most ten.
+    """
+
+    kind: Literal["target", "weight", "worst", "best"]
+    name: Name
+    before: float
+    after: float
+    stay: Count
+    leave: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+    enter: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+
+
+class ListSpread(_Part):
+    """How good a list is, and how far its members are from each other.
+
+    Attributes:
+        score: Mean score.
+        probability: Mean probability of meeting all targets.
+        chemistry: Mean element mover's distance of its pairs.
+        structure: Mean distance of the structures of its pairs.
+    """
+
+    score: float
+    probability: float
+    chemistry: float | None = None
+    structure: float | None = None
+
+
+class DiversityPrice(_Part):
+    """What diversity costs: the shortlist, and the one that would have been chosen without diversity."""
+
+    chosen: ListSpread
+    undiversified: ListSpread
+
+
 class FormationEnergies(_Part):
     """How formation energies came from the energies of a potential.
 
@@ -153,6 +198,8 @@ class RunSummary(_Part):
         met_together: Of targets that are known of the same crystals.
         supported: The largest probability of each target, and of targets together, that is claimed.
         back_tests: Hits in lists of known materials that were made like the shortlist.
+        diversity: What diversity of the shortlist costs; None for an empty shortlist.
+        moved: Weights and limits that were moved by a fifth, and what became of the shortlist.
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of the last session.
@@ -172,6 +219,8 @@ class RunSummary(_Part):
     met_together: tuple[MetTogether, ...] = ()
     supported: tuple[SupportedProbability, ...] = ()
     back_tests: tuple[BackTestedLists, ...] = ()
+    diversity: DiversityPrice | None = None
+    moved: Annotated[tuple[MovedLimit, ...], Field(max_length=1000)] = ()
     seconds: dict[Name, Seconds]
     sessions: Count
     workers: Count

@@ -15,7 +15,7 @@ from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
 from matloop.screening.language.back_test import list_words
 from matloop.screening.language.relaxing import relaxing_words
-from matloop.screening.language.tradeoffs import ranking_words
+from matloop.screening.report.tradeoffs import about_list
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import in_catalogue_of_run
 from matloop.workflows.commands.feature_table import names_without_options
@@ -45,9 +45,8 @@ def print_run(run: ScreeningRun, console: Console) -> None:
     if len(run.shortlist):
         for words in list_words(summary, run.shortlist[Column.PROBABILITY].to_numpy()):
             console.print(Text(f"{words.en}."))
-        ranking = run.view.campaign.ranking
-        if ranking.objectives:
-            console.print(Text(f"{ranking_words(ranking.criterion, ranking.objectives).en}."))
+        for words in about_list(run.view):
+            console.print(Text(plain(f"{words.en}.")))
         headings, cells = shortlist_cells(run.shortlist, list(summary.ranges))
         print_table(console, "Shortlist, predictions with 90 % intervals", headings, cells, keys=2)
     else:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.screening.ranking.ranking import diverse_choice
+from matloop.screening.campaign.campaign import Shortlist
+from matloop.screening.ranking.spread import spread_choice
 from matloop.screening.runs.run_summary import BackTestedLists
 
 SIZES = (3, 10, 20)
@@ -49,14 +50,14 @@ class KnownOutcomes(NamedTuple):
 
 
 def back_test(
-    known: KnownOutcomes, targets: Sequence[str], *, diversity: float, draws: int = DRAWS
+    known: KnownOutcomes, targets: Sequence[str], *, wanted: Shortlist, draws: int = DRAWS
 ) -> list[BackTestedLists]:
     """Make lists of known materials and count the hits.
 
     Args:
         known: Known materials.
         targets: The properties.
-        diversity: Of the shortlist of the campaign.
+        wanted: Diversity of the shortlist of the campaign.
         draws: How many times lists are made.
 
     Returns:
@@ -72,7 +73,7 @@ def back_test(
         random = np.random.default_rng(draw)
         present = random.random(compositions.max() + 1)[compositions] >= _LEFT_OUT
         drawn = known.take(np.flatnonzero(present))
-        picks = listed(drawn, size=sizes[-1], diversity=diversity)
+        picks = listed(drawn, wanted, size=sizes[-1])
         for place, size in enumerate(sizes):
             rows = picks[:size]
             held[draw, place] = drawn.met[rows].sum(), drawn.probability[rows].sum(), len(rows) * drawn.met.mean()
@@ -85,20 +86,19 @@ def back_test(
     ]  # fmt: skip
 
 
-def listed(known: KnownOutcomes, *, size: int, diversity: float) -> NDArray[np.int64]:
+def listed(known: KnownOutcomes, wanted: Shortlist, *, size: int) -> NDArray[np.int64]:
     """Choose a list as a run chooses its shortlist; return rows, best place first.
 
     Args:
         known: Known materials with finite probabilities.
+        wanted: Diversity of the shortlist.
         size: Of the list.
-        diversity: Of the shortlist.
     """
     order = np.lexsort((np.array(known.materials.ids), -known.score, -known.probability))
-    # The best of other compositions reach (1 - diversity) times their probability whatever was picked before.
+    # The best of other compositions reach this share of their probability whatever was picked before.
+    share = (1 - wanted.diversity) * (1 - wanted.structural_diversity)
     _, first = np.unique(known.materials.groups()[order], return_index=True)
     least = known.probability[order[np.sort(first)[:size][-1]]]
-    order = order[known.probability[order] >= (1 - diversity) * least]
-    picks = diverse_choice(
-        known.probability[order], known.materials.compositions.take(order), size=size, diversity=diversity
-    )
+    order = order[known.probability[order] >= share * least]
+    picks = spread_choice(known.probability[order], known.materials.take(order), wanted, size=size)
     return np.asarray(order[picks])

@@ -256,7 +256,7 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
         own: Its predictions, for the value of each target at which the cut would be crossed.
     """
     shortlist, table = view.task.campaign.shortlist, view.ranked.table
-    needed, score_needed = cut_of(view.eligible, row, size=shortlist.size, diversity=shortlist.diversity)
+    needed, score_needed = cut_of(view.eligible, row, shortlist)
     probability = float(table[Column.PROBABILITY][row].as_py())
     known = Column.EXPECTED_MISSES in table.column_names
     misses = float(table[Column.EXPECTED_MISSES][row].as_py()) if known else None

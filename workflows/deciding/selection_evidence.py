@@ -174,9 +174,7 @@ def list_evidence(task: ScoringTask, known: Known, materials: CandidateBatch) ->
     """
     tested: list[BackTestedLists] = []
     for group in known.joint.groups:
-        tested += back_test(
-            outcomes_of(group, known, materials), group.names, diversity=task.campaign.shortlist.diversity
-        )
+        tested += back_test(outcomes_of(group, known, materials), group.names, wanted=task.campaign.shortlist)
     return ListEvidence(tuple(met_together(known)), tuple(supported_probabilities(task, known)), tuple(tested))
 
 

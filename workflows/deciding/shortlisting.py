@@ -29,7 +29,7 @@ from matloop.screening.ranking.criteria import merits
 from matloop.screening.ranking.non_dominated import non_dominated_probability
 from matloop.screening.ranking.objectives import gains, unknown_objectives
 from matloop.screening.ranking.pareto import pareto_fronts
-from matloop.screening.ranking.ranking import diverse_choice
+from matloop.screening.ranking.spread import spread_choice
 from matloop.screening.ranking.tradeoffs import Tradeoff
 from matloop.workflows.stages.fates import REJECTED, SHORTLISTED, fate_table
 
@@ -121,12 +121,9 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
         of all.
     """
     wanted, limit = campaign.shortlist, campaign.shortlist.max_false_discovery
-    merit, misses = merits(ranked.table), ranked.column(Column.EXPECTED_MISSES)
-    refused, known = np.zeros(len(ranked), bool), np.isfinite(misses)
-    if limit is not None:
-        refused = ~(misses <= limit)
-        merit = np.where(refused, np.nan, merit)
-    picks = diverse_choice(merit, ranked.compositions, size=wanted.size, diversity=wanted.diversity)
+    merit, misses = eligible_merits(ranked, limit), ranked.column(Column.EXPECTED_MISSES)
+    refused, known = ~np.isfinite(merit) & (limit is not None), np.isfinite(misses)
+    picks = spread_choice(merit, ranked, wanted)
     place = np.zeros(len(ranked), np.int64)
     place[picks] = np.arange(1, len(picks) + 1)
     ranked = ranked.with_columns({Column.RANK: np.arange(1, len(ranked) + 1), Column.SHORTLISTED: place})
@@ -143,6 +140,19 @@ def choose(ranked: CandidateBatch, campaign: Campaign) -> Decided:
             fate_table(ranked.table.take(pa.array(rows)), outcome, STAGE, [reason(row) for row in rows.tolist()])
         )
     return Decided(ranked, pa.concat_tables(parts))
+
+
+def eligible_merits(ranked: CandidateBatch, limit: float | None) -> NDArray[np.float64]:
+    """Scores of the ranked candidates, nan where the expected share of misses is too high to be chosen, shape (n,).
+
+    Args:
+        ranked: The ranked candidates.
+        limit: Largest expected share of misses; None for any.
+    """
+    merit = merits(ranked.table)
+    if limit is None:
+        return merit
+    return np.where(ranked.column(Column.EXPECTED_MISSES) <= limit, merit, np.nan)
 
 
 def shortlisted(ranked: CandidateBatch) -> CandidateBatch:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -61,10 +62,15 @@ def joint_jobs(task: ScoringTask, manifest: Manifest, survivors: CandidateBatch)
     """Fourth stage: all relaxed candidates in one part, because each competes with all others."""
     competitors = [line["files"] for line in manifest.of_kind(COMPETITORS)[-1:]]
     stage = key_of(stage=STABILITY_STAGE, relaxed=_potential_key(task, manifest), competitors=competitors)
-    key, path = _key_given(stage, 0, survivors), RunDirectory(task.folder).competitors if competitors else None
+    key, path = _key_given(stage, 0, survivors), competitors_file(task, manifest)
     lost = partial(lost_partition, replace(task, stage=STABILITY_STAGE))
     work, given = partial(judge_together, task, competitors=path), Intake(survivors, [])
     yield Job(STABILITY_STAGE, 0, key, work, lost, given, len(survivors), divisible=False)
+
+
+def competitors_file(task: ScoringTask, manifest: Manifest) -> Path | None:
+    """File with energies of competing phases that were relaxed for the run; None where there are none."""
+    return RunDirectory(task.folder).competitors if manifest.of_kind(COMPETITORS) else None
 
 
 def _potential_key(task: ScoringTask, manifest: Manifest) -> str:

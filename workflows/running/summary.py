@@ -6,11 +6,12 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from matloop.models.stability.formation_energies import FormationEnergyFit
-from matloop.screening.runs.run_summary import FormationEnergies, RunSummary
+from matloop.screening.runs.run_summary import DiversityPrice, FormationEnergies, MovedLimit, RunSummary
 from matloop.workflows.deciding.selection_evidence import ListEvidence
 from matloop.workflows.running.identity import versions
 from matloop.workflows.stages.fates import FateCounts
@@ -19,8 +20,22 @@ from matloop.workflows.stages.potential import device_used, source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
 
+class ListAccount(NamedTuple):
+    """What is known of a shortlist as a whole.
+
+    Attributes:
+        evidence: What known materials tell about the list.
+        diversity: What its diversity costs; None for an empty list.
+        moved: Weights and limits that were moved, and what became of the list.
+    """
+
+    evidence: ListEvidence
+    diversity: DiversityPrice | None = None
+    moved: tuple[MovedLimit, ...] = ()
+
+
 def summary_of(
-    task: ScoringTask, counts: FateCounts, *, rows_in: int, evidence: ListEvidence,
+    task: ScoringTask, counts: FateCounts, *, rows_in: int, about: ListAccount,
     seconds: Mapping[str, float], sessions: int, workers: int, formation: FormationEnergyFit | None = None,
 ) -> RunSummary:  # fmt: skip
     """What a run counted, and what made it.
@@ -29,7 +44,7 @@ def summary_of(
         task: Names the campaign and the wanted ranges.
         counts: Rows by where, how and why they end.
         rows_in: Number of rows that came in.
-        evidence: What known materials tell about the list.
+        about: What is known of the shortlist as a whole.
         seconds: By step.
         sessions: How often the run was started or resumed.
         workers: Worker processes of this session.
@@ -48,9 +63,11 @@ def summary_of(
         energies=None if campaign.potential is None else source_of(campaign.potential),
         device=None if campaign.potential is None else device_used(campaign.potential),
         formation_energies=None if formation is None else _formation_energies(formation),
-        met_together=evidence.together,
-        supported=evidence.supported,
-        back_tests=evidence.back_tests,
+        met_together=about.evidence.together,
+        supported=about.evidence.supported,
+        back_tests=about.evidence.back_tests,
+        diversity=about.diversity,
+        moved=about.moved,
         seconds=dict(seconds),
         sessions=sessions,
         workers=workers,

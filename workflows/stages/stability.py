@@ -16,6 +16,7 @@ from matloop.data.candidates.reasons import POLYMORPH, Reason
 from matloop.data.properties.columns import Column
 from matloop.models.stability.competition import POLYMORPHS, places_among_polymorphs
 from matloop.models.stability.hull import Hull, PhaseEnergies, Product
+from matloop.models.stability.local_prediction import LocalPrediction
 from matloop.models.stability.opinions import mixed_opinions
 from matloop.models.stability.stability import Judgement, Stability
 from matloop.workflows.stages.fates import REJECTED, Fates
@@ -40,9 +41,7 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
     assert settings is not None
     batch = intake.batch
     fates, rows = Fates(len(batch), STAGE), np.arange(len(batch))
-    learnt, energies = stability_of(task.folder, settings), energies_of(batch, settings)
-    if competitors is not None:
-        learnt = _with_competitors(learnt, competitors, source_of(settings))
+    learnt, energies = learnt_with(task, competitors), energies_of(batch, settings)
     judgement, second = learnt.predict(energies, competing=True), _second_judgement(task, batch)
     predictions = mixed_opinions(judgement, second)
     judged = {name: predictions[name] for name in task.ranges if name in predictions}
@@ -63,6 +62,35 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
         columns[Column.FORMATION_CORRECTION] = learnt.elements.added_to_formation_energies(batch.compositions)
     best = best_rows(batch, rows, columns, fates, criterion=task.criterion, keep=len(rows))
     return StageTables(fates.table(batch, rows, columns), best)
+
+
+def learnt_with(task: ScoringTask, competitors: Path | None) -> Stability:
+    """What the potential of the campaign tells of stability.
+
+    Args:
+        task: Names the campaign and the run.
+        competitors: File with energies of known phases that join the hull of the potential's own energies.
+    """
+    settings = task.campaign.potential
+    assert settings is not None
+    learnt = stability_of(task.folder, settings)
+    return learnt if competitors is None else _with_competitors(learnt, competitors, source_of(settings))
+
+
+def predicted_stability(
+    task: ScoringTask, batch: CandidateBatch, competitors: Path | None
+) -> dict[str, LocalPrediction]:
+    """Predictions of the targets that potentials judge, by property, of all relaxed candidates of a run.
+
+    Args:
+        task: The campaign and its ranges.
+        batch: Every candidate that the potential stage hands on.
+        competitors: As for :func:`learnt_with`.
+    """
+    assert task.campaign.potential is not None
+    judgement = learnt_with(task, competitors).predict(energies_of(batch, task.campaign.potential), competing=True)
+    predictions = mixed_opinions(judgement, _second_judgement(task, batch))
+    return {name: predictions[name] for name in task.ranges if name in predictions}
 
 
 def _joined_names(first: NDArray[Any], second: NDArray[np.str_]) -> NDArray[np.str_]:

@@ -12,12 +12,14 @@ from matloop.data.packaged.materials import load_materials
 from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.data.training.packaged_tables import labelled_table
 from matloop.featurizers.registry import feature_set
+from matloop.screening.campaign.campaign import Shortlist
 from matloop.screening.explaining.element_swaps import single_swaps
 from matloop.screening.explaining.margins import cut_of, filter_margins, grouped_contributions
 from matloop.screening.filters.element_count import ElementCount
 from matloop.screening.filters.elements import ExcludeElements, RequireElements
 from matloop.screening.filters.known_compounds import NewCompounds
 from matloop.screening.ranking.ranking import diverse_choice, ranking_order
+from matloop.screening.ranking.spread import spread_choice
 from tests.strategies import batch_of
 
 KNOWN = KnownMaterials.of(labelled_table("materials"))
@@ -82,26 +84,26 @@ def test_groups_and_the_others_add_up(parts: list[float]) -> None:
         assert np.sign(parts[names.index(group.feature)]) == np.sign(group.contribution)
 
 
-@pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("diversity", "structural"), [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
 @pytest.mark.parametrize("row", [0, 2, 11])
-def test_the_cut_is_where_the_choice_flips(diversity: float, row: int) -> None:
+def test_the_cut_is_where_the_choice_flips(diversity: float, structural: float, row: int) -> None:
     ranked = load_materials().take(np.arange(40, 640, 30))
     probability = np.sort(np.random.default_rng(row).random(len(ranked)))[::-1].copy()
     ranked = ranked.with_columns(probability=probability)
-    needed, score = cut_of(ranked, row, size=4, diversity=diversity)
+    needed, score = cut_of(ranked, row, Shortlist(size=4, diversity=diversity, structural_diversity=structural))
     assert 0 < needed < np.inf
     assert score is None
     for factor, expected in ((1.001, True), (0.999, False)):
         trial = probability.copy()
         trial[row] = factor * needed
-        picks = diverse_choice(trial, ranked.compositions, size=4, diversity=diversity)
+        picks = spread_choice(trial, ranked, Shortlist(size=4, diversity=diversity, structural_diversity=structural))
         assert (row in picks) is expected
 
 
 def test_a_composition_is_never_chosen_twice_and_a_short_list_keeps_all() -> None:
     ranked = batch_of("NaCl", "Na2Cl2", "KBr", "SiO2").with_columns(probability=[0.9, 0.8, 0.5, 0.4])
-    assert cut_of(ranked, 1, size=4, diversity=0.0).score == pytest.approx(0.9)
-    assert cut_of(ranked, 3, size=4, diversity=0.5).score == 0.0
+    assert cut_of(ranked, 1, Shortlist(size=4, diversity=0.0)).score == pytest.approx(0.9)
+    assert cut_of(ranked, 3, Shortlist(size=4, diversity=0.5)).score == 0.0
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.5])
@@ -120,7 +122,7 @@ def test_among_equally_probable_ones_the_ranking_score_flips_the_choice(diversit
     ranked, names = chosen(score)
     tied = 0
     for row in range(len(ranked)):
-        cut = cut_of(ranked, row, size=3, diversity=diversity)
+        cut = cut_of(ranked, row, Shortlist(size=3, diversity=diversity))
         if cut.ranking_score is None:
             # If it is as probable as needed, it is chosen; only a tie may leave it out.
             assert (ranked.ids[row] in names) == (ranked.column("probability")[row] > cut.score)

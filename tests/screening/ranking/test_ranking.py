@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.candidates.compositions import composition_keys
+from matloop.data.packaged.materials import load_materials
+from matloop.screening.campaign.campaign import Shortlist
 from matloop.screening.ranking.ranking import diverse_choice, ranking_order
+from matloop.screening.ranking.spread import list_spread, price_of_diversity, spread_choice
 from tests.strategies import batch_of, formula_of, whole_compositions
 
 NAN, INF = float("nan"), float("inf")
@@ -121,3 +124,30 @@ def test_no_diversity_is_the_plain_order(probability: list[float], size: int) ->
 @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
 def test_ties_take_the_earlier_row(diversity: float) -> None:
     assert choice(["NaCl", "MgO", "ZnS"], [0.5, 0.5, 0.5], 3, diversity) == ["NaCl", "MgO", "ZnS"]
+
+
+def test_structural_diversity_prefers_other_places_of_the_atoms() -> None:
+    materials = load_materials()
+    formulas, groups = materials.table["formula"].to_pylist(), materials.column("space_group_number")
+
+    def cubic(formula: str) -> int:
+        return next(row for row, name in enumerate(formulas) if name == formula and groups[row] == 225)
+
+    chosen = materials.take([cubic("MgO"), cubic("CaO"), cubic("CaF2")])  # two of rock salt, one of fluorite
+    merit, alike = np.array([1.0, 0.9, 0.8]), {"size": 2, "diversity": 0.0}
+    assert spread_choice(merit, chosen, Shortlist(**alike)) == [0, 1]
+    assert spread_choice(merit, chosen, Shortlist(**alike, structural_diversity=0.5)) == [0, 2]
+    price = price_of_diversity(merit, chosen, Shortlist(**alike, structural_diversity=0.5), probability=merit)
+    assert price is not None
+    assert (price.chosen.score, price.undiversified.score) == pytest.approx((0.9, 0.95))
+    assert (price.chosen.structure or 0) > 0.3 > 0.01 > (price.undiversified.structure or 0)
+
+
+def test_what_has_no_crystal_is_as_alike_as_can_be() -> None:
+    formulas = batch_of("MgO", "CaF2", "ZnS")
+    merit = np.array([1.0, 0.9, 0.8])
+    wanted = Shortlist(size=3, diversity=0.0, structural_diversity=1.0)
+    assert spread_choice(merit, formulas, wanted) == [0, 1, 2]
+    assert list_spread([0, 1], formulas, merit=merit, probability=merit).structure is None
+    assert list_spread([0], formulas, merit=merit, probability=merit).chemistry is None
+    assert price_of_diversity(np.full(3, np.nan), formulas, wanted, probability=merit) is None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matloop.data.packaged.materials import load_materials
+from matloop.screening.campaign.campaign import Shortlist
 from matloop.screening.ranking.ranking import diverse_choice
 from matloop.screening.runs.run_summary import BackTestedLists
 from matloop.workflows.deciding.back_test import KnownOutcomes, back_test, listed
@@ -27,7 +28,7 @@ def test_lists_hold_about_what_right_probabilities_promise(diversity: float) -> 
         [
             [entry.met, entry.promised, entry.random]
             for seed in range(20)
-            for entry in back_test(outcomes(seed), ["band_gap"], diversity=diversity, draws=3)
+            for entry in back_test(outcomes(seed), ["band_gap"], wanted=Shortlist(size=3, diversity=diversity), draws=3)
             if entry.size == 20
         ]
     )
@@ -37,22 +38,22 @@ def test_lists_hold_about_what_right_probabilities_promise(diversity: float) -> 
 
 
 def test_sizes_have_ten_materials_for_each_place() -> None:
-    (three, ten, twenty) = back_test(outcomes(0), ["band_gap"], diversity=0.5)
+    (three, ten, twenty) = back_test(outcomes(0), ["band_gap"], wanted=Shortlist(size=3))
     assert [three.size, ten.size, twenty.size] == [3, 10, 20]
     assert three.met <= ten.met <= twenty.met
     assert {entry.materials for entry in (three, ten, twenty)} == {240}
     assert twenty.hits >= twenty.met
     assert ten.random == pytest.approx(10 * ten.hits / ten.materials, rel=0.1)
-    few = back_test(outcomes(0, rows=60), ["band_gap"], diversity=0.5)
+    few = back_test(outcomes(0, rows=60), ["band_gap"], wanted=Shortlist(size=3))
     assert [entry.size for entry in few] == [3]
-    assert back_test(outcomes(0, rows=30), ["band_gap"], diversity=0.5) == []
+    assert back_test(outcomes(0, rows=30), ["band_gap"], wanted=Shortlist(size=3)) == []
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 0.9, 1.0]))
 def test_a_list_is_that_of_the_shortlist(seed: int, diversity: float) -> None:
     known = outcomes(seed, rows=60)
     known = known.take(np.flatnonzero(np.isfinite(known.probability)))
-    picks = listed(known, size=10, diversity=diversity)
+    picks = listed(known, Shortlist(size=3, diversity=diversity), size=10)
     order = np.lexsort((np.array(known.materials.ids), -known.score, -known.probability))
     whole = diverse_choice(
         known.probability[order], known.materials.compositions.take(order), size=10, diversity=diversity

@@ -91,6 +91,7 @@ def standing_words(front: float, unbeaten: float, *, draws: int) -> Words:
 def price_words(price: DiversityPrice, criterion: CriterionName) -> Words:
     """Say what the diversity of a shortlist costs.
 
+    >>> from matloop.screening.runs.run_summary import ListSpread
     >>> chosen = ListSpread(score=0.5, probability=0.5, chemistry=20.0, structure=0.4)
     >>> plain = ListSpread(score=0.6, probability=0.6, chemistry=5.0, structure=0.4)
     >>> print(price_words(DiversityPrice(chosen=chosen, undiversified=plain), "most_probable").en)

@@ -99,6 +99,9 @@ def screen(
     prepare_only: PrepareOnly = False,
     store: UseStore = True,
     allow: Allow = None,
+    dossiers: Annotated[
+        str | None, typer.Option(help="Write dossiers of the first three finalists too, in this language: en or zh.")
+    ] = None,
 ) -> None:
     """Run a campaign and print its shortlist."""
     from matloop.data.allowed_modules import allowing
@@ -106,16 +109,24 @@ def screen(
     from matloop.workflows.inspecting.validation import checked_campaign
     from matloop.workflows.screen import screen as run_screen
 
+    if dossiers is not None:
+        from matloop.workflows.deciding.dossiers import language_named
+
+        language_named(dossiers)  # before an hour of computing, not after it
     with allowing(allow or ()):
         chosen = checked_campaign(campaign)
     if budget is not None:
         chosen = chosen.with_budget(read_duration(budget))
-    run_and_print(
+    run = run_and_print(
         lambda progress: run_screen(
             chosen, output=output, workers=workers, progress=progress, cluster=cluster,
             partition_rows=partition_rows, prepare_only=prepare_only, store=store, allow=allow or (),
         )
     )  # fmt: skip
+    if dossiers is not None and run is not None:
+        from matloop.workflows.commands.dossier import write_and_print
+
+        write_and_print(run.folder, language=dossiers)
 
 
 @app.command(epilog="Example: matloop resume runs/oxides")
@@ -527,6 +538,22 @@ def report(run: RunFolder) -> None:
     from matloop.workflows.commands.report import rewrite_report
 
     rewrite_report(run)
+
+
+@app.command(epilog="Example: matloop dossier runs/oxides --language zh")
+def dossier(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="Folder for them; by default dossiers/LANGUAGE in the run.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=30, help="How many finalists.")] = 3,
+    language: Annotated[str, typer.Option(help="Language of all texts: en or zh.")] = "en",
+    radiation: Annotated[
+        str, typer.Option(help="Of powder patterns: CuKa, CuKa1, CoKa, FeKa, CrKa, MoKa or AgKa.")
+    ] = "CuKa",
+) -> None:
+    """Write what a lab receives of each finalist: page, JSON, CIF, result sheet, and packages (.zip, .eln) of all."""
+    from matloop.workflows.commands.dossier import write_and_print
+
+    write_and_print(run, out=out, top=top, language=language, radiation=radiation)
 
 
 @app.command(epilog="Example: matloop export runs/oxides --to oxides.xyz --shortlisted")

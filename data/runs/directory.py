@@ -30,6 +30,7 @@
     explanations.json      why each of them is predicted so, what would help it and what would put it out
     shortlist.csv, cif/    what is handed to a lab
     report.html            the same for reading
+    dossiers/LANGUAGE/     dossiers of the finalists, where somebody asked for them
 """
 
 from __future__ import annotations

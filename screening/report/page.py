@@ -142,18 +142,30 @@ def campaign_title(campaign: Campaign) -> Words:
     return Words(title, campaign.title_zh or title)
 
 
-def page_template(folder: Path, name: str) -> Any:
-    """A template of a page: everything it prints is escaped and rid of characters that deceive."""
+def page_template(folder: Path, name: str, *, language: str = "") -> Any:
+    """A template of a page: everything it prints is escaped and rid of characters that deceive.
+
+    Templates may include those of this folder. ``tr(en, zh)`` in them is a text in both languages.
+
+    Args:
+        folder: Where the template lies.
+        name: Of its file.
+        language: The one language that is printed, ``en`` or ``zh``; by default both, of which the page shows one.
+    """
     import jinja2
 
+    def printed(value: Any) -> Any:
+        return finalize(getattr(value, language) if language and isinstance(value, Words) else value)
+
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, _HERE / "templates"]),
         autoescape=True,
-        finalize=finalize,
+        finalize=printed,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["tr"] = Words
     environment.filters.update(percent=percent, number=number, linked=linked)
     return environment.get_template(name)
 

@@ -20,11 +20,14 @@ from matloop.workflows.screen import ScreeningRun
 INTERRUPTED = 4
 
 
-def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
+def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> ScreeningRun | None:
     """Run to the end and print the shortlist; SIGTERM, which a batch queue sends before it kills, is taken like Ctrl-C.
 
     Args:
         start: Begins or goes on, and tells the progress it is given; the number of partitions where that was all.
+
+    Returns:
+        The run if it came to its end.
 
     Raises:
         typer.Exit: With code 4 if the run was interrupted; it can be resumed.
@@ -58,10 +61,12 @@ def run_and_print(start: Callable[[Progress], ScreeningRun | int]) -> None:
         signal.signal(signal.SIGTERM, before)
     if isinstance(done, int):
         console.print(f"{done} partitions of this share are finished.")
-    elif done.is_complete:
-        print_run(done, console)
-    else:
+        return None
+    if not done.is_complete:
         console.print(f"Prepared: {done.folder}", markup=False, highlight=False, soft_wrap=True)
+        return None
+    print_run(done, console)
+    return done
 
 
 def _interrupt(_number: int, _frame: Any) -> NoReturn:

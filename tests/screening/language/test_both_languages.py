@@ -12,7 +12,7 @@ from tests.screening.report.run_directories import make_run
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("data", "featurizers", "models", "screening", "workflows")
-TEMPLATES = sorted((ROOT / "screening" / "report" / "templates").glob("*.j2"))
+TEMPLATES = sorted((ROOT / "screening").glob("*/templates/*.j2"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 CHINESE_OR_ITS_MARKS = re.compile("[\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]")
 ENGLISH = re.compile("[a-z]{3}")

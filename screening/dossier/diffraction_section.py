@@ -95,7 +95,8 @@ def diffraction_of(
     """
     if crystal is None:
         return None
-    rivals, without = [], []
+    rivals: list[Rival] = []
+    without: list[str] = []
     for phase in phases:
         pattern = _pattern_of_phase(phase, radiation) if len(rivals) < MOST_RIVALS else None
         if pattern is None:

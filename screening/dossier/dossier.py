@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.element_facts.fact_tables import fact_table
 from matloop.data.plain_text import plain
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import CHEMISTRY_COLUMNS, Column, probability_of
+from matloop.data.synthesis.plan import SynthesisPlan
 from matloop.screening.dossier.competing_phases import Competition
 from matloop.screening.dossier.diffraction import Radiation
 from matloop.screening.dossier.diffraction_section import Diffraction, diffraction_of
@@ -29,6 +31,7 @@ from matloop.screening.dossier.number_sources import (
 )
 from matloop.screening.dossier.risk import Risk, risk_of
 from matloop.screening.dossier.shortlist_files import safe_name
+from matloop.screening.dossier.synthesis_section import gate_source, synthesis_record
 from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.ranking.nearest_known import KnownCompound, nearest_known
 from matloop.screening.report.batch_columns import numbers, texts
@@ -81,6 +84,8 @@ class Dossier(NamedTuple):
         competition: What competes with it.
         neighbours: Known compounds of the nearest compositions.
         diffraction: Powder patterns; None without a crystal.
+        synthesis: How one would make it; None where no plan could be made.
+        no_synthesis: Why none could be made; empty where there is one.
         risk: Risk and cost.
         sources: Of the numbers.
         written: Day on which the dossier was written.
@@ -94,6 +99,8 @@ class Dossier(NamedTuple):
     competition: Competition
     neighbours: list[KnownCompound]
     diffraction: Diffraction | None
+    synthesis: SynthesisPlan | None
+    no_synthesis: str
     risk: Risk
     sources: NumberSources
     written: dt.date
@@ -125,6 +132,7 @@ def dossier_of(
     *,
     story: Mapping[str, Any],
     competition: Competition,
+    synthesis: SynthesisPlan | str,
     radiation: Radiation,
     today: dt.date,
 ) -> Dossier:
@@ -135,6 +143,7 @@ def dossier_of(
         row: Of the candidate among the shortlisted.
         story: What each stage said of it, as :func:`matloop.workflows.inspecting.why.story_of` tells it.
         competition: What competes with it.
+        synthesis: How one would make it, or why that could not be planned.
         radiation: For powder patterns.
         today: Day on which it is written.
     """
@@ -151,11 +160,17 @@ def dossier_of(
     sources.add(crystals_source())
     if diffraction is not None:
         sources.add(diffraction_source(radiation, today.isoformat()))
+    plan = None if isinstance(synthesis, str) else synthesis
+    if plan is not None:
+        sources.add(table_source(fact_table(plan.facts.table)))
+        for gate in plan.gates:
+            sources.add(gate_source(gate.source))
     for table in [*(score.table for score in risk.scores), *risk.looked_at]:
         sources.add(table_source(table))
     return Dossier(
         view, batch, row, crystal, stages, competition,
-        nearest_known(one, view.training.known, count=_NEIGHBOURS)[0], diffraction, risk, sources, today,
+        nearest_known(one, view.training.known, count=_NEIGHBOURS)[0], diffraction, plan,
+        synthesis if isinstance(synthesis, str) else "", risk, sources, today,
     )  # fmt: skip
 
 
@@ -213,6 +228,7 @@ def dossier_record(dossier: Dossier) -> dict[str, Any]:
         "why": _sourced(view.explanations.get(dossier.candidate_id), run),
         "next_eliminated": [_sourced(each, run) for each in view.near_misses.values()],
         "diffraction": None if dossier.diffraction is None else dossier.diffraction.record("diffraction"),
+        "synthesis": synthesis_record(dossier.synthesis, dossier.no_synthesis),
         "risk": dossier.risk.record(),
     }  # fmt: skip
     return _cleaned({**record, "sources": dossier.sources.record()})
@@ -225,13 +241,12 @@ def _targets(dossier: Dossier) -> list[dict[str, Any]]:
         known, (low, high) = property_named(name), dossier.view.ranges[name]
         own = [value for value in dossier.stages if value.property == name]
         key = own[-1].source if own else "run"
-        read = {
-            end: _number(dossier.batch, known.column(suffix), dossier.row)
-            for end, suffix in (
-                ("value", "pred"), ("low_90", "lo"), ("high_90", "hi"), ("low_90_given_selection", "selected_lo"),
-                ("high_90_given_selection", "selected_hi"),
-            )
+        columns = {
+            "value": known.column("pred"), "low_90": known.column("lo"), "high_90": known.column("hi"),
+            "low_90_given_selection": known.column("selected_lo"),
+            "high_90_given_selection": known.column("selected_hi"),
         }  # fmt: skip
+        read = {end: _number(dossier.batch, column, dossier.row) for end, column in columns.items()}
         found.append(
             {
                 "property": name, "unit": known.unit, "source": key, "wanted_from": low, "wanted_to": high, **read,

@@ -16,6 +16,7 @@ from matloop.screening.dossier.diffraction import DEFINITION, Peak
 from matloop.screening.dossier.diffraction_figure import diffraction_figure
 from matloop.screening.dossier.dossier import Dossier, StageValue, wanted_back
 from matloop.screening.dossier.shortlist_files import safe_name
+from matloop.screening.dossier.synthesis_section import synthesis_words
 from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     Words,
@@ -104,6 +105,7 @@ def render_dossier(dossier: Dossier, card: Card, strips: Mapping[str, Strip], *,
         style=Markup(asset("templates/report.css") + _style(dossier)), scripts=[Markup(text) for text in scripts],
         policy=content_policy(scripts), data=script_json(cleaned_strings(content)), sheet=_sheet(dossier),
         **_cell(dossier), **_diffraction(dossier), **_risk(dossier),
+        **synthesis_words(dossier.synthesis, dossier.no_synthesis),
     )  # fmt: skip
     return cleaned(page)
 

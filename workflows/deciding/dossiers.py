@@ -7,18 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from matloop.data.errors import MatloopError, RunError
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import MatloopError, RunError, SynthesisError
+from matloop.data.properties.columns import Column
 from matloop.data.records.result_sheet import LANGUAGES, Language
+from matloop.data.synthesis.plan import SynthesisPlan
+from matloop.screening.dossier.competing_phases import Competition
 from matloop.screening.dossier.diffraction import radiation_named
 from matloop.screening.dossier.dossier import Dossier, dossier_of
 from matloop.screening.dossier.written_dossiers import WrittenDossiers, write_dossiers
+from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, strips
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.decomposition import competitions_of
 from matloop.workflows.inspecting.why import story_of
+from matloop.workflows.synthesis.plan_synthesis import plan_synthesis
 
 TOP = 3
 """Finalists that get a dossier unless more are asked for."""
+ROUTES = 3
+"""Routes that a dossier describes."""
 
 
 def language_named(name: str) -> Language:
@@ -88,11 +96,27 @@ def collected(view: RunView, *, top: int = TOP, radiation: str = "CuKa", today: 
             f"the run in {view.folder} has no finalist", "a run with a shortlist",
             f"look at what became of the candidates: matloop status {view.folder}",
         )  # fmt: skip
-    competitions = competitions_of(view.shortlisted.take(np.arange(count)))
+    batch = view.shortlisted.take(np.arange(count))
+    competitions = competitions_of(batch)
     return [
         dossier_of(
             view, row, story=story_of(view, view.shortlisted.ids[row]), competition=competitions[row],
+            synthesis=_synthesis(batch, row, competitions[row]),
             radiation=with_radiation, today=today or dt.date.today(),
         )
         for row in range(count)
     ]  # fmt: skip
+
+
+def _synthesis(batch: CandidateBatch, row: int, competition: Competition) -> SynthesisPlan | str:
+    """Plan how one would make a candidate; in place of a plan, why there is none.
+
+    Where a potential judged it, its energy is that of the mixture it competes with, plus its distance from the hull.
+    """
+    above = float(numbers(batch, Column.HULL_DISTANCE)[row])
+    mixture = sum(phase.share * phase.energy for phase in competition.phases)
+    energy = mixture + above if np.isfinite(above) and competition.phases else None
+    try:
+        return plan_synthesis(batch.formulas[row], energy=energy, routes=ROUTES, exact=True)
+    except SynthesisError as error:
+        return str(error)

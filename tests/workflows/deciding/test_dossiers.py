@@ -70,12 +70,13 @@ def test_every_number_of_three_dossiers_has_a_dated_source(written: dict[str, Wr
         assert numbers_without_source(record)  # the check itself sees a source that is missing
 
 
-def test_record_and_page_tell_the_same_probability(finished: ScreeningRun, written: dict[str, WrittenDossiers]) -> None:
+def test_record_and_page_tell_the_same_numbers(finished: ScreeningRun, written: dict[str, WrittenDossiers]) -> None:
     for row, (folder, page) in enumerate(zip(written["en"].folders, pages(written["en"]), strict=True)):
         record = json.loads((folder / "dossier.json").read_text("utf-8"))
         probability = finished.view.shortlisted.table[Column.PROBABILITY][row].as_py()
         assert record["ranking"]["probability"] == pytest.approx(probability)
         assert record["targets"][0]["property"] == "piezoelectric_modulus"
+        assert record["synthesis"]["gates"]
         assert record["candidate_id"] in Page(page).text
 
 
@@ -98,7 +99,8 @@ def test_page_fetches_nothing_and_runs_only_its_own_scripts(written: dict[str, W
 ALLOWED = set(
     """matloop Dossier Materials Project OQMD ElMD Wyckoff CIF csv xlsx html json result sheet process steps PBE DFT GGA
     MEGNet Magpie norm eV atom meV USD kg mol cm GPa min MPa nm rank CHGNet chgnet SevenNet small run Cu Co Mo Cr Fe Ag
-    extra trees materials dft pbe hkl Two targets cheap features mp flla piezo ICSD QR Ctrl WebGL Dmol""".split()
+    extra trees materials dft pbe hkl Two targets cheap features mp flla piezo ICSD QR Ctrl WebGL Dmol CAS CLP
+    Davies Glawe""".split()
 )
 SYMBOL = re.compile(r"(?:[A-Z][a-z]?[0-9.]*)+[+-]?")
 
@@ -108,7 +110,7 @@ class Visible(Page):
 
     def __init__(self, html: str) -> None:
         shown = re.sub(r"<(span|small|pre) class=\"quoted\">.*?</\1>", " ", html, flags=re.DOTALL)
-        shown = re.sub(r"<i>[^<]*</i>", " ", shown)  # symbols of space groups
+        shown = re.sub(r"<i>[^<]*</i>", " ", shown).replace("><", "> <")  # symbols of space groups
         shown = re.sub(r"<style>.*?</style>|<code>.*?</code>|<title>.*?</title>", " ", shown, flags=re.DOTALL)
         super().__init__(re.sub(r"<script\b.*?</script>", " ", shown, flags=re.DOTALL))
 

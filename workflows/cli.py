@@ -110,7 +110,7 @@ def screen(
     from matloop.workflows.screen import screen as run_screen
 
     if dossiers is not None:
-        from matloop.workflows.deciding.dossiers import language_named
+        from matloop.workflows.dossiers.run_dossiers import language_named
 
         language_named(dossiers)  # before an hour of computing, not after it
     with allowing(allow or ()):

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from matloop.screening.runs.run_view import RunView
-from matloop.workflows.deciding.dossiers import TOP, dossiers_of_run
+from matloop.workflows.dossiers.run_dossiers import TOP, dossiers_of_run
 from matloop.workflows.running.session import work_on
 
 

@@ -22,7 +22,7 @@ from matloop.screening.dossier.number_sources import numbers_without_source
 from matloop.screening.dossier.written_dossiers import WrittenDossiers, write_dossiers
 from matloop.screening.report.cards import cards, strips
 from matloop.workflows.cli import app
-from matloop.workflows.deciding.dossiers import collected, dossiers_of_run
+from matloop.workflows.dossiers.run_dossiers import collected, dossiers_of_run
 from matloop.workflows.screen import ScreeningRun
 from tests.screening.report.run_directories import Page
 

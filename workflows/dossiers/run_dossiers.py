@@ -19,7 +19,7 @@ from matloop.screening.dossier.written_dossiers import WrittenDossiers, write_do
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.report.cards import MOST_CARDS, cards, strips
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
-from matloop.workflows.deciding.decomposition import competitions_of
+from matloop.workflows.dossiers.decomposition import competitions_of
 from matloop.workflows.inspecting.why import story_of
 from matloop.workflows.synthesis.plan_synthesis import plan_synthesis
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
-from matloop.data.packaged.materials import load_materials
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, property_column
 
 
 class CompetingPhase(NamedTuple):
@@ -20,15 +19,15 @@ class CompetingPhase(NamedTuple):
         formula: Reduced formula.
         share: Share of the atoms of the candidate that would end in it.
         energy: Formation energy in eV/atom.
-        material_id: Of a packaged crystal of the phase, the most stable one; empty where none is packaged.
-        row: Its row among the packaged crystals; -1 where none is.
+        material_id: Of a known crystal of the phase, the most stable one; empty where none is known.
+        crystal: That crystal, a batch of one row; None where none is known.
     """
 
     formula: str
     share: float
     energy: float
     material_id: str = ""
-    row: int = -1
+    crystal: CandidateBatch | None = None
 
 
 class Competition(NamedTuple):
@@ -66,22 +65,27 @@ class Competition(NamedTuple):
         }  # fmt: skip
 
 
-def with_crystals(phases: Sequence[CompetingPhase]) -> list[CompetingPhase]:
-    """Name the packaged crystal of each phase, the most stable one where there are several.
+def with_crystals(phases: Sequence[CompetingPhase], known: CandidateBatch) -> list[CompetingPhase]:
+    """Name the known crystal of each phase, the most stable one where there are several.
 
-    >>> [phase.material_id for phase in with_crystals([CompetingPhase("SiO2", 1.0, -3.2)])][0][:3]
-    'mp-'
+    Args:
+        phases: The phases.
+        known: Known crystals with their ids and energies above hull.
+
+    >>> from matloop.data.training.packaged_tables import packaged_crystals
+    >>> (quartz,) = with_crystals([CompetingPhase("SiO2", 1.0, -3.2)], packaged_crystals())
+    >>> quartz.material_id[:3], quartz.crystal.formulas
+    ('mp-', ['SiO2'])
     """
-    known = load_materials()
+    energies = np.nan_to_num(known.column(property_column("energy_above_hull", "dft")).astype(float), nan=np.inf)
+    keys, names = composition_keys(known.compositions), known.table[Column.MATERIAL_ID].to_pylist()
     parsed = CandidateBatch.from_formulas([phase.formula for phase in phases]).batch
-    energies = np.nan_to_num(known.table["energy_above_hull_dft"].to_numpy().astype(float), nan=np.inf)
-    keys, found = composition_keys(known.compositions), []
-    names = known.table[Column.MATERIAL_ID].to_pylist()
     own = dict(zip(parsed.formulas, composition_keys(parsed.compositions).tolist(), strict=True))
+    found = []
     for phase in phases:
-        rows = np.flatnonzero(keys == own.get(phase.formula, 0))
+        rows = np.flatnonzero(keys == own[phase.formula]) if phase.formula in own else np.array([], np.int64)
         if len(rows):
             row = int(rows[np.argmin(energies[rows])])
-            phase = phase._replace(material_id=str(names[row]), row=row)
+            phase = phase._replace(material_id=str(names[row]), crystal=known.take(np.array([row])))
         found.append(phase)
     return found

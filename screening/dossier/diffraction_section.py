@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from matloop.data.errors import DiffractionError
-from matloop.data.packaged.materials import load_materials
 from matloop.screening.dossier.competing_phases import CompetingPhase
 from matloop.screening.dossier.diffraction import Pattern, Peak, Radiation, powder_pattern, telling_peaks
 from matloop.screening.dossier.identity import Identity, identity_of
@@ -112,9 +109,7 @@ def diffraction_of(
 
 
 def _pattern_of_phase(phase: CompetingPhase, radiation: Radiation) -> Pattern | None:
-    if phase.row < 0:
-        return None
-    known = identity_of(load_materials().take(np.array([phase.row])), 0)
+    known = None if phase.crystal is None else identity_of(phase.crystal, 0)
     if known is None:
         return None
     try:

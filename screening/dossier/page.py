@@ -42,6 +42,7 @@ from matloop.screening.report.page import (
 
 _HERE = Path(__file__).parent
 _PEAK_COLUMNS = 3
+_BY_PROBABILITY = "most_probable"
 _EVERY_FORM, _SOME_FORMS = Words("every form", "各种形态"), Words("some forms", "部分形态")
 _IN_DOMAIN, _OUTSIDE, _NOT_ASKED = Words("inside", "域内"), Words("outside", "域外"), Words("–", "–")
 _TOO_LARGE = Words(
@@ -139,32 +140,44 @@ def _stage_row(value: StageValue) -> dict[str, Any]:
 
 
 def _eliminated(dossier: Dossier) -> list[dict[str, Any]]:
-    """The most probable candidates that were not chosen, and what would have been enough."""
+    """The best ranked candidates that were not chosen, and what would have been enough."""
     found = []
     for missed in dossier.view.near_misses.values():
-        en, zh = [], []
-        for name, margin in missed["margins"].items():
-            if margin["at_cut"]:
-                label, now, needed = property_words(name), percent(margin["probability"]), percent(margin["at_cut"])
-                if now != needed:
-                    en.append(f"{label.en}: {now} → {needed}")
-                    zh.append(f"{label.zh}：{now} → {needed}")
-        nothing = Words("no single target would be enough", "任何单一目标都不足以改变")
+        by_probability = (missed.get("criterion") or _BY_PROBABILITY) == _BY_PROBABILITY
+        score = (lambda value: percent(value, 1)) if by_probability else number
         found.append(
             {
                 "rank": missed.get("rank", ""), "formula": formula_markup(str(missed.get("formula", ""))),
-                "candidate_id": missed["candidate_id"], "probability": percent(missed.get("probability"), 2),
-                "needed": percent(missed["needed"], 2),
-                "lacking": Words("; ".join(en), "；".join(zh)) if en else nothing,
+                "candidate_id": missed["candidate_id"], "lacking": _lacking(missed, by_probability=by_probability),
+                "probability": score(missed.get("probability") if by_probability else missed.get("score")),
+                "needed": score(missed["needed"]),
             }
         )  # fmt: skip
     return found
 
 
+def _lacking(missed: Mapping[str, Any], *, by_probability: bool) -> Words:
+    """What a candidate would have needed in one target alone, or beyond the cap of probabilities."""
+    beyond = missed.get("ranking_score_needed")
+    if by_probability and beyond is not None:
+        needed, now = number(beyond), number(missed.get("ranking_score"))
+        return Words(f"ranking score {needed} (now {now})", f"排序分 {needed}（现为 {now}）")
+    en, zh = [], []
+    for name, margin in missed["margins"].items() if by_probability else ():
+        now, needed = margin["probability"], margin["at_cut"]
+        if needed and now is not None and percent(now) != percent(needed) and needed > now:
+            label = property_words(name)
+            en.append(f"{label.en}: {percent(now)} → {percent(needed)}")
+            zh.append(f"{label.zh}：{percent(now)} → {percent(needed)}")
+    if not en:
+        return Words("no single target would be enough", "任何单一目标都不足以改变")
+    return Words("; ".join(en), "；".join(zh))
+
+
 def _competition(dossier: Dossier) -> dict[str, Any]:
     told = dossier.competition
     return {
-        "phases": [{**phase._asdict(), "formula": formula_markup(phase.formula)} for phase in told.phases],
+        "phases": [phase._replace(formula=formula_markup(phase.formula)) for phase in told.phases],
         "without_energy": listed([formula_markup(name) for name in told.without_energy]) if told.without_energy else "",
         "known": f"{told.known:,}", "with_energy": f"{told.with_energy:,}",
     }  # fmt: skip

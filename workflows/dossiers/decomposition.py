@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.training.packaged_tables import packaged_crystals
 from matloop.models.stability.computed_hull import computed_hull
 from matloop.models.stability.hull import PhaseEnergies
 from matloop.models.stability.packaged_stability import DATABASE, known_phases
@@ -28,7 +29,7 @@ def competitions_of(batch: CandidateBatch) -> list[Competition]:
     asked = PhaseEnergies(hull.references.source, batch.compositions, nothing, list(batch.ids))
     products = hull.distances(asked, leave_out_own_composition=True).products
     coverage = known_phases().coverage(batch.compositions)
-    found = []
+    crystals, found = packaged_crystals(), []
     for row, mixture in enumerate(products):
         phases = [
             CompetingPhase(product.formula, float(product.fraction), energies[product.phase_id]) for product in mixture
@@ -36,7 +37,10 @@ def competitions_of(batch: CandidateBatch) -> list[Competition]:
         known = int(coverage.known[row])
         found.append(
             Competition(
-                with_crystals(phases), known, round(float(coverage.shares[row]) * known), coverage.without_energy[row]
+                with_crystals(phases, crystals),
+                known,
+                round(float(coverage.shares[row]) * known),
+                coverage.without_energy[row],
             )
         )
     return found

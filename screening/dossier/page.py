@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from matloop.data.errors import DiffractionError
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.columns import Column
 from matloop.data.records.result_sheet import RESULTS, STEPS, Language, SheetColumn
 from matloop.screening.dossier.diffraction import DEFINITION, Peak
 from matloop.screening.dossier.diffraction_figure import diffraction_figure
@@ -160,7 +161,7 @@ def _lacking(missed: Mapping[str, Any], *, by_probability: bool) -> Words:
     """What a candidate would have needed in one target alone, or beyond the cap of probabilities."""
     beyond = missed.get("ranking_score_needed")
     if by_probability and beyond is not None:
-        needed, now = number(beyond), number(missed.get("ranking_score"))
+        needed, now = number(beyond), number(missed.get(Column.RANKING_SCORE))
         return Words(f"ranking score {needed} (now {now})", f"排序分 {needed}（现为 {now}）")
     en, zh = [], []
     for name, margin in missed["margins"].items() if by_probability else ():

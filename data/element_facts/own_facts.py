@@ -51,10 +51,15 @@ def read_own_facts(path: str | Path) -> tuple[OwnFact, ...]:
     that day. ``region`` (cn, eu, us or world) and ``company`` say for whom a row holds.
 
     Raises:
-        DamagedFileError: If there is no regular file of at most 2 MB.
-        InputFileError: Naming the first line that cannot be used, and why.
+        DamagedFileError: If it is no regular file of at most 2 MB.
+        InputFileError: If there is none, or naming the first line that cannot be used, and why.
     """
     file = Path(path)
+    if not file.exists():
+        raise InputFileError(
+            f"no file {file} of own facts", "a CSV file in UTF-8",
+            "look at the path; in a campaign a relative one starts at the folder of the campaign file",
+        )  # fmt: skip
     try:
         text = read_bounded(file, most_bytes=_MOST_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(text.splitlines(), strict=True)
@@ -68,9 +73,10 @@ def read_own_facts(path: str | Path) -> tuple[OwnFact, ...]:
             fact = _fact(row)
         except (ValueError, MatloopError) as error:
             told = error.got if isinstance(error, MatloopError) else str(error)
+            fix = error.fix if isinstance(error, MatloopError) else ""
             raise InputFileError(
-                f"line {number} of {file.name}: {told}", "rows as the documentation of own facts describes them",
-                "mend the line or leave it out",
+                f"line {number} of {file.name}: {told}", "such as element_prices,Co,30,2026-10-01,our offer,USD",
+                fix or "mend the line or leave it out",
             ) from error  # fmt: skip
         key = (fact.fact, fact.element, fact.region, fact.company)
         if key in facts:
@@ -84,6 +90,10 @@ def _check_header(name: str, header: list[str], rows: int) -> None:
     unknown = [column for column in header if column not in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS)]
     if missing or unknown or len(set(header)) < len(header):
         got = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(map(repr, unknown)) or 'a column twice'}"
+        if len(header) == 1 and ";" in header[0]:
+            raise InputFileError(
+                f"the cells of {name} are separated by ;", "a comma between cells", "save it with commas"
+            )
         allowed = f"the columns {', '.join(NEEDED_COLUMNS)}; besides {', '.join(OPTIONAL_COLUMNS)}"
         raise InputFileError(f"the header of {name} {got}", allowed)
     if rows > _MOST_ROWS:
@@ -100,7 +110,7 @@ def _fact(row: Mapping[str | None, str | None]) -> OwnFact:
     if cells["fact"] not in known:
         raise ValueError(f"fact '{cells['fact']}' is none of {', '.join(known)}")
     require_elements([cells["element"]])
-    region, day = cells.get("region", ""), dt.date.fromisoformat(cells["date"])
+    region, day = cells.get("region", ""), _day(cells["date"])
     if region not in ("", *REGIONS):
         raise ValueError(f"region '{region}' is none of {', '.join(REGIONS)}")
     if not cells["source"]:
@@ -127,15 +137,29 @@ def _value(cells: Mapping[str, str]) -> tuple[float, str]:
     if not currency:
         raise ValueError("a price without its currency")
     if currency == "USD":
+        if cells.get("usd_per_currency", "") not in ("", "1", "1.0"):
+            raise ValueError(f"one USD is worth {cells['usd_per_currency']} USD; leave usd_per_currency empty")
         return value, ""
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise ValueError(f"currency '{currency}' is no code of three capital letters")
     rate = _positive("usd_per_currency", cells.get("usd_per_currency", ""))
+    if not rate:
+        raise ValueError(f"one {currency} is worth 0 USD")
     return value * rate, f", {value:g} {currency}/kg at {rate:g} USD for one {currency}"
 
 
 def _positive(name: str, text: str) -> float:
-    value = float(text) if text else math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} '{text}' is no number of at least 0")
+        raise ValueError(f"{name} '{text}' is no number of at least 0, with a decimal point")
     return value
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"date '{text}' is no day such as 2026-10-01") from None

@@ -59,8 +59,11 @@ EARLIER_LISTS = ("packaged_crystals", "transport")
 KNOWN_SIZE = 396_972  # different compositions of all lists together
 
 
-def require_lists(names: Sequence[str]) -> tuple[str, ...]:
+def require_lists(names: str | Sequence[str]) -> tuple[str, ...]:
     """Check that lists of known compositions have these names.
+
+    Args:
+        names: Names, or one name.
 
     Returns:
         The names, each once, in the order of :data:`KNOWN_LISTS`.
@@ -68,6 +71,7 @@ def require_lists(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UnknownNameError: If there is no list with a name.
     """
+    names = [names] if isinstance(names, str) else names
     for name in names:
         if name not in KNOWN_LISTS:
             raise unknown_name("list of known compositions", name, KNOWN_LISTS)

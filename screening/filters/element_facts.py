@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -51,7 +52,8 @@ class ScoreLimit(Predicate):
 
     Raises:
         UnknownNameError: For a name that no score has.
-        CampaignError: For another comparison, or a score that the region of the facts does not have.
+        CampaignError: For another comparison, a limit that no score reaches, or a score that the region of the facts
+            does not have.
 
     >>> str(ScoreLimit("supply_risk", "<=", 0.3))
     'supply_risk <= 0.3'
@@ -69,6 +71,12 @@ class ScoreLimit(Predicate):
             raise unknown_name("score of a composition", score, list(SCORES))
         if comparison not in COMPARISONS:
             raise CampaignError(f"the comparison '{comparison}'", ", ".join(COMPARISONS), f"write {score} <= {limit:g}")
+        shares = SCORES[score].unit == "1"
+        if not math.isfinite(limit) or (shares and not 0 <= limit <= 1):
+            raise CampaignError(
+                f"{score} {comparison} {limit:g}", "a limit from 0 to 1" if shares else "a finite limit",
+                f"write {score} {comparison} {limit / 100:g}" if shares and 1 < limit <= 100 else "",
+            )  # fmt: skip
         self.facts = facts or ElementFacts()
         if score == "critical_mass_share" and self.facts.region not in CRITICAL_LISTS:
             raise CampaignError(

@@ -13,6 +13,7 @@ or one of the words in :data:`WORDS`; a score is one of
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -33,8 +34,9 @@ RECYCLED = "recycled"
 _TAKE_LISTS = frozenset({"exclude_elements", "require_elements", "new_compounds", "known_compounds"})
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<word>[A-Za-z_]\w*)"
-    r"|\"(?P<text>[^\"]*)\"|(?P<sign><=|>=|[<>&|~(),=]))"
+    r"|\"(?P<text>[^\"]*)\"|(?P<sign><=|>=|[≤≥<>&|~(),=]))"
 )
+_ALSO_WRITTEN = {"≤": "<=", "≥": ">="}
 _LONGEST = 2_000
 _DEEPEST = 40
 
@@ -68,6 +70,10 @@ class _Reader:
 
     def __init__(self, text: str, facts: ElementFacts) -> None:
         self.text, self.facts, self.depth, self.next = text, facts, 0, 0
+        if not isinstance(text, str):  # a campaign file may hold anything in its place
+            raise CampaignError(
+                f"a condition that is {type(text).__name__} instead of text", "one text", 'write "no_elements(Cd, Pb)"'
+            )
         if len(text) > _LONGEST:
             raise CampaignError(f"a condition of {len(text):,} characters", f"at most {_LONGEST:,}")
         self.tokens = self._tokens()
@@ -79,7 +85,7 @@ class _Reader:
             if found is None:
                 self._refuse(place)
             kind = str(found.lastgroup)
-            tokens.append(_Token(kind, found[kind], found.start(kind)))
+            tokens.append(_Token(kind, _ALSO_WRITTEN.get(found[kind], found[kind]), found.start(kind)))
             place = found.end()
         return [*tokens, _Token("end", "", len(self.text))]
 
@@ -130,7 +136,12 @@ class _Reader:
         try:
             return factory(listed, **named) if name in _TAKE_LISTS and listed else factory(*listed, **named)
         except TypeError as error:
-            raise CampaignError(f"{name} in a condition: {error}", "the options of the filter") from error
+            options = _options_in_words(factory)
+            given = ", ".join([*map(str, listed), *(f"{key}={value}" for key, value in named.items())])
+            raise CampaignError(
+                f"{word.text}({given}) in a condition",
+                f"{word.text}({options})" if options else f"{word.text} without options",
+            ) from error
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         listed: list[Any] = []
@@ -142,6 +153,8 @@ class _Reader:
                 self._require(",")
             value = self._take("word", "number", "text")
             if value.kind == "word" and self._took("="):
+                if value.text in named:
+                    self._refuse(value.place, f"{value.text} once")
                 named[value.text] = _plain(self._take("word", "number", "text"))
             else:
                 listed.append(_plain(value))
@@ -171,6 +184,14 @@ class _Reader:
             f"the condition {self.text!r} cannot be read at {told}", wanted,
             "write for example (no_elements(Cd, Pb) & supply_risk <= 0.3) | recycled",
         )  # fmt: skip
+
+
+def _options_in_words(factory: Callable[..., Filter]) -> str:
+    """The options of a filter as they are written in a condition: ``least=..., most=...``."""
+    names = inspect.signature(factory).parameters
+    if factory.name in _TAKE_LISTS:  # type: ignore[attr-defined]
+        return f"{next(iter(names))}, separated by commas"
+    return ", ".join(f"{name}=..." for name in names)
 
 
 def _plain(token: _Token) -> Any:

@@ -38,7 +38,7 @@ class _AsksLists(Filter):
         Citation(Label("Known compounds, and their energies", "已知化合物及其能量"), CITATIONS[OQMD], LICENCE),
     )
 
-    def __init__(self, lists: Sequence[str] = ()) -> None:
+    def __init__(self, lists: str | Sequence[str] = ()) -> None:
         self.lists = require_lists(lists)
 
     def __str__(self) -> str:

@@ -75,7 +75,11 @@ def test_packaged_facts_are_left_as_they_are(path: Path) -> None:
         ("prices,Co,1,2026-10-01,s,USD,,,", "fact 'prices' is none of"),
         ("element_prices,Co,-1,2026-10-01,s,USD,,,", "'-1' is no number of at least 0"),
         ("element_prices,Co,nan,2026-10-01,s,USD,,,", "'nan' is no number"),
-        ("element_prices,Co,1,1 October,s,USD,,,", "Invalid isoformat"),
+        ("element_prices,Co,1,1 October,s,USD,,,", "date '1 October' is no day such as 2026-10-01"),
+        ('element_prices,Co,"3,5",2026-10-01,s,USD,,,', "'3,5' is no number of at least 0, with a decimal point"),
+        ("element_prices,Co,1,2026-10-01,s,USD,7,,", "leave usd_per_currency empty"),
+        ("element_prices,Co,1,2026-10-01,s,CNY,0,,", "one CNY is worth 0 USD"),
+        ("element_prices,co,1,2026-10-01,s,USD,,,", "did you mean 'Co'"),
         ("element_prices,Co,1,2026-10-01,,USD,,,", "no source"),
         ("element_prices,Co,1,2026-10-01,s,,,,", "a price without its currency"),
         ("element_prices,Co,1,2026-10-01,s,CNY,,,", "usd_per_currency"),
@@ -109,8 +113,13 @@ def test_another_header_or_no_file_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputFileError, match="cannot be read"):
         read_own_facts(path)
-    with pytest.raises(DamagedFileError):
+    path.write_text(HEADER.replace(",", ";"), encoding="utf-8")
+    with pytest.raises(InputFileError, match=r"separated by ;.*commas"):
+        read_own_facts(path)
+    with pytest.raises(InputFileError, match=r"no file .*missing\.csv.*look at the path"):
         read_own_facts(path.with_name("missing.csv"))
+    with pytest.raises(DamagedFileError):
+        read_own_facts(path.parent)
 
 
 def test_no_own_facts_change_nothing() -> None:

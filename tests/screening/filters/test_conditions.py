@@ -126,6 +126,12 @@ class TestText:
         assert str(again) == str(condition)
         assert type(again) is type(condition)
 
+    def test_other_ways_to_write_the_same(self) -> None:
+        assert str(read_condition("supply_risk ≤ 0.3 & recyclability ≥ 0.5")) == str(
+            read_condition("supply_risk <= 0.3 & recycled")
+        )
+        assert str(read_condition("known_compounds(lists=oqmd)")) == str(read_condition("known_compounds(oqmd)"))
+
     def test_python_and_text_are_the_same(self) -> None:
         made = (ExcludeElements(["Cd"]) & ~OnList("eu_rohs")) | ScoreLimit("recyclability", ">=", 0.5)
         assert str(read_condition(str(made))) == str(made) == "(exclude_elements(Cd) & ~eu_rohs) | recyclability >= 0.5"
@@ -156,13 +162,23 @@ class TestText:
             ("supply_rsk <= 0.3", "did you mean 'supply_risk'"),
             ("condition(recycled)", "unknown part of a condition 'condition'"),
             ("no_elements(Xx)", "unknown element 'Xx'"),
-            ("element_count(least=2, height=3)", "height"),
+            ("element_count(least=2, height=3)", r"least=2, height=3\).*Allowed: element_count\(least=..., most=...\)"),
+            ("element_count(2, 4)", r"Allowed: element_count\(least=..., most=...\)"),
+            ("element_count(least=x)", r"element_count\(least=x\) in a condition"),
+            ("element_count(least=2, least=3)", "cannot be read at 'least=3.*Allowed: least once"),
+            ("no_elements", r"Allowed: no_elements\(elements, separated by commas\)"),
+            ("exclude_radioactive(now)", "Allowed: exclude_radioactive without options"),
+            ("supply_risk <= 1e999", "Allowed: a limit from 0 to 1"),
+            ("supply_risk <= 30", "from 0 to 1.*write supply_risk <= 0.3"),
+            ("price_per_mole <= 1e999", "a finite limit"),
+            (3, "int instead of text"),
+            (["eu_rohs"], "list instead of text"),
             ("critical_mass_share <= 0.1", "region world"),
             ("(" * 100 + "recycled" + ")" * 100, "nested more than 40 deep"),
             ("recycled & " * 1000 + "recycled", "at most 2,000"),
         ],
     )
-    def test_what_cannot_be_read_is_told_with_its_place(self, text: str, message: str) -> None:
+    def test_what_cannot_be_read_is_told_with_its_place(self, text: Any, message: str) -> None:
         with pytest.raises((CampaignError, UnknownNameError), match=message):
             Condition(text)
 

@@ -24,8 +24,10 @@ AIR_AND_WATER = ("H", "N", "O")
 """Elements that count as free of charge: air and water are where a compound gets them from."""
 NO_METALS = tuple("H He C N O F Ne P S Cl Ar Br Kr I Xe".split())
 """Elements whose recycling the source does not look at."""
-CRITICAL_LISTS: Mapping[str, str] = {"eu": "eu_critical_raw_materials", "us": "us_critical_minerals"}
-"""Packaged list of critical elements by region."""
+CRITICAL_LISTS: Mapping[str, str] = {
+    "eu": "eu_critical_raw_materials", "us": "us_critical_minerals", "cn": "cn_strategic_minerals",
+}  # fmt: skip
+"""Packaged list of critical elements by region. China names strategic minerals; the plan that did ended in 2020."""
 
 
 class ScoredCompositions(NamedTuple):
@@ -134,6 +136,15 @@ SCORES: Mapping[str, CompositionScore] = {
     ),
 }  # fmt: skip
 """Every score by its name in campaigns."""
+
+
+def tables_of_score(name: str, region: str) -> tuple[str, ...]:
+    """Packaged tables that a score rests on in a region.
+
+    >>> tables_of_score("critical_mass_share", "us")
+    ('us_critical_minerals',)
+    """
+    return (CRITICAL_LISTS[region],) if name == "critical_mass_share" else SCORES[name].tables
 
 
 def _masses(compositions: Compositions) -> NDArray[np.float64]:

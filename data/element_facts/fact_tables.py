@@ -119,6 +119,13 @@ _TABLES = (
         "f47cd12bd3e91070f07a4ee26487f36ef0dd34189675b6f2208ebdbd314c365c",
     ),
     FactTable(
+        "cn_strategic_minerals", Label("strategic minerals of China", "中国战略性矿产"), "cn",
+        "Ministry of Land and Resources of China, National Plan for Mineral Resources (2016-2020), approved by the "
+        "State Council on 2 November 2016, 24 strategic minerals; the period of the plan is over",
+        _day("2016-11-02"), _day("2021-01-01"), _LEGAL_TEXT,
+        "65b40a01035dca4d4988b319bd57f5248737fde802a75363e2e0ca7e93cc58f3",
+    ),
+    FactTable(
         "element_prices", Label("prices of elements", "元素价格"), "world",
         "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, as copied by others",
         _day("2025-12-31"), _day("2027-02-28"), _US_PUBLIC_DOMAIN,
@@ -174,6 +181,6 @@ def expired_tables(on: dt.date) -> list[FactTable]:
     """The packaged tables that have to be looked at again on a day.
 
     >>> [table.name for table in expired_tables(dt.date(2026, 11, 10))]
-    ['cn_export_controls']
+    ['cn_export_controls', 'cn_strategic_minerals']
     """
     return [table for table in _TABLES if table.expired(on)]

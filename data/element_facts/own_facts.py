@@ -7,12 +7,12 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matloop.data.bounded_files import read_bounded
 from matloop.data.element_facts.fact_tables import REGIONS, TABLES
-from matloop.data.elements import require_elements
-from matloop.data.errors import InputFileError, MatloopError
+from matloop.data.elements import ATOMIC_NUMBERS, require_elements
+from matloop.data.errors import CampaignError, InputFileError, MatloopError
 
 NEEDED_COLUMNS = ("fact", "element", "value", "date", "source")
 OPTIONAL_COLUMNS = ("currency", "usd_per_currency", "region", "company")
@@ -40,6 +40,25 @@ class OwnFact(NamedTuple):
     source: str
     region: str
     company: str
+
+
+def own_fact_of(record: object) -> OwnFact:
+    """A fact from the record of a resolved campaign, which anybody may have written.
+
+    Raises:
+        CampaignError: If the record is no fact.
+
+    >>> own_fact_of({"fact": "eu_rohs", "element": "Zn", "value": 1.0, "source": "", "region": "", "company": ""}).value
+    1.0
+    """
+    said: dict[str, Any] = {str(name): value for name, value in record.items()} if isinstance(record, dict) else {}
+    texts = [said.get(name) for name in OwnFact._fields if name != "value"]
+    sound = set(said) == set(OwnFact._fields) and all(isinstance(text, str) for text in texts)
+    number = said.get("value")
+    sound = sound and isinstance(number, int | float) and math.isfinite(number) and number >= 0
+    if not sound or said["fact"] not in TABLES or said["element"] not in ATOMIC_NUMBERS:
+        raise CampaignError("own facts of a condition that are none", ", ".join(OwnFact._fields), "name the file again")
+    return OwnFact(**said)
 
 
 def read_own_facts(path: str | Path) -> tuple[OwnFact, ...]:

@@ -94,6 +94,11 @@ class _Combined(Predicate):
         self.parts: tuple[Filter, ...] = tuple(part for several in inner for part in several)
         self.reason_words = words_of(*self.parts)  # type: ignore[misc]
 
+    @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """Tables of facts that its parts rest on, each once."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.fact_tables))
+
     def __str__(self) -> str:
         return f" {self.sign} ".join(_bracketed(part) for part in self.parts)
 
@@ -183,6 +188,11 @@ class Negation(Predicate):
     def __init__(self, part: Filter) -> None:
         self.part = part
         self.reason_words = words_of(part)  # type: ignore[misc]
+
+    @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """Tables of facts that its part rests on."""
+        return self.part.fact_tables
 
     def __str__(self) -> str:
         return f"~{_bracketed(self.part)}"

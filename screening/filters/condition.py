@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.element_facts.element_facts import ElementFacts
-from matloop.data.element_facts.own_facts import OwnFact
+from matloop.data.element_facts.own_facts import own_fact_of
 from matloop.data.label import Label
 from matloop.data.training.known_materials import KnownMaterials
 from matloop.screening.filters.combined import COMBINED_WORDS, Answer, Predicate, answer_of
@@ -50,13 +50,18 @@ class Condition(Predicate):
     ) -> None:
         if isinstance(facts, list):
             read = ElementFacts.read(None, region=region)
-            chosen = ElementFacts(read.region, company, tuple(OwnFact(**fact) for fact in facts))
+            chosen = ElementFacts(read.region, company, tuple(map(own_fact_of, facts)))
         else:
             chosen = ElementFacts.read(facts, region=region, company=company)
         self.condition = read_condition(text, facts=chosen)
 
     def __str__(self) -> str:
         return str(self.condition)
+
+    @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """Tables of facts that the condition rests on."""
+        return self.condition.fact_tables
 
     def answer(self, batch: CandidateBatch) -> Answer:
         """Which candidates meet the condition."""

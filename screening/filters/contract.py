@@ -63,6 +63,11 @@ class Filter(Protocol):
         """Which candidates stay."""
         ...
 
+    @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """Names of the packaged tables of facts about elements that it rests on."""
+        return ()
+
     def __str__(self) -> str:
         return self.name
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.reasons import Reason
-from matloop.data.element_facts.composition_scores import CRITICAL_LISTS, SCORES
+from matloop.data.element_facts.composition_scores import CRITICAL_LISTS, SCORES, tables_of_score
 from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.element_facts.fact_tables import TABLES, fact_table
 from matloop.data.element_facts.listed_elements import listed_elements
@@ -104,12 +104,16 @@ class ScoreLimit(Predicate):
         return Answer(met, unknown, reasons_where(~met, against), within)
 
     @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """The tables that the score rests on."""
+        return tables_of_score(self.score, self.facts.region)
+
+    @property
     def _with_source(self) -> str:
         """The limit with its unit and the tables that the score rests on, with their days."""
-        score = SCORES[self.score]
-        named = [CRITICAL_LISTS[self.facts.region]] if self.score == "critical_mass_share" else score.tables
-        unit = "" if score.unit == "1" else f" {score.unit}"
-        return f"{self}{unit} ({', '.join(f'{name} {fact_table(name).as_of}' for name in named)})"
+        unit = SCORES[self.score].unit
+        told = "" if unit == "1" else f" {unit}"
+        return f"{self}{told} ({', '.join(f'{name} {fact_table(name).as_of}' for name in self.fact_tables)})"
 
     @classmethod
     def title(cls) -> Label:
@@ -155,6 +159,11 @@ class OnList(Predicate):
         if table not in LISTS:
             raise unknown_name("list of elements", table, LISTS)
         self.table, self.facts = table, facts or ElementFacts()
+
+    @property
+    def fact_tables(self) -> tuple[str, ...]:
+        """The list."""
+        return (self.table,)
 
     def __str__(self) -> str:
         return self.table

@@ -15,6 +15,7 @@ from matloop.data.candidates.blocks import CRYSTALS
 from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.screening.explaining.related_training import Related, related_training
+from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.flags.flag_words import FlagWords
 from matloop.screening.language.supported_probability import capped_words
 from matloop.screening.language.text import (
@@ -33,6 +34,7 @@ from matloop.screening.ranking.shares_of_misses import telling_shares
 from matloop.screening.report.axes import Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.report.crystal_drawing import Ball, Scene, Stroke, colour_of, crystal_scene, still_drawing
+from matloop.screening.report.element_scores import ScoreRow, element_score_rows
 from matloop.screening.report.explanations import ExplanationWords, explanation_words
 from matloop.screening.report.flags import ChemistryWords, SiteTable, card_flags, chemistry_words, site_table
 from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
@@ -144,6 +146,7 @@ class Card(NamedTuple):
     chemistry: ChemistryWords | None
     sites: SiteTable | None
     stability: HullEvidence | None
+    element_scores: list[ScoreRow]
     novelty: NoveltyWords | None
     explanation: ExplanationWords | None
     tradeoff: TradeoffWords | None
@@ -167,6 +170,7 @@ def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
     potential = run.campaign.potential
     relaxed = relaxations(batch, potential.name) if potential else [None] * len(batch)
     rattled, vibrating, judged = rattle_words(batch), vibration_words(batch), hull_evidence(run, batch)
+    scored = element_score_rows(batch, own_facts_of(run.campaign))
     shares = telling_shares(numbers(run.shortlisted, Column.EXPECTED_MISSES))
     return [
         _card(run, batch, row, neighbours[row], drawn)._replace(
@@ -175,6 +179,7 @@ def cards(run: RunView, drawn: dict[str, Strip]) -> list[Card]:
             rattle=rattled[row],
             vibrations=vibrating[row],
             stability=judged[row],
+            element_scores=scored[row],
         )
         for row in range(len(batch))
     ]
@@ -233,6 +238,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         chemistry=chemistry_words(batch, row),
         sites=site_table(batch, row),
         stability=None,
+        element_scores=[],
         novelty=novelty_words(run.novelty, batch.ids[row], own_list=run.own_list),
         explanation=explanation_words(run.explanations, batch.ids[row]),
         tradeoff=tradeoff_words(run, batch, row),

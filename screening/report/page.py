@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import functools
 import hashlib
 import json
@@ -19,6 +20,8 @@ from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_text
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.filters.used_facts import used_fact_tables
+from matloop.screening.language.aged_facts import expiry_words
 from matloop.screening.language.back_test import list_words
 from matloop.screening.language.links import linked
 from matloop.screening.language.text import OUTCOMES, Words, finalize, number, percent
@@ -81,6 +84,7 @@ def render_report(run: RunView, *, further: Sequence[Citation] = ()) -> str:
         cards=chosen,
         hulls=hull_figure(run.shortlisted),
         hull_name=hull_name(),
+        aged_facts=expiry_words(used_fact_tables(run.campaign), dt.date.today()),
         cards_left_out=max(len(run.shortlisted) - MOST_CARDS, 0),
         cautions=cautions_of(run.campaign),
         funnel=run_funnel(run),

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from matloop.data.element_facts.fact_tables import fact_table
 from matloop.data.errors import MatloopError
 from matloop.data.packaged.citations import (
     CITATIONS,
@@ -18,6 +19,7 @@ from matloop.data.training.packaged_tables import LICENCE
 from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.entry import Entries
+from matloop.screening.filters.used_facts import used_fact_tables
 from matloop.screening.language.text import Words, property_words
 from matloop.screening.registry import FILTERS
 
@@ -68,6 +70,8 @@ def sources_of(campaign: Campaign, training: TrainingSets, *, further: Sequence[
     for each in dict.fromkeys(citation for citations in named for citation in citations):
         if each.publication not in cited:
             found.append(Source(Words(*each.use), each.publication, each.licence))
+    for table in map(fact_table, used_fact_tables(campaign)):
+        found.append(Source(Words(*table.label), f"{table.source}; as of {table.as_of}", table.licence))
     found.append(
         Source(Words("Properties of the elements", "元素性质"), CITATIONS[ELEMENT_PROPERTIES], "matminer, BSD")
     )

@@ -11,6 +11,7 @@ from matloop.data.element_facts.fact_tables import fact_table
 from matloop.data.generators.whole_replacements import REFUSALS
 from matloop.data.label import Label
 from matloop.data.packaged.known_compositions import KNOWN_LISTS
+from matloop.screening.language.aged_facts import expiry_words
 from matloop.screening.language.reasons import reason_words
 from matloop.screening.language.text import Words, number, with_unit
 from matloop.screening.substitution.element_profile import HAZARD_LISTS, ElementProfile, Score
@@ -144,22 +145,4 @@ def table_words(names: Sequence[str], on: dt.date) -> list[Words]:
             f"数据：{'；'.join(f'{table.label.zh}（{table.as_of}）' for table in tables)}",
         )
     ]
-    return told + expiry_words(names, on)
-
-
-def expiry_words(names: Sequence[str], on: dt.date) -> list[Words]:
-    """A warning for each table of facts that is past its expiry.
-
-    Args:
-        names: Tables of facts.
-        on: Today.
-    """
-    expired = [table for table in map(fact_table, names) if table.expired(on)]
-    return [
-        Words(
-            f"Out of date: {table.label.en} hold as of {table.as_of}, and had to be looked at again from "
-            f"{table.expires}",
-            f"已过期：{table.label.zh}为 {table.as_of} 的数据，自 {table.expires} 起须重新核对",
-        )
-        for table in expired
-    ]
+    return told + [Words(f"{words.en[0].upper()}{words.en[1:]}", words.zh) for words in expiry_words(names, on)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +15,8 @@ from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 from matloop.data.registry import lookup
 from matloop.data.training.packaged_tables import TRAINING_SETS, labelled_table
+from matloop.screening.filters.used_facts import used_fact_tables
+from matloop.screening.language.aged_facts import expiry_words
 from matloop.screening.language.back_test import list_words
 from matloop.screening.language.relaxing import relaxing_words
 from matloop.screening.report.tradeoffs import about_list
@@ -54,6 +58,8 @@ def print_run(run: ScreeningRun, console: Console) -> None:
             console.print(Text(plain(line)))
     for note in shortlist_notes(run.shortlist, summary.supported):
         console.print(Text(note))
+    for words in expiry_words(used_fact_tables(run.view.campaign), dt.date.today()):
+        console.print(Text(f"Facts {words.en}."))
     console.print(f"\n{sum(summary.seconds.values()):.0f} s on {counted(summary.workers, 'worker')}.", highlight=False)
     console.print(f"Report: {run.report}\nTable:  {run.view.paths.shortlist}", markup=False, soft_wrap=True)
 

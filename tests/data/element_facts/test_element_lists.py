@@ -33,7 +33,12 @@ def test_no_file_is_without_a_table() -> None:
 # The acts state these numbers in their titles or preambles.
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("eu_critical_raw_materials", 34), ("eu_strategic_raw_materials", 17), ("us_critical_minerals", 60)],
+    [
+        ("eu_critical_raw_materials", 34),
+        ("eu_strategic_raw_materials", 17),
+        ("us_critical_minerals", 60),
+        ("cn_strategic_minerals", 24),
+    ],
 )
 def test_lists_have_as_many_entries_as_their_act(name: str, count: int) -> None:
     assert len(names_in(name)) == count

@@ -21,6 +21,7 @@ from matloop.data.whole_files import write_json, write_table, write_text
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import write_campaign
 from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.filters.element_scores import with_element_scores
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import FunnelStage, LostRows, RunSummary
 
@@ -71,7 +72,7 @@ def make_run(
         held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
         write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
     blocks = batch.blocks if crystals else {COMPOSITIONS: batch.compositions}
-    ranked = CandidateBatch(table, blocks).with_columns(**columns)
+    ranked = with_element_scores(CandidateBatch(table, blocks).with_columns(**columns))
     write_shortlist(run, ranked, campaign)
     if "formula" in named:
         ranked = ranked.with_columns(formula=[named["formula"]] * rows, candidate_id=[named["formula"]] * rows)

@@ -15,13 +15,21 @@ NOXIOUS_GASES = ("NH3", "NO2", "CO", "HCl", "HF", "HBr", "SO2", "H2S")
 """Toxic or corrosive gases, for which a furnace needs a scrubber or an exhaust."""
 HALOGENS = ("F", "Cl", "Br")
 CHALCOGENS = ("S", "Se", "Te")
-_VOLATILE = frozenset({"P", "As", "Hg", "Cd", "Zn", "Tl", "I", *HALOGENS, *CHALCOGENS})
+VOLATILE = frozenset({"P", "As", "Hg", "Cd", "Zn", "Tl", "I", *HALOGENS, *CHALCOGENS})
+"""Elements that evaporate from an open furnace."""
+REDUCING = ("hydrogen", "ammonia", "hydrogen_sulfide")
+"""Atmospheres in which nitrates and other oxidisers have no place."""
 
 
-def atmospheres_for(target: Amounts) -> tuple[AtmosphereName, ...]:
+def atmospheres_for(target: Amounts, *, oxidises: bool = False) -> tuple[AtmosphereName, ...]:
     """Atmospheres that a target may be made in, the usual one first.
 
-    A compound without oxygen is made without it; one with a volatile element in a sealed tube.
+    A compound without oxygen is made without it; one with a volatile element in a sealed tube. Hydrogen reduces an
+    oxide that would take up oxygen from air.
+
+    Args:
+        target: Atoms in a formula unit.
+        oxidises: Whether the target takes up oxygen from air.
 
     >>> from matloop.data.synthesis.amounts import read_amounts
     >>> [atmospheres_for(read_amounts(formula))[0] for formula in ("BaTiO3", "TaON", "GaN", "Bi2Te3", "MoSi2")]
@@ -33,8 +41,8 @@ def atmospheres_for(target: Amounts) -> tuple[AtmosphereName, ...]:
     if "O" in target:
         found += ["air", "inert"]
     else:
-        found += ["sealed", "inert"] if _VOLATILE & set(target) else ["inert"]
-    if "H" in target:
+        found += ["sealed", "inert"] if VOLATILE & set(target) else ["inert"]
+    if "H" in target or ("O" in target and oxidises):
         found.append("hydrogen")
     if "S" in target:
         found.append("hydrogen_sulfide")
@@ -49,6 +57,25 @@ def supplied_by(atmosphere: AtmosphereName) -> frozenset[str]:
     """
     more = {"nitrogen": "NO", "ammonia": "NO", "hydrogen": "HO", "hydrogen_sulfide": "SO", "sealed": ""}
     return frozenset(more.get(atmosphere, "O"))
+
+
+def withstands(precursor: Precursor, atmosphere: AtmosphereName) -> bool:
+    """Whether a precursor may be heated in an atmosphere.
+
+    A volatile element evaporates from an open furnace, and nitrates and peroxides do not go into a reducing gas.
+
+    Args:
+        precursor: What is weighed.
+        atmosphere: Of the furnace.
+
+    >>> from matloop.data.synthesis.precursors import find_precursor
+    >>> withstands(find_precursor("P"), "air"), withstands(find_precursor("P"), "sealed")
+    (False, True)
+    """
+    if precursor.kind == "element" and set(precursor.amounts) & VOLATILE:
+        return atmosphere == "sealed"
+    oxidiser = precursor.kind == "nitrate" or any(code in ("H270", "H271", "H272") for code in precursor.hazards)
+    return not (oxidiser and atmosphere in REDUCING)
 
 
 def gas_choices(

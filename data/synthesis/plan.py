@@ -239,7 +239,7 @@ class SynthesisPlan(_Record):
     sets: int
     complete: bool
     lacking: tuple[str, ...]
-    order: Literal["downhill_points_force"]
+    order: Literal["downhill_points_force_mass"]
     gates: tuple[Gate, ...]
     facts: FactsUsed
 

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from matloop.data.synthesis.amounts import Amounts, read_amounts
-from matloop.data.synthesis.atmospheres import AtmosphereName, atmospheres_for, gas_choices, supplied_by
+from matloop.data.synthesis.amounts import Amounts, molar_mass, read_amounts
+from matloop.data.synthesis.atmospheres import AtmosphereName, atmospheres_for, gas_choices, supplied_by, withstands
 from matloop.data.synthesis.precursors import Precursor, load_precursors
 from matloop.data.synthesis.reactions import Reaction, balance
 from matloop.data.synthesis.simplicity import Point, points_of_precursor, points_of_route
@@ -49,6 +49,11 @@ class CandidateRoute:
     def total(self) -> int:
         """Sum of its points."""
         return sum(point.points for point in self.points)
+
+    @property
+    def mass_lost(self) -> float:
+        """Grams of gas that leave for a mole of the target."""
+        return sum(float(gas.amount) * molar_mass(gas.amounts) for gas in self.reaction.gases if gas.amount > 0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def find_routes(
     known = load_precursors() if precursors is None else precursors
     found: dict[frozenset[str], CandidateRoute] = {}
     tried, complete, lacking = 0, True, set(wanted)
-    for atmosphere in atmospheres_for(wanted):
+    for atmosphere in atmospheres_for(wanted, oxidises=oxidises):
         search = _PrecursorSets(wanted, atmosphere, list(known.values()))
         lacking &= set(search.lacking)
         for chosen in itertools.islice(search, MOST_SETS):
@@ -103,7 +108,7 @@ def find_routes(
             if route is not None and (key not in found or route.total < found[key].total):
                 found[key] = route
         complete &= search.complete
-    order = sorted(found.values(), key=lambda route: (route.total, route.reaction.equation()))
+    order = sorted(found.values(), key=lambda route: (route.total, route.mass_lost, route.reaction.equation()))
     return RouteSearch(tuple(order), tried, complete, tuple(sorted(lacking)))
 
 
@@ -124,7 +129,7 @@ def route_from(
     wanted = read_amounts(target, exact=exact)
     routes = [
         route
-        for atmosphere in atmospheres_for(wanted)
+        for atmosphere in atmospheres_for(wanted, oxidises=oxidises)
         if (route := _route(target, wanted, precursors, atmosphere, oxidises)) is not None
     ]
     return min(routes, key=lambda route: route.total, default=None)
@@ -160,6 +165,8 @@ class _PrecursorSets:
         for precursor in precursors:
             held = set(precursor.amounts)
             if not held <= set(target) | removable or not _suits(precursor, target):
+                continue
+            if not withstands(precursor, atmosphere):
                 continue
             points = sum(point.points for point in points_of_precursor(precursor, target))
             for symbol in held & set(wanted):
@@ -209,6 +216,8 @@ def _suits(precursor: Precursor, target: Amounts) -> bool:
         unsuited |= {"oxalate", "acetate"} if "O" in target else {"carbonate", "oxalate", "acetate"}
     if "S" in target and "O" not in target:
         unsuited.add("sulfate")
+    if "O" not in target and "O" in precursor.amounts and {"P", "Si"} & set(precursor.amounts):
+        return False  # phosphorus and silicon keep their oxygen
     return precursor.kind not in unsuited and not _same(precursor.amounts, target)
 
 

@@ -16,14 +16,15 @@ from matloop.data.synthesis.reactions import Reaction
 
 POINTS: Mapping[str, int] = {
     "precursor": 1,
-    "air_sensitive": 2,
-    "moisture": 1,
-    "unknown_sensitivity": 1,
+    "air_sensitive": 3,
+    "moisture": 2,
+    "unknown_sensitivity": 2,
     "severe_hazard": 1,
     "unknown_hazard": 1,
     "hydrate": 1,
-    "element_to_oxide": 2,
+    "element_to_oxide": 3,
     "noxious_gas": 1,
+    "flammable_gas": 1,
     "gas_taken": 1,
     "not_in_air": 1,
     "oxygen_lost": 2,
@@ -56,7 +57,7 @@ def points_of_precursor(precursor: Precursor, target: Amounts) -> list[Point]:
     >>> from matloop.data.synthesis.precursors import find_precursor
     >>> from matloop.data.synthesis.amounts import read_amounts
     >>> [(point.key, point.points) for point in points_of_precursor(find_precursor("BaO"), read_amounts("BaTiO3"))]
-    [('precursor', 1), ('moisture', 1), ('unknown_hazard', 1)]
+    [('precursor', 1), ('moisture', 2), ('unknown_hazard', 1)]
     """
     return [Point(key, precursor.formula, POINTS[key]) for key in _keys_of_precursor(precursor, target)]
 
@@ -97,6 +98,10 @@ def points_of_route(
             found.append(Point("noxious_gas", gas.formula, POINTS["noxious_gas"]))
         if gas.amount < 0 and gas.formula != "O2":
             found.append(Point("gas_taken", gas.formula, POINTS["gas_taken"]))
+            if gas.formula in NOXIOUS_GASES:
+                found.append(Point("noxious_gas", gas.formula, POINTS["noxious_gas"]))
+            if gas.formula == "H2":
+                found.append(Point("flammable_gas", gas.formula, POINTS["flammable_gas"]))
         if gas.amount > 0 and gas.formula == "O2" and atmosphere != "air":
             found.append(Point("oxygen_lost", gas.formula, POINTS["oxygen_lost"]))
     if atmosphere != "air":

@@ -27,6 +27,7 @@ POINT_WORDS: Mapping[str, Words] = {
     "hydrate": Words("water content to be checked", "结晶水含量需核对"),
     "element_to_oxide": Words("an element that must burn to an oxide", "单质须氧化成氧化物"),
     "noxious_gas": Words("toxic or corrosive gas", "有毒或腐蚀性气体"),
+    "flammable_gas": Words("extremely flammable gas", "极易燃气体"),
     "gas_taken": Words("takes up a gas other than oxygen", "需吸收除氧气外的气体"),
     "not_in_air": Words("not in air", "不能在空气中进行"),
     "oxygen_lost": Words("must lose oxygen without a reducing agent", "须在无还原剂时失氧"),
@@ -86,10 +87,11 @@ ENERGY_ORIGIN_WORDS: Mapping[str, Words] = {
 """Where the energy of the target comes from."""
 
 ORDER_WORDS: Mapping[str, Words] = {
-    "downhill_points_force": Words(
+    "downhill_points_force_mass": Words(
         "Routes whose energy is above the usual error of 0.024 eV/atom come last; the others by points, fewest first, "
-        "then by driving force.",
-        "反应能高于常见误差 0.024 eV/atom 的路线排在最后；其余按分值从低到高排列，分值相同时驱动力大者在前。",
+        "then by driving force, then by mass lost as gas.",
+        "反应能高于常见误差 0.024 eV/atom 的路线排在最后；其余按分值从低到高排列，"
+        "分值相同时驱动力大者在前，再相同时放气少者在前。",
     ),
 }
 """Rules that order routes."""

@@ -68,7 +68,8 @@ def plan_synthesis(
     """Plan how one would make a compound.
 
     Routes that cost energy come last. The others stand in the order of their points
-    (:mod:`matloop.data.synthesis.simplicity`), and where these are equal, the stronger driving force comes first.
+    (:mod:`matloop.data.synthesis.simplicity`), and where these are equal, the stronger driving force comes first; then
+    the route that loses less mass as gas.
 
     Args:
         formula: Of the target.
@@ -111,7 +112,7 @@ def plan_synthesis(
         energy=None if target.energy is None else target.energy / float(sum(amounts.values())),
         energy_origin=target.origin, energy_source=hull.source, oxidises=oxidises, routes=described,
         balanced=len(search.routes), sets=search.sets, complete=search.complete, lacking=search.lacking,
-        order="downhill_points_force",
+        order="downhill_points_force_mass",
         gates=makeability_gates(
             amounts, known, simplest[1].deciding if simplest else None, oxidises=oxidises, hull=hull
         ),
@@ -158,6 +159,7 @@ def _ordered(
             pair[1].uphill,
             pair[0].total,
             math.inf if pair[1].deciding is None else round(pair[1].deciding, 6),
+            pair[0].mass_lost,
             pair[0].reaction.equation(),
         ),
     )

@@ -252,7 +252,8 @@ def _with_means(
         if made is None:
             trials.append(Trial(mean, _NO_MEAN, np.nan, 0.0))
         else:
-            trials.append(Trial(made.candidate, TRIED, rows.error(made.mean), 0.0))
+            shown = made.candidate if made.candidate.family == mean.family else mean  # one candidate may be all of it
+            trials.append(Trial(shown, TRIED, rows.error(made.mean), 0.0))
             compared = [*(each for each in compared if each.candidate.features != mean.features), made]
     return compared, trials
 

@@ -79,22 +79,6 @@ def cross_weighted(held: HeldOut) -> NDArray[np.float64]:
     return _with_weights_of_others(held, averaged_weights)
 
 
-def means_of_best(
-    predictions: NDArray[np.float64], *, errors: Sequence[float] | NDArray[np.float64]
-) -> list[tuple[list[int], NDArray[np.float64]]]:
-    """Return the means of the best two, three and so on of c predictions, each with the rows it is made of.
-
-    Args:
-        predictions: Of n rows by c candidates, shape (c, n).
-        errors: Error of each candidate, shape (c,).
-
-    >>> [(members, mean.tolist()) for members, mean in means_of_best(np.array([[1.0], [2.0], [6.0]]), errors=[3, 1, 2])]
-    [([1, 2], [4.0]), ([1, 2, 0], [3.0])]
-    """
-    order = np.argsort(errors, kind="stable").tolist()
-    return [(order[:size], predictions[order[:size]].mean(axis=0)) for size in range(2, len(order) + 1)]
-
-
 def mean_of_others(mean: Candidate, tried: Sequence[Tried], rows: ComparedRows, *, most_seconds: float) -> Tried | None:
     """Make the mean of the candidates that were tried on the same features; None if no two of them fit into the time.
 

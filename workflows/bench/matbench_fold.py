@@ -24,7 +24,6 @@ from matloop.models.families.making import make_ensemble, settings_by_name
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.classification import Classifier, calibration_error, cross_fitted
 from matloop.models.surrogates.family_candidates import Candidate
-from matloop.models.surrogates.family_means import means_of_best
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training import out_of_fold
@@ -196,6 +195,22 @@ def means(
                 if sum(judged[member].seconds for member in members) <= seconds:
                     found.append((mean.mean_of([judged[member].candidate for member in members]), predicted))
     return found
+
+
+def means_of_best(
+    predictions: NDArray[np.float64], *, errors: Sequence[float] | NDArray[np.float64]
+) -> list[tuple[list[int], NDArray[np.float64]]]:
+    """Return the means of the best two, three and so on of c predictions, each with the rows it is made of.
+
+    Args:
+        predictions: Of n rows by c candidates, shape (c, n).
+        errors: Error of each candidate, shape (c,).
+
+    >>> [(members, mean.tolist()) for members, mean in means_of_best(np.array([[1.0], [2.0], [6.0]]), errors=[3, 1, 2])]
+    [([1, 2], [4.0]), ([1, 2, 0], [3.0])]
+    """
+    order = np.argsort(errors, kind="stable").tolist()
+    return [(order[:size], predictions[order[:size]].mean(axis=0)) for size in range(2, len(order) + 1)]
 
 
 def _time_for_members(task: FoldTask, rows: NDArray[np.int64], used: NDArray[np.int64], start: float) -> float:

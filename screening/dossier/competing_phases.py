@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
-from matloop.data.properties.columns import Column, property_column
+from matloop.data.properties.columns import Column
 
 
 class CompetingPhase(NamedTuple):
@@ -19,7 +20,7 @@ class CompetingPhase(NamedTuple):
         formula: Reduced formula.
         share: Share of the atoms of the candidate that would end in it.
         energy: Formation energy in eV/atom.
-        material_id: Of a known crystal of the phase, the most stable one; empty where none is known.
+        material_id: Of its known crystal of lowest energy; empty where none is known.
         crystal: That crystal, a batch of one row; None where none is known.
     """
 
@@ -65,19 +66,22 @@ class Competition(NamedTuple):
         }  # fmt: skip
 
 
-def with_crystals(phases: Sequence[CompetingPhase], known: CandidateBatch) -> list[CompetingPhase]:
-    """Name the known crystal of each phase, the most stable one where there are several.
+def with_crystals(
+    phases: Sequence[CompetingPhase], known: CandidateBatch, energies: NDArray[np.float64]
+) -> list[CompetingPhase]:
+    """Name the known crystal of each phase, of several polymorphs the one of lowest energy.
 
     Args:
         phases: The phases.
-        known: Known crystals with their ids and energies above hull.
+        known: n known crystals with their ids.
+        energies: Of these by one potential, in eV/atom, shape (n,); a crystal with nan comes last.
 
     >>> from matloop.data.training.packaged_tables import packaged_crystals
-    >>> (quartz,) = with_crystals([CompetingPhase("SiO2", 1.0, -3.2)], packaged_crystals())
-    >>> quartz.material_id[:3], quartz.crystal.formulas
-    ('mp-', ['SiO2'])
+    >>> crystals = packaged_crystals()
+    >>> (zincite,) = with_crystals([CompetingPhase("ZnO", 1.0, -1.8)], crystals, np.zeros(len(crystals)))
+    >>> zincite.material_id[:3], zincite.crystal.formulas
+    ('mp-', ['ZnO'])
     """
-    energies = np.nan_to_num(known.column(property_column("energy_above_hull", "dft")).astype(float), nan=np.inf)
     keys, names = composition_keys(known.compositions), known.table[Column.MATERIAL_ID].to_pylist()
     parsed = CandidateBatch.from_formulas([phase.formula for phase in phases]).batch
     own = dict(zip(parsed.formulas, composition_keys(parsed.compositions).tolist(), strict=True))
@@ -85,7 +89,7 @@ def with_crystals(phases: Sequence[CompetingPhase], known: CandidateBatch) -> li
     for phase in phases:
         rows = np.flatnonzero(keys == own[phase.formula]) if phase.formula in own else np.array([], np.int64)
         if len(rows):
-            row = int(rows[np.argmin(energies[rows])])
+            row = int(rows[np.argmin(np.nan_to_num(energies[rows], nan=np.inf))])
             phase = phase._replace(material_id=str(names[row]), crystal=known.take(np.array([row])))
         found.append(phase)
     return found

@@ -7,9 +7,12 @@ import numpy as np
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.training.packaged_tables import packaged_crystals
 from matloop.models.stability.computed_hull import computed_hull
-from matloop.models.stability.hull import PhaseEnergies
+from matloop.models.stability.hull import PhaseEnergies, packaged_references
 from matloop.models.stability.packaged_stability import DATABASE, known_phases
 from matloop.screening.dossier.competing_phases import CompetingPhase, Competition, with_crystals
+
+_POLYMORPHS_BY = "sevennet"
+"""Potential whose energies of packaged crystals tell which polymorph is drawn; its errors are smaller than CHGNet's."""
 
 
 def competitions_of(batch: CandidateBatch) -> list[Competition]:
@@ -30,6 +33,7 @@ def competitions_of(batch: CandidateBatch) -> list[Competition]:
     products = hull.distances(asked, leave_out_own_composition=True).products
     coverage = known_phases().coverage(batch.compositions)
     crystals, found = packaged_crystals(), []
+    polymorphs = packaged_references(crystals, _POLYMORPHS_BY).energies
     for row, mixture in enumerate(products):
         phases = [
             CompetingPhase(product.formula, float(product.fraction), energies[product.phase_id]) for product in mixture
@@ -37,7 +41,7 @@ def competitions_of(batch: CandidateBatch) -> list[Competition]:
         known = int(coverage.known[row])
         found.append(
             Competition(
-                with_crystals(phases, crystals),
+                with_crystals(phases, crystals, polymorphs),
                 known,
                 round(float(coverage.shares[row]) * known),
                 coverage.without_energy[row],

@@ -270,7 +270,7 @@ def test_a_family_that_would_spoil_the_mean_gets_no_weight() -> None:
     assert found.nested_mae == pytest.approx(chosen(LINE, BEND, MEAN).nested_mae, rel=0.01)
     alone = chosen(wild, LINE, MEAN)
     assert alone.winner == LINE
-    assert [trial.candidate for trial in alone.trials] == [LINE, wild, MEAN]
+    assert [trial.candidate for trial in alone.trials] == [wild, LINE, MEAN]
     assert "as much as rows of other formulas support: line {'slope': 1.5} on good." in alone.reason
 
 

@@ -30,11 +30,11 @@ def insulator_words(card: InsulatorCard | None, batch: CandidateBatch, row: int)
         return None
     predicted = float(numbers(batch, property_column(GAP, "pred"))[row])
     share, value = percent(chance), with_unit(number(predicted / chance), property_named(GAP).unit)
-    unlike, both = f"{card.disagreeing:,}", f"{card.in_both:,}"
+    unlike, several = f"{card.disagreeing:,}", f"{card.in_several:,}"
     return Words(
         f"an insulator with {share}, then with {value}; value and interval above count the chance of a metal too. The "
-        f"sources of this probability, computed transport and measured classes, disagree on {unlike} of the {both} "
-        "compositions that both know",
+        f"sources of this probability, computed gaps, computed transport and measured classes, disagree on {unlike} of "
+        f"the {several} compositions that more than one of them knows",
         f"为绝缘体的概率 {share}，此时带隙为 {value}；上面的数值与区间已计入其为金属的可能。"
-        f"该概率学自计算输运数据与实测分类，二者共有的 {both} 种成分中有 {unlike} 种说法不一",
+        f"该概率学自计算带隙、计算输运数据与实测分类，不止一个来源收录的 {several} 种成分中有 {unlike} 种说法不一",
     )

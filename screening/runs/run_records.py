@@ -344,7 +344,7 @@ class InsulatorCard(_Record):
     """``models/insulators/card.json``: what the classifier of insulators and metals learned from."""
 
     rows: Count
-    in_both: Count
+    in_several: Count
     disagreeing: Count
 
 

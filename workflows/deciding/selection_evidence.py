@@ -30,13 +30,13 @@ from matloop.models.surrogates.selection import (
 )
 from matloop.screening.runs.run_summary import BackTestedLists, MetTogether, SupportedProbability
 from matloop.workflows.deciding.back_test import KnownOutcomes, back_test
-from matloop.workflows.stages.insulators import with_insulators
 from matloop.workflows.stages.makeable import column_by_potential, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_filters,
     features_of,
+    in_insulators,
     joint_probability_of,
     surrogate_of,
     with_composition,
@@ -291,7 +291,7 @@ def selected_intervals(
     """
     features = features_of(task, shortlisted)
     predictions = {name: surrogate_of(task, name).predict(features) for name in errors}
-    predictions, columns = with_insulators(task.folder, predictions, shortlisted), {}
+    predictions, columns = in_insulators(task, predictions, shortlisted), {}
     for name, found in errors.items():
         ends = predictions[name].interval_of_errors(found.lower, found.upper)
         columns[property_column(name, "selected_lo")], columns[property_column(name, "selected_hi")] = ends

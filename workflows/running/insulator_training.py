@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matloop.data.cache_folder import cache_folder
-from matloop.data.packaged.insulators import insulator_labels
+from matloop.data.packaged.insulators import GAPS, files_of_labels, insulator_labels
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import sha256_of
 from matloop.data.training.training_sets import TrainingSets
@@ -35,7 +35,7 @@ def provide_insulators(engine: Engine, campaign: Campaign, training: TrainingSet
     """
     if not lacks_metals(campaign, training):
         return
-    key = key_of_training(what=INSULATORS, files=insulator_labels().about, features=composition_features().fingerprint)
+    key = key_of_training(what=INSULATORS, files=files_of_labels(), features=composition_features().fingerprint)
     engine.watch.start("classifier of insulators", 1)
     line = engine.reused(key)
     if line is None:
@@ -71,6 +71,6 @@ def _described(key: str, classifier: InsulatorClassifier, place: Path) -> Stored
     names = tuple(featurizer.name for featurizer in composition_features().featurizers)
     card = classifier.card
     return StoredSurrogate(
-        key, INSULATORS, "1", classifier.classifier.ensemble.family, names, INSULATORS, card["rows"],
-        card["scores"]["brier"], files,
+        key, INSULATORS, "1", card["family"], names, INSULATORS, card["rows"],
+        card["scores"][GAPS]["brier"], files,
     )  # fmt: skip

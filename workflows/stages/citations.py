@@ -7,11 +7,12 @@ from pathlib import Path
 
 from matloop.data.errors import MatloopError
 from matloop.data.label import Label
-from matloop.data.packaged.citations import CITATIONS, MEASURED_GAPS, TRANSPORT, Citation
+from matloop.data.packaged.citations import CITATIONS, MATBENCH, MATERIALS_PROJECT, MEASURED_GAPS, TRANSPORT, Citation
 from matloop.data.packaged.measured_gaps import load_measured_classes
 from matloop.data.packaged.transport import LICENCE as TRANSPORT_LICENCE
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
+from matloop.data.training.packaged_tables import LICENCE as GAPS_LICENCE
 from matloop.models.registry import POTENTIALS
 from matloop.screening.campaign.campaign import Campaign
 
@@ -31,6 +32,7 @@ def citations_of(campaign: Campaign, folder: Path) -> list[Citation]:
     found = potential_citations(campaign)
     if RunDirectory(folder).insulators.is_dir():
         licence = (load_measured_classes().schema.metadata or {})[b"licence"].decode()
+        found += [Citation(_INSULATORS, CITATIONS[one], GAPS_LICENCE) for one in (MATERIALS_PROJECT, MATBENCH)]
         found.append(Citation(_INSULATORS, CITATIONS[TRANSPORT], TRANSPORT_LICENCE))
         found.append(Citation(_INSULATORS, CITATIONS[MEASURED_GAPS], licence))
     return found

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.packaged.insulators import InsulatorLabels
-from matloop.data.runs.directory import RunDirectory
+from matloop.data.packaged.insulators import GAPS, MEASURED, SOURCES, InsulatorLabels, files_of_labels
+from matloop.data.properties.provenance import Provenance
 from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.charge_balance import ChargeBalanceFeatures
@@ -59,31 +59,45 @@ def train_insulators(labels: InsulatorLabels, *, threads: int = 1) -> InsulatorC
 
     Args:
         labels: What it learns from.
-        threads: Trees grown at the same time.
+        threads: Threads used while growing the trees.
     """
-    batch, known = labels.batch, [np.isfinite(source) for source in (labels.computed, labels.measured)]
+    batch, known = labels.batch, np.isfinite(labels.answers)
     about = {
-        "computed": int(known[0].sum()),
-        "measured": int(known[1].sum()),
-        "in_both": int((known[0] & known[1]).sum()),
+        "known_to": {source: int(count) for source, count in zip(SOURCES, known.sum(axis=0), strict=True)},
+        "in_several": int((known.sum(axis=1) > 1).sum()),
         "disagreeing": int(labels.disagreeing.sum()),
-        "files": labels.about,
+        "files": files_of_labels(),
     }
     features = composition_features().featurize(batch)
-    return InsulatorClassifier.fit(features, batch.compositions, labels.values, about=about, threads=threads)
+    return InsulatorClassifier.fit(
+        features, batch.compositions, labels.answers, sources=SOURCES, about=about, threads=threads
+    )  # fmt: skip
+
+
+def source_asked(provenance: str) -> str:
+    """Which source says what an insulator is, for gaps of a provenance.
+
+    Args:
+        provenance: Of the predicted gap.
+
+    >>> source_asked("dft:pbe"), source_asked("exp")
+    ('computed gaps', 'measured classes')
+    """
+    return MEASURED if Provenance.read("exp").covers(Provenance.read(provenance)) else GAPS
 
 
 def with_insulators(
-    folder: Path, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
+    folder: Path, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, source: str, as_new: bool = False
 ) -> dict[str, Prediction]:
-    """Give predictions of the gap the probability that there is one, where the run keeps a classifier.
+    """Give predictions of the gap the probability that there is one, where a folder holds the classifier.
 
     Where the classifier has no support, a candidate is outside the domain.
 
     Args:
-        folder: The run directory.
+        folder: Folder of the classifier.
         predictions: By property, of n candidates.
         batch: The candidates.
+        source: Which source is asked, by :func:`source_asked`.
         as_new: Whether compositions that the classifier learned from are judged by trees that never saw them.
     """
     changed = dict(predictions)
@@ -91,16 +105,17 @@ def with_insulators(
     if found is None:
         return changed
     features = composition_features().featurize(batch)
-    chance = found.predict_as_new(features, batch.compositions) if as_new else found.predict(features)
+    chance = (
+        found.predict_as_new(features, batch.compositions, source) if as_new else found.predict(features, source)
+    )  # fmt: skip
     inside = changed[TARGET].in_domain & chance.supported
     changed[TARGET] = replace(changed[TARGET], insulator=chance.probability, in_domain=inside)
     return changed
 
 
 def insulators_of(folder: Path) -> InsulatorClassifier | None:
-    """The classifier that a run keeps, read once per worker; None where it keeps none."""
-    place = RunDirectory(folder).insulators
-    return _read(ModelFiles.of(place)) if (place / CARD_FILE).is_file() else None
+    """The classifier in a folder, read once per worker; None where there is none."""
+    return _read(ModelFiles.of(folder)) if (folder / CARD_FILE).is_file() else None
 
 
 @functools.lru_cache(maxsize=2)

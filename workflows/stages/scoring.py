@@ -31,7 +31,8 @@ from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
-from matloop.workflows.stages.insulators import with_insulators
+from matloop.workflows.stages.insulators import TARGET as GAP
+from matloop.workflows.stages.insulators import source_asked, with_insulators
 from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
 from matloop.workflows.stages.model_files import ModelFiles
 from matloop.workflows.stages.stage_features import stage_feature_set
@@ -184,8 +185,26 @@ def with_composition(
         batch: The candidates.
         as_new: Whether candidates that are known are judged as if they were new.
     """
-    completed = with_insulators(task.folder, predictions, batch, as_new=as_new)
+    completed = in_insulators(task, predictions, batch, as_new=as_new)
     return by_kinship(task.campaign, task.ranges, completed, batch)
+
+
+def in_insulators(
+    task: ScoringTask, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
+) -> dict[str, Prediction]:
+    """Complete predictions of the gap by the probability that there is one, where the run keeps the classifier.
+
+    Args:
+        task: Of the stage.
+        predictions: By property.
+        batch: The candidates.
+        as_new: Whether candidates that are known are judged as if they were new.
+    """
+    scale = [target.provenance for target in task.campaign.targets if target.property == GAP]
+    if not scale:
+        return dict(predictions)
+    folder = RunDirectory(task.folder).insulators
+    return with_insulators(folder, predictions, batch, source=source_asked(scale[0]), as_new=as_new)
 
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:

@@ -1,5 +1,6 @@
 """The classifier of insulators: what it learns, where it has no support, and what it keeps of itself."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matloop.data.errors import FingerprintError, ModelError
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.surrogates.insulators import InsulatorClassifier, area_under_curve
 
+FIRST, STRICT = "first source", "strict source"
 METALS, ANIONS = "Li Na K Mg Ca Sr Sc Y Ti Zr Hf V Nb Al Ga In".split(), "O S Se N P As".split()
 
 
@@ -31,31 +33,46 @@ def trained() -> InsulatorClassifier:
     written = formulas()
     compositions, _ = parse_formulas(written, exact=True)
     values = np.array([1.0 if name.endswith("O") else 0.0 for name in written])
-    values[0] = 0.5  # two sources that contradict each other
-    return InsulatorClassifier.fit(features_of(compositions), compositions, values, about={"in_both": 1})
+    strict = np.where(np.char.find(written, "Sc") >= 0, 0.0, values)  # another source, with fewer insulators
+    strict[::5] = np.nan
+    strict[1] = 0.5
+    return InsulatorClassifier.fit(
+        features_of(compositions), compositions, np.stack([values, strict], axis=1), sources=(FIRST, STRICT),
+        about={"in_several": 1},
+    )  # fmt: skip
 
 
 def test_it_tells_the_two_kinds_apart_and_says_what_it_learned_from(trained: InsulatorClassifier) -> None:
-    assert trained.card["scores"]["auc"] > 0.95
-    assert (trained.card["rows"], trained.card["undecided"], trained.card["in_both"]) == (len(formulas()), 1, 1)
+    scores = trained.card["scores"]
+    assert scores[FIRST]["auc"] > 0.95
+    assert (scores[FIRST]["rows"], scores[STRICT]["rows"]) == (len(formulas()), len(formulas()) - len(formulas()[::5]) - 1)
+    assert (trained.card["rows"], trained.card["in_several"]) == (len(formulas()), 1)
     compositions, _ = parse_formulas(["ScYO", "ScYSe"], exact=True)
-    chance = trained.predict(features_of(compositions))
+    chance = trained.predict(features_of(compositions), FIRST)
     assert chance.supported.all()
     assert chance.probability[0] > 0.5 > chance.probability[1]
 
 
+def test_each_source_is_asked_for_what_it_means(trained: InsulatorClassifier) -> None:
+    compositions, _ = parse_formulas(["ScTiO", "ZrTiO"], exact=True)
+    first, strict = (trained.predict(features_of(compositions), source).probability for source in (FIRST, STRICT))
+    assert (first > 0.5).all()
+    assert strict[0] < 0.5 < strict[1]
+
+
 def test_without_support_it_claims_the_share_of_insulators(trained: InsulatorClassifier) -> None:
     compositions, _ = parse_formulas(["UO2", "MgO"], exact=True)
-    chance = trained.predict(features_of(compositions))
+    chance = trained.predict(features_of(compositions), STRICT)
     assert chance.supported.tolist() == [False, True]
-    assert chance.probability[0] == trained.card["insulators"] / trained.card["rows"]
+    assert chance.probability[0] == trained.card["shares"][STRICT] < trained.card["shares"][FIRST]
 
 
 def test_what_it_learned_from_is_judged_by_trees_that_did_not_see_it(trained: InsulatorClassifier) -> None:
     compositions, _ = parse_formulas(["Mg2O", "MgSc2O"], exact=True)
     features = features_of(compositions)
-    plain, new = trained.predict(features).probability, trained.predict_as_new(features, compositions).probability
-    assert new[0] in trained.out_of_fold
+    plain = trained.predict(features, FIRST).probability
+    new = trained.predict_as_new(features, compositions, FIRST).probability
+    assert new[0] in trained.out_of_fold[:, 0]
     assert new[1] == plain[1]
 
 
@@ -66,11 +83,12 @@ def test_a_saved_classifier_says_the_same_and_refuses_changed_trees(
     read = InsulatorClassifier.load(tmp_path / "kept")
     compositions, _ = parse_formulas(formulas(), exact=True)
     features = features_of(compositions)
-    np.testing.assert_array_equal(read.predict(features).probability, trained.predict(features).probability)
+    for source in (FIRST, STRICT):
+        found = read.predict(features, source).probability
+        np.testing.assert_array_equal(found, trained.predict(features, source).probability)
     assert read.card == trained.card
-    a = dict(np.load(tmp_path / "kept" / "trees.npz"))
-    a["threshold"] = np.where(a["feature"] < 0, 0.7, a["threshold"]).astype(np.float32)
-    np.savez_compressed(tmp_path / "kept" / "trees.npz", **a)
+    trees = tmp_path / "kept" / "booster_0.txt"
+    trees.write_text(re.sub(r"leaf_value=[^ ]+", "leaf_value=0.9", trees.read_text(), count=1))
     with pytest.raises(ModelError, match="other probabilities"):
         InsulatorClassifier.load(tmp_path / "kept")
 
@@ -78,7 +96,7 @@ def test_a_saved_classifier_says_the_same_and_refuses_changed_trees(
 def test_features_of_another_set_are_refused(trained: InsulatorClassifier) -> None:
     compositions, _ = parse_formulas(["MgO"], exact=True)
     with pytest.raises(FingerprintError):
-        trained.predict(features_of(compositions, "another"))
+        trained.predict(features_of(compositions, "another"), FIRST)
 
 
 def test_area_under_curve_is_that_of_scikit_learn() -> None:

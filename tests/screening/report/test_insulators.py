@@ -6,7 +6,7 @@ from matloop.screening.report.insulators import insulator_words
 from matloop.screening.runs.run_records import InsulatorCard
 from tests.strategies import batch_of
 
-CARD = InsulatorCard(rows=37000, in_both=2518, disagreeing=236)
+CARD = InsulatorCard(rows=37000, in_several=2518, disagreeing=236)
 
 
 def test_chance_value_and_disagreement_stand_in_both_languages() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.packaged.insulators import InsulatorLabels, insulator_labels
+from matloop.data.packaged.insulators import GAPS, InsulatorLabels, insulator_labels
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_set import TrainingSet
@@ -20,17 +20,16 @@ from tests.workflows.stages.test_makeable import campaign, predicted
 
 
 def few_labels() -> InsulatorLabels:
-    """Every thirtieth composition; more would take long."""
-    return insulator_labels().take(np.arange(0, len(insulator_labels()), 30))
+    """Every sixtieth composition; more would take long."""
+    return insulator_labels().take(np.arange(0, len(insulator_labels()), 60))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that keeps a classifier."""
-    run = RunDirectory(tmp_path_factory.mktemp("run"))
-    run.models.mkdir()
-    train_insulators(few_labels()).save(run.insulators)
-    return run.folder
+    """A folder with a classifier."""
+    folder = tmp_path_factory.mktemp("run") / "insulators"
+    train_insulators(few_labels()).save(folder)
+    return folder
 
 
 def gap_prediction(n: int, **changes: Any) -> Any:
@@ -40,7 +39,7 @@ def gap_prediction(n: int, **changes: Any) -> Any:
 def test_a_metal_hardly_has_a_gap_and_all_numbers_say_so(folder: Path) -> None:
     batch = CandidateBatch.from_formulas(["NaCl", "Ni3Al"]).batch
     own = gap_prediction(2)
-    found = with_insulators(folder, {"band_gap": own}, batch)["band_gap"]
+    found = with_insulators(folder, {"band_gap": own}, batch, source=GAPS)["band_gap"]
     assert found.insulator is not None
     salt, alloy = found.insulator
     assert salt > 0.9 > 0.1 > alloy
@@ -56,16 +55,16 @@ def test_a_metal_hardly_has_a_gap_and_all_numbers_say_so(folder: Path) -> None:
 
 def test_elements_that_the_classifier_hardly_knows_are_outside_the_domain(folder: Path) -> None:
     batch = CandidateBatch.from_formulas(["NaCl", "CmO2"]).batch
-    found = with_insulators(folder, {"band_gap": gap_prediction(2)}, batch)["band_gap"]
+    found = with_insulators(folder, {"band_gap": gap_prediction(2)}, batch, source=GAPS)["band_gap"]
     assert found.in_domain.tolist() == [True, False]
 
 
 def test_other_properties_and_runs_without_a_classifier_are_left_alone(folder: Path, tmp_path: Path) -> None:
     batch = CandidateBatch.from_formulas(["NaCl"]).batch
     given = {"refractive_index": gap_prediction(1)}
-    assert with_insulators(folder, given, batch) == given
+    assert with_insulators(folder, given, batch, source=GAPS) == given
     gaps = {"band_gap": gap_prediction(1)}
-    assert with_insulators(tmp_path, gaps, batch) == gaps
+    assert with_insulators(tmp_path, gaps, batch, source=GAPS) == gaps
 
 
 def test_it_is_asked_for_where_the_labels_of_the_gap_hold_no_metal() -> None:
@@ -90,5 +89,5 @@ def test_it_is_trained_once_and_copied_into_every_run(tmp_path: Path, monkeypatc
         found.append(place_insulators(tmp_path / name, "0" * 32))
         monkeypatch.setattr(insulator_training, "train_insulators", lambda *_: pytest.fail("trained twice"))
     assert found[0] == found[1]
-    assert set(found[0]) >= {"models/insulators/card.json", "models/insulators/trees.npz"}
+    assert set(found[0]) >= {"models/insulators/card.json", "models/insulators/booster_0.txt"}
     InsulatorClassifier.load(RunDirectory(tmp_path / "second").insulators)

@@ -117,7 +117,7 @@ class ChargeBalanceFeatures(Featurizer):
 
     def __init__(self) -> None:
         self._table = _element_columns()
-        self.parameters: Mapping[str, Any] = {"oxidation_states": _digest()}
+        self.parameters: Mapping[str, Any] = {"oxidation_states": states_digest()}
 
     def featurize(self, batch: CandidateBatch) -> Features:
         """Compute the features of each candidate, shape (n, 20)."""
@@ -186,7 +186,7 @@ def _element_columns() -> NDArray[np.float64]:
 
 
 @functools.cache
-def _digest() -> str:
+def states_digest() -> str:
     """Hash the table of oxidation states, which is code and so not part of the data in every fingerprint."""
     content = [dict(OXIDATION_STATES), dict(LIKE_ANIONS), sorted(METALS), sorted(METAL_FORMERS)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ FEATURIZERS: Mapping[str, str] = {
     "valence_orbital": "matloop.featurizers.composition:ValenceOrbital",
     "element_fraction": "matloop.featurizers.composition:ElementFraction",
     "charge_balance": "matloop.featurizers.charge_balance:ChargeBalanceFeatures",
+    "d_electrons": "matloop.featurizers.d_electrons:DElectrons",
     "density": "matloop.featurizers.crystal:Density",
     "symmetry": "matloop.featurizers.crystal:Symmetry",
     "property_density": "matloop.featurizers.property_density:PropertyDensity",

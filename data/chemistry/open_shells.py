@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_LAST_OF_SHELL = {"d": 10, "f": 14}
+import numpy as np
+from numpy.typing import NDArray
+
+FULL_D, FULL_F = 10, 14
+"""Electrons of a full shell."""
+_LAST_OF_SHELL = {"d": FULL_D, "f": FULL_F}
 # Shell, first and last atomic number of each series, and electrons of its core, a filled f shell among them.
 _SERIES = (
     ("d", 21, 30, 18), ("d", 39, 48, 36), ("d", 72, 80, 68), ("d", 104, 112, 100),
@@ -51,3 +56,26 @@ def shell_of(element: int, charge: float) -> Shell | None:
         if first <= element <= last:
             return Shell(kind, min(max(element - core - charge, 0.0), _LAST_OF_SHELL[kind]))
     return None
+
+
+def shell_electrons(
+    elements: NDArray[np.integer], charges: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Count the electrons of many ions in their d shells and in their f shells, as :func:`shell_of` does for one.
+
+    Args:
+        elements: Atomic numbers, shape (n,).
+        charges: Oxidation states, nan where unknown, shape (n,).
+
+    Returns:
+        Electrons in the d shell and in the f shell, each (n,), nan where there is no such shell or no charge.
+
+    >>> shell_electrons(np.array([24, 63, 8]), np.array([4.0, 2.0, -2.0]))
+    (array([ 2., nan, nan]), array([nan,  7., nan]))
+    """
+    found = {kind: np.full(len(elements), np.nan) for kind in _LAST_OF_SHELL}
+    for kind, first, last, core in _SERIES:
+        rows = np.flatnonzero((elements >= first) & (elements <= last))
+        left = elements[rows].astype(float) - core - charges[rows]
+        found[kind][rows] = np.clip(left, 0.0, _LAST_OF_SHELL[kind])
+    return found["d"], found["f"]

@@ -109,7 +109,11 @@ def insulator_labels() -> InsulatorLabels:
     >>> len(labels), int(labels.disagreeing.sum())
     (81498, 1966)
     """
-    gaps, transport, classes = load_computed_properties("band_gap", _DATABASE), load_transport(), load_measured_classes()
+    gaps, transport, classes = (
+        load_computed_properties("band_gap", _DATABASE),
+        load_transport(),
+        load_measured_classes(),
+    )
     classes = classes.filter(pc.invert(classes["alloyed"]))  # all of them insulators, which amounts would give away
     smaller = np.minimum(*(np.abs(transport[f"seebeck_{sign}_dft"].to_numpy()) for sign in "pn"))
     insulating = [

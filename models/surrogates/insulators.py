@@ -125,10 +125,9 @@ class InsulatorClassifier:
             "split": f"{FOLDS} folds, each composition in one of them; the curves are fitted to the other folds",
             "scores": scores,
         }
-        return cls(
-            grown(np.arange(len(used))), curves, features.elements[used].sum(axis=0), composition_keys(compositions)[used],
-            _probabilities(means, curves), inputs[:_GOLDEN_ROWS], card,
-        )  # fmt: skip
+        keys, elements = composition_keys(compositions)[used], features.elements[used].sum(axis=0)
+        apart = _probabilities(means, curves)
+        return cls(grown(np.arange(len(used))), curves, elements, keys, apart, inputs[:_GOLDEN_ROWS], card)
 
     def predict(self, features: FeatureMatrix, source: str) -> InsulatorChance:
         """Predict n candidates.
@@ -209,7 +208,8 @@ class InsulatorClassifier:
 def _asking(inputs: NDArray[np.float64], source: int, sources: int) -> NDArray[np.float64]:
     """Features and which source is asked, one column for each but the first, shape (n, k + s - 1)."""
     asked = np.zeros((len(inputs), sources - 1))
-    asked[:, source - 1 : source] = 1.0  # no column for the first
+    if source > 0:
+        asked[:, source - 1] = 1.0
     return np.concatenate([inputs, asked], axis=1)
 
 

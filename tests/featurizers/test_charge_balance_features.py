@@ -151,8 +151,8 @@ def test_fingerprint_follows_the_table_of_oxidation_states(monkeypatch: pytest.M
     before = FeatureSet((FEATURES,)).fingerprint
     other: dict[str, Any] = {**oxidation_states.OXIDATION_STATES, "Fe": (2, 3)}
     monkeypatch.setattr(module, "OXIDATION_STATES", other)
-    module._digest.cache_clear()
+    module.states_digest.cache_clear()
     try:
         assert FeatureSet((ChargeBalanceFeatures(),)).fingerprint != before
     finally:
-        module._digest.cache_clear()
+        module.states_digest.cache_clear()

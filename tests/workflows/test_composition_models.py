@@ -110,7 +110,7 @@ def test_a_run_trains_it_once_keeps_a_copy_and_says_what_it_bought(
     assert set(card["composition_models"]["mae"]) == {"with_models", "without_models", "ensemble"}
     assert RunView(first.folder).card("structure", "refractive_index").composition_models is not None
 
-    monkeypatch.setattr(composition_training, "train_and_save", never)
+    monkeypatch.setattr(composition_training, "train_wanted", never)
     again = Told()
     second = screen(
         small(), output=tmp_path / "second", workers=2, progress=again, training_sets=[few_rows()], prepare_only=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
+from matloop.workflows.running.insulator_training import WantedInsulators
 from matloop.workflows.running.store_keys import key_of_training
 from matloop.workflows.stages.composition_models import (
     FOLDER,
@@ -35,6 +36,12 @@ class WantedComposition(NamedTuple):
     model: PackagedCompositionModel
     place: Path
 
+    def train(self) -> None:
+        """Train it and save it, whole or not at all."""
+        trained = train_composition_model(self.model.property_name, self.model.database)
+        self.place.parent.mkdir(parents=True, exist_ok=True)
+        write_folder(self.place, trained.save)
+
 
 def used_composition_models(campaign: Campaign) -> list[PackagedCompositionModel]:
     """The composition models that the scoring stages of a campaign use, each once."""
@@ -42,13 +49,16 @@ def used_composition_models(campaign: Campaign) -> list[PackagedCompositionModel
     return list(dict.fromkeys(model for features in sets for model in composition_columns(features).values()))
 
 
-def provide_composition_models(engine: Engine, campaign: Campaign, *, store: SurrogateStore | None) -> None:
+def provide_composition_models(
+    engine: Engine, campaign: Campaign, *, store: SurrogateStore | None, beside: Sequence[WantedInsulators] = ()
+) -> None:
     """Give a run the composition models that it uses: those it has, those of the store, and the others trained.
 
     Args:
         engine: Of the run.
         campaign: The campaign.
         store: Where models are that were trained before.
+        beside: What workers train meanwhile that have no composition model to train.
     """
     wanted = used_composition_models(campaign)
     if not wanted:
@@ -67,10 +77,12 @@ def provide_composition_models(engine: Engine, campaign: Campaign, *, store: Sur
             _record(engine, model, home, earlier=True)
         else:
             missing.append(model)
-    calls = [WantedComposition(model, home / model.folder_name) for model in missing]
-    for answered in engine.answers(train_and_save, calls, in_flight=max(len(calls), 1)):
+    calls = [*(WantedComposition(model, home / model.folder_name) for model in missing), *beside]
+    for answered in engine.answers(train_wanted, calls, in_flight=max(len(calls), 1)):
         if isinstance(answered.answer, Died):
-            engine.ask(train_and_save, answered.call)
+            engine.ask(train_wanted, answered.call)
+        if isinstance(answered.call, WantedInsulators):
+            continue
         _record(engine, answered.call.model, home)
         keep_composition_model(answered.call.model, home, store)
 
@@ -101,11 +113,9 @@ def keep_composition_model(model: PackagedCompositionModel, home: Path, store: S
         store.keep(StoredSurrogate.of(_key(model), place, card, features=("composition_value",)), place)
 
 
-def train_and_save(wanted: WantedComposition) -> None:
-    """Train one composition model and save it, whole or not at all."""
-    trained = train_composition_model(wanted.model.property_name, wanted.model.database)
-    wanted.place.parent.mkdir(parents=True, exist_ok=True)
-    write_folder(wanted.place, trained.save)
+def train_wanted(wanted: WantedComposition | WantedInsulators) -> None:
+    """Train one model that knows compositions."""
+    wanted.train()
 
 
 def fill_home(models: Iterable[PackagedCompositionModel], home: Path, store: SurrogateStore | None) -> None:
@@ -118,7 +128,7 @@ def fill_home(models: Iterable[PackagedCompositionModel], home: Path, store: Sur
     """
     for model in models:
         if not copy_composition_model(model, home, store):
-            train_and_save(WantedComposition(model, home / model.folder_name))
+            WantedComposition(model, home / model.folder_name).train()
             keep_composition_model(model, home, store)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from matloop.data.cache_folder import cache_folder
 from matloop.data.packaged.insulators import GAPS, files_of_labels, insulator_labels
@@ -23,6 +25,34 @@ _LARGEST_STORE = 100_000_000
 """Bytes of the classifiers of a user; one has about three million."""
 
 
+class WantedInsulators(NamedTuple):
+    """The classifier to be trained for the user's cache; travels to a worker.
+
+    Attributes:
+        key: Hash of all that decides its numbers.
+    """
+
+    key: str
+
+    def train(self) -> None:
+        """Train it, unless the cache has it."""
+        with tempfile.TemporaryDirectory() as folder:
+            _fill(Path(folder) / INSULATORS, self.key)
+
+
+def wanted_insulators(engine: Engine, campaign: Campaign, training: TrainingSets) -> list[WantedInsulators]:
+    """The classifier, where a run needs one and does not have it: it can be trained beside other models.
+
+    Args:
+        engine: Of the run.
+        campaign: The campaign.
+        training: What its surrogates learn from.
+    """
+    if not lacks_metals(campaign, training) or engine.reused(_key()) is not None:
+        return []
+    return [WantedInsulators(_key())]
+
+
 def provide_insulators(engine: Engine, campaign: Campaign, training: TrainingSets) -> None:
     """Put the classifier into the run where a target of the gap needs it, unless it is there.
 
@@ -35,7 +65,7 @@ def provide_insulators(engine: Engine, campaign: Campaign, training: TrainingSet
     """
     if not lacks_metals(campaign, training):
         return
-    key = key_of_training(what=INSULATORS, files=files_of_labels(), features=composition_features().fingerprint)
+    key = _key()
     engine.watch.start("classifier of insulators", 1)
     line = engine.reused(key)
     if line is None:
@@ -53,16 +83,31 @@ def place_insulators(folder: Path, key: str) -> dict[str, str]:
         folder: The run directory.
         key: Hash of all that decides its numbers.
     """
-    place, store = RunDirectory(folder).insulators, SurrogateStore(cache_folder() / INSULATORS, limit=_LARGEST_STORE)
-    files = store.copy(key, place)
-    if files is None:
-        classifier = train_insulators(insulator_labels())
-        write_folder(place, classifier.save)
-        stored = _described(key, classifier, place)
-        store.keep(stored, place)
-        files = {name: sha256 for name, (sha256, _) in stored.files.items()}
+    place = RunDirectory(folder).insulators
     inside = place.relative_to(folder).as_posix()
-    return {f"{inside}/{name}": sha256 for name, sha256 in files.items()}
+    return {f"{inside}/{name}": sha256 for name, sha256 in _fill(place, key).items()}
+
+
+def fill_insulators(place: Path) -> None:
+    """Put the classifier into a folder to be, from the user's cache or trained here."""
+    _fill(place, _key())
+
+
+def _fill(place: Path, key: str) -> dict[str, str]:
+    """Put the classifier into a folder to be; returns sha256 by file."""
+    store = SurrogateStore(cache_folder() / INSULATORS, limit=_LARGEST_STORE)
+    files = store.copy(key, place)
+    if files is not None:
+        return dict(files)
+    classifier = train_insulators(insulator_labels())
+    write_folder(place, classifier.save)
+    stored = _described(key, classifier, place)
+    store.keep(stored, place)
+    return {name: sha256 for name, (sha256, _) in stored.files.items()}
+
+
+def _key() -> str:
+    return key_of_training(what=INSULATORS, files=files_of_labels(), features=composition_features().fingerprint)
 
 
 def _described(key: str, classifier: InsulatorClassifier, place: Path) -> StoredSurrogate:

@@ -22,7 +22,7 @@ from matloop.workflows.running.composition_training import provide_composition_m
 from matloop.workflows.running.dispatch import Died
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.identity import code_key
-from matloop.workflows.running.insulator_training import provide_insulators
+from matloop.workflows.running.insulator_training import provide_insulators, wanted_insulators
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.scoring import Ranges
@@ -82,7 +82,8 @@ def train(engine: Engine, campaign: Campaign, training: TrainingSets, *, store: 
         training: What the surrogates learn from.
         store: Where surrogates are that were trained before.
     """
-    provide_composition_models(engine, campaign, store=store)
+    beside = wanted_insulators(engine, campaign, training)
+    provide_composition_models(engine, campaign, store=store, beside=beside)
     folder = engine.run.folder.resolve()
     wanted = [
         Wanted(campaign, stage, target, folder, training.only(target.property))

@@ -25,6 +25,7 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.charge_balance import ChargeBalanceFeatures
 from matloop.featurizers.composition import Magpie, Stoichiometry, ValenceOrbital
+from matloop.featurizers.d_electrons import DElectrons
 from matloop.models.surrogates.insulators import CARD_FILE, InsulatorClassifier
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
@@ -51,7 +52,7 @@ def lacks_metals(campaign: Campaign, training: TrainingSets) -> bool:
 @functools.cache
 def composition_features() -> FeatureSet:
     """The features of compositions that tell insulators from metals."""
-    return FeatureSet((Magpie(), Stoichiometry(), ValenceOrbital(), ChargeBalanceFeatures()))
+    return FeatureSet((Magpie(), Stoichiometry(), ValenceOrbital(), ChargeBalanceFeatures(), DElectrons()))
 
 
 def train_insulators(labels: InsulatorLabels, *, threads: int = 1) -> InsulatorClassifier:

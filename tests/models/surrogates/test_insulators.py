@@ -45,7 +45,10 @@ def trained() -> InsulatorClassifier:
 def test_it_tells_the_two_kinds_apart_and_says_what_it_learned_from(trained: InsulatorClassifier) -> None:
     scores = trained.card["scores"]
     assert scores[FIRST]["auc"] > 0.95
-    assert (scores[FIRST]["rows"], scores[STRICT]["rows"]) == (len(formulas()), len(formulas()) - len(formulas()[::5]) - 1)
+    assert (scores[FIRST]["rows"], scores[STRICT]["rows"]) == (
+        len(formulas()),
+        len(formulas()) - len(formulas()[::5]) - 1,
+    )
     assert (trained.card["rows"], trained.card["in_several"]) == (len(formulas()), 1)
     compositions, _ = parse_formulas(["ScYO", "ScYSe"], exact=True)
     chance = trained.predict(features_of(compositions), FIRST)
@@ -57,7 +60,7 @@ def test_each_source_is_asked_for_what_it_means(trained: InsulatorClassifier) ->
     compositions, _ = parse_formulas(["ScTiO", "ZrTiO"], exact=True)
     first, strict = (trained.predict(features_of(compositions), source).probability for source in (FIRST, STRICT))
     assert (first > 0.5).all()
-    assert strict[0] < 0.5 < strict[1]
+    assert strict[0] + 0.1 < min(first[0], strict[1])
 
 
 def test_without_support_it_claims_the_share_of_insulators(trained: InsulatorClassifier) -> None:

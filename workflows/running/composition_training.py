@@ -77,12 +77,14 @@ def provide_composition_models(
             _record(engine, model, home, earlier=True)
         else:
             missing.append(model)
-    calls = [*(WantedComposition(model, home / model.folder_name) for model in missing), *beside]
+    calls: list[WantedComposition | WantedInsulators] = [
+        *(WantedComposition(model, home / model.folder_name) for model in missing), *beside
+    ]  # fmt: skip
     for answered in engine.answers(train_wanted, calls, in_flight=max(len(calls), 1)):
         if isinstance(answered.answer, Died):
             engine.ask(train_wanted, answered.call)
-        if isinstance(answered.call, WantedInsulators):
-            continue
+        if not isinstance(answered.call, WantedComposition):
+            continue  # it waits in the cache of the user
         _record(engine, answered.call.model, home)
         keep_composition_model(answered.call.model, home, store)
 

@@ -64,7 +64,7 @@ def train_insulators(labels: InsulatorLabels, *, threads: int = 1) -> InsulatorC
     """
     batch, known = labels.batch, np.isfinite(labels.answers)
     about = {
-        "known_to": {source: int(count) for source, count in zip(SOURCES, known.sum(axis=0), strict=True)},
+        "answers": {source: int(count) for source, count in zip(SOURCES, known.sum(axis=0), strict=True)},
         "in_several": int((known.sum(axis=1) > 1).sum()),
         "disagreeing": int(labels.disagreeing.sum()),
         "files": files_of_labels(),

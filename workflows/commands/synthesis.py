@@ -12,6 +12,7 @@ from matloop.data.errors import unknown_name
 from matloop.data.plain_text import one_line
 from matloop.data.synthesis.batch import read_batch
 from matloop.data.synthesis.plan import Competitor, Gate, Route, SynthesisPlan, WeighedSubstance
+from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.screening.language.synthesis import (
     ATMOSPHERE_WORDS,
     ENERGY_ORIGIN_WORDS,
@@ -113,6 +114,7 @@ class _PrintedPlan:
             self.line(word(ORDER_WORDS[plan.order]))
         for place, route in enumerate(plan.routes, 1):
             self._print_route(place, route)
+        self._print_hazards()
         self._print_gates()
         self._print_facts()
 
@@ -153,6 +155,14 @@ class _PrintedPlan:
         if not one.hazards:
             return self.word(HAZARDS_UNKNOWN)
         return f"{' '.join(one.hazards)} ({one.annex_vi_index})"
+
+    def _print_hazards(self) -> None:
+        """What the hazard statements of all routes say."""
+        used = {code for route in self.plan.routes for one in route.precursors for code in one.hazards}
+        if used:
+            self.line()
+        for code in sorted(used):
+            self.line(self.word(Words(f"{code}: {HAZARD_WORDS[code].en}", f"{code}：{HAZARD_WORDS[code].zh}")))
 
     def _print_gates(self) -> None:
         word = self.word

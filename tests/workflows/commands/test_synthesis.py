@@ -16,7 +16,14 @@ def run(*words: str):
 def test_routes_masses_and_hazards_are_printed() -> None:
     shown = run("BaTiO3", "--mass", "10", "--purity", "BaCO3=99.5%")
     assert shown.exit_code == 0
-    for text in ("BaCO3 + TiO2 -> BaTiO3 + CO2", "8.5049 (99.50%)", "H302 (056-003-00-2)", "unknown here", "Tammann"):
+    for text in (
+        "BaCO3 + TiO2 -> BaTiO3 + CO2",
+        "8.5049 (99.50%)",
+        "H302 (056-003-00-2)",
+        "unknown here",
+        "Tammann",
+        "H302: harmful",
+    ):
         assert text in shown.output
 
 

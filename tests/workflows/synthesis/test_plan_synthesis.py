@@ -8,7 +8,9 @@ import pytest
 from matloop.data.errors import SynthesisError, UnknownNameError
 from matloop.data.synthesis.batch import read_batch
 from matloop.data.synthesis.plan import SynthesisPlan
+from matloop.data.synthesis.precursors import load_precursors
 from matloop.screening.language import synthesis as words
+from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.workflows.synthesis.plan_synthesis import plan_synthesis
 
 
@@ -41,6 +43,11 @@ def test_every_key_has_words(titanate: SynthesisPlan) -> None:
         assert all(point.key in words.POINT_WORDS for point in route.points)
         assert all(one.sensitivity in words.SENSITIVITY_WORDS for one in route.precursors)
         assert route.onset is None or route.onset.rule in words.ONSET_WORDS
+
+
+def test_every_hazard_statement_has_words() -> None:
+    used = {code for precursor in load_precursors().values() for code in precursor.hazards}
+    assert used <= set(HAZARD_WORDS)
 
 
 def test_masses_are_conserved(titanate: SynthesisPlan) -> None:

@@ -402,9 +402,15 @@ def train(
     column: Annotated[
         str | None, typer.Option(help="With --data and a file: column of the labels, with --property.")
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="With --data: their unit, unless the header names it.")] = None,
-    source: Annotated[str, typer.Option(help="With --data: where they come from, such as exp or dft:pbe.")] = "exp",
-    formula: Annotated[str, typer.Option(help="With --data: column of the formulas.")] = "formula",
+    unit: Annotated[
+        str | None, typer.Option(help="With --data and a file: their unit, unless the header names it.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="With --data and a file: where they come from, such as exp (default) or dft:pbe.")
+    ] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="With --data and a file: column of the formulas, by default formula.")
+    ] = None,
     feature: Annotated[list[str] | None, typer.Option(help="With --data: featurizer; may be repeated.")] = None,
     store: UseStore = True,
 ) -> None:
@@ -412,20 +418,22 @@ def train(
     if (campaign is None) == (data is None) or output is None:
         raise typer.BadParameter("give a campaign, or --data with a table of labels, and --output")
     from matloop.data.training.packaged_tables import TRAINING_SETS
-    from matloop.workflows.commands.models import show_model
+    from matloop.workflows.commands.models import require_options_of_a_file, show_model
     from matloop.workflows.train import campaign_of_packaged_table, campaign_of_table
     from matloop.workflows.train import train as train_model
     from matloop.workflows.validate import validate as check
 
+    of_a_file = {"--column": column, "--unit": unit, "--source": source, "--formula": formula}
+    require_options_of_a_file(data, of_a_file | ({"--feature": feature} if data is None else {}))
     chosen: Any = campaign
-    if data is not None and str(data) in TRAINING_SETS and column is None:
+    if data is not None and str(data) in TRAINING_SETS:
         chosen = campaign_of_packaged_table(str(data), property_name=property_name, features=feature or ())
     elif data is not None:
         if property_name is None or column is None:
             raise typer.BadParameter("--data with a file takes --property and --column")
         chosen = campaign_of_table(
-            data, property_name=property_name, column=column, source=source, unit=unit, formula_column=formula,
-            features=feature or (),
+            data, property_name=property_name, column=column, source=source or "exp", unit=unit,
+            formula_column=formula or "formula", features=feature or (),
         )  # fmt: skip
     for line in check(chosen).lines(property_name):
         print(line)

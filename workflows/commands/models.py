@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from matloop.data.errors import RunError, unknown_name
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
+from matloop.data.training.packaged_tables import TRAINING_SETS
 from matloop.screening.language.text import range_text
 from matloop.workflows.commands.model_scores import print_cards, print_regions
 from matloop.workflows.modelling.model_card import check_page, lacking_words, write_card
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
+
+
+def require_options_of_a_file(data: Path | None, given: Mapping[str, object]) -> None:
+    """Make sure that options which describe a table of one's own stand beside one; elsewhere they would be ignored.
+
+    Args:
+        data: The file, or the name of a packaged table; None for a campaign.
+        given: Options by name; None where one is not given.
+
+    Raises:
+        UnknownNameError: If the table is neither a file nor a packaged one.
+        RunError: If there is such an option beside a packaged table or a campaign.
+    """
+    if data is not None and str(data) not in TRAINING_SETS:
+        if not data.suffix:
+            raise unknown_name("packaged table of labels", str(data), list(TRAINING_SETS))
+        return
+    if wrong := [name for name, value in given.items() if value]:
+        told = "a campaign" if data is None else f"the packaged table {data}"
+        raise RunError(
+            f"{' and '.join(wrong)} with {told}, which says this itself", "these options with --data FILE",
+            f"leave {' and '.join(wrong)} out",
+        )  # fmt: skip
 
 
 def print_model(folder: Path) -> None:

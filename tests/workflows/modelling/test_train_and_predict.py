@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.models.surrogates.store import LIMIT_VARIABLE, SurrogateStore
 from matloop.models.surrogates.supported_probability import highest_supported
-from matloop.workflows.cli import app
+from matloop.workflows.cli import app, main
 from matloop.workflows.modelling.input_rows import _ROWS
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 from matloop.workflows.predict import predict
@@ -274,6 +275,26 @@ def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "probability" not in Path("p.csv").read_text("utf-8-sig").splitlines()[0]
     for wrong in (["train", "--output", "m2"], ["train", "--data", "labels.csv", "--output", "m2"]):
         assert CliRunner().invoke(app, wrong).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "measured_hardness", "--unit", "eV"], "--unit with the packaged table measured_hardness"),
+        (["--data", "measured_hardness", "--source", "dft:pbe"], "--source with the packaged table"),
+        (["--data", "materials", "--column", "n", "--formula", "f"], "--column and --formula with the packaged table"),
+        (["optical_window", "--unit", "eV", "--feature", "magpie"], "--unit and --feature with a campaign"),
+        (["--data", "measured_hardnes"], "did you mean 'measured_hardness'"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["matloop", "train", *words, "--output", "m"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert told in capsys.readouterr().err
 
 
 def test_a_packaged_table_of_measured_labels_trains_by_its_name(

@@ -814,6 +814,9 @@ def bench_families(
     rows: Annotated[
         int | None, typer.Option(help="Most rows of a property, drawn by whole formulas; by default all.")
     ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Most fits with families hidden, and with elements hidden; by default all.")
+    ] = None,
     family: OneFamily = "extra_trees",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the models and of the draw.")] = 0,
     output: Results = None,
@@ -824,7 +827,7 @@ def bench_families(
     from matloop.workflows.bench.families_report import print_families, write_families
     from matloop.workflows.commands.benches import run_and_write
 
-    settings = FamiliesSettings(tuple(property_ or PROPERTIES), rows, family, seed)
+    settings = FamiliesSettings(tuple(property_ or PROPERTIES), rows, folds, family, seed)
     run_and_write(
         output,
         "families",

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLOORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # in units of the median spread
-_NEARER = (0.5, 0.8, 0.95)  # shares of the calibration rows at which bins end; the last is the limit of the domain
+DOMAIN_SHARE = 0.95  # of the training rows lie within the widest limit of a domain
+_NEARER = (0.8, 0.5)  # shares of the training rows at which bins inside the domain end
 _SMALLEST_BIN = 100  # fewer residuals do not determine the ends of a 90 % interval
 
 
@@ -46,16 +47,15 @@ class Calibration:
         distance: NDArray[np.float64] | None = None,
         *,
         shrinkage: float | NDArray[np.float64] = 1.0,
-        bins_from: NDArray[np.float64] | None = None,
+        edges: NDArray[np.float64] | None = None,
     ) -> Calibration:
         """Learn from out-of-fold predictions, all of shape (m,).
 
         The floor is the one under which the residuals are most likely as draws from a Laplace distribution whose
-        width is the spread plus the floor. With distances to the training data, residuals are binned by them: the
-        nearer half, up to four fifths, up to the limit of the domain, and beyond. There are fewer bins if one would
-        hold less than 100 rows. ``shrinkage`` is the size of errors of the final model relative to these, of all or of
-        each (:func:`matloop.models.surrogates.training.expected_shrinkage`). ``bins_from`` are the distances whose
-        shares decide where bins end, by default those of the rows.
+        width is the spread plus the floor. With distances to the training data, residuals are binned by them.
+        ``shrinkage`` is the size of errors of the final model relative to these, of all or of each
+        (:func:`matloop.models.surrogates.training.expected_shrinkage`). ``edges`` are the distances at which bins end,
+        by default those of :func:`bin_edges`.
         """
         error = np.abs(target - mean)
         typical = float(np.median(spread)) or float(error.mean()) or 1.0
@@ -68,7 +68,7 @@ class Calibration:
         residuals = shrinkage * (target - mean) / (spread + floor)
         if distance is None:
             return cls(floor, np.sort(residuals))
-        edges = _edges(distance if bins_from is None else bins_from)
+        edges = bin_edges(distance) if edges is None else edges
         bins = np.searchsorted(edges, distance)
         sizes = np.bincount(bins, minlength=len(edges) + 1)
         return cls(floor, residuals[np.lexsort((residuals, bins))], edges, sizes)
@@ -148,10 +148,27 @@ def tail_values(residuals: NDArray[np.float64], probability: NDArray[np.float64]
     return residuals[np.where(upper, m - rank, rank - 1)]
 
 
-def _edges(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+def bin_edges(
+    distance: NDArray[np.float64], *, own: NDArray[np.float64] | None = None, limit: float | None = None
+) -> NDArray[np.float64]:
+    """Find the distances at which bins of calibration rows end: at the limit of the domain, and nearer.
+
+    Nearer bins end at half and at four fifths of the training rows. An edge is left out if the bin before or behind it
+    would hold less than 100 calibration rows. So rows outside the domain do not calibrate those inside, as soon as
+    there are enough of both.
+
+    Args:
+        distance: Of each calibration row to the training data, shape (c,).
+        own: Of each training row to rows of other formulas, shape (m,); by default the same.
+        limit: Of the domain, by default the 95th percentile of ``own``.
+
+    Returns:
+        Ascending distances, shape (b - 1,).
+    """
+    own = distance if own is None else own
+    limit = float(np.quantile(own, DOMAIN_SHARE)) if limit is None else limit
     edges, farther = [], 0
-    for share in reversed(_NEARER):
-        edge = np.quantile(distance, share)
+    for edge in (limit, *(float(np.quantile(own, share)) for share in _NEARER)):
         beyond = int((distance > edge).sum())
         if beyond - farther >= _SMALLEST_BIN and len(distance) - beyond >= _SMALLEST_BIN:
             edges.append(edge)

@@ -7,6 +7,7 @@ Machine Learning 106, 1967 (2017)) sorts them better, and calibration then sets 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.models.families.extra_trees import ExtraTrees
-from matloop.models.grouped_folds import grouped_folds
 
 _SOFTENING = 0.1  # share of the median that is added before taking logarithms, since a few errors are zero
 _TREES, _SMALLEST_LEAF = 100, 10
@@ -54,11 +54,19 @@ class Difficulty:
         mean: NDArray[np.float64],
         spread: NDArray[np.float64],
         target: NDArray[np.float64],
-        groups: NDArray[np.integer],
+        folds: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
     ) -> NDArray[np.float64]:
-        """Adjust the spread of each row with a forest that saw no row of its group, shape (m,)."""
+        """Adjust the spread of each row with a forest that saw no row of its fold, shape (m,).
+
+        Args:
+            values: Features, shape (m, k).
+            mean: Out-of-fold prediction, shape (m,).
+            spread: Its spread, shape (m,).
+            target: Truth, shape (m,).
+            folds: Places of training rows and of held-out rows.
+        """
         adjusted = np.empty(len(target))
-        for train, held_out in grouped_folds(groups):
+        for train, held_out in folds:
             fitted = cls.fit(values[train], mean[train], spread[train], target[train])
             adjusted[held_out] = fitted.adjust(values[held_out], mean[held_out], spread[held_out])
         return adjusted

@@ -13,9 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.models.surrogates.calibration import DOMAIN_SHARE
+
 _SAVED = "domain_"
 _NEIGHBOURS = 5
-_EXTRAPOLATED = 0.01  # total importance of the features that may lie outside the range of the training rows
+EXTRAPOLATED = 0.01  # total importance of the features that may lie outside the range of the training rows
 _SHORTLIST = 16
 _CHUNK = 512  # so that the estimates of a chunk stay in cache
 
@@ -25,7 +27,8 @@ class Domain:
     """Domain by the mean distance to the five nearest training rows in weighted features, and by their ranges.
 
     Features are standardised and weighted by the square root of their importance in the fitted model. The limit is
-    the 95th percentile of the same distance among training rows, each measured to rows of other formulas only.
+    the 95th percentile of the same distance among training rows, each measured to rows of other formulas only, or a
+    lower one where there is evidence for that (:mod:`matloop.models.surrogates.domain_limit`).
     A candidate is also outside if its features beyond the range of the training rows together have more than 1 % of the
     importance.
 
@@ -56,7 +59,7 @@ class Domain:
         points = _weighted(values, centre, weight)
         own = _mean_nearest(points, points, groups)
         ranges = np.stack([values.min(axis=0), values.max(axis=0)])
-        return cls(centre, weight, points, float(np.quantile(own, 0.95)), own, ranges, importances)
+        return cls(centre, weight, points, float(np.quantile(own, DOMAIN_SHARE)), own, ranges, importances)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return its arrays by the names under which they are saved."""
@@ -83,7 +86,7 @@ class Domain:
 
     def contains(self, values: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether rows (n, k), with their :meth:`distances`, are inside, shape (n,)."""
-        return (distances <= self.limit) & (self.extrapolated(values) <= _EXTRAPOLATED)
+        return (distances <= self.limit) & (self.extrapolated(values) <= EXTRAPOLATED)
 
 
 def _weighted(

@@ -1,37 +1,42 @@
 """Predictions of training rows by ensembles that saw nothing like them, for intervals that hold on other chemistry.
 
-Held-out formulas have relatives in training; a candidate may have none. So rows are predicted a second time by
-ensembles from which their whole cluster of similar crystals was hidden (k-means, as in leave-one-cluster-out
-cross-validation, Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018)). Rows of both kinds calibrate the intervals
-together. How new a row was to the ensemble that predicted it (its distance to the rows that ensemble was fitted to, and
-how many formulas of these have its elements) tells which of them a candidate resembles: the learned difficulty reads
-it, and residuals are binned by the distance. Calibration on rows grouped by what they resemble is Mondrian conformal
-prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, section 4.5); rows of hidden
-clusters stand for candidates of a chemistry that nobody has seen.
+Held-out formulas have relatives in training; a candidate may have none. So rows are predicted again by ensembles from
+which a whole group of rows was hidden: a cluster of similar crystals (k-means, as in leave-one-cluster-out
+cross-validation, Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018)), or all compounds of a few elements. Rows of all
+kinds calibrate the intervals together. How new a row was to the ensemble that predicted it (its distance to the rows
+that ensemble was fitted to, and how many formulas of these have its elements) tells which of them a candidate
+resembles: the learned difficulty reads it, and residuals are binned by the distance. Calibration on rows grouped by
+what they resemble is Mondrian conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World,
+2005, section 4.5); rows of hidden groups stand for candidates of a chemistry that nobody has seen.
+
+Clusters alone make intervals too wide for a new element in a familiar kind of compound, held-out formulas alone too
+narrow (``docs/measurements.md``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.models.families.contract import Ensemble
-from matloop.models.grouped_folds import grouped_folds
+from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.chemical_support import ChemicalSupport
-from matloop.models.surrogates.domain import Domain
-from matloop.models.surrogates.held_out import Rows, clusters, remaining_domain
-from matloop.models.surrogates.training import scores
+from matloop.models.surrogates.domain import EXTRAPOLATED, Domain
+from matloop.models.surrogates.held_out import Rows, clusters, element_sets, remaining_domain
 
 HIDDEN_CLUSTERS = 5
+HIDDEN_ELEMENT_SETS = 5
 NOVELTY_COLUMNS = 5
+_EXTRAPOLATED_COLUMN = 1  # of these
+_NEAREST = 1e-9  # distance of rows with equal features
 FEWEST_ROWS = 200  # of fewer, clusters are too small to stand for a chemistry
 
 
 class CalibrationRows(NamedTuple):
-    """Training rows as predicted by ensembles that saw no row of their formula: all m once, then again by cluster.
+    """Training rows as predicted by ensembles that saw no row of their formula: all m once, then again by group.
 
     Attributes:
         row: Place of each among the training rows, shape (c,).
@@ -39,7 +44,7 @@ class CalibrationRows(NamedTuple):
         spread: Spread of the ensemble, shape (c,).
         novelty: How new the row was to the ensemble, see :func:`novelty`, shape (c, 5).
         distance: Distance to the rows the ensemble was fitted to, or for the first m to all of other formulas, (c,).
-        hidden: Whether its whole cluster was hidden, shape (c,).
+        group: Number of the cluster or set of elements that was hidden with it; -1 where only formulas were, (c,).
     """
 
     row: NDArray[np.int64]
@@ -47,12 +52,33 @@ class CalibrationRows(NamedTuple):
     spread: NDArray[np.float64]
     novelty: NDArray[np.float64]
     distance: NDArray[np.float64]
-    hidden: NDArray[np.bool_]
+    group: NDArray[np.int64]
 
-    def scores(self, rows: Rows, adjusted: NDArray[np.float64]) -> dict[str, Any]:
-        """Score the predictions, with the spread as the calibration ``adjusted`` it, shape (c,)."""
-        target, groups = rows.target[self.row], rows.groups[self.row]
-        return scores(target, self.mean, adjusted, groups, self.distance, hidden=self.hidden)
+    @property
+    def hidden(self) -> NDArray[np.bool_]:
+        """Whether a whole group of rows was hidden with it, shape (c,)."""
+        return self.group >= 0
+
+    def folds(self, groups: NDArray[np.integer]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield training and held-out examples of each fold: a fifth of the formulas and a fifth of the hidden groups.
+
+        A hidden group is held out as a whole, since its errors are alike. Nothing is trained on an example whose
+        formula is held out.
+
+        Args:
+            groups: Formula group of each training row, shape (m,).
+        """
+        formulas, number = groups[self.row], self.group % FOLDS
+        known = np.flatnonzero(~self.hidden)
+        for fold, (_, held) in enumerate(grouped_folds(formulas[known])):
+            number[known[held]] = fold
+        for fold in range(FOLDS):
+            held = number == fold
+            yield np.flatnonzero(~np.isin(formulas, formulas[held])), np.flatnonzero(held)
+
+    def inside(self, limit: float) -> NDArray[np.bool_]:
+        """Whether each example lies inside the domain with a limit, shape (c,)."""
+        return (self.distance <= limit) & (self.novelty[:, _EXTRAPOLATED_COLUMN] <= EXTRAPOLATED)
 
 
 def novelty(
@@ -65,8 +91,8 @@ def novelty(
 ) -> NDArray[np.float64]:
     """Describe how new rows are to an ensemble, shape (n, 5).
 
-    The columns are the logarithm of the distance in units of the domain's limit, the importance of the features that
-    are extrapolated, and the three of :meth:`ChemicalSupport.features`.
+    The columns are the logarithm of the distance, the importance of the features that are extrapolated, and the three
+    of :meth:`ChemicalSupport.features`.
 
     Args:
         domain: Of the rows the ensemble was fitted to.
@@ -75,8 +101,9 @@ def novelty(
         elements: Which elements each row contains, shape (n, 119).
         distance: Of each row to the rows the ensemble was fitted to, shape (n,).
     """
-    relative = np.log(np.maximum(distance, 1e-6 * domain.limit) / domain.limit) if domain.limit > 0 else distance
-    return np.column_stack([relative, domain.extrapolated(values), support.features(elements)])
+    return np.column_stack(
+        [np.log(np.maximum(distance, _NEAREST)), domain.extrapolated(values), support.features(elements)]
+    )
 
 
 def calibration_rows(
@@ -87,7 +114,7 @@ def calibration_rows(
     mean: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> CalibrationRows:
-    """Gather the out-of-fold predictions of all rows, and predict them again with their clusters hidden.
+    """Gather the out-of-fold predictions of all rows, and predict rows again with groups of them hidden.
 
     Args:
         rows: All m training rows; fewer than 200 are not predicted again.
@@ -100,18 +127,29 @@ def calibration_rows(
     for train, held in grouped_folds(rows.groups):
         known[held] = _novelty_without(rows, domain, train, held, distance=domain.own[held])
     whole = np.arange(len(mean))
-    parts = [CalibrationRows(whole, mean, spread, known, domain.own, np.zeros(len(mean), bool))]
-    labels = clusters(domain, HIDDEN_CLUSTERS) if len(mean) >= FEWEST_ROWS else np.empty(0, np.int64)
-    for label in np.unique(labels):
-        held = np.flatnonzero(labels == label)
+    parts = [CalibrationRows(whole, mean, spread, known, domain.own, np.full(len(mean), -1))]
+    for number, held in enumerate(_hidden_groups(rows, domain)):
         train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
         if len(train) < FEWEST_ROWS // 2 or np.ptp(rows.target[train]) == 0:
             continue
         predicted, its_spread = rows.fit(make(), train).predict(rows.values[held])
         distance = remaining_domain(domain, rows.values, train).distances(rows.values[held])
         new = _novelty_without(rows, domain, train, held, distance=distance)
-        parts.append(CalibrationRows(held, predicted, its_spread, new, distance, np.ones(len(held), bool)))
+        parts.append(CalibrationRows(held, predicted, its_spread, new, distance, np.full(len(held), number)))
     return CalibrationRows(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _hidden_groups(rows: Rows, domain: Domain) -> list[NDArray[np.int64]]:
+    """Find which rows are hidden together: each cluster, and the compounds of a few sets of elements, common and rare.
+
+    Sets of elements are spread evenly from the most common to the rarest.
+    """
+    if len(rows.target) < FEWEST_ROWS:
+        return []
+    labels, sets = clusters(domain, HIDDEN_CLUSTERS), element_sets(rows.elements, rows.groups)
+    chosen = np.unique(np.linspace(0, len(sets) - 1, HIDDEN_ELEMENT_SETS).round().astype(int)) if sets else []
+    of_elements = [np.flatnonzero(rows.elements[:, sets[place]].any(axis=1)) for place in chosen]
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)] + of_elements
 
 
 def _novelty_without(

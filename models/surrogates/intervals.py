@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.calibration import Calibration, bin_edges
 from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.domain_limit import decide_limit
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import CalibrationRows, novelty
+from matloop.models.surrogates.training import CrossFitted, cross_fitted, scores
 
+_LEVEL = 0.9
 _TAILS = (0.05, 0.95)  # of 90 % intervals
 
 
@@ -32,30 +36,35 @@ class Intervals:
     support: ChemicalSupport
 
     @classmethod
-    def fit(
-        cls, rows: Rows, domain: Domain, examples: CalibrationRows, *, shrinkage: float
-    ) -> tuple[Intervals, NDArray[np.float64]]:
+    def fit(cls, rows: Rows, domain: Domain, examples: CalibrationRows, *, shrinkage: float) -> FittedIntervals:
         """Learn from training rows as ensembles predicted them that saw nothing like them.
 
         Args:
             rows: Training rows.
-            domain: Their domain.
+            domain: Their domain, with the widest limit.
             examples: Their predictions.
             shrinkage: Size of errors of the final model relative to those with formulas held out. Errors with whole
-                clusters hidden do not shrink: no more rows of the other chemistry are learned in the end.
-
-        Returns:
-            The intervals, and the spread of each example, adjusted by a forest that saw no row of its formula, (c,).
+                groups hidden do not shrink: no more rows of the other chemistry are learned in the end.
         """
         values = np.column_stack([rows.values[examples.row], examples.novelty])
-        target, groups = rows.target[examples.row], rows.groups[examples.row]
-        adjusted = Difficulty.out_of_fold(values, examples.mean, examples.spread, target, groups)
+        target, mean, distance = rows.target[examples.row], examples.mean, examples.distance
+        folds = list(examples.folds(rows.groups))
+        adjusted = Difficulty.out_of_fold(values, mean, examples.spread, target, folds)
+
+        def crossed(domain: Domain) -> tuple[NDArray[np.float64], CrossFitted]:
+            edges = bin_edges(distance, own=domain.own, limit=domain.limit)
+            return edges, cross_fitted(target, mean, adjusted, folds, distance=distance, edges=edges)
+
+        domain, evidence = decide_limit(domain, examples, crossed(domain)[1].central <= _LEVEL)
+        edges, positions = crossed(domain)
         calibration = Calibration.fit(
-            target, examples.mean, adjusted, examples.distance,
-            shrinkage=np.where(examples.hidden, 1.0, shrinkage), bins_from=domain.own,
+            target, mean, adjusted, distance, shrinkage=np.where(examples.hidden, 1.0, shrinkage), edges=edges
+        )
+        difficulty = Difficulty.fit(values, mean, examples.spread, target)
+        return FittedIntervals(
+            cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain, evidence,
+            adjusted[: len(rows.target)], scores(target, mean, positions, hidden=examples.hidden),
         )  # fmt: skip
-        difficulty = Difficulty.fit(values, examples.mean, examples.spread, target)
-        return cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), adjusted
 
     def novelty(
         self,
@@ -115,3 +124,21 @@ class Intervals:
         low, high = (mean + scale * self.calibration.quantile(tail)[bins] for tail in _TAILS)
         truth = rows.target[held]
         return (low <= truth) & (truth <= high)
+
+
+class FittedIntervals(NamedTuple):
+    """Intervals, and what was found while they were learned.
+
+    Attributes:
+        intervals: The intervals.
+        domain: The domain with the limit that the evidence supports.
+        evidence: For that, see :func:`matloop.models.surrogates.domain_limit.decide_limit`.
+        spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
+        scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
+    """
+
+    intervals: Intervals
+    domain: Domain
+    evidence: list[dict[str, Any]]
+    spread: NDArray[np.float64]
+    scores: dict[str, Any]

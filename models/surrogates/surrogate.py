@@ -138,11 +138,11 @@ class Surrogate:
         values, truth, group, counts = rows.values, rows.target, rows.groups, rows.weights
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
-        domain = _domain(rows, ensemble, computed)
+        widest = _domain(rows, ensemble, computed)
         of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
-        examples = calibration_rows(rows, domain, make, mean=mean, spread=plain_spread)
-        intervals, adjusted = Intervals.fit(rows, domain, examples, shrinkage=shrinkage)
+        examples = calibration_rows(rows, widest, make, mean=mean, spread=plain_spread)
+        intervals, domain, evidence, spread, scores = Intervals.fit(rows, widest, examples, shrinkage=shrinkage)
         held_out, entries = describe_errors(
             rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain,
             family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
@@ -152,17 +152,18 @@ class Surrogate:
             **model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
-            "scores": {**examples.scores(rows, adjusted), **held_out},
+            "scores": {**scores, **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": intervals.calibration.statement(),
+            "domain_limit": evidence,
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
             **hull_order_statement(property_name, transform, truth, mean, rows.elements),
         }
         return cls(
             property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),
-            OutOfFold.of(used, truth, mean, adjusted[: len(truth)], ids=ids, conditions=conditions), card,
+            OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card,
             computed=computed,
         )  # fmt: skip
 

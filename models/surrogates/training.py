@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,38 +113,66 @@ def _on_learning_curve(error_of_half: float, error: float) -> float:
     return float(most ** np.clip(exponent, 0.0, STEEPEST))
 
 
-def scores(
+class CrossFitted(NamedTuple):
+    """Where truths lie in predictive distributions that were calibrated on other rows.
+
+    Attributes:
+        central: Probability of the smallest central interval that holds the truth, shape (c,).
+        width: Of the 90 % interval, shape (c,).
+    """
+
+    central: NDArray[np.float64]
+    width: NDArray[np.float64]
+
+
+def cross_fitted(
     target: NDArray[np.float64],
     mean: NDArray[np.float64],
     spread: NDArray[np.float64],
-    groups: NDArray[np.integer],
+    folds: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    *,
     distance: NDArray[np.float64] | None = None,
+    edges: NDArray[np.float64] | None = None,
+) -> CrossFitted:
+    """Calibrate the intervals of each fold on the residuals of its training rows.
+
+    Args:
+        target: Truth on the model scale, shape (c,).
+        mean: Prediction of each row by an ensemble that saw nothing of its fold, shape (c,).
+        spread: Its spread, shape (c,).
+        folds: Places of training rows and of held-out rows.
+        distance: Of each row to the rows its ensemble was fitted to, which bins the residuals, shape (c,).
+        edges: Distances at which bins end, by default those of :func:`~.calibration.bin_edges`.
+    """
+    apart = np.zeros(len(target)) if distance is None else distance
+    position, width = np.empty(len(target)), np.empty(len(target))
+    for train, held_out in folds:
+        of_train = None if distance is None else distance[train]
+        calibration = Calibration.fit(target[train], mean[train], spread[train], of_train, edges=edges)
+        scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
+        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
+        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
+    return CrossFitted(2 * np.abs(position - 0.5), width)
+
+
+def scores(
+    target: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    crossed: CrossFitted,
     *,
     hidden: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Score out-of-fold predictions on the model scale, arrays of shape (c,): grouped error and intervals.
 
-    Coverage is cross-fitted: each fold's intervals are calibrated on the residuals of the other folds, binned by the
-    distance to the training data where it is given. Both come from ensembles of four fifths of the rows, so no residual
-    is shrunk here. Rows with their whole cluster ``hidden`` (c,) calibrate the intervals like the others, and their own
-    error and coverage are scored apart from those of all others.
+    Predictions and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here. Rows
+    that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others.
     """
     from scipy.stats import spearmanr
 
     again = np.zeros(len(target), bool) if hidden is None else hidden
     known = np.flatnonzero(~again)
-    apart = np.zeros(len(target)) if distance is None else distance
-    position, width = np.empty(len(target)), np.empty(len(target))
-    for train, held_out in grouped_folds(groups):
-        calibration = Calibration.fit(
-            target[train], mean[train], spread[train], None if distance is None else apart[train],
-            bins_from=apart[train][~again[train]],
-        )  # fmt: skip
-        scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
-        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
-        width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
-    central = 2 * np.abs(position - 0.5)  # smallest central interval that holds the truth
     error, truth = np.abs(target - mean), target[known]
+    central, width = crossed
     found = {
         "mae": float(error[known].mean()),
         "rmse": float(np.sqrt((error[known] ** 2).mean())),
@@ -156,7 +184,7 @@ def scores(
         "width_error_rank_correlation": float(spearmanr(width[known], error[known]).statistic),
     }
     if again.any():
-        found["hidden_clusters"] = {
+        found["hidden_chemistry"] = {
             "rows": int(again.sum()),
             "mae": float(error[again].mean()),
             "coverage_90": float((central[again] <= 0.9).mean()),

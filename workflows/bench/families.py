@@ -25,6 +25,7 @@ from matloop.data.elements import SYMBOLS
 from matloop.data.errors import MatloopError, unknown_name
 from matloop.data.registry import lookup
 from matloop.models.registry import MODELS
+from matloop.models.surrogates.calibration import DOMAIN_SHARE
 from matloop.models.surrogates.held_out import element_sets
 from matloop.models.surrogates.prediction import forward
 from matloop.workflows.bench.chemical_families import FAMILIES
@@ -43,6 +44,7 @@ LEVEL = 0.9
 BEST_SHARE = 0.1
 FEWEST_HIDDEN = 20  # rows of a family that is hidden, and of anything whose coverage or enrichment counts
 _FEWEST_TRAINED = 100
+_SHARES_OF_LIMIT = (1.0, 0.9, 0.8, 0.7, 0.6)
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class FamiliesSettings:
     Attributes:
         properties: Packaged properties, by default all.
         rows: Most rows of a property, drawn by whole formulas; None for all.
+        folds: Most fits of each kind, spread evenly over the families, and over the sets of elements; None for all.
         family: Family of the model.
         seed: Of the draw and of the models.
     """
 
     properties: tuple[str, ...] = tuple(PROPERTIES)
     rows: int | None = None
+    folds: int | None = None
     family: str = "extra_trees"
     seed: int = 0
 
@@ -73,6 +77,8 @@ class FamiliesSettings:
                 raise unknown_name("packaged property", name, PROPERTIES)
         if self.rows is not None and self.rows < 2 * _FEWEST_TRAINED:
             raise MatloopError(f"--rows {self.rows}", f"at least {2 * _FEWEST_TRAINED}, or leave it out for all rows")
+        if self.folds is not None and self.folds < 1:
+            raise MatloopError(f"--folds {self.folds}", "at least 1, or leave it out for all")
 
 
 class HiddenRows(NamedTuple):
@@ -86,6 +92,8 @@ class HiddenRows(NamedTuple):
         predicted: Their predictions, nan where refused, shape (n,).
         inside: Whether the 90 % interval holds the truth, shape (n,).
         in_domain: Whether the row counts as inside the domain, shape (n,).
+        distance: To the rows trained on, in units of the widest limit a domain may have, shape (n,).
+        limit: Of the domain, in the same units; the training decided it.
     """
 
     name: str
@@ -95,6 +103,8 @@ class HiddenRows(NamedTuple):
     predicted: NDArray[np.float64]
     inside: NDArray[np.bool_]
     in_domain: NDArray[np.bool_]
+    distance: NDArray[np.float64]
+    limit: float
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -103,6 +113,7 @@ class HiddenRows(NamedTuple):
             content["name"], content["trained"], content["mean_of_trained"],
             np.array(content["truth"], float), np.array(content["predicted"], float),
             np.array(content["inside"], bool), np.array(content["in_domain"], bool),
+            np.array(content["distance"], float), content["limit"],
         )  # fmt: skip
 
 
@@ -162,7 +173,12 @@ def run_families(
     found = {name: _of_property(read_rows(name, settings, features=features), settings) for name in settings.properties}
     key = plain(
         {
-            "settings": {"rows": settings.rows, "family": settings.family, "seed": settings.seed},
+            "settings": {
+                "rows": settings.rows,
+                "folds": settings.folds,
+                "family": settings.family,
+                "seed": settings.seed,
+            },
             "properties": {name: [data.sha256, data.features.fingerprint] for name, (data, _) in found.items()},
             "versions": describe_machine()["versions"],
         }
@@ -232,20 +248,24 @@ def predict_hidden(data: ReplayData, settings: FamiliesSettings, fold: Fold) -> 
     train = np.flatnonzero(~np.isin(data.groups, data.groups[hidden]))
     transform = data.known.transform
     surrogate = ModelChoice(settings.family, transform).fit(data, train, seed=settings.seed)
+    domain = surrogate.domain
+    widest = float(np.quantile(domain.own, DOMAIN_SHARE)) or 1.0
     found = []
     for name, rows in fold.members.items():
-        prediction, truth = surrogate.predict(data.features.take(rows)), data.target[rows]
+        features, truth = data.features.take(rows), data.target[rows]
+        prediction = surrogate.predict(features)
         low, high = prediction.interval(LEVEL)
         found.append(
             HiddenRows(
                 name, len(train), float(forward(data.target[train], transform).mean()), forward(truth, transform),
                 prediction.centre, (low <= truth) & (truth <= high), prediction.in_domain,
+                domain.distances(surrogate.inputs(features.values)) / widest, domain.limit / widest,
             )
         )  # fmt: skip
     return found, time.perf_counter() - start
 
 
-def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, float | int | None]:
+def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, Any]:
     """Compute the figures of one family or element, or of several together, where each row counts once for each.
 
     Args:
@@ -257,6 +277,8 @@ def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, float | int
         ``mae_of_mean``, which the mean of the rows trained on has there; ``rows_in_domain`` and
         ``coverage_in_domain``, ``coverage_outside``; ``enrichment``: how many more of the best tenth are among the
         tenth predicted best than at random, the mean over those with 20 rows and a prediction. None without rows.
+        ``coverage_interval``: the coverages in domain under which so many intervals hold with a probability of 2.5 % at
+        each end (Clopper and Pearson, Biometrika 26, 404 (1934)), as if rows held or failed independently.
     """
     truth, predicted, inside, in_domain = (
         np.concatenate([getattr(one, name) for one in hidden]) for name in ("truth", "predicted", "inside", "in_domain")
@@ -273,6 +295,7 @@ def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, float | int
         "mae_of_mean": _mean(rival[known]),
         "rows_in_domain": int(in_domain.sum()),
         "coverage_in_domain": _mean(inside[in_domain]),
+        "coverage_interval": _binomial_interval(inside[in_domain]),
         "coverage_outside": _mean(inside[known & ~in_domain]),
         "enrichment": _mean(np.array(gains)),
     }
@@ -280,7 +303,17 @@ def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, float | int
 
 def _of_property(data: ReplayData, settings: FamiliesSettings) -> tuple[ReplayData, list[Fold]]:
     ModelChoice(settings.family, data.known.transform).check(data)
-    return data, folds_of(data.features.elements, data.groups)
+    return data, _spread(folds_of(data.features.elements, data.groups), settings.folds)
+
+
+def _spread(folds: Sequence[Fold], most: int | None) -> list[Fold]:
+    """Take at most so many folds of each kind, from the first to the last at even distances."""
+    chosen: list[Fold] = []
+    for kind in dict.fromkeys(fold.kind for fold in folds):
+        own = [fold for fold in folds if fold.kind == kind]
+        places = np.linspace(0, len(own) - 1, min(most or len(own), len(own))).round().astype(int)
+        chosen += [own[place] for place in np.unique(places)]
+    return chosen
 
 
 def _predict_all(
@@ -309,6 +342,32 @@ def _enrichment(truth: NDArray[np.float64], predicted: NDArray[np.float64], sign
     best = np.argsort(-sign * truth, kind="stable")[:count]
     picked = np.argsort(-np.where(np.isnan(predicted), -np.inf, sign * predicted), kind="stable")[:count]
     return float(np.isin(picked, best).mean() * len(truth) / count)
+
+
+def _binomial_interval(held: NDArray[np.bool_]) -> tuple[float, float] | None:
+    from scipy.stats import binomtest
+
+    if not len(held):
+        return None
+    found = binomtest(int(held.sum()), len(held)).proportion_ci(0.95, method="exact")
+    return float(found.low), float(found.high)
+
+
+def coverage_by_distance(hidden: Sequence[HiddenRows]) -> list[dict[str, Any]]:
+    """Count predicted rows within shares of the widest limit of the domain, and how many of their intervals hold.
+
+    Args:
+        hidden: Hidden rows of several families or elements.
+    """
+    inside, predicted, distance = (
+        np.concatenate([getattr(one, name) for one in hidden]) for name in ("inside", "predicted", "distance")
+    )
+    known = ~np.isnan(predicted)
+    found = []
+    for share in _SHARES_OF_LIMIT:
+        near = known & (distance <= share)
+        found.append({"within": share, "share": float(near.mean()), "coverage": _mean(inside[near])})
+    return found
 
 
 def _mean(values: NDArray[Any]) -> float | None:

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from matloop.models.surrogates.calibration import Calibration, tail_value
+from matloop.models.surrogates.calibration import Calibration, bin_edges, tail_value
 
 values = st.floats(-1e3, 1e3)
 residual_lists = arrays(float, st.integers(1, 60), elements=values).map(np.sort)
@@ -153,6 +153,14 @@ def test_bins_are_those_of_mondrian_crepes_and_hold_in_each_bin() -> None:
 @pytest.mark.parametrize(("rows", "sizes"), [(150, [150]), (400, [200, 200]), (700, [350, 210, 140])])
 def test_small_sets_have_fewer_bins(rows: int, sizes: list[int]) -> None:
     assert Calibration.fit(*by_distance(rows, 2)).sizes.tolist() == sizes
+
+
+def test_an_edge_lies_at_the_limit_of_the_domain_if_enough_rows_are_on_both_sides() -> None:
+    own, far = np.linspace(0, 1, 800), np.linspace(1.01, 2, 200)
+    both = np.concatenate([own, far])
+    np.testing.assert_allclose(bin_edges(both, own=own, limit=0.95), [0.5, 0.8, 0.95], atol=0.003)
+    np.testing.assert_allclose(bin_edges(both, own=own, limit=0.8), [0.5, 0.8], atol=0.003)
+    assert 0.95 not in bin_edges(both[:850], own=own, limit=0.95)
 
 
 def test_equal_distances_share_a_bin() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from matloop.models.grouped_folds import grouped_folds
 from matloop.models.surrogates.difficulty import Difficulty
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -37,9 +38,9 @@ def test_adjusted_spread_is_positive_even_without_a_spread(difficulty: Difficult
 def test_out_of_fold_values_do_not_look_at_the_own_group() -> None:
     values, mean, spread, target = sample(2, 200)
     groups = np.arange(200) // 4
-    before = Difficulty.out_of_fold(values, mean, spread, target, groups)
+    before = Difficulty.out_of_fold(values, mean, spread, target, grouped_folds(groups))
     changed = np.where(groups == 7, mean + 1e3, target)
-    after = Difficulty.out_of_fold(values, mean, spread, changed, groups)
+    after = Difficulty.out_of_fold(values, mean, spread, changed, grouped_folds(groups))
     np.testing.assert_array_equal(after[groups == 7], before[groups == 7])
     assert (after != before).any()
 

@@ -9,7 +9,14 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from matloop.data.errors import ModelError
 from matloop.models.grouped_folds import FOLDS, grouped_folds
-from matloop.models.surrogates.training import FEWER_FOLDS, data_hash, expected_shrinkage, out_of_fold, scores
+from matloop.models.surrogates.training import (
+    FEWER_FOLDS,
+    cross_fitted,
+    data_hash,
+    expected_shrinkage,
+    out_of_fold,
+    scores,
+)
 
 
 class Memory:
@@ -99,7 +106,14 @@ def test_perfect_predictions_have_no_learning_curve() -> None:
 
 @pytest.fixture(scope="module")
 def scored() -> dict[str, Any]:
-    return scores(*_sample())
+    return _scores(*_sample())
+
+
+def _scores(
+    target: np.ndarray, mean: np.ndarray, spread: np.ndarray, groups: np.ndarray, distance: np.ndarray | None = None
+) -> dict[str, Any]:
+    crossed = cross_fitted(target, mean, spread, grouped_folds(groups), distance=distance)
+    return scores(target, mean, crossed)
 
 
 def _sample() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -131,7 +145,7 @@ def test_coverage_is_cross_fitted() -> None:
     for fold, (_, held_out) in enumerate(grouped_folds(groups)):
         fold_of[held_out] = fold
     noise = np.where(fold_of == 0, 10.0, 0.1) * random.normal(size=400)
-    coverage = scores(noise, np.zeros(400), np.full(400, 0.1) + 1e-3 * random.random(400), groups)["coverage_90"]
+    coverage = _scores(noise, np.zeros(400), np.full(400, 0.1) + 1e-3 * random.random(400), groups)["coverage_90"]
     assert coverage < 0.85
 
 
@@ -140,7 +154,7 @@ def test_coverage_by_distance_is_cross_fitted_too() -> None:
     distance = random.exponential(size=2000)
     target, nothing, groups = distance * random.normal(size=2000), np.zeros(2000), np.arange(2000)
     spread = np.full(2000, 0.1)
-    binned, single = scores(target, nothing, spread, groups, distance), scores(target, nothing, spread, groups)
+    binned, single = _scores(target, nothing, spread, groups, distance), _scores(target, nothing, spread, groups)
     assert binned["coverage_90"] == pytest.approx(0.9, abs=0.02)
     assert binned["width_error_rank_correlation"] > 0.3 > single["width_error_rank_correlation"]
 

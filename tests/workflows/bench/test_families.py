@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from matloop.workflows.bench.families import (
     FamiliesRun,
     FamiliesSettings,
     HiddenRows,
+    coverage_by_distance,
     figures,
     folds_of,
     read_rows,
@@ -96,13 +98,19 @@ def test_figures_of_hidden_rows() -> None:
     truth = np.arange(40.0)
     predicted = np.where(truth < 10, np.nan, truth + 1)
     in_domain = truth >= 20
-    hidden = HiddenRows("V", 100, 5.0, truth, predicted, np.isin(truth, [15.0, *range(20, 38)]), in_domain)
+    hidden = HiddenRows(
+        "V", 100, 5.0, truth, predicted, np.isin(truth, [15.0, *range(20, 38)]), in_domain, truth / 40, 0.9
+    )
     found = figures([hidden], sign=1)
     assert found["rows"] == 40
     assert found["refused"] == found["outside"] == 0.25
     assert found["mae"] == 1
     assert found["mae_of_mean"] == pytest.approx(np.abs(np.arange(10, 40) - 5).mean())
     assert (found["rows_in_domain"], found["coverage_in_domain"], found["coverage_outside"]) == (20, 0.9, 0.1)
+    assert found["coverage_interval"] == pytest.approx((0.683, 0.988), abs=1e-3)  # 18 of 20, tables of Clopper-Pearson
+    near = {one["within"]: one for one in coverage_by_distance([hidden])}
+    assert near[0.6]["share"] == 15 / 40
+    assert near[0.6]["coverage"] == 6 / 15
     assert found["enrichment"] == 10
     assert figures([hidden], sign=-1)["enrichment"] == 0  # the lowest are refused, and refused rows come last
     refused = hidden._replace(predicted=np.full(40, np.nan), in_domain=np.zeros(40, bool))
@@ -120,6 +128,35 @@ def test_results_are_counted_once_and_repeat(few: FamiliesRun) -> None:
         assert one["rows"] >= one["rows_in_domain"]
         assert 0 < one["trained"] < result["rows"]
     assert result["all_families"]["outside"] <= 1
+
+
+def test_counts_below_and_above_tell_chance_from_more(few: FamiliesRun) -> None:
+    def of(inside: int, rows: int) -> HiddenRows:
+        ones = np.ones(rows)
+        return HiddenRows("V", 100, 0.0, ones, ones, np.arange(rows) < inside, ones > 0, ones, 1.0)
+
+    one = few.properties["refractive_index"]
+    counts = [(16, 20), (80, 120), (20, 20), (400, 400), (18, 20), (0, 19)]
+    changed = one._replace(families=[of(*count)._replace(name=str(k)) for k, count in enumerate(counts)], elements=[])
+    held = families_json(few._replace(properties={"refractive_index": changed}))["properties"]["refractive_index"][
+        "held"
+    ]
+    assert held == {"counted": 5, "between": 1, "below": 2, "above": 2, "surely_below": 1, "surely_above": 1}
+
+
+def test_fewer_folds_are_spread_over_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[families.Fold] = []
+
+    def predicted(data: Any, settings: Any, fold: families.Fold) -> Any:
+        fitted.append(fold)
+        return [], 0.0
+
+    monkeypatch.setattr(families, "predict_hidden", predicted)
+    run_families(replace(FEW, folds=2), features=CHEAP)
+    data = read_rows("refractive_index", FEW, features=CHEAP)
+    every = folds_of(data.features.elements, data.groups)
+    kinds = [[list(fold.members) for fold in every if fold.kind == kind] for kind in ("families", "elements")]
+    assert [list(fold.members) for fold in fitted] == [kinds[0][0], kinds[0][-1], kinds[1][0], kinds[1][-1]]
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,12 @@ def extrapolation_scores(card: dict[str, Any], unit: str) -> list[tuple[str, Wor
     if elements.get("mae") is not None:
         label = Words("mean absolute error on elements left out of training", "对训练中整体去除的元素的平均绝对误差")
         told.append((with_unit(number(elements["mae"]), unit), label, _elements(elements, unit)))
+    hidden = scores.get("hidden_chemistry") or {}
+    if hidden.get("coverage_90") is not None:
+        label = Words(
+            "of 90 % intervals hold for chemistry left out of training", "训练中去除的化学体系：90 % 区间包含率"
+        )
+        told.append((percent(hidden["coverage_90"]), label, _hidden(card.get("domain_limit") or [])))
     return told
 
 
@@ -55,3 +61,22 @@ def _elements(elements: dict[str, Any], unit: str) -> Words:
         english += f". Guessing the mean has an error of {of_mean}"
         chinese += f"；以平均值作猜测的误差为 {of_mean}"
     return Words(f"{english}. Hardest: {', '.join(worst)}.", f"{chinese}。最难的：{'、'.join(worst)}。")
+
+
+def _hidden(limits: list[dict[str, Any]]) -> Words:
+    english = (
+        "Clusters of like crystals, and all compounds of a few elements, were hidden from training in turn, inside the"
+        " domain or not; the intervals of each were calibrated on the others."
+    )
+    chinese = "依次在训练中隐藏相似晶体的聚类以及少数元素的全部化合物（不论是否在适用域内）；各自的区间由其余部分校准。"
+    chosen = next((one for one in limits if one.get("chosen")), None)
+    if chosen is None:
+        return Words(english, chinese)
+    share, failing, groups = percent(chosen["share_of_training"]), chosen["groups_failing"], chosen["groups"]
+    return Words(
+        f"{english} The domain reaches as far as {share} of the training crystals lie from the others: of {groups}"
+        f" hidden groups with enough crystals inside it, {failing} hold clearly less than 85 %; no other limit that was"
+        " tried has fewer.",
+        f"{chinese}适用域的界限取为 {share} 的训练晶体与其余晶体的距离：域内晶体足够多的 {groups} 个隐藏组中，"
+        f"有 {failing} 个明显低于 85 %；所试的其他界限都不更少。",
+    )

@@ -92,6 +92,28 @@ class WithoutElements(_Record):
     coverage_inside: Number = None
 
 
+class HiddenChemistry(_Record):
+    """Errors and intervals with whole clusters and sets of elements hidden from training and calibration."""
+
+    rows: Count
+    mae: Number
+    coverage_90: Number
+    width_90: Number
+
+
+class TriedLimit(_Record):
+    """How intervals hold for hidden chemistry inside one limit of the domain."""
+
+    share_of_training: Fraction
+    limit: Number
+    hidden_rows: Count
+    coverage_hidden: Number
+    least_coverage_of_a_group: Number
+    groups: Count
+    groups_failing: Count
+    chosen: bool
+
+
 class SmallEnsemble(_Record):
     """The ensemble that the errors with clusters or elements left out are those of."""
 
@@ -118,6 +140,7 @@ class CardScores(_Record):
     leave_one_cluster_out: WithoutClusters | None = None
     leave_one_element_out: WithoutElements | None = None
     held_out_ensemble: SmallEnsemble | None = None
+    hidden_chemistry: HiddenChemistry | None = None
 
     @property
     def is_a_guess(self) -> bool:
@@ -335,6 +358,7 @@ class ModelCard(_Record):
     learning_curve: LearningCurve | None = None
     random_split: RandomSplit | None = None
     error_regions: ErrorRegions | None = None
+    domain_limit: list[TriedLimit] = []
     transfer: CardTransfer | None = None
     composition_models: CardCompositionModels | None = None
     hull_order: CardHullOrder | None = None

@@ -173,19 +173,14 @@ def run_families(
     found = {name: _of_property(read_rows(name, settings, features=features), settings) for name in settings.properties}
     key = plain(
         {
-            "settings": {
-                "rows": settings.rows,
-                "folds": settings.folds,
-                "family": settings.family,
-                "seed": settings.seed,
-            },
+            "settings": {"rows": settings.rows, "family": settings.family, "seed": settings.seed},
             "properties": {name: [data.sha256, data.features.fingerprint] for name, (data, _) in found.items()},
             "versions": describe_machine()["versions"],
         }
     )
     parts = parts_in(folder, key) if folder else FinishedParts()
-    calls = [(name, fold) for name, (_, folds) in found.items() for fold in folds]
-    names = [f"{name}-{number}" for name, (_, folds) in found.items() for number in range(len(folds))]
+    calls = [(name, fold) for name, (_, folds) in found.items() for fold in folds.values()]
+    names = [f"{name}-{number}" for name, (_, folds) in found.items() for number in folds]
 
     def compute(numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
         chosen = [(found[name][0], settings, fold) for name, fold in (calls[number] for number in numbers)]
@@ -301,19 +296,22 @@ def figures(hidden: Sequence[HiddenRows], *, sign: int) -> dict[str, Any]:
     }
 
 
-def _of_property(data: ReplayData, settings: FamiliesSettings) -> tuple[ReplayData, list[Fold]]:
+def _of_property(data: ReplayData, settings: FamiliesSettings) -> tuple[ReplayData, dict[int, Fold]]:
     ModelChoice(settings.family, data.known.transform).check(data)
     return data, _spread(folds_of(data.features.elements, data.groups), settings.folds)
 
 
-def _spread(folds: Sequence[Fold], most: int | None) -> list[Fold]:
-    """Take at most so many folds of each kind, from the first to the last at even distances."""
-    chosen: list[Fold] = []
+def _spread(folds: Sequence[Fold], most: int | None) -> dict[int, Fold]:
+    """Take at most so many folds of each kind, at even distances, by their place among all.
+
+    A stopped run keeps them under that place, so one with other ``folds`` goes on from the same.
+    """
+    chosen: list[int] = []
     for kind in dict.fromkeys(fold.kind for fold in folds):
-        own = [fold for fold in folds if fold.kind == kind]
-        places = np.linspace(0, len(own) - 1, min(most or len(own), len(own))).round().astype(int)
-        chosen += [own[place] for place in np.unique(places)]
-    return chosen
+        own = [place for place, fold in enumerate(folds) if fold.kind == kind]
+        taken = np.linspace(0, len(own) - 1, min(most or len(own), len(own))).round().astype(int)
+        chosen += [own[number] for number in np.unique(taken)]
+    return {place: folds[place] for place in chosen}
 
 
 def _predict_all(

@@ -38,3 +38,17 @@ def test_no_ratio_is_told_where_nothing_lies_outside() -> None:
 def test_older_cards_and_scores_without_rows_are_passed_over() -> None:
     assert extrapolation_scores({}, "eV") == []
     assert extrapolation_scores({"scores": {"mae": 1.0, "leave_one_element_out": {"mae": None}}}, "eV") == []
+
+
+def test_a_card_tells_how_intervals_hold_for_hidden_chemistry_and_why_the_domain_ends_where_it_does() -> None:
+    scores = {"hidden_chemistry": {"coverage_90": 0.87}}
+    limits = [
+        {"share_of_training": 0.95, "groups": 9, "groups_failing": 3, "chosen": False},
+        {"share_of_training": 0.85, "groups": 8, "groups_failing": 1, "chosen": True},
+    ]
+    ((value, _, meaning),) = extrapolation_scores({"scores": scores, "domain_limit": limits}, "eV")
+    assert value == "87 %"
+    assert "as far as 85 % of the training crystals" in meaning.en
+    assert "8 hidden groups with enough crystals inside it, 1 hold" in meaning.en
+    ((*_, untold),) = extrapolation_scores({"scores": scores}, "eV")
+    assert "domain reaches" not in untold.en

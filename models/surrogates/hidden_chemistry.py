@@ -147,8 +147,8 @@ def _hidden_groups(rows: Rows, domain: Domain) -> list[NDArray[np.int64]]:
     if len(rows.target) < FEWEST_ROWS:
         return []
     labels, sets = clusters(domain, HIDDEN_CLUSTERS), element_sets(rows.elements, rows.groups)
-    chosen = np.unique(np.linspace(0, len(sets) - 1, HIDDEN_ELEMENT_SETS).round().astype(int)) if sets else []
-    of_elements = [np.flatnonzero(rows.elements[:, sets[place]].any(axis=1)) for place in chosen]
+    places = np.linspace(0, len(sets) - 1, min(HIDDEN_ELEMENT_SETS, len(sets))).round().astype(int)
+    of_elements = [np.flatnonzero(rows.elements[:, sets[place]].any(axis=1)) for place in places]
     return [np.flatnonzero(labels == label) for label in np.unique(labels)] + of_elements
 
 

@@ -46,15 +46,15 @@ def decide_limit(
         return domain, []
     evidence = [_at(float(np.quantile(domain.own, share)), share, examples, held) for share in SHARES]
     chosen = choose(evidence)
-    return replace(domain, limit=chosen["limit"]), [{**one, "chosen": one is chosen} for one in evidence]
+    return replace(domain, limit=chosen["distance"]), [{**one, "chosen": one is chosen} for one in evidence]
 
 
 def choose(evidence: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the first with the fewest groups that fail.
 
-    >>> choose([{"limit": 1.0, "groups_failing": 2}, {"limit": 0.9, "groups_failing": 0}])["limit"]
+    >>> choose([{"distance": 1.0, "groups_failing": 2}, {"distance": 0.9, "groups_failing": 0}])["distance"]
     0.9
-    >>> choose([{"limit": 1.0, "groups_failing": 2}, {"limit": 0.9, "groups_failing": 2}])["limit"]
+    >>> choose([{"distance": 1.0, "groups_failing": 2}, {"distance": 0.9, "groups_failing": 2}])["distance"]
     1.0
     """
     return min(evidence, key=lambda one: one["groups_failing"])
@@ -71,7 +71,7 @@ def _at(limit: float, share: float, examples: CalibrationRows, held: NDArray[np.
     within = held[inside & hidden]
     return {
         "share_of_training": share,
-        "limit": limit,
+        "distance": limit,
         "hidden_rows": len(within),
         "coverage_hidden": float(within.mean()) if len(within) else None,
         "least_coverage_of_a_group": min((float(one.mean()) for one in judged), default=None),

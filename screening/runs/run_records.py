@@ -105,7 +105,7 @@ class TriedLimit(_Record):
     """How intervals hold for hidden chemistry inside one limit of the domain."""
 
     share_of_training: Fraction
-    limit: Number
+    distance: Number
     hidden_rows: Count
     coverage_hidden: Number
     least_coverage_of_a_group: Number

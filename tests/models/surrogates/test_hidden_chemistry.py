@@ -95,8 +95,8 @@ def test_the_limit_is_lowered_only_where_fewer_hidden_groups_fail() -> None:
         domain, evidence = decide_limit(*hidden_examples([held, good], [distances, distances]))
         chosen = [one for one in evidence if one["chosen"]]
         assert [one["share_of_training"] for one in chosen] == [share]
-        assert domain.limit == chosen[0]["limit"] == pytest.approx(np.quantile(domain.own, share))
-        assert [one["limit"] for one in evidence] == sorted((one["limit"] for one in evidence), reverse=True)
+        assert domain.limit == chosen[0]["distance"] == pytest.approx(np.quantile(domain.own, share))
+        assert [one["distance"] for one in evidence] == sorted((one["distance"] for one in evidence), reverse=True)
     few = decide_limit(*hidden_examples([np.zeros(19, bool)], [np.full(19, 0.5)]))[1]
     assert [one["groups"] for one in few] == [0, 0, 0, 0]  # too few to be evidence
     domain, examples, known = hidden_examples([], [])

@@ -1,8 +1,9 @@
 """The limit of the applicability domain, decided by how intervals hold for hidden chemistry at several limits.
 
-Whole groups of training rows were hidden in turn (:mod:`matloop.models.surrogates.hidden_chemistry`). Errors within a
-group are alike, so the intervals of a group may hold much less than those of all rows. A nearer limit is worth its
-candidates only if fewer groups then fail inside it. The evidence comes from training rows alone and stands on the card.
+Whole groups of training rows were hidden in turn (:mod:`matloop.models.surrogates.hidden_chemistry`). The domain
+reaches as far as the 90 % intervals of the hidden rows inside it hold at least 85 %. The evidence comes from training
+rows alone and stands on the card, with the groups that fail: errors within a group are alike, so that few of the
+intervals of one may hold although those of all rows do, and a nearer limit seldom mends that.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ _CHANCE = 0.05  # that a group with the least coverage is taken for one that fai
 def decide_limit(
     domain: Domain, examples: CalibrationRows, held: NDArray[np.bool_]
 ) -> tuple[Domain, list[dict[str, Any]]]:
-    """Choose the largest limit at which the fewest hidden groups fail.
+    """Choose the largest limit at which intervals of hidden rows inside hold 85 %, or else the nearest limit.
 
-    A group fails if, with a coverage of 85 %, so few of its 90 % intervals would hold with a probability below 5 %
-    (binomial). Groups with fewer than 20 rows inside do not count.
+    The evidence counts groups that fail at each. A group fails if, with a coverage of 85 %, so few of its intervals
+    would hold with a probability below 5 % (binomial). Groups with fewer than 20 rows inside do not count.
 
     Args:
         domain: With the widest limit.
@@ -50,14 +51,15 @@ def decide_limit(
 
 
 def choose(evidence: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the first with the fewest groups that fail.
+    """Return the first at which enough intervals of hidden rows hold, or where they are no evidence; else the last.
 
-    >>> choose([{"distance": 1.0, "groups_failing": 2}, {"distance": 0.9, "groups_failing": 0}])["distance"]
+    >>> choose([{"distance": 1.0, "coverage_hidden": 0.8}, {"distance": 0.9, "coverage_hidden": 0.87}])["distance"]
     0.9
-    >>> choose([{"distance": 1.0, "groups_failing": 2}, {"distance": 0.9, "groups_failing": 2}])["distance"]
-    1.0
+    >>> choose([{"distance": 1.0, "coverage_hidden": 0.8}, {"distance": 0.9, "coverage_hidden": 0.81}])["distance"]
+    0.9
     """
-    return min(evidence, key=lambda one: one["groups_failing"])
+    enough = (one for one in evidence if one["coverage_hidden"] is None or one["coverage_hidden"] >= LEAST_COVERAGE)
+    return next(enough, evidence[-1])
 
 
 def _at(limit: float, share: float, examples: CalibrationRows, held: NDArray[np.bool_]) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def _at(limit: float, share: float, examples: CalibrationRows, held: NDArray[np.
         "share_of_training": share,
         "distance": limit,
         "hidden_rows": len(within),
-        "coverage_hidden": float(within.mean()) if len(within) else None,
+        "coverage_hidden": float(within.mean()) if len(within) >= FEWEST_ROWS else None,
         "least_coverage_of_a_group": min((float(one.mean()) for one in judged), default=None),
         "groups": len(judged),
         "groups_failing": sum(chance < _CHANCE for chance in chances),

@@ -16,8 +16,8 @@ from matloop.models.surrogates.domain_limit import decide_limit
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import CalibrationRows, novelty
 from matloop.models.surrogates.training import CrossFitted, cross_fitted, scores
+from matloop.models.surrogates.widening import LEVEL, choose_widening
 
-_LEVEL = 0.9
 _TAILS = (0.05, 0.95)  # of 90 % intervals
 
 
@@ -51,19 +51,23 @@ class Intervals:
         folds = list(examples.folds(rows.groups))
         adjusted = Difficulty.out_of_fold(values, mean, examples.spread, target, folds)
 
-        def crossed(domain: Domain) -> tuple[NDArray[np.float64], CrossFitted]:
-            edges = bin_edges(distance, own=domain.own, limit=domain.limit)
-            return edges, cross_fitted(target, mean, adjusted, folds, distance=distance, edges=edges)
+        def crossed(factor: float, edges: NDArray[np.float64]) -> CrossFitted:
+            return cross_fitted(target, mean, adjusted, folds, distance=distance, edges=edges, factor=factor)
 
-        domain, evidence = decide_limit(domain, examples, crossed(domain)[1].central <= _LEVEL)
-        edges, positions = crossed(domain)
-        calibration = Calibration.fit(
-            target, mean, adjusted, distance, shrinkage=np.where(examples.hidden, 1.0, shrinkage), edges=edges
-        )
+        def held(factor: float) -> NDArray[np.bool_]:
+            return crossed(factor, edges).central <= LEVEL
+
+        edges = bin_edges(distance, own=domain.own, limit=domain.limit)
+        domain, evidence = decide_limit(domain, examples, held(1.0))
+        edges = bin_edges(distance, own=domain.own, limit=domain.limit)
+        widening = choose_widening(examples, examples.inside(domain.limit), held)
+        shrinkages = np.where(examples.hidden, 1.0, shrinkage) * widening.factor
+        calibration = Calibration.fit(target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges)
         difficulty = Difficulty.fit(values, mean, examples.spread, target)
         return FittedIntervals(
-            cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain, evidence,
-            adjusted[: len(rows.target)], scores(target, mean, positions, hidden=examples.hidden),
+            cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
+            {"domain_limit": evidence, "widening": widening.statement()}, adjusted[: len(rows.target)],
+            scores(target, mean, crossed(widening.factor, edges), hidden=examples.hidden),
         )  # fmt: skip
 
     def novelty(
@@ -132,13 +136,13 @@ class FittedIntervals(NamedTuple):
     Attributes:
         intervals: The intervals.
         domain: The domain with the limit that the evidence supports.
-        evidence: For that, see :func:`matloop.models.surrogates.domain_limit.decide_limit`.
+        evidence: Entries of a card for that and for the width of the intervals.
         spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
         scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
     """
 
     intervals: Intervals
     domain: Domain
-    evidence: list[dict[str, Any]]
+    evidence: dict[str, Any]
     spread: NDArray[np.float64]
     scores: dict[str, Any]

@@ -156,7 +156,7 @@ class Surrogate:
             **entries,
             "residual_shrinkage": shrinkage,
             "distance_bins": intervals.calibration.statement(),
-            "domain_limit": evidence,
+            **evidence,
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
             **hull_order_statement(property_name, transform, truth, mean, rows.elements),

@@ -133,6 +133,7 @@ def cross_fitted(
     *,
     distance: NDArray[np.float64] | None = None,
     edges: NDArray[np.float64] | None = None,
+    factor: float = 1.0,
 ) -> CrossFitted:
     """Calibrate the intervals of each fold on the residuals of its training rows.
 
@@ -143,12 +144,15 @@ def cross_fitted(
         folds: Places of training rows and of held-out rows.
         distance: Of each row to the rows its ensemble was fitted to, which bins the residuals, shape (c,).
         edges: Distances at which bins end, by default those of :func:`~.calibration.bin_edges`.
+        factor: On the width of all intervals.
     """
     apart = np.zeros(len(target)) if distance is None else distance
     position, width = np.empty(len(target)), np.empty(len(target))
     for train, held_out in folds:
         of_train = None if distance is None else distance[train]
-        calibration = Calibration.fit(target[train], mean[train], spread[train], of_train, edges=edges)
+        calibration = Calibration.fit(
+            target[train], mean[train], spread[train], of_train, shrinkage=factor, edges=edges
+        )
         scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
         position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
         width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]

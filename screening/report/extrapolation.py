@@ -75,8 +75,7 @@ def _hidden(limits: list[dict[str, Any]]) -> Words:
     share, failing, groups = percent(chosen["share_of_training"]), chosen["groups_failing"], chosen["groups"]
     return Words(
         f"{english} The domain reaches as far as {share} of the training crystals lie from the others: of {groups}"
-        f" hidden groups with enough crystals inside it, {failing} hold clearly less than 85 %; no other limit that was"
-        " tried has fewer.",
+        f" hidden groups with enough crystals inside it, {failing} hold clearly less than 85 %.",
         f"{chinese}适用域的界限取为 {share} 的训练晶体与其余晶体的距离：域内晶体足够多的 {groups} 个隐藏组中，"
-        f"有 {failing} 个明显低于 85 %；所试的其他界限都不更少。",
+        f"有 {failing} 个明显低于 85 %。",
     )

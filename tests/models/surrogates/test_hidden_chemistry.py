@@ -15,6 +15,7 @@ from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import FEWEST_ROWS, CalibrationRows, calibration_rows
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.unseen_elements import UnseenElements
+from matloop.models.surrogates.widening import KEPT, choose_widening
 
 
 def crystals(count: int, *, seed: int) -> Rows:
@@ -87,11 +88,11 @@ def hidden_examples(held_of_groups: list[np.ndarray[Any, Any]], distances: list[
     return domain, examples, np.concatenate([np.ones(100, bool), *held_of_groups])
 
 
-def test_the_limit_is_lowered_only_where_fewer_hidden_groups_fail() -> None:
+def test_the_domain_reaches_as_far_as_enough_intervals_of_hidden_rows_hold() -> None:
     distances = np.linspace(0.5, 0.94, 100)
     far_fails, all_fail = distances < 0.79, np.arange(100) % 2 == 0
     good = np.arange(100) % 10 > 0
-    for held, share in ((far_fails, 0.85), (all_fail, 0.95), (good, 0.95)):
+    for held, share in ((far_fails, 0.85), (all_fail, 0.8), (good, 0.95)):
         domain, evidence = decide_limit(*hidden_examples([held, good], [distances, distances]))
         chosen = [one for one in evidence if one["chosen"]]
         assert [one["share_of_training"] for one in chosen] == [share]
@@ -101,6 +102,22 @@ def test_the_limit_is_lowered_only_where_fewer_hidden_groups_fail() -> None:
     assert [one["groups"] for one in few] == [0, 0, 0, 0]  # too few to be evidence
     domain, examples, known = hidden_examples([], [])
     assert decide_limit(domain, examples, known) == (domain, [])
+
+
+def test_the_median_hidden_group_decides_on_the_width_as_far_as_held_out_formulas_allow() -> None:
+    distances = [np.full(40, 0.5)] * 3
+    _, examples, _ = hidden_examples([np.ones(40, bool)] * 3, distances)
+    # An interval holds where the factor is at least what the example needs.
+    of_formulas, one_bad_group = np.linspace(0.5, 1.2, 100), np.full(40, 9.0)
+    easy, hard = np.linspace(0.5, 0.95, 40), np.linspace(0.5, 1.1, 40)
+    for groups, expected in (((easy, easy, one_bad_group), 1.1), ((hard, hard, easy), 1.1), ((hard,) * 3, 1.1)):
+        needed = np.concatenate([of_formulas, *groups])
+        chosen = choose_widening(examples, np.ones(220, bool), lambda factor, needed=needed: needed <= factor)
+        assert KEPT[0] <= chosen.formulas <= KEPT[1]
+        assert chosen.factor == pytest.approx(expected, abs=0.051)
+    easy_formulas = np.concatenate([np.linspace(0.5, 1.0, 100), *(easy, easy, one_bad_group)])
+    assert choose_widening(examples, np.ones(220, bool), lambda factor: easy_formulas <= factor).factor < 1
+    assert choose_widening(examples, ~examples.hidden, lambda factor: easy_formulas <= factor).factor == 1
 
 
 def test_few_rows_are_not_predicted_again() -> None:

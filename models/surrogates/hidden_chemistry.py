@@ -30,7 +30,7 @@ from matloop.models.surrogates.held_out import Rows, clusters, element_sets, rem
 HIDDEN_CLUSTERS = 5
 HIDDEN_ELEMENT_SETS = 5
 NOVELTY_COLUMNS = 5
-_EXTRAPOLATED_COLUMN = 1  # of these
+_EXTRAPOLATED_COLUMN, _RAREST_COLUMN = 1, 2  # of these
 _NEAREST = 1e-9  # distance of rows with equal features
 FEWEST_ROWS = 200  # of fewer, clusters are too small to stand for a chemistry
 
@@ -75,6 +75,11 @@ class CalibrationRows(NamedTuple):
         for fold in range(FOLDS):
             held = number == fold
             yield np.flatnonzero(~np.isin(formulas, formulas[held])), np.flatnonzero(held)
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """Whether it has an element that no row had to which its ensemble was fitted, shape (c,)."""
+        return self.hidden & (self.novelty[:, _RAREST_COLUMN] == 0)
 
     def inside(self, limit: float) -> NDArray[np.bool_]:
         """Whether each example lies inside the domain with a limit, shape (c,)."""

@@ -67,7 +67,10 @@ class Intervals:
         return FittedIntervals(
             cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
             {"domain_limit": evidence, "widening": widening.statement()}, adjusted[: len(rows.target)],
-            scores(target, mean, crossed(widening.factor, edges), hidden=examples.hidden),
+            scores(
+                target, mean, crossed(widening.factor, edges), hidden=examples.hidden,
+                unseen=examples.unseen & examples.inside(domain.limit),
+            ),
         )  # fmt: skip
 
     def novelty(

@@ -165,11 +165,13 @@ def scores(
     crossed: CrossFitted,
     *,
     hidden: NDArray[np.bool_] | None = None,
+    unseen: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Score out-of-fold predictions on the model scale, arrays of shape (c,): grouped error and intervals.
 
     Predictions and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here. Rows
-    that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others.
+    that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others;
+    ``unseen`` are those inside the domain with an element that the ensemble had not seen (c,).
     """
     from scipy.stats import spearmanr
 
@@ -194,6 +196,9 @@ def scores(
             "coverage_90": float((central[again] <= 0.9).mean()),
             "width_90": float(width[again].mean()),
         }
+    if unseen is not None and unseen.any():
+        within = central[unseen] <= 0.9
+        found["unseen_elements_inside"] = {"rows": len(within), "coverage_90": float(within.mean())}
     return found
 
 

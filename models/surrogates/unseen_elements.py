@@ -39,7 +39,9 @@ class UnseenElements:
         """Decide by the scores on a card.
 
         They are predicted if, with elements left out, the error is below that of predicting the mean, and count as
-        inside the domain if the intervals of such rows inside it held at least 85 %. Where nothing is known, neither.
+        inside the domain if the intervals of such rows inside it held at least 85 %. That share is of ensembles
+        like the model's own, from which a few sets of elements were hidden; where there are none, of the small
+        ensembles of the error. Where nothing is known, neither.
 
         >>> UnseenElements.from_scores(
         ...     {"leave_one_element_out": {"folds": 30, "mae": 0.09, "mae_of_mean": 0.3, "coverage_inside": 0.8}}
@@ -52,7 +54,8 @@ class UnseenElements:
         error, of_mean = found.get("mae"), found.get("mae_of_mean")
         if error is None or of_mean is None or found["folds"] < FEWEST_ELEMENTS or error >= of_mean:
             return cls(predicted=False, in_domain=False)
-        coverage = found.get("coverage_inside")
+        own = scores.get("unseen_elements_inside")
+        coverage = found.get("coverage_inside") if own is None else own["coverage_90"]
         return cls(predicted=True, in_domain=coverage is not None and coverage >= LEAST_COVERAGE)
 
     def refused(self, elements: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -101,6 +101,13 @@ class HiddenChemistry(_Record):
     width_90: Number
 
 
+class UnseenInside(_Record):
+    """How intervals hold inside the domain for rows with an element hidden from training."""
+
+    rows: Count
+    coverage_90: Number
+
+
 class TriedLimit(_Record):
     """How intervals hold for hidden chemistry inside one limit of the domain."""
 
@@ -141,6 +148,7 @@ class CardScores(_Record):
     leave_one_element_out: WithoutElements | None = None
     held_out_ensemble: SmallEnsemble | None = None
     hidden_chemistry: HiddenChemistry | None = None
+    unseen_elements_inside: UnseenInside | None = None
 
     @property
     def is_a_guess(self) -> bool:

@@ -53,6 +53,8 @@ def test_rows_are_predicted_again_and_nothing_like_them_was_seen() -> None:
         elements = np.flatnonzero(rows.elements[held].all(axis=0))[1:]  # the first is in all rows
         assert len(elements) == 1
         assert sorted(held) == np.flatnonzero(rows.elements[:, elements[0]]).tolist()
+    assert found.unseen[found.group >= 5].all()
+    assert not found.unseen[~found.hidden].any()
     assert (found.distance[found.hidden] >= domain.own[again] - 1e-9).all()
     assert np.median(found.distance[found.hidden]) > 1.5 * np.median(domain.own)
     for groups in seen:
@@ -187,6 +189,8 @@ def test_intervals_hold_in_a_region_nobody_trained_on() -> None:
 def test_evidence_decides_on_unseen_elements(score: dict[str, Any], expected: tuple[bool, bool]) -> None:
     found = UnseenElements.from_scores({"leave_one_element_out": score})
     assert (found.predicted, found.in_domain) == expected
+    own = {"leave_one_element_out": score, "unseen_elements_inside": {"rows": 50, "coverage_90": 0.84}}
+    assert not UnseenElements.from_scores(own).in_domain  # ensembles like the model's own go first
     elements, known = np.zeros((4, 119), bool), np.zeros(119, bool)
     known[[ATOMIC_NUMBERS["Zn"], ATOMIC_NUMBERS["S"]]] = True
     for row, symbols in enumerate([["Zn", "S"], ["Zn", "Se"], ["He"], ["Zn", "Xe"]]):

@@ -63,10 +63,13 @@ class Intervals:
         widening = choose_widening(examples, examples.inside(domain.limit), held)
         shrinkages = np.where(examples.hidden, 1.0, shrinkage) * widening.factor
         calibration = Calibration.fit(target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges)
+        said = {
+            "distance_bins": calibration.statement(), "domain_limit": evidence, "widening": widening.statement()
+        }  # fmt: skip
         difficulty = Difficulty.fit(values, mean, examples.spread, target)
         return FittedIntervals(
             cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
-            {"domain_limit": evidence, "widening": widening.statement()}, adjusted[: len(rows.target)],
+            said, adjusted[: len(rows.target)],
             scores(
                 target, mean, crossed(widening.factor, edges), hidden=examples.hidden,
                 unseen=examples.unseen & examples.inside(domain.limit),
@@ -139,7 +142,7 @@ class FittedIntervals(NamedTuple):
     Attributes:
         intervals: The intervals.
         domain: The domain with the limit that the evidence supports.
-        evidence: Entries of a card for that and for the width of the intervals.
+        evidence: Entries of a card for that, for the width of the intervals and for the bins of their calibration.
         spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
         scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
     """

@@ -155,7 +155,6 @@ class Surrogate:
             "scores": {**scores, **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
-            "distance_bins": intervals.calibration.statement(),
             **evidence,
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),

@@ -19,6 +19,7 @@ from matloop.screening.dossier.diffraction import Radiation
 from matloop.screening.dossier.diffraction_section import Diffraction, diffraction_of
 from matloop.screening.dossier.identity import Identity, identity_of
 from matloop.screening.dossier.number_sources import (
+    NumberSource,
     NumberSources,
     crystals_source,
     diffraction_source,
@@ -38,6 +39,8 @@ from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.runs.run_view import RunView
 
 SCHEMA = "matloop dossier 1"
+ENERGIES = ("energy_above_hull", "formation_energy_per_atom")
+"""Properties that a potential gives where there is one, and that no laboratory measures."""
 _NEIGHBOURS = 5
 _HULLS = (Column.HULL_DISTANCE, Column.HULL_DISTANCE_SECOND, Column.HULL_DISTANCE_OWN)
 _RELAXATION = (
@@ -180,10 +183,7 @@ def _stage_values(view: RunView, story: Mapping[str, Any], sources: NumberSource
     for stage in story["stages"]:
         for told in stage["predictions"]:
             name = told["property"]
-            if (stage["stage"], name) in view.cards_of_stages:
-                key = sources.add(surrogate_source(view, stage["stage"], name))
-            else:
-                key = sources.add(potential_source(view) if view.campaign.potential is not None else run_source(view))
+            key = sources.add(_source_of(view, stage["stage"], name))
             found.append(
                 StageValue(
                     stage["stage"], name, told["value"], told["low"], told["high"], told["probability"],
@@ -191,6 +191,15 @@ def _stage_values(view: RunView, story: Mapping[str, Any], sources: NumberSource
                 )
             )  # fmt: skip
     return found
+
+
+def _source_of(view: RunView, stage: str, name: str) -> NumberSource:
+    """Who predicted a property in a stage; a relaxed crystal is predicted by the last surrogates once more."""
+    by_potential = view.campaign.potential is not None and name in ENERGIES
+    for known in (stage, *(() if by_potential else (view.last_stage,))):
+        if (known, name) in view.cards_of_stages:
+            return surrogate_source(view, known, name)
+    return potential_source(view) if by_potential else run_source(view)
 
 
 def dossier_record(dossier: Dossier) -> dict[str, Any]:
@@ -294,8 +303,4 @@ def _cleaned(content: Any) -> Any:
 
 def wanted_back(dossier: Dossier) -> Sequence[str]:
     """Properties that the result sheet asks for: the targets that can be measured, in the campaign's order."""
-    return [name for name in dossier.view.properties if name in catalogue() and name not in _NOT_MEASURED]
-
-
-_NOT_MEASURED = ("energy_above_hull", "formation_energy_per_atom")
-"""Properties that a computation gives and no laboratory measures."""
+    return [name for name in dossier.view.properties if name in catalogue() and name not in ENERGIES]

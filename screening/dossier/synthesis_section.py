@@ -34,6 +34,10 @@ _RESOLUTION = 0.01  # eV/atom
 _DATES = {"charge_balance": "2016", "known_compositions": "2019, 2021", "hull": "2019", "kinship": "2016"}
 """Years of what gates rest on; the others are of the installed pymatgen, whose versions are dates."""
 
+_BY_POTENTIAL = Words(
+    "by the potential of this run, on the scale of the hull", "由本次运行的势函数给出，已换算到凸包标度"
+)
+
 
 class RouteWords(NamedTuple):
     """A route, ready to print.
@@ -106,9 +110,10 @@ def synthesis_words(plan: SynthesisPlan | None, refused: str) -> dict[str, Any]:
             " ".join(filter(None, (NO_ROUTE.en, lacking_words(plan.lacking).en if plan.lacking else ""))),
             f"{NO_ROUTE.zh}{lacking_words(plan.lacking).zh if plan.lacking else ''}",
         )
+    origin = _BY_POTENTIAL if plan.energy_origin == "given" else ENERGY_ORIGIN_WORDS[plan.energy_origin]
     return {
         "plan": plan, "routes": [_route(route) for route in plan.routes], "gates": [_gate(gate) for gate in plan.gates],
-        "no_plan": none, "order": ORDER_WORDS[plan.order], "energy_origin": ENERGY_ORIGIN_WORDS[plan.energy_origin],
+        "no_plan": none, "order": ORDER_WORDS[plan.order], "energy_origin": origin,
     }  # fmt: skip
 
 

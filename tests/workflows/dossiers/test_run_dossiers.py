@@ -193,3 +193,11 @@ def test_command_writes_into_the_folder_that_is_named(finished: ScreeningRun, tm
     (page,) = (tmp_path / "out").glob("*/dossier.html")
     assert "Mo Kα" in page.read_text("utf-8")
     assert page.parent.name in result.output
+
+
+def test_a_wrong_language_is_refused_before_a_campaign_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["screen", "optical_window", "--dossiers", "fr"])
+    assert isinstance(result.exception, MatloopError)
+    assert "language 'fr'" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []

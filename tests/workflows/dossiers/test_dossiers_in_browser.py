@@ -50,7 +50,7 @@ def browse(page: Path, folder: Path, *options: str) -> tuple[list[str], list[str
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     said = re.findall(r'CONSOLE[^"]*"(.*?)", source', done.stderr)
     # What the browser asks for on its own account has no origin.
-    asked = re.findall(r'"initiator":"([^"]*)"[^{}]*"url":"([^"]+)"', log.read_text("utf-8", errors="replace"))
+    asked = re.findall(r'"initiator":"([^"]*)".{0,600}?"url":"([^"]+)"', log.read_text("utf-8", errors="replace"))
     return said, [address for origin, address in asked if origin != "not an origin"]
 
 

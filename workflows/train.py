@@ -26,12 +26,15 @@ from matloop.screening.campaign.stage_settings import FAMILIES_TO_CHOOSE_FROM
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.modelling.trained_model import TrainedModel, describe_model, read_model
 from matloop.workflows.running.composition_training import fill_home, used_composition_models
+from matloop.workflows.running.insulator_training import fill_insulators
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.running.surrogate_training import check_provenances
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.composition_models import FOLDER, composition_columns
 from matloop.workflows.stages.fates import FIRST_STAGE
+from matloop.workflows.stages.insulators import FOLDER as INSULATORS
+from matloop.workflows.stages.insulators import lacks_metals, source_asked
 from matloop.workflows.stages.stage_features import stage_entries
 from matloop.workflows.stages.training import best_of_first_stage, fit_surrogate
 
@@ -225,7 +228,11 @@ def _fill(
             wanted = target.range(best_of_first_stage(campaign, stage, target, card, labels, models=models))
         for model in composition_columns(build_feature_set(features)).values():
             shutil.copytree(models / FOLDER / model.folder_name, draft / FOLDER / model.folder_name)
+    source = None
+    if lacks_metals(campaign, training):
+        fill_insulators(draft / INSULATORS)
+        source = source_asked(target.provenance)
     describe_model(
         draft, name=campaign.name, known=property_named(target.property), features=features, wanted=wanted,
-        at=target.conditions(),
+        at=target.conditions(), insulators=source,
     )  # fmt: skip

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -107,7 +108,13 @@ class JointProbability:
     groups: tuple[Group, ...] = ()
 
     @classmethod
-    def fit(cls, surrogates: Mapping[str, Surrogate], ranges: Ranges) -> Self:
+    def fit(
+        cls,
+        surrogates: Mapping[str, Surrogate],
+        ranges: Ranges,
+        *,
+        insulators: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+    ) -> Self:
         """Learn from the out-of-fold predictions of all crystals from which all surrogates of a group have learned.
 
         A log-normal prior keeps the factor finite if few crystals or none meet all targets.
@@ -115,8 +122,12 @@ class JointProbability:
         Args:
             surrogates: Surrogates by property. One that was trained without ids is independent of all others.
             ranges: Lower and upper end of the wanted range by property, in the unit of the property.
+            insulators: Probability that each row a surrogate learned from has a value at all, by property, each judged
+                as a new one, as that of candidates is.
         """
-        outcomes = {name: _outcomes(surrogate, ranges[name]) for name, surrogate in surrogates.items()}
+        outcomes = {
+            name: _outcomes(surrogate, ranges[name], insulators.get(name)) for name, surrogate in surrogates.items()
+        }
         return cls(tuple(_fitted(names, [outcomes[name] for name in names]) for names in _groups(outcomes)))
 
     def of_all(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -205,10 +216,13 @@ class _Outcomes(NamedTuple):
     highest: float
 
 
-def _outcomes(surrogate: Surrogate, wanted: tuple[float, float]) -> _Outcomes:
+def _outcomes(
+    surrogate: Surrogate, wanted: tuple[float, float], insulator: NDArray[np.float64] | None
+) -> _Outcomes:
     oof = surrogate.training
     standing = oof.standing if len(oof.standing) else np.arange(len(oof.target))
-    chance = surrogate.out_of_fold_prediction().probability_between(*wanted)
+    new = replace(surrogate.out_of_fold_prediction(), insulator=insulator)
+    chance = new.probability_between(*wanted)
     highest = highest_supported(chance[standing])
     ids, first = np.unique(oof.ids[oof.standing], return_index=True)
     rows = oof.standing[first]

@@ -36,6 +36,8 @@ from matloop.workflows.modelling.input_conditions import conditions_of_rows
 from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
+from matloop.workflows.stages.insulators import FOLDER as INSULATORS
+from matloop.workflows.stages.insulators import insulators_of, with_insulators
 
 FILE = "model.json"
 _FORMAT = 1
@@ -55,6 +57,7 @@ class _Written(BaseModel):
     features: list[Any]
     wanted: tuple[float | None, float | None] | None
     at: dict[str, float] = {}
+    insulators: str | None = None
     versions: dict[str, str]
     files: dict[str, str]
 
@@ -72,6 +75,8 @@ class TrainedModel:
         catalogue: Properties, with the one that it predicts.
         notes: What differs between the versions it was trained with and those here, one line each.
         fixed: Conditions that hold for all rows, also where an input has a column of their name; see :meth:`at`.
+        insulators: Which source its classifier of insulators and metals is asked for, in a model of gaps whose labels
+            hold no metal; None in any other.
     """
 
     folder: Path
@@ -82,6 +87,7 @@ class TrainedModel:
     catalogue: Catalogue
     notes: tuple[str, ...]
     fixed: frozenset[str] = frozenset()
+    insulators: str | None = None
 
     def at(self, conditions: Mapping[str, str]) -> TrainedModel:
         """Return the same model at other conditions than those it was trained for.
@@ -121,11 +127,12 @@ class TrainedModel:
 
     @property
     def columns(self) -> list[str]:
-        """Columns of its predictions: mean, sigma, interval, unit, domain, conditions that vary, probability."""
+        """Columns of its predictions: mean, sigma, interval, unit, domain, conditions, probabilities."""
         known = self.known
         names = [known.column("pred"), known.column("sigma"), known.column("lo"), known.column("hi")]
         names += [unit_of(known.name), Column.IN_DOMAIN]
         names += [one.condition.column for one in self.surrogate.conditions if one.is_feature]
+        names += [Column.INSULATOR_PROBABILITY] * (self.insulators is not None)
         return names if self.wanted is None else [*names, probability_of(known.name)]
 
     def predict(self, formulas: Sequence[str | None]) -> Any:
@@ -159,9 +166,15 @@ class TrainedModel:
         rows = np.setdiff1d(np.arange(given.num_rows), [row.row for row in intake.refused])
         kept = conditions_of_rows(self.surrogate, given, rows, fixed=self.fixed)
         prediction = self.surrogate.predict(self.features.featurize(intake.batch), conditions=kept)
+        if self.insulators is not None:
+            named = {self.known.name: prediction}
+            place = self.folder / INSULATORS
+            prediction = with_insulators(place, named, intake.batch, source=self.insulators)[self.known.name]
         unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
         values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
         values += kept.values()
+        if self.insulators is not None:
+            values.append(np.where(prediction.codes == "", prediction.insulator, np.nan))
         if self.wanted is not None:
             ranges = {self.known.name: self.wanted}
             supported = JointProbability.fit({self.known.name: self.surrogate}, ranges)
@@ -182,6 +195,7 @@ def describe_model(
     features: Entries,
     wanted: tuple[float, float] | None,
     at: Mapping[str, float],
+    insulators: str | None = None,
 ) -> None:
     """Write ``model.json`` into the folder of a saved surrogate.
 
@@ -192,6 +206,7 @@ def describe_model(
         features: Featurizers as a campaign names them.
         wanted: Range whose probability is asked for.
         at: Conditions at which it predicts unless others are given, by name, in the unit in which each is stored.
+        insulators: Which source its classifier of insulators is asked for; None where it has none.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     ends = None if wanted is None else [end if math.isfinite(end) else None for end in wanted]
@@ -206,6 +221,8 @@ def describe_model(
     }
     if at:
         written["at"] = dict(at)
+    if insulators is not None:
+        written["insulators"] = insulators
     (folder / FILE).write_text(json_file({**written, "check": key_of(**written)}), encoding="utf-8")
 
 
@@ -242,7 +259,20 @@ def read_model(folder: str | Path) -> TrainedModel:
         )  # fmt: skip
     lower, upper = written.wanted or (None, None)
     ends = (-math.inf if lower is None else lower, math.inf if upper is None else upper)
-    return TrainedModel(folder, written.name, surrogate, features, ends if written.wanted else None, known, notes)
+    wanted = ends if written.wanted else None
+    return TrainedModel(
+        folder, written.name, surrogate, features, wanted, known, notes, insulators=_insulators(folder, written)
+    )  # fmt: skip
+
+
+def _insulators(folder: Path, written: _Written) -> str | None:
+    """Which source the classifier of a model is asked for, if it has one; reading it repeats a few probabilities."""
+    if written.insulators is None:
+        return None
+    found = insulators_of(folder / INSULATORS)
+    if found is None or written.insulators not in found.curves:
+        raise _damaged(folder, "no classifier of insulators that knows its source")
+    return written.insulators
 
 
 def _read(folder: Path) -> _Written:

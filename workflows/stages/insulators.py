@@ -17,10 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.packaged.insulators import GAPS, MEASURED, SOURCES, InsulatorLabels, files_of_labels
 from matloop.data.properties.provenance import Provenance
+from matloop.data.training.packaged_tables import packaged_crystals
 from matloop.data.training.training_sets import TrainingSets
 from matloop.featurizers.base import FeatureSet
 from matloop.featurizers.charge_balance import ChargeBalanceFeatures
@@ -32,6 +34,8 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.stages.model_files import ModelFiles
 
 TARGET = "band_gap"
+FOLDER = "insulators"
+"""Folder of the classifier in that of a trained model."""
 MOST_METALS = 0.01
 """Share of labels of the gap that are zero above which the surrogate is taken to know metals by itself."""
 
@@ -112,6 +116,26 @@ def with_insulators(
     inside = changed[TARGET].in_domain & chance.supported
     changed[TARGET] = replace(changed[TARGET], insulator=chance.probability, in_domain=inside)
     return changed
+
+
+def chances_of_labels(folder: Path, ids: NDArray[np.str_], *, source: str) -> NDArray[np.float64]:
+    """P(insulator) of rows that taught a surrogate of the gap, each judged as a new one, shape (n,).
+
+    Args:
+        folder: Folder of the classifier.
+        ids: ``candidate_id`` of each row, shape (n,). Packaged crystals are judged; of other rows only the ids are
+            there, and they count as what their labels say, insulators.
+        source: Which source is asked, by :func:`source_asked`.
+    """
+    found = insulators_of(folder)
+    if found is None:
+        return np.ones(len(ids))
+    crystals = packaged_crystals()
+    known = np.flatnonzero(np.isin(crystals.ids, ids))
+    rows = crystals.take(known)
+    chance = found.predict_as_new(composition_features().featurize(rows), rows.compositions, source).probability
+    by_id = dict(zip(rows.ids, chance.tolist(), strict=True))
+    return np.array([by_id.get(one, 1.0) for one in ids.tolist()])
 
 
 def insulators_of(folder: Path) -> InsulatorClassifier | None:

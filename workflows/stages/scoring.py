@@ -27,12 +27,13 @@ from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.stage_settings import SurrogateStage
+from matloop.screening.campaign.target import ANY_DFT
 from matloop.screening.filters.contract import Filter, Verdict
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
 from matloop.screening.registry import FILTERS
 from matloop.workflows.stages.fates import FIRST_STAGE, QUARANTINED, REJECTED, FateCounts, Fates, counted
 from matloop.workflows.stages.insulators import TARGET as GAP
-from matloop.workflows.stages.insulators import source_asked, with_insulators
+from matloop.workflows.stages.insulators import chances_of_labels, source_asked, with_insulators
 from matloop.workflows.stages.makeable import by_kinship, kinship_targets, makeable_phases
 from matloop.workflows.stages.model_files import ModelFiles
 from matloop.workflows.stages.stage_features import stage_feature_set
@@ -200,11 +201,8 @@ def in_insulators(
         batch: The candidates.
         as_new: Whether candidates that are known are judged as if they were new.
     """
-    scale = [target.provenance for target in task.campaign.targets if target.property == GAP]
-    if not scale:
-        return dict(predictions)
-    folder = RunDirectory(task.folder).insulators
-    return with_insulators(folder, predictions, batch, source=source_asked(scale[0]), as_new=as_new)
+    folder, source = RunDirectory(task.folder).insulators, source_asked(_gap_provenance(task.campaign))
+    return with_insulators(folder, predictions, batch, source=source, as_new=as_new)
 
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:
@@ -233,7 +231,9 @@ def joint_probability_of(task: ScoringTask, *, without: Collection[str] = ()) ->
         tuple(
             (name, ModelFiles.of(run.model(task.stage, name)), _conditions_of(task, name), ends)
             for name, ends in judged
-        )
+        ),
+        ModelFiles.of(run.insulators) if run.insulators.is_dir() else None,
+        source_asked(_gap_provenance(task.campaign)),
     )  # fmt: skip
 
 
@@ -334,6 +334,17 @@ def _surrogate(files: ModelFiles, conditions: Conditions) -> Surrogate:
 @functools.lru_cache(maxsize=4)
 def _joint_probability(
     judged: tuple[tuple[str, ModelFiles, Conditions, tuple[float, float]], ...],
+    insulators: ModelFiles | None,
+    source: str,
 ) -> JointProbability:
     surrogates = {name: _surrogate(files, conditions) for name, files, conditions, _ in judged}
-    return JointProbability.fit(surrogates, {name: ends for name, _, _, ends in judged})
+    chances = {}
+    if GAP in surrogates and insulators is not None:
+        chances = {GAP: chances_of_labels(insulators.folder, surrogates[GAP].training.ids, source=source)}
+    ranges = {name: ends for name, _, _, ends in judged}
+    return JointProbability.fit(surrogates, ranges, insulators=chances)
+
+
+def _gap_provenance(campaign: Campaign) -> str:
+    """Provenance of the gap that a campaign predicts; that of computed values where it predicts none."""
+    return next((target.provenance for target in campaign.targets if target.property == GAP), ANY_DFT)

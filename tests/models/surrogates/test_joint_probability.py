@@ -106,6 +106,17 @@ def test_twenty_rows_reach_the_largest_probability(synthetic: Any, ids: Any) -> 
         assert (found.capped != "").sum() >= 19
 
 
+def test_rows_that_may_have_no_value_support_less(synthetic: Any) -> None:
+    planted = plant(synthetic, -0.7)
+    first = next(iter(planted.surrogates))
+    halves = {first: np.full(len(planted.surrogates[first].training.target), 0.5)}
+    (sure,) = JointProbability.fit(planted.surrogates, WANTED).groups
+    (unsure,) = JointProbability.fit(planted.surrogates, WANTED, insulators=halves).groups
+    assert unsure.highest_each[0] == pytest.approx(sure.highest_each[0] / 2)
+    assert unsure.highest_each[1] == sure.highest_each[1]
+    assert unsure.odds > sure.odds  # as many rows meet both as before, of which less is promised
+
+
 def test_at_a_cap_the_least_probability_is_needed() -> None:
     joint = JointProbability((Group(("a", "b"), 1.0, highest_each=(1.0, 1.0), highest=0.3),))
     assert joint.needed({"a": 0.9, "b": 0.6}, "a", wanted=0.3) == pytest.approx(0.5)

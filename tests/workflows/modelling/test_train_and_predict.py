@@ -36,9 +36,11 @@ from matloop.workflows.cli import app, main
 from matloop.workflows.modelling.input_rows import _ROWS
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 from matloop.workflows.predict import predict
+from matloop.workflows.running import insulator_training
 from matloop.workflows.stages import scoring
 from matloop.workflows.train import campaign_of_packaged_table, train
 from tests.workflows.conftest import SMALL, campaign
+from tests.workflows.stages.test_insulators import few_labels
 
 MIXED = "id,compound,note\n007,NaCl,=1+1\n008,Fe0,-3\n009,SrTiO3,\n010,Og2,x\n011,BaTiO3,\n"
 
@@ -311,3 +313,40 @@ def test_a_packaged_table_of_measured_labels_trains_by_its_name(
     assert 5 < soft.mean() < hard.mean()  # the indentation size effect
     with pytest.raises(CampaignError, match="one of them"):
         campaign_of_packaged_table("materials")
+
+
+def test_a_model_of_gaps_without_metals_says_how_probable_an_insulator_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATLOOP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(insulator_training, "insulator_labels", few_labels)
+    whole = packaged_training_set("band_gap")
+    gaps = TrainingSet.of_rows(
+        whole.rows.take(range(0, len(whole), 12)), whole.values[::12], property_name="band_gap", name="few",
+        provenance="dft:pbe", licence="CC0",
+    )  # fmt: skip
+    wanted = {"property": "band_gap", "goal": "at_least", "value": 1.0, "unit": "eV", "provenance": "dft:pbe"}
+    model = train(campaign(targets=[wanted]), output=tmp_path / "gap", training_sets=[gaps])
+    table = model.predict(["NaCl", "Ni3Al", "Og2"])
+    assert list(table.columns[-2:]) == ["insulator_probability", "probability_band_gap"]
+    salt, alloy, unknown = table["insulator_probability"]
+    assert salt > 0.8 > 0.2 > alloy
+    assert np.isnan(unknown)
+    assert table["probability_band_gap"][1] <= alloy
+    assert table["band_gap_lo"][1] == 0.0
+    assert read_model(tmp_path / "gap").predict(["NaCl"])["insulator_probability"][0] == salt
+    card = tmp_path / "gap" / "insulators" / "card.json"
+    card.write_text(card.read_text() + " ")
+    with pytest.raises(DamagedFileError):
+        read_model(tmp_path / "gap")
+
+
+def test_a_model_of_gaps_with_metals_among_its_labels_has_no_such_column(tmp_path: Path) -> None:
+    whole = packaged_training_set("band_gap", table="gaps_with_metals")
+    gaps = TrainingSet.of_rows(
+        whole.rows.take(range(0, len(whole), 24)), whole.values[::24], property_name="band_gap", name="few",
+        provenance="dft:pbe", licence="CC0",
+    )  # fmt: skip
+    wanted = {"property": "band_gap", "goal": "at_least", "value": 1.0, "unit": "eV", "provenance": "dft:pbe"}
+    model = train(campaign(targets=[wanted]), output=tmp_path / "gap", training_sets=[gaps])
+    assert "insulator_probability" not in model.predict(["NaCl"]).columns

@@ -15,7 +15,13 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.insulators import InsulatorClassifier
 from matloop.workflows.running import insulator_training
 from matloop.workflows.running.insulator_training import place_insulators
-from matloop.workflows.stages.insulators import lacks_metals, train_insulators, with_insulators
+from matloop.workflows.stages.insulators import (
+    chances_of_labels,
+    composition_features,
+    lacks_metals,
+    train_insulators,
+    with_insulators,
+)
 from tests.workflows.stages.test_makeable import campaign, predicted
 
 
@@ -91,3 +97,12 @@ def test_it_is_trained_once_and_copied_into_every_run(tmp_path: Path, monkeypatc
     assert found[0] == found[1]
     assert set(found[0]) >= {"models/insulators/card.json", "models/insulators/booster_0.txt"}
     InsulatorClassifier.load(RunDirectory(tmp_path / "second").insulators)
+
+
+def test_rows_that_taught_the_gap_are_judged_as_new_ones(folder: Path) -> None:
+    crystals = packaged_training_set("band_gap").rows.take(range(40))
+    found = InsulatorClassifier.load(folder)
+    features = composition_features().featurize(crystals)
+    expected = found.predict_as_new(features, crystals.compositions, GAPS).probability
+    ids = np.array([*crystals.ids, "a row of the user"])
+    np.testing.assert_allclose(chances_of_labels(folder, ids, source=GAPS), [*expected, 1.0])

@@ -67,8 +67,9 @@ def predict(
 
     The output has the rows and the columns of the input, in their order; then the candidate id, the row code, which is
     empty where nothing went wrong, mean, standard deviation and ends of the 90 % interval, the unit, whether the row
-    lies in the domain of the model, and the probability of the range that the model was trained for. Memory does not
-    grow with the number of rows.
+    lies in the domain of the model, and the probability of the range that the model was trained for. A model of gaps
+    whose labels hold no metal says how probable a gap is at all (``insulator_probability``), and all its numbers count
+    that. Memory does not grow with the number of rows.
 
     A model of labels under conditions predicts each row at the value in a column of the name of the condition, such as
     ``temperature (K)``; without such a column at the value it was trained for. A row whose value is missing or beyond

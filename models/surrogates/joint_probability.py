@@ -216,9 +216,7 @@ class _Outcomes(NamedTuple):
     highest: float
 
 
-def _outcomes(
-    surrogate: Surrogate, wanted: tuple[float, float], insulator: NDArray[np.float64] | None
-) -> _Outcomes:
+def _outcomes(surrogate: Surrogate, wanted: tuple[float, float], insulator: NDArray[np.float64] | None) -> _Outcomes:
     oof = surrogate.training
     standing = oof.standing if len(oof.standing) else np.arange(len(oof.target))
     new = replace(surrogate.out_of_fold_prediction(), insulator=insulator)

@@ -173,7 +173,7 @@ class TrainedModel:
         unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
         values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
         values += kept.values()
-        if self.insulators is not None:
+        if prediction.insulator is not None:
             values.append(np.where(prediction.codes == "", prediction.insulator, np.nan))
         if self.wanted is not None:
             ranges = {self.known.name: self.wanted}

@@ -57,7 +57,7 @@ def print_replacements(found: Replacements, console: Console, *, top: int, lang:
     """
     said = language_of(lang)
     for words in _head(found, shown=min(top, len(found.found))):
-        console.print(Text(plain(said(words))))
+        console.print(Text(plain(said(words))), soft_wrap=True)
     columns = _columns(found, said)
     rows = [
         [str(place), *(column.cell(one) for column in columns)] for place, one in enumerate(found.found[:top], start=1)
@@ -66,7 +66,7 @@ def print_replacements(found: Replacements, console: Console, *, top: int, lang:
         headings = [Heading("", right=True), *(column.heading for column in columns)]
         print_table(console, "", headings, rows, keys=2)
     for words in _notes(found, on):
-        console.print(Text(plain(said(words)) + ("。" if lang == "zh" else ".")))
+        console.print(Text(plain(said(words)) + ("。" if lang == "zh" else ".")), soft_wrap=True)
 
 
 def _head(found: Replacements, *, shown: int) -> list[Words]:

@@ -32,6 +32,7 @@ _MOST_ROWS, _MOST_COLUMNS, _DEEPEST = 1_048_576, 16_384, 100
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks, half of a wide character, blanks
 _STRICT = "http://purl.oclc.org/ooxml/"  # begins the namespaces of ISO/IEC 29500 Strict
 _CHUNK = 1 << 16
+_MOST_COLUMNS_OF_SMALL = 500
 _CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
 _ROWS_AT_ONCE = 4_096
 _CELLS_AT_ONCE = 500_000
@@ -116,6 +117,39 @@ class Spreadsheet:
                         yield number, row
         finally:
             book.close()
+
+
+def read_small_sheets(path: Path, *, most_rows: int) -> dict[str, list[tuple[int, list[str]]]]:
+    """Read all sheets of a small workbook as text: number and cells of each row that is not empty, by title.
+
+    Args:
+        path: The workbook.
+        most_rows: Of one sheet.
+
+    Raises:
+        InputFileError: If the file is no XLSX file, exceeds its limits, or a sheet has more rows.
+    """
+    import openpyxl
+
+    check_package(path)
+    with _quietly():
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        try:
+            return {sheet.title: _rows_of_sheet(path, sheet, most_rows) for sheet in book.worksheets}
+        finally:
+            book.close()
+
+
+def _rows_of_sheet(path: Path, sheet: Any, most: int) -> list[tuple[int, list[str]]]:
+    sheet.reset_dimensions()  # the size that the file states need not be true
+    found: list[tuple[int, list[str]]] = []
+    for number, row in enumerate(sheet.iter_rows(max_col=_MOST_COLUMNS_OF_SMALL, values_only=True), 1):
+        if any(value is not None for value in row):
+            if len(found) == most:
+                raise _refused(path, f"more than {most:,} rows in sheet '{sheet.title}'", f"{most:,} rows")
+            cells = [_cell_text(value)[: _LONGEST_TEXT + 1] for value in row]
+            found.append((number, cells))
+    return found
 
 
 @contextlib.contextmanager

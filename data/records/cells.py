@@ -1,0 +1,104 @@
+"""Cells of a result sheet: texts, choices and numbers, and the doubts about them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from matloop.data.own_labels.label_cells import is_missing, read_label
+from matloop.data.records import result_codes as codes
+from matloop.data.records.result_sheet import SheetColumn, plain_heading
+from matloop.data.records.sheet_files import WrittenRow
+
+_THOUSANDS = re.compile(r"([<>≤≥~≈]?=?\s*[+-]?\d{1,3}(?:,\d{3})+)(?=\.\d)")
+
+
+class Doubt(NamedTuple):
+    """A question about a row, or the reason why it is refused.
+
+    Attributes:
+        code: Of :data:`matloop.data.records.result_codes.RESULT_CODES`.
+        column: Key of the column.
+        as_written: Content of the cell.
+        detail: What would mend it, such as the nearest name.
+    """
+
+    code: str
+    column: str
+    as_written: str = ""
+    detail: str = ""
+
+
+class CellReader:
+    """Reads the cells of one row and notes its doubts, but not those that were waived.
+
+    Args:
+        row: The row.
+        columns: Of its table.
+        waived: Codes and columns whose doubts were answered with 'as written'.
+    """
+
+    def __init__(self, row: WrittenRow, columns: Sequence[SheetColumn], waived: Collection[tuple[str, str]]) -> None:
+        self.cells, self._waived, self.doubts = row.cells, waived, list[Doubt]()
+        self._columns = {column.key: column for column in columns}
+
+    def doubt(self, code: str, column: str, detail: str = "") -> None:
+        """Note a doubt about a cell."""
+        if (code, column) not in self._waived or code in codes.MUST_CHANGE or code in codes.FINAL:
+            self.doubts.append(Doubt(code, column, self.cells.get(column, ""), detail))
+
+    def text(self, column: str) -> str:
+        """Content of a cell; empty where there is none."""
+        return self.cells.get(column, "")
+
+    def choice(self, column: str) -> str:
+        """Key of the choice in a cell, written in either language; empty where there is none."""
+        written = plain_heading(self.text(column))
+        if not written or is_missing(written):
+            return ""
+        known = self._columns[column].choices
+        for key, label in known.items():
+            if written in (plain_heading(key), plain_heading(label.en), plain_heading(label.zh)):
+                return key
+        self.doubt(codes.CHOICE, column, ", ".join(label.en for label in known.values()))
+        return ""
+
+    def number(self, column: str) -> float:
+        """Number in a cell with the unit of its column; nan where there is none."""
+        known = self._columns[column]
+        text = without_thousands(self.text(column))
+        if not text or is_missing(text):
+            return math.nan
+        read = read_label(text, known.unit or "1", known.unit or "1")
+        is_within = (known.least is None or read.value >= known.least) and (
+            known.most is None or read.value <= known.most
+        )
+        if read.code or not is_within:
+            limits = (
+                f"{known.least if known.least is not None else ''} to {known.most if known.most is not None else ''}"
+            )
+            self.doubt(codes.NUMBER, column, read.detail or f"a number within {limits} {known.unit}".strip())
+            return math.nan
+        return read.value
+
+    def parameter(self, column: SheetColumn) -> tuple[float, str] | None:
+        """Value and text of the cell of a process parameter, nan for words; None where nothing can be taken."""
+        written = self.text(column.key)
+        if not written or is_missing(written):
+            return None
+        before = len(self.doubts)
+        value = self.number(column.key) if column.kind == "number" else math.nan
+        if column.kind == "choice":
+            written = self.choice(column.key)
+        return None if len(self.doubts) > before else (value, written)
+
+
+def without_thousands(text: str) -> str:
+    """A number whose commas can only separate thousands, without them.
+
+    >>> without_thousands("1,234.5"), without_thousands("1,234")
+    ('1234.5', '1,234')
+    """
+    return _THOUSANDS.sub(lambda match: match[1].replace(",", ""), text)

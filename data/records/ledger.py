@@ -1,0 +1,93 @@
+"""Actions and candidates: what every other record refers to."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, insert, select
+
+from matloop.data.plain_text import one_line
+from matloop.data.records.identifiers import new_id
+from matloop.data.records.tables import ACTIONS, CANDIDATES
+
+
+class KnownCandidate(NamedTuple):
+    """A candidate that was screened.
+
+    Attributes:
+        formula: Its formula.
+        origin: Where it was screened, such as the name of a run.
+        predictions: Predicted value by property, in the unit of the catalogue.
+        cif: Its structure; empty for a composition.
+    """
+
+    formula: str
+    origin: str = ""
+    predictions: Mapping[str, float] = {}
+    cif: str = ""
+
+
+def add_action(
+    connection: Connection, kind: str, *, by: str = "", note: str = "", details: Mapping[str, Any] | None = None
+) -> str:
+    """Add an action and return its id.
+
+    Args:
+        connection: In a transaction that writes.
+        kind: What is done.
+        by: Who does it; the user of the system if empty.
+        note: Anything else.
+        details: Figures, as JSON can hold them.
+    """
+    action = new_id("action")
+    number = select(func.coalesce(func.max(ACTIONS.c.number), 0) + 1).scalar_subquery()
+    connection.execute(
+        insert(ACTIONS).values(
+            id=action, number=number, kind=kind, at=datetime.now(UTC).isoformat(timespec="seconds"),
+            by=one_line(by or _user())[:100], version=importlib.metadata.version("matloop"), note=one_line(note)[:2000],
+            details_json=as_json(details or {}),
+        )
+    )  # fmt: skip
+    return action
+
+
+def as_json(content: Any) -> str:
+    """JSON with sorted keys, in ASCII."""
+    return json.dumps(content, sort_keys=True, allow_nan=False)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def add_candidates(connection: Connection, action: str, candidates: Mapping[str, KnownCandidate]) -> None:
+    """Add candidates that the records do not know yet."""
+    known = set(connection.execute(select(CANDIDATES.c.candidate_id)).scalars())
+    rows = [
+        {
+            "candidate_id": name, "action_id": action, "formula": one.formula, "origin": one.origin,
+            "predictions_json": as_json({key: value for key, value in one.predictions.items() if math.isfinite(value)}),
+            "cif": one.cif,
+        }
+        for name, one in candidates.items() if name not in known
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert(CANDIDATES), rows)
+
+
+def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
+    """Candidates that the records know, without their structures."""
+    wanted = (CANDIDATES.c.candidate_id, CANDIDATES.c.formula, CANDIDATES.c.origin, CANDIDATES.c.predictions_json)
+    return {
+        name: KnownCandidate(formula, origin, json.loads(predictions))
+        for name, formula, origin, predictions in connection.execute(select(*wanted))
+    }

@@ -1,0 +1,52 @@
+"""Why a row of a result sheet is held or refused, by code, in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matloop.data.label import Label
+
+CANDIDATE, FORMULA, SAMPLE = "E-RESULT-CANDIDATE", "E-RESULT-FORMULA", "E-RESULT-SAMPLE"
+OUTCOME, CHOICE, DATE = "E-RESULT-OUTCOME", "E-RESULT-CHOICE", "E-RESULT-DATE"
+PROPERTY, NUMBER, UNIT, QUALIFIER = "E-RESULT-PROPERTY", "E-RESULT-NUMBER", "E-RESULT-UNIT", "E-RESULT-QUALIFIER"
+UNCERTAINTY, CONDITION = "E-RESULT-UNCERTAINTY", "E-RESULT-CONDITION"
+RANGE, JUMP, REPEAT, CONFLICT = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
+ROW, IMPOSSIBLE, ANSWER = "E-RESULT-ROW", "E-RESULT-IMPOSSIBLE", "E-RESULT-ANSWER"
+
+RESULT_CODES: Mapping[str, Label] = {
+    CANDIDATE: Label("no candidate of this id was proposed or screened", "没有提出或筛选过该编号的候选材料"),
+    FORMULA: Label("the formula is not that of the candidate", "化学式与候选材料不符"),
+    SAMPLE: Label("the row does not say which sample it is about", "未注明样品编号"),
+    OUTCOME: Label(
+        "the outcome is missing, or contradicts the rest of the row", "缺少制备结果，或与该行其他内容矛盾"
+    ),
+    CHOICE: Label("the cell is none of the choices", "单元格内容不在选项之内"),
+    DATE: Label("the cell is no day, or a day to come", "单元格不是日期，或为未来日期"),
+    PROPERTY: Label("there is no such property", "没有该性质"),
+    NUMBER: Label("the value is no number, or has two readings", "数值不是数字，或有两种读法"),
+    UNIT: Label(
+        "the unit is missing, unknown or contradicts the cell of the value", "单位缺失、未知或与数值单元格矛盾"
+    ),
+    QUALIFIER: Label("the value and its qualifier contradict each other", "数值与限定词矛盾"),
+    UNCERTAINTY: Label("the uncertainty is no number above zero", "不确定度不是正数"),
+    CONDITION: Label("a condition cannot be read", "测试条件无法识别"),
+    RANGE: Label("the value is larger than is plausible; perhaps its unit is another one", "数值过大，可能单位有误"),
+    JUMP: Label(
+        "the value is a factor of about 1,000 from others like it; perhaps its unit is another one",
+        "数值与同类数值相差约一千倍，可能单位有误",
+    ),
+    REPEAT: Label("the same row stands twice in the sheet", "表中有两行完全相同"),
+    CONFLICT: Label(
+        "another result of the same sample is in the records; as written, this one takes its place",
+        "记录中已有同一样品的另一结果；若确认，则以此为准",
+    ),
+    ROW: Label("the row is broken", "该行格式损坏"),
+    IMPOSSIBLE: Label("the value is physically impossible", "数值在物理上不可能"),
+    ANSWER: Label("the row was taken back by an answer", "该行已按答复撤回"),
+}  # fmt: skip
+"""Code -> what it means."""
+
+FINAL = frozenset((ROW, IMPOSSIBLE, ANSWER))
+"""Codes that refuse a row. The others ask a question."""
+MUST_CHANGE = frozenset((SAMPLE, OUTCOME, CHOICE, DATE, PROPERTY, NUMBER, UNIT, QUALIFIER, UNCERTAINTY, CONDITION))
+"""Questions to which 'as written' is no answer: the cell cannot be read as it is."""

@@ -1,0 +1,338 @@
+"""What a row of a result sheet says, and what must be asked before it can be believed.
+
+A row is never guessed into another meaning: what has two readings, contradicts itself or what is known of the candidate
+is a question. Questions are settled one by one: the cell is right as written, or another text stands in its place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from matloop.data.candidates.formula import parse_formulas, write_formulas
+from matloop.data.errors import UnitError, UnknownNameError
+from matloop.data.own_labels.label_cells import WRONG_UNIT, is_missing, read_error, read_label
+from matloop.data.properties.catalogue import catalogue
+from matloop.data.properties.conditions import CONDITIONS
+from matloop.data.properties.definition import Property
+from matloop.data.properties.units import canonical_unit, convert, measure_alike
+from matloop.data.records import result_codes as codes
+from matloop.data.records.cells import CellReader, Doubt, without_thousands
+from matloop.data.records.result_sheet import RESULTS, plain_heading
+from matloop.data.records.sheet_files import WrittenRow
+
+_PREPARED = frozenset(("candidate_id", "formula", "sample_id", "property", "qualifier", "unit"))
+"""Cells that a dossier fills in; a row with no other cell was left empty by the laboratory."""
+_NUMBER_AND_UNIT = re.compile(r"(.*[\d.)])\s*([^\d.,+\-±()\s][^±]{0,40})")
+_RELATIONS = {"is": "=", "below": "<", "above": ">", "about": "~"}
+_SIGNS = {"<": "<", "≤": "<", "≲": "<", ">": ">", "≥": ">", "≳": ">", "~": "~", "≈": "~"}
+
+
+class MeasuredValue(NamedTuple):
+    """A value of a property as a row states it.
+
+    Attributes:
+        property: Its name.
+        value: In the unit of the catalogue.
+        relation: ``=``, ``~`` for an estimate, ``<`` or ``>`` where the value is a limit.
+        uncertainty: One standard deviation in the same unit; nan if it is not stated.
+        repeats: Measurements behind the value.
+        method: How it was measured.
+        conditions: Value by name, in the unit in which each is stored.
+        as_written: Value and unit as they were written.
+    """
+
+    property: str
+    value: float
+    relation: str
+    uncertainty: float
+    repeats: int
+    method: str
+    conditions: Mapping[str, float]
+    as_written: str
+
+
+class SampleStated(NamedTuple):
+    """A sample as a row states it; ``batch_mass`` is in grams, nan where it is not stated."""
+
+    candidate_id: str
+    formula: str
+    name: str
+    outcome: str
+    reason: str
+    batch_mass: float
+    made_on: str
+    made_by: str
+    phases_found: str
+    data_file: str
+    note: str
+
+
+@dataclass
+class CheckedRow:
+    """A row with what it says and what is to be asked about it.
+
+    Attributes:
+        written: The row.
+        is_blank: Whether the laboratory left it empty.
+        doubts: Questions and reasons against it.
+        sample: The sample; None while questions about it are open.
+        measured: The value; None if the row states none, or while questions about it are open.
+    """
+
+    written: WrittenRow
+    is_blank: bool = False
+    doubts: list[Doubt] = field(default_factory=list)
+    sample: SampleStated | None = None
+    measured: MeasuredValue | None = None
+
+    @property
+    def refusal(self) -> Doubt | None:
+        """The first reason against the row that no answer can mend."""
+        return next((doubt for doubt in self.doubts if doubt.code in codes.FINAL), None)
+
+
+def check_row(
+    row: WrittenRow,
+    candidates: Mapping[str, str],
+    *,
+    waived: Collection[tuple[str, str]] = (),
+    today: dt.date | None = None,
+) -> CheckedRow:
+    """Read a row and note what is doubtful about it by itself.
+
+    Args:
+        row: The row, with what answers have put in place of cells.
+        candidates: Formula of each candidate that was proposed or screened, by id; empty where it is not known.
+        waived: Codes and columns whose doubts were answered with 'as written'.
+        today: Day of the import; today if None.
+    """
+    checked = CheckedRow(row)
+    if row.fault:
+        checked.doubts.append(Doubt(codes.ROW, "", "", row.fault))
+        return checked
+    if not set(row.cells) - _PREPARED:
+        checked.is_blank = True
+        return checked
+    reader = CellReader(row, RESULTS, waived)
+    checked.sample = _sample(reader, candidates, today or dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
+    value_is_stated = bool(reader.text("value")) and not is_missing(reader.text("value"))
+    if value_is_stated:
+        checked.measured = _measured(reader)
+        if checked.sample.outcome == "failed":
+            reader.doubt(codes.OUTCOME, "outcome", "a failed synthesis with a measured value")
+    elif reader.text("uncertainty"):
+        reader.doubt(codes.NUMBER, "value", "an uncertainty without a value")
+    checked.doubts = reader.doubts
+    return checked
+
+
+def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -> SampleStated:
+    candidate = reader.text("candidate_id")
+    _check_candidate(reader, candidate, candidates)
+    if not reader.text("sample_id") or is_missing(reader.text("sample_id")):
+        reader.doubt(codes.SAMPLE, "sample_id")
+    outcome = reader.choice("outcome")
+    if not outcome and not any(doubt.column == "outcome" for doubt in reader.doubts):
+        reader.doubt(codes.OUTCOME, "outcome", "made, partly made or failed")
+    return SampleStated(
+        candidate, reader.text("formula") or candidates.get(candidate, ""), reader.text("sample_id"), outcome,
+        reader.choice("reason"), reader.number("batch_mass"), _day(reader, today), reader.text("made_by"),
+        reader.text("phases_found"), reader.text("data_file"), reader.text("note"),
+    )  # fmt: skip
+
+
+def _check_candidate(reader: CellReader, candidate: str, candidates: Mapping[str, str]) -> None:
+    if candidate not in candidates:
+        near = difflib.get_close_matches(candidate, candidates, n=1, cutoff=0.8)
+        reader.doubt(codes.CANDIDATE, "candidate_id", f"nearest is {near[0]}" if near else "")
+        return
+    written = reader.text("formula")
+    if written and candidates[candidate] and reduced_formula(written) != reduced_formula(candidates[candidate]):
+        reader.doubt(codes.FORMULA, "formula", f"the candidate is {candidates[candidate]}")
+
+
+def reduced_formula(formula: str) -> str:
+    """Reduced formula, or the text itself where it cannot be read.
+
+    >>> reduced_formula("O4Ti2"), reduced_formula("?")
+    ('TiO2', '?')
+    """
+    compositions, refused = parse_formulas([formula])
+    return formula if refused[0] else write_formulas(compositions.reduced()[0])[0]
+
+
+def _day(reader: CellReader, today: dt.date) -> str:
+    written = unicodedata.normalize("NFKC", reader.text("made_on")).strip()
+    if not written or is_missing(written):
+        return ""
+    match = re.fullmatch(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?:[T ]00:00:00)?", written)
+    try:
+        day = dt.date(int(match[1]), int(match[2]), int(match[3])) if match else None
+    except ValueError:
+        day = None
+    if day is None or day > today or day.year < 1900:
+        reader.doubt(codes.DATE, "made_on", "a day such as 2026-11-29")
+        return ""
+    return day.isoformat()
+
+
+def _measured(reader: CellReader) -> MeasuredValue | None:
+    known = _property(reader)
+    conditions = _conditions(reader)
+    repeats = reader.number("repeats")
+    if not math.isnan(repeats) and repeats != int(repeats):
+        reader.doubt(codes.NUMBER, "repeats", "a whole number")
+        repeats = math.nan
+    if known is None:
+        return None
+    value_text, unit = _unit(reader, known)
+    if not unit:
+        return None
+    relation, value_text = _relation(reader, value_text)
+    read = read_label(value_text, unit, known.unit)
+    if read.code:
+        reader.doubt(codes.UNIT if read.code == WRONG_UNIT else codes.NUMBER, "value", read.detail)
+        return None
+    _check_range(reader, known, read.value)
+    uncertainty = _uncertainty(reader, unit, known, read.uncertainty)
+    return MeasuredValue(
+        known.name, read.value, relation, uncertainty, 1 if math.isnan(repeats) else int(repeats),
+        reader.text("method"), conditions, f"{reader.text('value')} {reader.text('unit')}".strip(),
+    )  # fmt: skip
+
+
+def _property(reader: CellReader) -> Property | None:
+    written = plain_heading(reader.text("property"))
+    known = catalogue()
+    found = {
+        name for name, one in known.items()
+        if written in (plain_heading(name), plain_heading(one.label_en), plain_heading(one.label_zh))
+    }  # fmt: skip
+    if len(found) == 1:
+        return known[found.pop()]
+    labels = {plain_heading(one.label_en): one.label_en for one in known.values()}
+    near = difflib.get_close_matches(written, labels, n=1, cutoff=0.5) if written else []
+    reader.doubt(
+        codes.PROPERTY, "property", f"nearest is {labels[near[0]]}" if near else "a property of the sheet of lists"
+    )
+    return None
+
+
+def _unit(reader: CellReader, known: Property) -> tuple[str, str]:
+    """Text of the value without its unit, and the unit: of its column, or behind the number where no column has one."""
+    text = without_thousands(unicodedata.normalize("NFKC", reader.text("value")).strip())
+    behind = _NUMBER_AND_UNIT.fullmatch(text)
+    beside = _canonical(reader.text("unit"))
+    if reader.text("unit") and not beside:
+        reader.doubt(codes.UNIT, "unit", f"a unit such as {known.unit}")
+        return text, ""
+    inside = _canonical(behind[2]) if behind else ""
+    if behind and not inside:
+        return text, beside or known.unit  # the reader of numbers says what is wrong with it
+    if inside and beside and inside != beside:
+        reader.doubt(codes.UNIT, "value", f"'{inside}' behind the number, '{beside}' in the column of units")
+        return text, ""
+    unit = inside or beside or ("1" if known.unit == "1" else "")
+    if not unit:
+        reader.doubt(codes.UNIT, "unit", f"a unit such as {known.unit}")
+    elif not measure_alike(unit, known.unit):
+        reader.doubt(
+            codes.UNIT, "value" if inside else "unit", f"'{unit}' does not measure {known.label_en} ({known.unit})"
+        )
+        return text, ""
+    return (behind[1] if behind and inside else text), unit
+
+
+def _canonical(written: str) -> str:
+    try:
+        return canonical_unit(written) if written.strip() else ""
+    except (UnknownNameError, UnitError):
+        return ""
+
+
+def _relation(reader: CellReader, text: str) -> tuple[str, str]:
+    """Relation of the value, and its text without a sign before it."""
+    qualifier = _RELATIONS.get(reader.choice("qualifier"), "=")
+    sign = _SIGNS.get(text[:1], "=")
+    if sign != "=":
+        text = text[1:].lstrip("= ")
+    if "=" not in (qualifier, sign) and qualifier != sign:
+        reader.doubt(codes.QUALIFIER, "qualifier", f"'{text[:1]}' stands before the number")
+    return (sign if qualifier == "=" else qualifier), text
+
+
+def _check_range(reader: CellReader, known: Property, value: float) -> None:
+    if value < known.lower:
+        detail = f"{known.label_en} is at least {known.lower:g} {known.unit}"
+        reader.doubt(codes.IMPOSSIBLE, "value", detail)
+    elif value > known.upper:
+        reader.doubt(codes.RANGE, "value", f"{value:.6g} {known.unit} is above {known.upper:g}")
+
+
+def _uncertainty(reader: CellReader, unit: str, known: Property, inside: float) -> float:
+    """Standard deviation in the unit of the property: from its own cell, or behind the value."""
+    text = without_thousands(reader.text("uncertainty"))
+    if not text or is_missing(text):
+        return inside
+    read = read_error(text, unit, known.unit)
+    if read.code or not read.uncertainty > 0:
+        reader.doubt(codes.UNCERTAINTY, "uncertainty", f"a number above zero in {unit}")
+        return math.nan
+    if not math.isnan(inside) and not math.isclose(inside, read.uncertainty, rel_tol=1e-6):
+        reader.doubt(codes.UNCERTAINTY, "uncertainty", "another uncertainty stands behind the value")
+    return read.uncertainty
+
+
+def _conditions(reader: CellReader) -> dict[str, float]:
+    """Conditions of the measurement, each in the unit in which it is stored."""
+    found: dict[str, float] = {}
+    measured_at = reader.number("measured_at")
+    if not math.isnan(measured_at):
+        found["temperature"] = convert(measured_at, "°C", "K")
+    names = {
+        plain_heading(text): name for name, one in CONDITIONS.items() for text in (name, one.label.en, one.label.zh)
+    }
+    for part in filter(None, (part.strip() for part in re.split(r"[;；]", reader.text("conditions")))):
+        name = next(
+            (names[word] for word in sorted(names, key=len, reverse=True) if plain_heading(part).startswith(word)), ""
+        )
+        try:
+            value = CONDITIONS[name].read(re.sub(r"^[^\d+\-−]*", "", part))
+        except (KeyError, UnitError, UnknownNameError):
+            reader.doubt(codes.CONDITION, "conditions", "such as wavelength 589 nm; humidity 40 %")
+            continue
+        if not math.isclose(found.setdefault(name, value), value, rel_tol=1e-6):
+            reader.doubt(codes.CONDITION, "conditions", f"two values of {CONDITIONS[name].label.en}")
+    return found
+
+
+def jumps(rows: Sequence[CheckedRow], expected: Mapping[tuple[str, str], float]) -> dict[int, str]:
+    """Rows whose value is about a power of 1,000 from what is expected, by place, with what it is compared to.
+
+    Expected is the prediction for the candidate; without one, the median of the other values of the property in the
+    sheet, where at least three lie within a factor of 30 of each other.
+
+    Args:
+        rows: Rows of a sheet.
+        expected: Predicted value by candidate and property.
+    """
+    found: dict[int, str] = {}
+    stated = [(at, row.sample, row.measured) for at, row in enumerate(rows) if row.sample and row.measured]
+    for at, sample, measured in stated:
+        others = [abs(other.value) for place, _, other in stated if place != at and other.property == measured.property]
+        wanted, of = expected.get((sample.candidate_id, measured.property), math.nan), "predicted"
+        if math.isnan(wanted) and len(others) >= 3 and min(others) > 0 and max(others) < 30 * min(others):
+            wanted, of = sorted(others)[len(others) // 2], "the median of the others"
+        if wanted and measured.value and math.isfinite(wanted):
+            decades = math.log10(abs(measured.value / wanted))
+            steps = round(decades / 3)
+            if steps and abs(decades - 3 * steps) < 0.8:
+                found[at] = f"{measured.value:.4g}, {of} {wanted:.4g}"
+    return found

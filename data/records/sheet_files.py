@@ -97,6 +97,28 @@ def read_sheet_file(path: Path) -> SheetFile:
     return SheetFile(name, sha256, encoding, results, steps, tuple(not_read))
 
 
+def read_answer_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read a file of questions with answers: number and cells by heading of each row.
+
+    Raises:
+        InputFileError: If it cannot be read, or has no columns ``question`` and ``answer``.
+    """
+    content = _content(path)
+    tables = _tables_of_workbook(path) if path.suffix.lower() == ".xlsx" else [
+        _split(decoded.text, delimiter) for decoded in decode(content) for delimiter in _DELIMITERS
+    ]  # fmt: skip
+    for lines in tables:
+        header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
+        if {"question", "answer"} <= set(header):
+            rows = [(number, [_cell(cell) for cell in cells]) for number, cells in lines[1:]]
+            return [(number, dict(zip(header, cells, strict=False))) for number, cells in rows]
+    raise InputFileError(
+        f"{path.name} holds no answers",
+        "columns question, answer and instead",
+        "write it with matloop questions --output",
+    )
+
+
 def _content(path: Path) -> bytes:
     try:
         if not path.is_file():

@@ -130,10 +130,10 @@ def test_aliases_lead_to_the_table_and_hide_nothing(alias: str) -> None:
     ],
 )
 def test_hostile_and_foreign_text_is_refused_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(UnknownNameError):
         canonical_unit(text)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_near_miss_is_named() -> None:

@@ -1,0 +1,211 @@
+"""The commands ``matloop import`` and ``matloop questions``: results of a laboratory, and what is asked about them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from matloop.data.errors import InputFileError
+from matloop.data.label import Label
+from matloop.data.plain_text import counted, one_line
+from matloop.data.properties.columns import Column
+from matloop.data.records.accepting import RowVerdict
+from matloop.data.records.answering import Answer, AnswerKind, answer_questions
+from matloop.data.records.cells import Doubt
+from matloop.data.records.database import RecordsDatabase, RecordsError, open_records
+from matloop.data.records.importing import ImportReport, import_sheet
+from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.questions import Question, open_questions
+from matloop.data.records.result_codes import RESULT_CODES
+from matloop.data.records.result_sheet import RESULTS, STEPS
+from matloop.data.records.sheet_files import read_answer_rows, read_sheet_file
+from matloop.data.whole_files import write_csv
+from matloop.screening.runs.run_view import RunView
+from matloop.workflows.terminal_tables import Heading, print_table
+
+QUESTION_COLUMNS = ("question", "sheet", "row", "column", "as_written", "asked", "detail", "answer", "instead")
+"""Columns of a file of questions; whoever answers fills in the last two."""
+_MOST_SHOWN = 40
+_ANSWERS: Mapping[str, AnswerKind] = {
+    "as written": "as written", "aswritten": "as written", "yes": "as written", "无误": "as written",
+    "instead": "instead", "改为": "instead", "refuse": "refuse", "no": "refuse", "撤回": "refuse",
+}  # fmt: skip
+_HEADINGS = (
+    Heading("file"),
+    Heading("row", right=True),
+    Heading("column"),
+    Heading("as written"),
+    Heading("why", breaks=True),
+)
+
+
+def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
+    """Ranked candidates of runs with their predictions, and the structures of those that were shortlisted.
+
+    Raises:
+        RunError: If a folder is no finished run.
+    """
+    found: dict[str, KnownCandidate] = {}
+    for folder in runs:
+        view = RunView(folder)
+        view.require_finished()
+        ids, formulas = (list(map(str, view.ranked.column(name))) for name in (Column.CANDIDATE_ID, Column.FORMULA))
+        places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
+        predicted = {name: np.asarray(view.ranked.column(f"{name}_pred"), float) for name in view.properties}
+        cifs = {place: text for place, (_, text) in view.cifs.items()}
+        for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
+            predictions = {key: float(values[at]) for key, values in predicted.items()}
+            cif = cifs.get(int(places[at]), "") if places[at] else ""
+            found.setdefault(name, KnownCandidate(formula, view.folder.name, predictions, cif))
+    return found
+
+
+def import_and_print(
+    files: Sequence[Path], runs: Sequence[Path], *, records: str | None, laboratory: str, language: str
+) -> bool:
+    """Take sheets in and print what became of every row that was not accepted.
+
+    Returns:
+        Whether every row is settled.
+    """
+    console = Console(highlight=False)
+    candidates = candidates_of_runs(runs)
+    for file in files:
+        read_sheet_file(file)  # a wrong file makes no database
+    database = open_records(records)
+    settled = True
+    for file in files:
+        report = import_sheet(database, file, candidates=candidates, laboratory=laboratory)
+        _print_report(report, console, language)
+        settled = settled and not report.count("held")
+    if not settled:
+        console.print(Text("Held rows wait for an answer: matloop questions lists what is asked."))
+    return settled
+
+
+def _print_report(report: ImportReport, console: Console, language: str) -> None:
+    counts = ", ".join(f"{report.count(verdict):,} {verdict}" for verdict in ("accepted", "held", "refused"))
+    sheet = report.sheet
+    console.print(Text(f"{sheet.name} (read as {sheet.encoding}): {counts}."))
+    notes = []
+    if report.known:
+        notes.append(f"{counted(report.known, 'row')} in the records already")
+    if report.blank:
+        notes.append(f"{counted(report.blank, 'row')} left empty")
+    if report.waited:
+        notes.append(f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples")
+    if sheet.not_read:
+        notes.append(f"columns that are not read: {', '.join(sheet.not_read[:10])}")
+    if notes:
+        console.print(Text(f"Also: {'; '.join(notes)}."))
+    rows = [_cells(sheet.name, row.number, doubt, language) for row in report.rows for doubt in row.doubts]
+    if rows:
+        print_table(console, "", _HEADINGS, rows[:_MOST_SHOWN], keys=2)
+    if len(rows) > _MOST_SHOWN:
+        codes = Counter(doubt.code for row in report.rows for doubt in row.doubts)
+        told = ", ".join(f"{RESULT_CODES[code].en} {number:,}" for code, number in codes.most_common())
+        console.print(Text(f"The first {_MOST_SHOWN} of {len(rows):,} are shown. All by reason: {told}."))
+
+
+def _cells(sheet: str, number: int, doubt: Doubt, language: str) -> tuple[str, ...]:
+    detail = f" ({doubt.detail})" if doubt.detail else ""
+    return sheet, str(number), _label_of(doubt.column, language), doubt.as_written[:60], asked(doubt, language) + detail
+
+
+def asked(doubt: Doubt, language: str) -> str:
+    """What is asked, or why a row is refused.
+
+    >>> asked(Doubt("E-RESULT-UNIT", "unit"), "zh")
+    '单位缺失、未知或与数值单元格矛盾'
+    """
+    return _in(language, RESULT_CODES[doubt.code])
+
+
+def _in(language: str, label: Label) -> str:
+    return label.zh if language == "zh" else label.en
+
+
+def _label_of(key: str, language: str) -> str:
+    return next((_in(language, column.label) for column in (*RESULTS, *STEPS) if column.key == key), key)
+
+
+def print_questions(records: str | None, *, output: Path | None, language: str) -> None:
+    """Print the open questions, or write them to a CSV file with columns for the answers."""
+    console = Console(highlight=False)
+    questions = open_questions(open_records(records, may_create=False))
+    if output is not None:
+        write_csv(output, QUESTION_COLUMNS, [_written(question, language) for question in questions])
+        console.print(Text(f"{counted(len(questions), 'open question')}: {one_line(str(output))}"))
+        return
+    if not questions:
+        console.print(Text("No open questions."))
+        return
+    headings = (Heading("question"), *_HEADINGS)
+    rows = [(question.id, *_cells(question.sheet, question.number, question.doubt, language)) for question in questions]
+    print_table(console, counted(len(questions), "open question"), headings, rows, keys=1)
+
+
+def _written(question: Question, language: str) -> tuple[str, ...]:
+    doubt = question.doubt
+    column = _label_of(doubt.column, language)
+    told = asked(doubt, language)
+    return question.id, question.sheet, str(question.number), column, doubt.as_written, told, doubt.detail, "", ""
+
+
+def answer_and_print(
+    records: str | None, answers: Sequence[str], *, file: Path | None, note: str
+) -> None:  # fmt: skip
+    """Settle questions and print the new verdicts.
+
+    Args:
+        records: The records database.
+        answers: Each ``QUESTION=as written``, ``QUESTION=refuse`` or ``QUESTION=instead: TEXT``.
+        file: A file of questions with the columns ``answer`` and ``instead`` filled in.
+        note: Why.
+    """
+    given = dict(_answer_written(text) for text in answers)
+    if file is not None:
+        given |= _answers_in(file)
+    database: RecordsDatabase = open_records(records, may_create=False)
+    verdicts = answer_questions(database, given, note=note)
+    counts = Counter(row.verdict for row in verdicts)
+    told = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in ("accepted", "held", "refused"))
+    Console(highlight=False).print(Text(f"{counted(len(given), 'answer')}; rows judged again: {told}."))
+    _print_verdicts(verdicts)
+
+
+def _print_verdicts(verdicts: Sequence[RowVerdict]) -> None:
+    rows = [
+        _cells(row.part, row.number, doubt, "en") for row in verdicts if row.verdict == "held" for doubt in row.doubts
+    ]
+    if rows:
+        print_table(Console(highlight=False), "Still held", _HEADINGS, rows, keys=2)
+
+
+def _answer_written(text: str) -> tuple[str, Answer]:
+    question, mark, rest = text.partition("=")
+    kind, _, instead = rest.partition(":")
+    if not mark or _ANSWERS.get(kind.strip().lower()) is None:
+        raise RecordsError(
+            f"answer '{text[:80]}'", "QUESTION=as written, QUESTION=refuse, QUESTION=instead: TEXT",
+            "matloop questions lists the questions",
+        )  # fmt: skip
+    return question.strip(), Answer(_ANSWERS[kind.strip().lower()], instead.strip())
+
+
+def _answers_in(file: Path) -> dict[str, Answer]:
+    """Answers in a file of questions; questions without one stay open."""
+    found: dict[str, Answer] = {}
+    for number, row in read_answer_rows(file):
+        kind, instead = row.get("answer", "").strip().lower(), row.get("instead", "").strip()
+        if not kind and not instead:
+            continue
+        if (kind or "instead") not in _ANSWERS:
+            raise InputFileError(f"{file.name}, row {number}: answer '{kind[:40]}'", "as written, instead, refuse")
+        found[row.get("question", "").strip()] = Answer(_ANSWERS[kind or "instead"], instead)
+    return found

@@ -83,9 +83,7 @@ class Judged:
     def chances(self, ranges: Ranges) -> Chances:
         """Probability of meeting all targets, as the stages compute it, if the ranges were these."""
         own = replace(self.task, ranges={name: ranges[name] for name in self.by_surrogates})
-        predictions = self.by_surrogates
-        if self.task.campaign.potential is None:
-            predictions = with_composition(own, predictions, self.batch)
+        predictions = with_composition(own, self.by_surrogates, self.batch)
         found = Chances(np.ones(len(self.batch)), np.ones(len(self.batch)))
         if predictions:
             by_surrogates = joint_probability_of(own).probabilities(predictions, own.ranges)

@@ -40,6 +40,7 @@ from matloop.workflows.stages.scoring import (
     joint_probability_of,
     judge,
     predict,
+    with_composition,
 )
 
 STAGE = "potential"
@@ -81,6 +82,7 @@ def relax_partition(task: ScoringTask, intake: Intake) -> StageTables:
     second = settings.second_stage
     by_surrogates = task_of_surrogates(task)
     predictions = predict(by_surrogates, features_of(task, survivors)) if by_surrogates.ranges else {}
+    predictions = with_composition(by_surrogates, predictions, survivors)
     columns = judge(by_surrogates, rows, predictions, fates, joint_probability_of(by_surrogates))
     if second is not None:
         columns[Column.SECOND_ENERGY] = energies_by(second, survivors)

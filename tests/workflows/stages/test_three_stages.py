@@ -1,6 +1,7 @@
 """A run whose survivors are scored by their crystals and relaxed with a potential."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.candidates.reasons import BELOW_CUT, EQUAL_CRYSTAL, EXPLODED
 from matloop.data.packaged.materials import load_materials
+from matloop.data.properties.columns import probability_of
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.manifest import Manifest
 from matloop.models.potentials.relaxed_crystal import RelaxationLimits
 from matloop.models.stability.hull import packaged_references
 from matloop.models.stability.relaxed_makeable import highest_makeable, makeable_after_relaxing
+from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.running import reference_phases
 from matloop.workflows.running.engine import Engine
@@ -159,6 +162,23 @@ def test_a_relaxation_that_fails_takes_no_other_with_it(
     exploded = relax_partition(task(tmp_path / "exploded"), Intake(survivors(small), []))
     assert exploded.counts == {Ending("potential", "rejected", EXPLODED): 3}
     assert exploded.best.num_rows == 0
+
+
+def test_what_compositions_say_still_counts_after_relaxing(
+    task: Callable[..., ScoringTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crystal that is no insulator by its composition, half the time, is half as probable however it relaxes."""
+    small = np.flatnonzero(load_materials().crystals.site_counts <= 3)[:2].tolist()
+    before = relax_partition(task(tmp_path / "before"), Intake(survivors(small), [])).best
+
+    def half(given: ScoringTask, predictions: dict[str, Prediction], batch: CandidateBatch) -> dict[str, Prediction]:
+        assert given.ranges.keys() == predictions.keys()
+        return {name: replace(one, insulator=np.full(len(batch), 0.5)) for name, one in predictions.items()}
+
+    monkeypatch.setattr(potential_stage, "with_composition", half)
+    after = relax_partition(task(tmp_path / "after"), Intake(survivors(small), [])).best
+    column = probability_of(INDEX["property"])
+    np.testing.assert_allclose(after[column].to_numpy(), before[column].to_numpy() / 2, rtol=1e-5)
 
 
 def test_a_relaxation_cut_short_by_time_does_not_rank(task: Callable[..., ScoringTask], tmp_path: Path) -> None:

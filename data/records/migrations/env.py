@@ -6,9 +6,16 @@ from alembic import context
 
 from matloop.data.records.tables import METADATA
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
-    transactional_ddl=True,  # SQLite and PostgreSQL both take changes of tables back with their transaction
-)
-context.run_migrations()
+
+def run_migrations() -> None:
+    """Bring the tables to the version that Alembic was asked for."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=METADATA,
+        transactional_ddl=True,  # SQLite and PostgreSQL both take changes of tables back with their transaction
+    )
+    context.run_migrations()
+
+
+if not __name__.startswith("matloop."):  # Alembic loads this file under a name of its own
+    run_migrations()

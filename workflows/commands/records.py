@@ -13,7 +13,7 @@ from rich.text import Text
 from matloop.data.errors import InputFileError
 from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, property_column
 from matloop.data.records.accepting import RowVerdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions
 from matloop.data.records.cells import Doubt
@@ -56,7 +56,7 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         view.require_finished()
         ids, formulas = (list(map(str, view.ranked.column(name))) for name in (Column.CANDIDATE_ID, Column.FORMULA))
         places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
-        predicted = {name: np.asarray(view.ranked.column(f"{name}_pred"), float) for name in view.properties}
+        predicted = {name: np.asarray(view.ranked.column(property_column(name, "pred")), float) for name in view.properties}
         cifs = {place: text for place, (_, text) in view.cifs.items()}
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}

@@ -56,7 +56,8 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         view.require_finished()
         ids, formulas = (list(map(str, view.ranked.column(name))) for name in (Column.CANDIDATE_ID, Column.FORMULA))
         places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
-        predicted = {name: np.asarray(view.ranked.column(property_column(name, "pred")), float) for name in view.properties}
+        columns = {name: view.ranked.column(property_column(name, "pred")) for name in view.properties}
+        predicted = {name: np.asarray(column, float) for name, column in columns.items()}
         cifs = {place: text for place, (_, text) in view.cifs.items()}
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}

@@ -28,12 +28,22 @@ _TABLES = (
 
 def upgrade() -> None:
     """Make the tables, and the triggers that keep their rows as they are."""
-    _make_sheets_and_samples()
-    _make_measurements_and_questions()
+    _make_actions()
+    _make_candidates()
+    _make_proposals()
+    _make_sheets()
+    _make_sheet_rows()
+    _make_questions()
+    _make_samples()
+    _make_verdicts()
+    _make_answers()
+    _make_measurements()
+    _make_process_parameters()
+    _make_raw_files()
     _forbid_changes()
 
 
-def _make_sheets_and_samples() -> None:
+def _make_actions() -> None:
     op.create_table(
         "actions",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -47,6 +57,9 @@ def _make_sheets_and_samples() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_actions")),
         sa.UniqueConstraint("number", name=op.f("uq_actions_number")),
     )
+
+
+def _make_candidates() -> None:
     op.create_table(
         "candidates",
         sa.Column("candidate_id", sa.Text(), nullable=False),
@@ -59,6 +72,9 @@ def _make_sheets_and_samples() -> None:
         sa.PrimaryKeyConstraint("candidate_id", name=op.f("pk_candidates")),
     )
     op.create_index(op.f("ix_candidates_action_id"), "candidates", ["action_id"], unique=False)
+
+
+def _make_proposals() -> None:
     op.create_table(
         "proposals",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -72,6 +88,9 @@ def _make_sheets_and_samples() -> None:
     )
     op.create_index(op.f("ix_proposals_action_id"), "proposals", ["action_id"], unique=False)
     op.create_index(op.f("ix_proposals_candidate_id"), "proposals", ["candidate_id"], unique=False)
+
+
+def _make_sheets() -> None:
     op.create_table(
         "sheets",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -84,6 +103,9 @@ def _make_sheets_and_samples() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sheets")),
     )
     op.create_index(op.f("ix_sheets_action_id"), "sheets", ["action_id"], unique=False)
+
+
+def _make_sheet_rows() -> None:
     op.create_table(
         "sheet_rows",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -98,6 +120,27 @@ def _make_sheets_and_samples() -> None:
         sa.UniqueConstraint("content_key", name=op.f("uq_sheet_rows_content_key")),
     )
     op.create_index(op.f("ix_sheet_rows_sheet_id"), "sheet_rows", ["sheet_id"], unique=False)
+
+
+def _make_questions() -> None:
+    op.create_table(
+        "questions",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("row_id", sa.String(length=40), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("column", sa.Text(), nullable=False),
+        sa.Column("as_written", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_questions_action_id")),
+        sa.ForeignKeyConstraint(["row_id"], ["sheet_rows.id"], name=op.f("fk_questions_row_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
+    )
+    op.create_index(op.f("ix_questions_action_id"), "questions", ["action_id"], unique=False)
+    op.create_index(op.f("ix_questions_row_id"), "questions", ["row_id"], unique=False)
+
+
+def _make_samples() -> None:
     op.create_table(
         "samples",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -124,60 +167,9 @@ def _make_sheets_and_samples() -> None:
     op.create_index(op.f("ix_samples_action_id"), "samples", ["action_id"], unique=False)
     op.create_index(op.f("ix_samples_candidate_id"), "samples", ["candidate_id"], unique=False)
     op.create_index(op.f("ix_samples_row_id"), "samples", ["row_id"], unique=False)
-    op.create_table(
-        "process_parameters",
-        sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("action_id", sa.String(length=40), nullable=False),
-        sa.Column("row_id", sa.String(length=40), nullable=False),
-        sa.Column("sample_id", sa.String(length=40), nullable=False),
-        sa.Column("step", sa.Integer(), nullable=False),
-        sa.Column("operation", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", sa.Double(), nullable=True),
-        sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("as_written", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_process_parameters_action_id")),
-        sa.ForeignKeyConstraint(["row_id"], ["sheet_rows.id"], name=op.f("fk_process_parameters_row_id")),
-        sa.ForeignKeyConstraint(["sample_id"], ["samples.id"], name=op.f("fk_process_parameters_sample_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_process_parameters")),
-    )
-    op.create_index(op.f("ix_process_parameters_action_id"), "process_parameters", ["action_id"], unique=False)
-    op.create_index(op.f("ix_process_parameters_row_id"), "process_parameters", ["row_id"], unique=False)
-    op.create_index(op.f("ix_process_parameters_sample_id"), "process_parameters", ["sample_id"], unique=False)
-    op.create_table(
-        "raw_files",
-        sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("action_id", sa.String(length=40), nullable=False),
-        sa.Column("sample_id", sa.String(length=40), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("bytes", sa.Integer(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_raw_files_action_id")),
-        sa.ForeignKeyConstraint(["sample_id"], ["samples.id"], name=op.f("fk_raw_files_sample_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_raw_files")),
-    )
-    op.create_index(op.f("ix_raw_files_action_id"), "raw_files", ["action_id"], unique=False)
-    op.create_index(op.f("ix_raw_files_sample_id"), "raw_files", ["sample_id"], unique=False)
-    op.create_index(op.f("ix_raw_files_sha256"), "raw_files", ["sha256"], unique=False)
 
 
-def _make_measurements_and_questions() -> None:
-    op.create_table(
-        "questions",
-        sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("action_id", sa.String(length=40), nullable=False),
-        sa.Column("row_id", sa.String(length=40), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("column", sa.Text(), nullable=False),
-        sa.Column("as_written", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_questions_action_id")),
-        sa.ForeignKeyConstraint(["row_id"], ["sheet_rows.id"], name=op.f("fk_questions_row_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
-    )
-    op.create_index(op.f("ix_questions_action_id"), "questions", ["action_id"], unique=False)
-    op.create_index(op.f("ix_questions_row_id"), "questions", ["row_id"], unique=False)
+def _make_verdicts() -> None:
     op.create_table(
         "verdicts",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
@@ -192,6 +184,9 @@ def _make_measurements_and_questions() -> None:
     )
     op.create_index(op.f("ix_verdicts_action_id"), "verdicts", ["action_id"], unique=False)
     op.create_index(op.f("ix_verdicts_row_id"), "verdicts", ["row_id"], unique=False)
+
+
+def _make_answers() -> None:
     op.create_table(
         "answers",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
@@ -205,6 +200,9 @@ def _make_measurements_and_questions() -> None:
         sa.UniqueConstraint("question_id", name=op.f("uq_answers_question_id")),
     )
     op.create_index(op.f("ix_answers_action_id"), "answers", ["action_id"], unique=False)
+
+
+def _make_measurements() -> None:
     op.create_table(
         "measurements",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -233,6 +231,48 @@ def _make_measurements_and_questions() -> None:
     op.create_index("ix_measurements_property_sample_id", "measurements", ["property", "sample_id"], unique=False)
     op.create_index(op.f("ix_measurements_row_id"), "measurements", ["row_id"], unique=False)
     op.create_index(op.f("ix_measurements_sample_id"), "measurements", ["sample_id"], unique=False)
+
+
+def _make_process_parameters() -> None:
+    op.create_table(
+        "process_parameters",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("row_id", sa.String(length=40), nullable=False),
+        sa.Column("sample_id", sa.String(length=40), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("as_written", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_process_parameters_action_id")),
+        sa.ForeignKeyConstraint(["row_id"], ["sheet_rows.id"], name=op.f("fk_process_parameters_row_id")),
+        sa.ForeignKeyConstraint(["sample_id"], ["samples.id"], name=op.f("fk_process_parameters_sample_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_process_parameters")),
+    )
+    op.create_index(op.f("ix_process_parameters_action_id"), "process_parameters", ["action_id"], unique=False)
+    op.create_index(op.f("ix_process_parameters_row_id"), "process_parameters", ["row_id"], unique=False)
+    op.create_index(op.f("ix_process_parameters_sample_id"), "process_parameters", ["sample_id"], unique=False)
+
+
+def _make_raw_files() -> None:
+    op.create_table(
+        "raw_files",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("sample_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_raw_files_action_id")),
+        sa.ForeignKeyConstraint(["sample_id"], ["samples.id"], name=op.f("fk_raw_files_sample_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_raw_files")),
+    )
+    op.create_index(op.f("ix_raw_files_action_id"), "raw_files", ["action_id"], unique=False)
+    op.create_index(op.f("ix_raw_files_sample_id"), "raw_files", ["sample_id"], unique=False)
+    op.create_index(op.f("ix_raw_files_sha256"), "raw_files", ["sha256"], unique=False)
 
 
 def _forbid_changes() -> None:

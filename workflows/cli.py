@@ -623,6 +623,21 @@ def questions(
         print_questions(records, output=output, language=lang)
 
 
+@app.command("records", epilog="Example: matloop records --export values.csv --property band_gap")
+def show_records(
+    export: Annotated[Path | None, typer.Option(help="Write the values to this .csv, .parquet or .json file.")] = None,
+    samples: Annotated[bool, typer.Option(help="Write the samples with their outcome, failures included.")] = False,
+    property_name: Annotated[
+        list[str] | None, typer.Option("--property", help="Only values of this property; may be repeated.")
+    ] = None,
+    records: Records = None,
+) -> None:
+    """Tell how much the records of a laboratory hold, or write it to a file."""
+    from matloop.workflows.commands.records import print_contents
+
+    print_contents(records, export=export, samples=samples, properties=property_name or [])
+
+
 @app.command(epilog="Example: matloop why runs/oxides SrTiO3")
 def why(
     run: RunFolder,

@@ -1,4 +1,4 @@
-"""The commands ``matloop import`` and ``matloop questions``: results of a laboratory, and what is asked about them."""
+"""The commands ``matloop import``, ``questions`` and ``records``: results of a laboratory, and what is asked of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from rich.text import Text
 from matloop.data.errors import InputFileError
 from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
+from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.records.accepting import RowVerdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions
 from matloop.data.records.cells import Doubt
+from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase, RecordsError, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
 from matloop.data.records.ledger import KnownCandidate
@@ -133,6 +135,43 @@ def _in(language: str, label: Label) -> str:
 
 def _label_of(key: str, language: str) -> str:
     return next((_in(language, column.label) for column in (*RESULTS, *STEPS) if column.key == key), key)
+
+
+def print_contents(records: str | None, *, export: Path | None, samples: bool, properties: Sequence[str]) -> None:
+    """Print how much the records hold, or write the values or the samples to a file.
+
+    Args:
+        records: The records database.
+        export: The file, CSV, Parquet or JSON by its suffix; None to print.
+        samples: Whether samples are written in place of values.
+        properties: Names of the properties whose values are written; all if empty.
+
+    Raises:
+        UnknownNameError: For an unknown property.
+    """
+    console, database = Console(highlight=False), open_records(records, may_create=False)
+    wanted = [property_named(name).name for name in properties]
+    if export is not None:
+        table = samples_table(database) if samples else values_table(database, wanted)
+        export_table(export, table)
+        console.print(Text(f"{counted(table.num_rows, 'sample' if samples else 'value')}: {one_line(str(export))}"))
+        return
+    found = contents_of(database)
+    lines = [
+        f"{one_line(database.shown)}: {counted(found.actions, 'action')}",
+        f"rows of sheets: {_counts(found.rows)}",
+        f"samples: {_counts(found.samples)}",
+        f"values: {_counts(found.values)}",
+        f"open questions: {found.open_questions:,}",
+    ]
+    if found.proposed:
+        lines.append(f"proposed: {counted(found.proposed, 'candidate')}")
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in sorted(numbers.items())) or "none"
 
 
 def print_questions(records: str | None, *, output: Path | None, language: str) -> None:

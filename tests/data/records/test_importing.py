@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from matloop.data.errors import InputFileError
 from matloop.data.records import result_codes as codes
 from matloop.data.records.answering import Answer, answer_questions
+from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase, RecordsError, open_records
 from matloop.data.records.importing import ImportReport, KnownCandidate, import_sheet
 from matloop.data.records.questions import open_questions
@@ -304,6 +305,33 @@ def test_same_value_in_a_row_that_differs_elsewhere_is_not_counted_twice(
     import_rows(database, tmp_path, GOOD)
     [row] = import_rows(database, tmp_path, GOOD | {"note": "see above"}).rows
     assert [doubt.code for doubt in row.doubts] == [codes.REPEAT]
+
+
+def test_tables_hold_what_counts_now(database: RecordsDatabase, tmp_path: Path) -> None:
+    failed = GOOD | {"sample_id": "A2", "outcome": "failed", "value": "", "property": ""}
+    import_rows(database, tmp_path, GOOD | {"measured_at": "25"}, failed)
+    import_rows(database, tmp_path, GOOD | {"value": "3200", "unit": "meV", "measured_at": "25"})
+    [question] = open_questions(database)
+    answer_questions(database, {question.id: Answer("as written")})
+    table = values_table(database, ["band_gap"])
+    assert table["value"].to_pylist() == [3.2]
+    assert table["condition_temperature"].to_pylist() == [298.15]
+    assert values_table(database, ["refractive_index"]).num_rows == 0
+    assert sorted(samples_table(database)["outcome"].to_pylist()) == ["failed", "made"]
+    found = contents_of(database)
+    assert (found.values, found.rows, found.open_questions) == ({"band_gap": 1}, {"accepted": 3}, 0)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
+def test_tables_are_exported_whole(database: RecordsDatabase, tmp_path: Path, suffix: str) -> None:
+    import_rows(database, tmp_path, GOOD | {"sample_id": "=1+1"})
+    path = tmp_path / f"values{suffix}"
+    export_table(path, values_table(database))
+    content = path.read_bytes()
+    assert b"band_gap" in content
+    assert b",=1+1" not in content
+    with pytest.raises(InputFileError):
+        export_table(tmp_path / "values.doc", values_table(database))
 
 
 def test_row_taken_back(database: RecordsDatabase, tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ def test_from_a_run_to_settled_records(finished: ScreeningRun, sheet: Path, tmp_
     told = call("questions", "--answers", asked, "--records", place)
     assert "rows judged again: 1 accepted, 0 held, 1 refused" in told
     assert "No open questions" in call("questions", "--records", place)
+    assert "values: 2 refractive_index" in call("records", "--records", place)
+    assert "2 values" in call("records", "--records", place, "--export", tmp_path / "values.csv")
     assert "3 rows in the records already" in call("import", sheet, "--records", place)
 
 

@@ -1,0 +1,141 @@
+"""What the records hold now: samples and values of properties, corrections in place of what they replace."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from sqlalchemy import func, select
+
+from matloop.data.errors import InputFileError
+from matloop.data.properties.conditions import CONDITIONS
+from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.questions import open_questions
+from matloop.data.records.tables import ACTIONS, MEASUREMENTS, PROPOSALS, SAMPLES, VERDICTS
+from matloop.data.whole_files import write_csv, write_json, write_table
+
+_VALUES = pa.schema([
+    ("measurement_id", pa.string()), ("candidate_id", pa.string()), ("formula", pa.string()), ("sample", pa.string()),
+    ("laboratory", pa.string()), ("property", pa.string()), ("value", pa.float64()), ("relation", pa.string()),
+    ("uncertainty", pa.float64()), ("repeats", pa.int64()), ("unit", pa.string()), ("method", pa.string()),
+    ("as_written", pa.string()), ("imported_at", pa.string()),
+])  # fmt: skip
+_SAMPLES = pa.schema([
+    ("sample_id", pa.string()), ("candidate_id", pa.string()), ("formula", pa.string()), ("sample", pa.string()),
+    ("laboratory", pa.string()), ("outcome", pa.string()), ("reason", pa.string()), ("batch_mass_g", pa.float64()),
+    ("made_on", pa.string()), ("made_by", pa.string()), ("phases_found", pa.string()), ("note", pa.string()),
+    ("imported_at", pa.string()),
+])  # fmt: skip
+
+
+class Contents(NamedTuple):
+    """How much the records hold.
+
+    Attributes:
+        actions: Actions so far.
+        samples: Samples by outcome.
+        values: Values by property, limits included.
+        rows: Rows of sheets by their newest verdict.
+        open_questions: Questions that nobody has settled.
+        proposed: Candidates that were proposed.
+    """
+
+    actions: int
+    samples: Mapping[str, int]
+    values: Mapping[str, int]
+    rows: Mapping[str, int]
+    open_questions: int
+    proposed: int
+
+
+def contents_of(database: RecordsDatabase) -> Contents:
+    """Count what the records hold."""
+    newest = select(func.max(VERDICTS.c.number)).group_by(VERDICTS.c.row_id)
+    with database.reading() as connection:
+        actions = connection.execute(select(func.count()).select_from(ACTIONS)).scalar_one()
+        proposed = connection.execute(select(func.count(PROPOSALS.c.candidate_id.distinct()))).scalar_one()
+        verdicts = connection.execute(select(VERDICTS.c.verdict).where(VERDICTS.c.number.in_(newest))).scalars().all()
+    samples = Counter(samples_table(database)["outcome"].to_pylist())
+    values = Counter(values_table(database)["property"].to_pylist())
+    return Contents(actions, samples, values, Counter(verdicts), len(open_questions(database)), proposed)
+
+
+def values_table(database: RecordsDatabase, properties: Sequence[str] = ()) -> pa.Table:
+    """Values that no later record supersedes, in the unit of the catalogue; conditions in the unit of each.
+
+    Args:
+        database: The records.
+        properties: Names of the properties wanted; all if empty.
+
+    Returns:
+        One row a value, in the order of import; a column ``condition_NAME`` for each condition that any of them states.
+    """
+    superseded = select(MEASUREMENTS.c.supersedes).where(MEASUREMENTS.c.supersedes.is_not(None))
+    query = (
+        select(
+            MEASUREMENTS.c.id, SAMPLES.c.candidate_id, SAMPLES.c.formula, SAMPLES.c.name, SAMPLES.c.laboratory,
+            MEASUREMENTS.c.property, MEASUREMENTS.c.value, MEASUREMENTS.c.relation, MEASUREMENTS.c.uncertainty,
+            MEASUREMENTS.c.repeats, MEASUREMENTS.c.unit, MEASUREMENTS.c.method, MEASUREMENTS.c.as_written, ACTIONS.c.at,
+            MEASUREMENTS.c.conditions_json,
+        )
+        .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
+        .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
+        .where(MEASUREMENTS.c.id.not_in(superseded))
+        .order_by(ACTIONS.c.number, SAMPLES.c.candidate_id, SAMPLES.c.name)
+        .order_by(MEASUREMENTS.c.property, MEASUREMENTS.c.value)
+    )  # fmt: skip
+    if properties:
+        query = query.where(MEASUREMENTS.c.property.in_(list(properties)))
+    with database.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+    table = _as_table([row[:-1] for row in rows], _VALUES)
+    stated: list[dict[str, float]] = [json.loads(row[-1]) for row in rows]
+    for name, condition in CONDITIONS.items():
+        if any(name in conditions for conditions in stated):
+            column = pa.array([conditions.get(name) for conditions in stated], pa.float64())
+            table = table.append_column(condition.column, column)
+    return table
+
+
+def samples_table(database: RecordsDatabase) -> pa.Table:
+    """Samples that no later record supersedes, failures included, in the order of import."""
+    superseded = select(SAMPLES.c.supersedes).where(SAMPLES.c.supersedes.is_not(None))
+    query = (
+        select(
+            SAMPLES.c.id, SAMPLES.c.candidate_id, SAMPLES.c.formula, SAMPLES.c.name, SAMPLES.c.laboratory,
+            SAMPLES.c.outcome, SAMPLES.c.reason, SAMPLES.c.batch_mass, SAMPLES.c.made_on, SAMPLES.c.made_by,
+            SAMPLES.c.phases_found, SAMPLES.c.note, ACTIONS.c.at,
+        )
+        .join(ACTIONS, ACTIONS.c.id == SAMPLES.c.action_id)
+        .where(SAMPLES.c.id.not_in(superseded))
+        .order_by(ACTIONS.c.number, SAMPLES.c.candidate_id, SAMPLES.c.name)
+    )  # fmt: skip
+    with database.reading() as connection:
+        return _as_table([tuple(row) for row in connection.execute(query)], _SAMPLES)
+
+
+def export_table(path: Path, table: pa.Table) -> None:
+    """Write a table as CSV, Parquet or JSON, by the suffix of the name.
+
+    Raises:
+        InputFileError: For another suffix.
+    """
+    if path.suffix.lower() == ".csv":
+        write_csv(path, table.column_names, [list(row.values()) for row in table.to_pylist()])
+    elif path.suffix.lower() == ".parquet":
+        write_table(path, table)
+    elif path.suffix.lower() == ".json":
+        write_json(path, table.to_pylist())
+    else:
+        raise InputFileError(f"an export to {path.name}", "a name that ends in .csv, .parquet or .json")
+
+
+def _as_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )

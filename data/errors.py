@@ -314,6 +314,25 @@ class DiffractionError(MatloopError):
     code = "E-DIFFRACTION"
 
 
+class RecordsError(MatloopError):
+    """When a records database cannot be opened, or refuses what is asked of it."""
+
+    code = "E-RECORDS"
+
+
+class RecordsConnectionError(RecordsError):
+    """When the server or the file of a records database is out of reach; nothing was written, it can be tried again."""
+
+    code = "E-RECORDS-CONNECTION"
+    exit_code = 4
+
+
+class RecordsVersionError(RecordsError):
+    """When the tables of a records database are of a version that this program does not know."""
+
+    code = "E-RECORDS-VERSION"
+
+
 class EnergySourceError(MatloopError):
     """When energies from two sources (functionals, potentials or versions of one) would meet in one convex hull."""
 

@@ -8,11 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
+from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, Verdict
 from matloop.data.records.cells import Doubt
-from matloop.data.records.database import RecordsDatabase, RecordsError
+from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import add_action, candidates_in
 from matloop.data.records.questions import held_questions
 from matloop.data.records.row_checks import CheckedRow, check_row

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from matloop.data.errors import MatloopError
+from matloop.data.errors import RecordsConnectionError, RecordsError, RecordsVersionError
 from matloop.data.plain_text import one_line
 from matloop.data.records.tables import APPLICATION_ID
 
@@ -33,25 +33,6 @@ _LOCK = 0x6D61746C6F6F70  # the advisory lock of all writers
 _HEADER = b"SQLite format 3\0"
 
 T = TypeVar("T")
-
-
-class RecordsError(MatloopError):
-    """When a records database cannot be opened, or refuses what is asked of it."""
-
-    code = "E-RECORDS"
-
-
-class RecordsConnectionError(RecordsError):
-    """When the server or the file of a records database is out of reach; nothing was written, it can be tried again."""
-
-    code = "E-RECORDS-CONNECTION"
-    exit_code = 4
-
-
-class RecordsVersionError(RecordsError):
-    """When the tables of a records database are of a version that this program does not know."""
-
-    code = "E-RECORDS-VERSION"
 
 
 class RecordsDatabase:

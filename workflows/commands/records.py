@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from matloop.data.errors import InputFileError
+from matloop.data.errors import InputFileError, RecordsError
 from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
 from matloop.data.properties.catalogue import property_named
@@ -19,7 +19,7 @@ from matloop.data.records.accepting import RowVerdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions
 from matloop.data.records.cells import Doubt
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
-from matloop.data.records.database import RecordsDatabase, RecordsError, open_records
+from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
 from matloop.data.records.ledger import KnownCandidate
 from matloop.data.records.questions import Question, open_questions

@@ -14,13 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, insert, select, text
 
-from matloop.data.records.database import (
-    RecordsConnectionError,
-    RecordsDatabase,
-    RecordsError,
-    RecordsVersionError,
-    open_records,
-)
+from matloop.data.errors import RecordsConnectionError, RecordsError, RecordsVersionError
+from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, APPEND_ONLY, METADATA
 

@@ -10,11 +10,11 @@ import openpyxl
 import pytest
 from sqlalchemy import func, select
 
-from matloop.data.errors import InputFileError
+from matloop.data.errors import InputFileError, RecordsError
 from matloop.data.records import result_codes as codes
 from matloop.data.records.answering import Answer, answer_questions
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
-from matloop.data.records.database import RecordsDatabase, RecordsError, open_records
+from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, KnownCandidate, import_sheet
 from matloop.data.records.questions import open_questions
 from matloop.data.records.result_sheet import OUTCOMES, RESULTS, STEPS, Language

@@ -21,6 +21,7 @@ CRC_TABLE = "chemicals/Misc/Physical Constants of Inorganic Compounds.csv"
 HEADER = ("formula", "kind", "cas", "name", "melting_point_k", "sensitivity", "hazards", "annex_vi_index")
 
 # Regulation (EC) No 1272/2008, Annex VI, Part 3: index number and hazard statements. Entries for salts cover hydrates.
+# Lead is weighed as a powder. Cadmium selenide is a compound of both elements; the entry of selenium is more severe.
 BARIUM = ("056-002-00-7", "H302 H332")
 LEAD = ("082-001-00-6", "H302 H332 H360Df H373 H400 H410")
 SELENIUM = ("034-002-00-8", "H301 H331 H373 H400 H410")
@@ -74,7 +75,7 @@ Cd 7440-43-9 stable 048-002-00-0 H330 H341 H350 H361fd H372 H400 H410
 In 7440-74-6 stable
 Sn 7440-31-5 stable
 Sb 7440-36-0 stable
-Te 13494-80-9 stable
+Te 13494-80-9 stable 052-001-00-0 H360Df H362
 Cs 7440-46-2 air
 Ba 7440-39-3 air
 La 7439-91-0 air
@@ -100,7 +101,7 @@ Ir 7439-88-5 stable
 Pt 7440-06-4 stable
 Au 7440-57-5 stable
 Tl 7440-28-0 air 081-001-00-3 H300 H330 H373 H413
-Pb 7439-92-1 stable
+Pb 7439-92-1 stable 082-013-00-1 H360FD H362 H400 H410
 Bi 7440-69-9 stable
 I2 7553-56-2 - 053-001-00-3 H312 H332 H400
 """
@@ -152,7 +153,7 @@ SnO 21651-19-4 -
 SnO2 18282-10-5 stable
 Sb2O3 1309-64-4 stable 051-005-00-X H351
 Sb2O5 1314-60-9 -
-TeO2 7446-07-3 stable
+TeO2 7446-07-3 stable 052-002-00-6 H360Df H362
 BaO 1304-28-5 moisture
 BaO2 1304-29-6 moisture 056-001-00-1 H272 H302 H332
 La2O3 1312-81-8 fire
@@ -330,13 +331,13 @@ PbI2 10101-63-0 - LEAD
 
 SULFIDES = """
 Li2S 12136-58-2 air
-Na2S 1313-82-2 moisture
+Na2S 1313-82-2 moisture 016-009-00-8 H302 H311 H314 H400
 P2S5 1314-80-3 air 015-104-00-1 H228 H260 H302 H332 H400
 GeS2 12025-34-2 -
 SiS2 13759-10-9 air
-CaS 20548-54-3 moisture
+CaS 20548-54-3 moisture 016-004-00-0 H315 H319 H335 H400
 SrS 1314-96-1 moisture
-BaS 21109-95-5 moisture
+BaS 21109-95-5 moisture 016-002-00-X H302 H332 H400
 ZnS 1314-98-3 stable
 CdS 1306-23-6 stable 048-010-00-4 H302 H341 H350 H361fd H372 H413
 Cu2S 22205-45-4 -
@@ -353,7 +354,7 @@ Ga2S3 12024-22-5 moisture
 In2S3 12030-24-9 -
 La2S3 12031-49-1 -
 ZnSe 1315-09-9 stable SELENIUM
-CdSe 1306-24-7 stable CADMIUM
+CdSe 1306-24-7 stable SELENIUM
 Bi2Se3 12068-69-8 - SELENIUM
 ZnTe 1315-11-3 -
 CdTe 1306-25-8 - CADMIUM

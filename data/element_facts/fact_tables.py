@@ -155,7 +155,7 @@ _TABLES = (
         "hazards: Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3; names and melting points: CRC Handbook of "
         "Chemistry and Physics, as carried by chemicals 1.5.2",
         _day("2025-12-31"), _day("2027-12-31"), f"{_LEGAL_TEXT}; MIT (chemicals)",
-        "0cd73f2877b2895b2980f3b8b35a947bb782a37c81bd905a9a486da077100f4e", about="substances",
+        "22d10018121a1b116c472a3924780200fcfa983550467b0f5f0619a3a17dac0f", about="substances",
     ),
 )  # fmt: skip
 

@@ -141,6 +141,7 @@ class Route(_Record):
         driving_force: eV for an atom of the target at 0 K, from what the precursors become when they decompose.
         driving_force_hot: The same with the entropy of oxygen at the temperature of the plan.
         uphill: Whether the deciding energy is above the usual error, so that nothing drives the reaction.
+        self_heating: Whether the reaction gives off so much heat that it may run away.
         competitors: What each pair of precursors would form first.
         onset: Where the reaction should set in; None where no rule applies.
     """
@@ -157,6 +158,7 @@ class Route(_Record):
     driving_force: float | None
     driving_force_hot: float | None
     uphill: bool
+    self_heating: bool
     competitors: tuple[Competitor, ...]
     onset: Onset | None
 

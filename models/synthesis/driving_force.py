@@ -26,6 +26,10 @@ from matloop.models.synthesis.phase_hull import PhaseHull
 USUAL_ERROR = 0.024
 """Standard deviation of reaction energies between oxides in eV/atom: G. Hautier, S. P. Ong, A. Jain, C. J. Moore and
 G. Ceder, Phys. Rev. B 85, 155208 (2012), doi:10.1103/PhysRevB.85.155208."""
+SELF_HEATING = -0.39
+"""Reaction energy in eV/atom from which a powder may heat itself to 1800 K and react at once: (1800 K - 298 K) times
+the heat capacity 3 R of an atom by Dulong and Petit. From this adiabatic temperature on reactions sustain themselves
+(Z. A. Munir and U. Anselmi-Tamburini, Materials Science Reports 3, 277 (1989), doi:10.1016/0920-2307(89)90001-7)."""
 _OXYGEN_STEPS = 24
 
 
@@ -55,6 +59,11 @@ class DrivingForce(NamedTuple):
     def uphill(self) -> bool:
         """Whether the reaction costs energy by more than the usual error."""
         return self.deciding is not None and self.deciding > USUAL_ERROR
+
+    @property
+    def self_heating(self) -> bool:
+        """Whether the heat of the reaction as written, all of it kept by the target, may make it run away."""
+        return self.as_written is not None and self.as_written <= SELF_HEATING
 
 
 def driving_force(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matloop.data.plain_text import plain
 from matloop.data.synthesis.plan import Gate, Route, SynthesisPlan, WeighedSubstance
 from matloop.screening.dossier.number_sources import NumberSource
+from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.screening.language.synthesis import (
     ATMOSPHERE_WORDS,
     ENERGY_ORIGIN_WORDS,
@@ -22,6 +23,8 @@ from matloop.screening.language.synthesis import (
     ONSET_WORDS,
     ORDER_WORDS,
     POINT_WORDS,
+    PRODUCT_HAZARDS,
+    SELF_HEATING_WORDS,
     SENSITIVITY_WORDS,
     VERDICT_WORDS,
     lacking_words,
@@ -50,6 +53,7 @@ class RouteWords(NamedTuple):
         energy_hot: The same with the entropy of gases.
         driving_force: From what the precursors become when they decompose; likewise.
         uphill: Whether nothing drives it.
+        self_heating: Whether it may run away.
         competitors: What pairs of precursors would form first.
         onset: Where it should set in, with the rule.
         masses: What is weighed.
@@ -63,6 +67,7 @@ class RouteWords(NamedTuple):
     energy_hot: str
     driving_force: str
     uphill: bool
+    self_heating: bool
     competitors: list[tuple[Markup, Markup, str, bool]]
     onset: Words
     masses: list[dict[str, Any]]
@@ -114,7 +119,14 @@ def synthesis_words(plan: SynthesisPlan | None, refused: str) -> dict[str, Any]:
     return {
         "plan": plan, "routes": [_route(route) for route in plan.routes], "gates": [_gate(gate) for gate in plan.gates],
         "no_plan": none, "order": ORDER_WORDS[plan.order], "energy_origin": origin,
+        "self_heating_words": SELF_HEATING_WORDS, "statements": _statements(plan), "product_hazards": PRODUCT_HAZARDS,
     }  # fmt: skip
+
+
+def _statements(plan: SynthesisPlan) -> list[tuple[str, Words]]:
+    """What the hazard statements of all routes say."""
+    used = {code for route in plan.routes for one in route.precursors for code in one.hazards}
+    return [(code, HAZARD_WORDS[code]) for code in sorted(used)]
 
 
 def _route(route: Route) -> RouteWords:
@@ -138,6 +150,7 @@ def _route(route: Route) -> RouteWords:
         equation_markup(route.equation), ATMOSPHERE_WORDS[route.atmosphere],
         difficulties,
         _energy(route.reaction_energy), _energy(route.reaction_energy_hot), _energy(route.driving_force), route.uphill,
+        route.self_heating,
         [
             (
                 Markup("{} + {}").format(formula_markup(one.first), formula_markup(one.second)),

@@ -56,7 +56,10 @@ GATE_WORDS: Mapping[str, Words] = {
     "charge": Words("charges balance", "电荷平衡"),
     "valence": Words("usual oxidation states", "常见氧化态"),
     "coverage": Words("known compositions of its system that have an energy", "所在体系中有能量数据的已知组成占比"),
-    "spans_system": Words("a known compound holds all its elements", "存在含全部元素的已知化合物"),
+    "spans_system": Words(
+        "one of the other known compositions of its system holds all its elements",
+        "所在体系的其他已知组成中有含全部元素者",
+    ),
     "above_hull": Words("energy above the hull of other compositions", "相对其他组成的凸包上能量"),
     "reaction": Words("energy of the simplest route", "最简路线的反应能"),
     "neighbours": Words("kinship to known compounds", "与已知化合物的亲缘度"),
@@ -114,10 +117,19 @@ FACT_SOURCE_WORDS: Mapping[str, Words] = {
 """Where tables of facts come from."""
 
 NO_ONSET = Words(
-    "no temperature is given: a melting point is not known, or a precursor decomposes before",
-    "未给出温度：某熔点未知，或前驱体先行分解",
+    "no temperature is given: a melting point is not known or too low for the rule, or a precursor decomposes before",
+    "未给出温度：某熔点未知或过低而规则不适用，或前驱体先行分解",
 )
 NO_ROUTE = Words("No route was found from the precursors of the table.", "未能用表中的前驱体找到路线。")
+SELF_HEATING_WORDS = Words(
+    "gives off so much heat that it may run away (above 1800 K if no heat is lost): begin with a small batch and heat "
+    "slowly",
+    "放热剧烈，可能失控（若无散热，温度将超过 1800 K）：先试小批量，缓慢升温",
+)
+PRODUCT_HAZARDS = Words(
+    "The hazards of the product itself are not told here: find them out before it is made.",
+    "此处未列出产物本身的危险性，制备前请另行查明。",
+)
 HAZARDS_UNKNOWN = Words("unknown here, see the supplier's safety data sheet", "此处未知，请查供应商安全数据表")
 
 

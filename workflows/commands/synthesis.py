@@ -25,6 +25,8 @@ from matloop.screening.language.synthesis import (
     ONSET_WORDS,
     ORDER_WORDS,
     POINT_WORDS,
+    PRODUCT_HAZARDS,
+    SELF_HEATING_WORDS,
     SENSITIVITY_WORDS,
     VERDICT_WORDS,
     lacking_words,
@@ -163,6 +165,9 @@ class _PrintedPlan:
             self.line()
         for code in sorted(used):
             self.line(self.word(Words(f"{code}: {HAZARD_WORDS[code].en}", f"{code}：{HAZARD_WORDS[code].zh}")))
+        if self.plan.routes:
+            self.line()
+            self.line(self.word(PRODUCT_HAZARDS))
 
     def _print_gates(self) -> None:
         word = self.word
@@ -237,6 +242,8 @@ def _energies(route: Route, temperature: float) -> list[Words]:
         )
     if route.uphill:
         found.append(Words("uphill: nothing drives this reaction", "能量上坡：该反应无驱动力"))
+    if route.self_heating:
+        found.append(SELF_HEATING_WORDS)
     return found
 
 

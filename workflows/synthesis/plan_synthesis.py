@@ -191,6 +191,7 @@ def _describe(
         driving_force=force.of_residues,
         driving_force_hot=force.of_residues_hot,
         uphill=force.uphill,
+        self_heating=force.self_heating,
         competitors=_competitors(route, force, target, hull, temperature),
         onset=None if onset is None else Onset(rule="tammann", **onset._asdict()),
     )

@@ -45,3 +45,20 @@ def test_a_precursor_is_found_however_it_is_written() -> None:
         find_precursor("BaTiO3")
     with pytest.raises(SynthesisError):
         find_precursor("=cmd()")
+
+
+@pytest.mark.parametrize(
+    ("formula", "index", "statements"),
+    [
+        ("Pb", "082-013-00-1", {"H360FD", "H362"}),
+        ("Te", "052-001-00-0", {"H360Df", "H362"}),
+        ("Na2S", "016-009-00-8", {"H302", "H311", "H314", "H400"}),
+        ("CaS", "016-004-00-0", {"H315", "H319", "H335", "H400"}),
+        ("BaS", "016-002-00-X", {"H302", "H332", "H400"}),
+        ("CdSe", "034-002-00-8", {"H301", "H331", "H373", "H400", "H410"}),
+    ],
+)
+def test_entries_that_are_no_entries_of_groups(formula: str, index: str, statements: set[str]) -> None:
+    precursor = find_precursor(formula)
+    assert precursor.annex_vi_index == index
+    assert statements <= set(precursor.hazards)

@@ -44,6 +44,15 @@ def test_barium_carbonate_needs_heat() -> None:
     assert not force.uphill
 
 
+def test_elements_in_a_tube_may_run_away_and_carbonates_do_not() -> None:
+    # Ampoules with copper, indium and selenium burst where they are heated fast; calcining barium carbonate takes heat.
+    assert force_of("CuInSe2", "Cu", "In", "Se").self_heating
+    assert force_of("Na3PS4", "Na", "P", "S").self_heating
+    assert not force_of("Na3PS4", "Na2S", "P2S5").self_heating
+    assert not force_of("BaTiO3", "BaO", "TiO2").self_heating
+    assert not force_of("BaTiO3", "BaCO3", "TiO2").self_heating
+
+
 def test_precursors_without_energy_are_named() -> None:
     force = force_of("Bi2O3", "Bi(NO3)3.5H2O")
     assert force.as_written is None

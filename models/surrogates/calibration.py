@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 _FLOORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # in units of the median spread
 DOMAIN_SHARE = 0.95  # of the training rows lie within the widest limit of a domain
 _NEARER = (0.8, 0.5)  # shares of the training rows at which bins inside the domain end
-_SMALLEST_BIN = 100  # fewer residuals do not determine the ends of a 90 % interval
+_SMALLEST_BIN = 100  # fewer residuals hardly determine the ends of a 90 % interval
+_FEWEST_IN_BIN = 19  # of fewer, none lies beyond the ends of a 90 % interval
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,26 @@ def bin_edges(
             edges.append(edge)
             farther = beyond
     return np.array(edges[::-1])
+
+
+def with_enough(edges: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep the edges, from near to far, that leave at least 19 rows in each bin.
+
+    Args:
+        edges: Ascending distances at which bins end, shape (b - 1,).
+        distance: Of each row to the training data, shape (m,).
+
+    >>> with_enough(np.array([1.0, 2.0]), np.array([0.5] * 30 + [1.5] * 30 + [3.0]))
+    array([1.])
+    """
+    kept: list[float] = []
+    beyond = len(distance)
+    for edge in edges.tolist():
+        farther = int((distance > edge).sum())
+        if min(beyond - farther, farther) >= _FEWEST_IN_BIN:
+            kept.append(edge)
+            beyond = farther
+    return np.array(kept)
 
 
 def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ NOVELTY_COLUMNS = 5
 _EXTRAPOLATED_COLUMN, _RAREST_COLUMN = 1, 2  # of these
 _NEAREST = 1e-9  # distance of rows with equal features
 FEWEST_ROWS = 200  # of fewer, clusters are too small to stand for a chemistry
+_FEWEST_OTHERS = FEWEST_ROWS // 2  # rows of other formulas than those of a hidden group
 
 
 class CalibrationRows(NamedTuple):
@@ -63,7 +64,8 @@ class CalibrationRows(NamedTuple):
         """Yield training and held-out examples of each fold: a fifth of the formulas and a fifth of the hidden groups.
 
         A hidden group is held out as a whole, since its errors are alike. Nothing is trained on an example whose
-        formula is held out.
+        formula is held out. Where that would leave less than 100 examples, as for all oxides together with all
+        sulfides of rows that are little else, the formulas and each group have a fold of their own.
 
         Args:
             groups: Formula group of each training row, shape (m,).
@@ -73,8 +75,14 @@ class CalibrationRows(NamedTuple):
         for fold, (_, held) in enumerate(grouped_folds(formulas[known])):
             number[known[held]] = fold
         for fold in range(FOLDS):
-            held = number == fold
-            yield np.flatnonzero(~np.isin(formulas, formulas[held])), np.flatnonzero(held)
+            together = number == fold
+            train = ~np.isin(formulas, formulas[together])
+            if train.sum() >= _FEWEST_OTHERS:
+                yield np.flatnonzero(train), np.flatnonzero(together)
+                continue
+            for group in np.unique(self.group[together]):
+                held = together & (self.group == group)
+                yield np.flatnonzero(~np.isin(formulas, formulas[held])), np.flatnonzero(held)
 
     @property
     def unseen(self) -> NDArray[np.bool_]:
@@ -135,7 +143,7 @@ def calibration_rows(
     parts = [CalibrationRows(whole, mean, spread, known, domain.own, np.full(len(mean), -1))]
     for number, held in enumerate(_hidden_groups(rows, domain)):
         train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
-        if len(train) < FEWEST_ROWS // 2 or np.ptp(rows.target[train]) == 0:
+        if len(train) < _FEWEST_OTHERS or np.ptp(rows.target[train]) == 0:
             continue
         predicted, its_spread = rows.fit(make(), train).predict(rows.values[held])
         distance = remaining_domain(domain, rows.values, train).distances(rows.values[held])

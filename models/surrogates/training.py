@@ -14,7 +14,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.families.contract import Ensemble
 from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import FOLDS, grouped_folds
-from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.calibration import Calibration, with_enough
 
 COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FEWER_FOLDS = 2  # for a second point of the learning curve
@@ -143,16 +143,16 @@ def cross_fitted(
         spread: Its spread, shape (c,).
         folds: Places of training rows and of held-out rows.
         distance: Of each row to the rows its ensemble was fitted to, which bins the residuals, shape (c,).
-        edges: Distances at which bins end, by default those of :func:`~.calibration.bin_edges`.
+        edges: Distances at which bins end, by default those of :func:`~.calibration.bin_edges`. Those that leave too
+            few training rows in a bin do not count in that fold.
         factor: On the width of all intervals.
     """
     apart = np.zeros(len(target)) if distance is None else distance
     position, width = np.empty(len(target)), np.empty(len(target))
     for train, held_out in folds:
         of_train = None if distance is None else distance[train]
-        calibration = Calibration.fit(
-            target[train], mean[train], spread[train], of_train, shrinkage=factor, edges=edges
-        )
+        kept = edges if edges is None or of_train is None else with_enough(edges, of_train)
+        calibration = Calibration.fit(target[train], mean[train], spread[train], of_train, shrinkage=factor, edges=kept)
         scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
         position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
         width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]

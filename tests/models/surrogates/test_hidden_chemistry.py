@@ -131,6 +131,40 @@ def test_few_rows_are_not_predicted_again() -> None:
     assert len(found.row) == len(rows.target)
 
 
+def oxides_and_a_few_sulfides(*, seed: int) -> Rows:
+    """Rows of four kinds of oxides, and of one kind of sulfides that is a quarter of them."""
+    random = np.random.default_rng(seed)
+    oxides, count = 300, 410
+    values, elements = random.normal(size=(count, 4)), np.zeros((count, 119), bool)
+    kind = random.integers(4, size=oxides)
+    values[:oxides, 0] += 6 + 4 * kind
+    values[:oxides, 1] += 3 * (kind % 2)
+    elements[:oxides, 8] = elements[oxides:, 16] = True
+    elements[np.arange(count), random.choice([3, 11, 12, 19, 20, 22, 26, 38, 40, 56], size=count)] = True
+    target = values.sum(axis=1) + random.normal(scale=0.3, size=count)
+    return Rows(values, target, np.arange(count), elements)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rows_with_hardly_anything_but_oxides_teach_intervals(seed: int) -> None:
+    """All oxides and the cluster of all sulfides were one fold, which left nothing to calibrate it on."""
+    rows = oxides_and_a_few_sulfides(seed=seed)
+    domain = Domain.fit(rows.values, np.full(4, 0.25), rows.groups)
+    nothing = np.zeros(len(rows.target))
+    found = calibration_rows(rows, domain, lambda: ExtraTrees(trees=2), mean=nothing, spread=nothing)
+    held_out = []
+    for train, held in found.folds(rows.groups):
+        assert len(train) >= 100
+        assert not np.isin(rows.groups[found.row[train]], rows.groups[found.row[held]]).any()
+        held_out += held.tolist()
+    assert sorted(held_out) == list(range(len(found.row)))
+    surrogate = Surrogate.fit(
+        "formation_energy_per_atom", matrix(rows), rows.target, rows.groups, parameters={"trees": 5}
+    )
+    assert 0.85 <= surrogate.card["scores"]["coverage_90"] <= 0.95
+    assert np.isfinite(surrogate.predict(matrix(rows)).sigma).all()
+
+
 def test_support_counts_formulas_not_rows() -> None:
     elements = np.zeros((4, 119), bool)
     elements[:2, [11, 17]] = elements[2, [11, 35]] = elements[3, 29] = True  # NaCl twice, NaBr, Cu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def read_batch(grams: float, purity: Sequence[str] = (), excess: Sequence[str] =
         excess: Such as ``Li=5%``.
 
     Raises:
-        SynthesisError: If a number is out of its range.
+        SynthesisError: If a number is out of its range, or one name has several.
         UnknownNameError: For a precursor or an element that there is not.
 
     >>> read_batch(10, ["BaCO3=99.5%"], ["Li=5%"])
@@ -65,16 +66,24 @@ def read_batch(grams: float, purity: Sequence[str] = (), excess: Sequence[str] =
     """
     if not (math.isfinite(grams) and 0 < grams <= MOST_GRAMS):
         raise SynthesisError(f"a batch of {grams} g", f"more than 0 and at most {MOST_GRAMS:,.0f} g")
-    purities = {find_precursor(name).formula: share for name, share in map(_share, purity)}
+    purities = _each_once([(find_precursor(name).formula, share) for name, share in map(_share, purity)])
     for name, share in purities.items():
         if not 0 < share <= 1:
             raise SynthesisError(f"purity {share:g} of {name}", "more than 0 and at most 1, or 100 %")
-    shares = dict(map(_share, excess))
+    shares = _each_once([_share(text) for text in excess])
     require_elements(list(shares))
     for name, share in shares.items():
         if not 0 <= share <= MOST_EXCESS:
             raise SynthesisError(f"excess {share:g} of {name}", f"0 to {MOST_EXCESS:.0%}")
     return Batch(grams, purities, shares)
+
+
+def _each_once(shares: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Shares by name; a second share of one name would silently take the place of the first."""
+    repeated = [name for name, count in Counter(name for name, _ in shares).items() if count > 1]
+    if repeated:
+        raise SynthesisError(f"several shares of {', '.join(repeated)}", "one share of each")
+    return dict(shares)
 
 
 def _share(text: str) -> tuple[str, float]:

@@ -120,7 +120,7 @@ NO_ONSET = Words(
     "no temperature is given: a melting point is not known or too low for the rule, or a precursor decomposes before",
     "未给出温度：某熔点未知或过低而规则不适用，或前驱体先行分解",
 )
-NO_ROUTE = Words("No route was found from the precursors of the table.", "未能用表中的前驱体找到路线。")
+NO_ROUTE = Words("No route was found from the precursors that may be used.", "未能用可用的前驱体找到路线。")
 SELF_HEATING_WORDS = Words(
     "gives off so much heat that it may run away (above 1800 K if no heat is lost): begin with a small batch and heat "
     "slowly",
@@ -134,9 +134,9 @@ HAZARDS_UNKNOWN = Words("unknown here, see the supplier's safety data sheet", "�
 
 
 def lacking_words(elements: tuple[str, ...]) -> Words:
-    """Which elements have no precursor.
+    """Which elements none of the precursors that may be used has.
 
     >>> lacking_words(("Pu",)).en
-    'The table has no precursor for Pu.'
+    'None of them has Pu.'
     """
-    return Words(f"The table has no precursor for {', '.join(elements)}.", f"表中没有{'、'.join(elements)}的前驱体。")
+    return Words(f"None of them has {', '.join(elements)}.", f"其中没有含{'、'.join(elements)}的前驱体。")

@@ -83,7 +83,7 @@ def plan_synthesis(
         exact: Whether a program wrote the formula.
 
     Raises:
-        SynthesisError: If the formula or a number cannot be used.
+        SynthesisError: If the formula or a number cannot be used, or an excess is of no element of the compound.
         UnknownNameError: For a precursor that the table lacks.
 
     >>> plan = plan_synthesis("BaTiO3")
@@ -95,7 +95,7 @@ def plan_synthesis(
     amounts = read_amounts(formula, exact=exact)
     if not 1 < len(amounts) <= MOST_ELEMENTS:
         raise SynthesisError(f"{formula} of {len(amounts)} elements", f"a compound of 2 to {MOST_ELEMENTS} elements")
-    batch = batch or Batch(10.0)
+    batch = _of_its_elements(batch or Batch(10.0), formula, amounts)
     hull = packaged_phase_hull()
     target = _target(formula, amounts, energy, hull)
     oxidises = "O" in amounts and takes_up_oxygen(amounts, hull=hull, temperature=temperature)
@@ -121,6 +121,15 @@ def plan_synthesis(
             expired=table.expired(day),
         ),
     )  # fmt: skip
+
+
+def _of_its_elements(batch: Batch, formula: str, amounts: Amounts) -> Batch:
+    """Refuse an excess of an element that the target does not have: nobody would notice that it is not weighed."""
+    if strangers := [symbol for symbol in batch.excess if symbol not in amounts]:
+        raise SynthesisError(
+            f"an excess of {', '.join(strangers)} for {formula}", f"elements of the compound: {', '.join(amounts)}"
+        )
+    return batch
 
 
 def _target(formula: str, amounts: Amounts, energy: float | None, hull: PhaseHull) -> _Target:

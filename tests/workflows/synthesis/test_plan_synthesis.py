@@ -102,3 +102,8 @@ def test_elements_and_unknown_precursors_are_refused() -> None:
         plan_synthesis("Fe")
     with pytest.raises(UnknownNameError):
         plan_synthesis("BaTiO3", precursors=["BaTiO3"])
+
+
+def test_an_excess_of_another_element_is_refused_not_forgotten() -> None:
+    with pytest.raises(SynthesisError, match="excess of Li for BaTiO3"):
+        plan_synthesis("BaTiO3", batch=read_batch(10, [], ["Li=5%"]))

@@ -618,7 +618,7 @@ def questions(
     from matloop.workflows.commands.records import answer_and_print, print_questions
 
     if answer or answers is not None:
-        answer_and_print(records, answer or [], file=answers, note=note)
+        answer_and_print(records, answer or [], file=answers, note=note, language=lang)
     else:
         print_questions(records, output=output, language=lang)
 

@@ -208,12 +208,17 @@ def _measured(reader: CellReader) -> MeasuredValue | None:
     )  # fmt: skip
 
 
+_OTHER_NAMES = {"band_gap": ("禁带宽度", "能隙"), "refractive_index": ("折射指数",)}
+"""What Chinese textbooks also call a property."""
+
+
 def _property(reader: CellReader) -> Property | None:
     written = plain_heading(reader.text("property"))
     known = catalogue()
     found = {
         name for name, one in known.items()
         if written in (plain_heading(name), plain_heading(one.label_en), plain_heading(one.label_zh))
+        or written in _OTHER_NAMES.get(name, ())
     }  # fmt: skip
     if len(found) == 1:
         return known[found.pop()]

@@ -15,7 +15,7 @@ from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, property_column
-from matloop.data.records.accepting import RowVerdict
+from matloop.data.records.accepting import RowVerdict, Verdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions
 from matloop.data.records.cells import Doubt
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
@@ -37,13 +37,13 @@ _ANSWERS: Mapping[str, AnswerKind] = {
     "as written": "as written", "aswritten": "as written", "yes": "as written", "无误": "as written",
     "instead": "instead", "改为": "instead", "refuse": "refuse", "no": "refuse", "撤回": "refuse",
 }  # fmt: skip
-_HEADINGS = (
-    Heading("file"),
-    Heading("row", right=True),
-    Heading("column"),
-    Heading("as written"),
-    Heading("why", breaks=True),
-)
+_HEADINGS: Mapping[str, tuple[str, ...]] = {
+    "en": ("file", "row", "column", "as written", "why", "question"),
+    "zh": ("文件", "行", "列", "原文", "原因", "问题编号"),
+}
+_VERDICTS: Mapping[Verdict, Label] = {
+    "accepted": Label("accepted", "接受"), "held": Label("held", "待答复"), "refused": Label("refused", "拒绝"),
+}  # fmt: skip
 
 
 def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
@@ -87,36 +87,64 @@ def import_and_print(
         _print_report(report, console, language)
         settled = settled and not report.count("held")
     if not settled:
-        console.print(Text("Held rows wait for an answer: matloop questions lists what is asked."))
+        wait = Label(
+            "Held rows wait for an answer: matloop questions lists what is asked.",
+            "待答复的行须先答复：用 matloop questions 查看问题。",
+        )
+        console.print(Text(_in(language, wait)))
     return settled
 
 
 def _print_report(report: ImportReport, console: Console, language: str) -> None:
-    counts = ", ".join(f"{report.count(verdict):,} {verdict}" for verdict in ("accepted", "held", "refused"))
     sheet = report.sheet
-    console.print(Text(f"{sheet.name} (read as {sheet.encoding}): {counts}."))
-    notes = []
-    if report.known:
-        notes.append(f"{counted(report.known, 'row')} in the records already")
-    if report.blank:
-        notes.append(f"{counted(report.blank, 'row')} left empty")
-    if report.waited:
-        notes.append(f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples")
-    if sheet.not_read:
-        notes.append(f"columns that are not read: {', '.join(sheet.not_read[:10])}")
+    told = _counts_of({verdict: report.count(verdict) for verdict in _VERDICTS})
+    summary = Label(
+        f"{sheet.name} (read as {sheet.encoding}): {told.en}.", f"{sheet.name}（按 {sheet.encoding} 读取）：{told.zh}。"
+    )  # fmt: skip
+    console.print(Text(_in(language, summary)), soft_wrap=True)
+    notes = _notes(report)
     if notes:
-        console.print(Text(f"Also: {'; '.join(notes)}."))
+        en, zh = "; ".join(note.en for note in notes), "；".join(note.zh for note in notes)
+        console.print(Text(_in(language, Label(f"Also: {en}.", f"另有：{zh}。"))), soft_wrap=True)
     rows = [_cells(sheet.name, row.number, doubt, language) for row in report.rows for doubt in row.doubts]
     if rows:
-        print_table(console, "", _HEADINGS, rows[:_MOST_SHOWN], keys=2)
+        print_table(console, "", _headings(language), rows[:_MOST_SHOWN], keys=2)
     if len(rows) > _MOST_SHOWN:
         codes = Counter(doubt.code for row in report.rows for doubt in row.doubts)
-        told = ", ".join(f"{RESULT_CODES[code].en} {number:,}" for code, number in codes.most_common())
-        console.print(Text(f"The first {_MOST_SHOWN} of {len(rows):,} are shown. All by reason: {told}."))
+        reasons = [f"{_in(language, RESULT_CODES[code])} {number:,}" for code, number in codes.most_common()]
+        shown = Label(
+            f"The first {_MOST_SHOWN} of {len(rows):,} are shown. All by reason: {', '.join(reasons)}.",
+            f"仅显示 {len(rows):,} 条中的前 {_MOST_SHOWN} 条。按原因统计：{'，'.join(reasons)}。",
+        )
+        console.print(Text(_in(language, shown)), soft_wrap=True)
+
+
+def _notes(report: ImportReport) -> list[Label]:
+    """What else is to be said of a sheet."""
+    sheet, notes = report.sheet, []
+    if report.known:
+        notes.append(
+            Label(f"{counted(report.known, 'row')} in the records already", f"{report.known:,} 行已在记录中")
+        )  # fmt: skip
+    if report.blank:
+        notes.append(Label(f"{counted(report.blank, 'row')} left empty", f"{report.blank:,} 行未填写"))
+    if report.waited:
+        steps = f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples"
+        notes.append(Label(steps, f"先前表格的 {report.waited:,} 个工艺步骤随样品一并接受"))
+    if sheet.not_read:
+        columns = sheet.not_read[:10]
+        notes.append(Label(f"columns that are not read: {', '.join(columns)}", f"未读取的列：{'、'.join(columns)}"))
+    return notes
+
+
+def _headings(language: str) -> tuple[Heading, ...]:
+    file, row, column, written, why, _ = _HEADINGS["zh" if language == "zh" else "en"]
+    return Heading(file), Heading(row, right=True), Heading(column), Heading(written), Heading(why, breaks=True)
 
 
 def _cells(sheet: str, number: int, doubt: Doubt, language: str) -> tuple[str, ...]:
-    detail = f" ({doubt.detail})" if doubt.detail else ""
+    brackets = "（{}）" if language == "zh" else " ({})"
+    detail = brackets.format(doubt.detail) if doubt.detail else ""
     return sheet, str(number), _label_of(doubt.column, language), doubt.as_written[:60], asked(doubt, language) + detail
 
 
@@ -183,11 +211,12 @@ def print_questions(records: str | None, *, output: Path | None, language: str) 
         console.print(Text(f"{counted(len(questions), 'open question')}: {one_line(str(output))}"))
         return
     if not questions:
-        console.print(Text("No open questions."))
+        console.print(Text(_in(language, Label("No open questions.", "没有待答复的问题。"))))
         return
-    headings = (Heading("question"), *_HEADINGS)
+    headings = (Heading(_HEADINGS["zh" if language == "zh" else "en"][-1]), *_headings(language))
     rows = [(question.id, *_cells(question.sheet, question.number, question.doubt, language)) for question in questions]
-    print_table(console, counted(len(questions), "open question"), headings, rows, keys=1)
+    title = Label(counted(len(questions), "open question"), f"{len(questions):,} 个待答复的问题")
+    print_table(console, _in(language, title), headings, rows, keys=1)
 
 
 def _written(question: Question, language: str) -> tuple[str, ...]:
@@ -198,7 +227,7 @@ def _written(question: Question, language: str) -> tuple[str, ...]:
 
 
 def answer_and_print(
-    records: str | None, answers: Sequence[str], *, file: Path | None, note: str
+    records: str | None, answers: Sequence[str], *, file: Path | None, note: str, language: str = "en"
 ) -> None:  # fmt: skip
     """Settle questions and print the new verdicts.
 
@@ -207,6 +236,7 @@ def answer_and_print(
         answers: Each ``QUESTION=as written``, ``QUESTION=refuse`` or ``QUESTION=instead: TEXT``.
         file: A file of questions with the columns ``answer`` and ``instead`` filled in.
         note: Why.
+        language: Of what is printed.
     """
     given = dict(_answer_written(text) for text in answers)
     if file is not None:
@@ -214,17 +244,34 @@ def answer_and_print(
     database: RecordsDatabase = open_records(records, may_create=False)
     verdicts = answer_questions(database, given, note=note)
     counts = Counter(row.verdict for row in verdicts)
-    told = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in ("accepted", "held", "refused"))
-    Console(highlight=False).print(Text(f"{counted(len(given), 'answer')}; rows judged again: {told}."))
-    _print_verdicts(verdicts)
+    told = _counts_of({verdict: counts[verdict] for verdict in _VERDICTS})
+    judged = Label(
+        f"{counted(len(given), 'answer')}; rows judged again: {told.en}.",
+        f"{len(given):,} 个答复；重新判定：{told.zh}。",
+    )  # fmt: skip
+    Console(highlight=False).print(Text(_in(language, judged)))
+    _print_verdicts(verdicts, language)
 
 
-def _print_verdicts(verdicts: Sequence[RowVerdict]) -> None:
+def _counts_of(numbers: Mapping[Verdict, int]) -> Label:
+    """How many rows got each verdict."""
+    return Label(
+        ", ".join(f"{number:,} {_VERDICTS[verdict].en}" for verdict, number in numbers.items()),
+        "，".join(f"{_VERDICTS[verdict].zh} {number:,} 行" for verdict, number in numbers.items()),
+    )
+
+
+def _print_verdicts(verdicts: Sequence[RowVerdict], language: str) -> None:
     rows = [
-        _cells(row.part, row.number, doubt, "en") for row in verdicts if row.verdict == "held" for doubt in row.doubts
+        _cells(row.part, row.number, doubt, language)
+        for row in verdicts
+        if row.verdict == "held"
+        for doubt in row.doubts
     ]
     if rows:
-        print_table(Console(highlight=False), "Still held", _HEADINGS, rows, keys=2)
+        print_table(
+            Console(highlight=False), _in(language, Label("Still held", "仍待答复")), _headings(language), rows, keys=2
+        )
 
 
 def _answer_written(text: str) -> tuple[str, Answer]:

@@ -172,6 +172,7 @@ def test_both_databases_hold_the_same(place: str, tmp_path: Path) -> None:
     ({"value": "0.1", "qualifier": "below"}, 0.1, "<", None),
     ({"value": "> 3", "qualifier": "is"}, 3.0, ">", None),
     ({"value": "≈3"}, 3.0, "~", None),
+    ({"property": "禁带宽度"}, 3.1, "=", None),
     ({"value": "3", "qualifier": "about", "uncertainty": "200 meV"}, 3.0, "~", 0.2),
     ({"value": "'3.1"}, 3.1, "=", None),
 ])  # fmt: skip

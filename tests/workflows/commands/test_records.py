@@ -45,7 +45,10 @@ def test_from_a_run_to_settled_records(finished: ScreeningRun, sheet: Path, tmp_
     place = tmp_path / "records.sqlite"
     told = call("import", sheet, "--run", finished.view.folder, "--records", place, "--laboratory", "lab-a")
     assert "read as GB18030): 1 accepted, 2 held, 0 refused" in told
-    assert "2 open questions" in call("questions", "--records", place, "--lang", "zh")
+    assert "2 open questions" in call("questions", "--records", place)
+    in_chinese = call("questions", "--records", place, "--lang", "zh")
+    assert "2 个待答复的问题" in in_chinese
+    assert "question" not in in_chinese
     asked = tmp_path / "questions.csv"
     call("questions", "--records", place, "--output", asked)
     with asked.open(encoding="utf-8-sig", newline="") as file:
@@ -62,6 +65,9 @@ def test_from_a_run_to_settled_records(finished: ScreeningRun, sheet: Path, tmp_
     assert "values: 2 refractive_index" in call("records", "--records", place)
     assert "2 values" in call("records", "--records", place, "--export", tmp_path / "values.csv")
     assert "3 rows in the records already" in call("import", sheet, "--records", place)
+    in_chinese = call("import", sheet, "--records", place, "--lang", "zh")
+    assert "（按 GB18030 读取）：接受 0 行，待答复 0 行，拒绝 0 行。" in in_chinese
+    assert "3 行已在记录中" in in_chinese
 
 
 def test_wrong_file_makes_no_database(tmp_path: Path) -> None:

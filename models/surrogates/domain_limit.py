@@ -26,13 +26,8 @@ FEWEST_ROWS = 20  # of a hidden group inside the domain; fewer are no evidence
 _CHANCE = 0.05  # that a group with the least coverage is taken for one that fails
 
 
-def decide_limit(
-    domain: Domain, examples: CalibrationRows, held: NDArray[np.bool_]
-) -> tuple[Domain, list[dict[str, Any]]]:
+def decide_limit(domain: Domain, examples: CalibrationRows, held: NDArray[np.bool_]) -> Domain:
     """Choose the largest limit at which intervals of hidden rows inside hold 85 %, or else the nearest limit.
-
-    The evidence counts groups that fail at each. A group fails if, with a coverage of 85 %, so few of its intervals
-    would hold with a probability below 5 % (binomial). Groups with fewer than 20 rows inside do not count.
 
     Args:
         domain: With the widest limit.
@@ -40,14 +35,29 @@ def decide_limit(
         held: Whether the 90 % interval of each example holds the truth, calibrated without its group, shape (c,).
 
     Returns:
-        The domain with the limit chosen, and the evidence for a card at each limit, widest first; without hidden rows
-        the same domain and no evidence.
+        The domain with the limit chosen; without hidden rows the same domain.
+    """
+    evidence = evidence_at_limits(domain, examples, held)
+    return replace(domain, limit=choose(evidence)["distance"]) if evidence else domain
+
+
+def evidence_at_limits(
+    domain: Domain, examples: CalibrationRows, held: NDArray[np.bool_]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """How intervals of hidden rows hold at each limit that is tried, widest first; nothing without hidden rows.
+
+    The limit of the domain is the one with ``chosen``. A group fails if, with a coverage of 85 %, so few of its
+    intervals would hold with a probability below 5 % (binomial). Groups with fewer than 20 rows inside do not count.
+
+    Args:
+        domain: The domain.
+        examples: Predictions of its rows.
+        held: Whether the 90 % interval of each example holds the truth, calibrated without its group, shape (c,).
     """
     if not examples.hidden.any():
-        return domain, []
-    evidence = [_at(float(np.quantile(domain.own, share)), share, examples, held) for share in SHARES]
-    chosen = choose(evidence)
-    return replace(domain, limit=chosen["distance"]), [{**one, "chosen": one is chosen} for one in evidence]
+        return []
+    found = [_at(float(np.quantile(domain.own, share)), share, examples, held) for share in SHARES]
+    return [{**one, "chosen": one["distance"] == domain.limit} for one in found]
 
 
 def choose(evidence: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

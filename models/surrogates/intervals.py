@@ -12,7 +12,7 @@ from matloop.models.surrogates.calibration import Calibration, bin_edges
 from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.difficulty import Difficulty
 from matloop.models.surrogates.domain import Domain
-from matloop.models.surrogates.domain_limit import decide_limit
+from matloop.models.surrogates.domain_limit import decide_limit, evidence_at_limits
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import CalibrationRows, novelty
 from matloop.models.surrogates.training import CrossFitted, cross_fitted, scores
@@ -58,11 +58,12 @@ class Intervals:
             return crossed(factor, edges).central <= LEVEL
 
         edges = bin_edges(distance, own=domain.own, limit=domain.limit)
-        domain, evidence = decide_limit(domain, examples, held(1.0))
+        domain = decide_limit(domain, examples, held(1.0))
         edges = bin_edges(distance, own=domain.own, limit=domain.limit)
         widening = choose_widening(examples, examples.inside(domain.limit), held)
         shrinkages = np.where(examples.hidden, 1.0, shrinkage) * widening.factor
         calibration = Calibration.fit(target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges)
+        evidence = evidence_at_limits(domain, examples, held(widening.factor))
         said = {
             "distance_bins": calibration.statement(), "domain_limit": evidence, "widening": widening.statement()
         }  # fmt: skip

@@ -10,7 +10,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.models.families.extra_trees import ExtraTrees
 from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.domain import Domain
-from matloop.models.surrogates.domain_limit import decide_limit
+from matloop.models.surrogates.domain_limit import decide_limit, evidence_at_limits
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import FEWEST_ROWS, CalibrationRows, calibration_rows
 from matloop.models.surrogates.surrogate import Surrogate
@@ -95,15 +95,18 @@ def test_the_domain_reaches_as_far_as_enough_intervals_of_hidden_rows_hold() -> 
     far_fails, all_fail = distances < 0.79, np.arange(100) % 2 == 0
     good = np.arange(100) % 10 > 0
     for held, share in ((far_fails, 0.85), (all_fail, 0.8), (good, 0.95)):
-        domain, evidence = decide_limit(*hidden_examples([held, good], [distances, distances]))
+        start, examples, holds = hidden_examples([held, good], [distances, distances])
+        domain = decide_limit(start, examples, holds)
+        evidence = evidence_at_limits(domain, examples, holds)
         chosen = [one for one in evidence if one["chosen"]]
         assert [one["share_of_training"] for one in chosen] == [share]
         assert domain.limit == chosen[0]["distance"] == pytest.approx(np.quantile(domain.own, share))
         assert [one["distance"] for one in evidence] == sorted((one["distance"] for one in evidence), reverse=True)
-    few = decide_limit(*hidden_examples([np.zeros(19, bool)], [np.full(19, 0.5)]))[1]
+    few = evidence_at_limits(*hidden_examples([np.zeros(19, bool)], [np.full(19, 0.5)]))
     assert [one["groups"] for one in few] == [0, 0, 0, 0]  # too few to be evidence
     domain, examples, known = hidden_examples([], [])
-    assert decide_limit(domain, examples, known) == (domain, [])
+    assert decide_limit(domain, examples, known) == domain
+    assert evidence_at_limits(domain, examples, known) == []
 
 
 def test_the_median_hidden_group_decides_on_the_width_as_far_as_held_out_formulas_allow() -> None:
@@ -117,9 +120,12 @@ def test_the_median_hidden_group_decides_on_the_width_as_far_as_held_out_formula
         chosen = choose_widening(examples, np.ones(220, bool), lambda factor, needed=needed: needed <= factor)
         assert KEPT[0] <= chosen.formulas <= KEPT[1]
         assert chosen.factor == pytest.approx(expected, abs=0.051)
-    easy_formulas = np.concatenate([np.linspace(0.5, 1.0, 100), *(easy, easy, one_bad_group)])
+    easy_formulas = np.concatenate([np.linspace(0.5, 1.0, 100), *(easy,) * 3])
     assert choose_widening(examples, np.ones(220, bool), lambda factor: easy_formulas <= factor).factor < 1
     assert choose_widening(examples, ~examples.hidden, lambda factor: easy_formulas <= factor).factor == 1
+    one_fails = np.concatenate([np.linspace(0.5, 1.0, 100), *(easy, easy, one_bad_group)])
+    chosen = choose_widening(examples, np.ones(220, bool), lambda factor: one_fails <= factor)
+    assert chosen.factor == 1, "a median does not see the group that fails"
 
 
 def test_few_rows_are_not_predicted_again() -> None:

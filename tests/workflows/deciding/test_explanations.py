@@ -228,8 +228,10 @@ def test_near_misses_at_a_cap_are_told_the_ranking_score_that_decides(
         assert one["ranking_score_needed"] in score[picks]
         assert one["ranking_score_needed"] >= one["ranking_score"]
     assert all(one["ranking_score_needed"] is None for one in told["near_misses"] if one not in near)
-    first = RunView(run.folder).explanations[ranked.ids[0]]
-    assert first["ranking_score"] == score[0]
+    finalists = [one for one in told["finalists"] if one["needed"] == pytest.approx(one["probability"], rel=1e-12)]
+    assert finalists, [(one["needed"], one["probability"]) for one in told["finalists"]]
+    first = RunView(run.folder).explanations[finalists[0]["candidate_id"]]
+    assert first["ranking_score"] == score[ranked.ids.index(finalists[0]["candidate_id"])]
     assert "or if others of the same probability rank before it" in explanation_words({"x": first}, "x").cut.en
 
 

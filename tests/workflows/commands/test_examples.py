@@ -39,12 +39,12 @@ def test_every_help_has_an_example_that_parses(words: tuple[str, ...]) -> None:
     command.make_context(called[at - 1], called[at:])  # parses, and calls nothing
 
 
-def test_a_shell_is_offered_campaigns(tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    from matloop.workflows.cli import _campaigns
+def test_a_shell_is_offeredcampaign_names(tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matloop.workflows.command_line.options import campaign_names
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "oxides.yaml").write_text("")
     (tmp_path / "old").mkdir()
-    assert _campaigns("o") == ["optical_window", "old/", "oxides.yaml"]
-    assert _campaigns("ox") == ["oxides.yaml"]
-    assert _campaigns(f"{tmp_path}/ox") == [f"{tmp_path}/oxides.yaml"]
+    assert campaign_names("o") == ["optical_window", "old/", "oxides.yaml"]
+    assert campaign_names("ox") == ["oxides.yaml"]
+    assert campaign_names(f"{tmp_path}/ox") == [f"{tmp_path}/oxides.yaml"]

@@ -1,0 +1,68 @@
+"""Commands about what a laboratory sends back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+commands = typer.Typer()
+
+Records = Annotated[
+    str | None,
+    typer.Option(
+        help="The records database: an SQLite file or postgresql://USER@HOST/NAME; by default $MATLOOP_RECORDS."
+    ),
+]
+Language = Annotated[str, typer.Option("--lang", help="Language of questions: en or zh.")]
+
+
+@commands.command("import", epilog="Example: matloop import sheet.xlsx --run runs/oxides --laboratory lab-a")
+def import_results(
+    files: Annotated[list[Path], typer.Argument(help="Result sheets that were filled in, .xlsx or .csv.")],
+    run: Annotated[list[Path] | None, typer.Option(help="A run whose candidates were made; may be repeated.")] = None,
+    laboratory: Annotated[str, typer.Option(help="Who measured.")] = "",
+    records: Records = None,
+    lang: Language = "en",
+) -> None:
+    """Take result sheets of a laboratory into the records; rows that are in doubt wait for an answer."""
+    from matloop.workflows.commands.records import import_and_print
+
+    import_and_print(files, run or [], records=records, laboratory=laboratory, language=lang)
+
+
+@commands.command(epilog="Example: matloop questions --output questions.csv")
+def questions(
+    output: Annotated[Path | None, typer.Option(help="Write them to this CSV file, with columns to answer in.")] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(help="QUESTION=as written, QUESTION=refuse or 'QUESTION=instead: TEXT'; may be repeated."),
+    ] = None,
+    answers: Annotated[Path | None, typer.Option(help="The file of questions with the answers filled in.")] = None,
+    note: Annotated[str, typer.Option(help="Why it is answered so.")] = "",
+    records: Records = None,
+    lang: Language = "en",
+) -> None:
+    """List what is asked about rows of result sheets that are held, or settle it."""
+    from matloop.workflows.commands.records import answer_and_print, print_questions
+
+    if answer or answers is not None:
+        answer_and_print(records, answer or [], file=answers, note=note, language=lang)
+    else:
+        print_questions(records, output=output, language=lang)
+
+
+@commands.command("records", epilog="Example: matloop records --export values.csv --property band_gap")
+def show_records(
+    export: Annotated[Path | None, typer.Option(help="Write the values to this .csv, .parquet or .json file.")] = None,
+    samples: Annotated[bool, typer.Option(help="Write the samples with their outcome, failures included.")] = False,
+    property_name: Annotated[
+        list[str] | None, typer.Option("--property", help="Only values of this property; may be repeated.")
+    ] = None,
+    records: Records = None,
+) -> None:
+    """Tell how much the records of a laboratory hold, or write it to a file."""
+    from matloop.workflows.commands.records import print_contents
+
+    print_contents(records, export=export, samples=samples, properties=property_name or [])

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -82,6 +83,15 @@ class DescribedLabels(ABC):
         self.unit = self._unit(unit, own)
         self._says_unit = unit is not None or unit_of_column(self.column, own) != ""
         convert(0.0, self.unit, own)
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """The files that are read."""
+
+    def stamps(self) -> tuple[Any, ...]:
+        """Size and time of change of every file that is read."""
+        states = [(path, path.stat()) for path in self.files()]
+        return tuple((str(path), state.st_size, state.st_mtime_ns) for path, state in states)
 
     def derive_by(self, known: Mapping[Derived, Derive]) -> None:
         """Hand over what derives labels from energies."""

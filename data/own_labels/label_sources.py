@@ -1,10 +1,10 @@
-"""What a campaign may name under ``data``: tables, structure files and databases with labels of one's own."""
+"""What a campaign may name under ``data``: tables, structure files, databases and records with labels of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from matloop.data.own_labels.derived_labels import Derive, Derived
 from matloop.data.own_labels.label_account import LabelAccount, ReadLabels
@@ -12,6 +12,7 @@ from matloop.data.training.training_set import TrainingSet
 
 LABEL_SOURCES: Mapping[str, str] = {
     "ase_database": "matloop.data.own_labels.labelled_columns:LabelledAseDatabase",
+    "records": "matloop.data.records.record_labels:RecordLabels",
     "snapshot": "matloop.data.own_labels.labelled_columns:LabelledSnapshot",
     "structure_files": "matloop.data.own_labels.labelled_structures:LabelledStructureFiles",
     "table": "matloop.data.own_labels.labelled_formulas:LabelledFormulas",
@@ -31,6 +32,10 @@ class LabelSource(Protocol):
 
     def files(self) -> list[Path]:
         """The files that are read."""
+        ...
+
+    def stamps(self) -> tuple[Any, ...]:
+        """What changes whenever the labels may have changed; looked at before they are read again."""
         ...
 
     def derive_by(self, known: Mapping[Derived, Derive]) -> None:

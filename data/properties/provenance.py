@@ -70,3 +70,13 @@ class Provenance(NamedTuple):
         False
         """
         return self.method == other.method and self.source in ("", other.source)
+
+
+def laboratory_provenance(laboratory: str) -> str:
+    """Provenance of the values of a laboratory, by the name that it goes by; ``exp`` without a name.
+
+    >>> laboratory_provenance("Lab A (Jülich)"), laboratory_provenance("")
+    ('exp:Lab-A-Jülich', 'exp')
+    """
+    name = re.sub(r"[^\w.+-]+", "-", laboratory).strip("-.+")[:40]
+    return str(Provenance("exp", name))

@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, Table, func, select
 
 from matloop.data.errors import InputFileError
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.questions import open_questions
-from matloop.data.records.tables import ACTIONS, MEASUREMENTS, PROPOSALS, SAMPLES, VERDICTS
+from matloop.data.records.tables import ACTIONS, CANDIDATES, MEASUREMENTS, PROPOSALS, SAMPLES, VERDICTS
 from matloop.data.whole_files import write_csv, write_json, write_table
 
 _VALUES = pa.schema([
     ("measurement_id", pa.string()), ("candidate_id", pa.string()), ("formula", pa.string()), ("sample", pa.string()),
     ("laboratory", pa.string()), ("property", pa.string()), ("value", pa.float64()), ("relation", pa.string()),
     ("uncertainty", pa.float64()), ("repeats", pa.int64()), ("unit", pa.string()), ("method", pa.string()),
-    ("as_written", pa.string()), ("imported_at", pa.string()),
+    ("as_written", pa.string()), ("imported_at", pa.string()), ("action", pa.int64()), ("outcome", pa.string()),
 ])  # fmt: skip
 _SAMPLES = pa.schema([
     ("sample_id", pa.string()), ("candidate_id", pa.string()), ("formula", pa.string()), ("sample", pa.string()),
     ("laboratory", pa.string()), ("outcome", pa.string()), ("reason", pa.string()), ("batch_mass_g", pa.float64()),
     ("made_on", pa.string()), ("made_by", pa.string()), ("phases_found", pa.string()), ("note", pa.string()),
-    ("imported_at", pa.string()),
+    ("imported_at", pa.string()), ("action", pa.int64()),
 ])  # fmt: skip
 
 
@@ -64,35 +64,54 @@ def contents_of(database: RecordsDatabase) -> Contents:
     return Contents(actions, samples, values, Counter(verdicts), len(open_questions(database)), proposed)
 
 
-def values_table(database: RecordsDatabase, properties: Sequence[str] = ()) -> pa.Table:
+def newest_action(database: RecordsDatabase) -> int:
+    """Number of the newest action; 0 where there is none."""
+    with database.reading() as connection:
+        return int(connection.execute(select(func.coalesce(func.max(ACTIONS.c.number), 0))).scalar_one())
+
+
+def structures_of(database: RecordsDatabase, candidates: Sequence[str]) -> dict[str, str]:
+    """Structures of candidates as CIF, by id, of those that the records have one of."""
+    wanted = set(candidates)
+    with database.reading() as connection:
+        rows = connection.execute(select(CANDIDATES.c.candidate_id, CANDIDATES.c.cif).where(CANDIDATES.c.cif != ""))
+        return {name: cif for name, cif in rows if name in wanted}
+
+
+def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, until: int | None = None) -> pa.Table:
     """Values that no later record supersedes, in the unit of the catalogue; conditions in the unit of each.
 
     Args:
         database: The records.
         properties: Names of the properties wanted; all if empty.
+        until: Number of the last action that counts; all if None. So the records can be read as they were.
 
     Returns:
         One row a value, in the order of import; a column ``condition_NAME`` for each condition that any of them states.
+        The outcome is that of the newest record of the sample.
     """
-    superseded = select(MEASUREMENTS.c.supersedes).where(MEASUREMENTS.c.supersedes.is_not(None))
+    superseded = _superseded(MEASUREMENTS, until)
     query = (
         select(
             MEASUREMENTS.c.id, SAMPLES.c.candidate_id, SAMPLES.c.formula, SAMPLES.c.name, SAMPLES.c.laboratory,
             MEASUREMENTS.c.property, MEASUREMENTS.c.value, MEASUREMENTS.c.relation, MEASUREMENTS.c.uncertainty,
             MEASUREMENTS.c.repeats, MEASUREMENTS.c.unit, MEASUREMENTS.c.method, MEASUREMENTS.c.as_written, ACTIONS.c.at,
-            MEASUREMENTS.c.conditions_json,
+            ACTIONS.c.number, MEASUREMENTS.c.conditions_json,
         )
         .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
         .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
-        .where(MEASUREMENTS.c.id.not_in(superseded))
+        .where(MEASUREMENTS.c.id.not_in(superseded), *_not_after(until))
         .order_by(ACTIONS.c.number, SAMPLES.c.candidate_id, SAMPLES.c.name)
         .order_by(MEASUREMENTS.c.property, MEASUREMENTS.c.value)
     )  # fmt: skip
     if properties:
         query = query.where(MEASUREMENTS.c.property.in_(list(properties)))
+    samples = samples_table(database, until=until)
+    of_samples = zip(*(samples[name].to_pylist() for name in ("candidate_id", "sample", "outcome")), strict=True)
+    outcomes = {(candidate, name): outcome for candidate, name, outcome in of_samples}
     with database.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
-    table = _as_table([row[:-1] for row in rows], _VALUES)
+    table = _as_table([(*row[:-1], outcomes[row[1], row[3]]) for row in rows], _VALUES)
     stated: list[dict[str, float]] = [json.loads(row[-1]) for row in rows]
     for name, condition in CONDITIONS.items():
         if any(name in conditions for conditions in stated):
@@ -101,21 +120,38 @@ def values_table(database: RecordsDatabase, properties: Sequence[str] = ()) -> p
     return table
 
 
-def samples_table(database: RecordsDatabase) -> pa.Table:
-    """Samples that no later record supersedes, failures included, in the order of import."""
-    superseded = select(SAMPLES.c.supersedes).where(SAMPLES.c.supersedes.is_not(None))
+def samples_table(database: RecordsDatabase, *, until: int | None = None) -> pa.Table:
+    """Samples that no later record supersedes, failures included, in the order of import.
+
+    Args:
+        database: The records.
+        until: Number of the last action that counts; all if None.
+    """
+    superseded = _superseded(SAMPLES, until)
     query = (
         select(
             SAMPLES.c.id, SAMPLES.c.candidate_id, SAMPLES.c.formula, SAMPLES.c.name, SAMPLES.c.laboratory,
             SAMPLES.c.outcome, SAMPLES.c.reason, SAMPLES.c.batch_mass, SAMPLES.c.made_on, SAMPLES.c.made_by,
-            SAMPLES.c.phases_found, SAMPLES.c.note, ACTIONS.c.at,
+            SAMPLES.c.phases_found, SAMPLES.c.note, ACTIONS.c.at, ACTIONS.c.number,
         )
         .join(ACTIONS, ACTIONS.c.id == SAMPLES.c.action_id)
-        .where(SAMPLES.c.id.not_in(superseded))
+        .where(SAMPLES.c.id.not_in(superseded), *_not_after(until))
         .order_by(ACTIONS.c.number, SAMPLES.c.candidate_id, SAMPLES.c.name)
     )  # fmt: skip
     with database.reading() as connection:
         return _as_table([tuple(row) for row in connection.execute(query)], _SAMPLES)
+
+
+def _not_after(until: int | None) -> list[ColumnElement[bool]]:
+    return [] if until is None else [ACTIONS.c.number <= until]
+
+
+def _superseded(table: Table, until: int | None) -> Select[tuple[str]]:
+    """Records of a table that another one takes the place of."""
+    query = select(table.c.supersedes).where(table.c.supersedes.is_not(None))
+    if until is not None:
+        query = query.join(ACTIONS, ACTIONS.c.id == table.c.action_id).where(ACTIONS.c.number <= until)
+    return query
 
 
 def export_table(path: Path, table: pa.Table) -> None:

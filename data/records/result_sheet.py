@@ -94,6 +94,7 @@ REASONS: Mapping[str, Label] = MappingProxyType(
         "evaporated": Label("a component evaporated", "组分挥发"),
         "crucible": Label("reacted with the crucible or substrate", "与坩埚或衬底反应"),
         "air": Label("spoiled by air or water", "受空气或水分影响"),
+        "equipment": Label("the equipment or the handling failed", "设备或操作故障"),
         "other": Label("other, see note", "其他，见备注"),
     }
 )

@@ -84,9 +84,9 @@ def _with_absolute_paths(entries: Entries, folder: str | Path) -> Entries:
 
 
 def _with_absolute_labels(entry: Entry, folder: str | Path) -> Entry:
-    """An entry of own labels with the paths of its files made absolute."""
+    """An entry of own labels with the paths of its files made absolute; the address of a server stays as it is."""
     named = {name: entry.options[name] for name in (PATH_OPTION, "labels") if isinstance(entry.options.get(name), str)}
-    files = {name: absolute_path(path, folder) for name, path in named.items()}
+    files = {name: absolute_path(path, folder) for name, path in named.items() if "://" not in path}
     return entry.model_copy(update={"options": {**entry.options, **files}}) if files else entry
 
 

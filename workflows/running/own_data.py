@@ -85,8 +85,7 @@ def read_labels(entry: Entry) -> ReadLabels:
     Raises:
         MatloopError: If a file cannot be read.
     """
-    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in label_source(entry).files())
-    return _read(entry.model_dump_json(), catalogue().key, stamps)
+    return _read(entry.model_dump_json(), catalogue().key, label_source(entry).stamps())
 
 
 @functools.lru_cache(maxsize=8)

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.errors import DamagedFileError, FileAccessError
 
 LARGEST_JSON = 64_000_000
@@ -160,7 +161,8 @@ def parse_json(content: bytes, *, name: str, allow_nan: bool = False) -> Any:
     refuse = _nan_alone if allow_nan else _refuse_number
     try:
         text = content.decode("utf-8")
-        read = json.loads(text, parse_constant=refuse, parse_float=_finite)
+        with parsing_deeply():
+            read = json.loads(text, parse_constant=refuse, parse_float=_finite)
     except RecursionError as error:
         raise _no_json(name, f"it is nested more than {DEEPEST_JSON} levels deep") from error
     except ValueError as error:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.deep_parsing import parsing_deeply
+
 _LENGTH = struct.Struct("<Q")
 _DTYPES = frozenset({"<f8", "<i8", "|u1"})
 _LARGEST_HEADER = 1_000_000  # bytes
@@ -59,7 +61,8 @@ def unpack(message: bytes) -> Message:
         if length > _LARGEST_HEADER:
             raise ValueError(f"header of {length} bytes")
         at = _LENGTH.size + length
-        header = json.loads(message[_LENGTH.size : at])
+        with parsing_deeply():
+            header = json.loads(message[_LENGTH.size : at])
         arrays = {}
         for name, dtype, shape in header["arrays"]:
             if dtype not in _DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):

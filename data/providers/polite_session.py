@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import requests
 
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.errors import ProviderError, ProviderKeyError
 
 LARGEST_ANSWER = 100_000_000
@@ -241,7 +242,8 @@ def strict_json(content: bytes) -> Any:
         raise ValueError(f"{word} is no JSON")
 
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=refuse)
+        with parsing_deeply():
+            return json.loads(content.decode("utf-8"), parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.errors import InputFileError
 from matloop.data.properties.carried import MOST_COLUMNS
 
@@ -254,7 +255,8 @@ def _periodic(bits: int) -> str:
 
 def _json(text: Any) -> Any:
     try:
-        return json.loads(text) if isinstance(text, str) else None
+        with parsing_deeply():
+            return json.loads(text) if isinstance(text, str) else None
     except _BREAKS as error:
         raise Damaged("E-FILE-SYNTAX", f"key-value pairs: {error}"[:200]) from error
 
@@ -305,7 +307,8 @@ class JsonFile:
             if self.path.stat().st_size > MAX_JSON_BYTES:
                 fix = "convert it with 'ase db file.json --insert-into file.db'"
                 raise InputFileError(f"{self.path.name} is larger than {MAX_JSON_BYTES:,} bytes", "an SQLite file", fix)
-            content = json.loads(self.path.read_bytes())
+            with parsing_deeply():
+                content = json.loads(self.path.read_bytes())
             ids = _flat(content.get("ids", [1]))
             rows = {int(row_id): content[str(int(row_id))] for row_id in sorted(ids)}
             if len(rows) != len(ids) or not all(isinstance(row, dict) for row in rows.values()):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.readers.parsed import numbers, symbol_of
 from matloop.data.readers.structure_split import Unreadable
 
@@ -168,7 +169,8 @@ def read_occupancies(members: Members) -> dict[str, dict[str, float]] | float | 
             raise _unclear_occupancy() from error
         return value
     try:
-        kinds = json.loads(re.sub(r"\\(.)", r"\1", text.removeprefix("_JSON")))
+        with parsing_deeply():
+            kinds = json.loads(re.sub(r"\\(.)", r"\1", text.removeprefix("_JSON")))
     except (ValueError, RecursionError) as error:
         raise _unclear_occupancy() from error
     if isinstance(kinds, int | float) and not isinstance(kinds, bool):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.crystals import MAX_SITES
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.elements import ATOMIC_NUMBERS
 from matloop.data.properties.columns import Column
 from matloop.data.readers.entry_settings import read_settings
@@ -44,7 +45,8 @@ def parse_json(text: str) -> Any:
     if values > _MOST_VALUES:
         raise Unreadable("E-FILE-TOO-LARGE", f"{values:,} values in one structure, more than {_MOST_VALUES:,}")
     try:
-        return json.loads(text, object_pairs_hook=_without_doubles)
+        with parsing_deeply():
+            return json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         raise Unreadable("E-FILE-SYNTAX", f"no JSON: {error}"[:200]) from error
 

@@ -21,6 +21,7 @@ from ruamel.yaml.tokens import (
     FlowSequenceStartToken,
 )
 
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.screening.campaign.typing_slips import find_slips, windows_paths
 
 LARGEST_CAMPAIGN = 200_000  # bytes
@@ -75,9 +76,9 @@ def read_yaml(content: bytes) -> YamlDocument:
             digits, line = len(long[0]), text.count("\n", 0, long.start()) + 1
             return _unreadable(f"a number of {digits:,} digits; the longest has {_LONGEST_NUMBER}", line)
         _refuse_needless_syntax(text)
-        node = YAML(typ="safe", pure=True).compose(text)
-        lines = _lines(node)
-        data = YAML(typ="safe", pure=True).load(text)
+        with parsing_deeply():
+            lines = _lines(YAML(typ="safe", pure=True).compose(text))
+            data = YAML(typ="safe", pure=True).load(text)
     except UnicodeDecodeError as error:
         return _unreadable(f"the file is not UTF-8 (byte {error.start}); save it as UTF-8")
     except MarkedYAMLError as error:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.crystals import Crystals
+from matloop.data.deep_parsing import parsing_deeply
 from matloop.data.errors import InputFileError
 from matloop.data.readers.structure_json import read_json
 from matloop.data.readers.structure_split import Unreadable
@@ -167,7 +168,8 @@ def _plain_json(text: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no number of JSON")
 
-    return json.loads(text, parse_constant=refuse, object_hook=_compact)
+    with parsing_deeply():
+        return json.loads(text, parse_constant=refuse, object_hook=_compact)
 
 
 def _compact(data: dict[str, Any]) -> dict[str, Any] | _Cell:

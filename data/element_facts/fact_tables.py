@@ -152,8 +152,8 @@ _TABLES = (
     ),
     FactTable(
         "precursors", Label("precursors with their hazards", "前驱体及其危险性"), "eu",
-        "hazards: Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3; names and melting points: CRC Handbook of "
-        "Chemistry and Physics, as carried by chemicals 1.5.2",
+        "hazards: written by hand after Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3, not verified against "
+        "it; names and melting points: CRC Handbook of Chemistry and Physics, as carried by chemicals 1.5.2",
         _day("2025-12-31"), _day("2027-12-31"), f"{_LEGAL_TEXT}; MIT (chemicals)",
         "22d10018121a1b116c472a3924780200fcfa983550467b0f5f0619a3a17dac0f", about="substances",
     ),

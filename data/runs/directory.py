@@ -105,6 +105,7 @@ class RunDirectory:
 
     candidates = property(lambda self: self.folder / "candidates")
     models = property(lambda self: self.folder / "models")
+    composition_models = property(lambda self: self.models / "composition")
     insulators = property(lambda self: self.models / "insulators")
     partitions = property(lambda self: self.folder / "partitions")
     best = property(lambda self: self.folder / "best")

@@ -1,6 +1,7 @@
 """Common precursors of solid-state synthesis: the packaged table, with hazards and what air does to them.
 
-A precursor without a harmonised classification in the table is not thereby harmless: its hazards are unknown here.
+Classifications were written by hand and not verified against Regulation (EC) No 1272/2008, Annex VI. A precursor
+without one in the table is not thereby harmless: its hazards are unknown here.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Precursor(NamedTuple):
         sensitivity: What air does: ``stable``; ``fire``: takes up water or carbon dioxide, which firing before
             weighing drives out; ``moisture``: takes up water or carbon dioxide for good; ``air``: handled in an inert
             gas; ``unknown``.
-        hazards: Hazard statements of the harmonised classification; empty where none is known here.
+        hazards: Hazard statements of the harmonised classification, not verified; empty where none is known here.
         annex_vi_index: Index number of that classification in Annex VI of Regulation (EC) No 1272/2008.
     """
 

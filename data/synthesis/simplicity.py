@@ -29,6 +29,7 @@ POINTS: Mapping[str, int] = {
     "not_in_air": 1,
     "oxygen_lost": 2,
     "target_oxidises": 3,
+    "self_heating": 3,
 }
 """Points by what they are given for."""
 

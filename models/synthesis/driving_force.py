@@ -86,8 +86,8 @@ def driving_force(
         temperature: K.
     """
     atoms = float(sum(target.values()))
-    solids = [(term, float(term.amount), hull.listed_energy(term.amounts)) for term in reaction.solids]
-    gases = [(term, float(term.amount), hull.listed_energy(term.amounts)) for term in reaction.gases]
+    solids = [(term, float(term.amount), hull.energy_of_substance(term.amounts)) for term in reaction.solids]
+    gases = [(term, float(term.amount), hull.energy_of_substance(term.amounts)) for term in reaction.gases]
     without = tuple(term.formula for term, _, found in (*solids, *gases) if found is None)
     written = hot = None
     if not without:

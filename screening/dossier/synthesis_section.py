@@ -11,23 +11,25 @@ from markupsafe import Markup
 from matloop.data.plain_text import plain
 from matloop.data.synthesis.plan import Gate, Route, SynthesisPlan, WeighedSubstance
 from matloop.screening.dossier.number_sources import NumberSource
-from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.screening.language.synthesis import (
     ATMOSPHERE_WORDS,
     ENERGY_ORIGIN_WORDS,
     GATE_SOURCE_WORDS,
     GATE_WORDS,
-    HAZARDS_UNKNOWN,
-    NO_ONSET,
-    NO_ROUTE,
-    ONSET_WORDS,
+    HAZARDS_HEADING,
+    HAZARDS_NOT_VERIFIED,
     ORDER_WORDS,
-    POINT_WORDS,
     PRODUCT_HAZARDS,
     SELF_HEATING_WORDS,
     SENSITIVITY_WORDS,
     VERDICT_WORDS,
-    lacking_words,
+)
+from matloop.screening.language.synthesis_sentences import (
+    hazards_sentence,
+    no_route_sentence,
+    onset_sentence,
+    points_sentence,
+    statements_of,
 )
 from matloop.screening.language.text import Words, formula_markup, number
 from matloop.screening.report.flags import chemical_markup
@@ -109,43 +111,21 @@ def synthesis_words(plan: SynthesisPlan | None, refused: str) -> dict[str, Any]:
     """
     if plan is None:
         return {"plan": None, "routes": [], "gates": [], "no_plan": Words(refused, refused)}
-    none = None
-    if not plan.routes:
-        none = Words(
-            " ".join(filter(None, (NO_ROUTE.en, lacking_words(plan.lacking).en if plan.lacking else ""))),
-            f"{NO_ROUTE.zh}{lacking_words(plan.lacking).zh if plan.lacking else ''}",
-        )
+    none = None if plan.routes else no_route_sentence(plan)
     origin = _BY_POTENTIAL if plan.energy_origin == "given" else ENERGY_ORIGIN_WORDS[plan.energy_origin]
     return {
         "plan": plan, "routes": [_route(route) for route in plan.routes], "gates": [_gate(gate) for gate in plan.gates],
         "no_plan": none, "order": ORDER_WORDS[plan.order], "energy_origin": origin,
-        "self_heating_words": SELF_HEATING_WORDS, "statements": _statements(plan), "product_hazards": PRODUCT_HAZARDS,
+        "self_heating_words": SELF_HEATING_WORDS, "statements": statements_of(plan), "product_hazards": PRODUCT_HAZARDS,
+        "hazards_heading": HAZARDS_HEADING, "hazards_not_verified": HAZARDS_NOT_VERIFIED,
     }  # fmt: skip
 
 
-def _statements(plan: SynthesisPlan) -> list[tuple[str, Words]]:
-    """What the hazard statements of all routes say."""
-    used = {code for route in plan.routes for one in route.precursors for code in one.hazards}
-    return [(code, HAZARD_WORDS[code]) for code in sorted(used)]
-
-
 def _route(route: Route) -> RouteWords:
-    points = [
-        (POINT_WORDS[point.key], ATMOSPHERE_WORDS.get(point.about, Words(point.about, point.about)), point.points)
-        for point in route.points
-        if point.key != "precursor"
-    ]
+    points = points_sentence(route)
     difficulties = Words(
-        "; ".join([f"{route.total}", *(f"{about.en}: {what.en} {count}" for what, about, count in points)]),
-        "；".join([f"{route.total}", *(f"{about.zh}：{what.zh} {count}" for what, about, count in points)]),
+        "; ".join(filter(None, (f"{route.total}", points.en))), "；".join(filter(None, (f"{route.total}", points.zh)))
     )
-    onset = NO_ONSET
-    if route.onset is not None:
-        rule, low, high = ONSET_WORDS[route.onset.rule], round(route.onset.low), round(route.onset.high)
-        first = f"{route.onset.precursor}, {route.onset.melting_point:.0f} K"
-        onset = Words(
-            f"{low} to {high} °C. {rule.en} ({first})", f"{low} 至 {high} °C。{rule.zh}（{first.replace(', ', '，')}）"
-        )
     return RouteWords(
         equation_markup(route.equation), ATMOSPHERE_WORDS[route.atmosphere],
         difficulties,
@@ -159,7 +139,7 @@ def _route(route: Route) -> RouteWords:
             for one in route.competitors
             if one.formula
         ],
-        onset, [_mass(one) for one in route.precursors],
+        onset_sentence(route), [_mass(one) for one in route.precursors],
         [(formula_markup(gas.formula), f"{gas.grams:.3f}", gas.noxious) for gas in route.gases],
     )  # fmt: skip
 
@@ -169,11 +149,11 @@ def _energy(value: float | None) -> str:
 
 
 def _mass(one: WeighedSubstance) -> dict[str, Any]:
-    hazards = f"{' '.join(one.hazards)} ({one.annex_vi_index})" if one.hazards else HAZARDS_UNKNOWN
     return {
         "formula": formula_markup(one.formula), "name": one.name, "grams": f"{one.grams:.4f}",
         "purity": f"{100 * one.purity:g} %", "excess": f"{100 * one.excess:g} %", "molar_mass": f"{one.molar_mass:.3f}",
-        "cas": one.cas, "sensitivity": SENSITIVITY_WORDS[one.sensitivity], "hazards": hazards,
+        "cas": one.cas, "sensitivity": SENSITIVITY_WORDS[one.sensitivity],
+        "hazards": hazards_sentence(one),
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ POINT_WORDS: Mapping[str, Words] = {
     "not_in_air": Words("not in air", "不能在空气中进行"),
     "oxygen_lost": Words("must lose oxygen without a reducing agent", "须在无还原剂时失氧"),
     "target_oxidises": Words("the target takes up oxygen from air", "目标物会从空气中吸氧"),
+    "self_heating": Words("may heat itself and run away", "可能自热失控"),
 }
 """What makes a route less simple."""
 
@@ -92,9 +93,9 @@ ENERGY_ORIGIN_WORDS: Mapping[str, Words] = {
 ORDER_WORDS: Mapping[str, Words] = {
     "downhill_points_force_mass": Words(
         "Routes whose energy is above the usual error of 0.024 eV/atom come last; the others by points, fewest first, "
-        "then by driving force, then by mass lost as gas.",
+        "then by driving force in steps of that error, then by mass lost as gas.",
         "反应能高于常见误差 0.024 eV/atom 的路线排在最后；其余按分值从低到高排列，"
-        "分值相同时驱动力大者在前，再相同时放气少者在前。",
+        "分值相同时驱动力大者在前（以该误差为一级），再相同时放气少者在前。",
     ),
 }
 """Rules that order routes."""
@@ -109,9 +110,10 @@ ONSET_WORDS: Mapping[str, Words] = {
 
 FACT_SOURCE_WORDS: Mapping[str, Words] = {
     "precursors": Words(
-        "hazards: Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3; names and melting points: CRC Handbook of "
-        "Chemistry and Physics, as carried by chemicals 1.5.2",
-        "危险性：欧盟 EC 1272/2008 号法规（CLP）附件六表 3；名称与熔点：CRC Handbook（chemicals 1.5.2 所载）",
+        "hazards: written by hand after Regulation (EC) No 1272/2008 (CLP), Annex VI, Table 3, not verified against "
+        "it; names and melting points: CRC Handbook of Chemistry and Physics, as carried by chemicals 1.5.2",
+        "危险性：参照欧盟 EC 1272/2008 号法规（CLP）附件六表 3 手工录入，未与原文核对；"
+        "名称与熔点：CRC Handbook（chemicals 1.5.2 所载）",
     ),
 }
 """Where tables of facts come from."""
@@ -129,6 +131,12 @@ SELF_HEATING_WORDS = Words(
 PRODUCT_HAZARDS = Words(
     "The hazards of the product itself are not told here: find them out before it is made.",
     "此处未列出产物本身的危险性，制备前请另行查明。",
+)
+HAZARDS_HEADING = Words("hazards (CLP, not verified)", "危险说明（CLP，未核对）")
+HAZARDS_NOT_VERIFIED = Words(
+    "Hazard statements were not verified against Regulation (EC) No 1272/2008, Annex VI: read the supplier's safety "
+    "data sheet.",
+    "危险说明未与欧盟 EC 1272/2008 号法规附件六核对：请查阅供应商的安全数据表。",
 )
 HAZARDS_UNKNOWN = Words("unknown here, see the supplier's safety data sheet", "此处未知，请查供应商安全数据表")
 

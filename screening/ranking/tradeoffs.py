@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from matloop.screening.ranking.topsis import topsis_closeness
 
 
 @dataclass(frozen=True)
-class Tradeoff:
+class Tradeoff(ABC):
     """Orders candidates by a score of their objectives, equal ones by the probability of all targets and then by id.
 
     Attributes:
@@ -40,9 +41,9 @@ class Tradeoff:
         """Rows from the best to the worst."""
         return ordered_by(self.scores(table), table)
 
+    @abstractmethod
     def scores(self, table: pa.Table) -> NDArray[np.float64]:
         """Score from 0 to 1 of each candidate, nan where an objective is not known, shape (n,)."""
-        raise NotImplementedError
 
     def _values(self, table: pa.Table) -> NDArray[np.float64]:
         return np.column_stack([objective.values(table) for objective in self.objectives])

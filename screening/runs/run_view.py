@@ -262,6 +262,8 @@ class RunView:
         paths = self.paths.models.glob("*/*/card.json")
         for path in sorted(paths, key=lambda path: (path.parts[-3] != "surrogates", path)):
             stage, name = path.parts[-3:-1]
+            if stage == self.paths.composition_models.name:
+                continue  # their values are features of surrogates, and their cards are of another kind
             if not (_NAME.fullmatch(stage) and _NAME.fullmatch(name)):
                 raise _unlike("models", f"a folder {stage}/{name}")
             found[stage, name] = self.card(stage, name)

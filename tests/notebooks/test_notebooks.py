@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -32,4 +34,5 @@ def test_stored_outputs_are_of_a_whole_run_on_no_particular_machine(path: Path) 
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     text = path.read_text("utf-8")
-    assert not [folder for folder in ("/tmp/", "/home/", "/root/", "/Users/", "site-packages") if folder in text]
+    here = (Path(tempfile.gettempdir()), Path.home(), Path(sys.prefix), Path(nbformat.__file__).parent)
+    assert not [folder for folder in here if f"{folder}/" in text]

@@ -98,7 +98,7 @@ def test_a_run_trains_it_once_keeps_a_copy_and_says_what_it_bought(
     assert ("training composition models", 1) in told.steps
     (note,) = [note for note in told.notes if note.startswith("phonon_peak of 1,171 compositions")]
     assert "from the store" not in note
-    home = RunDirectory(first.folder).models / FOLDER / NAME
+    home = RunDirectory(first.folder).composition_models / NAME
     (line,) = first.view.manifest.of_kind("composition_model")
     assert set(line["files"]) == {
         path.relative_to(first.folder).as_posix() for path in home.rglob("*") if path.is_file()
@@ -108,7 +108,9 @@ def test_a_run_trains_it_once_keeps_a_copy_and_says_what_it_bought(
     assert model["rows"] == 1171
     assert card["licence"].endswith("Materials Project, CC BY 4.0")
     assert set(card["composition_models"]["mae"]) == {"with_models", "without_models", "ensemble"}
-    assert RunView(first.folder).card("structure", "refractive_index").composition_models is not None
+    view = RunView(first.folder)
+    assert view.card("structure", "refractive_index").composition_models is not None
+    assert {stage for stage, _ in view.cards_of_stages} == {"structure"}, "their cards are not those of surrogates"
 
     monkeypatch.setattr(composition_training, "train_wanted", never)
     again = Told()

@@ -12,24 +12,26 @@ from matloop.data.errors import unknown_name
 from matloop.data.plain_text import one_line
 from matloop.data.synthesis.batch import read_batch
 from matloop.data.synthesis.plan import Competitor, Gate, Route, SynthesisPlan, WeighedSubstance
-from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.screening.language.synthesis import (
     ATMOSPHERE_WORDS,
     ENERGY_ORIGIN_WORDS,
     FACT_SOURCE_WORDS,
     GATE_SOURCE_WORDS,
     GATE_WORDS,
-    HAZARDS_UNKNOWN,
-    NO_ONSET,
-    NO_ROUTE,
-    ONSET_WORDS,
+    HAZARDS_HEADING,
+    HAZARDS_NOT_VERIFIED,
     ORDER_WORDS,
-    POINT_WORDS,
     PRODUCT_HAZARDS,
     SELF_HEATING_WORDS,
     SENSITIVITY_WORDS,
     VERDICT_WORDS,
-    lacking_words,
+)
+from matloop.screening.language.synthesis_sentences import (
+    hazards_sentence,
+    no_route_sentence,
+    onset_sentence,
+    points_sentence,
+    statements_of,
 )
 from matloop.screening.language.text import Words
 from matloop.workflows.synthesis.plan_synthesis import plan_synthesis
@@ -108,9 +110,7 @@ class _PrintedPlan:
         self.line(word(Words(", ".join(parts), "，".join(parts))))
         self.line(word(Words(f"Formation energy {energy} ({origin}).", f"形成能 {energy}（{origin}）。")))
         if not plan.routes:
-            self.line(word(NO_ROUTE))
-            if plan.lacking:
-                self.line(word(lacking_words(plan.lacking)))
+            self.line(word(no_route_sentence(plan)))
         else:
             self.line(word(_counts(plan)))
             self.line(word(ORDER_WORDS[plan.order]))
@@ -130,13 +130,7 @@ class _PrintedPlan:
         for one in route.competitors:
             if one.formula:
                 self.line(word(_competitor(one)), indent=3)
-        if route.onset is None:
-            self.line(word(NO_ONSET), indent=3)
-        else:
-            low, high = round(route.onset.low), round(route.onset.high)
-            rule = word(ONSET_WORDS[route.onset.rule])
-            first = f"{route.onset.precursor}, {route.onset.melting_point:.0f} K"
-            self.line(f"{low}–{high} °C ({rule}: {first})", indent=3)
+        self.line(word(onset_sentence(route)), indent=3)
         self._print_masses(route)
 
     def _print_masses(self, route: Route) -> None:
@@ -144,29 +138,25 @@ class _PrintedPlan:
         headings = [
             Heading(word(Words("precursor", "前驱体"))), Heading(word(Words("grams", "克")), right=True),
             Heading("g/mol", right=True), Heading("CAS"), Heading(word(Words("in air", "空气敏感性")), breaks=True),
-            Heading(word(Words("hazards (CLP Annex VI)", "危险说明（CLP 附件六）")), breaks=True),
+            Heading(word(HAZARDS_HEADING), breaks=True),
         ]  # fmt: skip
         rows = [
             (one.formula, f"{one.grams:.4f}{_with(one)}", f"{one.molar_mass:.3f}", one.cas,
-             word(SENSITIVITY_WORDS[one.sensitivity]), self._hazards(one))
+             word(SENSITIVITY_WORDS[one.sensitivity]), word(hazards_sentence(one)))
             for one in route.precursors
         ]  # fmt: skip
         print_table(self.console, "", headings, rows)
 
-    def _hazards(self, one: WeighedSubstance) -> str:
-        if not one.hazards:
-            return self.word(HAZARDS_UNKNOWN)
-        return f"{' '.join(one.hazards)} ({one.annex_vi_index})"
-
     def _print_hazards(self) -> None:
         """What the hazard statements of all routes say."""
-        used = {code for route in self.plan.routes for one in route.precursors for code in one.hazards}
-        if used:
+        statements = statements_of(self.plan)
+        if statements:
             self.line()
-        for code in sorted(used):
-            self.line(self.word(Words(f"{code}: {HAZARD_WORDS[code].en}", f"{code}：{HAZARD_WORDS[code].zh}")))
+        for code, said in statements:
+            self.line(self.word(Words(f"{code}: {said.en}", f"{code}：{said.zh}")))
         if self.plan.routes:
             self.line()
+            self.line(self.word(HAZARDS_NOT_VERIFIED))
             self.line(self.word(PRODUCT_HAZARDS))
 
     def _print_gates(self) -> None:
@@ -249,15 +239,10 @@ def _energies(route: Route, temperature: float) -> list[Words]:
 
 def _difficulties(route: Route) -> Words:
     """Atmosphere, points and what they are for."""
-    told = [one for one in route.points if one.key != "precursor"]
-    about = [ATMOSPHERE_WORDS.get(one.about, Words(one.about, one.about)) for one in told]
-    words = [POINT_WORDS[one.key] for one in told]
-    en = "; ".join(f"{what.en}: {why.en} {one.points}" for one, what, why in zip(told, about, words, strict=True))
-    zh = "；".join(f"{what.zh}：{why.zh} {one.points}" for one, what, why in zip(told, about, words, strict=True))
-    atmosphere = ATMOSPHERE_WORDS[route.atmosphere]
+    points, atmosphere = points_sentence(route), ATMOSPHERE_WORDS[route.atmosphere]
     return Words(
-        f"{atmosphere.en}; {route.total} points{f' ({en})' if en else ''}",
-        f"{atmosphere.zh}；{route.total} 分{f'（{zh}）' if zh else ''}",
+        f"{atmosphere.en}; {route.total} points{f' ({points.en})' if points.en else ''}",
+        f"{atmosphere.zh}；{route.total} 分{f'（{points.zh}）' if points.zh else ''}",
     )
 
 

@@ -36,7 +36,6 @@ from matloop.workflows.stages.scoring import (
     ScoringTask,
     build_filters,
     features_of,
-    in_insulators,
     joint_probability_of,
     surrogate_of,
     with_composition,
@@ -291,7 +290,7 @@ def selected_intervals(
     """
     features = features_of(task, shortlisted)
     predictions = {name: surrogate_of(task, name).predict(features) for name in errors}
-    predictions, columns = in_insulators(task, predictions, shortlisted), {}
+    predictions, columns = with_composition(task, predictions, shortlisted, kinship=False), {}
     for name, found in errors.items():
         ends = predictions[name].interval_of_errors(found.lower, found.upper)
         columns[property_column(name, "selected_lo")], columns[property_column(name, "selected_hi")] = ends

@@ -17,7 +17,6 @@ from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.insulator_training import WantedInsulators
 from matloop.workflows.running.store_keys import key_of_training
 from matloop.workflows.stages.composition_models import (
-    FOLDER,
     PackagedCompositionModel,
     composition_columns,
     train_composition_model,
@@ -64,7 +63,7 @@ def provide_composition_models(
     if not wanted:
         return
     folder = engine.run.folder.resolve()
-    home = RunDirectory(folder).models / FOLDER
+    home = RunDirectory(folder).composition_models
     engine.watch.start("training composition models", len(wanted))
     missing = []
     for model in wanted:

@@ -176,7 +176,12 @@ def predict(task: ScoringTask, features: FeatureMatrix) -> dict[str, Prediction]
 
 
 def with_composition(
-    task: ScoringTask, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
+    task: ScoringTask,
+    predictions: Mapping[str, Prediction],
+    batch: CandidateBatch,
+    *,
+    as_new: bool = False,
+    kinship: bool = True,
 ) -> dict[str, Prediction]:
     """Complete what surrogates say of n candidates by what their compositions say: insulators, and makeable phases.
 
@@ -185,24 +190,12 @@ def with_composition(
         predictions: By property.
         batch: The candidates.
         as_new: Whether candidates that are known are judged as if they were new.
-    """
-    completed = in_insulators(task, predictions, batch, as_new=as_new)
-    return by_kinship(task.campaign, task.ranges, completed, batch)
-
-
-def in_insulators(
-    task: ScoringTask, predictions: Mapping[str, Prediction], batch: CandidateBatch, *, as_new: bool = False
-) -> dict[str, Prediction]:
-    """Complete predictions of the gap by the probability that there is one, where the run keeps the classifier.
-
-    Args:
-        task: Of the stage.
-        predictions: By property.
-        batch: The candidates.
-        as_new: Whether candidates that are known are judged as if they were new.
+        kinship: Whether kinship to known compounds judges makeable phases; then every target that it judges must be
+            among the predictions.
     """
     folder, source = RunDirectory(task.folder).insulators, source_asked(_gap_provenance(task.campaign))
-    return with_insulators(folder, predictions, batch, source=source, as_new=as_new)
+    completed = with_insulators(folder, predictions, batch, source=source, as_new=as_new)
+    return by_kinship(task.campaign, task.ranges, completed, batch) if kinship else completed
 
 
 def surrogate_of(task: ScoringTask, name: str) -> Surrogate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,9 @@ from matloop.data.synthesis.plan import (
 from matloop.data.synthesis.precursors import Precursor, find_precursor, precursor_table
 from matloop.data.synthesis.residues import residue
 from matloop.data.synthesis.routes import CandidateRoute, RouteSearch, find_routes, route_from
+from matloop.data.synthesis.simplicity import POINTS, Point
 from matloop.models.synthesis.competing_phases import competing_phases
-from matloop.models.synthesis.driving_force import DrivingForce, driving_force, takes_up_oxygen
+from matloop.models.synthesis.driving_force import USUAL_ERROR, DrivingForce, driving_force, takes_up_oxygen
 from matloop.models.synthesis.phase_hull import PhaseHull, packaged_phase_hull
 from matloop.workflows.synthesis.gates import makeability_gates
 
@@ -68,8 +70,9 @@ def plan_synthesis(
     """Plan how one would make a compound.
 
     Routes that cost energy come last. The others stand in the order of their points
-    (:mod:`matloop.data.synthesis.simplicity`), and where these are equal, the stronger driving force comes first; then
-    the route that loses less mass as gas.
+    (:mod:`matloop.data.synthesis.simplicity`), which count a reaction that may run away as they count work in an inert
+    gas. Where points are equal, the stronger driving force comes first, by more than the usual error of such energies;
+    then the route that loses less mass as gas.
 
     Args:
         formula: Of the target.
@@ -161,17 +164,26 @@ def _ordered(
 ) -> list[tuple[CandidateRoute, DrivingForce]]:
     """Routes with their driving forces, in the stated order."""
     forces = [_force(route, target, hull, temperature) for route in found]
-    pairs = list(zip(found, forces, strict=True))
+    pairs = [(_with_its_heat(route, force), force) for route, force in zip(found, forces, strict=True)]
     return sorted(
         pairs,
         key=lambda pair: (
             pair[1].uphill,
             pair[0].total,
-            math.inf if pair[1].deciding is None else round(pair[1].deciding, 6),
+            # Driving forces within the error of each other are no reason to prefer one route.
+            math.inf if pair[1].deciding is None else round(pair[1].deciding / USUAL_ERROR),
             pair[0].mass_lost,
             pair[0].reaction.equation(),
         ),
     )
+
+
+def _with_its_heat(route: CandidateRoute, force: DrivingForce) -> CandidateRoute:
+    """The route with the points of one that may run away, where it may: they need the energies of the hull."""
+    if not force.self_heating:
+        return route
+    heat = Point("self_heating", route.reaction.target, POINTS["self_heating"])
+    return dataclasses.replace(route, points=(*route.points, heat))
 
 
 def _force(route: CandidateRoute, target: _Target, hull: PhaseHull, temperature: float) -> DrivingForce:

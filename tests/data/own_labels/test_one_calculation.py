@@ -13,26 +13,27 @@ from matloop.data.readers.entry_settings import read_settings
 FORMULAS = ["Fe", "O2", "Fe2O3", "NaCl"]
 
 
-def check(*parameters: dict[str, Any], corrected: bool = False) -> None:
+def check(*parameters: dict[str, Any], corrected: bool = False) -> dict[str, str]:
     settings = [read_settings({"parameters": each}) for each in parameters]
     compositions, _ = parse_formulas(FORMULAS[: len(settings)])
     places = [f"a.json ({number})" for number in range(1, len(settings) + 1)]
-    check_one_calculation(settings, compositions, places, corrected=corrected)
+    return check_one_calculation(settings, compositions, places, corrected=corrected)
 
 
 GGA: dict[str, Any] = {"run_type": "GGA"}
 PLUS_U: dict[str, Any] = {"run_type": "GGA+U", "hubbards": {"Fe": 5.3, "O": 0.0}}
 
 
-def test_one_calculation_passes() -> None:
-    check(GGA, GGA, GGA, {})
-    check({**GGA, "potcar_symbols": ["PBE Fe_pv"]}, GGA, {**GGA, "potcar_symbols": ["PBE Fe_pv", "PBE O"]})
-    check(
-        {"potcar_symbols": ["PAW_PBE Fe_pv"]}, {"potcar_spec": [{"titel": "PAW_PBE O 08Apr2002", "hash": "x"}]},
-        {"potcar_symbols": ["PBE Fe_pv", "PBE O"]},
-    )  # fmt: skip
-    check({**PLUS_U, "hubbards": {"Fe": 5.3}}, GGA, PLUS_U)
-    check({}, {}, {"run_type": 3, "hubbards": "no", "potcar_symbols": [None, ""]}, {"parameters": None})
+def test_what_one_calculation_says_together() -> None:
+    functional, pseudopotentials = {"the functional": "GGA"}, {"the pseudopotential of Fe": "PBE Fe_pv"}
+    both = {**pseudopotentials, "the pseudopotential of O": "PBE O"}
+    with_fe, with_both = {"potcar_symbols": ["PBE Fe_pv"]}, {"potcar_symbols": ["PBE Fe_pv", "PBE O"]}
+    spec = {"potcar_spec": [{"titel": "PAW_PBE O 08Apr2002", "hash": "x"}]}
+    assert check(GGA, GGA, GGA, {}) == functional
+    assert check({**GGA, **with_fe}, GGA, {**GGA, **with_both}) == {**functional, **both}
+    assert check({"potcar_symbols": ["PAW_PBE Fe_pv"]}, spec, with_both) == both
+    assert check({**PLUS_U, "hubbards": {"Fe": 5.3}}, GGA, PLUS_U)["U of Fe"] == "5.3 eV"
+    assert check({}, {}, {"run_type": 3, "hubbards": "no", "potcar_symbols": [None, ""]}, {"parameters": None}) == {}
 
 
 @pytest.mark.parametrize(

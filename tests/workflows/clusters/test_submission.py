@@ -105,10 +105,15 @@ def test_modules_are_loaded_before_matloop_is_called(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("array", [None, 3])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_scripts_are_bash(system: str, array: int | None, tmp_path: Path) -> None:
-    for name, text in scripts_of(submission(system, array=array)).items():
+def test_bash_finds_no_mistake_in_scripts(system: str, array: int | None, tmp_path: Path) -> None:
+    scripts = scripts_of(submission(system, array=array))
+    said = {}
+    for name, text in scripts.items():
         (tmp_path / name).write_text(text)
-        subprocess.run(["bash", "-n", tmp_path / name], check=True, timeout=20)
+        read = subprocess.run(["bash", "-n", tmp_path / name], check=False, capture_output=True, text=True, timeout=20)
+        said[name] = (read.returncode, read.stderr)
+    assert said == dict.fromkeys(scripts, (0, ""))
+    assert scripts["submit.sh"].startswith("#!/usr/bin/env bash\n")
 
 
 def test_several_nodes() -> None:

@@ -77,7 +77,10 @@ def test_wrong_file_makes_no_database(tmp_path: Path) -> None:
 
 
 def test_answer_that_cannot_be_read(tmp_path: Path) -> None:
-    call("questions", "--answer", "qst-1", "--records", tmp_path / "records.sqlite", exit_code=1)
+    place = tmp_path / "records.sqlite"
+    told = " ".join(call("questions", "--answer", "qst-1", "--records", place, exit_code=1).split())
+    assert "E-RECORDS: answer 'qst-1'. Allowed: QUESTION=as written, QUESTION=refuse" in told
+    assert not place.exists()
 
 
 def test_every_code_is_documented() -> None:

@@ -9,6 +9,7 @@ from matloop.data.errors import SynthesisError, UnknownNameError
 from matloop.data.synthesis.batch import read_batch
 from matloop.data.synthesis.plan import SynthesisPlan
 from matloop.data.synthesis.precursors import load_precursors
+from matloop.data.synthesis.simplicity import POINTS
 from matloop.screening.language import synthesis as words
 from matloop.screening.language.hazard_statements import HAZARD_WORDS
 from matloop.workflows.synthesis.plan_synthesis import plan_synthesis
@@ -48,6 +49,18 @@ def test_every_key_has_words(titanate: SynthesisPlan) -> None:
 def test_every_hazard_statement_has_words() -> None:
     used = {code for precursor in load_precursors().values() for code in precursor.hazards}
     assert used <= set(HAZARD_WORDS)
+
+
+def test_what_may_run_away_comes_after_what_does_not() -> None:
+    routes = plan_synthesis("Na3PS4", routes=40).routes
+    sets = [{one.formula for one in route.precursors} for route in routes]
+    elements = routes[sets.index({"Na", "P", "S"})]
+    assert elements.self_heating
+    assert ("self_heating", POINTS["self_heating"]) in {(point.key, point.points) for point in elements.points}
+    assert not routes[0].self_heating
+    assert sets.index({"Na2S", "P2S5"}) < sets.index({"Na", "P", "S"})
+    totals = [route.total for route in routes if not route.uphill]
+    assert totals == sorted(totals)
 
 
 def test_masses_are_conserved(titanate: SynthesisPlan) -> None:

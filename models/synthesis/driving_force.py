@@ -62,8 +62,12 @@ class DrivingForce(NamedTuple):
 
     @property
     def self_heating(self) -> bool:
-        """Whether the heat of the reaction as written, all of it kept by the target, may make it run away."""
-        return self.as_written is not None and self.as_written <= SELF_HEATING
+        """Whether the heat of the reaction, all of it kept by the target, may make it run away.
+
+        As written, or where that is not known, from the residues, which leaves out the heat that decomposing takes.
+        """
+        heat = self.of_residues if self.as_written is None else self.as_written
+        return heat is not None and heat <= SELF_HEATING
 
 
 def driving_force(

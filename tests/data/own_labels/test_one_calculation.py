@@ -25,8 +25,8 @@ PLUS_U: dict[str, Any] = {"run_type": "GGA+U", "hubbards": {"Fe": 5.3, "O": 0.0}
 
 
 def test_what_one_calculation_says_together() -> None:
-    functional, pseudopotentials = {"the functional": "GGA"}, {"the pseudopotential of Fe": "PBE Fe_pv"}
-    both = {**pseudopotentials, "the pseudopotential of O": "PBE O"}
+    functional = {"the functional": "GGA", "U of Fe": "none", "U of O": "none"}
+    both = {"the pseudopotential of Fe": "PBE Fe_pv", "the pseudopotential of O": "PBE O"}
     with_fe, with_both = {"potcar_symbols": ["PBE Fe_pv"]}, {"potcar_symbols": ["PBE Fe_pv", "PBE O"]}
     spec = {"potcar_spec": [{"titel": "PAW_PBE O 08Apr2002", "hash": "x"}]}
     assert check(GGA, GGA, GGA, {}) == functional

@@ -51,6 +51,9 @@ def test_elements_in_a_tube_may_run_away_and_carbonates_do_not() -> None:
     assert not force_of("Na3PS4", "Na2S", "P2S5").self_heating
     assert not force_of("BaTiO3", "BaO", "TiO2").self_heating
     assert not force_of("BaTiO3", "BaCO3", "TiO2").self_heating
+    burning = force_of("TbAlO3", "Tb4O7", "Al")  # Tb4O7 has no energy of its own
+    assert burning.as_written is None
+    assert burning.self_heating
 
 
 def test_a_listed_phase_far_above_the_hull_is_not_the_substance_that_is_bought() -> None:

@@ -78,8 +78,9 @@ def test_wrong_file_makes_no_database(tmp_path: Path) -> None:
 
 def test_answer_that_cannot_be_read(tmp_path: Path) -> None:
     place = tmp_path / "records.sqlite"
-    told = " ".join(call("questions", "--answer", "qst-1", "--records", place, exit_code=1).split())
-    assert "E-RECORDS: answer 'qst-1'. Allowed: QUESTION=as written, QUESTION=refuse" in told
+    done = CliRunner().invoke(app, ["questions", "--answer", "qst-1", "--records", str(place)])
+    assert done.exit_code == 1
+    assert "answer 'qst-1'. Allowed: QUESTION=as written, QUESTION=refuse" in str(done.exception)
     assert not place.exists()
 
 

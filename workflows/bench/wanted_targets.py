@@ -1,4 +1,4 @@
-"""What a replay looks for: several targets that a hit meets all at once, and thresholds that can tell hits apart."""
+"""What a replay looks for: several targets that a hit meets all at once, and ranges that can tell hits apart."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import MatloopError, ThresholdError
-from matloop.data.properties.carried import is_property_column
-from matloop.data.properties.catalogue import property_named
 from matloop.workflows.bench.discovery_settings import wanted_range, within
+from matloop.workflows.bench.quantities import quantity_named
 
 MOST_HITS = 0.5
 """Share of the rows above which a hit is nothing that one has to search for."""
-_WRITTEN = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:(>=|<=)\s*([-+0-9.eE]+)|:\s*(max|min))\s*")
+_NUMBER = r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
+_WRITTEN = re.compile(rf"\s*([^<>=:]+?)\s*(?:(>=|<=)\s*{_NUMBER}|:\s*(?:(max|min)|{_NUMBER}\.\.{_NUMBER}))\s*")
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -25,59 +25,63 @@ class WantedTarget(NamedTuple):
     """One target of a hit.
 
     Attributes:
-        property_name: A property, or a column of one such as ``band_gap_exp``.
-        direction: ``max`` or ``min``: whether high or low values are wanted.
-        threshold: The least value that is high enough, or the largest that is low enough, in the unit of the property;
-            None if it follows the labels.
+        column: A property, a column of one such as ``band_gap_exp``, or another column of numbers.
+        direction: ``max``, ``min`` or ``within``: whether high values are wanted, low ones, or those between two ends.
+        ends: Lower and upper end of the wanted values, in the unit of the labels; None if they follow the labels.
     """
 
-    property_name: str
+    column: str
     direction: str
-    threshold: float | None = None
+    ends: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
-        """Name of the property."""
-        is_column = is_property_column(self.property_name)
-        return property_named(self.property_name.rpartition("_")[0] if is_column else self.property_name).name
+        """Name of the property, or of the column."""
+        return quantity_named(self.column).name
 
     def __str__(self) -> str:
-        if self.threshold is None:
-            return f"{self.property_name}:{self.direction}"
-        return f"{self.property_name}{'>=' if self.direction == 'max' else '<='}{self.threshold:g}"
+        if self.ends is None:
+            return f"{self.column}:{self.direction}"
+        if self.direction == "within":
+            return f"{self.column}:{self.ends[0]:g}..{self.ends[1]:g}"
+        return f"{self.column}>={self.ends[0]:g}" if self.direction == "max" else f"{self.column}<={self.ends[1]:g}"
 
     def range(self, labels: NDArray[np.float64], *, top: float) -> tuple[float, float]:
         """Lower and upper end of the wanted values.
 
         Args:
-            labels: Labels that the threshold follows if none is given: it is where their top share begins.
+            labels: Labels that the ends follow if none are given: the range is where their top share begins.
             top: That share.
         """
-        if self.threshold is None:
-            return wanted_range(labels, top, self.direction)
-        return (self.threshold, np.inf) if self.direction == "max" else (-np.inf, self.threshold)
+        return self.ends or wanted_range(labels, top, self.direction)
 
 
 def read_target(text: str) -> WantedTarget:
     """Read a target as it is written on a command line.
 
     Raises:
-        MatloopError: If it is not of the form ``NAME>=VALUE``, ``NAME<=VALUE``, ``NAME:max`` or ``NAME:min``.
+        MatloopError: If it is not of the form ``NAME>=VALUE``, ``NAME<=VALUE``, ``NAME:LOW..HIGH``, ``NAME:max`` or
+            ``NAME:min``.
 
-    >>> read_target("refractive_index >= 2.2"), str(read_target("band_gap:max"))
-    (WantedTarget(property_name='refractive_index', direction='max', threshold=2.2), 'band_gap:max')
+    >>> read_target("refractive_index >= 2.2").ends, str(read_target("band_gap:max")), str(read_target("ZT:1..1.5"))
+    ((2.2, inf), 'band_gap:max', 'ZT:1..1.5')
     """
     found = _WRITTEN.fullmatch(text)
-    try:
-        threshold = float(found[3]) if found and found[3] else None
-    except ValueError:
-        found = None
-    if not found or (threshold is not None and not np.isfinite(threshold)):
+    column, sign, limit, best, low, high = found.groups() if found else ("", None, None, None, None, None)
+    numbers = [float(written) for written in (limit, low, high) if written]
+    ends: tuple[float, float] | None = None
+    if sign:
+        ends = (numbers[0], np.inf) if sign == ">=" else (-np.inf, numbers[0])
+    elif low:
+        ends = (numbers[0], numbers[1])
+    if not found or (ends and (not ends[0] < ends[1] or not np.isfinite(ends).any())):
         raise MatloopError(
-            f"--target '{text[:60]}'", "'NAME>=VALUE' or 'NAME<=VALUE', or 'NAME:max' or 'NAME:min' for the top share",
+            f"--target '{text[:60]}'",
+            "'NAME>=VALUE', 'NAME<=VALUE', 'NAME:LOW..HIGH', or 'NAME:max' or 'NAME:min' for the top share",
             "put it in quotation marks, such as --target 'refractive_index>=2.2'",
         )  # fmt: skip
-    return WantedTarget(found[1], found[4] or ("max" if found[2] == ">=" else "min"), threshold)
+    direction = best or ("within" if low else "max" if sign == ">=" else "min")
+    return WantedTarget(column, direction, ends)
 
 
 def hits_among(labels: Mapping[str, NDArray[np.float64]], ranges: Ranges) -> NDArray[np.bool_]:
@@ -107,20 +111,24 @@ def check_thresholds(labels: Mapping[str, NDArray[np.float64]], ranges: Ranges, 
     if 0 < hits <= MOST_HITS * count:
         return
     alone = ", ".join(f"{_words(name, ends)}: {int(within(labels[name], ends).sum())}" for name, ends in ranges.items())
-    tenths = {name: wanted_range(labels[name], 0.1, _direction(ends)) for name, ends in ranges.items()}
-    begins = " and ".join(_words(name, ends) for name, ends in tenths.items())
+    tenths = {name: _direction(ends) for name, ends in ranges.items() if _direction(ends) != "within"}
+    begins = " and ".join(_words(name, wanted_range(labels[name], 0.1, way)) for name, way in tenths.items())
     raise ThresholdError(
         f"{'no hit' if not hits else f'{hits:,} hits'} among {count:,} rows of {of} ({alone})",
         f"1 to {int(MOST_HITS * count):,} hits",
-        f"its best tenth begins at {begins}; take thresholds nearer to that",
+        f"its best tenth begins at {begins}; take thresholds nearer to that" if tenths else "take another range",
     )
 
 
 def _direction(ends: tuple[float, float]) -> str:
+    if np.isfinite(ends).all():
+        return "within"
     return "max" if np.isinf(ends[1]) else "min"
 
 
 def _words(name: str, ends: tuple[float, float]) -> str:
+    if _direction(ends) == "within":
+        return f"{name} {ends[0]:g} to {ends[1]:g}"
     return f"{name} >= {ends[0]:g}" if _direction(ends) == "max" else f"{name} <= {ends[1]:g}"
 
 

@@ -48,8 +48,6 @@ def run_and_write(
     show(finished, console)
     console.print(f"\nReport: {folder / report}", markup=False, highlight=False, soft_wrap=True)
 
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
-
 
 def search_and_write(
     output: Path | None,

@@ -25,7 +25,7 @@ from matloop.workflows.bench.discovery_settings import DiscoverySettings
 from matloop.workflows.bench.labelled import ModelChoice, read_labelled
 from matloop.workflows.bench.strategies import RANDOM, Judged, explore, greedy, thompson
 from matloop.workflows.bench.target_labels import TargetLabels, read_target_labels
-from matloop.workflows.bench.wanted_targets import check_thresholds, read_target
+from matloop.workflows.bench.wanted_targets import check_thresholds, hits_among, ranges_of, read_target
 
 IONS = ("Mg", "Ca", "Sr", "Ba", "Ti", "Zr", "Hf", "Sn", "Ge", "Si", "Zn", "Cd")
 CHEAP = ("stoichiometry", "density")
@@ -140,10 +140,28 @@ def test_thresholds_follow_the_labels_where_none_is_given(data: TargetLabels) ->
         check_thresholds(data.labels, {"band_gap": (7.0, np.inf), "refractive_index": (low, np.inf)}, of="it")
 
 
-@pytest.mark.parametrize("text", ["band_gap", "band_gap>2", "band_gap>=", "band_gap:best", ">=2", "band_gap>=1e999"])
-def test_targets_are_written_in_one_of_four_ways(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["band_gap", "band_gap>2", "band_gap>=", "band_gap:best", ">=2", "band_gap>=1e999", "band_gap:2..1", "ZT:1..",
+     "ZT:..1", "ZT:1-2"],
+)  # fmt: skip
+def test_targets_are_written_in_one_of_five_ways(text: str) -> None:
     with pytest.raises(MatloopError, match="NAME>=VALUE"):
         read_target(text)
+
+
+def test_a_window_is_one_target_and_columns_of_ones_own_have_no_bounds(table: Path) -> None:
+    (window,) = [read_target("band_gap:3..4")]
+    data = read_target_labels(str(table), [window, read_target("refractive_index_dft>=2")], features=CHEAP)
+    ranges = ranges_of([window], data.labels, top=0.1)
+    assert ranges == {"band_gap": (3.0, 4.0)}
+    assert hits_among(data.labels, ranges).tolist() == [3 <= gap <= 4 for gap in data.labels["band_gap"]]
+    own = table.with_name("own.csv")
+    own.write_text(table.read_text().replace("refractive_index_dft", "My ZT (1)"))
+    data = read_target_labels(str(own), [read_target("My ZT (1) : max")], features=CHEAP)
+    assert data.labels["My ZT (1)"].max() > 200, "no catalogue says what is impossible"
+    with pytest.raises(InputFileError, match="did you mean --column My ZT"):
+        read_target_labels(str(own), [read_target("My ZT:max")], features=CHEAP)
 
 
 def test_strategies_pick_different_rows_once() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from matloop.data.errors import FileAccessError, LockedError, LockLostError, MatloopError
-from matloop.workflows.command_line import benches, campaigns, data, decisions, fetching, laboratory, models, runs
+from matloop.workflows.command_line import benches, campaigns, data, decisions, fetching, laboratory, loop, models, runs
 from matloop.workflows.command_line.options import AsJson
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ for panel, group in (
     for command in group.commands.registered_commands:
         command.rich_help_panel = panel
     app.add_typer(group.commands)
+app.add_typer(loop.commands, name="loop", rich_help_panel="Laboratory")
 app.add_typer(fetching.commands, name="fetch", rich_help_panel="Data and models")
 app.add_typer(benches.commands, name="bench", rich_help_panel="Data and models")
 

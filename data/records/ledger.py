@@ -16,6 +16,8 @@ from matloop.data.plain_text import one_line
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, CANDIDATES
 
+_PROMISE = "probability of all targets"  # no property has such a name
+
 
 class KnownCandidate(NamedTuple):
     """A candidate that was screened.
@@ -25,12 +27,14 @@ class KnownCandidate(NamedTuple):
         origin: Where it was screened, such as the name of a run.
         predictions: Predicted value by property, in the unit of the catalogue.
         cif: Its structure; empty for a composition.
+        promise: Probability of meeting all targets that was stated for it; nan where none was.
     """
 
     formula: str
     origin: str = ""
     predictions: Mapping[str, float] = {}
     cif: str = ""
+    promise: float = math.nan
 
 
 def add_action(
@@ -75,7 +79,7 @@ def add_candidates(connection: Connection, action: str, candidates: Mapping[str,
     rows = [
         {
             "candidate_id": name, "action_id": action, "formula": one.formula, "origin": one.origin,
-            "predictions_json": as_json({key: value for key, value in one.predictions.items() if math.isfinite(value)}),
+            "predictions_json": as_json(_finite({**one.predictions, _PROMISE: one.promise})),
             "cif": one.cif,
         }
         for name, one in candidates.items() if name not in known
@@ -87,7 +91,13 @@ def add_candidates(connection: Connection, action: str, candidates: Mapping[str,
 def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     """Candidates that the records know, without their structures."""
     wanted = (CANDIDATES.c.candidate_id, CANDIDATES.c.formula, CANDIDATES.c.origin, CANDIDATES.c.predictions_json)
-    return {
-        name: KnownCandidate(formula, origin, json.loads(predictions))
-        for name, formula, origin, predictions in connection.execute(select(*wanted))
-    }
+    found = {}
+    for name, formula, origin, written in connection.execute(select(*wanted)):
+        predictions = json.loads(written)
+        promise = predictions.pop(_PROMISE, math.nan)
+        found[name] = KnownCandidate(formula, origin, predictions, promise=promise)
+    return found
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in values.items() if math.isfinite(value)}

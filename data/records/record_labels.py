@@ -42,7 +42,8 @@ class RecordLabels(DescribedLabels):
     its structure, and a formula elsewhere.
 
     Args:
-        path: An SQLite file, or ``postgresql://USER@HOST/DATABASE``; a password comes from ``PGPASSWORD``.
+        path: An SQLite file, or ``postgresql://USER@HOST/DATABASE``, whose password comes from ``PGPASSWORD``; what
+            ``MATLOOP_RECORDS`` says if left out.
         property: Name of the property.
         laboratory: Whose values; those of all laboratories if left out.
         source: Provenance of the values; ``exp:LABORATORY`` if left out, and ``exp`` without a laboratory.
@@ -56,24 +57,24 @@ class RecordLabels(DescribedLabels):
     """
 
     def __init__(
-        self, path: str, *, property: str, laboratory: str = "", source: str | None = None, partly: bool = False,
+        self, path: str = "", *, property: str, laboratory: str = "", source: str | None = None, partly: bool = False,
         licence: str = "unknown", citation: str = "", conditions: WrittenConditions | None = None,
         until: int | None = None,
     ) -> None:  # fmt: skip
         source = laboratory_provenance(laboratory) if source is None else source
-        name = Path(path.rpartition("/")[2] if "://" in path else path)
+        name = Path(path.rpartition("/")[2] if "://" in path else path or "records")
         super().__init__(
             name, property=property, column="value", unit=None, source=source, licence=licence, citation=citation
         )
         self.laboratory, self.partly, self.until = laboratory, partly, until
-        self._place = path if "://" in path else str(Path(path).expanduser())
+        self._place = path if "://" in path or not path else str(Path(path).expanduser())
         self._asked = None if conditions is None else _with_columns(conditions)
         label_conditions(self._asked)
         self._records().close()
 
     def files(self) -> list[Path]:
         """The file of the records; none where a server holds them."""
-        return [] if "://" in self._place else [Path(self._place)]
+        return [] if "://" in self._place or not self._place else [Path(self._place)]
 
     def stamps(self) -> tuple[Any, ...]:
         """What changes with the labels: the number of the newest action."""
@@ -93,7 +94,7 @@ class RecordLabels(DescribedLabels):
         return replace(read, remarks=[*read.remarks, *remarks])
 
     def _records(self) -> RecordsDatabase:
-        return open_records(self._place, may_create=False)
+        return open_records(self._place or None, may_create=False)
 
     def _conditions_of(self, values: Sequence[_Value]) -> tuple[list[str], tuple[LabelCondition, ...]]:
         """The conditions that teach, and what is to be said of others."""

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -174,6 +174,18 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """Return the training set of some of the rows, with their groups as they are.
+
+        Args:
+            rows: Their places, shape (m,).
+        """
+        noise = None if self.noise is None else replace(self.noise, errors=self.noise.errors[rows])
+        return replace(
+            self, rows=self.rows.take(rows), values=self.values[rows], groups=self.groups[rows],
+            weights=self.weights[rows], noise=noise,
+        )  # fmt: skip
 
     @functools.cached_property
     def conditions(self) -> Mapping[str, NDArray[np.float64]]:

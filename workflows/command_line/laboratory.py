@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from matloop.workflows.command_line.options import AsJson, CampaignName
+
 commands = typer.Typer()
 
 Records = Annotated[
@@ -15,7 +17,7 @@ Records = Annotated[
         help="The records database: an SQLite file or postgresql://USER@HOST/NAME; by default $MATLOOP_RECORDS."
     ),
 ]
-Language = Annotated[str, typer.Option("--lang", help="Language of questions: en or zh.")]
+Language = Annotated[str, typer.Option("--lang", help="Language of what is printed: en or zh.")]
 
 
 @commands.command("import", epilog="Example: matloop import sheet.xlsx --run runs/oxides --laboratory lab-a")
@@ -66,3 +68,25 @@ def show_records(
     from matloop.workflows.commands.records import print_contents
 
     print_contents(records, export=export, samples=samples, properties=property_name or [])
+
+
+@commands.command(epilog="Example: matloop retrain oxides.yaml --laboratory lab-a")
+def retrain(
+    campaign: CampaignName,
+    laboratory: Annotated[str, typer.Option(help="Whose results teach; by default those of all laboratories.")] = "",
+    property_name: Annotated[
+        list[str] | None, typer.Option("--property", help="Only the model of this property; may be repeated.")
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Put the model back that was in use before.")] = False,
+    models: Annotated[Path | None, typer.Option(help="Folder of the models; by default beside the records.")] = None,
+    records: Records = None,
+    as_json: AsJson = False,
+    lang: Language = "en",
+) -> None:
+    """Learn from the records of a laboratory; a new model is used only if it wins on results that none has seen."""
+    from matloop.workflows.commands.retrain import retrain_and_print
+
+    retrain_and_print(
+        campaign, records=records, laboratory=laboratory, models=models, properties=property_name or [], back=back,
+        as_json=as_json, language=lang,
+    )  # fmt: skip

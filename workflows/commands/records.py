@@ -59,12 +59,14 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         ids, formulas = (list(map(str, view.ranked.column(name))) for name in (Column.CANDIDATE_ID, Column.FORMULA))
         places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
         columns = {name: view.ranked.column(property_column(name, "pred")) for name in view.properties}
+        promises = np.asarray(view.ranked.column(Column.PROBABILITY), float)
         predicted = {name: np.asarray(column, float) for name, column in columns.items()}
         cifs = {place: text for place, (_, text) in view.cifs.items()}
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}
             cif = cifs.get(int(places[at]), "") if places[at] else ""
-            found.setdefault(name, KnownCandidate(formula, view.folder.name, predictions, cif))
+            known = KnownCandidate(formula, view.folder.name, predictions, cif, float(promises[at]))
+            found.setdefault(name, known)
     return found
 
 

@@ -1,0 +1,121 @@
+"""Champion and challenger: whether a model that learned from new results takes the place of the one in use.
+
+The challenger has to win twice, by mean absolute error on the scale of the model. Once in grouped cross-validation, on
+the results that the champion has not seen, where a fold hides all rows of a formula from the challenger. And once on
+the newest of these results, which a challenger trained without them has not seen either. If there are too few of them,
+or it loses once, the champion stays. Beside both stands the trivial rival: to guess the mean of the other results.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEWEST_NEWEST = 5
+"""Formulas among the newest results below which they decide nothing."""
+NEWEST_SHARE = 1 / 3
+"""Share of the formulas that the champion has not seen which count as the newest."""
+_DRAWS = 2000
+
+Reason = Literal["first", "wins", "few_results", "few_newest", "loses_cross_validation", "loses_newest", "back"]
+
+
+class Comparison(NamedTuple):
+    """Errors of two models on the same rows, which neither has seen.
+
+    Attributes:
+        rows: Number of rows.
+        formulas: Number of formulas.
+        champion: Mean absolute error of the champion, on the scale of the model.
+        challenger: Mean absolute error of the challenger.
+        mean: Mean absolute error of guessing the mean of the other results.
+        chance: Share of draws of the formulas (Bayesian bootstrap, Rubin, Ann. Statist. 9, 130 (1981)) in which the
+            challenger has the smaller error.
+        unpredicted: Further rows for which one of the two has no prediction; they do not count.
+    """
+
+    rows: int
+    formulas: int
+    champion: float
+    challenger: float
+    mean: float
+    chance: float
+    unpredicted: int = 0
+
+    @property
+    def is_won(self) -> bool:
+        """Whether the challenger has the smaller error."""
+        return self.challenger < self.champion
+
+
+def compare(
+    truth: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    *,
+    champion: NDArray[np.float64],
+    challenger: NDArray[np.float64],
+    seed: int = 0,
+) -> Comparison | None:
+    """Compare two models; None where no row is predicted by both.
+
+    Args:
+        truth: Measured values on the scale of the model, shape (n,).
+        groups: Formula group of each row, shape (n,).
+        champion: Predictions of the champion on that scale, nan where it has none, shape (n,).
+        challenger: Those of the challenger.
+        seed: Of the draws.
+
+    >>> found = compare(np.arange(6.0), np.arange(6), champion=np.arange(6.0) + 1, challenger=np.arange(6.0) + 0.5)
+    >>> found.champion, found.challenger, found.mean, found.chance, found.is_won
+    (1.0, 0.5, 1.8, 1.0, True)
+    """
+    both = np.isfinite(champion) & np.isfinite(challenger) & np.isfinite(truth)
+    if not both.any():
+        return None
+    truth, group = truth[both], np.unique(groups[both], return_inverse=True)[1]
+    errors = np.abs(np.stack([champion[both], challenger[both], _mean_of_others(truth, group)]) - truth)
+    of_groups = np.bincount(group, weights=errors[1] - errors[0])
+    draws = np.random.default_rng(seed).exponential(size=(_DRAWS, len(of_groups)))
+    of_champion, of_challenger, of_mean = (float(one) for one in errors.mean(axis=1))
+    return Comparison(
+        len(truth), len(of_groups), of_champion, of_challenger, of_mean, float((draws @ of_groups < 0).mean()),
+        unpredicted=int((~both).sum()),
+    )  # fmt: skip
+
+
+def newest_groups(first_seen: NDArray[np.integer], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which rows belong to the newest formulas, shape (n,): a third of them, and at least five.
+
+    Args:
+        first_seen: Place of each row in the order in which results came, shape (n,).
+        groups: Formula group of each row, shape (n,). A formula came when the first of its rows did.
+
+    >>> newest_groups(np.array([0, 1, 2, 3, 4, 5, 6, 0]), np.array([0, 1, 2, 3, 4, 5, 6, 6])).tolist()
+    [False, True, True, True, True, True, False, False]
+    """
+    number = np.unique(groups, return_inverse=True)[1]
+    came = np.full(int(number.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(came, number, np.asarray(first_seen, np.int64))
+    count = max(FEWEST_NEWEST, int(len(came) * NEWEST_SHARE))
+    newest = np.argsort(came, kind="stable")[len(came) - count :] if len(came) > count else np.arange(len(came))
+    return np.isin(number, newest)
+
+
+def verdict(cross_validation: Comparison | None, newest: Comparison | None) -> Reason:
+    """Say whether the challenger wins, or why the champion stays."""
+    if cross_validation is None:
+        return "few_results"
+    if newest is None or newest.formulas < FEWEST_NEWEST:
+        return "few_newest"
+    if not cross_validation.is_won:
+        return "loses_cross_validation"
+    return "wins" if newest.is_won else "loses_newest"
+
+
+def _mean_of_others(truth: NDArray[np.float64], group: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Mean of the rows of other formulas, for each row, shape (n,); the row itself where there are none."""
+    others = len(truth) - np.bincount(group)
+    rest = truth.sum() - np.bincount(group, weights=truth)
+    return np.where(others > 0, rest / np.maximum(others, 1), 0.0)[group] if others.any() else truth

@@ -1,0 +1,134 @@
+"""A challenger replaces the champion only where it wins twice; decisions are records, and one command goes back."""
+
+import json
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from matloop.data.errors import DamagedFileError, RecordsError
+from matloop.data.records.database import open_records
+from matloop.models.surrogates.contest import Comparison, compare, newest_groups, verdict
+from matloop.workflows.cli import app
+from matloop.workflows.loop import back, retrain
+from matloop.workflows.looping.champions import (
+    Champion,
+    ModelDecision,
+    champion_of,
+    decisions_about,
+    models_folder,
+    read_champion,
+    write_decision,
+)
+from tests.workflows.looping.conftest import LABORATORY, Laboratory
+
+
+def run(laboratory: Laboratory) -> list[str]:
+    found = retrain(laboratory.campaign, records=laboratory.records, laboratory=LABORATORY)
+    return [decision.reason for decision in found]
+
+
+def test_challenger_wins_with_results_that_none_has_seen_and_one_command_goes_back(laboratory: Laboratory) -> None:
+    formulas = list(laboratory.others)
+    laboratory.measure(formulas[:15])
+    assert run(laboratory) == ["first", "few_results"]
+    laboratory.measure(formulas[15:24])
+    assert run(laboratory) == ["few_newest"]
+    laboratory.measure(formulas[24:60])
+    (won,) = retrain(laboratory.campaign, records=laboratory.records, laboratory=LABORATORY)
+    assert won.reason == "wins"
+    assert won.newest is not None
+    assert won.cross_validation is not None
+    assert won.cross_validation.formulas == 60
+    assert won.newest.formulas + won.newest.unpredicted == 20  # an element may be new to one of the models
+    assert won.newest.challenger < won.newest.champion
+    assert run(laboratory) == ["few_results"]  # nothing has come since
+
+    database, models = open_records(laboratory.records), models_folder(laboratory.records, None)
+    champion = champion_of(database, "films", "refractive_index")
+    assert champion is not None
+    assert champion == won.champion
+    model = read_champion(champion, models)
+    assert model.card.training_set["provenance"] == "exp:lab-a"
+    fresh = formulas[60:90]
+    predicted = model.predict(fresh)["refractive_index_pred"].to_numpy(float)
+    truth = np.array([1.3 * laboratory.others[formula] + 0.4 for formula in fresh])
+    earliest = decisions_about(database, "films")[0].champion
+    assert earliest is not None
+    first = read_champion(earliest, models).predict(fresh)
+    assert np.nanmean(np.abs(predicted - truth)) < np.nanmean(
+        np.abs(first["refractive_index_pred"].to_numpy(float) - truth)
+    )
+
+    told = CliRunner().invoke(app, ["retrain", str(laboratory.campaign), "--records", laboratory.records, "--back"])
+    assert told.exit_code == 0, told.output
+    assert "the model before is in use again" in told.output
+    assert champion_of(database, "films", "refractive_index") == earliest
+    with pytest.raises(RecordsError, match="no earlier model"):
+        back(laboratory.campaign, records=laboratory.records)
+
+
+def test_champion_stays_where_the_newest_results_do_not_follow_the_older_ones(laboratory: Laboratory) -> None:
+    formulas = list(laboratory.others)
+    laboratory.measure(formulas[:45], slope=0.5, offset=5.0)
+    laboratory.measure(formulas[45:65], slope=1.0, offset=0.0)  # as computed, which the champion knows
+    command = ["retrain", str(laboratory.campaign), "--records", laboratory.records, "--json"]
+    told = CliRunner().invoke(app, [*command, "--laboratory", LABORATORY])
+    assert told.exit_code == 0, told.output
+    first, kept = json.loads(told.stdout)
+    assert kept["reason"] == "loses_newest"
+    assert kept["champion"] == first["champion"]
+    assert kept["newest"]["challenger"] > kept["newest"]["champion"]
+    shutil.rmtree(models_folder(laboratory.records, None))
+    champion = champion_of(open_records(laboratory.records), "films", "refractive_index")
+    assert champion is not None
+    with pytest.raises(DamagedFileError, match="--models"):
+        read_champion(champion, models_folder(laboratory.records, None))
+
+
+def test_of_two_decisions_at_once_the_later_is_refused(laboratory: Laboratory) -> None:
+    laboratory.measure(list(laboratory.others)[:2])
+    database = open_records(laboratory.records)
+    first = ModelDecision("films", "refractive_index", "first", None)
+    write_decision(database, first._replace(champion=None), before=None)
+    one = Champion("refractive_index-1", "0" * 64, 0)
+    write_decision(database, first._replace(champion=one), before=None)
+    with pytest.raises(RecordsError, match="another decision"):
+        write_decision(database, first._replace(champion=one._replace(folder="refractive_index-2")), before=None)
+    assert champion_of(database, "films", "refractive_index") == one
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"cross": None, "newest": None}, "few_results"),
+        ({"cross": (1.0, 0.5), "newest": None}, "few_newest"),
+        ({"cross": (1.0, 0.5), "newest": (1.0, 0.5), "formulas": 4}, "few_newest"),
+        ({"cross": (0.5, 0.5), "newest": (1.0, 0.5)}, "loses_cross_validation"),
+        ({"cross": (1.0, 0.5), "newest": (0.5, 0.5)}, "loses_newest"),
+        ({"cross": (1.0, 0.5), "newest": (1.0, 0.9)}, "wins"),
+    ],
+)
+def test_a_challenger_has_to_win_twice(parts: dict[str, Any], expected: str) -> None:
+    def made(errors: Any) -> Comparison | None:
+        return None if errors is None else Comparison(9, parts.get("formulas", 9), *errors, mean=2.0, chance=0.5)
+
+    assert verdict(made(parts["cross"]), made(parts["newest"])) == expected
+
+
+def test_comparison_counts_only_what_both_predict_and_newest_formulas_stay_whole() -> None:
+    truth = np.array([1.0, 2.0, 3.0, 4.0])
+    found = compare(
+        truth, np.array([0, 0, 1, 2]), champion=np.array([1.0, 2.0, np.nan, 5.0]), challenger=np.full(4, 2.0)
+    )
+    assert found is not None
+    assert (found.rows, found.formulas, found.unpredicted) == (3, 2, 1)
+    assert found.champion == pytest.approx(1 / 3)
+    assert found.challenger == pytest.approx(1.0)
+    assert compare(truth, np.arange(4), champion=np.full(4, np.nan), challenger=truth) is None
+    groups = np.repeat(np.arange(30), 2)
+    newest = newest_groups(np.arange(60), groups)
+    assert newest.sum() == 20
+    assert sorted(set(groups[newest])) == list(range(20, 30))

@@ -1,0 +1,98 @@
+"""How a loop stands: counts, promises kept, drift on real results, decisions, in a terminal, as JSON and as a page."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, insert
+from typer.testing import CliRunner
+
+from matloop.data.candidates.formula import parse_formulas
+from matloop.data.records.attempts import Attempt, Attempts
+from matloop.data.records.database import RecordsDatabase, open_records
+from matloop.data.records.identifiers import new_id
+from matloop.data.records.importing import KnownCandidate, import_sheet
+from matloop.data.records.ledger import add_action
+from matloop.data.records.tables import PROPOSALS
+from matloop.workflows.cli import app
+from matloop.workflows.looping.pool import made_factor
+from tests.data.records.result_sheets import result, write_sheet
+from tests.workflows.looping.conftest import LABORATORY, Laboratory
+
+
+def told(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def propose(database: RecordsDatabase, formulas: Sequence[str]) -> None:
+    """Write a batch, of which every candidate is a hit with a probability of 0.5."""
+    why = json.dumps({"probability": 0.5})
+
+    def work(connection: Connection) -> None:
+        action = add_action(connection, "propose")
+        for place, formula in enumerate(formulas):
+            row = {"id": new_id("proposal"), "action_id": action, "place": place, "candidate_id": f"c-{formula}"}
+            connection.execute(insert(PROPOSALS).values(**row, formula=formula, why_json=why))
+
+    database.write(work)
+
+
+def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
+    formulas = list(laboratory.others)[:24]
+    database = open_records(laboratory.records)
+    propose(database, [*formulas, "LiF", "NaF"])
+    laboratory.measure(formulas, slope=1.0, offset=6.0)  # all above 3, and far from what is computed
+    failed = result("c-LiF", "LiF", "LiF-1", outcome="failed", reason="other_phases")
+    broken = result("c-NaF", "NaF", "NaF-1", outcome="failed", reason="equipment")
+    known = {f"c-{formula}": KnownCandidate(formula) for formula in ("LiF", "NaF")}
+    sheet = write_sheet(tmp_path / "failed.csv", [failed, broken])
+    import_sheet(database, sheet, candidates=known, laboratory=LABORATORY)
+
+    status = ["loop", "status", laboratory.campaign, "--records", laboratory.records, "--laboratory", LABORATORY]
+    found = json.loads(told(*status, "--json"))
+    assert found["tally"] == {
+        "proposed": 26, "waiting": 0, "samples": {"made": 24, "failed": 2}, "of_handling": 1, "measured": 24, "held": 0
+    }  # fmt: skip
+    assert (found["hits"]["tried"], found["hits"]["found"], found["hits"]["promised"]) == (25, 24, 12.5)
+    assert found["hits"]["chance"] < 1e-4
+    assert found["on_results"] == {}
+
+    told("retrain", laboratory.campaign, "--records", laboratory.records, "--laboratory", LABORATORY)
+    found = json.loads(told(*status, "--json"))["on_results"]["refractive_index"]
+    assert found["inside"] < 12
+    assert found["drifted"]
+    assert found["bias"] > 0.3
+    text = told(*status)
+    assert "hits: 24 of 25 tried, where 12.5 were promised (more than chance explains" in text
+    assert "results come out higher on the whole" in text
+    assert "retrain" not in text
+    in_chinese = told(*status, "--lang", "zh")
+    assert "预测已漂移" in in_chinese
+    page = tmp_path / "loop.html"
+    told(*status, "--output", page, "--lang", "zh")
+    html = page.read_text("utf-8")
+    assert 'data-language="zh"' in html
+    assert "预测已漂移" in html
+    assert "predictions have drifted" in html
+
+
+@pytest.mark.parametrize("prior", [None, {"c-LiF": 0.6, "c-NaF": 0.4, "c-GaN": math.nan}])
+def test_outcomes_enter_as_a_factor(prior: dict[str, float] | None) -> None:
+    names = ["c-LiF", "c-NaF", "c-GaN"]
+    pool, _ = parse_formulas(["LiF", "NaF", "GaN"])
+    assert (made_factor(Attempts([], 3), names, pool, prior) == 1).all()
+    failed = Attempts([Attempt("c-LiF", "LiF", 0.0, 1.0)], 0)
+    factor = made_factor(failed, names, pool, prior)
+    assert factor[0] < factor[1] < 1
+    made = made_factor(Attempts([Attempt("c-LiF", "LiF", 1.0, 1.0)], 0), names, pool, prior)
+    if prior is None:
+        assert factor[1] < factor[2] < 1
+        assert made == pytest.approx(np.ones(3), abs=1e-5)  # nothing is thought more certain than before any result
+    else:
+        assert factor[2] == 1
+        assert made[0] > made[1] > 1

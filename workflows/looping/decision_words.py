@@ -1,0 +1,80 @@
+"""What decisions about models are called in both languages, and how their figures are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from matloop.data.label import Label
+from matloop.models.surrogates.contest import FEWEST_NEWEST, Comparison, Reason
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
+from matloop.workflows.looping.champions import ModelDecision
+from matloop.workflows.wording import number_text
+
+REASONS: Mapping[Reason, Label] = MappingProxyType(
+    {
+        "first": Label(
+            "the model that learned from no result of the laboratory is in use", "启用未学习任何实验结果的初始模型"
+        ),
+        "wins": Label(
+            "the challenger wins twice and is in use now", "挑战模型两项均胜出，现已启用"
+        ),
+        "few_results": Label(
+            "the champion stays: too few results, or none since it learned; a challenger needs "
+            f"{SMALLEST_TRAINING_SET} compounds with a value",
+            "保留现用模型：实验结果太少，或自其训练以来没有新结果；挑战模型需要"
+            f" {SMALLEST_TRAINING_SET} 个有数值的化合物",
+        ),
+        "few_newest": Label(
+            "the champion stays: the newest results are too few to decide; "
+            f"{FEWEST_NEWEST} compounds must be left over beside {SMALLEST_TRAINING_SET} to learn from",
+            "保留现用模型：最新结果太少，无法判定；除"
+            f" {SMALLEST_TRAINING_SET} 个用于学习的化合物外，还须留出 {FEWEST_NEWEST} 个",
+        ),
+        "loses_cross_validation": Label(
+            "the champion stays: the challenger has the larger error in cross-validation",
+            "保留现用模型：挑战模型在交叉验证中误差更大",
+        ),
+        "loses_newest": Label(
+            "the champion stays: the challenger has the larger error on the newest results",
+            "保留现用模型：挑战模型在最新结果上误差更大",
+        ),
+        "back": Label("the model before is in use again", "恢复使用前一个模型"),
+    }
+)  # fmt: skip
+"""Why a model is in use, by reason."""
+
+TESTS: Mapping[str, Label] = MappingProxyType(
+    {
+        "cross_validation": Label("grouped cross-validation", "分组交叉验证"),
+        "newest": Label("newest results, unseen by both", "双方均未见过的最新结果"),
+    }
+)
+"""The two comparisons of a champion and a challenger."""
+
+HEADINGS: Sequence[Label] = (
+    Label("test", "检验"),
+    Label("results", "结果数"),
+    Label("formulas", "化学式数"),
+    Label("champion MAE", "现用模型 MAE"),
+    Label("challenger MAE", "挑战模型 MAE"),
+    Label("guessing the mean", "以均值猜测"),
+    Label("P(challenger better)", "挑战模型更优的概率"),
+)
+"""Headings of a table of comparisons."""
+
+
+def comparisons_of(decision: ModelDecision) -> dict[str, Comparison]:
+    """The comparisons that a decision rests on, by their name in :data:`TESTS`."""
+    parts = {"cross_validation": decision.cross_validation, "newest": decision.newest}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def cells_of(comparison: Comparison) -> tuple[str, ...]:
+    """The figures of a comparison, below :data:`HEADINGS` without the first.
+
+    >>> cells_of(Comparison(8, 7, 0.5, 0.25, 0.75, 0.9375))
+    ('8', '7', '0.5', '0.25', '0.75', '0.94')
+    """
+    errors = (number_text(one, 3) for one in (comparison.champion, comparison.challenger, comparison.mean))
+    return f"{comparison.rows:,}", f"{comparison.formulas:,}", *errors, f"{comparison.chance:.2f}"

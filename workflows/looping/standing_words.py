@@ -1,0 +1,148 @@
+"""How a loop stands, in sentences of both languages; the terminal and the page say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from matloop.data.label import Label
+from matloop.data.plain_text import counted
+from matloop.data.properties.catalogue import catalogue
+from matloop.models.surrogates.real_results import ALARM, Hits, Left
+from matloop.workflows.looping.decision_words import REASONS
+from matloop.workflows.looping.standing import LoopStanding, OnResults, Tally
+from matloop.workflows.wording import number_text
+
+_UNLIKELY = 0.05  # below it a difference is told as one
+
+
+def tally_lines(tally: Tally) -> Iterator[Label]:
+    """What was proposed, made, measured and held."""
+    made, partly, failed = (tally.samples.get(name, 0) for name in ("made", "partly", "failed"))
+    yield Label(
+        f"proposed: {counted(tally.proposed, 'candidate')}, {tally.waiting:,} of them without a result",
+        f"已推荐 {tally.proposed:,} 个候选，其中 {tally.waiting:,} 个尚无结果",
+    )
+    handling = f", {tally.of_handling:,} of them by the handling" if tally.of_handling else ""
+    handling_zh = f"（其中 {tally.of_handling:,} 个因操作或设备）" if tally.of_handling else ""
+    yield Label(
+        f"samples: {made:,} made, {partly:,} in part, {failed:,} not{handling}",
+        f"样品：制得 {made:,} 个，部分制得 {partly:,} 个，未制得 {failed:,} 个{handling_zh}",
+    )
+    yield Label(
+        f"measured: {counted(tally.measured, 'candidate')}; {counted(tally.held, 'row')} held until answered",
+        f"已测 {tally.measured:,} 个候选；{tally.held:,} 行待答复",
+    )
+
+
+def hit_lines(hits: Hits | None) -> Iterator[Label]:
+    """Hits beside what was promised."""
+    if hits is None:
+        yield Label(
+            "hits: nothing to compare yet; no candidate with a stated probability has been tried",
+            "命中：暂无可比较的数据，尚未试验过给出概率的候选",
+        )
+        return
+    yield Label(
+        f"hits: {hits.found:,} of {hits.tried:,} tried, where {hits.promised:.1f} were promised "
+        f"({_chance(hits.chance)})",
+        f"命中：试验 {hits.tried:,} 个，命中 {hits.found:,} 个，预期 {hits.promised:.1f} 个"
+        f"（{_chance_zh(hits.chance)}）",
+    )
+
+
+def result_lines(name: str, found: OnResults) -> Iterator[Label]:
+    """How predictions of a property held."""
+    known = catalogue()[name]
+    en, zh = known.label_en, known.label_zh or known.label_en
+    coverage, drift = found.coverage, found.drift
+    yield Label(
+        f"{en}: {coverage.inside:,} of {coverage.results:,} results in their 90 % interval "
+        f"({_chance(coverage.chance)})",
+        f"{zh}：{coverage.results:,} 个结果中 {coverage.inside:,} 个落在 90 % 区间内（{_chance_zh(coverage.chance)}）",
+    )
+    if drift.alarms:
+        side = Label("higher", "偏高") if drift.bias > 0 else Label("lower", "偏低")
+        yield Label(
+            f"{en}: predictions have drifted; bets against them reached {number_text(drift.highest)} of {ALARM:g}; "
+            f"results come out {side.en} on the whole",
+            f"{zh}：预测已漂移；反向下注的资本达到 {number_text(drift.highest)}（界限 {ALARM:g}）；结果总体{side.zh}",
+        )
+    else:
+        yield Label(
+            f"{en}: no drift seen; bets against predictions reached {number_text(drift.highest)} of {ALARM:g}",
+            f"{zh}：未见漂移；反向下注的资本达到 {number_text(drift.highest)}（界限 {ALARM:g}）",
+        )
+
+
+def left_lines(left: Left | None, cost: float) -> Iterator[Label]:
+    """What trying the rest of the pool would bring."""
+    if left is None:
+        yield Label(
+            "what is left: name the run whose candidates are the pool with --run",
+            "剩余：请用 --run 指定作为候选池的运行",
+        )
+        return
+    yield Label(
+        f"what is left: at least one hit with {_share(left.any_left)} if candidates are independent, with "
+        f"{_share(left.at_least)} to {_share(left.at_most)} whatever they have in common; "
+        f"{number_text(left.expected)} hits expected",
+        f"剩余：若候选相互独立，至少有一个命中的概率为 {_share(left.any_left)}；无论其相关性如何，为 "
+        f"{_share(left.at_least)} 至 {_share(left.at_most)}；预期命中 {number_text(left.expected)} 个",
+    )
+    for share, count in (("50 %", left.to_even_odds), ("90 %", left.to_nine_in_ten)):
+        if count is None:
+            yield Label(
+                f"a hit with {share}: the whole pool does not suffice", f"以 {share} 的概率找到命中：整个候选池也不够"
+            )
+            continue
+        price = "" if math.isnan(cost) else f", {number_text(count * cost)} in all"
+        price_zh = "" if math.isnan(cost) else f"，共计 {number_text(count * cost)}"
+        yield Label(
+            f"a hit with {share}: the {count:,} most probable have to be tried{price}",
+            f"以 {share} 的概率找到命中：需试验概率最高的 {count:,} 个{price_zh}",
+        )
+
+
+def decision_lines(standing: LoopStanding) -> Iterator[Label]:
+    """The decisions about models, the newest first."""
+    if not standing.decisions:
+        yield Label("no decision about a model yet: matloop retrain", "尚无关于模型的决定：matloop retrain")
+    for one in reversed(standing.decisions):
+        reason, when = REASONS[one.reason], one.at[: len("2026-01-01 00:00")].replace("T", " ")
+        yield Label(
+            f"{when} {one.property_name}: {reason.en} ({one.by})",
+            f"{when} {one.property_name}：{reason.zh}（{one.by}）",
+        )
+
+
+def sections_of(standing: LoopStanding) -> list[tuple[Label, list[Label]]]:
+    """Title and sentences of each part."""
+    on_results = [line for name, one in standing.on_results.items() for line in result_lines(name, one)]
+    if not on_results:
+        on_results = [
+            Label(
+                "no result to compare with a prediction yet; matloop retrain names the first model",
+                "尚无可与预测比较的结果；matloop retrain 会启用初始模型",
+            )
+        ]
+    return [
+        (Label("What came back", "返回的结果"), [*tally_lines(standing.tally), *hit_lines(standing.hits)]),
+        (Label("Predictions on real results", "预测与实验结果的比较"), on_results),
+        (Label("When to stop", "何时停止"), list(left_lines(standing.left, standing.cost))),
+        (Label("Decisions about models", "关于模型的决定"), list(decision_lines(standing))),
+    ]
+
+
+def _chance(chance: float) -> str:
+    kind = "more than chance explains" if chance < _UNLIKELY else "within chance"
+    return f"{kind}, p = {chance:.2g}"
+
+
+def _chance_zh(chance: float) -> str:
+    kind = "超出偶然" if chance < _UNLIKELY else "属偶然范围"
+    return f"{kind}，p = {chance:.2g}"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -64,7 +64,7 @@ def test_many_outcomes_of_one_compound_reach_its_share_of_successes() -> None:
     often = np.full(400, 2)
     success = (np.arange(400) % 4 == 0).astype(float)
     found = LaboratoryOutcomes.fit(POOL.take(often), np.full(400, 0.9), success)
-    assert found.probability(POOL, np.full(5, 0.9))[2] == pytest.approx(0.25, abs=0.01)
+    assert found.probability(POOL, np.full(5, 0.9))[2] == pytest.approx(0.25, abs=0.03)
 
 
 def test_likeness_is_a_covariance() -> None:

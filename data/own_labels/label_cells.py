@@ -14,6 +14,7 @@ from typing import NamedTuple
 from matloop.data.elements import SYMBOLS
 from matloop.data.errors import UnitError, UnknownNameError
 from matloop.data.properties.units import canonical_unit, convert, measure_alike
+from matloop.data.remarks import Remark
 
 EMPTY, NO_NUMBER, LIMIT, WRONG_UNIT = "E-LABEL-EMPTY", "E-LABEL-NUMBER", "E-LABEL-LIMIT", "E-LABEL-UNIT"
 _LONGEST = 80  # characters of a cell that holds one number
@@ -50,13 +51,18 @@ class LabelCell(NamedTuple):
         value: The number in the unit asked for; nan where there is none.
         uncertainty: Its stated error in the same unit; nan where none is stated.
         code: Why it teaches nothing; empty where it does.
-        detail: Further text about the code.
+        remark: What else is to be said of it.
     """
 
     value: float
     uncertainty: float
     code: str = ""
-    detail: str = ""
+    remark: Remark = Remark()
+
+    @property
+    def detail(self) -> str:
+        """Further text about the code, in English."""
+        return self.remark.label.en
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -73,7 +79,7 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
         UnknownNameError: If one of the two units is unknown.
 
     >>> read_label("1.2±0.1", "mS/cm", "S/cm")
-    LabelCell(value=0.0012, uncertainty=0.0001, code='', detail='')
+    LabelCell(value=0.0012, uncertainty=0.0001, code='', remark=Remark(key='', values=()))
     >>> read_label("<0.1", "eV", "eV").code, read_label("12 GPa", "MPa", "GPa").value
     ('E-LABEL-LIMIT', 12.0)
     >>> read_label("(1.2±0.1)×10⁻³", "S/cm", "S/cm").uncertainty, read_label("1.23(4)e-3", "eV", "eV").uncertainty
@@ -83,29 +89,38 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
     plain = _plain(text)
     if is_missing(text):
         return _nothing(EMPTY)
-    is_one_number = len(plain) <= _LONGEST and not _RAISED.search(text) and not _LOWERED.search(text)
+    is_one_number = len(plain) <= _LONGEST and not has_raised_digit(text) and not _LOWERED.search(text)
     match = _CELL.fullmatch(_with_powers_inside(plain)) if is_one_number else None
     if match is None:
-        return _nothing(NO_NUMBER, f"'{text[:40]}' is no number; write one number, or leave the cell empty")
+        return _nothing(NO_NUMBER, "no_number", text[:40])
     if _has_two_readings(match["number"], match["error"] or "", match["unit"] or "", unit):
-        return _nothing(NO_NUMBER, f"'{text[:40]}' has two readings; write number and error without a power or a share")
+        return _nothing(NO_NUMBER, "two_readings", text[:40])
     if written := match["unit"]:
         try:
             zero = convert(0.0, written, to)
         except (UnitError, UnknownNameError):
-            return _nothing(WRONG_UNIT, f"'{text[:40]}' has '{written[:20]}' behind the number; write it in {unit}")
+            return _nothing(WRONG_UNIT, "unit_behind", text[:40], written[:20], unit)
         unit = written
     value, error = _number(match["number"]), _number(match["error"] or "0")
     if value is None or error is None:
-        return _nothing(NO_NUMBER, f"'{text[:40]}' may have a decimal comma or one of thousands; write 1.5 or 1500")
+        return _nothing(NO_NUMBER, "comma", text[:40])
     if not math.isfinite(value):
-        return _nothing(NO_NUMBER, f"'{text[:40]}' is too large")
+        return _nothing(NO_NUMBER, "too_large", text[:40])
     if match["limit"] in ("<", ">", "<=", ">="):
-        return _nothing(LIMIT, f"'{text[:40]}' is a limit, and not a value")
+        return _nothing(LIMIT, "limit", text[:40])
     if match["last"]:
         error = int(match["last"]) * _last_digit(match["number"])
     uncertainty = abs(convert(error, unit, to) - zero) if error else math.nan
     return LabelCell(convert(value, unit, to), uncertainty)
+
+
+def has_raised_digit(text: str) -> bool:
+    """Whether a raised digit stands behind a number that is no power of ten: a footnote, or 10³ alone.
+
+    >>> has_raised_digit("3.1²"), has_raised_digit("3.1×10²"), has_raised_digit("2.1 W m⁻¹")
+    (True, False, False)
+    """
+    return _RAISED.search(text) is not None
 
 
 def read_error(text: str, unit: str, to: str) -> LabelCell:
@@ -237,8 +252,8 @@ def _has_two_readings(number: str, error: str, written: str, unit: str) -> bool:
     return power or written.strip() == "1" or bool(error and written.strip() == "%" and unit != "%")
 
 
-def _nothing(code: str, detail: str = "") -> LabelCell:
-    return LabelCell(math.nan, math.nan, code, detail)
+def _nothing(code: str, key: str = "", *values: str) -> LabelCell:
+    return LabelCell(math.nan, math.nan, code, Remark(key, values))
 
 
 def _parts(number: str) -> tuple[str, str]:

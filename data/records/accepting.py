@@ -16,6 +16,7 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.ledger import as_json
 from matloop.data.records.questions import Part
+from matloop.data.records.result_sheet import RESULTS
 from matloop.data.records.row_checks import CheckedRow, MeasuredValue, SampleStated
 from matloop.data.records.step_checks import CheckedStep
 from matloop.data.records.tables import (
@@ -26,9 +27,11 @@ from matloop.data.records.tables import (
     SAMPLES,
     VERDICTS,
 )  # fmt: skip
+from matloop.data.remarks import Remark
 
 Verdict = Literal["accepted", "held", "refused"]
 _MOST_BYTES_OF_RAW = 2_000_000_000
+_OUTCOMES = next(column.choices for column in RESULTS if column.key == "outcome")
 
 
 class RowVerdict(NamedTuple):
@@ -91,12 +94,12 @@ class Accepting:
         refused = next((doubt for doubt in doubts if doubt.code in codes.FINAL), None)
         verdict: Verdict = "refused" if refused else "held" if doubts else "accepted"
         first = refused or (doubts[0] if doubts else Doubt("", ""))
-        self.add(VERDICTS, row_id=row_id, verdict=verdict, code=first.code, detail=first.detail)
+        self.add(VERDICTS, row_id=row_id, verdict=verdict, code=first.code, detail=first.remark.stored())
         if verdict == "held":
             for doubt in doubts:
                 self.add(
                     QUESTIONS, id=new_id("question"), row_id=row_id, code=doubt.code, column=doubt.column,
-                    as_written=doubt.as_written, detail=doubt.detail,
+                    as_written=doubt.as_written, detail=doubt.remark.stored(),
                 )  # fmt: skip
         return verdict
 
@@ -173,12 +176,14 @@ class Accepting:
             return doubts
         found = newest_sample(self.connection, sample.candidate_id, sample.name)
         if found is not None and sample.outcome and found.outcome != sample.outcome:
-            doubts.append(Doubt(codes.CONFLICT, "outcome", sample.outcome, f"the records say {found.outcome}"))
+            doubts.append(
+                Doubt(codes.CONFLICT, "outcome", sample.outcome, Remark("records_say", (_OUTCOMES[found.outcome],)))
+            )
         if checked.measured is not None and (value := self._earlier(sample, checked.measured)) is not None:
             same = value.value == checked.measured.value and value.relation == checked.measured.relation
             code = codes.REPEAT if same else codes.CONFLICT
-            detail = f"the records say {value.value:.6g} {property_named(checked.measured.property).unit}"
-            doubts.append(Doubt(code, "value", checked.measured.as_written, detail))
+            said = Remark("records_say", (f"{value.value:.6g} {property_named(checked.measured.property).unit}",))
+            doubts.append(Doubt(code, "value", checked.measured.as_written, said))
         return [doubt for doubt in doubts if (doubt.code, doubt.column) not in waived]
 
     def _step(self, row_id: str, checked: CheckedStep, sample: str) -> None:
@@ -203,10 +208,7 @@ class Accepting:
         ).scalars().all()  # fmt: skip
         if len(found) == 1:
             return str(found[0]), None
-        detail = (
-            "several candidates have a sample of this name" if found else "no result of this sample is accepted yet"
-        )
-        return "", Doubt(codes.SAMPLE, "sample_id", name, detail)
+        return "", Doubt(codes.SAMPLE, "sample_id", name, Remark("several_samples" if found else "no_sample"))
 
 
 def newest_sample(connection: Connection, candidate_id: str, name: str) -> Any:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from matloop.data.label import Label
 from matloop.data.own_labels.label_cells import is_missing, read_label
 from matloop.data.records import result_codes as codes
 from matloop.data.records.result_sheet import SheetColumn, plain_heading
 from matloop.data.records.sheet_files import WrittenRow
+from matloop.data.remarks import Remark
 
 _THOUSANDS = re.compile(r"([<>≤≥~≈]?=?\s*[+-]?\d{1,3}(?:,\d{3})+)(?=\.\d)")
 
@@ -22,13 +24,13 @@ class Doubt(NamedTuple):
         code: Of :data:`matloop.data.records.result_codes.RESULT_CODES`.
         column: Key of the column.
         as_written: Content of the cell.
-        detail: What would mend it, such as the nearest name.
+        remark: What would mend it, such as the nearest name.
     """
 
     code: str
     column: str
     as_written: str = ""
-    detail: str = ""
+    remark: Remark = Remark()
 
 
 class CellReader:
@@ -44,10 +46,14 @@ class CellReader:
         self.cells, self._waived, self.doubts = row.cells, waived, list[Doubt]()
         self._columns = {column.key: column for column in columns}
 
-    def doubt(self, code: str, column: str, detail: str = "") -> None:
+    def doubt(self, code: str, column: str, key: str = "", *values: str | Label) -> None:
+        """Note a doubt about a cell, with a remark by its key (:mod:`matloop.data.remarks`)."""
+        self.note(code, column, Remark(key, values))
+
+    def note(self, code: str, column: str, remark: Remark) -> None:
         """Note a doubt about a cell."""
         if (code, column) not in self._waived or code in codes.MUST_CHANGE or code in codes.FINAL:
-            self.doubts.append(Doubt(code, column, self.cells.get(column, ""), detail))
+            self.doubts.append(Doubt(code, column, self.cells.get(column, ""), remark))
 
     def text(self, column: str) -> str:
         """Content of a cell; empty where there is none."""
@@ -62,7 +68,8 @@ class CellReader:
         for key, label in known.items():
             if written in (plain_heading(key), plain_heading(label.en), plain_heading(label.zh)):
                 return key
-        self.doubt(codes.CHOICE, column, ", ".join(label.en for label in known.values()))
+        listed = Label(", ".join(label.en for label in known.values()), "、".join(label.zh for label in known.values()))
+        self.doubt(codes.CHOICE, column, "choices", listed)
         return ""
 
     def number(self, column: str) -> float:
@@ -72,14 +79,11 @@ class CellReader:
         if not text or is_missing(text):
             return math.nan
         read = read_label(text, known.unit or "1", known.unit or "1")
-        is_within = (known.least is None or read.value >= known.least) and (
-            known.most is None or read.value <= known.most
-        )
-        if read.code or not is_within:
-            limits = (
-                f"{known.least if known.least is not None else ''} to {known.most if known.most is not None else ''}"
-            )
-            self.doubt(codes.NUMBER, column, read.detail or f"a number within {limits} {known.unit}".strip())
+        if read.code:
+            self.note(codes.NUMBER, column, read.remark)
+            return math.nan
+        if outside := _outside(read.value, known):
+            self.note(codes.NUMBER, column, outside)
             return math.nan
         return read.value
 
@@ -93,6 +97,16 @@ class CellReader:
         if column.kind == "choice":
             written = self.choice(column.key)
         return None if len(self.doubts) > before else (value, written)
+
+
+def _outside(value: float, column: SheetColumn) -> Remark | None:
+    """Which limits of its column a number does not keep; None where it keeps them."""
+    low, high = column.least, column.most
+    if (low is None or value >= low) and (high is None or value <= high):
+        return None
+    if low is not None and high is not None:
+        return Remark("between", (f"{low:g}", f"{high:g}", column.unit))
+    return Remark("at_least" if high is None else "at_most", (f"{low if high is None else high:g}", column.unit))
 
 
 def without_thousands(text: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.tables import ACTIONS, ANSWERS, QUESTIONS, SHEET_ROWS, SHEETS, VERDICTS
+from matloop.data.remarks import Remark
 
 Part = Literal["results", "steps"]
 
@@ -41,7 +42,7 @@ def open_questions(database: RecordsDatabase) -> list[Question]:
         return [
             Question(
                 row.id, row.name, row.part, row.number,
-                Doubt(row.code, row.column, row.as_written, row.detail), json.loads(row.cells_json),
+                Doubt(row.code, row.column, row.as_written, Remark.read(row.detail)), json.loads(row.cells_json),
             )
             for row in connection.execute(held_questions())
         ]  # fmt: skip

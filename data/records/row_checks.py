@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from matloop.data.candidates.formula import parse_formulas, write_formulas
 from matloop.data.errors import UnitError, UnknownNameError
-from matloop.data.own_labels.label_cells import WRONG_UNIT, is_missing, read_error, read_label
+from matloop.data.label import Label
+from matloop.data.own_labels.label_cells import WRONG_UNIT, has_raised_digit, is_missing, read_error, read_label
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Property
@@ -26,6 +27,7 @@ from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import CellReader, Doubt, without_thousands
 from matloop.data.records.result_sheet import RESULTS, plain_heading
 from matloop.data.records.sheet_files import WrittenRow
+from matloop.data.remarks import Remark
 
 _PREPARED = frozenset(("candidate_id", "formula", "sample_id", "property", "qualifier", "unit"))
 """Cells that a dossier fills in; a row with no other cell was left empty by the laboratory."""
@@ -115,7 +117,7 @@ def check_row(
     """
     checked = CheckedRow(row)
     if row.fault:
-        checked.doubts.append(Doubt(codes.ROW, "", "", row.fault))
+        checked.doubts.append(Doubt(codes.ROW, "", "", Remark.read(row.fault)))
         return checked
     if not set(row.cells) - _PREPARED:
         checked.is_blank = True
@@ -126,11 +128,21 @@ def check_row(
     if value_is_stated:
         checked.measured = _measured(reader)
         if checked.sample.outcome == "failed":
-            reader.doubt(codes.OUTCOME, "outcome", "a failed synthesis with a measured value")
-    elif reader.text("uncertainty"):
-        reader.doubt(codes.NUMBER, "value", "an uncertainty without a value")
+            reader.doubt(codes.OUTCOME, "outcome", "failed_with_value")
+    else:
+        _check_without_value(reader)
     checked.doubts = reader.doubts
     return checked
+
+
+def _check_without_value(reader: CellReader) -> None:
+    """Cells about a value that is not there: they may be prepared, but not about something else."""
+    if reader.text("uncertainty") and not is_missing(reader.text("uncertainty")):
+        reader.doubt(codes.NUMBER, "value", "uncertainty_alone")
+    if reader.text("property"):
+        _property(reader)
+    reader.choice("qualifier")
+    reader.number("repeats")
 
 
 def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -> SampleStated:
@@ -140,7 +152,7 @@ def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -
         reader.doubt(codes.SAMPLE, "sample_id")
     outcome = reader.choice("outcome")
     if not outcome and not any(doubt.column == "outcome" for doubt in reader.doubts):
-        reader.doubt(codes.OUTCOME, "outcome", "made, partly made or failed")
+        reader.doubt(codes.OUTCOME, "outcome", "outcomes")
     return SampleStated(
         candidate, reader.text("formula") or candidates.get(candidate, ""), reader.text("sample_id"), outcome,
         reader.choice("reason"), reader.number("batch_mass"), _day(reader, today), reader.text("made_by"),
@@ -151,11 +163,11 @@ def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -
 def _check_candidate(reader: CellReader, candidate: str, candidates: Mapping[str, str]) -> None:
     if candidate not in candidates:
         near = difflib.get_close_matches(candidate, candidates, n=1, cutoff=0.8)
-        reader.doubt(codes.CANDIDATE, "candidate_id", f"nearest is {near[0]}" if near else "")
+        reader.note(codes.CANDIDATE, "candidate_id", Remark("nearest", (near[0],)) if near else Remark())
         return
     written = reader.text("formula")
     if written and candidates[candidate] and reduced_formula(written) != reduced_formula(candidates[candidate]):
-        reader.doubt(codes.FORMULA, "formula", f"the candidate is {candidates[candidate]}")
+        reader.doubt(codes.FORMULA, "formula", "candidate_formula", candidates[candidate])
 
 
 def reduced_formula(formula: str) -> str:
@@ -178,7 +190,7 @@ def _day(reader: CellReader, today: dt.date) -> str:
     except ValueError:
         day = None
     if day is None or day > today or day.year < 1900:
-        reader.doubt(codes.DATE, "made_on", "a day such as 2026-11-29")
+        reader.doubt(codes.DATE, "made_on", "day")
         return ""
     return day.isoformat()
 
@@ -188,7 +200,7 @@ def _measured(reader: CellReader) -> MeasuredValue | None:
     conditions = _conditions(reader)
     repeats = reader.number("repeats")
     if not math.isnan(repeats) and repeats != int(repeats):
-        reader.doubt(codes.NUMBER, "repeats", "a whole number")
+        reader.doubt(codes.NUMBER, "repeats", "whole_number")
         repeats = math.nan
     if known is None:
         return None
@@ -198,10 +210,12 @@ def _measured(reader: CellReader) -> MeasuredValue | None:
     relation, value_text = _relation(reader, value_text)
     read = read_label(value_text, unit, known.unit)
     if read.code:
-        reader.doubt(codes.UNIT if read.code == WRONG_UNIT else codes.NUMBER, "value", read.detail)
+        reader.note(codes.UNIT if read.code == WRONG_UNIT else codes.NUMBER, "value", read.remark)
         return None
     _check_range(reader, known, read.value)
     uncertainty = _uncertainty(reader, unit, known, read.uncertainty)
+    if read.value and uncertainty > abs(read.value):
+        reader.doubt(codes.RANGE, "uncertainty", "above", f"{uncertainty:.6g}", known.unit, f"{abs(read.value):.6g}")
     return MeasuredValue(
         known.name, read.value, relation, uncertainty, 1 if math.isnan(repeats) else int(repeats),
         reader.text("method"), conditions, f"{reader.text('value')} {reader.text('unit')}".strip(),
@@ -222,34 +236,41 @@ def _property(reader: CellReader) -> Property | None:
     }  # fmt: skip
     if len(found) == 1:
         return known[found.pop()]
-    labels = {plain_heading(one.label_en): one.label_en for one in known.values()}
+    labels = {plain_heading(one.label_en): Label(one.label_en, one.label_zh) for one in known.values()}
     near = difflib.get_close_matches(written, labels, n=1, cutoff=0.5) if written else []
-    reader.doubt(
-        codes.PROPERTY, "property", f"nearest is {labels[near[0]]}" if near else "a property of the sheet of lists"
-    )
+    nearest = Remark("nearest", (labels[near[0]],)) if near else Remark("property_of_lists")
+    reader.note(codes.PROPERTY, "property", nearest)
     return None
 
 
 def _unit(reader: CellReader, known: Property) -> tuple[str, str]:
     """Text of the value without its unit, and the unit: of its column, or behind the number where no column has one."""
+    if has_raised_digit(reader.text("value")):
+        reader.doubt(codes.NUMBER, "value", "no_number", reader.text("value")[:40])
+        return "", ""
     text = without_thousands(unicodedata.normalize("NFKC", reader.text("value")).strip())
     behind = _NUMBER_AND_UNIT.fullmatch(text)
     beside = _canonical(reader.text("unit"))
     if reader.text("unit") and not beside:
-        reader.doubt(codes.UNIT, "unit", f"a unit such as {known.unit}")
+        reader.doubt(codes.UNIT, "unit", "unit_such_as", known.unit)
         return text, ""
     inside = _canonical(behind[2]) if behind else ""
     if behind and not inside:
         return text, beside or known.unit  # the reader of numbers says what is wrong with it
     if inside and beside and inside != beside:
-        reader.doubt(codes.UNIT, "value", f"'{inside}' behind the number, '{beside}' in the column of units")
+        reader.doubt(codes.UNIT, "value", "two_units", inside, beside)
         return text, ""
     unit = inside or beside or ("1" if known.unit == "1" else "")
     if not unit:
-        reader.doubt(codes.UNIT, "unit", f"a unit such as {known.unit}")
+        reader.doubt(codes.UNIT, "unit", "unit_such_as", known.unit)
     elif not measure_alike(unit, known.unit):
         reader.doubt(
-            codes.UNIT, "value" if inside else "unit", f"'{unit}' does not measure {known.label_en} ({known.unit})"
+            codes.UNIT,
+            "value" if inside else "unit",
+            "wrong_unit",
+            unit,
+            Label(known.label_en, known.label_zh),
+            known.unit,
         )
         return text, ""
     return (behind[1] if behind and inside else text), unit
@@ -269,16 +290,16 @@ def _relation(reader: CellReader, text: str) -> tuple[str, str]:
     if sign != "=":
         text = text[1:].lstrip("= ")
     if "=" not in (qualifier, sign) and qualifier != sign:
-        reader.doubt(codes.QUALIFIER, "qualifier", f"'{text[:1]}' stands before the number")
+        reader.doubt(codes.QUALIFIER, "qualifier", "sign_before", sign)
     return (sign if qualifier == "=" else qualifier), text
 
 
 def _check_range(reader: CellReader, known: Property, value: float) -> None:
     if value < known.lower:
-        detail = f"{known.label_en} is at least {known.lower:g} {known.unit}"
-        reader.doubt(codes.IMPOSSIBLE, "value", detail)
+        label = Label(known.label_en, known.label_zh)
+        reader.doubt(codes.IMPOSSIBLE, "value", "lowest", label, f"{known.lower:g}", known.unit)
     elif value > known.upper:
-        reader.doubt(codes.RANGE, "value", f"{value:.6g} {known.unit} is above {known.upper:g}")
+        reader.doubt(codes.RANGE, "value", "above", f"{value:.6g}", known.unit, f"{known.upper:g}")
 
 
 def _uncertainty(reader: CellReader, unit: str, known: Property, inside: float) -> float:
@@ -288,10 +309,10 @@ def _uncertainty(reader: CellReader, unit: str, known: Property, inside: float) 
         return inside
     read = read_error(text, unit, known.unit)
     if read.code or not read.uncertainty > 0:
-        reader.doubt(codes.UNCERTAINTY, "uncertainty", f"a number above zero in {unit}")
+        reader.doubt(codes.UNCERTAINTY, "uncertainty", "positive_in", unit)
         return math.nan
     if not math.isnan(inside) and not math.isclose(inside, read.uncertainty, rel_tol=1e-6):
-        reader.doubt(codes.UNCERTAINTY, "uncertainty", "another uncertainty stands behind the value")
+        reader.doubt(codes.UNCERTAINTY, "uncertainty", "other_uncertainty")
     return read.uncertainty
 
 
@@ -311,14 +332,14 @@ def _conditions(reader: CellReader) -> dict[str, float]:
         try:
             value = CONDITIONS[name].read(re.sub(r"^[^\d+\-−]*", "", part))
         except (KeyError, UnitError, UnknownNameError):
-            reader.doubt(codes.CONDITION, "conditions", "such as wavelength 589 nm; humidity 40 %")
+            reader.doubt(codes.CONDITION, "conditions", "condition_such_as")
             continue
         if not math.isclose(found.setdefault(name, value), value, rel_tol=1e-6):
-            reader.doubt(codes.CONDITION, "conditions", f"two values of {CONDITIONS[name].label.en}")
+            reader.doubt(codes.CONDITION, "conditions", "two_conditions", CONDITIONS[name].label)
     return found
 
 
-def jumps(rows: Sequence[CheckedRow], expected: Mapping[tuple[str, str], float]) -> dict[int, str]:
+def jumps(rows: Sequence[CheckedRow], expected: Mapping[tuple[str, str], float]) -> dict[int, Remark]:
     """Rows whose value is about a power of 1,000 from what is expected, by place, with what it is compared to.
 
     Expected is the prediction for the candidate; without one, the median of the other values of the property in the
@@ -328,16 +349,16 @@ def jumps(rows: Sequence[CheckedRow], expected: Mapping[tuple[str, str], float])
         rows: Rows of a sheet.
         expected: Predicted value by candidate and property.
     """
-    found: dict[int, str] = {}
+    found: dict[int, Remark] = {}
     stated = [(at, row.sample, row.measured) for at, row in enumerate(rows) if row.sample and row.measured]
     for at, sample, measured in stated:
         others = [abs(other.value) for place, _, other in stated if place != at and other.property == measured.property]
         wanted, of = expected.get((sample.candidate_id, measured.property), math.nan), "predicted"
         if math.isnan(wanted) and len(others) >= 3 and min(others) > 0 and max(others) < 30 * min(others):
-            wanted, of = sorted(others)[len(others) // 2], "the median of the others"
+            wanted, of = sorted(others)[len(others) // 2], "median"
         if wanted and measured.value and math.isfinite(wanted):
             decades = math.log10(abs(measured.value / wanted))
             steps = round(decades / 3)
             if steps and abs(decades - 3 * steps) < 0.8:
-                found[at] = f"{measured.value:.4g}, {of} {wanted:.4g}"
+                found[at] = Remark(of, (f"{measured.value:.4g}", f"{wanted:.4g}"))
     return found

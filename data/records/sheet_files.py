@@ -20,6 +20,7 @@ from matloop.data.plain_text import one_line, plain
 from matloop.data.readers.xlsx import read_small_sheets
 from matloop.data.records.encodings import Decoded, decode
 from matloop.data.records.result_sheet import RESULTS, STEPS, SheetColumn, keys_of_headings, plain_heading
+from matloop.data.remarks import Remark
 
 MOST_BYTES = 50_000_000
 MOST_ROWS = 100_000
@@ -37,7 +38,7 @@ class WrittenRow(NamedTuple):
     Attributes:
         number: In the file, counted from 1.
         cells: Text by key of the column; empty cells are left out.
-        fault: What is wrong with the row as a whole; empty where nothing is.
+        fault: What is wrong with the row as a whole, as a stored remark; empty where nothing is.
     """
 
     number: int
@@ -192,6 +193,8 @@ def _table_in(lines: Lines, columns: Sequence[SheetColumn], path: Path) -> _Tabl
     at, header, found = next((one for one in headers if needed <= set(one[2])), (0, (), []))
     if not found:
         return None
+    width = max(place for place, cell in enumerate(header, start=1) if cell.strip())
+    header, found = header[:width], found[:width]  # a workbook has empty headings above whatever stands farther right
     named = [key for key in found if key]
     if doubled := {key for key in named if named.count(key) > 1}:
         raise InputFileError(
@@ -219,9 +222,9 @@ def _unit_above(header: Sequence[str], keys: Sequence[str | None]) -> dict[str, 
 def _row(number: int, cells: Sequence[str], keys: Sequence[str | None], defaults: dict[str, str]) -> WrittenRow:
     beyond = [cell for cell in cells[len(keys) :] if cell.strip()]
     texts = [(key, _cell(cell)) for key, cell in zip(keys, cells, strict=False) if key]
-    fault = f"{len(cells)} cells below {len(keys)} headings" if beyond else ""
+    fault = Remark("ragged", (f"{len(cells)}", f"{len(keys)}")).stored() if beyond else ""
     if any(len(text) > _LONGEST_CELL for _, text in texts):
-        fault = f"a cell of more than {_LONGEST_CELL:,} characters"
+        fault = Remark("long_cell", (f"{_LONGEST_CELL:,}",)).stored()
     written = {key: text[:_LONGEST_CELL] for key, text in texts if text}
     if "value" in written and "unit" not in written:
         written |= defaults

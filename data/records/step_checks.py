@@ -11,6 +11,7 @@ from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import CellReader, Doubt
 from matloop.data.records.result_sheet import STEPS
 from matloop.data.records.sheet_files import WrittenRow
+from matloop.data.remarks import Remark
 
 _PREPARED = frozenset(("sample_id", "step"))
 
@@ -47,7 +48,7 @@ class CheckedStep(NamedTuple):
 def check_step(row: WrittenRow, *, waived: Collection[tuple[str, str]] = ()) -> CheckedStep:
     """Read a row of the table of process steps and note what is doubtful about it by itself."""
     if row.fault:
-        return CheckedStep(False, "", 0, "", (), [Doubt(codes.ROW, "", "", row.fault)])
+        return CheckedStep(False, "", 0, "", (), [Doubt(codes.ROW, "", "", Remark.read(row.fault))])
     if not set(row.cells) - _PREPARED:
         return CheckedStep(True, "", 0, "", (), [])
     reader = CellReader(row, STEPS, waived)
@@ -56,11 +57,11 @@ def check_step(row: WrittenRow, *, waived: Collection[tuple[str, str]] = ()) -> 
         reader.doubt(codes.SAMPLE, "sample_id")
     step = reader.number("step")
     if math.isnan(step) or step != int(step):
-        reader.doubt(codes.NUMBER, "step", "1, 2, 3 ...")
+        reader.doubt(codes.NUMBER, "step", "step_number")
         step = 0
     operation = reader.choice("operation")
     if not operation and not any(doubt.column == "operation" for doubt in reader.doubts):
-        reader.doubt(codes.CHOICE, "operation", "choose one")
+        reader.doubt(codes.CHOICE, "operation", "choose")
     parameters = [
         StepParameter(column.key, value, column.unit if math.isfinite(value) else "", written)
         for column in STEPS[3:]

@@ -146,7 +146,7 @@ def _headings(language: str) -> tuple[Heading, ...]:
 
 def _cells(sheet: str, number: int, doubt: Doubt, language: str) -> tuple[str, ...]:
     brackets = "（{}）" if language == "zh" else " ({})"
-    detail = brackets.format(doubt.detail) if doubt.detail else ""
+    detail = brackets.format(_in(language, doubt.remark.label)) if doubt.remark.key else ""
     return sheet, str(number), _label_of(doubt.column, language), doubt.as_written[:60], asked(doubt, language) + detail
 
 
@@ -224,8 +224,8 @@ def print_questions(records: str | None, *, output: Path | None, language: str) 
 def _written(question: Question, language: str) -> tuple[str, ...]:
     doubt = question.doubt
     column = _label_of(doubt.column, language)
-    told = asked(doubt, language)
-    return question.id, question.sheet, str(question.number), column, doubt.as_written, told, doubt.detail, "", ""
+    told, more = asked(doubt, language), _in(language, doubt.remark.label)
+    return question.id, question.sheet, str(question.number), column, doubt.as_written, told, more, "", ""
 
 
 def answer_and_print(

@@ -1,6 +1,7 @@
 """The commands that take result sheets in and settle what is asked about them."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ def test_from_a_run_to_settled_records(finished: ScreeningRun, sheet: Path, tmp_
     in_chinese = call("questions", "--records", place, "--lang", "zh")
     assert "2 个待答复的问题" in in_chinese
     assert "question" not in in_chinese
+    assert "单位，如" in in_chinese or "数字后为" in in_chinese or "不是" in in_chinese
+    assert not re.search("nearest|behind|measure|such as", in_chinese)
     asked = tmp_path / "questions.csv"
     call("questions", "--records", place, "--output", asked)
     with asked.open(encoding="utf-8-sig", newline="") as file:

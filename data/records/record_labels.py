@@ -28,6 +28,7 @@ from matloop.data.readers.cif import read_cif
 from matloop.data.readers.structure_split import Unreadable
 from matloop.data.records.contents import newest_action, structures_of, values_table
 from matloop.data.records.database import RecordsDatabase, open_records
+from matloop.data.remarks import Remark
 
 IMPURE = "E-LABEL-SAMPLE"
 """The value was measured on a sample that was made only in part."""
@@ -121,7 +122,7 @@ class RecordLabels(DescribedLabels):
             code, detail = "E-FORMULA-SYNTAX", f"the formula {value.formula[:40]} cannot be read"
         elif value.relation in _LIMITS:
             code, detail = LIMIT, f"the value lies {_LIMITS[value.relation]} {value.value:g}: a limit, and not a value"
-            cell = LabelCell(float("nan"), float("nan"), LIMIT, detail)
+            cell = LabelCell(float("nan"), float("nan"), LIMIT, Remark("limit", (written,)))
         elif value.outcome == "partly" and not self.partly:
             code, detail = IMPURE, "measured on a sample that was made only in part; write partly: true to use it"
         place = f"{self.path.name} {value.measurement}"

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from matloop.data.properties.catalogue import using
 from matloop.data.records.contents import newest_action
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.runs.manifest import key_of
-from matloop.data.whole_files import draft_folder, write_new_folder
+from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.contest import verdict
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
@@ -144,8 +145,8 @@ def _challenge(
     results = results_of(database, taught, until=until)
     if results is None or not results.unseen_since(champion.until).any():
         return stays
-    with draft_folder(models, target.property) as scratch:
-        challenger = train(taught, output=scratch / "challenger")
+    with tempfile.TemporaryDirectory() as scratch:
+        challenger = train(taught, output=Path(scratch) / "challenger")
         present = read_champion(champion, models)
         contest = compete(present, challenger, taught, results, until=champion.until)
         decision = stays._replace(
@@ -162,8 +163,8 @@ def _first_model(campaign: Campaign, name: str, models: Path) -> Champion:
     base = without_records(campaign, name)
     place = models / _folder_name(base)
     if not place.is_dir():
-        with draft_folder(models, name) as scratch:
-            _kept_model(train(base, output=scratch / "first").folder, models, base)
+        with tempfile.TemporaryDirectory() as scratch:
+            _kept_model(train(base, output=Path(scratch) / "first").folder, models, base)
     return describe_champion(place, until=0)
 
 

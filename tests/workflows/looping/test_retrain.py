@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.database import open_records
 from matloop.models.surrogates.contest import Comparison, compare, newest_groups, verdict
+from matloop.workflows import loop
 from matloop.workflows.cli import app
 from matloop.workflows.loop import back, retrain
 from matloop.workflows.looping.champions import (
@@ -86,6 +87,29 @@ def test_champion_stays_where_the_newest_results_do_not_follow_the_older_ones(la
     assert champion is not None
     with pytest.raises(DamagedFileError, match="--models"):
         read_champion(champion, models_folder(laboratory.records, None))
+
+
+def test_interrupted_before_the_decision_the_champion_stays_and_the_next_call_decides_alike(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laboratory.measure(list(laboratory.others)[:60])
+    database, written = open_records(laboratory.records), []
+
+    def interrupted(*arguments: Any, **options: Any) -> ModelDecision:
+        if written:
+            raise KeyboardInterrupt
+        written.append(write_decision(*arguments, **options))
+        return written[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "write_decision", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(laboratory)
+    (first,) = decisions_about(database, "films")
+    assert len(list(models_folder(laboratory.records, None).iterdir())) == 2  # the challenger lies there, unnamed
+    assert run(laboratory) == ["wins"]
+    assert champion_of(database, "films", "refractive_index") != first.champion
+    assert len(list(models_folder(laboratory.records, None).iterdir())) == 2
 
 
 def test_of_two_decisions_at_once_the_later_is_refused(laboratory: Laboratory) -> None:

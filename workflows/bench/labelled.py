@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.blocks import CRYSTALS
-from matloop.data.errors import InputFileError, unknown_name
+from matloop.data.errors import RELATIVE_PATHS, InputFileError, unknown_name
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.properties.carried import carried_name, is_property_column
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.data.properties.definition import Property, Transform
+from matloop.data.readers.open_table import open_table
 from matloop.data.registry import lookup
 from matloop.data.sources.table import FormulaTable
 from matloop.data.training.labelled_table import LabelledTable
@@ -41,6 +42,7 @@ from matloop.workflows.stages.stage_features import featurizers_needed
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
 OF_CRYSTALS = (*OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
+FORMULA_COLUMNS = ("formula", "composition")
 FEWEST_ROWS = 100  # fewer leave too few to train on, or too few to judge by
 _ROWS_AT_ONCE = 5000
 
@@ -223,6 +225,18 @@ def open_labels(data: str, formula_column: str) -> OpenLabels:
     has_crystals = has_structures(file)
     intakes = crystal_intakes(file, _ROWS_AT_ONCE) if has_crystals else file.intakes(_ROWS_AT_ONCE)
     return OpenLabels(Path(data).name, "", "not stated", "table", _sha256(Path(data)), has_crystals, intakes)
+
+
+def formula_column_of(data: str) -> str:
+    """Column of the formulas of a file: ``composition`` where it has that and no ``formula``.
+
+    Raises:
+        InputFileError: If the file cannot be opened.
+    """
+    if data in TRAINING_SETS or not Path(data).suffix:
+        return FORMULA_COLUMNS[0]
+    columns = open_table(Path(data), if_missing=RELATIVE_PATHS).types
+    return next((name for name in FORMULA_COLUMNS if name in columns), FORMULA_COLUMNS[0])
 
 
 class _Collected:

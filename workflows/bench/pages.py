@@ -122,9 +122,17 @@ def print_data(data: ReplayData, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def render(template: str, data: ReplayData | TargetLabels, figures: Mapping[str, Any], **content: Any) -> str:
-    """Render a page that opens from a disk without network."""
+def render(
+    template: str,
+    data: ReplayData | TargetLabels,
+    figures: Mapping[str, Any],
+    *,
+    bilingual: bool = False,
+    **content: Any,
+) -> str:
+    """Render a page that opens from a disk without network; one that is not bilingual is in English."""
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")]
+    language = None if bilingual else "en"  # the reader's own
     return page_template(_TEMPLATES, template).render(
         labelled=data,
         left_out=left_out_words(data.left_out),
@@ -133,13 +141,14 @@ def render(template: str, data: ReplayData | TargetLabels, figures: Mapping[str,
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],
         policy=content_policy(scripts),
-        data=script_json({"figures": plain(figures), "tradeoff": None, "crystals": []}),
+        data=script_json({"figures": plain(figures), "tradeoff": None, "crystals": [], "language": language}),
+        bilingual=bilingual,
         **content,
     )
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis in the style of the reports."""
+def axis(title: str | Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """An axis in the style of the reports; its title may be a mapping of ``en`` and ``zh``."""
     return {
         "title": {"text": title, "standoff": 8}, "gridcolor": _GRID, "zeroline": False, "linecolor": _LINE,
         "ticks": "outside", "tickcolor": _LINE, "automargin": True, **more,

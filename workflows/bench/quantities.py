@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.label import Label
 from matloop.data.properties.carried import is_property_column
 from matloop.data.properties.catalogue import catalogue, property_named
+from matloop.data.properties.definition import Transform
+
+DECADES = 10
+"""A column that no catalogue defines is learned on its logarithm if its values, all positive, span this factor."""
 
 
 class Quantity(NamedTuple):
@@ -40,3 +45,15 @@ def quantity_named(name: str) -> Quantity:
         return Quantity(name, Label(name, name))
     known = property_named(stem)
     return Quantity(known.name, Label(known.label_en, known.label_zh), known.unit, known.lower, known.upper)
+
+
+def scale_of(name: str, values: NDArray[np.float64]) -> Transform:
+    """Scale on which a quantity is learned: that of the property, or the logarithm of what spans decades.
+
+    >>> scale_of("ZT", np.array([0.01, 0.1, 1.0])), scale_of("ZT", np.array([0.0, 0.1, 1.0]))
+    ('log10', 'identity')
+    """
+    if name in catalogue():
+        return property_named(name).transform
+    low, high = np.quantile(values, (0.05, 0.95))
+    return "log10" if values.min() > 0 and high > DECADES * low else "identity"

@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import InputFileError, MatloopError
 from matloop.data.feature_matrix import FeatureMatrix
-from matloop.data.properties.catalogue import catalogue, property_named
+from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
-from matloop.data.properties.definition import Transform
 from matloop.featurizers.registry import feature_set
 from matloop.workflows.bench.labelled import FEWEST_ROWS, OpenLabels, default_features, label_column, open_labels
 from matloop.workflows.bench.quantities import quantity_named
 from matloop.workflows.bench.wanted_targets import WantedTarget
 from matloop.workflows.stages.stage_features import featurizers_needed
 
-DECADES = 10
-"""A column that no catalogue defines is learned on its logarithm if its values, all positive, span this factor."""
 _REPEAT = "repeats another row; the mean of their values counts"
 
 
@@ -36,7 +33,6 @@ class TargetLabels(NamedTuple):
         name: File name, or name of the packaged table.
         sha256: Of the file.
         columns: Column of the labels of each property.
-        transforms: Scale on which each property is learned.
         feature_names: Names of the featurizers.
         candidates: n different candidates: crystals where the data have crystals.
         features: Of n candidates.
@@ -50,7 +46,6 @@ class TargetLabels(NamedTuple):
     name: str
     sha256: str
     columns: Mapping[str, str]
-    transforms: Mapping[str, Transform]
     feature_names: tuple[str, ...]
     candidates: CandidateBatch
     features: FeatureMatrix
@@ -99,7 +94,7 @@ def read_target_labels(
     _require(len(good), rows, left_out, table.name)
     candidates = candidates.take(good)
     return TargetLabels(
-        table.name, table.sha256, columns, {name: _scale(name, values[good]) for name, values in labels.items()}, names,
+        table.name, table.sha256, columns, names,
         candidates, matrix.take(good), {name: values[good] for name, values in labels.items()}, candidates.groups(),
         rows, dict(sorted(left_out.items())), time.perf_counter() - start,
     )  # fmt: skip
@@ -116,14 +111,6 @@ def _asked(targets: Sequence[WantedTarget]) -> dict[str, str | None]:
             )  # fmt: skip
         asked[target.name] = None if target.column in catalogue() else target.column
     return asked
-
-
-def _scale(name: str, values: NDArray[np.float64]) -> Transform:
-    """Scale on which a quantity is learned: that of the property, or the logarithm of what spans decades."""
-    if name in catalogue():
-        return property_named(name).transform
-    low, high = np.quantile(values, (0.05, 0.95))
-    return "log10" if values.min() > 0 and high > DECADES * low else "identity"
 
 
 def _labelled_rows(

@@ -56,6 +56,10 @@ class WantedTarget(NamedTuple):
         return self.ends or wanted_range(labels, top, self.direction)
 
 
+IS_HIT = WantedTarget("is_hit", "max", (0.5, np.inf))
+"""The target of a table that says of each row whether it is a hit, by 1 and 0."""
+
+
 def read_target(text: str) -> WantedTarget:
     """Read a target as it is written on a command line.
 

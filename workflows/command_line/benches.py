@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from matloop.data.errors import MatloopError
 from matloop.data.properties.durations import read_duration
 
 commands = typer.Typer(
@@ -64,32 +63,19 @@ def bench_matbench(
     )
 
 
-@commands.command(
-    "discovery",
-    epilog="Example: matloop bench discovery --data materials --target 'refractive_index>=2' --target 'band_gap>=3'",
-)
+@commands.command("discovery", epilog="Example: matloop bench discovery --data materials --property band_gap --top 1%")
 def bench_discovery(
     data: Data,
-    property_: Annotated[
-        str | None, typer.Option("--property", help="Such as band_gap, or its column band_gap_exp; or give --target.")
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="Target of a search, all to be met: 'band_gap>=2.5', 'band_gap:max'; may be repeated."),
-    ] = None,
+    property_: LabelledProperty,
     direction: Direction = "max",
-    top: Annotated[str | None, typer.Option(help="Share that counts as the best; 1%, in a search 10%.")] = None,
+    top: Annotated[str, typer.Option(help="Share that counts as the best.")] = "1%",
     threshold: Annotated[float | None, typer.Option(help="Value from which a row is a hit, in place of --top.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of random splits.")] = 10,
     labelled: Annotated[str, typer.Option(help="Share of the rows labelled from the start.")] = "50%",
-    first: Annotated[int, typer.Option(help="Candidates labelled before the first round of a search.")] = 50,
     shortlist: Annotated[int | None, typer.Option(help="Rows on the shortlist; by default the top share.")] = None,
     max_false_discovery: Annotated[float, typer.Option(help="Share of misses allowed in conformal selection.")] = 0.1,
     batch: Annotated[int, typer.Option(help="Rows labelled in each round.")] = 20,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of labelling and training: none; in a search 20.")] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(help="Strategy of a search: greedy, explore, thompson; may be repeated.")
-    ] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds of labelling and training; matloop bench loop is quicker.")] = 0,
     family: OneFamily = "extra_trees",
     features_: FeatureNames = None,
     transform: Scale = "identity",
@@ -98,22 +84,52 @@ def bench_discovery(
     output: Results = None,
     workers: SeedWorkers = 1,
 ) -> None:
-    """Replay on labelled data: does the shortlist find the best, and how much sooner than drawing at random?"""
-    from matloop.workflows.commands.benches import replay_and_write, search_and_write
+    """Replay on labelled data: does the shortlist of a surrogate hold the best, and how many more than chance?"""
+    from matloop.workflows.commands.benches import replay_and_write
 
-    if bool(target) == (property_ is not None):
-        raise MatloopError("--property and --target" if target else "no --property", "either --property or --target")
-    if target:
-        search_and_write(
-            output, data, target, top=top or "10%", first=first, batch=batch, rounds=rounds or 20, seeds=seeds,
-            strategies=strategy, family=family, formula_column=formula_column, features=features_,
-        )  # fmt: skip
-        return
     replay_and_write(
-        output, data, str(property_), direction=direction, top=top or "1%", threshold=threshold, seeds=seeds,
-        labelled=labelled, shortlist=shortlist, max_false_discovery=max_false_discovery, batch=batch,
-        rounds=rounds or 0, family=family, transform=transform, column=column, formula_column=formula_column,
-        features=features_, workers=workers,
+        output, data, property_, direction=direction, top=top, threshold=threshold, seeds=seeds, labelled=labelled,
+        shortlist=shortlist, max_false_discovery=max_false_discovery, batch=batch, rounds=rounds, family=family,
+        transform=transform, column=column, formula_column=formula_column, features=features_, workers=workers,
+    )  # fmt: skip
+
+
+@commands.command(
+    "loop", epilog="Example: matloop bench loop --data mine.csv --target 'band_gap>=3' --target 'refractive_index>=2'"
+)
+def bench_loop(
+    data: Data,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a hit meets, all at once: 'band_gap>=2.5', 'band_gap:1..2', 'my column:max'; may be repeated. "
+            "Without it a hit has 1 in the column is_hit."
+        ),
+    ] = None,
+    top: Annotated[str, typer.Option(help="Share that is good enough for a target without a limit.")] = "1%",
+    first: Annotated[int, typer.Option(help="Candidates measured at random at first.")] = 50,
+    batch: Annotated[int, typer.Option(help="Candidates measured at a time.")] = 20,
+    budget: Annotated[int, typer.Option(help="The most measurements after the first ones.")] = 400,
+    goal: Annotated[str, typer.Option(help="Share of the hits to be found.")] = "50%",
+    seeds: Annotated[int, typer.Option(help="Number of replays.")] = 10,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="loop, greedy, forest (a plain random forest), physbo; may be repeated; the first is judged."
+        ),
+    ] = None,
+    features_: FeatureNames = None,
+    formula_column: Annotated[
+        str | None, typer.Option(help="Column of the formulas of a file; by default formula, else composition.")
+    ] = None,
+    output: Results = None,
+) -> None:
+    """Replay labelled data as if measured batch by batch: how many measurements does the loop save on your data?"""
+    from matloop.workflows.commands.benches import loop_and_write
+
+    loop_and_write(
+        output, data, target or (), top=top, goal=goal, first=first, batch=batch, budget=budget, seeds=seeds,
+        strategies=strategy, formula_column=formula_column, features=features_,
     )  # fmt: skip
 
 

@@ -49,47 +49,51 @@ def run_and_write(
     console.print(f"\nReport: {folder / report}", markup=False, highlight=False, soft_wrap=True)
 
 
-def search_and_write(
+def loop_and_write(
     output: Path | None,
     data: str,
     targets: Sequence[str],
     *,
     top: str,
+    goal: str,
     strategies: Sequence[str] | None,
-    formula_column: str,
+    formula_column: str | None,
     features: Sequence[str] | None,
     **settings: Any,
 ) -> None:
-    """Search labelled data for what meets all targets, and write and print how soon each strategy found it.
+    """Replay labelled data batch by batch, and write and print how soon each strategy finds what meets all targets.
 
     Args:
         output: Folder of the results.
         data: File or packaged table.
-        targets: As on the command line, see :func:`matloop.workflows.bench.wanted_targets.read_target`.
-        top: Share that a target without a threshold follows.
-        strategies: Names of strategies; all by default.
-        formula_column: Column of the formulas of a file.
+        targets: As on the command line, see :func:`matloop.workflows.bench.wanted_targets.read_target`; without any, a
+            hit is a candidate with 1 in the column ``is_hit``.
+        top: Share that a target without a limit follows.
+        goal: Share of the hits to be found.
+        strategies: Names of strategies; the default ones without any.
+        formula_column: Column of the formulas of a file; ``formula`` or ``composition`` where it is left out.
         features: Names of featurizers.
-        settings: Further ones of :class:`matloop.workflows.bench.discovery_search.SearchSettings`.
+        settings: Further ones of :class:`matloop.workflows.bench.loop_settings.LoopSettings`.
     """
-    from matloop.data.registry import lookup
-    from matloop.models.registry import MODELS
-    from matloop.workflows.bench.discovery_search import SearchSettings, run_search
-    from matloop.workflows.bench.discovery_search_report import print_search, write_search
     from matloop.workflows.bench.discovery_settings import share_named
-    from matloop.workflows.bench.strategies import STRATEGIES
+    from matloop.workflows.bench.labelled import formula_column_of
+    from matloop.workflows.bench.loop_replay import run_loop
+    from matloop.workflows.bench.loop_report import print_loop, write_loop
+    from matloop.workflows.bench.loop_settings import LoopSettings
+    from matloop.workflows.bench.loop_strategies import DEFAULT
     from matloop.workflows.bench.target_labels import read_target_labels
-    from matloop.workflows.bench.wanted_targets import read_target
+    from matloop.workflows.bench.wanted_targets import IS_HIT, read_target
 
-    lookup("model", MODELS, settings["family"])
-    wanted = tuple(map(read_target, targets))
-    chosen = SearchSettings(wanted, top=share_named(top), strategies=tuple(strategies or STRATEGIES), **settings)
+    wanted = tuple(map(read_target, targets)) or (IS_HIT,)
+    chosen = LoopSettings(
+        wanted, top=share_named(top), goal=share_named(goal), strategies=tuple(strategies or DEFAULT), **settings
+    )
     labels = read_target_labels(
-        data, wanted, formula_column=formula_column, features=features, family=settings["family"]
+        data, wanted, formula_column=formula_column or formula_column_of(data), features=features
     )
     run_and_write(
-        output, "discovery", lambda folder, progress: run_search(labels, chosen, folder=folder, progress=progress),
-        write=write_search, show=print_search,
+        output, "loop", lambda folder, progress: run_loop(labels, chosen, folder=folder, progress=progress),
+        write=write_loop, show=print_loop,
     )  # fmt: skip
 
 

@@ -320,6 +320,12 @@ class RecordsError(MatloopError):
     code = "E-RECORDS"
 
 
+class ProposalError(MatloopError):
+    """When no batch can be chosen: no candidate is left, or what is asked of it contradicts itself."""
+
+    code = "E-PROPOSAL"
+
+
 class RecordsConnectionError(RecordsError):
     """When the server or the file of a records database is out of reach; nothing was written, it can be tried again."""
 

@@ -3,10 +3,11 @@
 Candidates of one batch are made before any of them is measured. After each choice the outlook of all others is
 therefore conditioned on an imagined result of the chosen one, and the next is the best by that outlook. This is the
 kriging believer of Ginsbourger, Le Riche and Carraro (Computational Intelligence in Expensive Optimization Problems,
-Springer (2010), ch. 6). By default the imagined result is a disappointment of one standard deviation in every target:
-near twins of a chosen candidate then fall back, while candidates whose errors have nothing in common with it stay
-where they are. Upper confidence bounds imagine the prediction itself (Desautels, Krause and Burdick, J. Mach. Learn.
-Res. 15, 4053 (2014)), and Thompson sampling imagines nothing: each candidate is the best of another draw.
+Springer (2010), ch. 6). By default the imagined result is what the models expect *if the chosen candidate fails to
+meet the targets*: near twins of it then fall back, while candidates whose errors have nothing in common with it stay
+where they are. By probability, that is a greedy choice of the batch most likely to hold at least one success. Upper
+bounds of confidence imagine the prediction itself (Desautels, Krause and Burdick, J. Mach. Learn. Res. 15, 4053
+(2014)), and Thompson sampling imagines nothing: each candidate is the best of another draw.
 
 A stated share of the batch goes to the candidates whose results would explain most of what is uncertain about all
 others, whatever their prospects.
@@ -37,8 +38,9 @@ from matloop.models.acquisition.hypervolume import expected_hypervolume_improvem
 from matloop.models.acquisition.joint_posterior import correlations, explained_variance, given_result
 from matloop.models.acquisition.outlook import TargetOutlook
 
-DISAPPOINTMENT = -1.0
-"""Standard deviations by which a chosen candidate is imagined to miss its prediction."""
+Imagined = Literal["failure", "prediction", "nothing"]
+"""What a chosen candidate is imagined to turn out to be before the next one is chosen."""
+_FURTHEST = 2.0  # standard deviations from a prediction that a failure is imagined to lie
 _SUREST = 1e-12
 
 
@@ -70,19 +72,41 @@ class Prospects:
         targets = tuple(target.take(rows) for target in self.targets)
         return replace(self, ids=self.ids[rows], targets=targets, probability=probability)
 
-    def imagined(self, row: int, deviations: float) -> Self:
-        """The prospects if one candidate turned out so many standard deviations better than predicted."""
+    def imagined(self, row: int, result: Imagined) -> Self:
+        """The prospects if one candidate turned out as imagined."""
+        if result == "nothing":
+            return self
+        failure = _failure([target.take(np.array([row])) for target in self.targets])
         targets, margins = [], []
-        for target in self.targets:
-            step = deviations * target.sigma[row] * target.direction[row]
-            result = float(target.mean[row] + step)
-            targets.append(given_result(target, row, result))
-            margins.append(float(target.margin(np.array([result]))[0]))
+        for target, deviations in zip(self.targets, failure, strict=True):
+            value = float(target.mean[row] + (deviations * target.sigma[row] if result == "failure" else 0.0))
+            targets.append(given_result(target, row, value))
+            margins.append(float(target.margin(np.array([value]))[0]))
         probability = None if self.probability is None else _moved(self.probability, self.targets, targets)
         return replace(
             self, targets=tuple(targets), probability=probability, best=max(self.best, min(margins)),
             front=np.concatenate([self.front.reshape(-1, len(margins)), [margins]]),
         )  # fmt: skip
+
+
+def _failure(targets: Sequence[TargetOutlook]) -> list[float]:
+    """Expected results of one candidate if it does not meet all targets, in standard deviations from the predictions.
+
+    The mean over success and failure is the prediction, so the mean over failures is that over successes with the other
+    sign, times the odds of success. That over successes is the mean of a truncated normal distribution.
+    """
+    chance = float(probability_of_improvement(targets)[0])
+    odds = chance / max(1 - chance, _SUREST)
+    found = []
+    for target in targets:
+        width = max(float(target.sigma[0]), _SUREST)
+        density = [
+            np.exp(-0.5 * ((end - float(target.mean[0])) / width) ** 2) / np.sqrt(2 * np.pi)
+            for end in (target.lower, target.upper)
+        ]
+        met = (density[0] - density[1]) / max(float(target.chance_of_margin(0.0)[0]), _SUREST)
+        found.append(float(np.clip(-odds * met, -_FURTHEST, _FURTHEST)))
+    return found
 
 
 def _moved(
@@ -122,14 +146,13 @@ class Strategy:
     Attributes:
         name: In the table of strategies.
         value: How good each candidate is, larger is better, shape (n,).
-        imagines: By how many standard deviations a chosen candidate is imagined to be better than predicted; None if
-            nothing is imagined.
+        imagines: What a chosen candidate is imagined to turn out to be.
         draws: Whether ``value`` only says which candidates are worth a draw of the truth, which then decides.
     """
 
     name: str
     value: Callable[[Prospects], NDArray[np.float64]]
-    imagines: float | None = DISAPPOINTMENT
+    imagines: Imagined = "failure"
     draws: bool = False
 
 
@@ -140,8 +163,8 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
             Strategy("probability", _probability),
             Strategy("improvement", _improvement),
             Strategy("expected_improvement", _expected_improvement),
-            Strategy("upper_confidence_bound", _upper_confidence_bound, imagines=0.0),
-            Strategy("thompson", _upper_confidence_bound, imagines=None, draws=True),
+            Strategy("upper_confidence_bound", _upper_confidence_bound, imagines="prediction"),
+            Strategy("thompson", _upper_confidence_bound, imagines="nothing", draws=True),
             Strategy("expected_hypervolume", _expected_hypervolume),
         )
     }
@@ -231,8 +254,7 @@ def choose_batch(
             )
         )  # fmt: skip
         free[row] = False
-        if strategy.imagines is not None or exploring:
-            current = current.imagined(row, strategy.imagines or 0.0)
+        current = current.imagined(row, "prediction" if exploring and drawn is not None else strategy.imagines)
     return chosen
 
 

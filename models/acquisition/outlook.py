@@ -80,13 +80,6 @@ class TargetOutlook:
         """Margin of the best value there can be; infinite unless the range is a window."""
         return (self.upper - self.lower) / 2 / self.spread
 
-    @property
-    def direction(self) -> NDArray[np.float64]:
-        """Whether larger values than predicted have a larger margin (1) or smaller ones (-1), shape (n,)."""
-        if self.is_window:
-            return np.where(self.mean < (self.lower + self.upper) / 2, 1.0, -1.0)
-        return np.full(len(self), 1.0 if np.isfinite(self.lower) else -1.0)
-
     def margin(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Margins of values, of the same shape.
 

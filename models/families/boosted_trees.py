@@ -85,11 +85,15 @@ class BoostedTrees(Ensemble):
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict mean and standard deviation over the boosters, each (n,)."""
+        members = self.member_predictions(values)
+        return members.mean(axis=1), members.std(axis=1)
+
+    def member_predictions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predict with each booster alone, shape (n, boosters)."""
         known = self._fitted()[0].num_feature()
         if values.shape[1] != known:
             raise ModelError(f"{values.shape[1]} features", f"the {known} it was fitted on")
-        members = np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()])
-        return members.mean(axis=0), members.std(axis=0)
+        return np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()]).T
 
     def importances(self) -> NDArray[np.float64]:
         """Gain of each feature, shape (k,), sums to 1."""

@@ -31,7 +31,7 @@ class Ensemble(Protocol):
     """A regression model that also predicts how much its members disagree.
 
     A family derives from this class and inherits defaults of :attr:`cost`, :meth:`small`, :meth:`contributions`,
-    :meth:`needed_columns` and :meth:`settings_by_name`.
+    :meth:`needed_columns`, :meth:`settings_by_name` and :meth:`member_predictions`.
 
     Attributes:
         family: Name in the registry.
@@ -121,5 +121,18 @@ class Ensemble(Protocol):
         Args:
             values: Features of n candidates, shape (n, k).
             background: Features of training rows to compare them with, shape (b, k).
+        """
+        return None
+
+    def member_predictions(
+        self,
+        values: NDArray[np.float64],  # families use them
+    ) -> NDArray[np.floating] | None:
+        """Predict with each of m members alone, shape (n, m); None for a family without members that predict.
+
+        Two candidates for which the members err alike are wrong together, so this is a joint predictive distribution.
+
+        Args:
+            values: Features of n candidates, shape (n, k).
         """
         return None

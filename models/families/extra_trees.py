@@ -73,12 +73,20 @@ class ExtraTrees(ArrayEnsemble):
 
     def predict(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict mean and standard deviation over the trees, each (n,)."""
+        return _forest_moments(*self._prepared(values))
+
+    def member_predictions(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Predict with each tree alone, shape (n, trees)."""
+        return _leaf_values(*self._prepared(values))
+
+    def _prepared(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.void]]:
+        """What a compiled pass through the forest reads: features, roots and nodes."""
         a = self._fitted()
         if values.shape[1] != len(a["importances"]):
             raise ModelError(f"{values.shape[1]} features", f"the {len(a['importances'])} it was fitted on")
         if self._nodes is None:
             self._nodes = _packed_nodes(a["starts"], a["feature"], a["right"], a["threshold"])
-        return _forest_moments(np.ascontiguousarray(values, np.float32), a["starts"][:-1], self._nodes)
+        return np.ascontiguousarray(values, np.float32), a["starts"][:-1], self._nodes
 
     @classmethod
     def small(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,3 +170,20 @@ def _forest_moments(values, roots, nodes):  # type: ignore[no-untyped-def]
                     squares[first + k] += leaf * leaf
     mean = total / len(roots)
     return mean, np.sqrt(np.maximum(squares / len(roots) - mean * mean, 0.0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _leaf_values(values, roots, nodes):  # type: ignore[no-untyped-def]
+    """The leaf value of each row in each tree, shape (n, trees)."""
+    found = np.empty((len(values), len(roots)), np.float32)
+    for tree in range(len(roots)):
+        for row in range(len(values)):
+            at = roots[tree]
+            while True:
+                node = nodes[at]
+                below = node.left if values[row, node.feature] <= node.threshold else node.right
+                if below == at:
+                    break
+                at = below
+            found[row, tree] = nodes[at].threshold
+    return found

@@ -66,13 +66,17 @@ def validate_ensemble(
 def _check_hooks(
     ensemble: Ensemble, test: NDArray[np.float64], train: NDArray[np.float64], mean: NDArray[np.float64]
 ) -> None:
-    """What a fitted family says of itself: contributions, cost, and settings of a small relative."""
+    """What a fitted family says of itself: contributions, members, cost, and settings of a small relative."""
     parts = ensemble.contributions(test, train)
     if parts is not None:
         _require(parts.values.shape == test.shape, f"contributions have shape {parts.values.shape}, not {test.shape}")
         total = parts.base + parts.values.sum(axis=1)
         _require(bool(np.allclose(total, mean, rtol=1e-6)), "contributions do not add up to the prediction")
         _require(bool(parts.method), "contributions do not say how they were computed")
+    members = ensemble.member_predictions(test)
+    if members is not None:
+        agrees = len(members) == len(test) and np.allclose(members.mean(axis=1), mean, rtol=1e-5, atol=1e-5)
+        _require(bool(agrees), "the mean over the members is not the prediction")
     _require(ensemble.cost > 0, f"the cost is {ensemble.cost}, not above zero")
     settings = ensemble.small(ensemble.parameters)
     if settings is not None:

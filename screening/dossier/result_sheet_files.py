@@ -67,18 +67,19 @@ class SheetFor(NamedTuple):
         return f"{self.candidate_id[:10]}-1"
 
 
-def write_result_sheet(folder: Path, wanted: SheetFor, *, language: Language) -> list[Path]:
-    """Write the result sheet of one candidate.
+def write_result_sheet(folder: Path, wanted: Sequence[SheetFor], *, language: Language) -> list[Path]:
+    """Write the result sheet of some candidates.
 
     Args:
         folder: Where to.
-        wanted: What it is prepared for.
+        wanted: What it is prepared for, a candidate each.
         language: Of headings, choices and hints.
 
     Returns:
         The files.
     """
-    results, steps = _result_rows(wanted, language), _step_rows(wanted)
+    results = [row for one in wanted for row in _result_rows(one, language)]
+    steps = [row for one in wanted for row in _step_rows(one)]
     write_xlsx_sheet(folder / XLSX, results, steps, language=language)
     for name, columns, rows in ((CSV, RESULTS, results), (STEPS_CSV, STEPS, steps)):
         headings = [column.heading(language) for column in columns]

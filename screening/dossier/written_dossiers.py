@@ -73,7 +73,7 @@ def _write_one(folder: Path, dossier: Dossier, card: Card, strips: Mapping[str, 
     if dossier.place in dossier.view.cifs:
         write_text(folder / f"{safe_name(dossier.formula)}.cif", dossier.view.cifs[dossier.place][1])
     wanted = SheetFor(dossier.candidate_id, dossier.formula, wanted_back(dossier))
-    write_result_sheet(folder, wanted, language=language)
+    write_result_sheet(folder, [wanted], language=language)
 
 
 def _write_packages(top: Path, dossiers: Sequence[Dossier], *, language: Language) -> list[Path]:

@@ -90,3 +90,49 @@ def retrain(
         campaign, records=records, laboratory=laboratory, models=models, properties=property_name or [], back=back,
         as_json=as_json, language=lang,
     )  # fmt: skip
+
+
+@commands.command(epilog="Example: matloop propose runs/oxides --batch 8 --lab lab.yaml --records records.sqlite")
+def propose(
+    run: Annotated[str, typer.Argument(help="A run directory, or a campaign with a finished run in runs/.")],
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Candidates in the batch.")] = 8,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="probability, improvement, expected_improvement, upper_confidence_bound, thompson or "
+            "expected_hypervolume."
+        ),
+    ] = "probability",
+    explore: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the batch that is to tell most about the others.")
+    ] = 0.25,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws.")] = 0,
+    lab: Annotated[Path | None, typer.Option(help="YAML file with limits of the laboratory.")] = None,
+    elements: Annotated[str, typer.Option(help="Elements in house, such as 'Ba Ti O'.")] = "",
+    precursor: Annotated[
+        list[str] | None, typer.Option(help="A precursor on the shelf, such as BaCO3; may be repeated.")
+    ] = None,
+    most_per_kilogram: Annotated[float | None, typer.Option(help="Most that elements may cost, in USD/kg.")] = None,
+    most_per_mole: Annotated[float | None, typer.Option(help="Most that elements may cost, in USD/mol.")] = None,
+    same_furnace: Annotated[bool, typer.Option(help="One furnace temperature must suit the whole batch.")] = False,
+    hottest_furnace: Annotated[float | None, typer.Option(help="Highest furnace temperature in °C.")] = None,
+    records: Records = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of the models; by default beside the records.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print the batch, and write neither records nor files.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder of the files; by default proposal-ID.")] = None,
+    as_json: AsJson = False,
+    lang: Language = "en",
+) -> None:
+    """Choose the next batch from what a run has scored; what is measured or pending is never proposed again."""
+    from matloop.workflows.commands.propose import propose_and_print
+    from matloop.workflows.proposing.proposal import Wish
+
+    limits = {
+        "elements": elements.replace(",", " ").split(), "precursors": precursor or [],
+        "most_per_kilogram": most_per_kilogram, "most_per_mole": most_per_mole, "same_furnace": same_furnace,
+        "hottest_furnace": hottest_furnace,
+    }  # fmt: skip
+    propose_and_print(
+        run, Wish(batch, strategy, explore, seed), lab=lab, limits=limits, records=records, models=models,
+        dry_run=dry_run, output=output, language=lang, printed_json=as_json,
+    )  # fmt: skip

@@ -84,6 +84,17 @@ def test_batch_takes_one_of_each_family_of_twins(name: str) -> None:
     assert chosen[0].rank_alone == 1
 
 
+def test_failure_is_imagined_as_often_as_models_expect_it() -> None:
+    random = np.random.default_rng(0)
+    mean, sigma = np.array([1.0, 0.4]), np.array([0.5, 0.8])
+    targets = (TargetOutlook(mean[:1], sigma[:1], lower=0.8), TargetOutlook(mean[1:], sigma[1:], -0.5, 0.9))
+    drawn = mean + sigma * random.standard_normal((400_000, 2))
+    met = (drawn[:, 0] >= 0.8) & (drawn[:, 1] >= -0.5) & (drawn[:, 1] <= 0.9)
+    imagined = Prospects(np.array(["a"]), targets).imagined(0, "failure")
+    found = [float(target.mean[0]) for target in imagined.targets]
+    assert found == pytest.approx(drawn[~met].mean(axis=0).tolist(), abs=5e-3)
+
+
 def test_batch_does_not_depend_on_the_order_of_candidates() -> None:
     prospects = families_of_twins()
     shuffled = prospects.take(np.random.default_rng(3).permutation(len(prospects)))

@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("language", ["en", "zh"])
 
 
 def written(folder: Path, language: Language, *, formula: str = "Ga2S3", name: str = "x4f534caa7f0ac7662d79") -> Path:
-    write_result_sheet(folder, SheetFor(name, formula, ["band_gap", "refractive_index"]), language=language)
+    write_result_sheet(folder, [SheetFor(name, formula, ["band_gap", "refractive_index"])], language=language)
     return folder
 
 

@@ -1,0 +1,99 @@
+"""Batches that were proposed to a laboratory, and which candidates are taken: pending, made or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from matloop.data.errors import RecordsError
+from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.identifiers import new_id
+from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json
+from matloop.data.records.tables import PROPOSALS, SAMPLES
+
+KIND = "propose"
+"""Kind of the actions that propose a batch."""
+
+
+class ProposedCandidate(NamedTuple):
+    """A candidate of a batch.
+
+    Attributes:
+        candidate_id: Its id.
+        known: What is known of it, with its predictions.
+        why: Why it was chosen, as plain JSON values.
+    """
+
+    candidate_id: str
+    known: KnownCandidate
+    why: Mapping[str, Any]
+
+
+class TakenCandidates(NamedTuple):
+    """Candidates that are not to be proposed again.
+
+    Attributes:
+        made: With a sample, whatever came of it.
+        pending: Proposed before, and without a sample.
+    """
+
+    made: frozenset[str]
+    pending: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        """All of them."""
+        return self.made | self.pending
+
+
+def taken_candidates(database: RecordsDatabase) -> TakenCandidates:
+    """Candidates that were made or are proposed."""
+    with database.reading() as connection:
+        return _taken(connection)
+
+
+def _taken(connection: Connection) -> TakenCandidates:
+    made = frozenset(connection.execute(select(SAMPLES.c.candidate_id).distinct()).scalars())
+    proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).distinct()).scalars())
+    return TakenCandidates(made, proposed - made)
+
+
+def add_proposal(
+    database: RecordsDatabase, batch: Sequence[ProposedCandidate], *, details: Mapping[str, Any], note: str = ""
+) -> str:
+    """Write a batch into the records, all of it or nothing.
+
+    Args:
+        database: The records.
+        batch: The candidates in the order of their choice.
+        details: How they were chosen, as plain JSON values.
+        note: Anything else.
+
+    Returns:
+        The id of the action.
+
+    Raises:
+        RecordsError: If one of them was proposed or made meanwhile.
+    """
+
+    def work(connection: Connection) -> str:
+        taken = _taken(connection).all
+        if again := [one.candidate_id for one in batch if one.candidate_id in taken]:
+            raise RecordsError(
+                f"{again[0]} was proposed or made while this batch was chosen", "candidates that nobody has taken",
+                "run it again",
+            )  # fmt: skip
+        action = add_action(connection, KIND, note=note, details=details)
+        add_candidates(connection, action, {one.candidate_id: one.known for one in batch})
+        for place, one in enumerate(batch, start=1):
+            connection.execute(
+                insert(PROPOSALS).values(
+                    id=new_id("proposal"), action_id=action, place=place, candidate_id=one.candidate_id,
+                    formula=one.known.formula, why_json=as_json(one.why),
+                )
+            )  # fmt: skip
+        return action
+
+    return database.write(work)

@@ -1,0 +1,171 @@
+"""The command that chooses the next batch of a finished run."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from openpyxl import load_workbook
+from typer.testing import CliRunner
+
+from matloop.data.errors import MatloopError, RecordsError, RunError
+from matloop.data.properties.catalogue import catalogue
+from matloop.data.records.database import open_records
+from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.proposals import ProposedCandidate, add_proposal, taken_candidates
+from matloop.models.acquisition.batch import STRATEGIES
+from matloop.models.surrogates.surrogate import Surrogate
+from matloop.screening.runs.run_view import RunView
+from matloop.workflows.cli import app
+from matloop.workflows.commands.propose import run_folder
+from matloop.workflows.modelling.trained_model import TrainedModel
+from matloop.workflows.proposing.laboratory import Laboratory
+from matloop.workflows.proposing.models_in_use import ModelsInUse
+from matloop.workflows.proposing.proposal import Wish, choose_proposal
+from matloop.workflows.proposing.proposal_words import STRATEGY_LABELS
+from matloop.workflows.proposing.scored_pool import PoolCounts, scored_parts
+from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages.stage_features import stage_feature_set
+
+
+def call(*arguments: object, exit_code: int = 0) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == exit_code, done.output
+    return done.output
+
+
+def propose(run: Path, *options: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(call("propose", run, "--json", *options))
+    return found
+
+
+def ids(batch: dict[str, Any]) -> list[str]:
+    return [one["candidate_id"] for one in batch["candidates"]]
+
+
+def test_pending_and_made_candidates_are_never_proposed_again(finished: ScreeningRun, tmp_path: Path) -> None:
+    run, records = finished.view.folder, tmp_path / "records.sqlite"
+    common: Sequence[object] = ("--records", records, "--batch", 4)
+    first = propose(run, *common, "--output", tmp_path / "first")
+    second = propose(run, *common, "--output", tmp_path / "second")
+    assert len(set(ids(first)) | set(ids(second))) == 8
+    assert second["left_out"]["pending"] == 4
+    sheet = tmp_path / "back.csv"
+    with (tmp_path / "first" / "result_sheet.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["candidate"] for row in rows} == set(ids(first))
+    made = next(row for row in rows if row["property"] == "refractive index")
+    made |= {"outcome": "made", "value": "2.1"}
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(made))
+        writer.writeheader()
+        writer.writerow(made)
+    assert "1 accepted" in call("import", sheet, "--records", records)
+    third = propose(run, *common, "--output", tmp_path / "third")
+    assert not set(ids(third)) & (set(ids(first)) | set(ids(second)))
+    assert third["left_out"] | {"later_stage": 0} == {"made": 1, "pending": 7, "later_stage": 0}
+
+
+def test_files_of_a_batch_in_chinese(finished: ScreeningRun, tmp_path: Path) -> None:
+    told = call(
+        "propose",
+        finished.view.folder,
+        "--records",
+        tmp_path / "r.sqlite",
+        "--output",
+        tmp_path / "out",
+        "--lang",
+        "zh",
+    )
+    assert "入选原因" in told
+    assert "探索份额 25%" in told
+    with (tmp_path / "out" / "proposal.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["用途"] for row in rows] == ["有望达标"] * 6 + ["探索"] * 2
+    cells = load_workbook(tmp_path / "out" / "result_sheet.xlsx").worksheets[0]
+    assert len({row[0] for row in cells.iter_rows(min_row=2, values_only=True) if row[0]}) == 8
+    assert len(list((tmp_path / "out" / "cif").glob("*.cif"))) == 8
+
+
+def test_dry_run_writes_nothing(finished: ScreeningRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MATLOOP_RECORDS", raising=False)
+    assert len(ids(propose(finished.view.folder, "--dry-run"))) == 8
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_is_reproducible(finished: ScreeningRun, strategy: str) -> None:
+    first, second = (
+        choose_proposal(RunView(finished.view.folder), Wish(5, strategy, 0.2, 3), Laboratory(), None) for _ in range(2)
+    )
+    assert [one.candidate_id for one in first.chosen] == [one.candidate_id for one in second.chosen]
+    assert [one.choice.purpose for one in first.chosen] == ["exploit"] * 4 + ["explore"]
+    assert len({one.formula for one in first.chosen}) == 5
+    assert strategy in STRATEGY_LABELS
+
+
+def test_first_choice_is_the_most_probable_of_the_pool(finished: ScreeningRun) -> None:
+    view = RunView(finished.view.folder)
+    chosen = choose_proposal(view, Wish(1, explored=0.0), Laboratory(), None).chosen[0]
+    scores = np.asarray(view.ranked.column("ranking_score"), float)
+    assert chosen.candidate_id == view.ranked.ids[int(np.argmax(scores))]
+
+
+def test_limits_of_the_laboratory_hold_for_the_whole_batch(finished: ScreeningRun) -> None:
+    view = RunView(finished.view.folder)
+    found = choose_proposal(view, Wish(3, explored=0.0), Laboratory(same_furnace=True, hottest_furnace=1100.0), None)
+    assert found.temperature is not None
+    assert found.temperature <= 1100
+    for one in found.chosen:
+        assert one.route is not None
+        assert one.route.onset is not None
+        assert one.route.onset.low <= found.temperature <= one.route.onset.high
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--elements", "He"], "E-PROPOSAL"), (["--strategy", "tompson"], "E-NAME-UNKNOWN"),
+        (["--elements", "Xx"], "E-INPUT-FILE"),
+    ],
+)  # fmt: skip
+def test_faults_have_codes(
+    finished: ScreeningRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fault = CliRunner().invoke(app, ["propose", str(finished.view.folder), "--dry-run", *options]).exception
+    assert isinstance(fault, MatloopError)
+    assert fault.code == code
+    with pytest.raises(RunError, match="no finished run of a campaign"):
+        run_folder("nothing.yaml")
+
+
+def test_models_in_use_that_are_those_of_the_run_say_the_same(finished: ScreeningRun) -> None:
+    view = RunView(finished.view.folder)
+    models = {}
+    for name in view.properties:
+        surrogate = Surrogate.load(view.paths.model("surrogates", name))
+        features = stage_feature_set(view.campaign, "surrogates")
+        models[name] = TrainedModel(view.folder, name, surrogate, features, None, catalogue(), ())
+    ranges = {name: (float(low or -np.inf), float(high or np.inf)) for name, (low, high) in view.ranges.items()}
+    pools = []
+    for in_use in (ModelsInUse({}, ranges), ModelsInUse(models, ranges)):
+        parts = scored_parts(view, taken={}, laboratory=Laboratory(), counts=PoolCounts(), in_use=in_use)
+        pools.append(next(part for part in parts if len(part.part)).prospects)
+    for first, second in zip(pools[0].targets, pools[1].targets, strict=True):
+        np.testing.assert_allclose(first.mean, second.mean, rtol=1e-5)
+        np.testing.assert_allclose(first.sigma, second.sigma, rtol=1e-4)
+    np.testing.assert_allclose(pools[0].probability, pools[1].probability, rtol=1e-4)
+
+
+def test_two_proposals_of_one_candidate_are_refused(tmp_path: Path) -> None:
+    database = open_records(tmp_path / "r.sqlite")
+    batch = [ProposedCandidate("x1", KnownCandidate("BaTiO3"), {"purpose": "exploit"})]
+    add_proposal(database, batch, details={})
+    with pytest.raises(RecordsError, match="x1 was proposed"):
+        add_proposal(database, batch, details={})
+    assert taken_candidates(database).pending == {"x1"}

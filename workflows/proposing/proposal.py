@@ -1,0 +1,287 @@
+"""Choose the next batch from a finished run: score the pool, keep what the laboratory can make, choose, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.element_facts.composition_scores import price_per_kilogram
+from matloop.data.element_facts.element_facts import ElementFacts
+from matloop.data.errors import ProposalError
+from matloop.data.properties.catalogue import property_named
+from matloop.data.records.contents import values_table
+from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.proposals import ProposedCandidate, TakenCandidates, taken_candidates
+from matloop.models.acquisition.batch import Choice, choose_batch, strategy_named
+from matloop.models.acquisition.hypervolume import pareto_front
+from matloop.models.surrogates.prediction import backward, forward
+from matloop.screening.filters.element_scores import own_facts_of
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
+from matloop.workflows.proposing.laboratory import FeasibleRoute, Laboratory, feasible_route, shared_temperature
+from matloop.workflows.proposing.models_in_use import ModelsInUse, with_outcomes
+from matloop.workflows.proposing.predicted import HALF_WIDTH, WantedTarget, wanted_targets
+from matloop.workflows.proposing.scored_pool import (
+    Finalists,
+    PoolCounts,
+    batch_of,
+    best_finalists,
+    scored_parts,
+)
+from matloop.workflows.proposing.shared_errors import with_shared_errors
+
+BATCH, EXPLORED, STRATEGY = 8, 0.25, "probability"
+FINALISTS = 1000
+"""Candidates of the pool whose joint errors are computed."""
+FEWEST_FINALISTS = 20
+"""Finalists for each place of a batch where more are needed."""
+
+
+class Wish(NamedTuple):
+    """What is asked of a batch.
+
+    Attributes:
+        size: Number of candidates.
+        strategy: Name of the strategy.
+        explored: Share of the batch that explores.
+        seed: Of draws.
+    """
+
+    size: int = BATCH
+    strategy: str = STRATEGY
+    explored: float = EXPLORED
+    seed: int = 0
+
+
+class ChosenCandidate(NamedTuple):
+    """A candidate of a batch.
+
+    Attributes:
+        candidate_id: Its id.
+        formula: Its formula.
+        choice: Why it was chosen.
+        probability: Of meeting all targets.
+        predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property.
+        price: Of the elements of a kilogram in US dollars; nan where it is not known.
+        route: The simplest route within the limits of the laboratory; None where none was asked for.
+    """
+
+    candidate_id: str
+    formula: str
+    choice: Choice
+    probability: float
+    predictions: Mapping[str, tuple[float, float, float]]
+    price: float
+    route: FeasibleRoute | None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A batch.
+
+    Attributes:
+        run: Name of the run directory.
+        campaign: Name of the campaign.
+        wish: What was asked.
+        laboratory: Limits of the laboratory.
+        chosen: The candidates, in the order of their choice.
+        batch: The same as a batch.
+        counts: How many candidates the pool has.
+        best: Smallest margin of the best measured candidate; 0 where none meets all targets.
+        measured: Candidates with a measured value of every target.
+        temperature: Furnace temperature for all, in degrees Celsius; None where none was asked for.
+        action: Id of the action in the records; empty where nothing was written.
+        retrained: Properties whose model learned from records since the run.
+    """
+
+    run: str
+    campaign: str
+    wish: Wish
+    laboratory: Laboratory
+    chosen: tuple[ChosenCandidate, ...]
+    batch: CandidateBatch
+    counts: PoolCounts
+    best: float
+    measured: int
+    temperature: float | None
+    action: str = ""
+    retrained: tuple[str, ...] = ()
+
+
+@in_catalogue_of_run
+def choose_proposal(
+    view: RunView, wish: Wish, laboratory: Laboratory, database: RecordsDatabase | None, *,
+    models: Path = Path("records.models"),
+) -> Proposal:  # fmt: skip
+    """Choose a batch from the candidates that a run has scored.
+
+    Args:
+        view: A finished run.
+        wish: What is asked.
+        laboratory: Limits of the laboratory.
+        database: The records: what is measured or pending is left out. None for no records.
+        models: Folder of the models that ``matloop retrain`` made; those in use judge the pool again.
+
+    Raises:
+        RunError: If the run is not finished, or kept no scored candidates.
+        ProposalError: If no candidate is left, or the wish cannot be met.
+        UnknownNameError: For an unknown strategy.
+    """
+    strategy = strategy_named(wish.strategy)
+    if wish.size < 1 or not 0 <= wish.explored <= 1:
+        raise ProposalError(
+            f"a batch of {wish.size} with a share of {wish.explored:g} explored", "1 or more, and a share of 0 to 1"
+        )
+    view.require_finished()
+    taken = taken_candidates(database) if database is not None else TakenCandidates(frozenset(), frozenset())
+    margins = _measured_margins(view, database)
+    best = max(0.0, float(margins.min(axis=1).max())) if len(margins) else 0.0
+    counts, in_use = PoolCounts(), ModelsInUse.of(view, database, models)
+    parts = scored_parts(
+        view, taken={"made": taken.made, "pending": taken.pending}, laboratory=laboratory, counts=counts, in_use=in_use
+    )  # fmt: skip
+    finalists = best_finalists(
+        parts, strategy, best=best, front=pareto_front(margins), explores=wish.explored > 0,
+        count=max(FINALISTS, FEWEST_FINALISTS * wish.size),
+    )  # fmt: skip
+    if finalists is None:
+        raise _nothing_left(counts)
+    finalists = finalists.take(_best_of_each_formula(finalists, strategy.value(finalists.prospects)))
+    feasible = _feasible(finalists, strategy.value(finalists.prospects), laboratory, wish, counts)
+    finalists = finalists.take(feasible.rows)
+    batch = batch_of(view, finalists)
+    finalists = finalists._replace(prospects=with_outcomes(view, finalists.prospects, batch, database))
+    prospects = with_shared_errors(view, finalists.prospects, batch, in_use)
+    choices = choose_batch(prospects, strategy, wish.size, explored=wish.explored, seed=wish.seed)
+    rows = np.array([choice.row for choice in choices], np.int64)
+    batch = batch.take(rows)
+    return Proposal(
+        view.folder.name, view.campaign.name, wish, laboratory,
+        _described(view, finalists.take(rows), batch, choices, [feasible.routes[row] for row in rows.tolist()]),
+        batch, counts, best, len(margins), feasible.temperature, retrained=tuple(in_use.models),
+    )  # fmt: skip
+
+
+def _best_of_each_formula(finalists: Finalists, merits: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places of the best candidate of each formula: who makes a compound does not choose among its crystals."""
+    order = np.lexsort((finalists.prospects.ids, -np.nan_to_num(merits, nan=-np.inf)))
+    return order[np.sort(np.unique(finalists.formulas[order], return_index=True)[1])]
+
+
+class _Feasible(NamedTuple):
+    """Finalists that a laboratory can make, the routes to them, and the furnace temperature."""
+
+    rows: NDArray[np.int64]
+    routes: Sequence[FeasibleRoute | None]
+    temperature: float | None
+
+
+def _feasible(
+    finalists: Finalists, merits: NDArray[np.float64], laboratory: Laboratory, wish: Wish, counts: PoolCounts
+) -> _Feasible:
+    """Look for routes to the best finalists, until there are enough that have one."""
+    if not laboratory.asks_for_routes:
+        return _Feasible(np.arange(len(merits)), [None] * len(merits), None)
+    order = np.lexsort((finalists.prospects.ids, -np.nan_to_num(merits, nan=-np.inf)))
+    rows, routes = list[int](), list[FeasibleRoute]()
+    for row in order.tolist():
+        route, limit = feasible_route(laboratory, str(finalists.formulas[row]))
+        if route is None:
+            counts.left_out[limit] += 1
+            continue
+        rows.append(row)
+        routes.append(route)
+        if len(rows) >= FEWEST_FINALISTS * wish.size:
+            break
+    if not rows:
+        raise _nothing_left(counts)
+    chosen = np.array(rows, np.int64)
+    if not laboratory.same_furnace:
+        return _Feasible(chosen, routes, None)
+    onsets = [route.onset for route in routes if route.onset is not None]
+    worth = merits[chosen] - min(0.0, float(np.nanmin(merits[chosen])))
+    shared = shared_temperature(onsets, np.nan_to_num(worth), wish.size, hottest=laboratory.hottest_furnace)
+    counts.left_out["furnace"] += len(chosen) - len(shared.rows)
+    return _Feasible(chosen[shared.rows], [routes[at] for at in shared.rows.tolist()], shared.temperature)
+
+
+def _nothing_left(counts: PoolCounts) -> ProposalError:
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in counts.left_out.most_common() if number)
+    return ProposalError(
+        f"no candidate of {counts.scored:,} may be proposed (left out: {reasons or 'none'})", "at least one",
+        "loosen the limits of the laboratory, or screen more candidates",
+    )  # fmt: skip
+
+
+def _measured_margins(view: RunView, database: RecordsDatabase | None) -> NDArray[np.float64]:
+    """Margins of candidates of which every target was measured, shape (f, t)."""
+    targets = wanted_targets(view)
+    if database is None:
+        return np.empty((0, len(targets)))
+    table = values_table(database, [target.name for target in targets])
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in table.select(["candidate_id", "property", "value", "relation"]).to_pylist():
+        if row["relation"] == "=":
+            found.setdefault(row["candidate_id"], {}).setdefault(row["property"], []).append(row["value"])
+    complete = [values for values in found.values() if len(values) == len(targets)]
+    margins = [
+        [_margin(target, float(np.mean(values[target.name]))) for target in targets] for values in complete
+    ]  # fmt: skip
+    return np.array(margins).reshape(-1, len(targets))
+
+
+def _margin(target: WantedTarget, value: float) -> float:
+    scaled = forward(np.array([value]), "log10" if target.on_log_scale else "identity")[0]
+    return float(min(scaled - target.lower, target.upper - scaled) / target.spread)
+
+
+def _described(
+    view: RunView, finalists: Finalists, batch: CandidateBatch, choices: Sequence[Choice],
+    routes: Sequence[FeasibleRoute | None],
+) -> tuple[ChosenCandidate, ...]:  # fmt: skip
+    prices = price_per_kilogram(batch.compositions, ElementFacts(own=own_facts_of(view.campaign))).values
+    prospects = finalists.prospects
+    found = []
+    for at, choice in enumerate(choices):
+        predictions = {}
+        for name, target in zip(view.properties, prospects.targets, strict=True):
+            steps = float(target.mean[at]) + HALF_WIDTH * float(target.sigma[at]) * np.array([0.0, -1.0, 1.0])
+            known = property_named(name)
+            ends = backward(steps, "log10" if view.on_log_scale(name) else "identity")
+            predictions[name] = tuple(np.clip(ends, known.lower, known.upper).tolist())
+        probability = np.nan if prospects.probability is None else float(prospects.probability[at])
+        found.append(
+            ChosenCandidate(
+                batch.ids[at], batch.formulas[at], choice, probability, predictions, float(prices[at]), routes[at]
+            )
+        )
+    return tuple(found)
+
+
+def as_records(proposal: Proposal) -> list[ProposedCandidate]:
+    """The candidates of a batch as records hold them, with their crystals."""
+    found = []
+    for place, one in enumerate(proposal.chosen):
+        kind = proposal.batch.kinds[place]
+        cif = kind.export(proposal.batch, place, facts={}) if kind.file_ending == "cif" else ""
+        predictions = {name: mean for name, (mean, _, _) in one.predictions.items()}
+        known = KnownCandidate(one.formula, proposal.run, predictions, cif)
+        found.append(ProposedCandidate(one.candidate_id, known, why_of(one)))
+    return found
+
+
+def why_of(one: ChosenCandidate) -> dict[str, Any]:
+    """Why a candidate was chosen, as plain JSON values."""
+    choice = one.choice
+    return {
+        "purpose": choice.purpose, "value": choice.value, "alone": choice.alone, "rank_alone": choice.rank_alone,
+        "nearest": choice.nearest + 1, "correlation": choice.correlation,
+        "probability": one.probability if np.isfinite(one.probability) else None,
+        "precursors": list(one.route.precursors) if one.route else [],
+    }  # fmt: skip

@@ -2,7 +2,9 @@
 
     records -> training set -> challenger -> decision -> scored pool -> proposal
 
-:func:`retrain` goes from records to decisions. Every number of a decision is written into the records.
+:func:`retrain` goes from the records to a decision for each target, and :func:`propose` from the pool that a run has
+scored, judged anew by the models in use, to the next batch; both write into the records. :func:`status` tells how the
+loop stands. What takes sheets in is in :mod:`matloop.data.records.importing`.
 """
 
 from __future__ import annotations
@@ -36,10 +38,15 @@ from matloop.workflows.looping.champions import (
 )
 from matloop.workflows.looping.standing import LoopStanding, standing_of
 from matloop.workflows.looping.taught_campaign import absolute_place, taught_by_records, without_records
+from matloop.workflows.proposing.laboratory import Laboratory
+from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
+from matloop.workflows.proposing.recorded_proposal import recorded, records_there
 from matloop.workflows.running.own_data import read_own_data, training_of
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.train import train
+
+NO_LIMITS = Laboratory.model_validate({})
 
 
 def retrain(
@@ -106,6 +113,32 @@ def back(
     if not properties:
         names = [name for name in names if has_earlier_model(database, chosen.name, name)] or names
     return [step_back(database, chosen.name, name) for name in names]
+
+
+def propose(
+    run: str | Path, wish: Wish, laboratory: Laboratory = NO_LIMITS, *, records: str | None = None,
+    models: Path | None = None, dry_run: bool = False,
+) -> Proposal:  # fmt: skip
+    """Choose the next batch from the pool of a run, by the models in use, and write it into the records.
+
+    Args:
+        run: A finished run.
+        wish: What is asked of the batch.
+        laboratory: Limits of the laboratory.
+        records: The records database; a file that does not exist is made unless nothing is to be written.
+        models: Folder of the models; beside the records if left out.
+        dry_run: Whether to write nothing at all. Records are used then only if they are named or there.
+
+    Raises:
+        RunError: If the folder is no finished run, or kept no scored candidates.
+        ProposalError: If no candidate is left, or the wish cannot be met.
+        RecordsError: If one of the candidates was proposed or made meanwhile.
+    """
+    view = RunView(run)
+    view.require_finished()
+    database = records_there(records) if dry_run else open_records(records)
+    proposal = choose_proposal(view, wish, laboratory, database, models=models_folder(records, models))
+    return proposal if dry_run or database is None else recorded(database, proposal)
 
 
 def status(

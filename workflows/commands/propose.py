@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,12 @@ from rich.text import Text
 from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import property_named
-from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase, open_records
-from matloop.data.records.proposals import add_proposal
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.dossiers.run_dossiers import language_named
 from matloop.workflows.inspecting.run_list import runs_in
-from matloop.workflows.looping.champions import models_folder
+from matloop.workflows.loop import propose
 from matloop.workflows.proposing.laboratory import read_laboratory
-from matloop.workflows.proposing.proposal import Proposal, Wish, as_records, choose_proposal
+from matloop.workflows.proposing.proposal import Proposal, Wish
 from matloop.workflows.proposing.proposal_words import (
     HEADINGS,
     as_json,
@@ -61,23 +57,15 @@ def propose_and_print(
     """
     chosen_language, laboratory = language_named(language), read_laboratory(lab, limits)
     view = RunView(run_folder(of))
-    view.require_finished()
-    database = open_records(records, may_create=not dry_run) if records or not dry_run else _records_there()
-    proposal = choose_proposal(view, wish, laboratory, database, models=models_folder(records, models))
+    proposal = propose(view.folder, wish, laboratory, records=records, models=models, dry_run=dry_run)
     lines = []
-    if database is not None and not dry_run:
-        proposal = _recorded(database, proposal)
+    if not dry_run:
         folder = output or Path(f"proposal-{proposal.action.partition('-')[2][:8]}")
         lines.append(written_lines(folder, _write(view, folder, proposal, chosen_language)))
     if printed_json:
         print(json.dumps(as_json(proposal), ensure_ascii=False, indent=2, allow_nan=False))
     else:
         _print(view, proposal, lines, language)
-
-
-def _records_there() -> RecordsDatabase | None:
-    """The records that are used without a name, if there are any."""
-    return open_records(may_create=False) if os.environ.get(ENVIRONMENT) or DEFAULT_FILE.exists() else None
 
 
 def run_folder(of: str, *, runs: Path = Path("runs")) -> Path:
@@ -102,13 +90,6 @@ def run_folder(of: str, *, runs: Path = Path("runs")) -> Path:
             "a folder that matloop screen wrote", "matloop runs lists the runs of a folder",
         )  # fmt: skip
     return runs / Path(found[0].run).name
-
-
-def _recorded(database: RecordsDatabase, proposal: Proposal) -> Proposal:
-    """The same batch, written into the records."""
-    said = as_json(proposal)
-    del said["candidates"], said["action"]
-    return replace(proposal, action=add_proposal(database, as_records(proposal), details=said))
 
 
 @in_catalogue_of_run

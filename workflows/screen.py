@@ -36,6 +36,7 @@ from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.screening.dossier.export import WrittenExport, check_export_name, write_export
 from matloop.screening.dossier.exported_table import exported_table
 from matloop.screening.dossier.shortlist_files import write_shortlist
+from matloop.screening.dossier.written_dossiers import WrittenDossiers
 from matloop.screening.filters.element_scores import own_facts_of, with_element_scores
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
@@ -72,6 +73,8 @@ from matloop.workflows.deciding.shortlisting import (
     put_in_order,
 )
 from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
+from matloop.workflows.dossiers.run_dossiers import TOP as TOP_DOSSIERS
+from matloop.workflows.dossiers.run_dossiers import dossiers_of_run
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
 from matloop.workflows.run_html import run_html
 from matloop.workflows.running.beginning import refuse_another_campaign, write_beginning
@@ -345,6 +348,27 @@ class ScreeningRun:
         """
         check_export_name(Path(path))
         return write_export(exported_table(self.view, shortlisted=shortlisted), path)
+
+    def dossiers(
+        self, *, out: str | Path | None = None, top: int = TOP_DOSSIERS, language: str = "en", radiation: str = "CuKa"
+    ) -> WrittenDossiers:
+        """Write the dossiers of the first finalists: pages, crystals, result sheets, and packages to send.
+
+        Args:
+            out: Folder for them; by default ``dossiers/LANGUAGE`` in the run.
+            top: How many finalists.
+            language: ``en`` or ``zh``.
+            radiation: For powder patterns.
+
+        Returns:
+            Where they lie: ``folders`` of the finalists, and ``packages`` of all of them.
+
+        Raises:
+            RunError: If the run is not finished, or has no finalist.
+            MatloopError: For an unknown language or radiation.
+        """
+        folder = None if out is None else Path(out)
+        return dossiers_of_run(self.view, out=folder, top=top, language=language, radiation=radiation)
 
     def _repr_html_(self) -> str:
         """The shortlist for a notebook, or how to go on where there is none."""

@@ -15,7 +15,15 @@ from matloop.data.errors import InputFileError
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.questions import open_questions
-from matloop.data.records.tables import ACTIONS, CANDIDATES, MEASUREMENTS, PROPOSALS, SAMPLES, VERDICTS
+from matloop.data.records.tables import (
+    ACTIONS,
+    CANDIDATES,
+    MEASUREMENTS,
+    PROCESS_PARAMETERS,
+    PROPOSALS,
+    SAMPLES,
+    VERDICTS,
+)
 from matloop.data.whole_files import write_csv, write_json, write_table
 
 _VALUES = pa.schema([
@@ -29,6 +37,10 @@ _SAMPLES = pa.schema([
     ("laboratory", pa.string()), ("outcome", pa.string()), ("reason", pa.string()), ("batch_mass_g", pa.float64()),
     ("made_on", pa.string()), ("made_by", pa.string()), ("phases_found", pa.string()), ("note", pa.string()),
     ("imported_at", pa.string()), ("action", pa.int64()),
+])  # fmt: skip
+_STEPS = pa.schema([
+    ("sample_id", pa.string()), ("step", pa.int64()), ("operation", pa.string()), ("parameter", pa.string()),
+    ("value", pa.float64()), ("unit", pa.string()), ("as_written", pa.string()),
 ])  # fmt: skip
 
 
@@ -142,6 +154,21 @@ def samples_table(database: RecordsDatabase, *, until: int | None = None) -> pa.
         return _as_table([tuple(row) for row in connection.execute(query)], _SAMPLES)
 
 
+def steps_table(database: RecordsDatabase) -> pa.Table:
+    """Process parameters of samples that no later record supersedes, in the order of steps."""
+    query = (
+        select(
+            PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.operation,
+            PROCESS_PARAMETERS.c.name, PROCESS_PARAMETERS.c.value, PROCESS_PARAMETERS.c.unit,
+            PROCESS_PARAMETERS.c.as_written,
+        )
+        .where(PROCESS_PARAMETERS.c.sample_id.not_in(_superseded(SAMPLES, None)))
+        .order_by(PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.name)
+    )  # fmt: skip
+    with database.reading() as connection:
+        return _as_table([tuple(row) for row in connection.execute(query)], _STEPS)
+
+
 def _not_after(until: int | None) -> list[ColumnElement[bool]]:
     return [] if until is None else [ACTIONS.c.number <= until]
 
@@ -167,7 +194,7 @@ def export_table(path: Path, table: pa.Table) -> None:
     elif path.suffix.lower() == ".json":
         write_json(path, table.to_pylist())
     else:
-        raise InputFileError(f"an export to {path.name}", "a name that ends in .csv, .parquet or .json")
+        raise InputFileError(f"an export to {path.name}", "a name that ends in .csv, .parquet, .json or .eln")
 
 
 def _as_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

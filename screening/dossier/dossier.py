@@ -26,6 +26,7 @@ from matloop.screening.dossier.number_sources import (
     hull_source,
     potential_source,
     run_source,
+    second_potential_source,
     surrogate_source,
     table_source,
     traced,
@@ -159,6 +160,8 @@ def dossier_of(
     stages = _stage_values(view, story, sources)
     if view.campaign.potential is not None:
         sources.add(potential_source(view))
+        if (second := second_potential_source(view)) is not None:
+            sources.add(second)
     sources.add(hull_source())
     sources.add(crystals_source())
     if diffraction is not None:
@@ -275,7 +278,8 @@ def _stability(dossier: Dossier) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for column in (*_HULLS, *_RELAXATION):
         value = _number(dossier.batch, column, dossier.row)
-        found[str(column)] = traced(value, column.unit, "potential")
+        by = "second_potential" if column == Column.HULL_DISTANCE_SECOND else "potential"
+        found[str(column)] = traced(value, column.unit, by)
     for column in _COVERAGE:
         found[str(column)] = traced(_number(dossier.batch, column, dossier.row), column.unit, "hull")
     return {name: value for name, value in found.items() if value is not None}

@@ -69,6 +69,12 @@ class NumberSources:
         return {source.key: source.record() for source in self}
 
 
+def stability_sources(sources: NumberSources) -> list[str]:
+    """Keys of what distances from hulls rest on, as far as a dossier has them."""
+    there = {source.key for source in sources}
+    return [key for key in ("potential", "second_potential", "hull") if key in there]
+
+
 def traced(value: float | None, unit: str, source: str) -> dict[str, Any] | None:
     """A number with its unit and the key of its source; None where there is no number.
 
@@ -117,6 +123,16 @@ def potential_source(view: RunView) -> NumberSource:
     name = "" if view.campaign.potential is None else view.campaign.potential.name
     title = Words(f"Relaxed with the potential {name}", f"势函数 {name} 的弛豫结果")
     return NumberSource("potential", title, date_of_run(view), view.summary.energies or name)
+
+
+def second_potential_source(view: RunView) -> NumberSource | None:
+    """Energies of the second potential of a run; None where it has none."""
+    stage = view.campaign.potential
+    if stage is None or stage.second is None:
+        return None
+    name = stage.second.name
+    title = Words(f"Energies of the relaxed crystals by the second potential {name}", f"第二势函数 {name} 给出的能量")
+    return NumberSource("second_potential", title, date_of_run(view), name)
 
 
 def hull_source() -> NumberSource:

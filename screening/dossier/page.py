@@ -16,6 +16,7 @@ from matloop.data.records.result_sheet import RESULTS, STEPS, Language, SheetCol
 from matloop.screening.dossier.diffraction import DEFINITION, Peak
 from matloop.screening.dossier.diffraction_figure import diffraction_figure
 from matloop.screening.dossier.dossier import Dossier, StageValue, wanted_back
+from matloop.screening.dossier.number_sources import stability_sources
 from matloop.screening.dossier.shortlist_files import safe_name
 from matloop.screening.dossier.synthesis_section import synthesis_words
 from matloop.screening.language.stages import stage_words
@@ -102,6 +103,7 @@ def render_dossier(dossier: Dossier, card: Card, strips: Mapping[str, Strip], *,
         language=language, dossier=dossier, card=card, strips=strips, title=title, crystal_place=0,
         crystal=dossier.crystal, ranked=len(dossier.view.ranked), code=qr_code(dossier.candidate_id),
         element_gradients=element_gradients([card]), mark=dossier.sources.mark, sources=list(dossier.sources),
+        stability_sources=stability_sources(dossier.sources),
         stages=[_stage_row(value) for value in dossier.stages], eliminated=_eliminated(dossier),
         competition=_competition(dossier), licence=asset("vendor/3Dmol.LICENSE.txt"),
         style=Markup(asset("templates/report.css") + _style(dossier)), scripts=[Markup(text) for text in scripts],

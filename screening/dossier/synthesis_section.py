@@ -25,6 +25,7 @@ from matloop.screening.language.synthesis import (
     VERDICT_WORDS,
 )
 from matloop.screening.language.synthesis_sentences import (
+    energy_sentences,
     hazards_sentence,
     no_route_sentence,
     onset_sentence,
@@ -51,9 +52,7 @@ class RouteWords(NamedTuple):
         equation: The balanced reaction.
         atmosphere: Of the furnace.
         difficulties: What makes it less simple, with points.
-        energy: Reaction energy in eV for an atom of the target at 0 K; a dash where one lacks.
-        energy_hot: The same with the entropy of gases.
-        driving_force: From what the precursors become when they decompose; likewise.
+        energies: Reaction energy and driving force, or what they lack.
         uphill: Whether nothing drives it.
         self_heating: Whether it may run away.
         competitors: What pairs of precursors would form first.
@@ -65,9 +64,7 @@ class RouteWords(NamedTuple):
     equation: Markup
     atmosphere: Words
     difficulties: Words
-    energy: str
-    energy_hot: str
-    driving_force: str
+    energies: list[Words]
     uphill: bool
     self_heating: bool
     competitors: list[tuple[Markup, Markup, str, bool]]
@@ -114,14 +111,15 @@ def synthesis_words(plan: SynthesisPlan | None, refused: str) -> dict[str, Any]:
     none = None if plan.routes else no_route_sentence(plan)
     origin = _BY_POTENTIAL if plan.energy_origin == "given" else ENERGY_ORIGIN_WORDS[plan.energy_origin]
     return {
-        "plan": plan, "routes": [_route(route) for route in plan.routes], "gates": [_gate(gate) for gate in plan.gates],
+        "plan": plan, "routes": [_route(route, plan.temperature) for route in plan.routes],
+        "gates": [_gate(gate) for gate in plan.gates],
         "no_plan": none, "order": ORDER_WORDS[plan.order], "energy_origin": origin,
         "self_heating_words": SELF_HEATING_WORDS, "statements": statements_of(plan), "product_hazards": PRODUCT_HAZARDS,
         "hazards_heading": HAZARDS_HEADING, "hazards_not_verified": HAZARDS_NOT_VERIFIED,
     }  # fmt: skip
 
 
-def _route(route: Route) -> RouteWords:
+def _route(route: Route, temperature: float) -> RouteWords:
     points = points_sentence(route)
     difficulties = Words(
         "; ".join(filter(None, (f"{route.total}", points.en))), "；".join(filter(None, (f"{route.total}", points.zh)))
@@ -129,8 +127,7 @@ def _route(route: Route) -> RouteWords:
     return RouteWords(
         equation_markup(route.equation), ATMOSPHERE_WORDS[route.atmosphere],
         difficulties,
-        _energy(route.reaction_energy), _energy(route.reaction_energy_hot), _energy(route.driving_force), route.uphill,
-        route.self_heating,
+        energy_sentences(route, temperature), route.uphill, route.self_heating,
         [
             (
                 Markup("{} + {}").format(formula_markup(one.first), formula_markup(one.second)),

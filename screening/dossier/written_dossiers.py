@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from matloop.data.eln_files import PackagedFolder, PackageFacts, folder_files, write_eln, write_zip
 from matloop.data.plain_text import counted, one_line
 from matloop.data.records.result_sheet import Language
 from matloop.data.whole_files import write_folder, write_json, write_text
 from matloop.screening.dossier.dossier import Dossier, dossier_record, wanted_back
-from matloop.screening.dossier.package import PackagedFolder, PackageFacts, write_eln, write_zip
 from matloop.screening.dossier.page import render_dossier
 from matloop.screening.dossier.result_sheet_files import SheetFor, write_result_sheet
 from matloop.screening.dossier.shortlist_files import safe_name
@@ -18,6 +18,7 @@ from matloop.screening.report.cards import Card, Strip
 from matloop.screening.report.page import campaign_title
 
 PAGE, RECORD = "dossier.html", "dossier.json"
+LICENCES = "See dossier.json of each data set: the licence of every source."
 
 
 class WrittenDossiers(NamedTuple):
@@ -90,5 +91,6 @@ def _write_packages(top: Path, dossiers: Sequence[Dossier], *, language: Languag
         description = f"筛选任务 {campaign.name} 的 {len(dossiers)} 份候选材料档案"
     paths = [top / f"{stem}.zip", top / f"{stem}.eln"]
     write_zip(paths[0], top, folders)
-    write_eln(paths[1], top, folders, facts=PackageFacts(str(title), description, written, language))
+    facts = PackageFacts(str(title), description, written, language, LICENCES)
+    write_eln(paths[1], dict(folder_files(top, folders)), folders, facts=facts)
     return paths

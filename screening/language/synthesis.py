@@ -93,9 +93,9 @@ ENERGY_ORIGIN_WORDS: Mapping[str, Words] = {
 ORDER_WORDS: Mapping[str, Words] = {
     "downhill_points_force_mass": Words(
         "Routes whose energy is above the usual error of 0.024 eV/atom come last; the others by points, fewest first, "
-        "then by driving force in steps of that error, then by mass lost as gas.",
+        "then by driving force, then by mass lost as gas.",
         "反应能高于常见误差 0.024 eV/atom 的路线排在最后；其余按分值从低到高排列，"
-        "分值相同时驱动力大者在前（以该误差为一级），再相同时放气少者在前。",
+        "分值相同时驱动力大者在前，再相同时放气少者在前。",
     ),
 }
 """Rules that order routes."""

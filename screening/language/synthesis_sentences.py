@@ -24,6 +24,47 @@ def no_route_sentence(plan: SynthesisPlan) -> Words:
     return Words(f"{NO_ROUTE.en} {lacking.en}", f"{NO_ROUTE.zh}{lacking.zh}")
 
 
+def energy_sentences(route: Route, temperature: float) -> list[Words]:
+    """Reaction energy and driving force of a route, or what they lack.
+
+    Args:
+        route: The route.
+        temperature: K, of the entropies.
+    """
+    found = []
+    if route.without_energy:
+        lacking = ", ".join(route.without_energy)
+        found.append(
+            Words(f"no reaction energy: the hull lists no {lacking}", f"无反应能：凸包未列出{lacking}")
+        )  # fmt: skip
+    elif route.reaction_energy is not None and route.reaction_energy_hot is not None:
+        cold, hot = signed(route.reaction_energy), signed(route.reaction_energy_hot)
+        found.append(
+            Words(
+                f"reaction energy {cold} eV/atom at 0 K, {hot} with the entropy of gases at {temperature:g} K",
+                f"反应能 0 K 时 {cold} eV/atom，计入气体熵（{temperature:g} K）后 {hot}",
+            )
+        )
+    if route.driving_force is not None and route.driving_force_hot is not None:
+        cold, hot = signed(route.driving_force), signed(route.driving_force_hot)
+        found.append(
+            Words(
+                f"driving force from the decomposed precursors {cold} eV/atom at 0 K, {hot} at {temperature:g} K",
+                f"由分解后的前驱体计算的驱动力 0 K 时 {cold} eV/atom，{temperature:g} K 时 {hot}",
+            )
+        )
+    return found
+
+
+def signed(energy: float) -> str:
+    """An energy with its sign and a minus as print has it.
+
+    >>> signed(-0.0484)
+    '−0.048'
+    """
+    return f"{energy:+.3f}".replace("-", "−")
+
+
 def points_sentence(route: Route) -> Words:
     """What makes a route less simple, each with its points; empty where only precursors have any."""
     told = [one for one in route.points if one.key != "precursor"]

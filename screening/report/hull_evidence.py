@@ -106,7 +106,9 @@ def _potentials(run: RunView) -> tuple[Words, Words]:
     """Names of the two potentials of a run; the first is empty without one."""
     potential = run.campaign.potential
     name = "" if potential is None else potential.name
-    return Words(name, name), Words("the second potential", "第二势函数")
+    second = "" if potential is None or potential.second is None else potential.second.name
+    told = Words(f"the second potential {second}".rstrip(), f"第二势函数 {second}".rstrip())
+    return Words(name, name), told
 
 
 def _of_database(potential: Words) -> Words:

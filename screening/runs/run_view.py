@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -206,7 +206,10 @@ class RunView:
         """The ranked candidates with predictions and cells, best first; ``shortlisted`` is 1, 2, 3 ... or 0."""
         table = self.table(self.paths.ranked, most_rows=MOST_RANKED, most_bytes=LARGEST_RANKED)
         name = self.paths.ranked.name
-        return checked_batch(table, name=name, needed=(Column.RANK, Column.SHORTLISTED, Column.PROBABILITY))
+        needed = (Column.RANK, Column.SHORTLISTED, Column.PROBABILITY)
+        if lacking := [column for column in needed if column not in table.column_names]:
+            raise older_run(name, f"no column {lacking[0]}", self.folder)
+        return checked_batch(table, name=name, needed=needed)
 
     @functools.cached_property
     def shortlisted(self) -> CandidateBatch:
@@ -364,8 +367,12 @@ class RunView:
         content = read_json(path, inside=self.folder, allow_nan=allow_nan)
         try:
             return model.model_validate(content)
-        except (ValidationError, RecursionError) as error:
+        except ValidationError as error:
+            if lacking := [_place(problem) for problem in error.errors() if problem["type"] == "missing"]:
+                raise older_run(self.told(path), f"no {lacking[0]}", self.folder) from error
             raise _unlike(self.told(path), _first_problem(error)) from error
+        except RecursionError as error:
+            raise _unlike(self.told(path), "too many levels") from error
 
 
 def _dumped(record: BaseModel) -> dict[str, Any]:
@@ -373,18 +380,36 @@ def _dumped(record: BaseModel) -> dict[str, Any]:
     return record.model_dump(exclude_unset=True)
 
 
-def _first_problem(error: ValidationError | RecursionError) -> str:
+def _place(problem: Mapping[str, Any]) -> str:
+    """Where in a file a problem is."""
+    return ".".join(str(part)[:60] for part in problem["loc"]) or "content"
+
+
+def _first_problem(error: ValidationError) -> str:
     """The first thing that is wrong with a file, and where."""
-    if isinstance(error, RecursionError):
-        return "too many levels"
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    place = ".".join(str(part)[:60] for part in problems[0]["loc"]) or "content"
+    place = _place(problems[0])
     more = f", and {len(problems) - 1} more problems" if len(problems) > 1 else ""
     return f"something unexpected at {place}: {problems[0]['msg']}{more}"
 
 
 def _unlike(name: str, found: str) -> DamagedFileError:
     return DamagedFileError(f"{name} has {found}", "the file as the run wrote it", "restore the file")
+
+
+def older_run(name: str, found: str, folder: Path) -> DamagedFileError:
+    """The error for a file that lacks what this version of matloop writes.
+
+    Args:
+        name: Of the file.
+        found: What it lacks.
+        folder: Of the run.
+    """
+    return DamagedFileError(
+        f"{name} has {found}: an earlier version of matloop made the run, or somebody changed the file",
+        "what this version writes and needs here",
+        f"make the run again with this version: matloop screen {folder / 'campaign.yaml'} --output NEW_FOLDER",
+    )
 
 
 def in_catalogue_of_run(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:

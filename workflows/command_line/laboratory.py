@@ -57,7 +57,9 @@ def questions(
 
 @commands.command("records", epilog="Example: matloop records --export values.csv --property band_gap")
 def show_records(
-    export: Annotated[Path | None, typer.Option(help="Write the values to this .csv, .parquet or .json file.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the values to this .csv, .parquet, .json or .eln file.")
+    ] = None,
     samples: Annotated[bool, typer.Option(help="Write the samples with their outcome, failures included.")] = False,
     property_name: Annotated[
         list[str] | None, typer.Option("--property", help="Only values of this property; may be repeated.")

@@ -22,6 +22,7 @@ from matloop.data.records.contents import contents_of, export_table, samples_tab
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
 from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.notebook_export import export_notebook
 from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
 from matloop.data.records.result_sheet import RESULTS, STEPS
@@ -172,7 +173,7 @@ def print_contents(records: str | None, *, export: Path | None, samples: bool, p
 
     Args:
         records: The records database.
-        export: The file, CSV, Parquet or JSON by its suffix; None to print.
+        export: The file, CSV, Parquet, JSON or a notebook's ``.eln`` by its suffix; None to print.
         samples: Whether samples are written in place of values.
         properties: Names of the properties whose values are written; all if empty.
 
@@ -181,6 +182,10 @@ def print_contents(records: str | None, *, export: Path | None, samples: bool, p
     """
     console, database = Console(highlight=False), open_records(records, may_create=False)
     wanted = [property_named(name).name for name in properties]
+    if export is not None and export.suffix.lower() == ".eln":
+        count = export_notebook(export, database, properties=wanted)
+        console.print(Text(f"{counted(count, 'sample')}: {one_line(str(export))}"))
+        return
     if export is not None:
         table = samples_table(database) if samples else values_table(database, wanted)
         export_table(export, table)

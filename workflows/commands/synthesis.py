@@ -27,6 +27,7 @@ from matloop.screening.language.synthesis import (
     VERDICT_WORDS,
 )
 from matloop.screening.language.synthesis_sentences import (
+    energy_sentences,
     hazards_sentence,
     no_route_sentence,
     onset_sentence,
@@ -207,29 +208,8 @@ def _counts(plan: SynthesisPlan) -> Words:
 
 
 def _energies(route: Route, temperature: float) -> list[Words]:
-    """Reaction energy and driving force in sentences."""
-    found = []
-    if route.without_energy:
-        lacking = ", ".join(route.without_energy)
-        found.append(
-            Words(f"no reaction energy: the hull lists no {lacking}", f"无反应能：凸包未列出{lacking}")
-        )  # fmt: skip
-    elif route.reaction_energy is not None and route.reaction_energy_hot is not None:
-        cold, hot = f"{route.reaction_energy:+.3f}", f"{route.reaction_energy_hot:+.3f}"
-        found.append(
-            Words(
-                f"reaction energy {cold} eV/atom at 0 K, {hot} with the entropy of gases at {temperature:g} K",
-                f"反应能 0 K 时 {cold} eV/atom，计入气体熵（{temperature:g} K）后 {hot}",
-            )
-        )
-    if route.driving_force is not None and route.driving_force_hot is not None:
-        cold, hot = f"{route.driving_force:+.3f}", f"{route.driving_force_hot:+.3f}"
-        found.append(
-            Words(
-                f"driving force from the decomposed precursors {cold} eV/atom at 0 K, {hot} at {temperature:g} K",
-                f"由分解后的前驱体计算的驱动力 0 K 时 {cold} eV/atom，{temperature:g} K 时 {hot}",
-            )
-        )
+    """Reaction energy and driving force in sentences, and what warns of the route."""
+    found = energy_sentences(route, temperature)
     if route.uphill:
         found.append(Words("uphill: nothing drives this reaction", "能量上坡：该反应无驱动力"))
     if route.self_heating:

@@ -29,7 +29,7 @@ from matloop.data.synthesis.residues import residue
 from matloop.data.synthesis.routes import CandidateRoute, RouteSearch, find_routes, route_from
 from matloop.data.synthesis.simplicity import POINTS, Point
 from matloop.models.synthesis.competing_phases import competing_phases
-from matloop.models.synthesis.driving_force import USUAL_ERROR, DrivingForce, driving_force, takes_up_oxygen
+from matloop.models.synthesis.driving_force import DrivingForce, driving_force, takes_up_oxygen
 from matloop.models.synthesis.phase_hull import PhaseHull, packaged_phase_hull
 from matloop.workflows.synthesis.gates import makeability_gates
 
@@ -71,8 +71,7 @@ def plan_synthesis(
 
     Routes that cost energy come last. The others stand in the order of their points
     (:mod:`matloop.data.synthesis.simplicity`), which count a reaction that may run away as they count work in an inert
-    gas. Where points are equal, the stronger driving force comes first, by more than the usual error of such energies;
-    then the route that loses less mass as gas.
+    gas. Where points are equal, the stronger driving force comes first; then the route that loses less mass as gas.
 
     Args:
         formula: Of the target.
@@ -170,8 +169,7 @@ def _ordered(
         key=lambda pair: (
             pair[1].uphill,
             pair[0].total,
-            # Driving forces within the error of each other are no reason to prefer one route.
-            math.inf if pair[1].deciding is None else round(pair[1].deciding / USUAL_ERROR),
+            math.inf if pair[1].deciding is None else round(pair[1].deciding, 6),
             pair[0].mass_lost,
             pair[0].reaction.equation(),
         ),

@@ -60,6 +60,12 @@ def test_each_finalist_has_a_folder_with_all_that_a_lab_needs(
         assert sheet["A2"].value == record["candidate_id"]
 
 
+def test_a_run_writes_its_dossiers_from_python(finished: ScreeningRun, tmp_path: Path) -> None:
+    told = finished.dossiers(out=tmp_path / "here", top=1, language="zh")
+    assert [folder.parent for folder in told.folders] == [tmp_path / "here"]
+    assert 'lang="zh-CN"' in (told.folders[0] / "dossier.html").read_text("utf-8")[:400]
+
+
 def test_every_number_of_three_dossiers_has_a_dated_source(written: dict[str, WrittenDossiers]) -> None:
     for folder in written["en"].folders:
         record = json.loads((folder / "dossier.json").read_text("utf-8"))

@@ -1,16 +1,17 @@
-"""Dossiers as one file to send: a ZIP archive, and the same as ``.eln`` that electronic laboratory notebooks read.
+"""Folders as one file to send: a ZIP archive, and ``.eln`` files that electronic laboratory notebooks read.
 
 An ``.eln`` file is a zipped RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) below one folder of the archive, after the
 specification of the ELN Consortium (https://github.com/TheELNConsortium/TheELNFileFormat): one data set for each
-candidate, and size and sha256 of each file. The library ``rocrate`` reads it back in the tests. It does not write it:
-what it writes holds the time of writing and random ids, so equal dossiers would have unequal packages.
+candidate or sample with what was measured of it, and size and sha256 of each file. The library ``rocrate`` reads it
+back in the tests. It does not write it: what it writes holds the time of writing and random ids, so equal contents
+would have unequal packages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,24 @@ _MEDIA_TYPES = {
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a ZIP archive; the time of writing would make equal packages unequal
 
 
+class MeasuredProperty(NamedTuple):
+    """A measured value as a notebook lists it.
+
+    Attributes:
+        id: Permanent identifier of the value.
+        name: What people read.
+        property: Name in the catalogue.
+        value: With the sign of a limit, such as ``<0.1``, where it is one.
+        unit: Of the value.
+    """
+
+    id: str
+    name: str
+    property: str
+    value: str
+    unit: str
+
+
 class PackagedFolder(NamedTuple):
     """A folder of a package.
 
@@ -33,11 +52,13 @@ class PackagedFolder(NamedTuple):
         name: Of the folder.
         title: What it holds.
         keywords: Words to find it by.
+        measured: Values of what it is about.
     """
 
     name: str
     title: str
     keywords: Sequence[str]
+    measured: Sequence[MeasuredProperty] = ()
 
 
 class PackageFacts(NamedTuple):
@@ -48,12 +69,14 @@ class PackageFacts(NamedTuple):
         description: What it holds, in a sentence.
         date: Day on which it was made, such as ``2026-11-29``.
         language: Of its texts, ``en`` or ``zh``.
+        licence: Of what it holds.
     """
 
     name: str
     description: str
     date: str
     language: str
+    licence: str
 
 
 def write_zip(path: Path, top: Path, folders: Sequence[PackagedFolder]) -> None:
@@ -67,22 +90,23 @@ def write_zip(path: Path, top: Path, folders: Sequence[PackagedFolder]) -> None:
 
     def fill(draft: Path) -> None:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in _files(top, folders):
+            for name, content in folder_files(top, folders):
                 _add(archive, name, content)
 
     write_whole(path, fill)
 
 
-def write_eln(path: Path, top: Path, folders: Sequence[PackagedFolder], *, facts: PackageFacts) -> None:
+def write_eln(
+    path: Path, files: Mapping[str, bytes], folders: Sequence[PackagedFolder], *, facts: PackageFacts
+) -> None:  # fmt: skip
     """Write folders into one ``.eln`` file.
 
     Args:
         path: The file.
-        top: Where the folders lie.
-        folders: Which of them.
+        files: Content of each file by its path in the package.
+        folders: The data sets.
         facts: What it says of itself.
     """
-    files = dict(_files(top, folders))
     metadata = json_file(crate(files, folders, facts=facts))
 
     def fill(draft: Path) -> None:
@@ -93,7 +117,7 @@ def write_eln(path: Path, top: Path, folders: Sequence[PackagedFolder], *, facts
     write_whole(path, fill)
 
 
-def crate(files: dict[str, bytes], folders: Sequence[PackagedFolder], *, facts: PackageFacts) -> dict[str, Any]:
+def crate(files: Mapping[str, bytes], folders: Sequence[PackagedFolder], *, facts: PackageFacts) -> dict[str, Any]:
     """Metadata of an RO-Crate 1.1: a flat list of what describes it, its root, its data sets and its files.
 
     Args:
@@ -101,7 +125,7 @@ def crate(files: dict[str, bytes], folders: Sequence[PackagedFolder], *, facts: 
         folders: The data sets.
         facts: What it says of itself.
 
-    >>> facts = PackageFacts("three", "Three dossiers.", "2026-11-29", "en")
+    >>> facts = PackageFacts("three", "Three dossiers.", "2026-11-29", "en", "CC BY 4.0")
     >>> graph = crate({"01/a.cif": b"data_a"}, [PackagedFolder("01", "Ga2S3", ["Ga2S3"])], facts=facts)["@graph"]
     >>> [node["@id"] for node in graph]
     ['ro-crate-metadata.json', './', '#matloop', './01/', './01/a.cif']
@@ -114,7 +138,7 @@ def crate(files: dict[str, bytes], folders: Sequence[PackagedFolder], *, facts: 
     }  # fmt: skip
     root = {
         "@id": "./", "@type": "Dataset", "name": facts.name, "description": facts.description,
-        "datePublished": facts.date, "license": "See dossier.json of each data set: the licence of every source.",
+        "datePublished": facts.date, "license": facts.licence,
         "inLanguage": "zh-CN" if facts.language == "zh" else "en",
         "hasPart": [{"@id": f"./{name}{'/' if name in within else ''}"} for name in (*within, *loose)],
     }  # fmt: skip
@@ -123,8 +147,16 @@ def crate(files: dict[str, bytes], folders: Sequence[PackagedFolder], *, facts: 
         {
             "@id": f"./{folder.name}/", "@type": "Dataset", "name": folder.title, "dateCreated": facts.date,
             "keywords": ", ".join(folder.keywords), "hasPart": [{"@id": f"./{name}"} for name in within[folder.name]],
+            **({"variableMeasured": [{"@id": f"#{one.id}"} for one in folder.measured]} if folder.measured else {}),
         }
         for folder in folders
+    ]  # fmt: skip
+    measured = [
+        {
+            "@id": f"#{one.id}", "@type": "PropertyValue", "name": one.name, "propertyID": one.property,
+            "value": one.value, "unitText": one.unit,
+        }
+        for folder in folders for one in folder.measured
     ]  # fmt: skip
     described = [
         {
@@ -134,10 +166,10 @@ def crate(files: dict[str, bytes], folders: Sequence[PackagedFolder], *, facts: 
         }
         for name, content in files.items()
     ]  # fmt: skip
-    return {"@context": CONTEXT, "@graph": [descriptor, root, publisher, *sets, *described]}
+    return {"@context": CONTEXT, "@graph": [descriptor, root, publisher, *sets, *measured, *described]}
 
 
-def _files(top: Path, folders: Sequence[PackagedFolder]) -> Iterator[tuple[str, bytes]]:
+def folder_files(top: Path, folders: Sequence[PackagedFolder]) -> Iterator[tuple[str, bytes]]:
     """Path and content of every file in some folders, in the order of names."""
     for folder in folders:
         for path in sorted((top / folder.name).iterdir()):

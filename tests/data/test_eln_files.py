@@ -1,4 +1,4 @@
-"""Packages of dossiers: what is in them, and that the reader of RO-Crates of another project agrees."""
+"""Packages of folders: what is in them, and that the reader of RO-Crates of another project agrees."""
 
 import hashlib
 import zipfile
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rocrate.rocrate import ROCrate
 
-from matloop.screening.dossier.package import METADATA, PackagedFolder, PackageFacts, write_eln, write_zip
+from matloop.data.eln_files import METADATA, PackagedFolder, PackageFacts, folder_files, write_eln, write_zip
 
-FACTS = PackageFacts("Three candidates", "Dossiers.", "2026-11-29", "en")
+FACTS = PackageFacts("Three candidates", "Dossiers.", "2026-11-29", "en", "CC BY 4.0")
 FOLDERS = [PackagedFolder("01_Ga2S3_x1", "Ga2S3", ["Ga2S3"]), PackagedFolder("02_TiS2_x2", "TiS2", ["TiS2"])]
 
 
@@ -33,12 +33,12 @@ def test_zip_holds_the_folders_and_nothing_that_a_link_leads_to(top: Path) -> No
 def test_equal_folders_make_equal_packages(top: Path) -> None:
     for name in ("one.eln", "two.eln"):
         (top / name.removesuffix(".eln")).mkdir()
-        write_eln(top / name.removesuffix(".eln") / "same.eln", top, FOLDERS, facts=FACTS)
+        write_eln(top / name.removesuffix(".eln") / "same.eln", dict(folder_files(top, FOLDERS)), FOLDERS, facts=FACTS)
     assert (top / "one" / "same.eln").read_bytes() == (top / "two" / "same.eln").read_bytes()
 
 
 def test_eln_is_read_back_by_the_library_of_the_standard(top: Path) -> None:
-    write_eln(top / "three.eln", top, FOLDERS, facts=FACTS)
+    write_eln(top / "three.eln", dict(folder_files(top, FOLDERS)), FOLDERS, facts=FACTS)
     with zipfile.ZipFile(top / "three.eln") as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {"three"}  # one folder of the archive's name
         archive.extractall(top / "read")

@@ -42,6 +42,7 @@ class DrivingForce(NamedTuple):
         without_energy: Precursors and gases that the hull does not list.
         of_residues: Reaction energy at 0 K from the residues; None where they do not balance with oxygen alone.
         of_residues_hot: The same with the entropy of the oxygen that is taken up or leaves.
+        decomposes: Whether a precursor decomposes, so that the residues are not what is heated.
     """
 
     as_written: float | None
@@ -49,6 +50,7 @@ class DrivingForce(NamedTuple):
     without_energy: tuple[str, ...]
     of_residues: float | None
     of_residues_hot: float | None
+    decomposes: bool = False
 
     @property
     def deciding(self) -> float | None:
@@ -64,9 +66,9 @@ class DrivingForce(NamedTuple):
     def self_heating(self) -> bool:
         """Whether the heat of the reaction, all of it kept by the target, may make it run away.
 
-        As written, or where that is not known, from the residues, which leaves out the heat that decomposing takes.
+        As written; where that is not known, from the residues, unless a precursor decomposes, which takes heat.
         """
-        heat = self.of_residues if self.as_written is None else self.as_written
+        heat = self.of_residues if self.as_written is None and not self.decomposes else self.as_written
         return heat is not None and heat <= SELF_HEATING
 
 
@@ -101,7 +103,8 @@ def driving_force(
     cold_residues, hot_residues = _of_residues(reaction, precursors, target, energy, hull, temperature)
     values = (None if value is None else value / atoms for value in (written, hot, cold_residues, hot_residues))
     first, second, third, fourth = values
-    return DrivingForce(first, second, without, third, fourth)
+    decomposes = any(residue(one) != one.amounts for one in precursors)
+    return DrivingForce(first, second, without, third, fourth, decomposes)
 
 
 def _of_residues(

@@ -54,6 +54,9 @@ def test_elements_in_a_tube_may_run_away_and_carbonates_do_not() -> None:
     burning = force_of("TbAlO3", "Tb4O7", "Al")  # Tb4O7 has no energy of its own
     assert burning.as_written is None
     assert burning.self_heating
+    assert not burning.decomposes
+    assert not burning._replace(decomposes=True).self_heating  # decomposing takes heat that residues do not count
+    assert force_of("LiFePO4", "Li2CO3", "FeC2O4.2H2O", "NH4H2PO4").decomposes
 
 
 def test_a_listed_phase_far_above_the_hull_is_not_the_substance_that_is_bought() -> None:

@@ -4,23 +4,26 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from markupsafe import escape
 from openpyxl import load_workbook
 from rocrate.rocrate import ROCrate
 from typer.testing import CliRunner
 
-from matloop.data.errors import MatloopError, RunError, UnknownNameError
+from matloop.data.errors import DamagedFileError, MatloopError, RunError, UnknownNameError
 from matloop.data.plain_text import plain
 from matloop.data.properties.columns import Column
 from matloop.screening.dossier.number_sources import numbers_without_source
 from matloop.screening.dossier.written_dossiers import WrittenDossiers, write_dossiers
 from matloop.screening.report.cards import cards, strips
+from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import app
 from matloop.workflows.dossiers.run_dossiers import collected, dossiers_of_run
 from matloop.workflows.screen import ScreeningRun
@@ -64,6 +67,22 @@ def test_a_run_writes_its_dossiers_from_python(finished: ScreeningRun, tmp_path:
     told = finished.dossiers(out=tmp_path / "here", top=1, language="zh")
     assert [folder.parent for folder in told.folders] == [tmp_path / "here"]
     assert 'lang="zh-CN"' in (told.folders[0] / "dossier.html").read_text("utf-8")[:400]
+
+
+def test_a_run_of_an_earlier_version_says_what_it_lacks_and_how_to_mend_it(
+    finished: ScreeningRun, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "older")
+    summary = json.loads((folder / "run.json").read_text("utf-8"))
+    del summary["versions"]
+    (folder / "run.json").write_text(json.dumps(summary), "utf-8")
+    with pytest.raises(DamagedFileError, match=r"run\.json has no versions: an earlier version .* screen .*campaign"):
+        dossiers_of_run(RunView(folder), out=tmp_path / "out")
+    shutil.copy(finished.folder / "run.json", folder / "run.json")
+    ranked = pq.read_table(folder / "ranked.parquet")
+    pq.write_table(ranked.drop_columns([str(Column.RANK)]), folder / "ranked.parquet")
+    with pytest.raises(DamagedFileError, match=r"ranked\.parquet has no column rank: .* make the run again"):
+        dossiers_of_run(RunView(folder), out=tmp_path / "out")
 
 
 def test_every_number_of_three_dossiers_has_a_dated_source(written: dict[str, WrittenDossiers]) -> None:

@@ -127,9 +127,10 @@ _TABLES = (
     ),
     FactTable(
         "element_prices", Label("prices of elements", "元素价格"), "world",
-        "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, as copied by others",
+        "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, and for Li 2025, as copied by "
+        "others",
         _day("2025-12-31"), _day("2027-02-28"), _US_PUBLIC_DOMAIN,
-        "aff48da9d54bc04ad50a402b1ec610ae8ced10f3bf52e7bed4f69d735b6eef8e", "USD/kg",
+        "df46fd6e0a3ca234f403e81c92a7dccb3345d93dd775198c98be665c1e4a1289", "USD/kg",
     ),
     FactTable(
         "production_concentration", Label("concentration of production by country", "按国家计的生产集中度"), "world",

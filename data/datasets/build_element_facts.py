@@ -53,7 +53,7 @@ PRICES = (
     ("Zn", "Zn", 149, "US cent/lb", 2025, "metal, North America"),
     ("Zr", "Zr", 22, "USD/kg", 2025, "zirconium sponge, China"),
     ("Si", "Si", 130, "US cent/lb", 2025, "silicon metal"),
-    ("Li", "Li2CO3", 14000, "USD/t", 2024, "battery-grade carbonate, fixed contracts, Mineral Commodity Summaries 2025"),
+    ("Li", "Li2CO3", 14000, "USD/t", 2024, "battery-grade carbonate, Mineral Commodity Summaries 2025"),
     ("Mg", "Mg", 2500, "USD/t", 2025, "magnesium metal, Europe"),
     ("Ca", "CaO", 260, "USD/t", 2025, "quicklime at the plant"),
     ("K", "K2O", 1200, "USD/t", 2025, "potash at the mine, as K2O"),

@@ -130,7 +130,7 @@ _TABLES = (
         "U.S. Geological Survey, Mineral Commodity Summaries 2026, doi:10.3133/mcs2026, and for Li 2025, as copied by "
         "others",
         _day("2025-12-31"), _day("2027-02-28"), _US_PUBLIC_DOMAIN,
-        "df46fd6e0a3ca234f403e81c92a7dccb3345d93dd775198c98be665c1e4a1289", "USD/kg",
+        "bc5526debd0ca0c3c529efc5b5fe9330aa2bfec6cbd7fb8650fc534dfbb15a9b", "USD/kg",
     ),
     FactTable(
         "production_concentration", Label("concentration of production by country", "按国家计的生产集中度"), "world",

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.columns import Column
@@ -65,16 +66,16 @@ class ModelsInUse:
             return None
         return JointProbability.fit({name: model.surrogate for name, model in self.models.items()}, self._ranges)
 
-    def judged(self, prospects: Prospects, targets: Sequence[WantedTarget], batch: CandidateBatch) -> Prospects:
-        """The prospects of candidates by the models in use.
+    def judged(
+        self, prospects: Prospects, targets: Sequence[WantedTarget], batch: CandidateBatch
+    ) -> tuple[Prospects, NDArray[np.float64]]:
+        """The prospects of candidates by the models in use, and the probability to state of each, shape (n,).
 
         Args:
             prospects: As the run predicted them.
             targets: The targets, in the same order.
             batch: The candidates.
         """
-        if not self.models:
-            return prospects
         predictions = {name: _prediction(model, batch) for name, model in self.models.items()}
         outlooks = list(prospects.targets)
         for place, target in enumerate(targets):
@@ -83,10 +84,11 @@ class ModelsInUse:
                 outside = ~found.in_domain
                 mean = np.where(outside, np.nan, columns.mean)
                 outlooks[place] = outlook_of(target, columns._replace(mean=mean))
-        probability = None
-        if self._joint is not None:
-            probability = self._joint.probabilities(predictions, self._ranges).uncapped
-        return replace(prospects, targets=tuple(outlooks), probability=probability)
+        if self._joint is None:
+            unknown = np.full(len(batch), np.nan)
+            return replace(prospects, targets=tuple(outlooks), probability=None), unknown
+        chances = self._joint.probabilities(predictions, self._ranges)
+        return replace(prospects, targets=tuple(outlooks), probability=chances.uncapped), chances.of_all
 
 
 def _prediction(model: TrainedModel, batch: CandidateBatch) -> Prediction:
@@ -98,22 +100,18 @@ def _prediction(model: TrainedModel, batch: CandidateBatch) -> Prediction:
     return found[name]
 
 
-def with_outcomes(
-    view: RunView, prospects: Prospects, batch: CandidateBatch, database: RecordsDatabase | None
-) -> Prospects:
-    """Correct probabilities of meeting all targets by what the laboratory made and failed to make.
+def outcome_factor(view: RunView, batch: CandidateBatch, database: RecordsDatabase | None) -> NDArray[np.float64]:
+    """By what the laboratory made and failed to make multiply probabilities of meeting all targets, shape (n,).
 
     Args:
         view: The run.
-        prospects: Of n candidates, with their probabilities.
         batch: The candidates.
         database: The records; None for none.
     """
-    if database is None or prospects.probability is None:
-        return prospects
+    if database is None:
+        return np.ones(len(batch))
     attempts, prior = attempts_of(samples_table(database)), None
     if Column.MAKEABLE_PROBABILITY in view.ranked.table.column_names:  # the probability of all targets holds it
         stated = np.asarray(view.ranked.column(Column.MAKEABLE_PROBABILITY), float).tolist()
         prior = dict.fromkeys(batch.ids, np.nan) | dict(zip(view.ranked.ids, stated, strict=True))
-    factor = made_factor(attempts, batch.ids, batch.compositions, prior)
-    return replace(prospects, probability=prospects.probability * factor)
+    return made_factor(attempts, batch.ids, batch.compositions, prior)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from matloop.models.surrogates.prediction import backward, forward
 from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.proposing.laboratory import FeasibleRoute, Laboratory, feasible_route, shared_temperature
-from matloop.workflows.proposing.models_in_use import ModelsInUse, with_outcomes
+from matloop.workflows.proposing.models_in_use import ModelsInUse, outcome_factor
 from matloop.workflows.proposing.predicted import HALF_WIDTH, WantedTarget, wanted_targets
 from matloop.workflows.proposing.scored_pool import (
     Finalists,
@@ -66,7 +66,7 @@ class ChosenCandidate(NamedTuple):
         candidate_id: Its id.
         formula: Its formula.
         choice: Why it was chosen.
-        probability: Of meeting all targets.
+        probability: Of meeting all targets, no larger than evidence supports; nan where it is not known.
         predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property.
         price: Of the elements of a kilogram in US dollars; nan where it is not known.
         route: The simplest route within the limits of the laboratory; None where none was asked for.
@@ -156,7 +156,7 @@ def choose_proposal(
     feasible = _feasible(finalists, strategy.value(finalists.prospects), laboratory, wish, counts)
     finalists = finalists.take(feasible.rows)
     batch = batch_of(view, finalists)
-    finalists = finalists._replace(prospects=with_outcomes(view, finalists.prospects, batch, database))
+    finalists = _with_outcomes(finalists, outcome_factor(view, batch, database))
     prospects = with_shared_errors(view, finalists.prospects, batch, in_use)
     choices = choose_batch(prospects, strategy, wish.size, explored=wish.explored, seed=wish.seed)
     rows = np.array([choice.row for choice in choices], np.int64)
@@ -166,6 +166,13 @@ def choose_proposal(
         _described(view, finalists.take(rows), batch, choices, [feasible.routes[row] for row in rows.tolist()]),
         batch, counts, best, len(margins), feasible.temperature, retrained=tuple(in_use.models),
     )  # fmt: skip
+
+
+def _with_outcomes(finalists: Finalists, factor: NDArray[np.float64]) -> Finalists:
+    """The finalists with all probabilities of meeting all targets multiplied by a factor each."""
+    known = finalists.prospects.probability
+    prospects = replace(finalists.prospects, probability=None if known is None else known * factor)
+    return finalists._replace(prospects=prospects, stated=finalists.stated * factor)
 
 
 def _best_of_each_formula(finalists: Finalists, merits: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -255,7 +262,7 @@ def _described(
             known = property_named(name)
             ends = backward(steps, "log10" if view.on_log_scale(name) else "identity")
             predictions[name] = tuple(np.clip(ends, known.lower, known.upper).tolist())
-        probability = np.nan if prospects.probability is None else float(prospects.probability[at])
+        probability = float(finalists.stated[at])
         found.append(
             ChosenCandidate(
                 batch.ids[at], batch.formulas[at], choice, probability, predictions, float(prices[at]), routes[at]

@@ -50,16 +50,20 @@ class Finalists(NamedTuple):
         part: Number of the part of each, shape (n,).
         row: Row of each in its part, shape (n,).
         formulas: Their formulas.
+        stated: Probability of meeting all targets that evidence supports, for people, shape (n,); nan where none is
+            known. The prospects hold it without caps, which order candidates.
     """
 
     prospects: Prospects
     part: NDArray[np.int64]
     row: NDArray[np.int64]
     formulas: NDArray[np.str_]
+    stated: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.integer]) -> Finalists:
         """Return some of them."""
-        return Finalists(self.prospects.take(rows), self.part[rows], self.row[rows], self.formulas[rows])
+        arrays = (self.part[rows], self.row[rows], self.formulas[rows], self.stated[rows])
+        return Finalists(self.prospects.take(rows), *arrays)
 
 
 @dataclass
@@ -118,12 +122,12 @@ def scored_parts(
         counts.free += int(free.sum())
         kept = np.flatnonzero(free)
         chosen = chosen.take(pa.array(kept))
-        found = Finalists(
-            _prospects(chosen, view.ranked.table, targets), np.full(len(kept), part), rows[kept],
-            np.array(chosen[Column.FORMULA].to_pylist(), str),
-        )  # fmt: skip
+        prospects, stated = _prospects(chosen, view.ranked.table, targets)
+        formulas = np.array(chosen[Column.FORMULA].to_pylist(), str)
+        found = Finalists(prospects, np.full(len(kept), part), rows[kept], formulas, stated)
         if in_use.models and len(kept):
-            found = found._replace(prospects=in_use.judged(found.prospects, targets, batch_of(view, found)))
+            prospects, stated = in_use.judged(found.prospects, targets, batch_of(view, found))
+            found = found._replace(prospects=prospects, stated=stated)
         yield found
 
 
@@ -171,8 +175,10 @@ def _compositions(view: RunView, part: int) -> Compositions:
     return checked_batch(table, name=path.name).compositions
 
 
-def _prospects(table: pa.Table, ranked: pa.Table, targets: Sequence[WantedTarget]) -> Prospects:
-    """What is predicted for the candidates of a table; of ranked ones, what the last stage says."""
+def _prospects(
+    table: pa.Table, ranked: pa.Table, targets: Sequence[WantedTarget]
+) -> tuple[Prospects, NDArray[np.float64]]:
+    """What is predicted for the candidates of a table, and the probability to state; by the last stage if ranked."""
     places = pc.index_in(table[Column.CANDIDATE_ID], value_set=ranked[Column.CANDIDATE_ID].combine_chunks())
     later = np.asarray(pc.fill_null(places, -1).to_numpy(), np.int64)
 
@@ -188,7 +194,8 @@ def _prospects(table: pa.Table, ranked: pa.Table, targets: Sequence[WantedTarget
         columns = PredictedColumns(*(column(known.column(kind)) for kind in ("pred", "sigma", "lo", "hi")))
         outlooks.append(outlook_of(target, columns))
     score = Column.RANKING_SCORE if Column.RANKING_SCORE in table.column_names else Column.PROBABILITY
-    return Prospects(np.array(table[Column.CANDIDATE_ID].to_pylist(), str), tuple(outlooks), column(score))
+    ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
+    return Prospects(ids, tuple(outlooks), column(score)), column(Column.PROBABILITY)
 
 
 def best_finalists(
@@ -260,7 +267,7 @@ def _joined(
     joined = Finalists(
         Prospects(ids, targets, probability, first.best, first.front),
         np.concatenate([one.part for one in finalists]), np.concatenate([one.row for one in finalists]),
-        np.concatenate([one.formulas for one in finalists]),
+        np.concatenate([one.formulas for one in finalists]), np.concatenate([one.stated for one in finalists]),
     )  # fmt: skip
     return _cut(joined, np.concatenate([values for _, values in kept]), count)
 

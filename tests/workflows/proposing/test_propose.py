@@ -112,7 +112,9 @@ def test_first_choice_is_the_most_probable_of_the_pool(finished: ScreeningRun) -
     view = RunView(finished.view.folder)
     chosen = choose_proposal(view, Wish(1, explored=0.0), Laboratory(), None).chosen[0]
     scores = np.asarray(view.ranked.column("ranking_score"), float)
-    assert chosen.candidate_id == view.ranked.ids[int(np.argmax(scores))]
+    place = int(np.argmax(scores))
+    assert chosen.candidate_id == view.ranked.ids[place]
+    assert chosen.probability == pytest.approx(float(view.ranked.column("probability")[place]))
 
 
 def test_limits_of_the_laboratory_hold_for_the_whole_batch(finished: ScreeningRun) -> None:
@@ -155,11 +157,14 @@ def test_models_in_use_that_are_those_of_the_run_say_the_same(finished: Screenin
     pools = []
     for in_use in (ModelsInUse({}, ranges), ModelsInUse(models, ranges)):
         parts = scored_parts(view, taken={}, laboratory=Laboratory(), counts=PoolCounts(), in_use=in_use)
-        pools.append(next(part for part in parts if len(part.part)).prospects)
-    for first, second in zip(pools[0].targets, pools[1].targets, strict=True):
+        pools.append(next(part for part in parts if len(part.part)))
+    for first, second in zip(*(pool.prospects.targets for pool in pools), strict=True):
         np.testing.assert_allclose(first.mean, second.mean, rtol=1e-5)
         np.testing.assert_allclose(first.sigma, second.sigma, rtol=1e-4)
-    np.testing.assert_allclose(pools[0].probability, pools[1].probability, rtol=1e-4)
+    assert pools[0].prospects.probability is not None
+    assert pools[1].prospects.probability is not None
+    np.testing.assert_allclose(pools[0].prospects.probability, pools[1].prospects.probability, rtol=1e-4)
+    np.testing.assert_allclose(pools[0].stated, pools[1].stated, rtol=1e-4)
 
 
 def test_two_proposals_of_one_candidate_are_refused(tmp_path: Path) -> None:

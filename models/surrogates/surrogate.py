@@ -283,7 +283,7 @@ class Surrogate:
         """Predict n candidates.
 
         A row with a non-finite feature keeps its code and gets no number. A row with an element the training data
-        never had gets a number where the card shows that such rows are predicted better than by guessing the mean
+        never had gets a number where enough elements were left out to tell how wide its interval must be
         (:mod:`matloop.models.surrogates.unseen_elements`), and ``E-MODEL-ELEMENT`` elsewhere.
 
         Args:

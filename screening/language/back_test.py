@@ -63,7 +63,8 @@ and 10 drawn at random hold 0.1
         f"{hits} have the wanted {together.en}; lists of {size} made of them like the shortlist held {met}, their "
         f"probabilities promised {promised}, and {size} drawn at random hold {chance}",
         f"同类名单每 {size} 个中达标 {met} 个：{materials} 种已知材料（均作为新材料预测）中有 {hits} 种的"
-        f"{together.zh}符合要求；以同样方式从中选出的 {size} 个名单平均达标 {met} 个，概率预计 {promised} 个，"
+        f"{together.zh}符合要求；以同样方式从中选出的、每份含 {size} 种材料的名单平均达标 {met} 个，"
+        f"概率预计 {promised} 个，"
         f"随机抽取 {size} 个则为 {chance} 个",
     )
 

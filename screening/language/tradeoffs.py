@@ -95,13 +95,13 @@ def price_words(price: DiversityPrice, criterion: CriterionName) -> Words:
     >>> chosen = ListSpread(score=0.5, probability=0.5, chemistry=20.0, structure=0.4)
     >>> plain = ListSpread(score=0.6, probability=0.6, chemistry=5.0, structure=0.4)
     >>> print(price_words(DiversityPrice(chosen=chosen, undiversified=plain), "most_probable").en)
-    Diversity costs 0.10 of the mean probability of meeting all targets (0.50 instead of 0.60); the mean distance of \
-two finalists is 20.0 instead of 5.0 in composition and 0.40 instead of 0.40 in structure
+    Diversity costs 0.100 of the mean probability of meeting all targets (0.500 instead of 0.600); the mean distance \
+of two finalists is 20.0 instead of 5.0 in composition and 0.40 instead of 0.40 in structure
     """
     chosen, plain, score = price.chosen, price.undiversified, CRITERIA[criterion]
-    now, best = f"{chosen.score:.2f}", f"{plain.score:.2f}"
+    now, best = f"{chosen.score:.3f}", f"{plain.score:.3f}"
     english = (
-        f"Diversity costs {max(plain.score - chosen.score, 0):.2f} of the mean {score.en} ({now} instead of {best})"
+        f"Diversity costs {max(plain.score - chosen.score, 0):.3f} of the mean {score.en} ({now} instead of {best})"
     )
     chinese = f"多样性的代价：平均{score.zh}由 {best} 降为 {now}"
     apart = [

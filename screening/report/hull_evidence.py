@@ -23,7 +23,10 @@ _MOST_SIBLINGS = 5
 _RESOLUTION = 0.01  # eV/atom
 _INCOMPLETE: Mapping[str, Words] = {
     "element_products": Words("the cheapest competing mixture holds an element", "最低能竞争组合中含有单质"),
-    "far_below": Words("it lies far below the hull, so a competing phase may be missing", "远低于凸包，可能缺少竞争相"),
+    "far_below": Words(
+        "it lies far below the hull, so a competing phase may be missing, which the interval does not count",
+        "远低于凸包，可能缺少竞争相，而区间未计入这种情况",
+    ),
 }
 
 

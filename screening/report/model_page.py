@@ -42,6 +42,8 @@ class ModelFacts(NamedTuple):
         elements: Atomic numbers that occur in its training data.
         limit: Largest distance to the training data within its domain.
         outside: Share of the training rows that lie outside the domain.
+        predicts_unseen: Whether a candidate with an element that no training row has gets a number.
+        unseen_in_domain: Whether it may count as inside the domain.
         notes: What differs between the versions it was trained with and those here.
         lacking: What its card does not hold, because an earlier version wrote it.
     """
@@ -53,6 +55,8 @@ class ModelFacts(NamedTuple):
     elements: Sequence[int]
     limit: float
     outside: float
+    predicts_unseen: bool
+    unseen_in_domain: bool
     notes: Sequence[str]
     lacking: Words | None
 
@@ -186,10 +190,22 @@ def _domain(facts: ModelFacts) -> list[Fact]:
         Fact(Words("training rows beyond it", "超出该距离的训练数据"), f"{100 * facts.outside:.1f} %"),
         Fact(Words(f"elements in training ({len(present)})", f"训练数据中的元素（{len(present)}）"), listed(present)),
         Fact(
-            Words("not in training: no prediction is given", "训练数据中没有：不给出预测"),
+            _unseen(facts),
             listed(absent) if absent else Words("none up to polonium", "钋之前均有"),
         ),
     ]
+
+
+def _unseen(facts: ModelFacts) -> Words:
+    """What the model does with elements that none of its training rows has."""
+    if not facts.predicts_unseen:
+        return Words("not in training: no prediction is given", "训练数据中没有：不给出预测")
+    if not facts.unseen_in_domain:
+        return Words(
+            "not in training: predicted with wide intervals, outside the domain",
+            "训练数据中没有：给出宽区间的预测，不在适用域内",
+        )
+    return Words("not in training: predicted with wide intervals", "训练数据中没有：给出宽区间的预测")
 
 
 def _what(card: dict[str, Any], unit: str, facts: ModelFacts) -> list[Fact]:

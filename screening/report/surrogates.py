@@ -112,7 +112,7 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
         unit: Of its property.
     """
     scores = card.get("scores", {})
-    found = [_error(scores, unit), _hull_order(card), _label_noise(card, unit), _coverage(card, unit)]
+    found = [_error(card, unit), _hull_order(card), _label_noise(card, unit), _coverage(card, unit)]
     found += [_width(scores), _training(card)]
     found += [Score(*one) for one in composition_scores(card, error_unit(card, unit))]
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
@@ -176,7 +176,8 @@ def region_tables(card: dict[str, Any], unit: str) -> list[ScoreTable]:
     ]
 
 
-def _error(scores: dict[str, Any], unit: str) -> Score | None:
+def _error(card: dict[str, Any], unit: str) -> Score | None:
+    scores, unit = card.get("scores", {}), error_unit(card, unit)
     error, guess, skill = scores.get("mae"), scores.get("mae_of_mean"), _skill(scores)
     if error is None:
         return None
@@ -184,7 +185,9 @@ def _error(scores: dict[str, Any], unit: str) -> Score | None:
     value = with_unit(number(error), unit)
     if guess is None or skill is None:
         return Score(value, label, Words("", ""))
-    if skill >= _GOOD_SKILL:
+    if card.get("hull_order"):
+        verdict = Words("what its order is worth stands beside", "其排序的价值见旁")
+    elif skill >= _GOOD_SKILL:
         verdict = Words("a good guide for ranking", "对排序有良好的指导作用")
     elif skill >= _SOME_SKILL:
         verdict = Words("a useful guide for ranking, no substitute for a calculation", "可用于排序，但不能代替计算")
@@ -242,7 +245,7 @@ def _coverage(card: dict[str, Any], unit: str) -> Score | None:
     else:
         verdict = Words("They are wider than need be", "区间偏宽")
     if width is not None:
-        size = with_unit(number(width), unit)
+        size = with_unit(number(width), error_unit(card, unit))
         verdict = Words(f"{verdict.en}; on average they are {size} wide", f"{verdict.zh}；平均宽度为 {size}")
     if (card.get("widening") or {}).get("factor", 1.0) != 1.0:
         verdict = Words(

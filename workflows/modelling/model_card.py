@@ -84,6 +84,8 @@ def model_facts(model: TrainedModel) -> ModelFacts:
         elements=np.flatnonzero(surrogate.elements).tolist(),
         limit=surrogate.domain.limit,
         outside=float((~prediction.in_domain).mean()),
+        predicts_unseen=surrogate.unseen_elements.predicted,
+        unseen_in_domain=surrogate.unseen_elements.in_domain,
         notes=model.notes,
         lacking=lacking_words(model),
     )

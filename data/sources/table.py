@@ -228,7 +228,8 @@ class FormulaTable:
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return numeric or pa.types.is_boolean(kind)
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:

@@ -37,12 +37,12 @@ from matloop.featurizers.registry import feature_set
 from matloop.models.registry import MODELS
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.language.text import with_unit
-from matloop.workflows.bench.structure_table import crystal_intakes, has_structures
+from matloop.workflows.bench.structure_table import STRUCTURE_COLUMN, crystal_intakes, has_structures
 from matloop.workflows.stages.stage_features import featurizers_needed
 
 OF_COMPOSITIONS = ("magpie", "stoichiometry", "valence_orbital", "charge_balance")
 OF_CRYSTALS = (*OF_COMPOSITIONS, "density", "symmetry", "property_density", "crystal_local")
-FORMULA_COLUMNS = ("formula", "composition")
+FORMULA_COLUMNS = ("formula", "composition", STRUCTURE_COLUMN)
 FEWEST_ROWS = 100  # fewer leave too few to train on, or too few to judge by
 _ROWS_AT_ONCE = 5000
 
@@ -228,7 +228,7 @@ def open_labels(data: str, formula_column: str) -> OpenLabels:
 
 
 def formula_column_of(data: str) -> str:
-    """Column of the formulas of a file: ``composition`` where it has that and no ``formula``.
+    """Column of the formulas of a file: ``formula``, else ``composition``, else that of crystals if it has one.
 
     Raises:
         InputFileError: If the file cannot be opened.

@@ -120,7 +120,7 @@ def bench_loop(
     ] = None,
     features_: FeatureNames = None,
     formula_column: Annotated[
-        str | None, typer.Option(help="Column of the formulas of a file; by default formula, else composition.")
+        str | None, typer.Option(help="Column of the formulas of a file; by default formula, composition or structure.")
     ] = None,
     output: Results = None,
 ) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
@@ -174,6 +176,26 @@ def test_a_table_may_say_itself_what_a_hit_is(table: Path) -> None:
     write_csv(own, ("composition", "is_hit"), [(f"{a}2{b}3O9", int(a == "Sr")) for a, b in pairs])
     data = read_target_labels(str(own), [IS_HIT], formula_column=formula_column_of(str(own)), features=CHEAP[:1])
     assert hits_among(data.labels, ranges_of([IS_HIT], data.labels, top=0.1)).sum() == 11
+
+
+def test_crystals_need_no_formula_beside_them(table: Path, data: TargetLabels) -> None:
+    alone = table.with_name("alone.csv")
+    dirty = [(gap, index, crystal) for _, gap, index, crystal in DIRTY[:3]]
+    good = [(gap, index, crystal) for _, gap, index, crystal in rows()]
+    write_csv(alone, ("band_gap_dft", "refractive_index_dft", "structure"), [*dirty, *good, ("n/a", 2.0, good[0][2])])
+    assert formula_column_of(str(alone)) == "structure"
+    read = read_target_labels(str(alone), TARGETS, formula_column="structure", features=CHEAP)
+    assert dict(read.left_out) == {"E-FILE-FORMAT": 3, "no value of band_gap_dft": 1}
+    assert sorted(read.candidates.ids) == sorted(data.candidates.ids)
+    assert sorted(read.candidates.formulas) == sorted(data.candidates.formulas)
+
+
+def test_yes_and_no_of_a_parquet_file_are_numbers(tmp_path: Path) -> None:
+    pairs = list(itertools.permutations(IONS, 2))
+    hits = pa.table({"formula": [f"{a}2{b}3O9" for a, b in pairs], "is_hit": [a == "Sr" for a, _ in pairs]})
+    pq.write_table(hits, tmp_path / "hits.parquet")
+    data = read_target_labels(str(tmp_path / "hits.parquet"), [IS_HIT], features=CHEAP[:1])
+    assert data.labels["is_hit"].sum() == 11
 
 
 def asked(values: list[NDArray[Any]], aims: list[Aim], size: int = 3) -> Asked:

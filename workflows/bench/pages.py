@@ -133,6 +133,7 @@ def render(
     """Render a page that opens from a disk without network; one that is not bilingual is in English."""
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")]
     language = None if bilingual else "en"  # the reader's own
+    titled = {"title": content["title"]._asdict()} if bilingual else {}
     return page_template(_TEMPLATES, template).render(
         labelled=data,
         left_out=left_out_words(data.left_out),
@@ -141,7 +142,7 @@ def render(
         style=Markup(asset("templates/report.css")),
         scripts=[Markup(script) for script in scripts],
         policy=content_policy(scripts),
-        data=script_json({"figures": plain(figures), "tradeoff": None, "crystals": [], "language": language}),
+        data=script_json({"figures": plain(figures), "tradeoff": None, "crystals": [], "language": language, **titled}),
         bilingual=bilingual,
         **content,
     )

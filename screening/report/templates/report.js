@@ -284,7 +284,7 @@
     language = chosen;
     root.dataset.language = chosen;
     root.lang = chosen === "zh" ? "zh-CN" : "en";
-    document.title = `${data.title[chosen]} – matloop`;
+    if (data.title) document.title = `${data.title[chosen]} – matloop`;
     document.querySelectorAll("[data-choose]").forEach((button) => {
       button.setAttribute("aria-pressed", String(button.dataset.choose === chosen));
       button.onclick = () => speak(button.dataset.choose);

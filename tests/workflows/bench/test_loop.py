@@ -301,6 +301,7 @@ def test_page_and_lines(found: LoopRun) -> None:
     assert "left out: 3 – " in text
     assert "On your data the loop needed" in text
     assert "在您的数据上" in text
+    assert '"title":{"en":"Replayed loop' in render_loop(found, loop_json(found)), "the script of the page reads it"
     page = re.sub(r"<script>.*?</script>", "", render_loop(found, loop_json(found)), flags=re.DOTALL)
     assert set(re.findall(r'data-figure="(\w+)"', page)) == {"found"}
     assert page.count('<span lang="en"') == page.count('<span lang="zh-CN"') > 30, "texts stand in both languages"

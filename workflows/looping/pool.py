@@ -35,7 +35,7 @@ class Pool(NamedTuple):
     Attributes:
         ids: Their ids.
         formulas: Their formulas.
-        chances: Probability that each is made and meets all targets, shape (n,).
+        chances: Probability that each is made and meets all targets, nan outside the domain of a model, shape (n,).
     """
 
     ids: list[str]
@@ -60,7 +60,8 @@ def pool_of(view: RunView, models: Mapping[str, TrainedModel], attempts: Attempt
         predictions = {name: model.surrogate.predict(model.features.featurize(batch)) for name, model in usable.items()}
         wanted = {name: ranges[name] for name in usable}
         supported = JointProbability.fit({name: model.surrogate for name, model in usable.items()}, wanted)
-        chances = supported.probabilities(predictions, wanted).of_all
+        inside = np.all([one.in_domain for one in predictions.values()], axis=0)
+        chances = np.where(inside, supported.probabilities(predictions, wanted).of_all, np.nan)
     column = view.ranked.column(Column.MAKEABLE_PROBABILITY) if _has_makeable(view) else None
     prior = None if column is None else dict(zip(ids, np.asarray(column, float).tolist(), strict=True))
     chances = chances * made_factor(attempts, ids, batch.compositions, prior)

@@ -26,7 +26,7 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 def test_notebooks_are_found() -> None:
     found = [path.stem for path in NOTEBOOKS]
-    assert found == ["01_first_screen", "02_own_labels", "03_own_structures_and_potential"]
+    assert found == ["01_first_screen", "02_own_labels", "03_own_structures_and_potential", "04_the_loop"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

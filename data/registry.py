@@ -35,7 +35,7 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "featurizer": ("featurize", "words"),
     "model": (
         "family", "cost", "members", "fit", "predict", "importances", "small", "needed_columns", "settings_by_name",
-        "contributions", "save", "load",
+        "contributions", "member_predictions", "save", "load",
     ),
     "filter": ("judge", "margin", "title", "reason_words"),
     "potential": ("row_codes",),

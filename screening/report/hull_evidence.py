@@ -234,7 +234,7 @@ def _incomplete(codes: str | None) -> Words | None:
     """Why references are incomplete, in words.
 
     >>> print(_incomplete("far_below").zh)
-    远低于凸包，可能缺少竞争相
+    远低于凸包，可能缺少竞争相，而区间未计入这种情况
     """
     reasons = [_INCOMPLETE.get(code, Words(code, code)) for code in (codes or "").split(", ") if code]
     if not reasons:

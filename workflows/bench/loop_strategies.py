@@ -90,7 +90,7 @@ def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     Blom, Statistical Estimates and Transformed Beta-Variables, Wiley (1958).
 
     >>> normal_scores(np.array([1.0, 1000.0, 10.0])).round(2).tolist()
-    [-0.82, 0.82, 0.0]
+    [-0.87, 0.87, 0.0]
     """
     from scipy.stats import norm, rankdata
 

@@ -158,7 +158,8 @@ def shared_temperature(
         suited = np.flatnonzero((low <= temperature) & (temperature <= high))
         total = float(np.sort(merits[suited])[::-1][:size].sum())
         # Of equal temperatures, take one inside the ranges and not at their ends.
-        margin = np.minimum(temperature - low[suited], high[suited] - temperature).min(initial=0.0) * 1e-9
+        inside = np.minimum(temperature - low[suited], high[suited] - temperature)
+        margin = 1e-9 * float(inside.min()) if len(suited) else 0.0
         if total + margin > worth:
             worth, chosen = total + margin, SharedTemperature(float(temperature), suited)
     return chosen

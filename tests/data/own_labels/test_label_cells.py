@@ -4,6 +4,7 @@ import pytest
 
 from matloop.data.errors import UnitError
 from matloop.data.own_labels.label_cells import has_factor, read_label, unit_at_end, unit_in_header, unit_of_column
+from matloop.data.remarks import Remark
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_numbers_of_full_precision_are_read(value: float) -> None:
 @pytest.mark.parametrize("text", ["1.2±5%", "1.2 ± 5 %", "5 1"])
 def test_a_share_of_the_value_is_no_error_and_two_numbers_are_no_value(text: str) -> None:
     assert read_label(text, "1", "1").code == "E-LABEL-NUMBER"
-    assert read_label("20±5%", "%", "%") == (20.0, 5.0, "", "")
+    assert read_label("20±5%", "%", "%") == (20.0, 5.0, "", Remark())
 
 
 @pytest.mark.parametrize("header", ["sigma (10^-3 S/cm)", "sigma ×10³ (S/cm)", "sigma (x10-3 S/cm)", "n (1e20)"])

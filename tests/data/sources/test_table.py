@@ -296,6 +296,7 @@ def test_numbers_of_a_parquet_file_travel(tmp_path: Path) -> None:
     assert {name: table[name].to_pylist() for name in table.column_names[3:]} == {
         "table_whole": [1.0, None],
         "table_single": [0.5, None],
+        "table_flag": [1.0, 0.0],
         "band_gap_dft": [1.0, 2.0],
         "shear_modulus_vrh_exp": [90.0, None],
     }

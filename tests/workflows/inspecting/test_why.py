@@ -155,14 +155,6 @@ def test_a_repeated_candidate_tells_who_repeats_it(finished: ScreeningRun, capsy
     assert "It was given 2 times; these repeat it: " in text_of(finished.folder, name, capsys)
 
 
-def test_a_quarantined_candidate_has_its_code_explained(finished: ScreeningRun, capsys: Capsys) -> None:
-    name = ids_where(outcomes_of(finished.folder), code="E-MODEL-ELEMENT")[0]
-    assert story_of(finished.folder, name)["outcome"]["meaning"].startswith(
-        "E-MODEL-ELEMENT: an element never occurred"
-    )
-    assert "E-MODEL-ELEMENT: an element never occurred" in text_of(finished.folder, name, capsys)
-
-
 def test_asking_by_formula_prefix_or_in_other_words(finished: ScreeningRun, capsys: Capsys) -> None:
     table = outcomes_of(finished.folder)
     table = table.filter(pc.not_equal(table["code"], REPEATED))

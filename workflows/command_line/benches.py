@@ -149,24 +149,12 @@ def bench_calibration(
     workers: SeedWorkers = 1,
 ) -> None:
     """Test on labelled data whether intervals hold: overall, among the best, far from the training data."""
-    from rich.console import Console
+    from matloop.workflows.commands.benches import calibrate_and_write
 
-    from matloop.workflows.bench.calibration import CalibrationSettings, run_calibration
-    from matloop.workflows.bench.calibration_report import print_calibration, write_calibration
-    from matloop.workflows.bench.discovery_settings import share_named
-    from matloop.workflows.bench.finished_parts import results_folder
-    from matloop.workflows.bench.labelled import model_choice, read_labelled
-
-    settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
-    rows = read_labelled(
-        data, property_, column=column, formula_column=formula_column, features=features_, family=family
-    )
-    folder = results_folder(output, f"calibration-{rows.known.name}")
-    run = run_calibration(rows, settings, workers=workers)
-    write_calibration(run, folder)
-    console = Console()
-    print_calibration(run, console)
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    calibrate_and_write(
+        output, data, property_, direction=direction, splits=splits, held_out=held_out, family=family,
+        transform=transform, column=column, formula_column=formula_column, features=features_, workers=workers,
+    )  # fmt: skip
 
 
 @commands.command("families", epilog="Example: matloop bench families --property band_gap --rows 1000")

@@ -45,8 +45,12 @@ def run_and_write(
             progress.close()
         write(finished, folder)
         FinishedParts(folder / UNFINISHED).remove()
+    _show(finished, console, show, folder / report)
+
+
+def _show(finished: Run, console: Any, show: Callable[[Run, Any], None], report: Path) -> None:
     show(finished, console)
-    console.print(f"\nReport: {folder / report}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nReport: {report}", markup=False, highlight=False, soft_wrap=True)
 
 
 def loop_and_write(
@@ -144,6 +148,52 @@ def replay_and_write(
     folder = results_folder(output, f"discovery-{rows.known.name}")
     run = run_discovery(rows, chosen, workers=workers)
     write_discovery(run, folder)
-    console = Console()
-    print_discovery(run, console)
-    console.print(f"\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    _show(run, Console(), print_discovery, folder / "report.html")
+
+
+def calibrate_and_write(
+    output: Path | None,
+    data: str,
+    property_name: str,
+    *,
+    direction: str,
+    splits: int,
+    held_out: str,
+    family: str,
+    transform: str,
+    column: str | None,
+    formula_column: str,
+    features: Sequence[str] | None,
+    workers: int,
+) -> None:
+    """Test on the labels of one property whether intervals hold, and write and print how often they do.
+
+    Args:
+        output: Folder of the results.
+        data: File or packaged table.
+        property_name: A property, or a column of one.
+        direction: Whether high or low values are wanted.
+        splits: Number of random splits.
+        held_out: Share of the rows that is predicted.
+        family: Model family.
+        transform: Scale on which it learns.
+        column: Column of the labels.
+        formula_column: Column of the formulas of a file.
+        features: Names of featurizers.
+        workers: Splits worked on at once.
+    """
+    from rich.console import Console
+
+    from matloop.workflows.bench.calibration import CalibrationSettings, run_calibration
+    from matloop.workflows.bench.calibration_report import print_calibration, write_calibration
+    from matloop.workflows.bench.discovery_settings import share_named
+    from matloop.workflows.bench.labelled import model_choice, read_labelled
+
+    settings = CalibrationSettings(direction, splits, share_named(held_out), model_choice(family, transform))
+    rows = read_labelled(
+        data, property_name, column=column, formula_column=formula_column, features=features, family=family
+    )
+    folder = results_folder(output, f"calibration-{rows.known.name}")
+    run = run_calibration(rows, settings, workers=workers)
+    write_calibration(run, folder)
+    _show(run, Console(), print_calibration, folder / "report.html")

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Table, func, select
 from matloop.data.errors import InputFileError
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import open_questions
 from matloop.data.records.tables import (
     ACTIONS,
@@ -54,6 +55,7 @@ class Contents(NamedTuple):
         rows: Rows of sheets by their newest verdict.
         open_questions: Questions that nobody has settled.
         proposed: Candidates that were proposed.
+        withdrawn: Those of them whose proposals were withdrawn.
     """
 
     actions: int
@@ -62,6 +64,7 @@ class Contents(NamedTuple):
     rows: Mapping[str, int]
     open_questions: int
     proposed: int
+    withdrawn: int
 
 
 def contents_of(database: RecordsDatabase) -> Contents:
@@ -70,10 +73,13 @@ def contents_of(database: RecordsDatabase) -> Contents:
     with database.reading() as connection:
         actions = connection.execute(select(func.count()).select_from(ACTIONS)).scalar_one()
         proposed = connection.execute(select(func.count(PROPOSALS.c.candidate_id.distinct()))).scalar_one()
+        withdrawn = len(withdrawn_candidates(connection))
         verdicts = connection.execute(select(VERDICTS.c.verdict).where(VERDICTS.c.number.in_(newest))).scalars().all()
     samples = Counter(samples_table(database)["outcome"].to_pylist())
     values = Counter(values_table(database)["property"].to_pylist())
-    return Contents(actions, samples, values, Counter(verdicts), len(open_questions(database)), proposed)
+    return Contents(
+        actions, samples, values, Counter(verdicts), len(open_questions(database)), proposed, withdrawn
+    )  # fmt: skip
 
 
 def newest_action(database: RecordsDatabase) -> int:

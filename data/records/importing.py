@@ -24,6 +24,7 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json, candidates_in
+from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, check_row, jumps
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
@@ -51,6 +52,7 @@ class ImportReport:
         known: Rows that were in the records already.
         blank: Rows that the laboratory left empty.
         waited: Process steps of earlier sheets that were accepted now that their sample is.
+        withdrawn: Candidates of new rows whose proposal had been withdrawn; their results count like any other.
     """
 
     sheet: SheetFile
@@ -58,6 +60,7 @@ class ImportReport:
     known: int = 0
     blank: int = 0
     waited: int = 0
+    withdrawn: tuple[str, ...] = ()
 
     def count(self, verdict: Verdict) -> int:
         """Number of new rows with a verdict."""
@@ -120,6 +123,7 @@ class _Import:
         action = add_action(self._connection, "import", by=self._by, details=details)
         sheet = self._add_sheet(action)
         named = {new.row.cells.get("candidate_id", "") for new in results}
+        self._report.withdrawn = tuple(sorted(named & withdrawn_candidates(self._connection)))
         add_candidates(self._connection, action, {name: one for name, one in self._screened.items() if name in named})
         accepting = Accepting(self._connection, action, self._laboratory, self._folder)
         expected = {

@@ -1,4 +1,4 @@
-"""Batches that were proposed to a laboratory, and which candidates are taken: pending, made or failed."""
+"""Batches that were proposed to a laboratory, what was withdrawn of them, and which candidates are taken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matloop.data.errors import RecordsError
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json
-from matloop.data.records.tables import PROPOSALS, SAMPLES
+from matloop.data.records.tables import PROPOSALS, SAMPLES, WITHDRAWALS
 
 KIND = "propose"
 """Kind of the actions that propose a batch."""
@@ -36,7 +36,7 @@ class TakenCandidates(NamedTuple):
 
     Attributes:
         made: With a sample, whatever came of it.
-        pending: Proposed before, and without a sample.
+        pending: Proposed, not withdrawn since, and without a sample.
     """
 
     made: frozenset[str]
@@ -51,13 +51,23 @@ class TakenCandidates(NamedTuple):
 def taken_candidates(database: RecordsDatabase) -> TakenCandidates:
     """Candidates that were made or are proposed."""
     with database.reading() as connection:
-        return _taken(connection)
+        return taken_candidates_in(connection)
 
 
-def _taken(connection: Connection) -> TakenCandidates:
+def taken_candidates_in(connection: Connection) -> TakenCandidates:
+    """The same, in a transaction."""
     made = frozenset(connection.execute(select(SAMPLES.c.candidate_id).distinct()).scalars())
-    proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).distinct()).scalars())
+    standing = PROPOSALS.c.id.not_in(select(WITHDRAWALS.c.proposal_id))
+    proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).where(standing).distinct()).scalars())
     return TakenCandidates(made, proposed - made)
+
+
+def withdrawn_candidates(connection: Connection) -> frozenset[str]:
+    """Candidates whose every proposal was withdrawn; a result of one may come back all the same."""
+    withdrawn = PROPOSALS.c.id.in_(select(WITHDRAWALS.c.proposal_id))
+    names = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).where(withdrawn).distinct()).scalars())
+    standing = select(PROPOSALS.c.candidate_id).where(~withdrawn).distinct()
+    return names - frozenset(connection.execute(standing).scalars())
 
 
 def add_proposal(
@@ -79,7 +89,7 @@ def add_proposal(
     """
 
     def work(connection: Connection) -> str:
-        taken = _taken(connection).all
+        taken = taken_candidates_in(connection).all
         if again := [one.candidate_id for one in batch if one.candidate_id in taken]:
             raise RecordsError(
                 f"{again[0]} was proposed or made while this batch was chosen", "candidates that nobody has taken",

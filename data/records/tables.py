@@ -132,6 +132,13 @@ PROPOSALS = Table(
 )  # fmt: skip
 """Candidates that were proposed to a lab, in batches; each batch is an action."""
 
+WITHDRAWALS = Table(
+    "withdrawals", METADATA, Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", String(40), ForeignKey("proposals.id"), nullable=False, unique=True),
+    _reference("action_id", "actions"),
+)  # fmt: skip
+"""Proposals that were taken back before a result came; the note of the action says why."""
+
 Index("ix_measurements_property_sample_id", MEASUREMENTS.c.property, MEASUREMENTS.c.sample_id)
 
 APPEND_ONLY = tuple(table.name for table in METADATA.sorted_tables)

@@ -72,6 +72,21 @@ def show_records(
     print_contents(records, export=export, samples=samples, properties=property_name or [])
 
 
+@commands.command(epilog="Example: matloop withdraw 3f9c2a7b41de --reason 'the furnace is down'")
+def withdraw(
+    candidates: Annotated[
+        list[str], typer.Argument(help="Ids of proposed candidates, or 6 or more characters with which each begins.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why they will not be made.")],
+    records: Records = None,
+    lang: Language = "en",
+) -> None:
+    """Take back proposals that have no result, so that their candidates may be proposed again."""
+    from matloop.workflows.commands.records import withdraw_and_print
+
+    withdraw_and_print(records, candidates, reason=reason, language=lang)
+
+
 @commands.command(epilog="Example: matloop retrain oxides.yaml --laboratory lab-a")
 def retrain(
     campaign: CampaignName,

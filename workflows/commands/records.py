@@ -1,4 +1,4 @@
-"""The commands ``matloop import``, ``questions`` and ``records``: results of a laboratory, and what is asked of it."""
+"""The commands ``matloop import``, ``questions``, ``records`` and ``withdraw``: what comes back, or will not."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
 from matloop.data.records.result_sheet import RESULTS, STEPS
 from matloop.data.records.sheet_files import read_answer_rows, read_sheet_file
+from matloop.data.records.withdrawing import withdraw_proposals
 from matloop.data.whole_files import write_csv
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.terminal_tables import Heading, print_table
@@ -134,6 +135,14 @@ def _notes(report: ImportReport) -> list[Label]:
     if report.waited:
         steps = f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples"
         notes.append(Label(steps, f"先前表格的 {report.waited:,} 个工艺步骤随样品一并接受"))
+    if report.withdrawn:
+        names = report.withdrawn[:10]
+        notes.append(
+            Label(
+                f"the proposal of {', '.join(names)} had been withdrawn; the results count all the same",
+                f"{'、'.join(names)} 的提议此前已撤回，其结果照常计入",
+            )
+        )
     if sheet.not_read:
         columns = sheet.not_read[:10]
         notes.append(Label(f"columns that are not read: {', '.join(columns)}", f"未读取的列：{'、'.join(columns)}"))
@@ -200,7 +209,8 @@ def print_contents(records: str | None, *, export: Path | None, samples: bool, p
         f"open questions: {found.open_questions:,}",
     ]
     if found.proposed:
-        lines.append(f"proposed: {counted(found.proposed, 'candidate')}")
+        withdrawn = f", {found.withdrawn:,} of them withdrawn" if found.withdrawn else ""
+        lines.append(f"proposed: {counted(found.proposed, 'candidate')}{withdrawn}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 
@@ -231,6 +241,23 @@ def _written(question: Question, language: str) -> tuple[str, ...]:
     column = _label_of(doubt.column, language)
     told, more = asked(doubt, language), _in(language, doubt.remark.label)
     return question.id, question.sheet, str(question.number), column, doubt.as_written, told, more, "", ""
+
+
+def withdraw_and_print(records: str | None, candidates: Sequence[str], *, reason: str, language: str) -> None:
+    """Withdraw the proposals of candidates, and print which.
+
+    Args:
+        records: The records database.
+        candidates: Their ids, or the beginning of each.
+        reason: Why.
+        language: Of what is printed.
+    """
+    names = withdraw_proposals(open_records(records, may_create=False), candidates, reason=reason)
+    done = Label(
+        f"withdrawn: {', '.join(names)}; matloop propose may choose {'it' if len(names) == 1 else 'them'} again",
+        f"已撤回：{'、'.join(names)}；matloop propose 可再次选用",
+    )
+    Console(highlight=False).print(Text(_in(language, done)), soft_wrap=True)
 
 
 def answer_and_print(

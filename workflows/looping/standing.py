@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from matloop.data.properties.catalogue import using
 from matloop.data.records.attempts import attempts_of
 from matloop.data.records.contents import contents_of, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import candidates_in
+from matloop.data.records.proposals import taken_candidates
 from matloop.data.records.record_labels import RecordLabels
-from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES
+from matloop.data.records.tables import ACTIONS, PROPOSALS
 from matloop.models.surrogates.real_results import (
     Coverage,
     Drift,
@@ -44,7 +45,8 @@ class Tally(NamedTuple):
 
     Attributes:
         proposed: Candidates that were proposed.
-        waiting: Those of them without an accepted sample.
+        waiting: Those of them without an accepted sample that were not withdrawn.
+        withdrawn: Those of them that were withdrawn.
         samples: Samples by outcome.
         of_handling: Failures that say nothing of the compound.
         measured: Candidates with an accepted value.
@@ -53,6 +55,7 @@ class Tally(NamedTuple):
 
     proposed: int
     waiting: int
+    withdrawn: int
     samples: Mapping[str, int]
     of_handling: int
     measured: int
@@ -247,7 +250,7 @@ def _tally(database: RecordsDatabase, laboratory: str) -> Tally:
     values = values_table(database).to_pylist()
     measured = {row["candidate_id"] for row in values if not laboratory or row["laboratory"] == laboratory}
     return Tally(
-        found.proposed, _waiting(database), outcomes,
+        found.proposed, len(taken_candidates(database).pending), found.withdrawn, outcomes,
         attempts_of(samples, laboratory=laboratory).of_handling, len(measured), found.rows.get("held", 0),
     )  # fmt: skip
 
@@ -276,14 +279,6 @@ def _hits(database: RecordsDatabase, ranges: Ranges, laboratory: str) -> Hits | 
             promised.append(promises[name])
             found.append(hit)
     return hits_against(np.array(promised, float), np.array(found, bool))
-
-
-def _waiting(database: RecordsDatabase) -> int:
-    """Number of candidates that were proposed and have no accepted sample."""
-    waiting = PROPOSALS.c.candidate_id.not_in(select(SAMPLES.c.candidate_id))
-    with database.reading() as connection:
-        query = select(func.count(PROPOSALS.c.candidate_id.distinct())).where(waiting)
-        return int(connection.execute(query).scalar_one())
 
 
 def _promises(database: RecordsDatabase) -> dict[str, float]:

@@ -19,9 +19,11 @@ _UNLIKELY = 0.05  # below it a difference is told as one
 def tally_lines(tally: Tally) -> Iterator[Label]:
     """What was proposed, made, measured and held."""
     made, partly, failed = (tally.samples.get(name, 0) for name in ("made", "partly", "failed"))
+    withdrawn = f", {tally.withdrawn:,} withdrawn" if tally.withdrawn else ""
+    withdrawn_zh = f"，{tally.withdrawn:,} 个已撤回" if tally.withdrawn else ""
     yield Label(
-        f"proposed: {counted(tally.proposed, 'candidate')}, {tally.waiting:,} of them without a result",
-        f"已推荐 {tally.proposed:,} 个候选，其中 {tally.waiting:,} 个尚无结果",
+        f"proposed: {counted(tally.proposed, 'candidate')}, {tally.waiting:,} of them without a result{withdrawn}",
+        f"已推荐 {tally.proposed:,} 个候选，其中 {tally.waiting:,} 个尚无结果{withdrawn_zh}",
     )
     handling = f", {tally.of_handling:,} of them by the handling" if tally.of_handling else ""
     handling_zh = f"（其中 {tally.of_handling:,} 个因操作或设备）" if tally.of_handling else ""

@@ -56,7 +56,8 @@ def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
     status = ["loop", "status", laboratory.campaign, "--records", laboratory.records, "--laboratory", LABORATORY]
     found = json.loads(told(*status, "--json"))
     assert found["tally"] == {
-        "proposed": 26, "waiting": 0, "samples": {"made": 24, "failed": 2}, "of_handling": 1, "measured": 24, "held": 0
+        "proposed": 26, "waiting": 0, "withdrawn": 0, "samples": {"made": 24, "failed": 2}, "of_handling": 1,
+        "measured": 24, "held": 0,
     }  # fmt: skip
     assert (found["hits"]["tried"], found["hits"]["found"], found["hits"]["promised"]) == (25, 24, 12.5)
     assert found["hits"]["chance"] < 1e-4

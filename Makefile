@@ -11,6 +11,8 @@ FOLDERS := data featurizers models screening workflows
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
+# Without byte code every process of a run, and the hundreds that the tests start, would compile matloop again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help screen test lint typecheck format docs clean distclean
 .DELETE_ON_ERROR:
 

@@ -14,7 +14,8 @@ from matloop.data.errors import LockedError, RunError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import using
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.lock import LOCK_NAME, LockWatch, RunLock, lock_states
+from matloop.data.runs.lock import LockWatch, RunLock
+from matloop.data.runs.lock_file import LOCK_NAME, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.known_formulas import read_known_formulas

@@ -27,7 +27,7 @@ from matloop.data.properties.catalogue import catalogue, property_named, using
 from matloop.data.properties.columns import Column
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.known_files import read_known_compositions, read_own_list
-from matloop.data.runs.lock import LockState, lock_states
+from matloop.data.runs.lock_file import LockState, lock_states
 from matloop.data.runs.manifest import Manifest
 from matloop.data.runs.training_files import read_training_sets
 from matloop.data.training.known_materials import KnownCompositions, KnownMaterials, OwnList

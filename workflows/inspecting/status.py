@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from matloop.data.errors import DamagedFileError, MatloopError
-from matloop.data.runs.lock import LockState
+from matloop.data.runs.lock_file import LockState
 from matloop.screening.runs.run_records import RunIdentity, RunProgress
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run

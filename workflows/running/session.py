@@ -12,7 +12,8 @@ from types import FrameType
 
 from matloop.data.errors import LockLostError
 from matloop.data.runs.directory import RunDirectory
-from matloop.data.runs.lock import LOCK_NAME, RunLock
+from matloop.data.runs.lock import RunLock
+from matloop.data.runs.lock_file import LOCK_NAME
 from matloop.data.runs.manifest import Manifest
 from matloop.data.whole_files import remove_drafts, writing_under
 from matloop.screening.campaign.cluster_settings import LOCAL, ClusterSettings

@@ -16,22 +16,24 @@ import pytest
 
 from matloop.data.errors import LockedError, LockLostError, RunError
 from matloop.data.runs import lock as run_lock
-from matloop.data.runs.lock import LockWatch, RunLock, lock_state, lock_states
+from matloop.data.runs import lock_file
+from matloop.data.runs.lock import LockWatch, RunLock
+from matloop.data.runs.lock_file import LockState, lock_state, lock_states
 from tests.processes import until
 
 HOLDER = """
 import sys, threading, time
 from pathlib import Path
-from matloop.data.runs import lock as run_lock
+from matloop.data.runs import lock as run_lock, lock_file
 from matloop.data.errors import LockedError, LockLostError
 folder, machine, stale, wait = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
 if machine:
-    run_lock._machine = lambda: machine
-write, beats = run_lock._write, threading.Semaphore(0)
+    run_lock.this_machine = lock_file.this_machine = lambda: machine
+write, beats = run_lock.write_holder, threading.Semaphore(0)
 def write_and_count(*arguments):
     write(*arguments)
     beats.release()
-run_lock._write = write_and_count
+run_lock.write_holder = write_and_count
 try:
     with run_lock.RunLock(folder, heartbeat=0.05, stale_seconds=stale, wait_seconds=wait) as lock:
         print("held", lock.taken_over or "free", flush=True)
@@ -202,7 +204,7 @@ def test_waiting_for_a_lock_elsewhere_to_go_stale(tmp_path: Path, start: Start) 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"host": "a"}', b"\xff\xfe", b'{"pid": {}}'])
 def test_a_lock_that_cannot_be_read(text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_lock, "_READ_PAUSE", 0.001)
+    monkeypatch.setattr(lock_file, "_READ_PAUSE", 0.001)
     (tmp_path / "lock.json").write_bytes(text)
     with pytest.raises(LockedError, match="an unknown process"), RunLock(tmp_path):
         pass
@@ -240,10 +242,10 @@ def test_a_taker_that_judged_too_early_leaves_the_new_lock_alone(
     says(dead)
     dead.kill()
     dead.wait()
-    look = run_lock.lock_state
+    look = lock_state
     rival: list[subprocess.Popen[str]] = []
 
-    def look_and_be_overtaken(path: Path, *, stale_seconds: float = 120.0) -> run_lock.LockState | None:
+    def look_and_be_overtaken(path: Path, *, stale_seconds: float = 120.0) -> LockState | None:
         state = look(path, stale_seconds=stale_seconds)
         if not rival:
             rival.append(start())
@@ -289,7 +291,7 @@ def test_a_full_disk_does_not_keep_the_lock(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with RunLock(tmp_path):
-        monkeypatch.setattr(run_lock, "_write", full)
+        monkeypatch.setattr(run_lock, "write_holder", full)
     assert names(tmp_path) == []
     with pytest.raises(OSError, match="No space left"), RunLock(tmp_path):
         pass
@@ -303,7 +305,7 @@ def test_r30_a_lock_names_its_holder_from_the_first_instant(tmp_path: Path, monk
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_lock, "_write", die)
+        patch.setattr(run_lock, "write_holder", die)
         with pytest.raises(SystemExit), RunLock(tmp_path):
             pass
     assert not list(tmp_path.iterdir())
@@ -349,8 +351,8 @@ def test_r29_a_lock_that_is_touched_is_never_taken_over_whatever_clocks_say(
 ) -> None:
     holder = start("another machine")
     says(holder)
-    now = run_lock._file_system_time
-    monkeypatch.setattr(run_lock, "_file_system_time", lambda folder: now(folder) + seconds)
+    now = lock_file._file_system_time
+    monkeypatch.setattr(lock_file, "_file_system_time", lambda folder: now(folder) + seconds)
     assert lock_states(tmp_path)["lock.json"].abandoned  # as far as clocks tell
     with pytest.raises(LockedError), RunLock(tmp_path, heartbeat=0.1, stale_seconds=1.0):
         pass
@@ -380,7 +382,7 @@ def test_r25_a_lock_that_cannot_be_read_for_now_is_not_taken_for_lost(
         raise OSError(number, os.strerror(number))
 
     with RunLock(tmp_path) as lock, monkeypatch.context() as patch:
-        patch.setattr(run_lock, "_read", fail)
+        patch.setattr(lock_file, "_read", fail)
         with pytest.raises(OSError, match=os.strerror(number)):
             lock.check()
 

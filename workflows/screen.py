@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from matloop.data.allowed_modules import allowing
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.candidates.reasons import BELOW_CUT
 from matloop.data.own_labels.label_account import LabelAccount
 from matloop.data.properties.catalogue import using
 from matloop.data.properties.columns import Column
@@ -37,42 +36,16 @@ from matloop.screening.dossier.export import WrittenExport, check_export_name, w
 from matloop.screening.dossier.exported_table import exported_table
 from matloop.screening.dossier.shortlist_files import write_shortlist
 from matloop.screening.dossier.written_dossiers import WrittenDossiers
-from matloop.screening.filters.element_scores import own_facts_of, with_element_scores
 from matloop.screening.flags.flags import with_flags
 from matloop.screening.ranking.criteria import MOST_PROBABLE, Criterion
-from matloop.screening.ranking.spread import price_of_diversity
-from matloop.screening.ranking.tradeoffs import Tradeoff, criterion_of
 from matloop.screening.report.page import write_report
 from matloop.screening.runs.run_summary import RunSummary
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.clusters.main_guard import check_main_guard
 from matloop.workflows.clusters.workers import check_scheduler_file, workers_chosen
 from matloop.workflows.deciding.explanations import explain_run
-from matloop.workflows.deciding.rank_stability import (
-    RankStability,
-    follows_probability,
-    moved_chances,
-    rank_stability,
-)  # fmt: skip
-from matloop.workflows.deciding.selection_evidence import (
-    Known,
-    evidence_for,
-    expected_misses,
-    known_rows,
-    list_evidence,
-    selected_errors,
-    selected_intervals,
-)  # fmt: skip
-from matloop.workflows.deciding.shortlisting import (
-    CHOICE,
-    EQUAL,
-    choose,
-    distinct,
-    eligible_merits,
-    novelty,
-    put_in_order,
-)
-from matloop.workflows.deciding.shortlisting import STAGE as CHOOSING
+from matloop.workflows.deciding.shortlisting import EQUAL, distinct, novelty
+from matloop.workflows.decision import decide
 from matloop.workflows.dossiers.run_dossiers import TOP as TOP_DOSSIERS
 from matloop.workflows.dossiers.run_dossiers import dossiers_of_run
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
@@ -85,7 +58,6 @@ from matloop.workflows.running.finalist_phonons import with_phonons
 from matloop.workflows.running.identity import identity_of
 from matloop.workflows.running.labelled_candidates import labelled_candidates
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
-from matloop.workflows.running.partition_jobs import competitors_file
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.results import (
     EXPLANATIONS,
@@ -104,11 +76,9 @@ from matloop.workflows.running.session import (
 )
 from matloop.workflows.running.stage import Stage
 from matloop.workflows.running.stage_list import stages_of
-from matloop.workflows.running.summary import Clock, ListAccount, summary_of
+from matloop.workflows.running.summary import Clock, summary_of
 from matloop.workflows.running.surrogate_training import check_provenances, train
 from matloop.workflows.stages.citations import citations_of
-from matloop.workflows.stages.fates import part_of
-from matloop.workflows.stages.potential import STAGE as POTENTIAL_STAGE
 from matloop.workflows.stages.potential import formation_energy_fit_of, source_of
 from matloop.workflows.stages.scoring import ScoringTask
 
@@ -136,7 +106,7 @@ def go_on(
             given = survivors[stage.after] if stage.after else candidates
             survivors[stage.name] = _put_through(engine, stage, given)
             clock.lap(stage.lap)
-        ranked, about = _shortlist(engine, task, survivors, training=training)
+        ranked, about = decide(engine, task, survivors, training=training)
         clock.lap("shortlist chosen")
         if campaign.potential is not None and campaign.potential.phonons:
             ranked = with_phonons(engine, campaign.potential, ranked)
@@ -392,103 +362,6 @@ def _put_through(engine: Engine, stage: Stage, given: CandidateParts | Candidate
     survivors, fates = distinct(survivors, stage.ranked_at)
     engine.keep_fates(stage.name, EQUAL, [fates])
     return survivors
-
-
-class _Choice(NamedTuple):
-    """The ranked candidates with the shortlisted marked, and what is known of the list."""
-
-    ranked: CandidateBatch
-    about: ListAccount
-
-
-def _shortlist(
-    engine: Engine, task: ScoringTask, survivors: Mapping[str, CandidateBatch], *, training: TrainingSets
-) -> _Choice:
-    """Choose the shortlist, estimate its share of misses, and see how it stands moved limits.
-
-    Args:
-        engine: Of the run.
-        task: Of the first stage.
-        survivors: The candidates that went on from each stage, by its name, in the order of the stages.
-        training: Training data of the surrogates; its rows are predicted as new ones.
-    """
-    last_scored, ranked = list(task.campaign.scoring_stages)[-1], list(survivors.values())[-1]
-    task = replace(task, stage=last_scored)
-    known = engine.ask(known_rows, task, training)
-    pieces = evidence_for(known, ranked, cut=_cut(engine, last_scored, survivors[last_scored]))
-    shares = expected_misses(pieces, ranked.column(Column.PROBABILITY))
-    evidence = list_evidence(task, known, training.known.rows)
-    ranked = with_element_scores(ranked.with_columns({Column.EXPECTED_MISSES: shares}), own_facts_of(task.campaign))
-    criterion, ended = criterion_of(task.campaign), list[pa.Table]()
-    if isinstance(criterion, Tradeoff):
-        # Lists of known materials, and errors of what was picked, follow the probability; places here do not.
-        evidence = evidence._replace(back_tests=())
-        ranked, fates = put_in_order(ranked, criterion)
-        ended.append(fates)
-    ranked, fates = choose(ranked, task.campaign)
-    engine.keep_fates(CHOOSING, CHOICE, [*ended, fates])
-    relaxed = survivors.get(POTENTIAL_STAGE, ranked)
-    stability = _rank_stability(engine, task, ranked, relaxed=relaxed)
-    ranked = ranked.with_columns(stability.columns)
-    if not isinstance(criterion, Tradeoff):
-        ranked = _with_selected_intervals(engine, task, ranked, known)
-    merit = eligible_merits(ranked, task.campaign.shortlist.max_false_discovery)
-    price = price_of_diversity(
-        merit, ranked, task.campaign.shortlist, probability=ranked.column(Column.PROBABILITY)
-    )  # fmt: skip
-    return _Choice(ranked, ListAccount(evidence, price, stability.moves))
-
-
-def _rank_stability(
-    engine: Engine, task: ScoringTask, ranked: CandidateBatch, *, relaxed: CandidateBatch
-) -> RankStability:
-    """See how the shortlist stands a move of each weight and limit.
-
-    Args:
-        engine: Of the run.
-        task: Of the last scoring stage.
-        ranked: The ranked candidates, the shortlisted marked.
-        relaxed: Every candidate that the potential relaxed; the ranked ones without a potential.
-    """
-    criterion = criterion_of(task.campaign)
-    criterion = criterion if isinstance(criterion, Tradeoff) else task.criterion
-    chances = []
-    if len(ranked) and follows_probability(criterion):
-        path = competitors_file(task, engine.manifest)
-        chances = engine.ask(moved_chances, task, relaxed, path, ranked.ids)
-    return rank_stability(ranked, task.campaign, criterion, chances)
-
-
-def _with_selected_intervals(
-    engine: Engine, task: ScoringTask, ranked: CandidateBatch, known: Known
-) -> CandidateBatch:  # fmt: skip
-    """Give the shortlisted intervals that hold for candidates that were picked.
-
-    Args:
-        engine: Of the run.
-        task: Of the last scoring stage.
-        ranked: The ranked candidates, the shortlisted marked.
-        known: Known materials, predicted as new ones.
-    """
-    picked = ranked.column(Column.SHORTLISTED) > 0
-    if not picked.any():
-        return ranked
-    relaxed = Column.PROBABILITY_BEFORE_RELAXING in ranked.table.column_names
-    scores = ranked.column(Column.PROBABILITY_BEFORE_RELAXING if relaxed else Column.PROBABILITY)
-    errors = selected_errors(known, scores, float(scores[picked].min()))
-    columns = engine.ask(selected_intervals, task, ranked.take(np.flatnonzero(picked)), errors)
-    spread = {name: np.full(len(ranked), np.nan) for name in columns}
-    for name, values in columns.items():
-        spread[name][picked] = values
-    return ranked.with_columns(spread)
-
-
-def _cut(engine: Engine, stage: str, survivors: CandidateBatch) -> float:
-    """Return the lowest probability that passed a scoring stage; 0 if all candidates passed."""
-    part = part_of(stage, "ranking")
-    if not any(ending.stage == part and ending.code == BELOW_CUT for ending in engine.counts):
-        return 0.0
-    return float(survivors.column(Column.PROBABILITY).min())
 
 
 def _formation_energy_fit(engine: Engine, campaign: Campaign) -> FormationEnergyFit | None:

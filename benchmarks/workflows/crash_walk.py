@@ -54,7 +54,7 @@ from matloop.models.potentials.relaxation import relax  # noqa: E402
 from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
 from matloop.screening.campaign.campaign import Campaign  # noqa: E402
 from matloop.screening.report import page  # noqa: E402
-from matloop.workflows import screen as screen_module  # noqa: E402
+from matloop.workflows import decision  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.resume import resume  # noqa: E402
 from matloop.workflows.running import plug_ins, session  # noqa: E402
@@ -133,7 +133,7 @@ def made_cheap() -> Iterator[None]:
             relaxations[key] = relax(batch, Morse(), limits=settings.limits)
         return relaxations[key]
 
-    known_rows, known = screen_module.known_rows, dict[str, Any]()
+    known_rows, known = decision.known_rows, dict[str, Any]()
 
     def predicted(task: scoring.ScoringTask, training: TrainingSets) -> Any:
         if task.campaign.name not in known:
@@ -143,7 +143,7 @@ def made_cheap() -> Iterator[None]:
     attributes: list[tuple[Any, str, Any]] = [
         (scoring.Surrogate, "fit", fit),
         (potential_stage, "relax_guarded", relaxed),
-        (screen_module, "known_rows", predicted),
+        (decision, "known_rows", predicted),
         (page, "page_template", functools.cache(page.page_template)),
         (chgnet, "CHGNetPotential", Morse),
         (plug_ins, "entry_points", functools.cache(plug_ins.entry_points)),

@@ -16,6 +16,7 @@ from matloop.data.runs.directory import RunDirectory
 from matloop.data.runs.intake_files import write_intake
 from matloop.data.runs.manifest import Manifest
 from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows import decision
 from matloop.workflows import screen as module
 from matloop.workflows.deciding import shortlisting
 from matloop.workflows.running import stage
@@ -115,7 +116,7 @@ def lose_ten_rows(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
             made = shortlisting.choose(ranked, chosen)
             return made._replace(fates=made.fates.slice(10))
 
-        monkeypatch.setattr(module, "choose", choose)
+        monkeypatch.setattr(decision, "choose", choose)
 
 
 @pytest.mark.usefixtures("trained")

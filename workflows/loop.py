@@ -24,6 +24,7 @@ from matloop.models.surrogates.contest import verdict
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.inspecting.validation import checked_campaign
+from matloop.workflows.loop_status.standing import LoopStanding, standing_of
 from matloop.workflows.looping.challengers import compete, results_of
 from matloop.workflows.looping.champions import (
     Champion,
@@ -36,17 +37,14 @@ from matloop.workflows.looping.champions import (
     step_back,
     write_decision,
 )
-from matloop.workflows.looping.standing import LoopStanding, standing_of
 from matloop.workflows.looping.taught_campaign import absolute_place, taught_by_records, without_records
-from matloop.workflows.proposing.laboratory import Laboratory
+from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
 from matloop.workflows.proposing.recorded_proposal import recorded, records_there
 from matloop.workflows.running.own_data import read_own_data, training_of
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.train import train
-
-NO_LIMITS = Laboratory.model_validate({})
 
 
 def retrain(

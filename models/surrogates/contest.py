@@ -8,10 +8,13 @@ or it loses once, the champion stays. Beside both stands the trivial rival: to g
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 
 FEWEST_NEWEST = 5
 """Formulas among the newest results below which they decide nothing."""
@@ -98,9 +101,23 @@ def newest_groups(first_seen: NDArray[np.integer], groups: NDArray[np.integer]) 
     number = np.unique(groups, return_inverse=True)[1]
     came = np.full(int(number.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(came, number, np.asarray(first_seen, np.int64))
-    count = max(FEWEST_NEWEST, int(len(came) * NEWEST_SHARE))
+    count = newest_count(len(came))
     newest = np.argsort(came, kind="stable")[len(came) - count :] if len(came) > count else np.arange(len(came))
     return np.isin(number, newest)
+
+
+def newest_count(formulas: int) -> int:
+    """How many of so many formulas, which the champion has not seen, are set aside as the newest."""
+    return max(FEWEST_NEWEST, int(formulas * NEWEST_SHARE))
+
+
+def fewest_to_decide() -> int:
+    """Formulas with a result from which on the newest decide, where the champion has seen none of them.
+
+    >>> fewest_to_decide()
+    29
+    """
+    return next(n for n in itertools.count() if n - newest_count(n) >= SMALLEST_TRAINING_SET)
 
 
 def verdict(cross_validation: Comparison | None, newest: Comparison | None) -> Reason:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from matloop.models.surrogates.prediction import backward
+from matloop.models.surrogates.recalibration import odds_factor, with_odds
 from matloop.models.surrogates.supported_probability import highest_supported
 from matloop.models.surrogates.surrogate import Surrogate
 
@@ -32,7 +33,6 @@ SHARED = 0.8
 """Targets are treated together if at least this share of the labelled crystals of either has both labels."""
 _WIDTH = 2.0  # of the prior of the logarithm, for factors from 1/50 to 50
 _SUREST = 1e-9
-_FARTHEST = 60.0  # logarithm of a factor that is never reached
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -74,7 +74,7 @@ class Group(NamedTuple):
     def together(self, each: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Compute the probability of meeting all targets without any cap, shape (n,)."""
         chances = [each[name] for name in self.names]
-        return np.minimum(_with_odds(np.prod(chances, axis=0), self.odds), np.min(chances, axis=0))
+        return np.minimum(with_odds(np.prod(chances, axis=0), self.odds), np.min(chances, axis=0))
 
 
 class Probabilities(NamedTuple):
@@ -199,11 +199,6 @@ class JointProbability:
         return float(brentq(lacking, 0.0, 1.0, xtol=1e-12)) if wanted > 0 else 0.0
 
 
-def _with_odds(chance: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """The probability whose odds are ``factor`` times those of ``chance``."""
-    return chance * factor / (1 - chance + chance * factor)
-
-
 class _Outcomes(NamedTuple):
     """Labelled crystals of one target: ids in ascending order, predicted chance to meet it, and whether they do.
 
@@ -257,13 +252,7 @@ def _fitted(names: tuple[str, ...], outcomes: Sequence[_Outcomes]) -> Group:
     product = np.prod(chances, axis=0)
     met = int(np.logical_and.reduce([target.met[row] for target, row in zip(outcomes, rows, strict=True)]).sum())
 
-    unsure = np.clip(product, _SUREST, 1 - _SUREST)  # no factor moves odds of none or all
-
-    def slope(shift: float) -> float:
-        """Slope of the logarithm of the posterior density."""
-        return float(met - _with_odds(unsure, np.exp(shift)).sum() - shift / _WIDTH**2)
-
-    odds = float(np.exp(brentq(slope, -_FARTHEST, _FARTHEST)))
+    odds = odds_factor(product, met, width=_WIDTH)
     group = Group(names, odds, len(common), float(product.sum()), met, highest_each)
     together = group.together(dict(zip(names, chances, strict=True)))
     return group._replace(highest=highest_supported(together))

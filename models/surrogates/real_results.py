@@ -66,12 +66,14 @@ class Hits(NamedTuple):
         found: How many were hits.
         promised: Sum of the probabilities that were stated.
         chance: Probability of a number as far from that, were the probabilities right (exact, two-sided).
+        corrected: Sum of the same as earlier results had corrected each when it was stated.
     """
 
     tried: int
     found: int
     promised: float
     chance: float
+    corrected: float
 
 
 class Left(NamedTuple):
@@ -82,6 +84,7 @@ class Left(NamedTuple):
         at_least: A lower bound that holds whatever they have in common: the largest single probability.
         at_most: An upper bound of the same kind: the sum, or one.
         expected: Expected number of hits.
+        candidates: Number of candidates with a probability.
         to_even_odds: How many have to be tried, the most probable first, until a hit is as likely as not; None if the
             whole pool does not suffice.
         to_nine_in_ten: The same until a hit is found with 90 %.
@@ -91,6 +94,7 @@ class Left(NamedTuple):
     at_least: float
     at_most: float
     expected: float
+    candidates: int
     to_even_odds: int | None
     to_nine_in_ten: int | None
 
@@ -129,14 +133,21 @@ def drift_of(below: NDArray[np.float64]) -> Drift:
     return Drift(capital, float(np.mean(below) - 0.5) if len(below) else 0.0)
 
 
-def hits_against(promised: NDArray[np.float64], found: NDArray[np.bool_]) -> Hits | None:
+def hits_against(
+    promised: NDArray[np.float64], found: NDArray[np.bool_], *, corrected: NDArray[np.float64] | None = None
+) -> Hits | None:
     """Compare hits with the probabilities that were stated for the candidates tried; None without any.
 
     The number of hits has a Poisson binomial distribution if probabilities are right and candidates independent (Hong,
     Comput. Stat. Data Anal. 59, 41 (2013)); it is computed by convolution.
 
+    Args:
+        promised: Probability that was stated for each of n candidates, shape (n,).
+        found: Whether each is a hit, shape (n,).
+        corrected: As earlier results had corrected it, shape (n,); the same if left out.
+
     >>> hits_against(np.array([0.5, 0.5]), np.array([True, True]))
-    Hits(tried=2, found=2, promised=1.0, chance=0.5)
+    Hits(tried=2, found=2, promised=1.0, chance=0.5, corrected=1.0)
     """
     if not len(promised):
         return None
@@ -145,7 +156,8 @@ def hits_against(promised: NDArray[np.float64], found: NDArray[np.bool_]) -> Hit
         mass = np.convolve(mass, [1 - one, one])
     count = int(found.sum())
     chance = 2 * min(float(mass[: count + 1].sum()), float(mass[count:].sum()))
-    return Hits(len(promised), count, float(promised.sum()), min(chance, 1.0))
+    total = float(promised.sum())
+    return Hits(len(promised), count, total, min(chance, 1.0), total if corrected is None else float(corrected.sum()))
 
 
 def what_is_left(chances: NDArray[np.float64]) -> Left:
@@ -168,5 +180,6 @@ def what_is_left(chances: NDArray[np.float64]) -> Left:
     total = float(ordered.sum())
     return Left(
         float(found[-1]) if len(found) else 0.0, float(ordered.max(initial=0.0)), min(total, 1.0), total,
+        int(np.isfinite(chances).sum()),
         until(0.5), until(0.9),
     )  # fmt: skip

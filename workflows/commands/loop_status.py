@@ -12,9 +12,9 @@ from rich.text import Text
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
 from matloop.workflows.loop import status
+from matloop.workflows.loop_status.page import write_loop_page
+from matloop.workflows.loop_status.standing_words import sections_of
 from matloop.workflows.looping.decision_words import HEADINGS, TESTS, cells_of, comparisons_of
-from matloop.workflows.looping.page import write_loop_page
-from matloop.workflows.looping.standing_words import sections_of
 from matloop.workflows.modelling.model_card import check_page
 from matloop.workflows.terminal_tables import Heading, print_table
 

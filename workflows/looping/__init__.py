@@ -1,1 +1,1 @@
-"""The lower half of the loop: results teach challengers, decide about champions and tell how the loop stands."""
+"""The lower half of the loop: results teach challengers, and decide about champions."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from matloop.data.label import Label
-from matloop.models.surrogates.contest import FEWEST_NEWEST, Comparison, Reason
+from matloop.models.surrogates.contest import FEWEST_NEWEST, Comparison, Reason, fewest_to_decide
 from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.workflows.looping.champions import ModelDecision
 from matloop.workflows.wording import number_text
@@ -26,10 +26,12 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
             f" {SMALLEST_TRAINING_SET} 个有数值的化合物",
         ),
         "few_newest": Label(
-            "the champion stays: the newest results are too few to decide; "
-            f"{FEWEST_NEWEST} compounds must be left over beside {SMALLEST_TRAINING_SET} to learn from",
-            "保留现用模型：最新结果太少，无法判定；除"
-            f" {SMALLEST_TRAINING_SET} 个用于学习的化合物外，还须留出 {FEWEST_NEWEST} 个",
+            "the champion stays: the newest results are too few to decide; a third of the compounds that it has not "
+            f"seen, {FEWEST_NEWEST} or more, is set aside, and {SMALLEST_TRAINING_SET} with a value must remain to "
+            f"learn from: {fewest_to_decide()} in all where it has seen none",
+            "保留现用模型：最新结果太少，无法判定；现用模型未见过的化合物须留出三分之一"
+            f"（至少 {FEWEST_NEWEST} 个），其余至少 {SMALLEST_TRAINING_SET} 个有数值的用于学习："
+            f"若现用模型未见过任何结果，共需 {fewest_to_decide()} 个",
         ),
         "loses_cross_validation": Label(
             "the champion stays: the challenger has the larger error in cross-validation",

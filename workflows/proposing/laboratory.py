@@ -83,6 +83,9 @@ class Laboratory(FrozenModel):
         return found
 
 
+NO_LIMITS = Laboratory.model_validate({})
+
+
 class FeasibleRoute(NamedTuple):
     """A route that a laboratory can take.
 

@@ -6,25 +6,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
-from matloop.data.properties.columns import Column
-from matloop.data.records.attempts import attempts_of
-from matloop.data.records.contents import samples_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.models.acquisition.batch import Prospects
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
+from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.looping.champions import champion_of, read_champion
-from matloop.workflows.looping.pool import made_factor
 from matloop.workflows.modelling.trained_model import TrainedModel
 from matloop.workflows.proposing.predicted import PredictedColumns, WantedTarget, outlook_of
+from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.insulators import FOLDER as INSULATORS
 from matloop.workflows.stages.insulators import with_insulators
+from matloop.workflows.stages.makeable import kinship_targets
+from matloop.workflows.stages.scoring import ScoringTask, surrogate_of
+
+
+class _AsTheRunSaid(NamedTuple):
+    """What a run says of a target that no model in use judges: the probability that it is met, shape (n,)."""
+
+    probability: NDArray[np.float64]
+
+    def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """That probability; the range is that of the run."""
+        return self.probability
 
 
 class ModelsInUse:
@@ -33,10 +45,15 @@ class ModelsInUse:
     Args:
         models: By property.
         ranges: Wanted range of each target of the run, in the unit of the property.
+        of_run: Surrogates of the run for targets without one, by property; one that is left out is independent of the
+            others.
     """
 
-    def __init__(self, models: Mapping[str, TrainedModel], ranges: Mapping[str, tuple[float, float]]) -> None:
-        self.models, self._ranges = models, ranges
+    def __init__(
+        self, models: Mapping[str, TrainedModel], ranges: Mapping[str, tuple[float, float]],
+        of_run: Mapping[str, Surrogate] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self.models, self.ranges, self._of_run = models, ranges, of_run
 
     @classmethod
     def of(cls, view: RunView, database: RecordsDatabase | None, folder: Path) -> ModelsInUse:
@@ -57,26 +74,37 @@ class ModelsInUse:
                 models[name] = read_champion(champion, folder)
         ends = {name: tuple(sign * np.inf if end is None else end for end, sign in zip(stated, (-1, 1), strict=True))
                 for name, stated in view.ranges.items()}  # fmt: skip
-        return cls(models, {name: (float(low), float(high)) for name, (low, high) in ends.items()})
+        ranges = {name: (float(low), float(high)) for name, (low, high) in ends.items()}
+        task = ScoringTask(view.campaign, view.folder, ranges)
+        others = [name for name in ranges if name not in {*models, *kinship_targets(view.campaign, ranges)}]
+        saved = [name for name in others if (view.paths.model(FIRST_STAGE, name) / "card.json").is_file()]
+        return cls(models, ranges, {name: surrogate_of(task, name) for name in saved} if models else {})
+
+    @property
+    def left_to_run(self) -> list[str]:
+        """Targets of which the run's own probability stands beside models in use; none where no model is."""
+        return [name for name in self.ranges if name not in self.models] if self.models else []
 
     @cached_property
-    def _joint(self) -> JointProbability | None:
-        """How all targets are met together; None unless a model in use predicts each."""
-        if self.models.keys() != self._ranges.keys():
-            return None
-        return JointProbability.fit({name: model.surrogate for name, model in self.models.items()}, self._ranges)
+    def _joint(self) -> JointProbability:
+        """How all targets are met together."""
+        surrogates = {**{name: model.surrogate for name, model in self.models.items()}, **self._of_run}
+        return JointProbability.fit(surrogates, {name: self.ranges[name] for name in surrogates})
 
     def judged(
-        self, prospects: Prospects, targets: Sequence[WantedTarget], batch: CandidateBatch
-    ) -> tuple[Prospects, NDArray[np.float64]]:
+        self, prospects: Prospects, targets: Sequence[WantedTarget], batch: CandidateBatch,
+        stated: Mapping[str, NDArray[np.float64]],
+    ) -> tuple[Prospects, NDArray[np.float64]]:  # fmt: skip
         """The prospects of candidates by the models in use, and the probability to state of each, shape (n,).
 
         Args:
             prospects: As the run predicted them.
             targets: The targets, in the same order.
             batch: The candidates.
+            stated: Probability that the run stated of meeting each target, by property, each (n,).
         """
         predictions = {name: _prediction(model, batch) for name, model in self.models.items()}
+        known = {name: predictions.get(name) or _AsTheRunSaid(stated[name]) for name in self.ranges}
         outlooks = list(prospects.targets)
         for place, target in enumerate(targets):
             if (found := predictions.get(target.name)) is not None:
@@ -84,11 +112,12 @@ class ModelsInUse:
                 outside = ~found.in_domain
                 mean = np.where(outside, np.nan, columns.mean)
                 outlooks[place] = outlook_of(target, columns._replace(mean=mean))
-        if self._joint is None:
-            unknown = np.full(len(batch), np.nan)
-            return replace(prospects, targets=tuple(outlooks), probability=None), unknown
-        chances = self._joint.probabilities(predictions, self._ranges)
-        return replace(prospects, targets=tuple(outlooks), probability=chances.uncapped), chances.of_all
+        chances = self._joint.probabilities(known, self.ranges)
+        unknown = np.any([np.isnan(outlook.mean) for outlook in outlooks], axis=0)
+        return (
+            replace(prospects, targets=tuple(outlooks), probability=chances.uncapped),
+            np.where(unknown, np.nan, chances.of_all),
+        )  # fmt: skip
 
 
 def _prediction(model: TrainedModel, batch: CandidateBatch) -> Prediction:
@@ -98,20 +127,3 @@ def _prediction(model: TrainedModel, batch: CandidateBatch) -> Prediction:
     if model.insulators is not None:
         found = with_insulators(model.folder / INSULATORS, found, batch, source=model.insulators)
     return found[name]
-
-
-def outcome_factor(view: RunView, batch: CandidateBatch, database: RecordsDatabase | None) -> NDArray[np.float64]:
-    """By what the laboratory made and failed to make multiply probabilities of meeting all targets, shape (n,).
-
-    Args:
-        view: The run.
-        batch: The candidates.
-        database: The records; None for none.
-    """
-    if database is None:
-        return np.ones(len(batch))
-    attempts, prior = attempts_of(samples_table(database)), None
-    if Column.MAKEABLE_PROBABILITY in view.ranked.table.column_names:  # the probability of all targets holds it
-        stated = np.asarray(view.ranked.column(Column.MAKEABLE_PROBABILITY), float).tolist()
-        prior = dict.fromkeys(batch.ids, np.nan) | dict(zip(view.ranked.ids, stated, strict=True))
-    return made_factor(attempts, batch.ids, batch.compositions, prior)

@@ -18,21 +18,24 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.records.contents import values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import KnownCandidate
-from matloop.data.records.proposals import ProposedCandidate, TakenCandidates, taken_candidates
+from matloop.data.records.proposals import ProposedCandidate
 from matloop.models.acquisition.batch import Choice, choose_batch, strategy_named
 from matloop.models.acquisition.hypervolume import pareto_front
+from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
 from matloop.models.surrogates.prediction import backward, forward
 from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.proposing.laboratory import FeasibleRoute, Laboratory, feasible_route, shared_temperature
-from matloop.workflows.proposing.models_in_use import ModelsInUse, outcome_factor
+from matloop.workflows.proposing.models_in_use import ModelsInUse
+from matloop.workflows.proposing.outcomes import OutcomeFactor
+from matloop.workflows.proposing.pool_chances import proposable_parts
 from matloop.workflows.proposing.predicted import HALF_WIDTH, WantedTarget, wanted_targets
+from matloop.workflows.proposing.promises import tried_candidates
 from matloop.workflows.proposing.scored_pool import (
     Finalists,
     PoolCounts,
     batch_of,
     best_finalists,
-    scored_parts,
 )
 from matloop.workflows.proposing.shared_errors import with_shared_errors
 
@@ -67,6 +70,7 @@ class ChosenCandidate(NamedTuple):
         formula: Its formula.
         choice: Why it was chosen.
         probability: Of meeting all targets, no larger than evidence supports; nan where it is not known.
+        corrected: The same as results of earlier candidates support it.
         predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property.
         price: Of the elements of a kilogram in US dollars; nan where it is not known.
         route: The simplest route within the limits of the laboratory; None where none was asked for.
@@ -76,6 +80,7 @@ class ChosenCandidate(NamedTuple):
     formula: str
     choice: Choice
     probability: float
+    corrected: float
     predictions: Mapping[str, tuple[float, float, float]]
     price: float
     route: FeasibleRoute | None
@@ -98,6 +103,7 @@ class Proposal:
         temperature: Furnace temperature for all, in degrees Celsius; None where none was asked for.
         action: Id of the action in the records; empty where nothing was written.
         retrained: Properties whose model learned from records since the run.
+        correction: What results say of promises.
     """
 
     run: str
@@ -112,6 +118,7 @@ class Proposal:
     temperature: float | None
     action: str = ""
     retrained: tuple[str, ...] = ()
+    correction: PromiseCorrection = AS_STATED
 
 
 @in_catalogue_of_run
@@ -139,13 +146,10 @@ def choose_proposal(
             f"a batch of {wish.size} with a share of {wish.explored:g} explored", "1 or more, and a share of 0 to 1"
         )
     view.require_finished()
-    taken = taken_candidates(database) if database is not None else TakenCandidates(frozenset(), frozenset())
     margins = _measured_margins(view, database)
     best = max(0.0, float(margins.min(axis=1).max())) if len(margins) else 0.0
     counts, in_use = PoolCounts(), ModelsInUse.of(view, database, models)
-    parts = scored_parts(
-        view, taken={"made": taken.made, "pending": taken.pending}, laboratory=laboratory, counts=counts, in_use=in_use
-    )  # fmt: skip
+    parts = proposable_parts(view, database, in_use, laboratory, counts)
     finalists = best_finalists(
         parts, strategy, best=best, front=pareto_front(margins), explores=wish.explored > 0,
         count=max(FINALISTS, FEWEST_FINALISTS * wish.size),
@@ -156,15 +160,19 @@ def choose_proposal(
     feasible = _feasible(finalists, strategy.value(finalists.prospects), laboratory, wish, counts)
     finalists = finalists.take(feasible.rows)
     batch = batch_of(view, finalists)
-    finalists = _with_outcomes(finalists, outcome_factor(view, batch, database))
+    factor = OutcomeFactor.of(view, database).of_candidates(batch.ids, batch.compositions)
+    finalists = _with_outcomes(finalists, factor)
     prospects = with_shared_errors(view, finalists.prospects, batch, in_use)
     choices = choose_batch(prospects, strategy, wish.size, explored=wish.explored, seed=wish.seed)
     rows = np.array([choice.row for choice in choices], np.int64)
-    batch = batch.take(rows)
+    batch, finalists = batch.take(rows), finalists.take(rows)
+    correction = AS_STATED if database is None else tried_candidates(database, in_use.ranges).correction
+    promises = np.column_stack([finalists.stated, correction.corrected(finalists.stated)])
+    routes = [feasible.routes[row] for row in rows.tolist()]
     return Proposal(
         view.folder.name, view.campaign.name, wish, laboratory,
-        _described(view, finalists.take(rows), batch, choices, [feasible.routes[row] for row in rows.tolist()]),
-        batch, counts, best, len(margins), feasible.temperature, retrained=tuple(in_use.models),
+        _described(view, finalists, batch, choices, routes, promises), batch, counts, best, len(margins),
+        feasible.temperature, retrained=tuple(in_use.models), correction=correction,
     )  # fmt: skip
 
 
@@ -250,7 +258,7 @@ def _margin(target: WantedTarget, value: float) -> float:
 
 def _described(
     view: RunView, finalists: Finalists, batch: CandidateBatch, choices: Sequence[Choice],
-    routes: Sequence[FeasibleRoute | None],
+    routes: Sequence[FeasibleRoute | None], promises: NDArray[np.float64],
 ) -> tuple[ChosenCandidate, ...]:  # fmt: skip
     prices = price_per_kilogram(batch.compositions, ElementFacts(own=own_facts_of(view.campaign))).values
     prospects = finalists.prospects
@@ -262,10 +270,10 @@ def _described(
             known = property_named(name)
             ends = backward(steps, "log10" if view.on_log_scale(name) else "identity")
             predictions[name] = tuple(np.clip(ends, known.lower, known.upper).tolist())
-        probability = float(finalists.stated[at])
+        stated, corrected = promises[at].tolist()
         found.append(
             ChosenCandidate(
-                batch.ids[at], batch.formulas[at], choice, probability, predictions, float(prices[at]), routes[at]
+                batch.ids[at], batch.formulas[at], choice, stated, corrected, predictions, float(prices[at]), routes[at]
             )
         )
     return tuple(found)
@@ -290,5 +298,6 @@ def why_of(one: ChosenCandidate) -> dict[str, Any]:
         "purpose": choice.purpose, "value": choice.value, "alone": choice.alone, "rank_alone": choice.rank_alone,
         "nearest": choice.nearest + 1, "correlation": choice.correlation,
         "probability": one.probability if np.isfinite(one.probability) else None,
+        "corrected": one.corrected if np.isfinite(one.corrected) else None,
         "precursors": list(one.route.precursors) if one.route else [],
     }  # fmt: skip

@@ -35,7 +35,8 @@ LEFT_OUT: Mapping[str, Label] = {
 HEADINGS: Mapping[str, Label] = {
     "place": Label("no.", "序号"), "candidate": Label("candidate", "候选材料编号"),
     "formula": Label("formula", "化学式"),
-    "probability": Label("P(all targets)", "满足全部目标的概率"), "why": Label("why", "入选原因"),
+    "probability": Label("P(all targets)", "满足全部目标的概率"),
+    "corrected": Label("P corrected by earlier results", "经此前结果校正的概率"), "why": Label("why", "入选原因"),
     "purpose": Label("purpose", "用途"), "price": Label("price of elements (USD/kg)", "元素价格（美元/千克）"),
     "route": Label("precursors", "前驱体"),
 }  # fmt: skip
@@ -98,6 +99,7 @@ def summary(proposal: Proposal) -> list[Label]:
             f"（探索份额 {wish.explored:.0%}，随机种子 {wish.seed}）。",
         )
     ]
+    lines += promise_lines(proposal)
     if proposal.retrained:
         names = ", ".join(proposal.retrained)
         lines.append(
@@ -130,6 +132,25 @@ def summary(proposal: Proposal) -> list[Label]:
     return lines
 
 
+def promise_lines(proposal: Proposal) -> list[Label]:
+    """How many hits the batch promises, as the models state it and as earlier results correct it."""
+    known = [one for one in proposal.chosen if math.isfinite(one.probability)]
+    if not known:
+        return []
+    stated, corrected = (sum(getattr(one, name) for one in known) for name in ("probability", "corrected"))
+    tried, factor = proposal.correction.tried, proposal.correction.factor
+    if not tried:
+        return [Label(f"Promised: {stated:.1f} hits.", f"预期命中 {stated:.1f} 个。")]
+    return [
+        Label(
+            f"Promised: {stated:.1f} hits by the models, {corrected:.1f} as {counted(tried, 'earlier result')} "
+            f"{'corrects' if tried == 1 else 'correct'} it (odds times {factor:.2g}).",
+            f"预期命中：按模型 {stated:.1f} 个，经此前 {tried:,} 个结果校正为 {corrected:.1f} 个"
+            f"（几率乘以 {factor:.2g}）。",
+        )
+    ]
+
+
 def shown_probability(value: float) -> str:
     """A probability for people; nothing where there is none."""
     return f"{value:.3g}" if math.isfinite(value) else ""
@@ -152,6 +173,7 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
         "laboratory": proposal.laboratory.model_dump(mode="json"), "scored": proposal.counts.scored,
         "free": proposal.counts.free,
         "left_out": {reason: number for reason, number in proposal.counts.left_out.items() if number},
+        "correction": proposal.correction._asdict(),
         "best_margin": proposal.best, "retrained": list(proposal.retrained),
          "measured": proposal.measured, "temperature_celsius": proposal.temperature,
         "candidates": [

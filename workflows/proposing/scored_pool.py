@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from matloop.data.candidates.reasons import (
 from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.errors import DamagedFileError, RunError
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column
+from matloop.data.properties.columns import Column, probability_of
 from matloop.data.runs.intake_files import read_intake
 from matloop.models.acquisition.batch import Prospects, Strategy, most_promising
 from matloop.models.acquisition.outlook import TargetOutlook
@@ -99,7 +99,7 @@ def scored_parts(
     """
     targets = wanted_targets(view)
     taken = {**taken, "later_stage": _rejected_later(view)}
-    columns = _columns(view, targets)
+    columns = _columns(view, targets, others=in_use.left_to_run)
     paths = view.parts(view.paths.partitions / FIRST_STAGE)
     if not paths:
         raise RunError(f"the run in {view.folder} kept no scored candidates", "a run that still has partitions/")
@@ -116,27 +116,30 @@ def scored_parts(
             counts.left_out[reason] += int(out.sum())
             free &= ~out
         if laboratory.elements or laboratory.most_per_kilogram or laboratory.most_per_mole:
-            for reason, out in laboratory.left_out(_compositions(view, part).take(rows), facts).items():
+            for reason, out in laboratory.left_out(compositions_of(view, part).take(rows), facts).items():
                 counts.left_out[reason] += int((free & out).sum())
                 free &= ~out
         counts.free += int(free.sum())
         kept = np.flatnonzero(free)
         chosen = chosen.take(pa.array(kept))
-        prospects, stated = _prospects(chosen, view.ranked.table, targets)
+        read = _reader(chosen, view.ranked.table)
+        prospects, stated = _prospects(read, chosen, targets)
         formulas = np.array(chosen[Column.FORMULA].to_pylist(), str)
         found = Finalists(prospects, np.full(len(kept), part), rows[kept], formulas, stated)
         if in_use.models and len(kept):
-            prospects, stated = in_use.judged(found.prospects, targets, batch_of(view, found))
+            each = {name: read(probability_of(name)) for name in in_use.left_to_run}
+            prospects, stated = in_use.judged(found.prospects, targets, batch_of(view, found), each)
             found = found._replace(prospects=prospects, stated=stated)
         yield found
 
 
-def _columns(view: RunView, targets: Sequence[WantedTarget]) -> list[str]:
+def _columns(view: RunView, targets: Sequence[WantedTarget], *, others: Sequence[str]) -> list[str]:
+    """Columns to read: what is predicted, and the probability of each target that no model in use judges."""
     known = [property_named(target.name) for target in targets]
     predicted = [one.column(kind) for one in known for kind in ("pred", "sigma", "lo", "hi")]
     return [
         Column.CANDIDATE_ID, Column.FORMULA, Column.OUTCOME, Column.CODE, Column.PROBABILITY, Column.RANKING_SCORE,
-        *predicted,
+        *predicted, *map(probability_of, others),
     ]  # fmt: skip
 
 
@@ -168,17 +171,15 @@ def _rejected_later(view: RunView) -> frozenset[str]:
     return frozenset(found)
 
 
-def _compositions(view: RunView, part: int) -> Compositions:
+def compositions_of(view: RunView, part: int) -> Compositions:
     """Compositions of the candidates of a part."""
     path = view.paths.candidate_part(part)
     table = view.table(path, [Column.CANDIDATE_ID, Column.FORMULA, *Compositions.columns])
     return checked_batch(table, name=path.name).compositions
 
 
-def _prospects(
-    table: pa.Table, ranked: pa.Table, targets: Sequence[WantedTarget]
-) -> tuple[Prospects, NDArray[np.float64]]:
-    """What is predicted for the candidates of a table, and the probability to state; by the last stage if ranked."""
+def _reader(table: pa.Table, ranked: pa.Table) -> Callable[[str], NDArray[np.float64]]:
+    """Reads a column of numbers of a table, each as the last stage has it where that ranked the candidate."""
     places = pc.index_in(table[Column.CANDIDATE_ID], value_set=ranked[Column.CANDIDATE_ID].combine_chunks())
     later = np.asarray(pc.fill_null(places, -1).to_numpy(), np.int64)
 
@@ -188,6 +189,13 @@ def _prospects(
             values[later >= 0] = np.asarray(ranked[name].to_numpy(), np.float64)[later[later >= 0]]
         return values
 
+    return column
+
+
+def _prospects(
+    column: Callable[[str], NDArray[np.float64]], table: pa.Table, targets: Sequence[WantedTarget]
+) -> tuple[Prospects, NDArray[np.float64]]:
+    """What is predicted for the candidates of a table, and the probability to state."""
     outlooks = []
     for target in targets:
         known = property_named(target.name)

@@ -58,12 +58,12 @@ def _write_table(path: Path, proposal: Proposal, names: list[str], language: Lan
         known = property_named(name)
         label, unit = (known.label_zh if language == "zh" else known.label_en), known.unit
         labels += [f"{label} ({unit})", f"{label}, 5 % ({unit})", f"{label}, 95 % ({unit})"]
-    keys = ("place", "candidate", "formula", "purpose", "probability", "price", "route", "why")
+    keys = ("place", "candidate", "formula", "purpose", "probability", "corrected", "price", "route", "why")
     heads = [in_language(HEADINGS[key], language) for key in keys]
     rows = [
         [
             place, one.candidate_id, one.formula, in_language(PURPOSES[one.choice.purpose], language),
-            shown_probability(one.probability), f"{one.price:.4g}".replace("nan", ""),
+            shown_probability(one.probability), shown_probability(one.corrected), f"{one.price:.4g}".replace("nan", ""),
             " + ".join(one.route.precursors) if one.route else "",
             in_language(why(one, proposal.wish.strategy), language),
             *(f"{value:.5g}" for name in names for value in one.predictions[name]),

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.database import open_records
-from matloop.models.surrogates.contest import Comparison, compare, newest_groups, verdict
+from matloop.models.surrogates.contest import Comparison, compare, fewest_to_decide, newest_groups, verdict
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.workflows import loop
 from matloop.workflows.cli import app
 from matloop.workflows.loop import back, retrain
@@ -23,6 +24,7 @@ from matloop.workflows.looping.champions import (
     read_champion,
     write_decision,
 )
+from matloop.workflows.looping.decision_words import REASONS
 from tests.workflows.looping.conftest import LABORATORY, Laboratory
 
 
@@ -35,9 +37,9 @@ def test_challenger_wins_with_results_that_none_has_seen_and_one_command_goes_ba
     formulas = list(laboratory.others)
     laboratory.measure(formulas[:15])
     assert run(laboratory) == ["first", "few_results"]
-    laboratory.measure(formulas[15:24])
+    laboratory.measure(formulas[15 : fewest_to_decide() - 1])
     assert run(laboratory) == ["few_newest"]
-    laboratory.measure(formulas[24:60])
+    laboratory.measure(formulas[fewest_to_decide() - 1 : 60])
     (won,) = retrain(laboratory.campaign, records=laboratory.records, laboratory=LABORATORY)
     assert won.reason == "wins"
     assert won.newest is not None
@@ -152,6 +154,10 @@ def test_comparison_counts_only_what_both_predict_and_newest_formulas_stay_whole
     assert found.champion == pytest.approx(1 / 3)
     assert found.challenger == pytest.approx(1.0)
     assert compare(truth, np.arange(4), champion=np.full(4, np.nan), challenger=truth) is None
+    for formulas, enough in ((fewest_to_decide() - 1, False), (fewest_to_decide(), True)):
+        left = formulas - newest_groups(np.arange(formulas), np.arange(formulas)).sum()
+        assert bool(left >= SMALLEST_TRAINING_SET) == enough
+    assert f"{fewest_to_decide()} in all" in REASONS["few_newest"].en
     groups = np.repeat(np.arange(30), 2)
     newest = newest_groups(np.arange(60), groups)
     assert newest.sum() == 20

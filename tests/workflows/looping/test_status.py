@@ -18,7 +18,7 @@ from matloop.data.records.importing import KnownCandidate, import_sheet
 from matloop.data.records.ledger import add_action
 from matloop.data.records.tables import PROPOSALS
 from matloop.workflows.cli import app
-from matloop.workflows.looping.pool import made_factor
+from matloop.workflows.proposing.outcomes import made_factor
 from tests.data.records.result_sheets import result, write_sheet
 from tests.workflows.looping.conftest import LABORATORY, Laboratory
 
@@ -61,6 +61,7 @@ def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
     }  # fmt: skip
     assert (found["hits"]["tried"], found["hits"]["found"], found["hits"]["promised"]) == (25, 24, 12.5)
     assert found["hits"]["chance"] < 1e-4
+    assert found["correction"] == {"factor": 1.0, "lowest": 0.5, "tried": 25}  # results never raise a promise
     assert found["on_results"] == {}
 
     told("retrain", laboratory.campaign, "--records", laboratory.records, "--laboratory", LABORATORY)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from matloop.workflows.commands.propose import run_folder
 from matloop.workflows.modelling.trained_model import TrainedModel
 from matloop.workflows.proposing.laboratory import Laboratory
 from matloop.workflows.proposing.models_in_use import ModelsInUse
+from matloop.workflows.proposing.pool_chances import pool_chances
 from matloop.workflows.proposing.proposal import Wish, choose_proposal
-from matloop.workflows.proposing.proposal_words import STRATEGY_LABELS
+from matloop.workflows.proposing.proposal_words import STRATEGY_LABELS, summary
+from matloop.workflows.proposing.recorded_proposal import recorded
 from matloop.workflows.proposing.scored_pool import PoolCounts, scored_parts
 from matloop.workflows.screen import ScreeningRun
 from matloop.workflows.stages.stage_features import stage_feature_set
@@ -155,16 +158,34 @@ def test_models_in_use_that_are_those_of_the_run_say_the_same(finished: Screenin
         models[name] = TrainedModel(view.folder, name, surrogate, features, None, catalogue(), ())
     ranges = {name: (float(low or -np.inf), float(high or np.inf)) for name, (low, high) in view.ranges.items()}
     pools = []
-    for in_use in (ModelsInUse({}, ranges), ModelsInUse(models, ranges)):
+    one, *others = view.properties
+    of_run = {name: models[name].surrogate for name in others}
+    for in_use in (
+        ModelsInUse({}, ranges), ModelsInUse(models, ranges), ModelsInUse({one: models[one]}, ranges, of_run)
+    ):  # fmt: skip
         parts = scored_parts(view, taken={}, laboratory=Laboratory(), counts=PoolCounts(), in_use=in_use)
         pools.append(next(part for part in parts if len(part.part)))
-    for first, second in zip(*(pool.prospects.targets for pool in pools), strict=True):
-        np.testing.assert_allclose(first.mean, second.mean, rtol=1e-5)
-        np.testing.assert_allclose(first.sigma, second.sigma, rtol=1e-4)
+    for pool in pools[1:]:
+        for first, second in zip(pools[0].prospects.targets, pool.prospects.targets, strict=True):
+            np.testing.assert_allclose(first.mean, second.mean, rtol=1e-5)
+            np.testing.assert_allclose(first.sigma, second.sigma, rtol=1e-4)
+        np.testing.assert_allclose(pools[0].stated, pool.stated, rtol=1e-4)
     assert pools[0].prospects.probability is not None
     assert pools[1].prospects.probability is not None
     np.testing.assert_allclose(pools[0].prospects.probability, pools[1].prospects.probability, rtol=1e-4)
-    np.testing.assert_allclose(pools[0].stated, pools[1].stated, rtol=1e-4)
+
+
+def test_status_judges_the_pool_as_a_batch_is_chosen_from_it(finished: ScreeningRun, tmp_path: Path) -> None:
+    view, database = RunView(finished.view.folder), open_records(tmp_path / "r.sqlite")
+    before = pool_chances(view, database, tmp_path / "models")
+    wish = Wish(3, explored=0.0)
+    batch = recorded(database, choose_proposal(view, wish, Laboratory(), database, models=tmp_path / "models"))
+    after = pool_chances(view, database, tmp_path / "models")
+    assert len(before) == batch.counts.free
+    gone = sorted((Counter(before.tolist()) - Counter(after.tolist())).elements())  # crystals may be equally probable
+    np.testing.assert_allclose(gone, sorted(one.probability for one in batch.chosen))
+    assert [one.corrected for one in batch.chosen] == [one.probability for one in batch.chosen]
+    assert any("Promised" in line.en for line in summary(batch))
 
 
 def test_two_proposals_of_one_candidate_are_refused(tmp_path: Path) -> None:

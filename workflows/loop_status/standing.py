@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import select
 
 from matloop.data.properties.catalogue import using
 from matloop.data.records.attempts import attempts_of
 from matloop.data.records.contents import contents_of, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import candidates_in
 from matloop.data.records.proposals import taken_candidates
 from matloop.data.records.record_labels import RecordLabels
-from matloop.data.records.tables import ACTIONS, PROPOSALS
+from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
 from matloop.models.surrogates.real_results import (
     Coverage,
     Drift,
@@ -34,8 +31,9 @@ from matloop.models.surrogates.real_results import (
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.looping.champions import Champion, ModelDecision, decisions_about, read_champion
-from matloop.workflows.looping.pool import pool_of
 from matloop.workflows.modelling.trained_model import TrainedModel
+from matloop.workflows.proposing.pool_chances import pool_chances
+from matloop.workflows.proposing.promises import tried_candidates
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -84,7 +82,10 @@ class LoopStanding:
         hits: Hits among candidates whose promise is known; None without any.
         on_results: By property.
         decisions: About models, the oldest first.
-        left: What trying the rest of a pool would bring; None where no pool was looked at.
+        left: What trying the rest of a pool would bring, as results of candidates tried correct it; None where no
+            pool was looked at.
+        left_as_stated: The same as the models state it.
+        correction: What results say of promises.
         cost: Of one experiment; nan where it was not stated.
     """
 
@@ -94,6 +95,8 @@ class LoopStanding:
     on_results: Mapping[str, OnResults]
     decisions: Sequence[ModelDecision]
     left: Left | None = None
+    left_as_stated: Left | None = None
+    correction: PromiseCorrection = AS_STATED
     cost: float = math.nan
 
     def with_cost(self, cost: float) -> LoopStanding:
@@ -117,6 +120,8 @@ class LoopStanding:
                 {"number": one.number, "at": one.at, "by": one.by, **one.details()} for one in self.decisions
             ],
             "left": None if self.left is None else self.left._asdict(),
+            "left_as_stated": None if self.left_as_stated is None else self.left_as_stated._asdict(),
+            "correction": self.correction._asdict(),
             "cost": None if math.isnan(self.cost) else self.cost,
         }  # fmt: skip
 
@@ -133,7 +138,7 @@ def standing_of(
         place: Where the records are.
         laboratory: Whose results; those of all laboratories if empty.
         models: Folder of the models.
-        run: The run whose ranked candidates are the pool; None to leave out what is left of it.
+        run: The run whose candidates are the pool; None to leave out what is left of it.
 
     Raises:
         DamagedFileError: If a model that the records name is gone.
@@ -157,14 +162,15 @@ def standing_of(
         for name, reader in readers.items():
             if name not in ranges and (first := reader.first()) is not None and first.wanted is not None:
                 ranges[name] = first.wanted
-        left = None
+        tried = tried_candidates(database, ranges, laboratory=laboratory)
+        left = as_stated = None
         if run is not None:
-            in_use = {name: model for name, reader in readers.items() if (model := reader.newest()) is not None}
-            attempts = attempts_of(samples_table(database), laboratory=laboratory)
-            left = what_is_left(pool_of(run, in_use, attempts, ranges).chances)
+            chances = pool_chances(run, database, models)
+            left, as_stated = what_is_left(tried.correction.corrected(chances)), what_is_left(chances)
         return LoopStanding(
-            campaign.name, _tally(database, laboratory), _hits(database, ranges, laboratory), on_results, decisions,
-            left,
+            campaign.name, _tally(database, laboratory),
+            hits_against(tried.stated, tried.found, corrected=tried.corrected), on_results, decisions, left, as_stated,
+            tried.correction,
         )  # fmt: skip
 
 
@@ -183,10 +189,6 @@ class _ModelsInUse:
     def first(self) -> TrainedModel | None:
         """The first of them; None before any decision."""
         return None if not self._decisions else self.read(self._decisions[0].champion)
-
-    def newest(self) -> TrainedModel | None:
-        """The model in use now; None before any decision."""
-        return None if not self._decisions else self.read(self._decisions[-1].champion)
 
     def before(self, action: int) -> Champion | None:
         """The model that was in use when an action was taken; the first one, if that came later."""
@@ -253,38 +255,3 @@ def _tally(database: RecordsDatabase, laboratory: str) -> Tally:
         found.proposed, len(taken_candidates(database).pending), found.withdrawn, outcomes,
         attempts_of(samples, laboratory=laboratory).of_handling, len(measured), found.rows.get("held", 0),
     )  # fmt: skip
-
-
-def _hits(database: RecordsDatabase, ranges: Ranges, laboratory: str) -> Hits | None:
-    """Compare candidates that were tried with the probabilities that were stated for them.
-
-    A candidate is a hit if every property of the targets that any laboratory measures lies in its range. One that
-    nobody could make is none; one of which a value is missing is not counted.
-    """
-    promises = _promises(database)
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in values_table(database, list(ranges)).to_pylist():
-        if row["relation"] in "=~" and (not laboratory or row["laboratory"] == laboratory):
-            values[row["candidate_id"]][row["property"]].append(row["value"])
-    asked = {name for one in values.values() for name in one}
-    made: dict[str, bool] = defaultdict(bool)
-    for attempt in attempts_of(samples_table(database), laboratory=laboratory).counted:
-        made[attempt.candidate_id] |= attempt.success > 0
-    promised, found = [], []
-    for name, was_made in made.items():
-        complete = asked and asked <= set(values[name])
-        if math.isfinite(promises.get(name, math.nan)) and (complete or not was_made):
-            means = {one: float(np.mean(values[name][one])) for one in asked} if complete else {}
-            hit = bool(complete) and all(ranges[one][0] <= mean <= ranges[one][1] for one, mean in means.items())
-            promised.append(promises[name])
-            found.append(hit)
-    return hits_against(np.array(promised, float), np.array(found, bool))
-
-
-def _promises(database: RecordsDatabase) -> dict[str, float]:
-    """Probability of meeting all targets that was stated for each candidate: when it was proposed, else in its run."""
-    query = select(PROPOSALS.c.candidate_id, PROPOSALS.c.why_json).join(ACTIONS, ACTIONS.c.id == PROPOSALS.c.action_id)
-    with database.reading() as connection:
-        found = {name: one.promise for name, one in candidates_in(connection).items()}
-        proposed = [(name, json.loads(why)) for name, why in connection.execute(query.order_by(ACTIONS.c.number))]
-    return found | {name: float(why["probability"]) for name, why in proposed if why.get("probability") is not None}

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from matloop.data.label import Label
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
-from matloop.models.surrogates.real_results import ALARM, Hits, Left
+from matloop.models.surrogates.real_results import ALARM, Hits
+from matloop.workflows.loop_status.standing import LoopStanding, OnResults, Tally
 from matloop.workflows.looping.decision_words import REASONS
-from matloop.workflows.looping.standing import LoopStanding, OnResults, Tally
 from matloop.workflows.wording import number_text
 
 _UNLIKELY = 0.05  # below it a difference is told as one
@@ -45,11 +45,13 @@ def hit_lines(hits: Hits | None) -> Iterator[Label]:
             "命中：暂无可比较的数据，尚未试验过给出概率的候选",
         )
         return
+    at_the_time = f"; {hits.corrected:.1f} as earlier results corrected it" if hits.corrected != hits.promised else ""
+    at_the_time_zh = f"；经当时已有结果校正为 {hits.corrected:.1f} 个" if hits.corrected != hits.promised else ""
     yield Label(
         f"hits: {hits.found:,} of {hits.tried:,} tried, where {hits.promised:.1f} were promised "
-        f"({_chance(hits.chance)})",
+        f"({_chance(hits.chance)}){at_the_time}",
         f"命中：试验 {hits.tried:,} 个，命中 {hits.found:,} 个，预期 {hits.promised:.1f} 个"
-        f"（{_chance_zh(hits.chance)}）",
+        f"（{_chance_zh(hits.chance)}）{at_the_time_zh}",
     )
 
 
@@ -77,20 +79,35 @@ def result_lines(name: str, found: OnResults) -> Iterator[Label]:
         )
 
 
-def left_lines(left: Left | None, cost: float) -> Iterator[Label]:
+def left_lines(standing: LoopStanding) -> Iterator[Label]:
     """What trying the rest of the pool would bring."""
-    if left is None:
+    left, stated, cost = standing.left, standing.left_as_stated, standing.cost
+    if left is None or stated is None:
         yield Label(
             "what is left: name the run whose candidates are the pool with --run",
             "剩余：请用 --run 指定作为候选池的运行",
         )
         return
+    tried, factor = standing.correction.tried, standing.correction.factor
+    if tried:
+        yield Label(
+            f"promises: odds times {factor:.2g}, by what {counted(tried, 'candidate')} chosen for their prospects were "
+            f"promised and met; probabilities below {standing.correction.lowest:.2g} were not tried",
+            f"预期校正：几率乘以 {factor:.2g}，依据 {tried:,} 个因看好而选的候选的预期与结果；"
+            f"低于 {standing.correction.lowest:.2g} 的概率尚未试验",
+        )
     yield Label(
-        f"what is left: at least one hit with {_share(left.any_left)} if candidates are independent, with "
-        f"{_share(left.at_least)} to {_share(left.at_most)} whatever they have in common; "
-        f"{number_text(left.expected)} hits expected",
-        f"剩余：若候选相互独立，至少有一个命中的概率为 {_share(left.any_left)}；无论其相关性如何，为 "
-        f"{_share(left.at_least)} 至 {_share(left.at_most)}；预期命中 {number_text(left.expected)} 个",
+        f"what is left: of {counted(left.candidates, 'candidate')} that may be proposed, "
+        f"{number_text(stated.expected)} hits expected as the models state it, {number_text(left.expected)} as results "
+        "correct it",
+        f"剩余：可提议的候选 {left.candidates:,} 个，按模型预期命中 {number_text(stated.expected)} 个，"
+        f"经结果校正为 {number_text(left.expected)} 个",
+    )
+    yield Label(
+        f"at least one hit: with {_share(left.any_left)} if candidates are independent, with "
+        f"{_share(left.at_least)} to {_share(left.at_most)} whatever they have in common",
+        f"至少一个命中：若候选相互独立，概率为 {_share(left.any_left)}；无论其相关性如何，为 "
+        f"{_share(left.at_least)} 至 {_share(left.at_most)}",
     )
     for share, count in (("50 %", left.to_even_odds), ("90 %", left.to_nine_in_ten)):
         if count is None:
@@ -131,7 +148,7 @@ def sections_of(standing: LoopStanding) -> list[tuple[Label, list[Label]]]:
     return [
         (Label("What came back", "返回的结果"), [*tally_lines(standing.tally), *hit_lines(standing.hits)]),
         (Label("Predictions on real results", "预测与实验结果的比较"), on_results),
-        (Label("When to stop", "何时停止"), list(left_lines(standing.left, standing.cost))),
+        (Label("When to stop", "何时停止"), list(left_lines(standing))),
         (Label("Decisions about models", "关于模型的决定"), list(decision_lines(standing))),
     ]
 

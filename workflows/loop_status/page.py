@@ -10,9 +10,9 @@ from matloop.data.label import Label
 from matloop.data.whole_files import write_text
 from matloop.screening.language.text import Words
 from matloop.screening.report.page import asset, cleaned, content_policy, page_template
+from matloop.workflows.loop_status.standing import LoopStanding
+from matloop.workflows.loop_status.standing_words import sections_of
 from matloop.workflows.looping.decision_words import HEADINGS, TESTS, cells_of, comparisons_of
-from matloop.workflows.looping.standing import LoopStanding
-from matloop.workflows.looping.standing_words import sections_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -1,0 +1,1 @@
+"""How a loop stands: what came of what was proposed, whether predictions held, and when to stop."""

@@ -1,0 +1,95 @@
+"""What a laboratory made and failed to make corrects the probability that a candidate is made and meets all targets.
+
+Where the campaign asks for a makeable phase, that probability is corrected; elsewhere the probability of being made
+begins at one, as if four attempts had succeeded before the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.candidates.compositions import Compositions
+from matloop.data.properties.columns import Column
+from matloop.data.records.attempts import Attempt, Attempts, attempts_of
+from matloop.data.records.contents import samples_table
+from matloop.data.records.database import RecordsDatabase
+from matloop.models.stability.laboratory_outcomes import LaboratoryOutcomes
+from matloop.screening.runs.run_view import RunView
+
+ASSUMED = 4
+"""Successes that are assumed before the first attempt, where no model says what can be made."""
+_SMALLEST = 1e-6
+
+
+class OutcomeFactor:
+    """By what a laboratory made and failed to make multiplies probabilities of meeting all targets.
+
+    Args:
+        attempts: What was tried.
+        prior: Probability of being makeable that the probability of all targets holds, by id; None where it holds none.
+    """
+
+    def __init__(self, attempts: Attempts, prior: Mapping[str, float] | None) -> None:
+        self._attempts, self._prior = attempts, prior
+
+    @classmethod
+    def of(cls, view: RunView, database: RecordsDatabase | None) -> Self:
+        """The factor for candidates of a run.
+
+        Args:
+            view: The run.
+            database: The records; None for none.
+        """
+        attempts = Attempts([], 0) if database is None else attempts_of(samples_table(database))
+        if Column.MAKEABLE_PROBABILITY not in view.ranked.table.column_names:
+            return cls(attempts, None)
+        stated = np.asarray(view.ranked.column(Column.MAKEABLE_PROBABILITY), float).tolist()
+        return cls(attempts, dict(zip(view.ranked.ids, stated, strict=True)))
+
+    def of_candidates(self, ids: Sequence[str], compositions: Compositions) -> NDArray[np.float64]:
+        """The factor of each of n candidates, shape (n,)."""
+        return made_factor(self._attempts, ids, compositions, self._prior)
+
+
+def made_factor(
+    attempts: Attempts, ids: Sequence[str], compositions: Compositions, prior: Mapping[str, float] | None
+) -> NDArray[np.float64]:
+    """By what outcomes multiply the probability of meeting all targets, shape (n,).
+
+    Args:
+        attempts: What was tried.
+        ids: Of the candidates of a pool.
+        compositions: Of the same candidates.
+        prior: Probability of being makeable that the probability of all targets holds, by id; None where it holds none.
+            The factor of a candidate without one is 1.
+    """
+    if not attempts.counted:
+        return np.ones(len(ids))
+    if prior is None:
+        weights = np.array([one.weight for one in attempts.counted])
+        successes = float(weights @ np.array([one.success for one in attempts.counted]))
+        rate = (successes + ASSUMED) / (float(weights.sum()) + ASSUMED)
+        outcomes = _outcomes(attempts.counted, np.full(len(weights), rate))
+        return outcomes.probability(compositions, np.full(len(ids), rate))
+    known = [one for one in attempts.counted if np.isfinite(prior.get(one.candidate_id, np.nan))]
+    if not known:
+        return np.ones(len(ids))
+    outcomes = _outcomes(known, np.array([prior[one.candidate_id] for one in known]))
+    before = np.array([prior.get(name, np.nan) for name in ids])
+    after = outcomes.probability(compositions, before)
+    return np.where(np.isfinite(before), after / np.maximum(before, _SMALLEST), 1.0)
+
+
+def _outcomes(attempts: Sequence[Attempt], prior: NDArray[np.float64]) -> LaboratoryOutcomes:
+    tried = CandidateBatch.from_formulas([one.formula for one in attempts], exact=True).batch.compositions
+    success, weights = (np.array([getattr(one, name) for one in attempts]) for name in ("success", "weight"))
+    return LaboratoryOutcomes.fit(tried, prior, success, weights=weights)
+
+
+def _has_makeable(view: RunView) -> bool:
+    return Column.MAKEABLE_PROBABILITY in view.ranked.table.column_names

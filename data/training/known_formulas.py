@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -148,7 +149,8 @@ def _read(path: Path, _stamp: tuple[int, int]) -> KnownFormulas:
     if not len(sound):
         raise InputFileError(
             f"{path.name} holds no formula{_first_row(texts, codes)}", "at least one formula, such as Fe2O3",
-            "write one formula a row, with commas between the columns of a table, or leave 'known' out of the campaign",
+            "write one formula a row, with commas between the columns of a table (or 'sep=;' in a line above them), "
+            "or leave 'known' out of the campaign",
         )  # fmt: skip
     _, first = np.unique(composition_keys(compositions.take(sound)), return_index=True)
     distinct = CandidateBatch.of_kind(COMPOSITION, {COMPOSITIONS: compositions.take(sound[np.sort(first)])})
@@ -165,7 +167,13 @@ def _read(path: Path, _stamp: tuple[int, int]) -> KnownFormulas:
 def _lines(path: Path) -> _Written:
     """The lines of a text that hold anything."""
     try:
-        lines = [line.strip() for line in decode_text(path.read_bytes()).split("\n")]
+        content = path.read_bytes()
+        if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            content.decode("utf-8")
+        lines = [line.strip() for line in decode_text(content).split("\n")]
+    except UnicodeDecodeError as error:
+        got = f"{path.name} is not in UTF-8; perhaps it is GB18030 or Windows-1252"
+        raise InputFileError(got, "text in UTF-8", "save it as UTF-8") from error
     except Unreadable as error:
         raise InputFileError(f"{path.name} {error.detail}", "text in UTF-8", "save it as UTF-8") from error
     except OSError as error:

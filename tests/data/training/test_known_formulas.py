@@ -73,6 +73,7 @@ def test_rows_that_are_no_formulas_are_told_and_the_others_count(tmp_path: Path)
         ("names.csv", b"compound,mass\nFe2O3,1\n", "name the column with the formulas 'formula'"),
         ("utf16.csv", "formula\nFe2O3\n".encode("utf-16"), "save it as 'CSV UTF-8'"),
         ("binary.txt", bytes(range(256)), "save it as UTF-8"),
+        ("gb18030.txt", "Fe2O3\nNaCl 氯化钠\n".encode("gb18030"), "perhaps it is GB18030"),
         ("list.doc", b"Fe2O3", "save it in one of these formats"),
         ("absent.csv", None, "starts at the folder of the campaign file"),
     ],

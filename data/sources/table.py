@@ -27,11 +27,15 @@ _ESCAPED = r"^'([=+\-@\t\r])"  # text with an apostrophe that keeps a spreadshee
 
 
 class _Plan(NamedTuple):
-    """Result of the first pass over the file: the number of rows, and which columns hold numbers."""
+    """Result of the first pass over the file: its rows, and which columns hold numbers.
+
+    A column of ``numeric`` may be ``mixed``: a row without a formula has another cell there, such as a unit.
+    """
 
     row_count: int
     numeric: list[str]
     stamp: tuple[int, int]
+    mixed: set[str]
 
 
 class FormulaTable:
@@ -116,7 +120,8 @@ class FormulaTable:
         A column of a CSV or XLSX file is text, unless every filled cell of it is a plain number.
         """
         stated = isinstance(self._file, ParquetFile)
-        numeric = [] if stated else [name for name in self._plan.numeric if not is_property_column(name)]
+        plain = [name for name in self._plan.numeric if not is_property_column(name) and name not in self._plan.mixed]
+        numeric = [] if stated else plain
         for rows in _windows(self._rows(self.columns), size):
             columns = {name: rows.table.column(name) for name in self.columns}
             numbers = {name: _numbers(column)[0] for name, column in columns.items() if name in numeric}
@@ -149,28 +154,30 @@ class FormulaTable:
         texts = [name for name in others if pa.types.is_string(types[name])]
         if isinstance(self._file, ParquetFile):
             known = [name for name in texts if is_property_column(name)]
-            count, numeric = self._file.row_count, {*stated, *known}
+            count, numeric, mixed = self._file.row_count, {*stated, *known}, set[str]()
         else:
-            count, numeric = self._scan(texts)
+            count, numeric, mixed = self._scan(texts)
         chosen = [name for name in others if name in numeric]
         if len(chosen) > MOST_COLUMNS:
             raise InputFileError(f"{self.path.name} has {len(chosen):,} columns of numbers", f"{MOST_COLUMNS:,}")
-        return _Plan(count, chosen, stamp)
+        return _Plan(count, chosen, stamp, mixed)
 
-    def _scan(self, texts: list[str]) -> tuple[int, set[str]]:
-        """Find the number of rows, and the columns whose filled cells, in rows with a formula, are all numbers."""
-        count, filled, other = 0, set[str](), set[str]()
+    def _scan(self, texts: list[str]) -> tuple[int, set[str], set[str]]:
+        """Find the number of rows, the columns that are numeric, and those that are mixed; see :class:`_Plan`."""
+        count, filled, other, mixed = 0, set[str](), set[str](), set[str]()
         for rows in self._rows([*self._text_columns, *texts]):
             count += rows.table.num_rows
             has_formula = pc.not_equal(pc.utf8_trim_whitespace(_text(rows.table.column(self.formula_column))), "")
             for name in texts:
                 if name not in other:
                     values, bad = _numbers(rows.table.column(name))
+                    if pc.any(bad).as_py():
+                        mixed.add(name)
                     if pc.any(pc.and_(bad, has_formula)).as_py():
                         other.add(name)
                     elif values.null_count < len(values):
                         filled.add(name)
-        return count, (filled - other) | set(filter(is_property_column, texts))
+        return count, (filled - other) | set(filter(is_property_column, texts)), mixed
 
     def _rows(self, names: Sequence[str]) -> Iterator[Rows]:
         return rows_of(self._file, self.path, names)

@@ -57,6 +57,13 @@ def test_columns_of_a_parquet_file_keep_their_types(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "f.parquet").select(given.column_names).equals(given)
 
 
+def test_a_row_of_units_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("formula,gap\n,eV\nNaCl,8.5\n")
+    write_features(["stoichiometry"], tmp_path / "t.csv", tmp_path / "f.csv")
+    with (tmp_path / "f.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["gap"] for row in csv.DictReader(file)] == ["eV", "8.5"]
+
+
 def test_a_broken_row_keeps_its_place(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("formula,a\nNaCl,1\nZnS\nMgO,3\n")
     write_features(["stoichiometry"], tmp_path / "t.csv", tmp_path / "f.parquet")

@@ -1,7 +1,9 @@
 """Figures of replayed loops: acceleration, enhancement, discovery yield and discovery probability, against chance.
 
 A lab pays for whole batches, so measurements are counted to the end of the batch in which a share of the hits was
-reached. The first measurements, which every strategy and chance have in common, are counted apart.
+reached. Where that is the first batch or the second, whole batches cannot tell good strategies apart; so measurements
+are also counted *one by one*, as if each batch was measured in the order in which it was picked, until the hit that
+makes the share. The first measurements, which every strategy and chance have in common, are counted apart.
 
 - *Acceleration factor*: measurements that an order of chance needs on average, over those needed here. *Enhancement
   factor*: share of the hits found, over the share that chance finds with as many measurements (Rohr et al., Chem. Sci.
@@ -13,7 +15,7 @@ reached. The first measurements, which every strategy and chance have in common,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +39,8 @@ class Figures(NamedTuple):
     """What one strategy achieved.
 
     Attributes:
-        needed: Measurements after the first ones until the goal was reached, over the seeds.
+        needed: Measurements after the first ones until the goal was reached, in whole batches, over the seeds.
+        one_by_one: The same counted to the hit itself, each batch in the order in which it was picked.
         reached: Seeds in which it was.
         seeds: Seeds that have hits to find.
         acceleration: Acceleration factor at the goal, 0 where it was not reached.
@@ -49,6 +52,7 @@ class Figures(NamedTuple):
     """
 
     needed: Spread
+    one_by_one: Spread
     reached: int
     seeds: int
     acceleration: Spread
@@ -71,11 +75,23 @@ def hits_to_find(hits: int, share: float) -> int:
 def measurements_to(replay: Replay, share: float) -> float:
     """Measurements until the end of the batch in which a share of the hits was reached; infinite if it never was.
 
-    >>> measurements_to(Replay("loop", 0, 90, 3, 0, [0, 20, 40], [0, 1, 2]), 0.5)
+    >>> measurements_to(Replay("loop", 0, 90, 3, 0, [0, 20, 40], [0, 1, 2], [9, 23]), 0.5)
     40.0
     """
     place = int(np.searchsorted(replay.found, hits_to_find(replay.hits, share)))
     return float(replay.evaluated[place]) if replay.hits and place < len(replay.found) else math.inf
+
+
+def place_of(replay: Replay, share: float) -> float:
+    """Measurements until the hit that makes a share of the hits, each batch in the order in which it was picked.
+
+    Infinite if the share was not reached.
+
+    >>> place_of(Replay("loop", 0, 90, 3, 0, [0, 20, 40], [0, 1, 2], [9, 23]), 0.5)
+    23.0
+    """
+    wanted = hits_to_find(replay.hits, share)
+    return float(replay.places[wanted - 1]) if replay.hits and wanted <= len(replay.places) else math.inf
 
 
 def expected_by_chance(replay: Replay, share: float) -> float:
@@ -83,7 +99,7 @@ def expected_by_chance(replay: Replay, share: float) -> float:
 
     The h-th of m hits stands at place h (n + 1) / (m + 1) of n candidates, on average.
 
-    >>> expected_by_chance(Replay("loop", 0, 99, 3, 0, [0], [0]), 0.5)
+    >>> expected_by_chance(Replay("loop", 0, 99, 3, 0, [0], [0], []), 0.5)
     50.0
     """
     return hits_to_find(replay.hits, share) * (replay.pool + 1) / (replay.hits + 1)
@@ -103,7 +119,8 @@ def figures_of(run: LoopRun, strategy: str) -> Figures:
     yields = [found_by(replay, run.settings.budget) / replay.hits for replay, _ in pairs]
     spent = [min(replay.evaluated[-1], run.settings.budget) / replay.pool for replay, _ in pairs]
     return Figures(
-        _spread(needed), int(np.isfinite(needed).sum()), len(needed),
+        _spread(needed), _spread([place_of(replay, goal) for replay, _ in pairs]),
+        int(np.isfinite(needed).sum()), len(needed),
         _spread([expected_by_chance(replay, goal) / count for (replay, _), count in zip(pairs, needed, strict=True)]),
         float(np.median(np.divide(yields, spent))), float(np.mean(yields)),
         float(np.mean([_probability(replay, count) for (replay, _), count in zip(pairs, needed, strict=True)])),
@@ -125,16 +142,24 @@ def oracle_acceleration(run: LoopRun) -> float:
     )
 
 
-def fewer_than(run: LoopRun, strategy: str, rival: str) -> float:
+def fewer_than(
+    run: LoopRun, strategy: str, rival: str, *, count: Callable[[Replay, float], float] = measurements_to
+) -> float:
     """Share of the measurements of a rival that a strategy saves until the goal, median over the seeds.
 
     A rival that did not get there within the budget counts as if it had with its last measurement, so that no more is
     claimed than was seen; where the strategy did not get there, the share is minus infinity.
+
+    Args:
+        run: A finished benchmark.
+        strategy: Whose measurements are compared.
+        rival: With whose.
+        count: Counts them: :func:`measurements_to` in whole batches, or :func:`place_of` one by one.
     """
     saved = []
     for own, other in zip(run.of(strategy), run.of(rival), strict=True):
-        theirs = min(measurements_to(other, run.settings.goal), float(max(other.evaluated[-1], 1)))
-        saved.append(1 - measurements_to(own, run.settings.goal) / theirs)
+        theirs = min(count(other, run.settings.goal), float(max(other.evaluated[-1], 1)))
+        saved.append(1 - count(own, run.settings.goal) / theirs)
     return float(np.median(saved))
 
 
@@ -142,7 +167,7 @@ def verdict(figures: Figures) -> str:
     """Whether a strategy is ``sooner`` than chance by more than chance, ``later``, or neither (sign test over seeds).
 
     >>> spread = Spread(1, 1, 1)
-    >>> [verdict(Figures(spread, 9, 10, spread, 1, 1, 1, *counts)) for counts in ((10, 0), (6, 4), (1, 9))]
+    >>> [verdict(Figures(spread, spread, 9, 10, spread, 1, 1, 1, *counts)) for counts in ((10, 0), (6, 4), (1, 9))]
     ['sooner', 'neither', 'later']
     """
     from scipy.stats import binomtest

@@ -40,6 +40,8 @@ class Replay(NamedTuple):
         hits_before: Hits among the first measurements.
         evaluated: Candidates measured after each batch, starting with 0, without the first ones.
         found: Hits among them.
+        places: How many candidates were measured when each hit was, if every batch is measured in the order in which
+            the strategy picked it, best first.
     """
 
     strategy: str
@@ -49,6 +51,7 @@ class Replay(NamedTuple):
     hits_before: int
     evaluated: list[int]
     found: list[int]
+    places: list[int]
 
 
 class LoopRun(NamedTuple):
@@ -126,7 +129,7 @@ def replay(data: TargetLabels, settings: LoopSettings, ranges: Ranges, *, strate
     known, left = order[: settings.first], order[settings.first :]
     hit = hits_among(data.labels, ranges)
     aims = _aims(data, settings, known)
-    evaluated, found, hits = [0], [0], int(hit[left].sum())
+    evaluated, found, hits, places = [0], [0], int(hit[left].sum()), list[int]()
     budget = len(left) if strategy == RANDOM else min(settings.budget, len(left))
     while found[-1] < hits and evaluated[-1] < budget:
         size = min(settings.batch, budget - evaluated[-1])
@@ -138,13 +141,15 @@ def replay(data: TargetLabels, settings: LoopSettings, ranges: Ranges, *, strate
             picked = STRATEGIES[strategy](
                 Asked(features[known], values, features[left], aims, size, (seed, len(evaluated)))
             )
-        found.append(found[-1] + int(hit[left[picked]].sum()))
+        places += (evaluated[-1] + 1 + np.flatnonzero(hit[left[picked]])).tolist()
+        found.append(len(places))
         evaluated.append(evaluated[-1] + len(picked))
         known = np.concatenate([known, left[picked]])
         left = np.delete(left, picked)
     return Replay(
-        strategy, seed, len(order) - settings.first, hits, int(hit[order[: settings.first]].sum()), evaluated, found
-    )
+        strategy, seed, len(order) - settings.first, hits, int(hit[known[: settings.first]].sum()), evaluated, found,
+        places,
+    )  # fmt: skip
 
 
 def _aims(data: TargetLabels, settings: LoopSettings, first: NDArray[np.int64]) -> list[Aim]:

@@ -22,6 +22,7 @@ from matloop.workflows.bench.loop_measures import (
     figures_of,
     measurements_to,
     oracle_acceleration,
+    place_of,
 )
 from matloop.workflows.bench.loop_replay import LoopRun
 from matloop.workflows.bench.loop_strategies import RANDOM
@@ -44,7 +45,8 @@ from matloop.workflows.bench.seeds import plain
 from matloop.workflows.bench.wanted_targets import hits_among
 
 _HEADINGS = (
-    Words("strategy", "策略"), Words("to the goal", "达标测量数"), Words("seeds", "种子"),
+    Words("strategy", "策略"), Words("to the goal", "达标测量数"),
+    Words("one by one", "逐个计"), Words("seeds", "种子"),
     Words("acceleration", "加速因子"), Words("enhanced", "增强因子"), Words("yield", "发现率"),
     Words("a hit", "命中概率"), Words("sooner", "早于随机"),
 )  # fmt: skip
@@ -65,7 +67,7 @@ def loop_json(run: LoopRun) -> dict[str, Any]:
     """The run as plain JSON values; all but ``seconds`` and ``machine`` is the same for the same seeds and versions."""
     data, settings = run.data, run.settings
     names = (RANDOM, *settings.strategies)
-    first = settings.strategies[0]
+    first, rivals = settings.strategies[0], settings.strategies[1:]
     content: dict[str, Any] = plain(
         {
             "benchmark": "loop",
@@ -86,7 +88,10 @@ def loop_json(run: LoopRun) -> dict[str, Any]:
             "sentence": plain_sentence(run)._asdict(),
             "oracle_acceleration": oracle_acceleration(run),
             "strategies": {name: _as_json(figures_of(run, name)) for name in names},
-            "fewer_measurements": {name: fewer_than(run, first, name) for name in settings.strategies[1:]},
+            "fewer_measurements": {name: fewer_than(run, first, name) for name in rivals},
+            "fewer_one_by_one": {
+                name: fewer_than(run, first, name, count=place_of) for name in settings.strategies[1:]
+            },
             "by_seed": [replay._asdict() for replay in run.replays],
             "machine": describe_machine(),
             "seconds": {"features": round(data.seconds, 1), "all": round(run.seconds, 1)},
@@ -96,7 +101,7 @@ def loop_json(run: LoopRun) -> dict[str, Any]:
 
 
 def _as_json(figures: Figures) -> dict[str, Any]:
-    spreads = ("needed", "acceleration")
+    spreads = ("needed", "one_by_one", "acceleration")
     return {**figures._asdict(), **{name: getattr(figures, name)._asdict() for name in spreads}}
 
 
@@ -118,7 +123,7 @@ def loop_rows(run: LoopRun) -> list[list[Any]]:
         found = figures_of(run, name)
         by_chance = name == RANDOM
         rows.append([
-            strategy_words(name), _counts(found.needed), f"{found.reached}/{found.seeds}",
+            strategy_words(name), _counts(found.needed), _counts(found.one_by_one), f"{found.reached}/{found.seeds}",
             "1" if by_chance else _factors(found.acceleration), "1" if by_chance else f"{found.enhancement:.1f}",
             f"{100 * found.discovery_yield:.0f} %", f"{100 * found.probability:.1f} %",
             "–" if by_chance else f"{found.sooner}/{found.seeds}",

@@ -16,6 +16,7 @@ from matloop.workflows.bench.loop_measures import (
     fewer_than,
     figures_of,
     oracle_acceleration,
+    place_of,
     verdict,
 )
 from matloop.workflows.bench.loop_replay import LoopRun
@@ -72,11 +73,13 @@ def data_words(run: LoopRun) -> list[Words]:
             "所列为中位数（最小至最大）。",
         ),
         Words(
-            "To the goal: measurements in whole batches, after the first ones. Acceleration: what chance needs on "
+            "To the goal: measurements in whole batches, after the first ones; one by one: up to the hit itself, each "
+            "batch in the order in which it was picked. Acceleration: what chance needs on "
             f"average over that; an oracle that knows the hits reaches {best:.1f}. Enhanced: hits over those of chance "
             "at the end of the budget; yield: share of the hits found by then. A hit: probability that a measurement "
             "up to the goal is one. Sooner: seeds in which it was sooner than the order of chance of the seed.",
-            f"达标测量数按整批计，不含初始测量。加速因子：随机平均所需与其之比；预知答案者可达 {best:.1f}。"
+            "达标测量数按整批计，不含初始测量；逐个计：每批按选取顺序逐个测量，直至达标的那个目标材料。"
+            f"加速因子：随机平均所需与其之比；预知答案者可达 {best:.1f}。"
             "增强因子：用尽预算时目标材料数与随机之比；发现率：届时已找到的比例；命中概率：达标之前每次测量的命中率；"
             "早于随机：早于同一种子的随机顺序的种子数。",
         ),
@@ -145,9 +148,19 @@ def saving_sentence(run: LoopRun, rival: str) -> Words:
         )
     unfinished = figures_of(run, rival).reached < figures_of(run, rival).seeds
     more = Words("at least ", "至少") if unfinished else Words("", "")
-    kind = Words("fewer", "少") if saved >= 0 else Words("more", "多")
-    amount = f"{100 * abs(saved):.0f} %"
+    batches, singly = _change(saved), _change(fewer_than(run, own, other, count=place_of))
     return Words(
-        f"{names[0].en} against {names[1].en}: {more.en}{amount} {kind.en} measurements to the goal (median).",
-        f"{names[0].zh}对{names[1].zh}：达标所需测量{more.zh}{kind.zh} {amount}（中位数）。",
+        f"{names[0].en} against {names[1].en}: {more.en}{batches.en} measurements to the goal in whole batches, "
+        f"{more.en}{singly.en} one by one (medians).",
+        f"{names[0].zh}对{names[1].zh}：达标所需测量按整批计{more.zh}{batches.zh}，逐个计{more.zh}{singly.zh}（中位数）。",
     )
+
+
+def _change(saved: float) -> Words:
+    """A share of measurements saved, as more or fewer.
+
+    >>> _change(0.3).en, _change(-0.25).en
+    ('30 % fewer', '25 % more')
+    """
+    amount = f"{100 * abs(saved):.0f} %"
+    return Words(f"{amount} fewer", f"少 {amount}") if saved >= 0 else Words(f"{amount} more", f"多 {amount}")

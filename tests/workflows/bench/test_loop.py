@@ -24,7 +24,7 @@ from matloop.workflows import cli
 from matloop.workflows.bench.discovery import run_discovery
 from matloop.workflows.bench.discovery_settings import DiscoverySettings
 from matloop.workflows.bench.labelled import ModelChoice, formula_column_of, read_labelled
-from matloop.workflows.bench.loop_measures import fewer_than, figures_of, oracle_acceleration, verdict
+from matloop.workflows.bench.loop_measures import fewer_than, figures_of, oracle_acceleration, place_of, verdict
 from matloop.workflows.bench.loop_replay import LoopRun, Replay, run_loop
 from matloop.workflows.bench.loop_report import loop_json, print_loop, render_loop
 from matloop.workflows.bench.loop_settings import LoopSettings
@@ -223,10 +223,14 @@ def test_all_targets_count_and_a_window_has_two_ends() -> None:
     assert picked[:, 1].mean() > 0.6
 
 
-def test_the_order_of_values_decides_not_their_scale() -> None:
-    question = asked([np.random.default_rng(2).random(30)], [Aim((0.9, np.inf), "identity")], 10)
-    stretched = question._replace(values=[np.exp(9 * question.values[0])], aims=[Aim((3000.0, np.inf), "identity")])
-    assert STRATEGIES["loop"](question).tolist() == STRATEGIES["loop"](stretched).tolist()
+def test_the_unit_of_values_changes_nothing_but_how_far_out_they_lie_does() -> None:
+    values = np.random.default_rng(2).random(30)
+    question = asked([values], [Aim((0.9, np.inf), "identity")], 10)
+    kelvin = question._replace(values=[1024 * values + 256], aims=[Aim((1177.6, np.inf), "identity")])
+    stretched = question._replace(values=[np.exp(9 * values)], aims=[Aim((3000.0, np.inf), "identity")])
+    picked = STRATEGIES["loop"](question).tolist()
+    assert STRATEGIES["loop"](kelvin).tolist() == picked
+    assert STRATEGIES["loop"](stretched).tolist() != picked
 
 
 def test_models_never_see_a_label_before_it_is_measured(data: TargetLabels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,13 +261,15 @@ def test_a_known_target_is_found_sooner_than_by_chance(found: LoopRun) -> None:
         assert verdict(figures) == "sooner"
     assert 1 < figures_of(found, "loop").acceleration.high <= oracle_acceleration(found) * 3
     for replay in found.replays:
+        assert np.searchsorted(replay.places, replay.evaluated, side="right").tolist() == replay.found
         assert replay.found[-1] == replay.hits or replay.evaluated[-1] == 60
     assert "times as fast" in plain_sentence(found).en
     assert "快" in plain_sentence(found).zh
 
 
 def replayed(strategy: str, seed: int, found: list[int]) -> Replay:
-    return Replay(strategy, seed, 99, 4, 0, [0, 10, 20, 30][: len(found)], found)
+    places = [10 * number + place for number, new in enumerate(np.diff(found)) for place in range(4, 4 + new)]
+    return Replay(strategy, seed, 99, 4, 0, [0, 10, 20, 30][: len(found)], found, places)
 
 
 def test_no_gain_is_said_as_such(data: TargetLabels) -> None:
@@ -282,6 +288,8 @@ def test_no_gain_is_said_as_such(data: TargetLabels) -> None:
     assert figures_of(run, "loop").needed.median == math.inf
     assert "more than 30 measurements" in plain_sentence(run).en
     assert fewer_than(run, "greedy", "loop") == pytest.approx(1 - 10 / 30), "no more is claimed than was seen"
+    assert fewer_than(run, "greedy", "loop", count=place_of) == pytest.approx(1 - 5 / 30)
+    assert figures_of(run, "greedy").one_by_one == (5, 5, 5), "the second of two hits picked at places 4 and 5"
 
 
 def test_a_loop_that_was_stopped_goes_on(data: TargetLabels, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ at random. What is counted as a hit, though, is the top share of all labels.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from matloop.data.errors import MatloopError
 from matloop.workflows.bench.finished_parts import FinishedParts, each_part, parts_in
 from matloop.workflows.bench.hardware import describe_machine
 from matloop.workflows.bench.loop_settings import LoopSettings
-from matloop.workflows.bench.loop_strategies import RANDOM, STRATEGIES, Aim, Asked
+from matloop.workflows.bench.loop_strategies import RANDOM, STRATEGIES, Aim, Asked, Strategy
 from matloop.workflows.bench.quantities import scale_of
 from matloop.workflows.bench.seeds import plain
 from matloop.workflows.bench.target_labels import TargetLabels
@@ -123,8 +123,25 @@ def _key(data: TargetLabels, settings: LoopSettings, ranges: Ranges) -> dict[str
     return key
 
 
-def replay(data: TargetLabels, settings: LoopSettings, ranges: Ranges, *, strategy: str, seed: int) -> Replay:
-    """Measure some candidates at random, then batch after batch what a strategy picks."""
+def replay(
+    data: TargetLabels,
+    settings: LoopSettings,
+    ranges: Ranges,
+    *,
+    strategy: str,
+    seed: int,
+    strategies: Mapping[str, Strategy] = STRATEGIES,
+) -> Replay:
+    """Measure some candidates at random, then batch after batch what a strategy picks.
+
+    Args:
+        data: Candidates with labels.
+        settings: How the replay begins, how many are measured at once, and when it ends.
+        ranges: Wanted range of each quantity.
+        strategy: ``random``, or the name of one of the strategies.
+        seed: Decides the first measurements.
+        strategies: By name.
+    """
     order = np.random.default_rng(seed).permutation(len(data.candidates))
     known, left = order[: settings.first], order[settings.first :]
     hit = hits_among(data.labels, ranges)
@@ -138,7 +155,7 @@ def replay(data: TargetLabels, settings: LoopSettings, ranges: Ranges, *, strate
         else:
             values = [data.labels[target.name][known] for target in settings.targets]
             features = data.features.values
-            picked = STRATEGIES[strategy](
+            picked = strategies[strategy](
                 Asked(features[known], values, features[left], aims, size, (seed, len(evaluated)))
             )
         places += (evaluated[-1] + 1 + np.flatnonzero(hit[left[picked]])).tolist()

@@ -59,6 +59,8 @@ Strategy = Callable[[Asked], NDArray[np.int64]]
 """Picks places among the n candidates that were not measured, best first."""
 Learner = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int], tuple[Any, Any]]
 """Learns features and values, and predicts mean and spread for other features."""
+Learned = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Turns the measured values of a target into what models learn of it."""
 
 OPTIMISM = 0.5
 """Standard deviations by which ``loop`` takes a candidate to turn out better than predicted."""
@@ -111,25 +113,33 @@ def values_and_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (standardised + normal_scores(values)) / 2
 
 
-def outlooks(asked: Asked, learn: Learner, *, scaled: bool) -> list[TargetOutlook]:
+def as_measured(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values themselves."""
+    return values
+
+
+def outlooks(asked: Asked, learn: Learner, *, single: Learned, scaled: bool = True) -> list[TargetOutlook]:
     """What models of each target say of the candidates that were not measured.
 
     Args:
         asked: What was measured, and what is wanted.
         learn: Makes the models.
-        scaled: Whether they learn a target on its scale, and a single target with one end by
-            :func:`values_and_order`; else as it was measured.
+        single: What they learn in place of the values of a single target with one end, of which all that matters is
+            who comes first.
+        scaled: Whether they learn other targets on their scale, or as they were measured.
     """
+    one_end = len(asked.aims) == 1 and not np.isfinite(asked.aims[0].ends).all()
     found = []
     for aim, values in zip(asked.aims, asked.values, strict=True):
         if not np.isfinite(aim.ends).any():
             continue
         scale: Transform = aim.scale if scaled and (values > 0).all() else "identity"
-        learned, ends = forward(values, scale), forward(np.array(aim.ends), scale)
-        if scaled and len(asked.aims) == 1 and not np.isfinite(aim.ends).all():
-            learned, ends = values_and_order(values), np.where(np.isfinite(aim.ends), 0.0, aim.ends)
+        ends = forward(np.array(aim.ends), scale)
         if not np.isfinite(ends).any():
             continue  # a positive value is above any end that is not
+        learned = single(values) if one_end else forward(values, scale)
+        if one_end:
+            ends = np.where(np.isfinite(aim.ends), 0.0, aim.ends)
         mean, spread = learn(asked.known, learned, asked.left, asked.seed[0])
         found.append(TargetOutlook(mean, spread, float(ends[0]), float(ends[1]), float(np.std(learned)) or 1.0))
     return found
@@ -150,19 +160,25 @@ def merit(targets: Sequence[TargetOutlook], *, optimism: float) -> NDArray[np.fl
     return probability_of_improvement(targets)
 
 
+def by_trees(asked: Asked, *, single: Learned, optimism: float) -> NDArray[np.int64]:
+    """Extremely randomised trees; see :func:`outlooks` and :func:`merit` for what they learn and how it is judged."""
+    return ranked(merit(outlooks(asked, trees, single=single), optimism=optimism))[: asked.size]
+
+
 def loop(asked: Asked) -> NDArray[np.int64]:
     """The default of matloop: extremely randomised trees of values and their order, and some optimism."""
-    return ranked(merit(outlooks(asked, trees, scaled=True), optimism=OPTIMISM))[: asked.size]
+    return by_trees(asked, single=values_and_order, optimism=OPTIMISM)
 
 
 def greedy(asked: Asked) -> NDArray[np.int64]:
     """The same models without optimism: what is predicted best."""
-    return ranked(merit(outlooks(asked, trees, scaled=True), optimism=0.0))[: asked.size]
+    return by_trees(asked, single=values_and_order, optimism=0.0)
 
 
 def forest(asked: Asked) -> NDArray[np.int64]:
     """The plain loop of many papers: a random forest of scikit-learn, values as measured, what is predicted best."""
-    return ranked(merit(outlooks(asked, plain_forest, scaled=False), optimism=0.0))[: asked.size]
+    found = outlooks(asked, plain_forest, single=as_measured, scaled=False)
+    return ranked(merit(found, optimism=0.0))[: asked.size]
 
 
 def physbo(asked: Asked) -> NDArray[np.int64]:

@@ -9,7 +9,6 @@ loop stands. What takes sheets in is in :mod:`matloop.data.records.importing`.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,33 +17,29 @@ from matloop.data.errors import CampaignError
 from matloop.data.properties.catalogue import using
 from matloop.data.records.contents import newest_action
 from matloop.data.records.database import RecordsDatabase, open_records
-from matloop.data.runs.manifest import key_of
-from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.contest import verdict
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
-from matloop.workflows.inspecting.validation import checked_campaign
 from matloop.workflows.loop_status.standing import LoopStanding, standing_of
-from matloop.workflows.looping.challengers import compete, results_of
+from matloop.workflows.looping.challengers import compete, results_of, trained_on_results
 from matloop.workflows.looping.champions import (
     Champion,
     ModelDecision,
     champion_of,
     describe_champion,
+    first_champion_of,
     has_earlier_model,
     models_folder,
     read_champion,
     step_back,
     write_decision,
 )
-from matloop.workflows.looping.taught_campaign import absolute_place, taught_by_records, without_records
+from matloop.workflows.looping.first_models import first_from_records, first_model, kept_model
+from matloop.workflows.looping.measured_alone import is_measured_alone, loop_campaign
+from matloop.workflows.looping.taught_campaign import absolute_place, taught_alone, taught_by_records
 from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
 from matloop.workflows.proposing.recorded_proposal import recorded, records_there
-from matloop.workflows.running.own_data import read_own_data, training_of
-from matloop.workflows.running.store_keys import store_key
-from matloop.workflows.stages.fates import FIRST_STAGE
-from matloop.workflows.train import train
 
 
 def retrain(
@@ -57,6 +52,9 @@ def retrain(
     told: Callable[[ModelDecision], None] = lambda _: None,
 ) -> list[ModelDecision]:
     """Train a challenger for each target from what the records hold, and decide which model is in use.
+
+    A property that nothing but records teaches has no model before 20 compounds have a value; then the first one learns
+    from records alone.
 
     Args:
         campaign: A campaign file, the name of a packaged campaign, or a campaign.
@@ -74,7 +72,7 @@ def retrain(
         RecordsError: If there are no records, or another decision was made meanwhile.
     """
     database = open_records(records, may_create=False)
-    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign)
+    chosen = campaign if isinstance(campaign, Campaign) else loop_campaign(campaign)
     place, folder = absolute_place(records), models_folder(records, models).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     decisions: list[ModelDecision] = []
@@ -86,12 +84,20 @@ def retrain(
 
     with using(chosen.catalogue):
         for name in _wanted(chosen, properties):
-            champion = champion_of(database, chosen.name, name)
+            champion, until = champion_of(database, chosen.name, name), newest_action(database)
+            if is_measured_alone(chosen, name):
+                first = first_champion_of(database, chosen.name, name)
+                if first is None or champion is None:
+                    taught = taught_alone(chosen, name, place=place, laboratory=laboratory, until=until)
+                    write(first_from_records(database, taught, until=until, models=folder), None)
+                    continue
+            else:
+                first = first_model(chosen, name, folder)
             if champion is None:
-                champion = _first_model(chosen, name, folder)
+                champion = first
                 write(ModelDecision(chosen.name, name, "first", champion), None)
-            until = newest_action(database)
-            base = read_champion(_first_model(chosen, name, folder), folder)
+                until = newest_action(database)
+            base = read_champion(first, folder)
             taught = taught_by_records(chosen, base, place=place, laboratory=laboratory, until=until)
             write(_challenge(database, taught, champion, until=until, models=folder), champion)
     return decisions
@@ -106,7 +112,7 @@ def back(
         RecordsError: If a property that is asked for, or every one, has no earlier model.
     """
     database = open_records(records, may_create=False)
-    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign)
+    chosen = campaign if isinstance(campaign, Campaign) else loop_campaign(campaign)
     names = _wanted(chosen, properties)
     if not properties:
         names = [name for name in names if has_earlier_model(database, chosen.name, name)] or names
@@ -158,7 +164,7 @@ def status(
         RunError: If the folder is no finished run.
     """
     database = open_records(records, may_create=False)
-    chosen = campaign if isinstance(campaign, Campaign) else checked_campaign(campaign)
+    chosen = campaign if isinstance(campaign, Campaign) else loop_campaign(campaign)
     view = None if run is None else RunView(run)
     if view is not None:
         view.require_finished()
@@ -177,7 +183,9 @@ def _challenge(
     if results is None or not results.unseen_since(champion.until).any():
         return stays
     with tempfile.TemporaryDirectory() as scratch:
-        challenger = train(taught, output=Path(scratch) / "challenger")
+        challenger = trained_on_results(taught, Path(scratch) / "challenger")
+        if challenger is None:
+            return stays
         present = read_champion(champion, models)
         contest = compete(present, challenger, taught, results, until=champion.until)
         decision = stays._replace(
@@ -185,39 +193,8 @@ def _challenge(
         )  # fmt: skip
         if decision.reason != "wins":
             return decision
-        made = _kept_model(challenger.folder, models, taught)
+        made = kept_model(challenger.folder, models, taught)
         return decision._replace(champion=describe_champion(made, until=until))
-
-
-def _first_model(campaign: Campaign, name: str, models: Path) -> Champion:
-    """Train the model that learned from everything but records, unless it lies there."""
-    base = without_records(campaign, name)
-    place = models / _folder_name(base)
-    if not place.is_dir():
-        with tempfile.TemporaryDirectory() as scratch:
-            _kept_model(train(base, output=Path(scratch) / "first").folder, models, base)
-    return describe_champion(place, until=0)
-
-
-def _kept_model(folder: Path, models: Path, campaign: Campaign) -> Path:
-    """Copy a model into the folder of models, whole or not at all; one that lies there is the same."""
-    place = models / _folder_name(campaign)
-
-    def fill(draft: Path) -> None:
-        shutil.copytree(folder, draft)
-
-    write_new_folder(place, fill)
-    return place
-
-
-def _folder_name(campaign: Campaign) -> str:
-    """Name of the folder of a model: its property and a hash of all that decides its numbers."""
-    (target,) = campaign.targets
-    training = training_of(campaign, read_own_data(campaign))
-    learned = store_key(
-        campaign, FIRST_STAGE, target, training=training[target.property], helping=training.helping.get(target.property)
-    )
-    return f"{target.property}-{key_of(learned=learned, target=target.model_dump(mode='json'))[:16]}"
 
 
 def _wanted(campaign: Campaign, properties: Sequence[str]) -> list[str]:

@@ -3,6 +3,10 @@
 ``python benchmarks/workflows/propose.py pool RUN --size 1000000`` makes a pool of that size from the scored candidates
 of a finished run, repeated under other ids, and measures the command in a process of its own, by strategy.
 
+``python benchmarks/workflows/propose.py retrained RUN --size 1000000`` measures the same where models that learned from
+records judge the whole pool again. The records hold a result of 60 candidates of the run for each property, with the
+predicted value, since only the time matters here; models that learned from them are put in use without a contest.
+
 ``python benchmarks/workflows/propose.py peer`` measures what PHYSBO takes to choose a batch from pools of growing size,
 and replays the packaged refractive indices with both: 50 labels at random, then batches of 20. The forest is the same
 for all strategies of matloop; the rivals are its highest predictions and an order of chance. PHYSBO is imported only if
@@ -33,16 +37,35 @@ import pyarrow.parquet as pq  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from matloop.data.packaged.materials import load_materials  # noqa: E402
+from matloop.data.properties.catalogue import property_named  # noqa: E402
+from matloop.data.properties.columns import property_column  # noqa: E402
+from matloop.data.records.contents import newest_action  # noqa: E402
+from matloop.data.records.database import open_records  # noqa: E402
+from matloop.data.records.importing import import_sheet  # noqa: E402
+from matloop.data.records.ledger import KnownCandidate  # noqa: E402
+from matloop.data.records.result_sheet import RESULTS  # noqa: E402
 from matloop.data.runs.directory import RunDirectory, part_name  # noqa: E402
-from matloop.data.runs.intake_files import refused_path  # noqa: E402
+from matloop.data.runs.intake_files import read_intake, refused_path  # noqa: E402
+from matloop.data.whole_files import write_csv  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
 from matloop.models.acquisition.batch import STRATEGIES, Prospects, choose_batch  # noqa: E402
 from matloop.models.acquisition.joint_posterior import loadings_of_members  # noqa: E402
 from matloop.models.acquisition.outlook import TargetOutlook  # noqa: E402
 from matloop.models.families.extra_trees import ExtraTrees  # noqa: E402
+from matloop.screening.runs.run_view import RunView  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
+from matloop.workflows.looping.champions import (  # noqa: E402
+    ModelDecision,
+    describe_champion,
+    models_folder,
+    write_decision,
+)
+from matloop.workflows.looping.taught_campaign import taught_by_records, without_records  # noqa: E402
+from matloop.workflows.stages.fates import FIRST_STAGE  # noqa: E402
+from matloop.workflows.train import train  # noqa: E402
 
 FIRST, BATCH, TOP = 50, 20, 0.01
+RESULTS_IN_RECORDS = 60
 PEER = "PHYSBO, Thompson sampling"
 FOREST = "highest prediction of the forest"
 
@@ -85,17 +108,63 @@ def measure_pool(run: Path, size: int, strategies: list[str]) -> None:
         print(f"\n{rows:,} candidates, batch of {BATCH}\n\n| strategy | seconds | processor seconds | memory (GB) |")
         print("|---|---:|---:|---:|")
         for strategy in strategies:
-            command = [sys.executable, "-m", "matloop", "propose", str(folder), "--dry-run", "--json"]
-            start = time.perf_counter()
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run(
-                [*command, "--batch", str(BATCH), "--strategy", strategy], check=True, stdout=subprocess.DEVNULL,
-                cwd=scratch,
-            )  # fmt: skip
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-            seconds = time.perf_counter() - start
-            print(f"| {strategy} | {seconds:.1f} | {processor:.1f} | {used.ru_maxrss / 1e6:.2f} |", flush=True)
+            _measure_command(folder, "--strategy", strategy, name=strategy)
+
+
+def _measure_command(run: Path, *options: str, name: str) -> None:
+    """Print what the command takes, in a row of a table."""
+    command = [sys.executable, "-m", "matloop", "propose", str(run), "--dry-run", "--json", "--batch", str(BATCH)]
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, cwd=run.parent)
+    used, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    print(f"| {name} | {seconds:.1f} | {processor:.1f} | {used.ru_maxrss / 1e6:.2f} |", flush=True)
+
+
+def measure_retrained(run: Path, size: int, properties: list[str]) -> None:
+    """Print time and memory of the command where models that learned from records judge the pool."""
+    print(describe())
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, records = Path(scratch) / "run", str(Path(scratch) / "records.sqlite")
+        rows = enlarged(run, folder, size)
+        print(
+            f"\n{rows:,} candidates, batch of {BATCH}\n\n| models in use | seconds | processor seconds | memory (GB) |"
+        )
+        print("|---|---:|---:|---:|")
+        for count in range(len(properties) + 1):
+            if count:
+                put_in_use(RunView(folder), properties[count - 1], records)
+            name = " and ".join(properties[:count]) or "none"
+            _measure_command(folder, *(("--records", records) if count else ()), name=name)
+
+
+def put_in_use(run: RunView, name: str, records: str) -> None:
+    """Take in results of some candidates of the run, train the model that learns from them, and let records name it."""
+    part = read_intake(run.paths.candidate_part(0)).batch
+    scored = run.table(
+        run.parts(run.paths.partitions / FIRST_STAGE)[0], ["candidate_id", property_column(name, "pred")]
+    )
+    values = dict(zip(*(column.to_pylist() for column in scored.columns), strict=True))
+    rows = [row for row, one in enumerate(part.ids) if np.isfinite(values.get(one) or np.nan)][:RESULTS_IN_RECORDS]
+    known, property_ = {}, property_named(name)
+    cells = [[column.heading("en") for column in RESULTS]]
+    for row in rows:
+        said = {
+            "candidate_id": part.ids[row], "formula": part.formulas[row], "sample_id": f"{name}-{row}",
+            "outcome": "made", "property": property_.label_en, "value": f"{values[part.ids[row]]:.4g}",
+            "unit": property_.unit,
+        }  # fmt: skip
+        cells.append([said.get(column.key, "") for column in RESULTS])
+        known[part.ids[row]] = KnownCandidate(part.formulas[row], cif=part.kinds[row].export(part, row, facts={}))
+    sheet, database = Path(records).parent / f"{name}.csv", open_records(records)
+    write_csv(sheet, cells[0], cells[1:])
+    import_sheet(database, sheet, candidates=known)
+    models, until = models_folder(records, None), newest_action(database)
+    models.mkdir(exist_ok=True)
+    base = train(without_records(run.campaign, name), output=models / f"first-{name}")
+    taught = taught_by_records(run.campaign, base, place=records, laboratory="", until=until)
+    champion = describe_champion(train(taught, output=models / name).folder, until=until)
+    write_decision(database, ModelDecision(run.campaign.name, name, "wins", champion), before=None)
 
 
 def packaged_indices() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -211,6 +280,10 @@ def main() -> None:
     pool.add_argument("run", type=Path)
     pool.add_argument("--size", type=int, default=1_000_000)
     pool.add_argument("--strategy", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
+    retrained = parts.add_parser("retrained")
+    retrained.add_argument("run", type=Path)
+    retrained.add_argument("--size", type=int, default=1_000_000)
+    retrained.add_argument("--property", nargs="+", default=["refractive_index", "band_gap"])
     peer = parts.add_parser("peer")
     peer.add_argument("--seeds", type=int, default=5)
     peer.add_argument("--rounds", type=int, default=8)
@@ -218,6 +291,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.part == "pool":
         measure_pool(chosen.run, chosen.size, chosen.strategy)
+    elif chosen.part == "retrained":
+        measure_retrained(chosen.run, chosen.size, chosen.property)
     else:
         measure_peer(chosen.seeds, chosen.rounds, chosen.sizes)
 

@@ -22,7 +22,10 @@ NEWEST_SHARE = 1 / 3
 """Share of the formulas that the champion has not seen which count as the newest."""
 _DRAWS = 2000
 
-Reason = Literal["first", "wins", "few_results", "few_newest", "loses_cross_validation", "loses_newest", "back"]
+Reason = Literal[
+    "first", "first_measured", "waits", "loses_to_mean", "wins", "few_results", "few_newest", "loses_cross_validation",
+    "loses_newest", "back",
+]  # fmt: skip
 
 
 class Comparison(NamedTuple):
@@ -86,6 +89,28 @@ def compare(
         len(truth), len(of_groups), of_champion, of_challenger, of_mean, float((draws @ of_groups < 0).mean()),
         unpredicted=int((~both).sum()),
     )  # fmt: skip
+
+
+def compare_with_mean(
+    truth: NDArray[np.float64], groups: NDArray[np.integer], *, challenger: NDArray[np.float64], seed: int = 0
+) -> Comparison | None:
+    """Compare a model where there is no champion: guessing the mean of the other results stands in its place.
+
+    Args:
+        truth: Measured values on the scale of the model, shape (n,).
+        groups: Formula group of each row, shape (n,).
+        challenger: Predictions by models that saw none of their formulas, nan where there is none, shape (n,).
+        seed: Of the draws.
+
+    >>> found = compare_with_mean(np.arange(6.0), np.arange(6), challenger=np.arange(6.0) + 0.5)
+    >>> found.champion == found.mean, found.is_won
+    (True, True)
+    """
+    sound = np.isfinite(challenger) & np.isfinite(truth)
+    guessed = np.full(len(truth), np.nan)
+    if sound.any():
+        guessed[sound] = _mean_of_others(truth[sound], np.unique(groups[sound], return_inverse=True)[1])
+    return compare(truth, groups, champion=guessed, challenger=challenger, seed=seed)
 
 
 def newest_groups(first_seen: NDArray[np.integer], groups: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from matloop.data.label import Label
-from matloop.data.plain_text import one_line
+from matloop.data.plain_text import counted, one_line
 from matloop.workflows.loop import back as put_back
 from matloop.workflows.loop import retrain
 from matloop.workflows.looping.champions import ModelDecision
@@ -71,6 +71,11 @@ def print_decision(console: Console, decision: ModelDecision, language: str) -> 
     console.print(
         Text(f"{one_line(decision.property_name)}{mark}{_in(language, REASONS[decision.reason])}"), soft_wrap=True
     )
+    if decision.reason == "waits":
+        far = Label(
+            f"{counted(decision.results, 'compound')} with a value", f"已有数值的化合物 {decision.results:,} 个"
+        )
+        console.print(Text(f"  {_in(language, far)}"), soft_wrap=True)
     if decision.champion is not None and decision.replaces:
         in_use = Label(f"in use: {decision.champion.folder}", f"现用模型：{decision.champion.folder}")
         console.print(Text(f"  {one_line(_in(language, in_use))}"), soft_wrap=True)

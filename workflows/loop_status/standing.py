@@ -183,7 +183,8 @@ class _ModelsInUse:
     """
 
     def __init__(self, decisions: Sequence[ModelDecision], models: Path) -> None:
-        self._decisions, self._models = decisions, models
+        self._decisions = [one for one in decisions if one.champion is not None]
+        self._models = models
         self._read: dict[Champion, TrainedModel] = {}
 
     def first(self) -> TrainedModel | None:
@@ -191,9 +192,10 @@ class _ModelsInUse:
         return None if not self._decisions else self.read(self._decisions[0].champion)
 
     def before(self, action: int) -> Champion | None:
-        """The model that was in use when an action was taken; the first one, if that came later."""
+        """The model that was in use when an action was taken; the first one, if that came later and has not seen it."""
         earlier = [one.champion for one in self._decisions if one.number < action]
-        return earlier[-1] if earlier else self._decisions[0].champion if self._decisions else None
+        first = self._decisions[0].champion if self._decisions else None
+        return earlier[-1] if earlier else first if first is not None and first.until < action else None
 
     def read(self, champion: Champion | None) -> TrainedModel | None:
         """Read a model, once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def compete(
     groups = results.labels.groups
     of_champion = predicted(champion, results.labels, unseen)
     cross_validation = compare(
-        truth[unseen], groups[unseen], champion=of_champion, challenger=_out_of_fold(challenger, results.labels)[unseen]
+        truth[unseen], groups[unseen], champion=of_champion, challenger=out_of_fold(challenger, results.labels)[unseen]
     )
     newest = newest_groups(results.came[unseen], groups[unseen])
     later = unseen[newest]
@@ -132,7 +132,7 @@ def known_conditions(
     return {name: values[rows] for name, values in labels.conditions.items() if name in learned}
 
 
-def _out_of_fold(model: TrainedModel, labels: TrainingSet) -> NDArray[np.float64]:
+def out_of_fold(model: TrainedModel, labels: TrainingSet) -> NDArray[np.float64]:
     """Predictions of rows by models that saw none of their formulas, nan where they have no features, shape (n,)."""
     surrogate = model.surrogate
     with using(model.catalogue):
@@ -145,12 +145,23 @@ def _out_of_fold(model: TrainedModel, labels: TrainingSet) -> NDArray[np.float64
     return found
 
 
+def trained_on_results(campaign: Campaign, output: Path, **options: Any) -> TrainedModel | None:
+    """The model of a campaign that learns from results; None where too few of them have features.
+
+    Args:
+        campaign: A campaign with one target.
+        output: The folder to be.
+        options: As for :func:`matloop.workflows.train.train`.
+    """
+    try:
+        return train(campaign, output=output, **options)
+    except ModelError:  # too few formulas, or too few crystals where features ask for them
+        return None
+
+
 def _trained_on(campaign: Campaign, labels: TrainingSet, *, measured: int) -> TrainedModel | None:
     """The challenger with fewer rows; None where it has too few of them to learn from."""
     if measured < SMALLEST_TRAINING_SET:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            return train(campaign, output=Path(scratch) / "earlier", training_sets=[labels], with_probability=False)
-        except ModelError:  # too few formulas remain
-            return None
+        return trained_on_results(campaign, Path(scratch) / "earlier", training_sets=[labels], with_probability=False)

@@ -26,7 +26,7 @@ from matloop.workflows.modelling.trained_model import FILE, TrainedModel, read_m
 
 KIND = "decide about a model"
 """Kind of the actions that are decisions."""
-_REPLACING = ("first", "wins")
+_REPLACING = ("first", "first_measured", "wins")
 
 
 class Champion(NamedTuple):
@@ -119,6 +119,12 @@ def champion_of(database: RecordsDatabase, campaign: str, property_name: str) ->
     """The model of a property that is in use; None before the first decision."""
     found = decisions_about(database, campaign, property_name)
     return found[-1].champion if found else None
+
+
+def first_champion_of(database: RecordsDatabase, campaign: str, property_name: str) -> Champion | None:
+    """The first model of a property that was in use; None where none ever was."""
+    found = decisions_about(database, campaign, property_name)
+    return next((one.champion for one in found if one.champion is not None), None)
 
 
 def write_decision(database: RecordsDatabase, decision: ModelDecision, *, before: Champion | None) -> ModelDecision:

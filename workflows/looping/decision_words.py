@@ -16,14 +16,29 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
         "first": Label(
             "the model that learned from no result of the laboratory is in use", "启用未学习任何实验结果的初始模型"
         ),
+        "first_measured": Label(
+            "the first model, learned from results alone, is in use: in cross-validation it has a smaller error than "
+            "guessing the mean",
+            "启用仅由实验结果训练的初始模型：其交叉验证误差小于以均值猜测",
+        ),
+        "waits": Label(
+            "no model yet: nothing but results teaches this property, and fewer than "
+            f"{SMALLEST_TRAINING_SET} compounds have a value",
+            f"尚无模型：该性质仅有实验结果可供学习，而有数值的化合物不足 {SMALLEST_TRAINING_SET} 个",
+        ),
+        "loses_to_mean": Label(
+            "no model yet: one learned from results alone has no smaller error than guessing the mean",
+            "尚无模型：仅由实验结果训练的模型误差不小于以均值猜测",
+        ),
         "wins": Label(
             "the challenger wins twice and is in use now", "挑战模型两项均胜出，现已启用"
         ),
         "few_results": Label(
             "the champion stays: too few results, or none since it learned; a challenger needs "
-            f"{SMALLEST_TRAINING_SET} compounds with a value",
+            f"{SMALLEST_TRAINING_SET} compounds with a value, and with a crystal in the records where features ask for "
+            "one",
             "保留现用模型：实验结果太少，或自其训练以来没有新结果；挑战模型需要"
-            f" {SMALLEST_TRAINING_SET} 个有数值的化合物",
+            f" {SMALLEST_TRAINING_SET} 个有数值的化合物，若特征需要晶体结构，记录中还须有其结构",
         ),
         "few_newest": Label(
             "the champion stays: the newest results are too few to decide; a third of the compounds that it has not "

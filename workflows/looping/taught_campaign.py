@@ -53,15 +53,39 @@ def taught_by_records(
         source = target.transfer.to
     elif _are_of_one_kind(trained, source):
         source = trained
+        target = target.model_copy(update={"provenance": trained})
     else:
         transfer = Transfer.model_validate({"from": trained, "to": source})
         target = target.model_copy(update={"transfer": transfer, "provenance": source})
-    options = {"path": place or "", "property": name, "source": source, "until": until, "laboratory": laboratory}
-    mine = [entry for entry in stated if entry.name == NAME and entry.options.get("property") == name]
-    options = {**(mine[0].options if mine else {}), **options}
     others = [entry for entry in stated if entry.name != NAME]
-    data = (*others, Entry(name=NAME, options=options, argument=None))
+    entry = _records_entry(campaign, name, source, place=place, laboratory=laboratory, until=until)
+    data = (*others, entry)
     return campaign.model_copy(update={"data": data, "targets": (_with_limit(target, base),)})
+
+
+def taught_alone(campaign: Campaign, property_name: str, *, place: str | None, laboratory: str, until: int) -> Campaign:
+    """The campaign with one target that learns from records alone, as they stand after an action.
+
+    Args:
+        campaign: The campaign, which may name the records itself.
+        property_name: Of the target.
+        place: The records database.
+        laboratory: Whose results; those of all laboratories if empty.
+        until: Number of the last action that counts.
+    """
+    source = laboratory_provenance(laboratory)
+    target = target_named(campaign, property_name).model_copy(update={"provenance": source})
+    entry = _records_entry(campaign, property_name, source, place=place, laboratory=laboratory, until=until)
+    return campaign.model_copy(update={"data": (entry,), "targets": (target,)})
+
+
+def _records_entry(
+    campaign: Campaign, name: str, source: str, *, place: str | None, laboratory: str, until: int
+) -> Entry:
+    """The entry of ``data`` with the records as they stand after an action, with the options of the campaign's own."""
+    options = {"path": place or "", "property": name, "source": source, "until": until, "laboratory": laboratory}
+    mine = [entry for entry in campaign.data if entry.name == NAME and entry.options.get("property") == name]
+    return Entry(name=NAME, options={**(mine[0].options if mine else {}), **options}, argument=None)
 
 
 def absolute_place(place: str | None) -> str | None:

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,12 @@ class Laboratory:
         )
         self._sheets = itertools.count()
 
-    def measure(self, formulas: Sequence[str], *, slope: float = 1.3, offset: float = 0.4) -> ImportReport:
+    def measure(
+        self, formulas: Sequence[str], *, slope: float = 1.3, offset: float = 0.4, cells: Mapping[str, str] = INDEX
+    ) -> ImportReport:  # fmt: skip
         """Send a sheet with values of some compounds."""
         rows = [
-            result(f"c-{formula}", formula, f"{formula}-1", f"{slope * self.others[formula] + offset:.3f}", **INDEX)
+            result(f"c-{formula}", formula, f"{formula}-1", f"{slope * self.others[formula] + offset:.3f}", **cells)
             for formula in formulas
         ]
         sheet = write_sheet(self.folder / f"sheet-{next(self._sheets)}.csv", rows)

@@ -162,3 +162,59 @@ def test_comparison_counts_only_what_both_predict_and_newest_formulas_stay_whole
     newest = newest_groups(np.arange(60), groups)
     assert newest.sum() == 20
     assert sorted(set(groups[newest])) == list(range(20, 30))
+
+
+@pytest.fixture
+def measured_alone(laboratory: Laboratory) -> Laboratory:
+    """A campaign that names no labels of its second target but the records, and none of them at first."""
+    said = laboratory.campaign.read_text("utf-8")
+    entry = {"records": {"path": laboratory.records, "property": "vickers_hardness"}}
+    target = {"property": "vickers_hardness", "goal": "at_least", "value": 10, "unit": "GPa"}
+    said = said.replace("data: [", f"data: [{json.dumps(entry)}, ")
+    laboratory.campaign.write_text(said.replace("targets:\n", f"targets:\n  - {json.dumps(target)}\n"), "utf-8")
+    return laboratory
+
+
+def test_a_property_that_only_laboratories_measure_waits_and_gets_a_model_from_records_alone(
+    measured_alone: Laboratory,
+) -> None:
+    formulas = list(measured_alone.others)
+    hardness = {"property": "Vickers hardness", "unit": "GPa"}
+    measured_alone.measure(formulas[:12], slope=2.0, cells=hardness)
+    command = ["retrain", str(measured_alone.campaign), "--records", measured_alone.records]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0, told.output
+    assert "fewer than 20 compounds have a value\n  12 compounds with a value" in told.output
+    assert "refractive_index: the champion stays" in told.output  # the other target goes on
+    status = CliRunner().invoke(app, ["loop", "status", *command[1:]])
+    assert "vickers_hardness: no model yet" in status.output, status.output
+    refused = CliRunner().invoke(app, ["validate", str(measured_alone.campaign)])
+    assert "12 materials with a label of vickers_hardness" in refused.output
+
+    measured_alone.measure(formulas[12:50], slope=2.0, cells=hardness)
+    (first,) = retrain(measured_alone.campaign, records=measured_alone.records, properties=["vickers_hardness"])
+    assert first.reason == "first_measured"
+    found = first.cross_validation
+    assert found is not None
+    assert found.formulas + found.unpredicted == 50
+    assert found.challenger < found.mean == found.champion
+    database = open_records(measured_alone.records)
+    champion = champion_of(database, "films", "vickers_hardness")
+    assert champion is not None
+    assert read_champion(champion, models_folder(measured_alone.records, None)).known.name == "vickers_hardness"
+    measured_alone.measure(formulas[50:90], slope=2.0, cells=hardness)
+    (later,) = retrain(measured_alone.campaign, records=measured_alone.records, properties=["vickers_hardness"])
+    assert later.cross_validation is not None
+    assert later.cross_validation.formulas + later.cross_validation.unpredicted == 40  # those it has not seen
+
+
+def test_values_that_follow_nothing_give_no_first_model(measured_alone: Laboratory) -> None:
+    formulas = list(measured_alone.others)[:24]
+    chance = np.random.default_rng(0).permutation(len(formulas))
+    measured_alone.others |= {formula: 5.0 + place for formula, place in zip(formulas, chance.tolist(), strict=True)}
+    hardness = {"property": "Vickers hardness", "unit": "GPa"}
+    measured_alone.measure(formulas, slope=1.0, offset=0.0, cells=hardness)
+    (first,) = retrain(measured_alone.campaign, records=measured_alone.records, properties=["vickers_hardness"])
+    assert (first.reason, first.champion) == ("loses_to_mean", None)
+    assert first.cross_validation is not None
+    assert first.cross_validation.challenger >= first.cross_validation.mean

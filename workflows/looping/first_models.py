@@ -1,0 +1,86 @@
+"""The first model of a property: from everything but records, or from records alone where nothing else teaches it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from matloop.data.records.contents import values_table
+from matloop.data.records.database import RecordsDatabase
+from matloop.data.runs.manifest import key_of
+from matloop.data.whole_files import write_new_folder
+from matloop.models.surrogates.contest import compare_with_mean
+from matloop.models.surrogates.prediction import forward
+from matloop.screening.campaign.campaign import Campaign
+from matloop.workflows.looping.challengers import out_of_fold, results_of, trained_on_results
+from matloop.workflows.looping.champions import Champion, ModelDecision, describe_champion
+from matloop.workflows.looping.taught_campaign import without_records
+from matloop.workflows.running.own_data import read_own_data, training_of
+from matloop.workflows.running.store_keys import store_key
+from matloop.workflows.stages.fates import FIRST_STAGE
+from matloop.workflows.train import train
+
+
+def first_from_records(database: RecordsDatabase, taught: Campaign, *, until: int, models: Path) -> ModelDecision:
+    """Decide whether a model that learned from records alone is the first one in use.
+
+    It is if its error is smaller than that of guessing the mean of the other results, in grouped cross-validation.
+
+    Args:
+        database: The records.
+        taught: The campaign with one target, whose only labels are records.
+        until: Number of the last action that counts.
+        models: Folder of the models.
+    """
+    (target,) = taught.targets
+    results = results_of(database, taught, until=until)
+    if results is None:
+        compounds = set(values_table(database, [target.property], until=until)["formula"].to_pylist())
+        return ModelDecision(taught.name, target.property, "waits", None, results=len(compounds))
+    with tempfile.TemporaryDirectory() as scratch:
+        made = trained_on_results(taught, Path(scratch) / "first")
+        if made is None:
+            return ModelDecision(taught.name, target.property, "waits", None, results=int(results.measured.sum()))
+        truth = forward(results.labels.values, made.surrogate.transform)
+        predicted = out_of_fold(made, results.labels)
+        found = compare_with_mean(truth, results.labels.groups, challenger=predicted)
+        decision = ModelDecision(
+            taught.name, target.property, "loses_to_mean", None, cross_validation=found,
+            results=int(results.measured.sum()),
+        )  # fmt: skip
+        if found is None or not found.is_won:
+            return decision
+        champion = describe_champion(kept_model(made.folder, models, taught), until=until)
+    return decision._replace(reason="first_measured", champion=champion)
+
+
+def first_model(campaign: Campaign, name: str, models: Path) -> Champion:
+    """Train the model that learned from everything but records, unless it lies there."""
+    base = without_records(campaign, name)
+    place = models / _folder_name(base)
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            kept_model(train(base, output=Path(scratch) / "first").folder, models, base)
+    return describe_champion(place, until=0)
+
+
+def kept_model(folder: Path, models: Path, campaign: Campaign) -> Path:
+    """Copy a model into the folder of models, whole or not at all; one that lies there is the same."""
+    place = models / _folder_name(campaign)
+
+    def fill(draft: Path) -> None:
+        shutil.copytree(folder, draft)
+
+    write_new_folder(place, fill)
+    return place
+
+
+def _folder_name(campaign: Campaign) -> str:
+    """Name of the folder of a model: its property and a hash of all that decides its numbers."""
+    (target,) = campaign.targets
+    training = training_of(campaign, read_own_data(campaign))
+    learned = store_key(
+        campaign, FIRST_STAGE, target, training=training[target.property], helping=training.helping.get(target.property)
+    )
+    return f"{target.property}-{key_of(learned=learned, target=target.model_dump(mode='json'))[:16]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Hea
     rows = []
     for _, row in shortlist.iterrows():
         numbers = [[row[property_column(name, suffix)] for suffix in _SHOWN] for name in properties]
-        values = [f"{number_text(at)} [{number_text(low, 2)}, {number_text(high, 2)}]" for at, low, high in numbers]
+        values = [f"{number_text(at)} [{_interval(low, high)}]" for at, low, high in numbers]
         values = [f"{told}{_computed(row, name)}" for told, name in zip(values, properties, strict=True)]
         group = row.get(Column.SPACE_GROUP_NUMBER)
         has_group = group is not None and group == group  # nan for a composition among crystals
@@ -34,6 +35,15 @@ def shortlist_cells(shortlist: Any, properties: Sequence[str]) -> tuple[list[Hea
         cells += [f"{row[Column.TRADEOFF_SCORE]:.3f}"] if weighed else []
         rows.append([*cells, f"{row[Column.PROBABILITY]:.2f}", *values])
     return headings, rows
+
+
+def _interval(low: float, high: float) -> str:
+    """Both ends, or the lower one where nothing bounds the interval above.
+
+    >>> _interval(0.01, 0.08), _interval(0.01, math.inf)
+    ('0.01, 0.08', '≥ 0.01')
+    """
+    return f"≥ {number_text(low, 2)}" if high == math.inf else f"{number_text(low, 2)}, {number_text(high, 2)}"
 
 
 def _computed(row: Any, name: str) -> str:

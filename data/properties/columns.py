@@ -103,9 +103,9 @@ class Column(StrEnum):
         "makeable_probability", "number", "1",
         "Probability that a database of the next years lists a compound of this composition, near its hull.",
     )  # fmt: skip
-    PROBABILITY_BY_POTENTIAL = (
-        "probability_by_potential", "number", "1",
-        "Probability that the target of the energy above hull is met by the potential alone, without kinship.",
+    PROBABILITY_MAKEABLE = (
+        "probability_makeable_phase", "number", "1",
+        "Probability of a makeable phase, which counts for the energy above hull in that of all targets.",
     )  # fmt: skip
     INSULATOR_PROBABILITY = (
         "insulator_probability", "number", "1", "Probability that a candidate has a band gap at all, by composition.",

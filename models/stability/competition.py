@@ -14,6 +14,7 @@ composition this limit does not hold, because the reference phases cancel in the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,30 @@ POLYMORPHS = 2
 _ROUNDING = 1e-9  # eV/atom
 
 
-def distances_among_candidates(hull: Hull, candidates: PhaseEnergies, alone: HullDistances) -> HullDistances:
+class Competition(NamedTuple):
+    """Where n candidates lie among reference phases and each other, and which of them decide that.
+
+    Attributes:
+        alone: Where they lie on the hull of the reference phases without each other.
+        distances: Where they lie with each other; no energy above the hull is lower than that of ``alone``, and
+            another candidate among the products is called ``candidate`` with the first eight characters of its id.
+        sibling: Row of the lower candidate of the same composition that decides, -1 where none does, shape (n,).
+        share: Part of the atoms of the deciding mixture that candidates of other compositions hold, shape (n,).
+    """
+
+    alone: HullDistances
+    distances: HullDistances
+    sibling: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    @classmethod
+    def of_nobody(cls, alone: HullDistances) -> Competition:
+        """Candidates that do not compete with each other."""
+        n = len(alone.codes)
+        return cls(alone, alone, np.full(n, -1), np.zeros(n))
+
+
+def compete(hull: Hull, candidates: PhaseEnergies) -> Competition:
     """Place n candidates on the hull of the reference phases and of each other.
 
     The answer does not depend on the order of the candidates.
@@ -36,14 +60,10 @@ def distances_among_candidates(hull: Hull, candidates: PhaseEnergies, alone: Hul
     Args:
         hull: Of the reference phases.
         candidates: Their formation energies on the scale of the reference phases.
-        alone: Where they lie on that hull without the others, as :meth:`.hull.Hull.distances` returns it.
-
-    Returns:
-        Energies above the hull, none of them lower than ``alone``, and the phases of the cheapest mixture; another
-        candidate among them is called ``candidate`` with the first eight characters of its id. Everything else is as in
-        ``alone``.
     """
+    alone = hull.distances(candidates)
     above, products = alone.energy_above_hull.copy(), list(alone.products)
+    sibling, share = np.full(len(above), -1), np.zeros(len(above))
     _, lowest = places_among_polymorphs(candidates)
     deep = [row for row in np.unique(lowest).tolist() if above[row] < 0]
     competing = np.array(sorted(deep, key=lambda row: candidates.ids[row]), np.int64)
@@ -56,10 +76,12 @@ def distances_among_candidates(hull: Hull, candidates: PhaseEnergies, alone: Hul
             joint = Hull(references.joined(competitors.take(others))).distances(candidates.take(np.array([row])))
             if joint.energy_above_hull[0] > above[row] + _ROUNDING:
                 above[row], products[row] = joint.energy_above_hull[0], joint.products[0]
+                share[row] = sum(product.fraction for product in products[row] if product.phase_id in competitors.ids)
         behind = candidates.energies[row] - candidates.energies[lowest[row]]
         if lowest[row] != row and behind > above[row]:
             above[row], products[row] = behind, (_product_of(candidates, int(lowest[row])),)
-    return replace(alone, energy_above_hull=above, products=products)
+            sibling[row], share[row] = lowest[row], 0.0
+    return Competition(alone, replace(alone, energy_above_hull=above, products=products), sibling, share)
 
 
 def places_among_polymorphs(phases: PhaseEnergies) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

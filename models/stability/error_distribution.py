@@ -25,6 +25,42 @@ def kinds_of_chemistry(compositions: Compositions) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
+class NearbyValues:
+    """What has been found near a place, as a distribution for another one.
+
+    Attributes:
+        places: Where m values were found, ascending, shape (m,).
+        values: The values, shape (m,).
+        width: How many of the nearest speak for a place.
+    """
+
+    places: NDArray[np.float64]
+    values: NDArray[np.float64]
+    width: int
+
+    @classmethod
+    def of(cls, places: NDArray[np.float64], values: NDArray[np.float64], width: int) -> NearbyValues:
+        """Keep the pairs without nan, in any order, shape (n,) each; at most ``width`` of them speak for a place."""
+        known = np.flatnonzero(~np.isnan(places + values))
+        order = known[np.argsort(places[known], kind="stable")]
+        return cls(places[order], values[order], min(width, len(order)))
+
+    def around(self, asked: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values found nearest to n places, ascending, shape (n, width); zeros where none was ever found.
+
+        >>> NearbyValues.of(np.array([3.0, 1.0, 2.0]), np.array([0.3, 0.1, 0.2]), 2).around(np.array([0.0, 2.9]))
+        array([[0.1, 0.2],
+               [0.2, 0.3]])
+        """
+        if not self.width:
+            return np.zeros((len(asked), 1))
+        # The nearest of sorted places are a window; it is centred on the place and pushed inside at the ends.
+        at = np.searchsorted(self.places, np.nan_to_num(asked)) - self.width // 2
+        first = np.clip(at, 0, len(self.places) - self.width)
+        return np.sort(self.values[first[:, None] + np.arange(self.width)], axis=1)
+
+
+@dataclass(frozen=True)
 class ErrorDistribution:
     """Predictions of m crystals and how wrong they were.
 
@@ -90,8 +126,5 @@ class ErrorDistribution:
         if not self.local:
             shares = (np.arange(k) + 0.5) / k
             return np.broadcast_to(np.quantile(self.residuals[like], shares), (len(values), k))
-        # The nearest of sorted values are a window; it is centred on the value and pushed inside at the ends.
-        at = np.searchsorted(self.predicted[like], np.nan_to_num(values)) - width // 2
-        first = np.clip(at, 0, len(like) - width)
-        nearest = np.sort(self.residuals[like][first[:, None] + np.arange(width)], axis=1)
+        nearest = NearbyValues(self.predicted[like], self.residuals[like], width).around(values)
         return nearest[:, np.arange(k) * width // k]

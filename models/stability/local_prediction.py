@@ -17,10 +17,9 @@ class LocalPrediction:
     Attributes:
         centre: Values by the potential, in the unit of the property, nan where there is none, shape (n,).
         residuals: Truth minus prediction of calibration rows like each candidate, ascending, shape (n, k). All of them
-            are equally probable.
+            are equally probable; infinite where nothing tells how large they are.
         codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
         bounds: Physically possible values; a value beyond one counts as lying on it.
-        highest_probability: The largest probability that may be claimed of each candidate, shape (n,).
         met: Probability of lying in ``wanted`` where more than the residuals tells it, shape (n,); None otherwise.
         wanted: Range that ``met`` speaks of.
     """
@@ -29,7 +28,6 @@ class LocalPrediction:
     residuals: NDArray[np.float64]
     codes: NDArray[np.str_]
     bounds: tuple[float, float]
-    highest_probability: NDArray[np.float64] | float = 1.0
     met: NDArray[np.float64] | None = None
     wanted: tuple[float, float] | None = None
 
@@ -61,19 +59,23 @@ class LocalPrediction:
     def probability_between(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Share of each predictive distribution in [lower, upper], or ``met``; nan where not predicted, shape (n,).
 
-        It is never above ``highest_probability``.
-
         Raises:
             ModelError: If ``met`` speaks of another range.
         """
         if self.met is not None:
             if (lower, upper) != self.wanted:
                 raise ModelError(f"a probability of lying in [{lower:g}, {upper:g}]", f"{self.wanted}")
-            share = self.met
-        else:
-            values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
-            share = ((values >= lower) & (values <= upper)).mean(axis=1)
-        return np.where(np.isnan(self.centre), np.nan, np.minimum(share, self.highest_probability))
+            return np.where(np.isnan(self.centre), np.nan, self.met)
+        return self.share_between(lower, upper)
+
+    def share_between(self, lower: float, upper: float) -> NDArray[np.float64]:
+        """Share of each predictive distribution in [lower, upper]; nan where not predicted, shape (n,).
+
+        Without a lower end it is above a half exactly where the median is at most ``upper``.
+        """
+        values = np.clip(self.centre[:, None] + self.residuals, *self.bounds)
+        share = ((values >= lower) & (values <= upper)).mean(axis=1)
+        return np.where(np.isnan(self.centre), np.nan, share)
 
     def pooled(self, *others: LocalPrediction) -> LocalPrediction:
         """Mix these predictive distributions with others in equal parts (a linear opinion pool).
@@ -86,18 +88,13 @@ class LocalPrediction:
         Returns:
             Predictions with the centres of these.
         """
-        residuals, highest = [self.residuals], self.highest_probability
+        residuals = [self.residuals]
         shares = (np.arange(self.residuals.shape[1]) + 0.5) / self.residuals.shape[1]
         for other in others:
             known, own = np.isfinite(other.centre), other.residuals
-            own = own if own.shape == self.residuals.shape else np.quantile(own, shares, axis=1).T
+            if own.shape != self.residuals.shape:  # not interpolated: some may be infinite
+                own = own[:, (shares * own.shape[1]).astype(np.int64)]
             moved = own + (other.centre - self.centre)[:, None]
             residuals.append(np.where(known[:, None], moved, self.residuals))
-            highest = np.minimum(highest, np.where(known, other.highest_probability, 1.0))
         mixed = np.sort(np.concatenate(residuals, axis=1), axis=1)
-        return replace(self, residuals=mixed, highest_probability=highest)
-
-    def capped(self, rows: NDArray[np.bool_], highest: float) -> LocalPrediction:
-        """Return the same predictions, with no probability above ``highest`` for ``rows``."""
-        most = np.minimum(self.highest_probability, np.where(rows, highest, 1.0))
-        return replace(self, highest_probability=most)
+        return replace(self, residuals=mixed)

@@ -3,7 +3,8 @@
 A potential's energies become formation energies on the scale of a database, whose phases form the hull: energies of the
 elements are fitted to crystals of which both energies are known. How wrong such formation energies are is learned from
 crystals of compositions that the fit had not seen. The competing phases of a candidate are those of the database, so
-the error of its distance from the hull is the error of its own formation energy.
+the error of its distance from the known hull is the error of its own formation energy. How much lower the hull may be
+once missing phases are known enters the same distribution (:mod:`matloop.models.stability.place_prediction`).
 
 The predictive distribution of a candidate is its value and the errors of others (a split conformal predictive
 distribution; Vovk et al., Neurocomputing 397, 292 (2020)).
@@ -18,18 +19,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.candidates.compositions import Compositions
-from matloop.models.stability.competition import distances_among_candidates
+from matloop.models.stability.competition import Competition, compete
 from matloop.models.stability.coverage import Coverage, KnownPhases, incomplete_references
 from matloop.models.stability.elemental_references import ElementalReferences
-from matloop.models.stability.error_distribution import ErrorDistribution
+from matloop.models.stability.error_distribution import ErrorDistribution, NearbyValues
 from matloop.models.stability.formation_energies import held_out_formation_energies
 from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
 from matloop.models.stability.local_prediction import LocalPrediction
+from matloop.models.stability.place_prediction import predict_places
+from matloop.models.stability.polymorph_errors import polymorph_errors
 
 ABOVE_HULL, FORMATION = "energy_above_hull", "formation_energy_per_atom"
-HIGHEST_WHERE_INCOMPLETE = 0.5
-"""The largest probability of a candidate whose place on the hull shows that references are missing."""
 
 
 class Judgement(NamedTuple):
@@ -61,6 +61,9 @@ class Stability:
         known: Compositions that are known, with an energy in the hull or without.
         errors: By property: how wrong predictions of known crystals are.
         candidate_errors: How wrong the distances of candidates are; those of known crystals where it is None.
+        polymorphs: How wrong the energy of a crystal above a lower one of its composition is, by that energy.
+        missing: How much the hull falls when more phases come to be known, by the place of a candidate; nothing is
+            missing where it is None.
     """
 
     elements: ElementalReferences
@@ -69,6 +72,8 @@ class Stability:
     known: KnownPhases
     errors: dict[str, ErrorDistribution]
     candidate_errors: ErrorDistribution | None = None
+    polymorphs: NearbyValues | None = None
+    missing: NearbyValues | None = None
 
     @classmethod
     def fit(
@@ -109,7 +114,8 @@ class Stability:
             joining = replace(elements.formation_energies(compounds), source=hull.references.source)
             hull = Hull(hull.references.joined(joining))
         known = known or KnownPhases(hull, hull.references.compositions)
-        return cls(elements, hull, Hull(own.joined(elements.elements())), known, errors)
+        polymorphs = polymorph_errors(labelled, formation_energies)
+        return cls(elements, hull, Hull(own.joined(elements.elements())), known, errors, polymorphs=polymorphs)
 
     def formation_energies(self, candidates: PhaseEnergies) -> PhaseEnergies:
         """Return the formation energies of candidates on the scale of the hull, from their energies by the potential.
@@ -122,9 +128,6 @@ class Stability:
     def predict(self, candidates: PhaseEnergies, *, competing: bool = False) -> Judgement:
         """Predict energy above hull and formation energy of n candidates, with their positions on the hulls.
 
-        No probability is above :data:`HIGHEST_WHERE_INCOMPLETE` where a candidate's place shows that references are
-        missing.
-
         Args:
             candidates: Their energies by the potential.
             competing: Whether they compete with each other too, as the candidates of one run do
@@ -133,30 +136,18 @@ class Stability:
         Raises:
             EnergySourceError: If they come from another source than those of the crystals.
         """
-        formation = self.formation_energies(candidates)
-        alone = self.hull.distances(formation)
-        distances = distances_among_candidates(self.hull, formation, alone) if competing else alone
-        own_formation = self.elements.formation_energies(candidates)
-        own = self.own_hull.distances(own_formation)
-        own = distances_among_candidates(self.own_hull, own_formation, own) if competing else own
-        # A candidate that lies far below the hull alone shows what is missing, whatever others lie below it too.
-        incomplete = incomplete_references(candidates.compositions, alone)
+        formation, own_formation = self.formation_energies(candidates), self.elements.formation_energies(candidates)
+        placed, own = _placed(self.hull, formation, competing), _placed(self.own_hull, own_formation, competing)
+        compositions, distances = candidates.compositions, placed.distances
+        errors = self.candidate_errors or self.errors[ABOVE_HULL]
         predictions = {
-            ABOVE_HULL: self._place(candidates.compositions, distances).capped(
-                incomplete != "", HIGHEST_WHERE_INCOMPLETE
-            ),
-            FORMATION: self.errors[FORMATION].around(
-                FORMATION, formation.energies, candidates.compositions, distances.codes
-            ),
+            ABOVE_HULL: predict_places(errors, placed, compositions, missing=self.missing, polymorphs=self.polymorphs),
+            FORMATION: self.errors[FORMATION].around(FORMATION, formation.energies, compositions, distances.codes),
         }
         return Judgement(
-            predictions, distances, own.energy_above_hull, self.known.coverage(candidates.compositions), incomplete
-        )
-
-    def _place(self, candidates: Compositions, distances: HullDistances) -> LocalPrediction:
-        """Predict the energy above hull of n candidates from where they lie."""
-        errors = self.candidate_errors or self.errors[ABOVE_HULL]
-        return errors.around(ABOVE_HULL, distances.energy_above_hull, candidates, distances.codes)
+            predictions, distances, own.distances.energy_above_hull, self.known.coverage(compositions),
+            incomplete_references(compositions, distances),
+        )  # fmt: skip
 
     def calibration_rows(
         self, name: str, lower: float, upper: float
@@ -176,6 +167,11 @@ class Stability:
         # Their own error is among the nearest.
         k = prediction.residuals.shape[1]
         return errors.rows, np.clip((k * share - inside) / (k - 1), 0, 1), inside
+
+
+def _placed(hull: Hull, candidates: PhaseEnergies, competing: bool) -> Competition:
+    """Where candidates lie on a hull, with each other or alone."""
+    return compete(hull, candidates) if competing else Competition.of_nobody(hull.distances(candidates))
 
 
 def _errors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import (
     Words,
     formula_markup,
+    interval_words,
     listed,
     number,
     percent,
@@ -129,11 +131,11 @@ def _style(dossier: Dossier) -> str:
 def _stage_row(value: StageValue) -> dict[str, Any]:
     known = property_named(value.property)
     low, high = value.low, value.high
-    width = high - low if low is not None and high is not None else None
-    ends = Words("–", "–")
-    if low is not None and high is not None:
-        start, stop = number(low, width), number(high, width)
-        ends = Words(f"{start} to {stop}", f"{start} 至 {stop}")
+    ends, width = Words("–", "–"), None
+    if low is not None:
+        top = math.inf if high is None else high  # an open end
+        width = top - low
+        ends = interval_words(low, top, width)
     domain = _NOT_ASKED if value.in_domain is None else _IN_DOMAIN if value.in_domain else _OUTSIDE
     return {
         "stage": stage_words(value.stage), "label": property_words(value.property),

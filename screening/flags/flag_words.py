@@ -125,9 +125,9 @@ MEANINGS: Mapping[Flag, Meaning] = {
     Flag.REFERENCES_INCOMPLETE: Meaning(
         Words("competing phases may be missing", "竞争相可能缺失"),
         Words(
-            "It competes with an element, or lies far below the hull: reference phases may be missing, and stability "
-            "counts as 50 % at most.",
-            "它与单质竞争，或远低于凸包：参考相可能缺失，稳定概率至多按 50 % 计。",
+            "It competes with an element, or lies far below the hull: reference phases may be missing. Value, interval "
+            "and probability of the energy above the hull count that.",
+            "它与单质竞争，或远低于凸包：参考相可能缺失。凸包以上能量的数值、区间和概率均已计入这种情况。",
         ),
     ),
     Flag.OUTSIDE_DOMAIN: Meaning(

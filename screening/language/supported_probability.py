@@ -9,6 +9,7 @@ from matloop.screening.runs.run_summary import SupportedProbability
 
 JOINED_BY, NEXT = "+", ","
 """What stands in ``capped_targets`` between targets that are met together, and between entries."""
+MAKEABLE = Words("makeable phase", "可制备相")
 
 
 def capped_words(capped: str, supported: Sequence[SupportedProbability]) -> list[Words]:
@@ -28,7 +29,8 @@ def capped_words(capped: str, supported: Sequence[SupportedProbability]) -> list
 
 def supported_words(entry: SupportedProbability) -> Words:
     """Say up to what probability calibration rows support one target, or several together."""
-    most, rows, together = percent(entry.highest), f"{entry.rows:,}", joined_properties(entry.targets)
+    most, rows = percent(entry.highest), f"{entry.rows:,}"
+    together = MAKEABLE if entry.makeable else joined_properties(entry.targets)
     return Words(
         f"P({together.en}) is at most {most}: fewer than {entry.fewest} of {rows} calibration rows reached more",
         f"P（{together.zh}）至多为 {most}：{rows} 条校准数据中超过此值的不足 {entry.fewest} 条",

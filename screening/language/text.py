@@ -119,6 +119,24 @@ def percent(share: float | None, decimals: int = 0) -> str:
     return f"{share * 100:.{decimals}f} %"
 
 
+def interval_words(low: float, high: float, resolution: float, unit: str = "") -> Words:
+    """Write an interval in both languages, open above where its upper end is infinite.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        resolution: Uncertainty of the numbers, as for :func:`number`.
+        unit: Of both; none by default.
+
+    >>> interval_words(0.01, 0.32, 0.3, "eV").en, interval_words(0.01, math.inf, 0.3, "eV").en
+    ('0.01 to 0.32 eV', '≥ 0.01 eV')
+    """
+    start, stop = number(low, resolution), number(high, resolution)
+    if high == math.inf:
+        return Words(with_unit(f"≥ {start}", unit), with_unit(f"≥ {start}", unit))
+    return Words(with_unit(f"{start} to {stop}", unit), with_unit(f"{start} 至 {stop}", unit))
+
+
 def range_text(ends: tuple[float | None, float | None], unit: str) -> str:
     """Write a wanted range, open if an end is None.
 

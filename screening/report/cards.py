@@ -21,6 +21,7 @@ from matloop.screening.language.supported_probability import capped_words
 from matloop.screening.language.text import (
     Words,
     formula_markup,
+    interval_words,
     number,
     origin_words,
     property_words,
@@ -131,6 +132,7 @@ class Card(NamedTuple):
     origin: Words
     substitution_probability: float
     makeable_probability: float
+    makeable_counted: float
     neighbour_columns: list[tuple[Words, str]]
     neighbours: list[Neighbour]
     scene: Scene | None
@@ -223,6 +225,7 @@ def _card(run: RunView, batch: CandidateBatch, row: int, known: list[KnownCompou
         origin=origin_words(texts(batch, Column.ORIGIN)[row]),
         substitution_probability=float(numbers(batch, Column.SUBSTITUTION_PROBABILITY)[row]),
         makeable_probability=float(numbers(batch, Column.MAKEABLE_PROBABILITY)[row]),
+        makeable_counted=float(numbers(batch, Column.PROBABILITY_MAKEABLE)[row]),
         neighbour_columns=[(property_words(name), unit_text(property_named(name).unit)) for name in columns],
         neighbours=[_neighbour(compound, columns) for compound in known],
         scene=scene,
@@ -255,13 +258,12 @@ def _scene(batch: CandidateBatch, row: int) -> Scene | None:
 def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
     name, unit = strip.name, property_named(strip.name).unit
     mean, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
-    lower, upper = number(low, high - low), number(high, high - low)
     return TargetRow(
         name,
         property_words(name),
         range_words(run.ranges[name], unit),
         with_unit(number(mean, high - low), unit),
-        _interval_words(lower, upper, unit),
+        interval_words(low, high, high - low, unit),
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
         _computed_text(batch, row, name, high - low),
@@ -269,7 +271,8 @@ def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> 
         _related_words(related_training(run.training, name, batch, row)),
         float(numbers(batch, probability_of(name))[row]),
         tuple(
-            round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 0.0 for value in (low, mean, high)
+            round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 1000.0 * (value == np.inf)
+            for value in (low, mean, high)
         ),  # type: ignore[arg-type]
     )
 
@@ -292,15 +295,10 @@ def _selected_interval(batch: CandidateBatch, row: int, name: str) -> Words | No
     low, high = (float(numbers(batch, f"{name}_selected_{end}")[row]) for end in ("lo", "hi"))
     if not (np.isfinite(low) and np.isfinite(high)):
         return None
-    told = _interval_words(number(low, high - low), number(high, high - low), property_named(name).unit)
+    told = interval_words(low, high, high - low, property_named(name).unit)
     if numbers(batch, f"{name}_selected_exact")[row] == 0:
         return Words(f"about {told.en} (few crystals rank as high)", f"约 {told.zh}（排名相当的晶体很少）")
     return told
-
-
-def _interval_words(lower: str, upper: str, unit: str) -> Words:
-    """``1.5 to 3.7 eV`` in both languages."""
-    return Words(with_unit(f"{lower} to {upper}", unit), with_unit(f"{lower} 至 {upper}", unit))
 
 
 def _neighbour_properties(run: RunView, known: list[KnownCompound]) -> list[str]:

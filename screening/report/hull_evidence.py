@@ -15,7 +15,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import composition_keys
 from matloop.data.packaged.computed_phases import load_computed_phases
 from matloop.data.properties.columns import Column, property_column
-from matloop.screening.language.text import Words, formula_markup, listed, number, space_group_markup
+from matloop.screening.language.text import Words, formula_markup, interval_words, listed, number, space_group_markup
 from matloop.screening.report.batch_columns import numbers, texts
 from matloop.screening.runs.run_view import RunView
 
@@ -23,10 +23,7 @@ _MOST_SIBLINGS = 5
 _RESOLUTION = 0.01  # eV/atom
 _INCOMPLETE: Mapping[str, Words] = {
     "element_products": Words("the cheapest competing mixture holds an element", "最低能竞争组合中含有单质"),
-    "far_below": Words(
-        "it lies far below the hull, so a competing phase may be missing, which the interval does not count",
-        "远低于凸包，可能缺少竞争相，而区间未计入这种情况",
-    ),
+    "far_below": Words("it lies far below the hull", "它远低于凸包"),
 }
 
 
@@ -151,10 +148,9 @@ def _energy(value: float) -> str:
 def _interval(batch: CandidateBatch, row: int) -> Words:
     """90 % interval of the energy above the hull, which ends at 0; empty where it was no target."""
     low, high = (float(numbers(batch, property_column("energy_above_hull", end))[row]) for end in ("lo", "hi"))
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if math.isnan(low) or math.isnan(high):
         return Words("", "")
-    start, stop, unit = number(low, _RESOLUTION), number(high, _RESOLUTION), Column.HULL_DISTANCE.unit
-    return Words(f"{start} to {stop} {unit}", f"{start} 至 {stop} {unit}")
+    return interval_words(low, high, _RESOLUTION, Column.HULL_DISTANCE.unit)
 
 
 def agreement_words(
@@ -234,7 +230,7 @@ def _incomplete(codes: str | None) -> Words | None:
     """Why references are incomplete, in words.
 
     >>> print(_incomplete("far_below").zh)
-    远低于凸包，可能缺少竞争相，而区间未计入这种情况
+    它远低于凸包
     """
     reasons = [_INCOMPLETE.get(code, Words(code, code)) for code in (codes or "").split(", ") if code]
     if not reasons:

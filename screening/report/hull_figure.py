@@ -26,7 +26,8 @@ class HullRow(NamedTuple):
     Attributes:
         place: On the shortlist.
         formula: Its formula.
-        interval: Left and right end of the 90 % interval; None where there is none.
+        interval: Left and right end of the 90 % interval, which goes to the edge where it is open; None where there is
+            none.
         marks: Kind (``first``, ``second``, ``own``) and position of each distance.
     """
 
@@ -68,7 +69,7 @@ def hull_figure(batch: CandidateBatch) -> HullFigure | None:
     rows = [
         HullRow(
             int(places[row]), formula_markup(batch.formulas[row]),
-            (_at(axis, low[row]), _at(axis, high[row])) if np.isfinite([low[row], high[row]]).all() else None,
+            None if np.isnan([low[row], high[row]]).any() else (_at(axis, low[row]), _at(axis, high[row])),
             [(kind, _at(axis, found[row])) for kind, found in distances.items() if math.isfinite(found[row])],
         )
         for row in range(len(batch))
@@ -87,4 +88,4 @@ def _axis(values: np.ndarray) -> Axis:
 
 
 def _at(axis: Axis, value: float) -> float:
-    return round(100 * axis.position(value), 2)
+    return 100.0 if value == math.inf else round(100 * axis.position(value), 2)

@@ -291,6 +291,7 @@ def ranked_table(run: RunView) -> RankedTable:
 
 
 def _ranked_value(hull_distance: str, mean: float, low: float, high: float, probability: float) -> RankedValue:
-    interval = f"{number(low, high - low)} … {number(high, high - low)}"
+    start, stop = number(low, high - low), number(high, high - low)
+    interval = f"≥ {start}" if high == math.inf else f"{start} … {stop}"
     value = mean if math.isfinite(mean) else None
     return RankedValue(value, number(mean, high - low), interval, hull_distance, probability)

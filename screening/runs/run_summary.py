@@ -79,12 +79,14 @@ class SupportedProbability(_Part):
         rows: Calibration rows.
         highest: The probability.
         fewest: How many of the rows reach it at least.
+        makeable: Whether the probability is that of a makeable phase, which counts for the energy above hull.
     """
 
     targets: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     rows: Count
     highest: Annotated[float, Field(ge=0, le=1)]
     fewest: Count = 20
+    makeable: bool = False
 
 
 class BackTestedLists(_Part):

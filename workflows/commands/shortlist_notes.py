@@ -122,9 +122,7 @@ def _incomplete(shortlist: pd.DataFrame) -> list[str]:
     if not chosen.any():
         return []
     texts = [", ".join(_REASONS.get(code, code) for code in reason.split(", ")) for reason in reasons]
-    return [
-        f"Competing phases may be missing, so stability counts as 50 % at most: {_listed(shortlist, chosen, texts)}."
-    ]
+    return [f"Competing phases may be missing, which value and interval count: {_listed(shortlist, chosen, texts)}."]
 
 
 def _listed(shortlist: pd.DataFrame, chosen: np.ndarray, texts: list[str]) -> str:

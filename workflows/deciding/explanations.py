@@ -19,7 +19,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column, probability_of
+from matloop.data.properties.columns import Column
 from matloop.data.training.known_materials import KnownCompositions, KnownMaterials
 from matloop.data.whole_files import write_json
 from matloop.models.surrogates.computed_model import COMPUTED_VALUE
@@ -32,7 +32,7 @@ from matloop.screening.ranking.criteria import merits
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
 from matloop.workflows.stages.fates import BELOW, SCORED
-from matloop.workflows.stages.makeable import kinship_targets, supported_after_relaxing
+from matloop.workflows.stages.makeable import counted_column, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import BY_POTENTIAL
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -261,7 +261,8 @@ def _standing(view: _Ranking, row: int, own: Mapping[str, Prediction] | None = N
     known = Column.EXPECTED_MISSES in table.column_names
     misses = float(table[Column.EXPECTED_MISSES][row].as_py()) if known else None
     margins: dict[str, Any] = {}
-    present = {name: float(table[probability_of(name)][row].as_py()) for name in view.task.ranges}
+    counted = {name: counted_column(table.column_names, name) for name in view.task.ranges}
+    present = {name: float(table[column][row].as_py()) for name, column in counted.items()}
     for name, ends in view.task.ranges.items():
         # Without a probability at the cut, no value of this target alone would do.
         by_probability = np.isfinite(needed) and not view.weighs_objectives

@@ -30,7 +30,7 @@ from matloop.models.surrogates.selection import (
 )
 from matloop.screening.runs.run_summary import BackTestedLists, MetTogether, SupportedProbability
 from matloop.workflows.deciding.back_test import KnownOutcomes, back_test
-from matloop.workflows.stages.makeable import column_by_potential, kinship_targets, supported_after_relaxing
+from matloop.workflows.stages.makeable import counted_column, kinship_targets, supported_after_relaxing
 from matloop.workflows.stages.potential import stability_of
 from matloop.workflows.stages.scoring import (
     ScoringTask,
@@ -196,10 +196,13 @@ def supported_probabilities(task: ScoringTask, known: Known) -> list[SupportedPr
     groups = list(known.joint.groups)
     if known.stability:
         groups += supported_after_relaxing(task.campaign, task.ranges).groups
-    found = []
+    found, makeable = [], kinship_targets(task.campaign, task.ranges)
     for group in groups:
         each = zip(group.names, group.highest_each, strict=True)
-        found += [SupportedProbability(targets=(name,), rows=group.rows, highest=highest) for name, highest in each]
+        found += [
+            SupportedProbability(targets=(name,), rows=group.rows, highest=highest, makeable=name in makeable)
+            for name, highest in each
+        ]
         if len(group.names) > 1:
             found.append(SupportedProbability(targets=group.names, rows=group.rows, highest=group.highest))
     return found
@@ -224,10 +227,9 @@ def evidence_for(known: Known, ranked: CandidateBatch, *, cut: float) -> list[Ev
     for name, (rows, probability, met) in sorted(known.stability.items()):
         counted = passed[rows]
         # Crystals are judged by the potential alone, because they are known, so candidates are too.
-        alone = ranked.column(column_by_potential(ranked.table.column_names, name))
-        pieces.append(Evidence(probability[counted], met[counted], alone))
+        pieces.append(Evidence(probability[counted], met[counted], ranked.column(probability_of(name))))
     for name, (probability, met) in sorted(known.listed.items()):
-        pieces.append(Evidence(probability, met, ranked.column(probability_of(name))))
+        pieces.append(Evidence(probability, met, ranked.column(counted_column(ranked.table.column_names, name))))
     return pieces
 
 

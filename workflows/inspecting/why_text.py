@@ -140,7 +140,7 @@ def _predictions(story: Told) -> _Rows:
     for stage, predictions in blocks:
         for told in predictions:
             unit = "" if told["unit"] == "1" else f" {told['unit']}"
-            interval = f"{_figure(told['low'])} to {_figure(told['high'])}{unit}" if told["low"] is not None else ""
+            interval = f"{_interval(told)}{unit}" if told["low"] is not None else ""
             computed = told.get("computed")
             value = f"{_figure(told['value'])}{unit}" + (f", computed {_figure(computed)}" if computed else "")
             cells = [stage, told["property"], value, interval, _figure(told["probability"])]
@@ -226,6 +226,12 @@ def _chemistry(chemistry: Told, flags: Sequence[str]) -> Iterator[str]:
         told = one_line(states) or "no neutral assignment"
         yield f"Oxidation states: {told}" + (f"; bond-valence sums {one_line(sums)}." if sums else ".")
     yield from (f"Look twice: {one_line(flag)}." for flag in flags)
+
+
+def _interval(told: Told) -> str:
+    """The ends of an interval, of which the upper one may be open."""
+    low, high = _figure(told["low"]), _figure(told["high"])
+    return f"{low} to {high}" if high else f"at least {low}"
 
 
 def _figure(value: object) -> str:

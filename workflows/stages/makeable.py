@@ -7,8 +7,12 @@ come from. It speaks of a composition. Of several crystals that a source makes w
 substitution has this probability, and the others have less in proportion to theirs.
 
 After relaxing, it becomes that of a makeable phase by kinship and by the potential together: the potential alone puts
-candidates in a worse order than kinship does (:mod:`matloop.models.stability.relaxed_makeable`). Of several crystals of
-one composition, their energies decide then.
+candidates in a worse order than both (:mod:`matloop.models.stability.relaxed_makeable`). Of several crystals of one
+composition, their energies decide then.
+
+A makeable phase is more than a small energy above the hull: somebody must list it too. So two probabilities are told
+apart. That of the energy above the hull belongs to its predicted value and interval. That of a makeable phase has a
+column of its own, is never larger, and counts in the probability of all targets.
 """
 
 from __future__ import annotations
@@ -84,7 +88,7 @@ def by_kinship(
     for name in kinship_targets(campaign, ranges):
         own = predictions[name].probability_between(*ranges[name])
         chance = makeable_phases(batch.compositions, ranges[name][1]) * _shares_of_composition(batch)
-        met = np.where(np.isnan(chance) | np.isnan(own), own, chance)
+        met = np.where(np.isnan(chance) | np.isnan(own), own, np.minimum(chance, own))
         changed[name] = replace(predictions[name], met=met, wanted=ranges[name])
     return changed
 
@@ -97,7 +101,7 @@ def by_kinship_and_potential(
     Args:
         campaign: The campaign.
         ranges: Wanted range of each target.
-        predictions: By property, of n candidates. The largest probability that may be claimed still holds.
+        predictions: By property, of n candidates.
         batch: The candidates, with ``makeable_probability`` where kinship judged them.
     """
     changed = dict(predictions)
@@ -123,10 +127,10 @@ def supported_after_relaxing(campaign: Campaign, ranges: Ranges) -> JointProbabi
     )
 
 
-def column_by_potential(table_columns: Collection[str], name: str) -> str:
-    """Name the column with what a potential alone says of a target that it judges."""
-    alone = name == TARGET and Column.PROBABILITY_BY_POTENTIAL in table_columns
-    return Column.PROBABILITY_BY_POTENTIAL if alone else probability_of(name)
+def counted_column(table_columns: Collection[str], name: str) -> str:
+    """Name the column with the probability of a target that counts in that of all targets."""
+    makeable = name == TARGET and Column.PROBABILITY_MAKEABLE in table_columns
+    return Column.PROBABILITY_MAKEABLE if makeable else probability_of(name)
 
 
 def _shares_of_composition(batch: CandidateBatch) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -278,6 +278,12 @@ def judge(
         if isinstance(prediction, Prediction) and prediction.insulator is not None:
             columns[Column.INSULATOR_PROBABILITY] = prediction.insulator
         columns[probability_of(name)] = chances.of_each[name]
+    for name in kinship_targets(task.campaign, task.ranges):
+        if predictions[name].met is not None:
+            # What stands beside value and interval comes from the same distribution as they do.
+            of_value = replace(predictions[name], met=None, wanted=None)
+            columns[probability_of(name)] = of_value.probability_between(*task.ranges[name])
+            columns[Column.PROBABILITY_MAKEABLE] = chances.of_each[name]
     return columns
 
 

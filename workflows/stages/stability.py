@@ -54,8 +54,6 @@ def judge_together(task: ScoringTask, intake: Intake, *, competitors: Path | Non
     columns[Column.CAPPED_TARGETS] = _joined_names(batch.column(Column.CAPPED_TARGETS), columns[Column.CAPPED_TARGETS])
     columns[Column.IN_DOMAIN] &= batch.column(Column.IN_DOMAIN).astype(bool)
     columns |= _hull_columns(judgement)
-    for name in (name for name in judged if together[name] is not judged[name]):
-        columns[Column.PROBABILITY_BY_POTENTIAL] = judged[name].probability_between(*task.ranges[name])
     if second is not None:
         columns[Column.HULL_DISTANCE_SECOND] = second.distances.energy_above_hull
     if learnt.elements.corrections.any():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from matloop.models.stability.competition import distances_among_candidates, places_among_polymorphs
+from matloop.models.stability.competition import compete, places_among_polymorphs
 from matloop.models.stability.coverage import DEEPEST
 from matloop.models.stability.hull import Hull, HullDistances, PhaseEnergies
 
@@ -20,9 +20,8 @@ def phases(energies: dict[str, float], ids: dict[str, str] | None = None) -> Pha
 
 
 def placed(candidates: PhaseEnergies) -> tuple[HullDistances, HullDistances]:
-    hull = Hull(phases(KNOWN))
-    alone = hull.distances(candidates)
-    return alone, distances_among_candidates(hull, candidates, alone)
+    found = compete(Hull(phases(KNOWN)), candidates)
+    return found.alone, found.distances
 
 
 def test_a_sibling_of_another_composition_decomposes_a_candidate_and_is_named() -> None:

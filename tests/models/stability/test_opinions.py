@@ -12,11 +12,9 @@ from matloop.models.stability.stability import ABOVE_HULL, FORMATION, Judgement
 RESIDUALS = np.sort(np.random.default_rng(0).normal(0, 0.03, 300))
 
 
-def prediction(*centres: float, residuals: Any = RESIDUALS, highest: float = 1.0) -> LocalPrediction:
+def prediction(*centres: float, residuals: Any = RESIDUALS) -> LocalPrediction:
     n = len(centres)
-    return LocalPrediction(
-        np.array(centres), np.tile(residuals, (n, 1)), np.full(n, ""), (-5.0, 5.0), np.full(n, highest)
-    )  # fmt: skip
+    return LocalPrediction(np.array(centres), np.tile(residuals, (n, 1)), np.full(n, ""), (-5.0, 5.0))
 
 
 def judgement(above: list[float], own: list[float], **given: Any) -> Judgement:
@@ -52,12 +50,6 @@ def test_the_own_hull_counts_only_where_it_is_less_favourable() -> None:
     worse, better = judgement([0.0], [0.2]), judgement([0.2], [0.0])
     assert chances(mixed_opinions(worse))[0] < 0.6 < 0.9 < chances(worse.predictions)[0]
     assert chances(mixed_opinions(better))[0] == pytest.approx(chances(better.predictions)[0])
-
-
-def test_a_limit_of_either_opinion_holds() -> None:
-    capped = judgement([0.0], [0.0], highest=0.5)
-    assert chances(mixed_opinions(judgement([0.0], [0.0]), capped))[0] == 0.5
-    assert chances(mixed_opinions(capped, judgement([0.0], [0.0])))[0] == 0.5
 
 
 def test_few_errors_of_one_opinion_count_as_many_of_the_other() -> None:

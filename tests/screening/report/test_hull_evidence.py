@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hull_distance_own": np.full(n, -0.058), "hull_coverage": np.full(n, 19 / 22),
         "hull_known_compositions": np.full(n, 22), "hull_without_energy": ["La2Ti2O7, La4Ti9O24"] * n,
         "hull_spans_system": np.arange(n) != 1, "hull_incomplete": ["", "element_products, far_below", *[""] * (n - 2)],
-        "hull_products": ["0.60 La2O3 + 0.40 Ti"] * n, "makeable_probability": np.full(n, 0.12),
+        "hull_products": ["0.60 La2O3 + 0.40 Ti"] * n, "probability_makeable_phase": np.full(n, 0.12),
     }  # fmt: skip
     write_table(run.ranked, twin.with_columns(**columns).to_arrow())
     with_potential = read_campaign(folder / "campaign.yaml").model_copy(update={"potential": PotentialStage()})
@@ -90,13 +90,13 @@ def test_the_card_tells_all_of_it_in_both_languages(folder: Path) -> None:
     assert "References incomplete" not in first
     for text in ("References incomplete", "参考相不完整", "Hulls disagree", "各凸包不一致"):
         assert text in second
-    assert "counts as 50 % at most" in second
+    assert "so a competing phase may be missing" in second
     for text in ("La<sub>2</sub>Ti<sub>2</sub>O<sub>7</sub>", "19 of 22 known compositions", "22 种已知成分"):
         assert text in first
     assert "one or more of them hold all its elements" in first
     assert "none of them holds all its elements" in second
     assert 'P(makeable phase)</span><span lang="zh-CN">可制备相概率</span> <b>12 %</b>' in first
-    assert "it speaks of a composition, not of one crystal" in html
+    assert "not all that lies near the hull will be listed" in html
     assert "nan" not in Page(html).text.split("Evidence of stability")[1][:2000]
 
 

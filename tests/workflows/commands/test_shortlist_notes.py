@@ -59,7 +59,7 @@ def test_what_the_hull_lacks_is_told() -> None:
     )  # fmt: skip
     assert notes[1] == "The same by the second potential: 1 X0 0.030, 3 X2 0.100."
     assert notes[2] == "Known compositions of their elements with an energy: 1 X0 19 of 22."
-    assert notes[3].endswith("50 % at most: 3 X2 competes with an element, lies far below the hull.")
+    assert notes[3].endswith("value and interval count: 3 X2 competes with an element, lies far below the hull.")
 
 
 def test_imaginary_vibrations_warn() -> None:

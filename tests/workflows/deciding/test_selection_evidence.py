@@ -185,5 +185,5 @@ def test_crystals_below_the_cut_or_outside_do_not_count() -> None:
     assert [len(piece.met) for piece in pieces] == [(score >= 0.5).sum()] * 2
     assert all((piece.calibration_scores >= 0.5).all() for piece in pieces)
     # Known crystals have no kinship: candidates are compared with them by what the potential alone says.
-    alone = evidence_for(known, ranked.with_columns(probability_by_potential=np.full(4, 0.7)), cut=0.5)
-    assert [set(piece.scores.tolist()) for piece in alone] == [{0.9}, {0.7}]
+    alone = evidence_for(known, ranked.with_columns(probability_makeable_phase=np.full(4, 0.7)), cut=0.5)
+    assert [set(piece.scores.tolist()) for piece in alone] == [{0.9}, {0.01}]

@@ -19,7 +19,7 @@ from matloop.workflows.stages import makeable
 from matloop.workflows.stages.makeable import (
     by_kinship,
     by_kinship_and_potential,
-    column_by_potential,
+    counted_column,
     kinship_targets,
     makeable_phases,
 )
@@ -100,9 +100,9 @@ def test_close_relatives_of_what_is_known_are_more_makeable_than_far_fetched_com
     assert (makeable_phases(batch.compositions, 0.1)[:4] >= chance[:4] - 0.01).all()
 
 
-def by_potential(**changes: Any) -> LocalPrediction:
+def by_potential() -> LocalPrediction:
     residuals = np.tile(np.linspace(-0.1, 0.1, 200), (4, 1))
-    return LocalPrediction(np.array([0.0, 0.0, 0.4, np.nan]), residuals, np.full(4, ""), (0.0, np.inf), **changes)
+    return LocalPrediction(np.array([0.0, 0.0, 0.4, np.nan]), residuals, np.full(4, ""), (0.0, np.inf))
 
 
 def relaxed(chances: list[float | None]) -> CandidateBatch:
@@ -118,21 +118,13 @@ def test_after_relaxing_kinship_and_potential_judge_together() -> None:
     ]
     chance = found.probability_between(*ends)
     assert chance[:3] == pytest.approx(makeable_after_relaxing(np.array([0.6, 0.02, 0.6]), own[:3]))
+    assert (chance[:3] <= own[:3]).all()  # a listed phase near the hull is near the hull
     assert chance[0] > 0.5 > 0.1 > chance[1]  # of equal distance, but of very different kinship
     assert chance[2] < 0.02  # far above the hull, whatever its kin
     assert np.isnan(chance[3])
     assert (found.mean[:3] == given.mean[:3]).all()
     with pytest.raises(ModelError, match=r"0\.1"):
         found.probability_between(-np.inf, 0.1)
-
-
-def test_no_kinship_lifts_a_candidate_whose_references_are_missing() -> None:
-    given = by_potential(highest_probability=np.full(4, 0.5))
-    changed = by_kinship_and_potential(
-        campaign(), WANTED, {"energy_above_hull": given}, relaxed([0.99, None, 0.99, 0.99])
-    )
-    chance = changed["energy_above_hull"].probability_between(*WANTED["energy_above_hull"])
-    assert chance[:2].tolist() == [0.5, 0.5]
 
 
 def test_the_potential_alone_judges_where_kinship_did_not() -> None:
@@ -143,8 +135,8 @@ def test_the_potential_alone_judges_where_kinship_did_not() -> None:
     assert by_kinship_and_potential(campaign(provenance="dft:r2scan"), WANTED, given, asked) == given
 
 
-def test_known_crystals_are_compared_with_what_the_potential_alone_says() -> None:
-    alone = [Column.PROBABILITY_BY_POTENTIAL]
-    assert column_by_potential(alone, "energy_above_hull") == "probability_by_potential"
-    assert column_by_potential(alone, "formation_energy_per_atom") == "probability_formation_energy_per_atom"
-    assert column_by_potential([], "energy_above_hull") == "probability_energy_above_hull"
+def test_that_of_a_makeable_phase_counts_where_it_was_asked() -> None:
+    asked = [Column.PROBABILITY_MAKEABLE]
+    assert counted_column(asked, "energy_above_hull") == "probability_makeable_phase"
+    assert counted_column(asked, "formation_energy_per_atom") == "probability_formation_energy_per_atom"
+    assert counted_column([], "energy_above_hull") == "probability_energy_above_hull"

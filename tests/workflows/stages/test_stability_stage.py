@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matloop.data.candidates.batch import CandidateBatch, Intake
 from matloop.data.candidates.reasons import POLYMORPH
-from matloop.models.stability.competition import distances_among_candidates
+from matloop.models.stability.competition import compete
 from matloop.models.stability.coverage import KnownPhases
 from matloop.models.stability.hull import Hull, PhaseEnergies
 from matloop.models.stability.relaxed_makeable import highest_makeable
@@ -60,7 +60,7 @@ class OnTheHull:
     def predict(self, candidates: PhaseEnergies, *, competing: bool = False) -> Judgement:
         assert competing
         hull = Hull(REFERENCES)
-        found = distances_among_candidates(hull, candidates, hull.distances(candidates))
+        found = compete(hull, candidates).distances
         prediction: Any = Certain(found.energy_above_hull, found.codes)
         coverage = KnownPhases(hull, REFERENCES.compositions).coverage(candidates.compositions)
         missing = np.full(len(candidates.ids), "", dtype=object)
@@ -128,11 +128,11 @@ def test_kinship_outweighs_a_slightly_better_place_on_the_hull() -> None:
     batch = relaxed(("Mg3TiO5", -3.11), ("MgTi2O5", -3.25)).with_columns(probability=np.ones(2))
     alone = judged(batch).best.sort_by("candidate_id")
     best = judged(batch.with_columns(makeable_probability=np.array([0.6, 0.02]))).best.sort_by("candidate_id")
-    by_potential = best["probability_by_potential"].to_numpy()
+    by_potential = best["probability_energy_above_hull"].to_numpy()
     assert alone["probability"].to_numpy() == pytest.approx(np.minimum(by_potential, highest_makeable(0.05)))
     assert alone["capped_targets"].to_pylist() == ["", "energy_above_hull"]
     assert by_potential[1] > highest_makeable(0.05)
-    assert best["probability"].to_numpy().tolist() == best["probability_energy_above_hull"].to_numpy().tolist()
+    assert best["probability"].to_numpy().tolist() == best["probability_makeable_phase"].to_numpy().tolist()
     assert np.argmax(alone["probability"].to_numpy()) == 1
     first, second = best["probability"].to_numpy()
     assert first > 0.3 > 0.15 > second

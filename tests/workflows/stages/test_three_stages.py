@@ -1,5 +1,6 @@
 """A run whose survivors are scored by their crystals and relaxed with a potential."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from matloop.models.stability.hull import packaged_references
 from matloop.models.stability.relaxed_makeable import highest_makeable, makeable_after_relaxing
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
+from matloop.screening.language.text import percent
 from matloop.workflows.running import reference_phases
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.progress import SilentProgress
@@ -90,21 +92,37 @@ def test_ranked_are_the_relaxed_crystals(run: ScreeningRun) -> None:
     assert ranked.crystals is not None
     assert (np.abs(change) > 1e-6).any()
     # The hull decides about stability.
-    distance, probability = (ranked.column(name) for name in ("hull_distance", "probability_by_potential"))
+    distance, probability = (ranked.column(name) for name in ("hull_distance", "probability_energy_above_hull"))
     incomplete = np.array([bool(text) for text in ranked.table["hull_incomplete"].to_pylist()])
     assert incomplete[distance < -0.03].all()
-    assert (probability[incomplete] <= 0.5).all()
     assert (probability[(distance < 0) & ~incomplete] > 0.7).all()
     assert (probability[distance > 0.2] < 0.3).all()
     # So does kinship to known compounds.
     together = makeable_after_relaxing(ranked.column("makeable_probability").astype(float), probability)
-    together[incomplete] = np.minimum(together[incomplete], 0.5)
     supported = np.minimum(together, highest_makeable(0.05))
-    np.testing.assert_allclose(ranked.column("probability_energy_above_hull"), supported, rtol=1e-5)
+    np.testing.assert_allclose(ranked.column("probability_makeable_phase"), supported, rtol=1e-5)
     text = run.report.read_text(encoding="utf-8")
     assert "above the hull of" in text
     assert "energy by chgnet" in text
     assert "not relaxed" not in text
+
+
+def test_a_card_tells_value_interval_and_probability_of_one_distribution(run: ScreeningRun) -> None:
+    html, cards = run.report.read_text("utf-8"), run.ranked.column("shortlisted") > 0
+    value, low, high = (run.ranked.column(f"energy_above_hull_{end}") for end in ("pred", "lo", "hi"))
+    chance, makeable = (run.ranked.column(f"probability_{name}") for name in ("energy_above_hull", "makeable_phase"))
+    assert ((low <= value) & (value <= high)).all()
+    assert ((chance > 0.5) == (value <= 0.05)).all()
+    assert (makeable <= chance).all()
+    shown = re.findall(r'<div class="target">.*?target-chance">(.*?)</span>', html, re.DOTALL)[
+        :: len(THREE_STAGES["targets"])
+    ]
+    place = np.argsort(run.ranked.column("shortlisted")[cards])
+    assert [text.replace("&lt;", "<").replace("&gt;", ">") for text in shown] == [
+        percent(share) for share in chance[cards][place]
+    ]
+    told = re.findall(r'class="makeable"><span lang="en">P\(makeable phase\)</span>.*?<b>(.*?)</b>', html)
+    assert [text.replace("&lt;", "<") for text in told] == [percent(share) for share in makeable[cards][place]]
 
 
 def test_known_phases_that_compete_are_relaxed_for_the_hull_of_the_potential(run: ScreeningRun) -> None:

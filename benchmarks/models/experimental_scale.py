@@ -91,7 +91,7 @@ def held_out(asked: tuple[str, str, int]) -> Found | None:
     shifted = backward(computed_value + (target - others).mean(), transform)
     line = backward(Line.fit(others, target).predict(computed_value), transform)
     return Found(
-        measured.rows.formulas[row], float(measured.values[row]), float(prediction.mean[0]), float(lower[0]),
+        measured.rows.formulas[row], float(measured.values[row]), float(prediction.median[0]), float(lower[0]),
         float(upper[0]), float(prediction.probability_between(LIMITS[name], np.inf)[0]), bool(prediction.in_domain[0]),
         float(prediction.computed[0]), float(shifted[0]), float(line[0]),
     )  # fmt: skip

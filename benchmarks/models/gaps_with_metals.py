@@ -54,7 +54,7 @@ def tell(name: str, model: Surrogate, features: FeatureSet, batch: CandidateBatc
     """Print how far a surrogate holds for other compositions."""
     found = model.predict(features.featurize(batch))
     good = np.flatnonzero(found.codes == "")
-    error, (low, high) = np.abs(found.mean - truth), found.interval(0.9)
+    error, (low, high) = np.abs(found.median - truth), found.interval(0.9)
     inside = good[found.in_domain[good]]
     held = (low <= truth) & (truth <= high)
     chance, met = found.probability_between(LIMIT, np.inf)[good], truth[good] >= LIMIT
@@ -71,7 +71,7 @@ def tell(name: str, model: Surrogate, features: FeatureSet, batch: CandidateBatc
     metals = CandidateBatch.from_formulas(list(METALS)).batch
     judged = model.predict(features.featurize(metals))
     chances = judged.probability_between(LIMIT, np.inf)
-    told = [f"{formula} {p:.2f} ({mean:.2f} eV)" for formula, p, mean in zip(METALS, chances, judged.mean, strict=True)]
+    told = [f"{formula} {p:.2f} ({gap:.2f} eV)" for formula, p, gap in zip(METALS, chances, judged.median, strict=True)]
     print(f"  left out of training, P(gap >= {LIMIT} eV): {', '.join(told)}", flush=True)
 
 

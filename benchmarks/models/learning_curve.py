@@ -47,7 +47,7 @@ class Task:
 
     def errors(self, model: Surrogate) -> NDArray[np.float64]:
         """Absolute error of each tested row; nan where it has an element that the model never saw."""
-        return np.abs(model.predict(self.features.take(self.tested)).centre - self.training.values[self.tested])
+        return np.abs(model.predict(self.features.take(self.tested)).median - self.training.values[self.tested])
 
 
 def run_task(task: Task, formulas: int) -> list[tuple[float, float, float]]:

@@ -167,7 +167,7 @@ def surrogate_hull(
     compositions = materials.compositions.take(fit_rows)
     train = PhaseEnergies(source, compositions, known[fit_rows], [""] * len(fit_rows))
     hull = Hull(train.joined(replace(elements, source=source)))
-    predicted = model.predict(features.take(rows)).mean
+    predicted = model.predict(features.take(rows)).median
     return hull.distances(
         PhaseEnergies(source, materials.compositions.take(rows), predicted, [""] * len(rows))
     ).energy_above_hull
@@ -191,11 +191,11 @@ def discovery(groups: NDArray[np.int64], labelled: NDArray[np.int64]) -> None:
     )  # fmt: skip
     both = Surrogate.fit("energy_above_hull", combined.take(fit_rows), target[fit_rows], everyone[fit_rows])
     answers = {
-        "surrogate of hull distance": prediction.mean,
+        "surrogate of hull distance": prediction.median,
         "surrogate of formation energy + DFT hull": surrogate_hull(features, everyone, fit_rows, rows),
         "potential hull": distance[rows],
-        "surrogate, then potential hull": np.fmax(prediction.mean, distance[rows]),
-        "surrogate that reads the potential hull": both.predict(combined.take(rows)).mean,
+        "surrogate, then potential hull": np.fmax(prediction.median, distance[rows]),
+        "surrogate that reads the potential hull": both.predict(combined.take(rows)).median,
     }
     truth = target[rows] <= STABLE
     print(f"\nwithin 50 meV/atom of the hull: {truth.sum()} of {len(rows)} held-back crystals ({truth.mean():.1%})")

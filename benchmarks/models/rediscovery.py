@@ -48,7 +48,7 @@ def main() -> None:
             material = materials.table["material_id"][int(rows[row])].as_py()
             print(
                 f"  {property_name:<17} {names[row]:<7} {material:<11} computed {task.target[row]:6.2f}   "
-                f"predicted {prediction.mean[k]:6.2f} [{low[k]:6.2f}, {high[k]:6.2f}] {'' if hit else 'outside'}"
+                f"predicted {prediction.median[k]:6.2f} [{low[k]:6.2f}, {high[k]:6.2f}] {'' if hit else 'outside'}"
             )
     whole = [name for name, hits in inside.items() if all(hits)]
     values = [hit for hits in inside.values() for hit in hits]

@@ -29,9 +29,9 @@ LIMIT = 2.2
 
 
 class Result(NamedTuple):
-    """Predictions of n crystals: mean, ends of the 90 % interval, probability of at least 2.2, and in domain."""
+    """Predictions of n crystals: value, ends of the 90 % interval, probability of at least 2.2, and in domain."""
 
-    mean: NDArray[np.float64]
+    predicted: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     probability: NDArray[np.float64]
@@ -114,14 +114,14 @@ def told(surrogate: Surrogate, features: object) -> Result:
     prediction = surrogate.predict(features)  # type: ignore[arg-type]
     lower, upper = prediction.interval(0.9)
     return Result(
-        prediction.mean, lower, upper, prediction.probability_between(LIMIT, np.inf), prediction.in_domain
+        prediction.median, lower, upper, prediction.probability_between(LIMIT, np.inf), prediction.in_domain
     )  # fmt: skip
 
 
 def tell(name: str, found: Result, truth: NDArray[np.float64], oxides: NDArray[np.bool_]) -> None:
     """Print the errors of one model."""
-    good = np.isfinite(found.mean)
-    error, hit = (found.mean - truth)[good], (truth >= LIMIT)[good]
+    good = np.isfinite(found.predicted)
+    error, hit = (found.predicted - truth)[good], (truth >= LIMIT)[good]
     covered = ((found.lower <= truth) & (truth <= found.upper))[good]
     inside = found.inside[good]
     print(
@@ -142,7 +142,7 @@ def simple_oxides(name: str, computed: TrainingSet, names: tuple[str, ...], fami
     lower, upper = found.interval(0.9)
     compositions = computed.rows.compositions
     rows = (classes_of(compositions) == CLASSES.index("oxides")) & (compositions.lengths <= 3)
-    error = found.mean - computed.values
+    error = found.predicted - computed.values
     covered = (lower <= computed.values) & (computed.values <= upper)
     best = np.flatnonzero(rows)[np.argsort(-found.probability_between(LIMIT, np.inf)[rows])][: rows.sum() // 3]
     print(

@@ -121,10 +121,10 @@ def matloop_intervals(model: Surrogate, prediction: Prediction, truth: Numbers) 
     """Of the surrogate; the shortlist is its highest predictions."""
     new = model.out_of_fold_prediction()
     errors = selection_conditional(
-        new.relative_error(truth), new.mean, prediction.mean, Best(SHORTLIST), level=LEVEL
+        new.relative_error(truth), new.median, prediction.median, Best(SHORTLIST), level=LEVEL
     )  # fmt: skip
     conditional = prediction.interval_of_errors(errors.lower, errors.upper)
-    return Intervals(prediction.mean, prediction.interval(LEVEL), conditional)
+    return Intervals(prediction.median, prediction.interval(LEVEL), conditional)
 
 
 def plain_intervals(train: Numbers, truth: Numbers, test: Numbers, seed: int) -> Intervals:
@@ -271,8 +271,8 @@ def picks(targets: list[Known]) -> dict[str, NDArray[np.bool_]]:
     if len(each) > 1:
         chosen["conformal selection, targets combined"] = conformal_selection(each, max_false_discovery=LIMIT).mask
     chosen["probability above 0.5"] = jointly.scores > 0.5
-    chosen["predicted mean meets the target"] = np.logical_and.reduce(
-        [(t.fresh.mean >= t.ends[0]) & (t.fresh.mean <= t.ends[1]) for t in targets]
+    chosen["predicted value meets the target"] = np.logical_and.reduce(
+        [(t.fresh.median >= t.ends[0]) & (t.fresh.median <= t.ends[1]) for t in targets]
     )
     return chosen
 

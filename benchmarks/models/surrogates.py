@@ -81,7 +81,7 @@ def surrogate(task: Task, family: str) -> str:
         )  # fmt: skip
         prediction = fitted.predict(task.features.take(test))
         low, high = (forward(end, task.transform) for end in prediction.interval(0.9))
-        mean = forward(prediction.mean, task.transform)
+        mean = forward(prediction.median, task.transform)
         seen = prediction.codes == ""  # rows with an element absent from the training folds get no prediction
         with np.errstate(invalid="ignore"):  # both ends are infinite for a row without prediction
             error[test], width[test] = np.where(seen, np.abs(mean - truth[test]), np.nan), high - low

@@ -133,7 +133,7 @@ def one_draw(data: Gaps, *, by_system: bool, seed: int, calibrated: int) -> dict
             prediction = surrogate.predict(data.measured.take(held))
             lower, upper = prediction.interval(0.9)
             coverage = float(((lower <= truth) & (truth <= upper)).mean())
-            each["transfer"] = prediction.mean
+            each["transfer"] = prediction.median
         else:
             transfer = Transfer(settings=ExtraTrees(seed=seed).parameters, seed=seed)
             each["transfer"] = transfer.fit(values, target, groups=groups).predict(inputs)[0]

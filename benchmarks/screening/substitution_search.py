@@ -62,7 +62,7 @@ def judge_zinc() -> None:
         assert value.known is None
         print(
             f"{formula:<10}{zinc:<7}{place(found, zinc):>5}{len(found):>4}{place(by_probability, zinc):>21}"
-            f"{place(by_radius, zinc):>11}{(len(found) + 1) / 2:>8.0f}  {value.mean:.2f} [{value.low:.2f}, "
+            f"{place(by_radius, zinc):>11}{(len(found) + 1) / 2:>8.0f}  {value.predicted:.2f} [{value.low:.2f}, "
             f"{value.high:.2f}]{known:>14.2f}  {'yes' if value.low <= known <= value.high else 'NO'}"
             f"   in domain: {value.in_domain}, P(kept) {one.kept:.2f}"
         )
@@ -78,7 +78,7 @@ def show(result: Replacements) -> None:
         known = "–" if outlook.value.known is None else f"{outlook.value.known.value:.2f}"
         print(
             f"  {at} {one.material.formula:<8} P(substitution) {one.replacing.probability:.3f}, known {known}, "
-            f"predicted {outlook.value.mean:.2f} [{outlook.value.low:.2f}, {outlook.value.high:.2f}], "
+            f"predicted {outlook.value.predicted:.2f} [{outlook.value.low:.2f}, {outlook.value.high:.2f}], "
             f"P(kept) {outlook.kept:.2f}, "
             f"P(phase) {one.material.phases.probability:.2f}, price {one.price_change:+.2f} USD/mol"
         )

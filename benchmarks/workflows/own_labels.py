@@ -112,7 +112,7 @@ def held_back(
     found = surrogate.predict(features.take(np.flatnonzero(is_out)))
     truth = np.log10(training.values[is_out])
     inside = (truth >= np.log10(found.quantile(0.05))) & (truth <= np.log10(found.quantile(0.95)))
-    centre, residuals = np.log10(found.mean), np.abs(surrogate.training.target - surrogate.training.mean)
+    centre, residuals = np.log10(found.median), np.abs(surrogate.training.target - surrogate.training.mean)
     plain = np.abs(truth - centre) <= np.quantile(residuals, 0.9)
     return np.array([inside, plain]), centre
 

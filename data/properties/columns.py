@@ -107,6 +107,9 @@ class Column(StrEnum):
         "probability_makeable_phase", "number", "1",
         "Probability of a makeable phase, which counts for the energy above hull in that of all targets.",
     )  # fmt: skip
+    INSULATOR_VALUE = (
+        "insulator_value", "number", "eV", "Predicted band gap if the candidate is an insulator.",
+    )  # fmt: skip
     INSULATOR_PROBABILITY = (
         "insulator_probability", "number", "1", "Probability that a candidate has a band gap at all, by composition.",
     )  # fmt: skip
@@ -288,8 +291,8 @@ SUFFIXES: dict[Suffix, str] = {
     "dft": "Computed value.",
     "exp": "Measured value.",
     "computed": "Predicted value on the scale of computed labels, beside a prediction on that of measured ones.",
-    "pred": "Predicted value.",
-    "sigma": "Standard deviation of the prediction.",
+    "pred": "Predicted value: the median of the predictive distribution.",
+    "sigma": "Half the width of the central 68.3 % interval.",
     "lo": "Lower end of the 90 % interval.",
     "hi": "Upper end of the 90 % interval.",
     "selected_lo": "Lower end of the 90 % interval, given that the candidate was picked.",

@@ -37,7 +37,7 @@ class LocalPrediction:
         return np.asarray(np.isfinite(self.centre))
 
     @property
-    def mean(self) -> NDArray[np.float64]:
+    def median(self) -> NDArray[np.float64]:
         """Median of each predictive distribution, shape (n,)."""
         return self.quantile(0.5)
 

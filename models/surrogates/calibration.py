@@ -49,6 +49,7 @@ class Calibration:
         *,
         shrinkage: float | NDArray[np.float64] = 1.0,
         edges: NDArray[np.float64] | None = None,
+        hidden: NDArray[np.bool_] | None = None,
     ) -> Calibration:
         """Learn from out-of-fold predictions, all of shape (m,).
 
@@ -56,7 +57,8 @@ class Calibration:
         width is the spread plus the floor. With distances to the training data, residuals are binned by them.
         ``shrinkage`` is the size of errors of the final model relative to these, of all or of each
         (:func:`matloop.models.surrogates.training.expected_shrinkage`). ``edges`` are the distances at which bins end,
-        by default those of :func:`bin_edges`.
+        by default those of :func:`bin_edges`. ``hidden`` marks rows that were hidden with their whole chemistry: they
+        tell how wide distributions are, and the others where their middle lies.
         """
         error = np.abs(target - mean)
         typical = float(np.median(spread)) or float(error.mean()) or 1.0
@@ -71,6 +73,8 @@ class Calibration:
             return cls(floor, np.sort(residuals))
         edges = bin_edges(distance) if edges is None else edges
         bins = np.searchsorted(edges, distance)
+        if hidden is not None:
+            residuals = _without_common_bias(residuals, bins, hidden)
         sizes = np.bincount(bins, minlength=len(edges) + 1)
         return cls(floor, residuals[np.lexsort((residuals, bins))], edges, sizes)
 
@@ -122,6 +126,25 @@ class Calibration:
             rows = bins == number
             probability[rows] = _cumulative(residuals, standardised[rows])
         return probability
+
+    def inverse(self, probability: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
+        """Return the standardised residual below which a residual lies with a probability of its own for each row.
+
+        It inverts :meth:`cumulative` and so is not rounded outwards, as the ends of intervals are.
+
+        Args:
+            probability: Of each row, above 0 and below 1, shape (n,).
+            bins: Bin of each row, shape (n,), or one for all.
+
+        >>> Calibration(0.1, np.array([-1.0, 0.0, 2.0, 4.0])).inverse(np.array([0.2, 0.5]))
+        array([-1.,  1.])
+        """
+        bins = np.broadcast_to(bins, probability.shape)
+        found = np.empty(probability.shape)
+        for number, residuals in enumerate(self._by_bin()):
+            rows = bins == number
+            found[rows] = _inverse(residuals, probability[rows])
+        return found
 
     def _by_bin(self) -> list[NDArray[np.float64]]:
         return np.split(self.residuals, np.cumsum(self.sizes)[:-1]) if len(self.edges) else [self.residuals]
@@ -197,6 +220,22 @@ def with_enough(edges: NDArray[np.float64], distance: NDArray[np.float64]) -> ND
     return np.array(kept)
 
 
+def _without_common_bias(
+    residuals: NDArray[np.float64], bins: NDArray[np.int64], hidden: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Move the residuals of hidden rows so that their median in each bin is that of the other rows, shape (m,).
+
+    A whole chemistry that was hidden is predicted too high or too low as a whole, and which of the two says nothing
+    about the next chemistry. Bins with fewer than 19 other rows stay as they are.
+    """
+    moved = residuals.copy()
+    for number in np.unique(bins[hidden]):
+        known, own = (bins == number) & ~hidden, (bins == number) & hidden
+        if known.sum() >= _FEWEST_IN_BIN:
+            moved[own] += np.median(residuals[known]) - np.median(residuals[own])
+    return moved
+
+
 def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64]) -> NDArray[np.float64]:
     m = len(residuals)
     steps = np.arange(1, m + 1) / (m + 1)
@@ -208,3 +247,14 @@ def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64
         inside = np.where(below > 0, steps[0] / (1 + below), inside)
         inside = np.where(above > 0, 1 - (1 - steps[-1]) / (1 + above), inside)
     return np.where(np.isfinite(standardised) | np.isinf(standardised), inside, np.nan)
+
+
+def _inverse(residuals: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Invert :func:`_cumulative` for probabilities between 0 and 1, shape (n,)."""
+    m = len(residuals)
+    steps = np.arange(1, m + 1) / (m + 1)
+    inside = np.interp(probability, steps, residuals)
+    with np.errstate(divide="ignore"):
+        below = residuals[0] + 1 - steps[0] / probability
+        above = residuals[-1] - 1 + (1 - steps[-1]) / (1 - probability)
+    return np.where(probability < steps[0], below, np.where(probability > steps[-1], above, inside))

@@ -21,7 +21,7 @@ from matloop.models.surrogates.training import FEWER_FOLDS
 def describe_errors(
     rows: Rows,
     *,
-    mean: NDArray[np.float64],
+    median: NDArray[np.float64],
     of_half: NDArray[np.float64],
     shrinkage: float,
     domain: Domain,
@@ -34,8 +34,8 @@ def describe_errors(
 
     Args:
         rows: Its training rows.
-        mean: Out-of-fold predictions by ensembles of four fifths of the rows, shape (m,).
-        of_half: The same by ensembles of half of the rows.
+        median: Out-of-fold predictions with four fifths of the rows: medians of calibrated distributions, shape (m,).
+        of_half: The same with half of the rows, as far from the mean of their ensembles.
         shrinkage: Error with all rows over that with four fifths.
         domain: Its domain.
         family: Its family.
@@ -50,8 +50,8 @@ def describe_errors(
     small = small_ensemble(family, parameters)
     of_groups = grouped_errors(rows, small)
     scores = held_out_scores(rows, domain, family=family, parameters=parameters, of_groups=of_groups, holds=holds)
-    shares = ((1 - 1 / FEWER_FOLDS, of_half), (1 - 1 / FOLDS, mean))
-    points = [CurvePoint(share * len(mean), np.abs(predicted - rows.target)) for share, predicted in shares]
+    shares = ((1 - 1 / FEWER_FOLDS, of_half), (1 - 1 / FOLDS, median))
+    points = [CurvePoint(share * len(median), np.abs(predicted - rows.target)) for share, predicted in shares]
     entries = {
         "learning_curve": learning_curve(
             points,
@@ -62,7 +62,7 @@ def describe_errors(
         ),
         "random_split": random_split(rows, small, of_groups),
         "error_regions": error_regions(
-            rows.target, mean, elements=rows.elements, groups=rows.groups, transform=transform
+            rows.target, median, elements=rows.elements, groups=rows.groups, transform=transform
         ),
     }
     return scores, entries

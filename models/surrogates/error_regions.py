@@ -29,7 +29,7 @@ _HALOGENS, _CHALCOGENS, _PNICTOGENS = ("F", "Cl", "Br", "I"), ("S", "Se", "Te"),
 
 def error_regions(
     target: NDArray[np.float64],
-    mean: NDArray[np.float64],
+    predicted: NDArray[np.float64],
     *,
     elements: NDArray[np.bool_],
     groups: NDArray[np.integer],
@@ -39,7 +39,7 @@ def error_regions(
 
     Args:
         target: Truth on the scale of the model, shape (m,).
-        mean: Out-of-fold prediction, shape (m,).
+        predicted: Out-of-fold prediction, shape (m,).
         elements: Which elements each row contains, shape (m, 119).
         groups: Formula group of each row, shape (m,).
         transform: Scale of the model.
@@ -48,7 +48,7 @@ def error_regions(
         ``elements`` and ``chemistry``, those with the most rows first, and ``ranges`` of the truth in the unit of the
         property, the lowest first. Elements with fewer than ten formulas and classes with fewer than five are left out.
     """
-    error = mean - target
+    error = predicted - target
     by_element = [
         {"name": SYMBOLS[number], **_summary(error, groups, elements[:, number])}
         for number in np.flatnonzero(elements.any(axis=0)).tolist()

@@ -25,7 +25,7 @@ def hull_order_statement(
     property_name: str,
     transform: Transform,
     target: NDArray[np.float64],
-    mean: NDArray[np.float64],
+    predicted: NDArray[np.float64],
     elements: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """Return the entry ``hull_order`` of a card; nothing for other properties, nor where all rows are near or none is.
@@ -34,19 +34,19 @@ def hull_order_statement(
         property_name: Property of the surrogate.
         transform: Scale on which it works.
         target: Truth on that scale, shape (m,).
-        mean: Out-of-fold predictions on that scale, shape (m,).
+        predicted: Out-of-fold predictions on that scale, shape (m,).
         elements: Elements of each row, shape (m, 119).
     """
     if property_name != PROPERTY or transform != "identity":
         return {}
     near, oxides = target <= NEAR, elements[:, _OXYGEN]
-    found = area_under_curve(near, -mean)
+    found = area_under_curve(near, -predicted)
     if found is None:
         return {}
     entry = {
         "near": NEAR, "rows": len(target), "rows_near": int(near.sum()), "auc": found,
-        "auc_of_oxides": area_under_curve(near[oxides], -mean[oxides]), "rows_of_oxides": int(oxides.sum()),
-        "mae": float(np.abs(np.maximum(mean, 0) - target).mean()), "mae_of_zero": float(np.abs(target).mean()),
+        "auc_of_oxides": area_under_curve(near[oxides], -predicted[oxides]), "rows_of_oxides": int(oxides.sum()),
+        "mae": float(np.abs(np.maximum(predicted, 0) - target).mean()), "mae_of_zero": float(np.abs(target).mean()),
     }  # fmt: skip
     return {"hull_order": entry}
 

@@ -52,7 +52,9 @@ class Intervals:
         adjusted = Difficulty.out_of_fold(values, mean, examples.spread, target, folds)
 
         def crossed(factor: float, edges: NDArray[np.float64]) -> CrossFitted:
-            return cross_fitted(target, mean, adjusted, folds, distance=distance, edges=edges, factor=factor)
+            return cross_fitted(
+                target, mean, adjusted, folds, distance=distance, edges=edges, factor=factor, hidden=examples.hidden
+            )
 
         def held(factor: float) -> NDArray[np.bool_]:
             return crossed(factor, edges).central <= LEVEL
@@ -62,17 +64,19 @@ class Intervals:
         edges = bin_edges(distance, own=domain.own, limit=domain.limit)
         widening = choose_widening(examples, examples.inside(domain.limit), held)
         shrinkages = np.where(examples.hidden, 1.0, shrinkage) * widening.factor
-        calibration = Calibration.fit(target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges)
+        calibration = Calibration.fit(
+            target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges, hidden=examples.hidden
+        )
         evidence = evidence_at_limits(domain, examples, held(widening.factor))
         said = {
             "distance_bins": calibration.statement(), "domain_limit": evidence, "widening": widening.statement()
         }  # fmt: skip
-        difficulty = Difficulty.fit(values, mean, examples.spread, target)
+        difficulty, final = Difficulty.fit(values, mean, examples.spread, target), crossed(widening.factor, edges)
         return FittedIntervals(
             cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
-            said, adjusted[: len(rows.target)],
+            said, adjusted[: len(rows.target)], final.median[: len(rows.target)],
             scores(
-                target, mean, crossed(widening.factor, edges), hidden=examples.hidden,
+                target, final, hidden=examples.hidden,
                 unseen=examples.unseen & examples.inside(domain.limit),
             ),
         )  # fmt: skip
@@ -145,6 +149,7 @@ class FittedIntervals(NamedTuple):
         domain: The domain with the limit that the evidence supports.
         evidence: Entries of a card for that, for the width of the intervals and for the bins of their calibration.
         spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
+        median: Of the distribution of each row, calibrated without its formula, shape (m,).
         scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
     """
 
@@ -152,4 +157,5 @@ class FittedIntervals(NamedTuple):
     domain: Domain
     evidence: dict[str, Any]
     spread: NDArray[np.float64]
+    median: NDArray[np.float64]
     scores: dict[str, Any]

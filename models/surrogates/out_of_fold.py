@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from matloop.data.properties.columns import Column
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Transform
-from matloop.models.surrogates.calibration import Calibration
-from matloop.models.surrogates.prediction import backward, forward
+from matloop.models.surrogates.prediction import Prediction, backward, forward
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class OutOfFold:
 
     Attributes:
         target: Truth on the model scale, shape (m,).
-        mean: Prediction by an ensemble that saw no row of the formula, model scale, shape (m,).
+        mean: Mean of an ensemble that saw no row of the formula, model scale, shape (m,).
         spread: Its spread adjusted for difficulty, model scale, shape (m,).
         ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
         conditions: Value of each condition by name, in the unit in which it is stored, each (m,).
@@ -67,24 +66,18 @@ class OutOfFold:
         return np.arange(len(self.target)) if self.stands is None else np.flatnonzero(self.stands)
 
 
-def out_of_fold_table(
-    oof: OutOfFold, calibration: Calibration, distance: NDArray[np.float64], transform: Transform
-) -> pa.Table:
-    """Return ids, target, mean and 90 % interval in the property's unit, and the spread on the model scale.
+def out_of_fold_table(oof: OutOfFold, prediction: Prediction) -> pa.Table:
+    """Return ids, target, mean, median and 90 % interval in the property's unit, and the spread on the model scale.
 
     Args:
         oof: The predictions.
-        calibration: What gives their intervals.
-        distance: Of each row to rows of other formulas, shape (m,).
-        transform: Scale of the model.
+        prediction: Their distributions.
     """
-    bins = calibration.bins(distance)
-    scale = oof.spread + calibration.floor
-    ends = [oof.mean + scale * calibration.quantile(probability)[bins] for probability in (0.05, 0.95)]
-    columns = {"target": oof.target, "mean": oof.mean, "lo": ends[0], "hi": ends[1]}
-    own_unit = {name: backward(values, transform) for name, values in columns.items()}
+    low, high = prediction.interval(0.9)
+    target, mean = (backward(values, prediction.transform) for values in (oof.target, oof.mean))
+    columns = {"target": target, "mean": mean, "median": prediction.median, "lo": low, "hi": high}
     return pa.table(
-        {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **own_unit, "spread": oof.spread}
+        {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **columns, "spread": oof.spread}
         | {CONDITIONS[name].column: kept for name, kept in oof.conditions.items()}
     )
 

@@ -35,13 +35,13 @@ class Prediction:
     """Predictions for n candidates; every number is nan where ``codes`` says why there is none.
 
     Attributes:
-        centre: Ensemble mean on the model scale, shape (n,).
+        centre: Ensemble mean on the model scale, to which features contribute; see :attr:`median`, shape (n,).
         scale: Width of the predictive distribution on the model scale, shape (n,).
         in_domain: Whether the candidate is close to the training data, shape (n,); False where not predicted.
         codes: Row code of each candidate that was not predicted, empty otherwise, shape (n,).
         calibration: Distribution of standardised residuals.
         transform: How the model scale came from the property.
-        bounds: Physically possible values; mean and interval are clipped to them.
+        bounds: Physically possible values; median and interval are clipped to them.
         bins: Bin of the calibration each candidate belongs to, shape (n,), or one for all.
         met: Probability of lying in ``wanted`` by a classifier, shape (n,); None where there is no classifier.
         wanted: Range the classifier was trained for, in the property's unit.
@@ -86,10 +86,34 @@ class Prediction:
         )  # fmt: skip
 
     @property
-    def mean(self) -> NDArray[np.float64]:
-        """Predicted value in the property's unit, shape (n,); with a chance of having none, the mean of both cases."""
-        value = self._value(self.centre)
-        return value if self.insulator is None else self.bounds[0] + self.insulator * (value - self.bounds[0])
+    def median(self) -> NDArray[np.float64]:
+        """Predicted value in the property's unit, shape (n,): the middle of each predictive distribution.
+
+        It is the value that is shown to people, since it agrees with what stands beside it: the probability of lying
+        above a threshold is more than one half just where the median lies above the threshold, and every interval holds
+        the median. The mean of the ensemble (``centre``) does neither where its errors on held-out formulas are skewed.
+        Among all values the median has the least mean absolute error.
+
+        Where a candidate has no value with one half or more, the median lies on the lower bound.
+        """
+        if self.insulator is None:
+            return self._value(
+                self.centre + self.scale * self.calibration.inverse(np.full_like(self.centre, 0.5), self.bins)
+            )
+        rest = 0.5 - (1 - self.insulator)
+        share = np.clip(rest / np.maximum(self.insulator, _SMALLEST), _SMALLEST, 0.5)
+        value = self._value(self.centre + self.scale * self.calibration.inverse(share, self.bins))
+        return np.where(np.isnan(value) | (rest > 0), value, self.bounds[0])
+
+    @property
+    def scaled_median(self) -> NDArray[np.float64]:
+        """The median on the scale of the model, shape (n,)."""
+        return np.where(np.isnan(self.centre), np.nan, forward(self.median, self.transform))
+
+    @property
+    def with_a_value(self) -> Prediction:
+        """Predictions under the condition that each candidate has a value at all: of a gap, that it is no metal."""
+        return replace(self, insulator=None)
 
     @property
     def sigma(self) -> NDArray[np.float64]:
@@ -137,12 +161,12 @@ class Prediction:
         Raises:
             ModelError: If the classifier was trained for another range.
         """
-        chance = self._with_a_value(lower, upper)
+        chance = self._probability_with_a_value(lower, upper)
         if self.insulator is None:
             return chance
         return self.insulator * chance + (1 - self.insulator) * (lower <= self.bounds[0] <= upper)
 
-    def _with_a_value(self, lower: float, upper: float) -> NDArray[np.float64]:
+    def _probability_with_a_value(self, lower: float, upper: float) -> NDArray[np.float64]:
         """Probability that a candidate with a value lies in [lower, upper], shape (n,)."""
         if self.met is not None:
             if (lower, upper) != self.wanted:
@@ -209,7 +233,7 @@ def value_at_probability(
             found.append((far, centre + side * scale * far))
     if not found:
         return None
-    return float(_shifted(prediction, row, np.array([min(found)[1]])).mean[0])
+    return float(_shifted(prediction, row, np.array([min(found)[1]])).median[0])
 
 
 def _shifted(prediction: Prediction, row: int, centres: NDArray[np.float64]) -> Prediction:

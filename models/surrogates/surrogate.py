@@ -142,9 +142,9 @@ class Surrogate:
         of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         examples = calibration_rows(rows, widest, make, mean=mean, spread=plain_spread)
-        intervals, domain, evidence, spread, scores = Intervals.fit(rows, widest, examples, shrinkage=shrinkage)
+        intervals, domain, evidence, spread, median, scores = Intervals.fit(rows, widest, examples, shrinkage=shrinkage)
         held_out, entries = describe_errors(
-            rows, mean=mean, of_half=of_half, shrinkage=shrinkage, domain=domain,
+            rows, median=median, of_half=of_half + median - mean, shrinkage=shrinkage, domain=domain,
             family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
             transform=transform, holds=intervals.hold_without,
         )  # fmt: skip
@@ -158,7 +158,7 @@ class Surrogate:
             **evidence,
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
-            **hull_order_statement(property_name, transform, truth, mean, rows.elements),
+            **hull_order_statement(property_name, transform, truth, median, rows.elements),
         }
         return cls(
             property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),

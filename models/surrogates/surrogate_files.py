@@ -68,7 +68,7 @@ def write_surrogate(folder: Path, surrogate: Surrogate, predicts: Predicts) -> N
         surrogate.computed.save(folder / "computed")
     if surrogate.classifier is not None:
         surrogate.classifier.save(folder / "classifier")
-    table = out_of_fold_table(surrogate.training, calibration, domain.own, surrogate.transform)
+    table = out_of_fold_table(surrogate.training, surrogate.out_of_fold_prediction())
     pq.write_table(table, folder / "out_of_fold.parquet", compression="zstd")
     (folder / "card.json").write_text(card, encoding="utf-8")
 

@@ -119,10 +119,12 @@ class CrossFitted(NamedTuple):
     Attributes:
         central: Probability of the smallest central interval that holds the truth, shape (c,).
         width: Of the 90 % interval, shape (c,).
+        median: Of each distribution, which is the value that people are shown, shape (c,).
     """
 
     central: NDArray[np.float64]
     width: NDArray[np.float64]
+    median: NDArray[np.float64]
 
 
 def cross_fitted(
@@ -134,6 +136,7 @@ def cross_fitted(
     distance: NDArray[np.float64] | None = None,
     edges: NDArray[np.float64] | None = None,
     factor: float = 1.0,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> CrossFitted:
     """Calibrate the intervals of each fold on the residuals of its training rows.
 
@@ -146,30 +149,34 @@ def cross_fitted(
         edges: Distances at which bins end, by default those of :func:`~.calibration.bin_edges`. Those that leave too
             few training rows in a bin do not count in that fold.
         factor: On the width of all intervals.
+        hidden: Whether a whole chemistry was hidden with the row, see :meth:`~.calibration.Calibration.fit`, (c,).
     """
     apart = np.zeros(len(target)) if distance is None else distance
-    position, width = np.empty(len(target)), np.empty(len(target))
+    position, width, median = np.empty((3, len(target)))
     for train, held_out in folds:
         of_train = None if distance is None else distance[train]
         kept = edges if edges is None or of_train is None else with_enough(edges, of_train)
-        calibration = Calibration.fit(target[train], mean[train], spread[train], of_train, shrinkage=factor, edges=kept)
+        calibration = Calibration.fit(
+            target[train], mean[train], spread[train], of_train, shrinkage=factor, edges=kept,
+            hidden=None if hidden is None else hidden[train],
+        )  # fmt: skip
         scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
         position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
         width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
-    return CrossFitted(2 * np.abs(position - 0.5), width)
+        median[held_out] = mean[held_out] + scale * calibration.inverse(np.full(len(held_out), 0.5), bins)
+    return CrossFitted(2 * np.abs(position - 0.5), width, median)
 
 
 def scores(
     target: NDArray[np.float64],
-    mean: NDArray[np.float64],
     crossed: CrossFitted,
     *,
     hidden: NDArray[np.bool_] | None = None,
     unseen: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """Score out-of-fold predictions on the model scale, arrays of shape (c,): grouped error and intervals.
+    """Score out-of-fold predictions on the model scale, arrays of shape (c,): errors of the medians, and intervals.
 
-    Predictions and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here. Rows
+    Medians and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here. Rows
     that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others;
     ``unseen`` are those inside the domain with an element that the ensemble had not seen (c,).
     """
@@ -177,8 +184,8 @@ def scores(
 
     again = np.zeros(len(target), bool) if hidden is None else hidden
     known = np.flatnonzero(~again)
-    error, truth = np.abs(target - mean), target[known]
-    central, width = crossed
+    central, width, median = crossed
+    error, truth = np.abs(target - median), target[known]
     found = {
         "mae": float(error[known].mean()),
         "rmse": float(np.sqrt((error[known] ** 2).mean())),

@@ -151,6 +151,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
         (Column.HULL_PRODUCTS, Column.HULL_PRODUCTS),
         (Column.MAKEABLE_PROBABILITY, Column.MAKEABLE_PROBABILITY),
         (Column.INSULATOR_PROBABILITY, Column.INSULATOR_PROBABILITY),
+        (Column.INSULATOR_VALUE, "insulator_value (eV)"),
         (Column.PROBABILITY_MAKEABLE, Column.PROBABILITY_MAKEABLE),
         (Column.HULL_DISTANCE_SECOND, "hull_distance_second (eV/atom)"),
         (Column.HULL_DISTANCE_OWN, "hull_distance_own (eV/atom)"),

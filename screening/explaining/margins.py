@@ -111,15 +111,42 @@ def _sentence(
     words: FeatureWords, value: float, level: float, contribution: float, *, property_name: str, transform: str
 ) -> Words:
     """``High mean electronegativity raises the band gap by 0.6 eV``, in both languages."""
-    known = property_named(property_name)
-    change = abs(10**contribution - 1) * 100 if transform == "log10" else abs(contribution)
-    amount = f"{number(change, change)} {'%' if transform == 'log10' else unit_text(known.unit)}".rstrip()
-    verb, verb_zh = ("raises", "升高") if contribution > 0 else ("lowers", "降低")
+    known, amount = property_named(property_name), _amount(contribution, property_name, transform)
+    verb, verb_zh = _verbs(contribution)
     english, chinese = _state(words, value, level)
     return Words(
         f"{english[:1].upper()}{english[1:]} {verb} the {known.label_en} by {amount}",
         f"{chinese}，使{known.label_zh}{verb_zh} {amount}",
     )
+
+
+def calibration_sentence(shift: float, *, property_name: str, transform: str) -> Words:
+    """Say what calibration adds to the mean of the ensemble, to which the contributions of features lead.
+
+    Args:
+        shift: From that mean to the median of the predictive distribution, on the model scale.
+        property_name: What is predicted.
+        transform: How the model scale came from the property.
+
+    >>> calibration_sentence(-0.02, property_name="band_gap", transform="identity").en
+    'Calibration on errors for unseen compositions lowers the band gap by 0.020 eV'
+    """
+    known, (verb, verb_zh) = property_named(property_name), _verbs(shift)
+    amount = _amount(shift, property_name, transform)
+    return Words(
+        f"Calibration on errors for unseen compositions {verb} the {known.label_en} by {amount}",
+        f"按未见成分的误差校准，使{known.label_zh}{verb_zh} {amount}",
+    )
+
+
+def _amount(contribution: float, property_name: str, transform: str) -> str:
+    change = abs(10**contribution - 1) * 100 if transform == "log10" else abs(contribution)
+    unit = "%" if transform == "log10" else unit_text(property_named(property_name).unit)
+    return f"{number(change, change)} {unit}".rstrip()
+
+
+def _verbs(contribution: float) -> tuple[str, str]:
+    return ("raises", "升高") if contribution > 0 else ("lowers", "降低")
 
 
 def _state(words: FeatureWords, value: float, level: float) -> Label:

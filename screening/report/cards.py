@@ -41,6 +41,7 @@ from matloop.screening.report.flags import ChemistryWords, SiteTable, card_flags
 from matloop.screening.report.hull_evidence import HullEvidence, hull_evidence
 from matloop.screening.report.insulators import GAP, insulator_words
 from matloop.screening.report.novelty import NoveltyWords, novelty_words
+from matloop.screening.report.probability_sources import probability_source
 from matloop.screening.report.rattling import rattle_words
 from matloop.screening.report.stability import Relaxation, hull_distance_text, relaxations
 from matloop.screening.report.tradeoffs import TradeoffWords, robustness_words, tradeoff_words
@@ -86,9 +87,10 @@ class TargetRow(NamedTuple):
             the predicted value is; empty where no potential judged it.
         computed: The same on the scale of computed values, with unit; empty where the prediction is on that scale.
         insulator: How probable it is that there is a band gap at all, and its value then; None where this is not asked.
+        judged_by: What gives the probability; None where it is that of the interval.
         related: How many rows that taught it share two or more elements with the candidate, and of how many.
         probability: Of lying in the wanted range.
-        marks: Left end, mean and right end of the interval on the strip.
+        marks: Left end, value and right end of the interval on the strip.
     """
 
     name: str
@@ -100,6 +102,7 @@ class TargetRow(NamedTuple):
     hull_distance: str
     computed: str
     insulator: Words | None
+    judged_by: Words | None
     related: Words
     probability: float
     marks: tuple[float, float, float]
@@ -257,22 +260,23 @@ def _scene(batch: CandidateBatch, row: int) -> Scene | None:
 
 def _target_row(run: RunView, batch: CandidateBatch, row: int, strip: Strip) -> TargetRow:
     name, unit = strip.name, property_named(strip.name).unit
-    mean, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
+    value, low, high = (float(numbers(batch, f"{name}_{suffix}")[row]) for suffix in ("pred", "lo", "hi"))
     return TargetRow(
         name,
         property_words(name),
         range_words(run.ranges[name], unit),
-        with_unit(number(mean, high - low), unit),
+        with_unit(number(value, high - low), unit),
         interval_words(low, high, high - low, unit),
         _selected_interval(batch, row, name),
         hull_distance_text(batch, row, name),
         _computed_text(batch, row, name, high - low),
         insulator_words(run.insulator_card, batch, row) if name == GAP else None,
+        probability_source(run.campaign, name),
         _related_words(related_training(run.training, name, batch, row)),
         float(numbers(batch, probability_of(name))[row]),
         tuple(
-            round(1000 * strip.axis.position(value), 1) if np.isfinite(value) else 1000.0 * (value == np.inf)
-            for value in (low, mean, high)
+            round(1000 * strip.axis.position(position), 1) if np.isfinite(position) else 1000.0 * (position == np.inf)
+            for position in (low, value, high)
         ),  # type: ignore[arg-type]
     )
 

@@ -49,7 +49,8 @@ class TargetExplanation(NamedTuple):
         ranked_by: What the ranking has this target's probability from instead; empty if from this surrogate.
         base: Prediction before anything is known of the candidate; empty without contributions.
         prediction: Prediction by the surrogate.
-        contributions: Sentences, the largest first.
+        only_insulators: Whether the prediction holds if the candidate is an insulator, and the card counts metals too.
+        contributions: Sentences, the largest first, and what calibration adds.
         nearest: Nearest training compounds.
         cut: At what probability and value the candidate falls out.
         domain: Distance from the training data and its limit.
@@ -61,6 +62,7 @@ class TargetExplanation(NamedTuple):
     ranked_by: Words
     base: str
     prediction: str
+    only_insulators: bool
     contributions: list[Words]
     nearest: list[NearTraining]
     cut: Words
@@ -142,11 +144,12 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
     if told["code"]:
         code = Words(told["code"], told["code"])
         return TargetExplanation(
-            property_words(name), unit_text(unit), _BY_SURROGATE, "", "–", [code], [], _NOTHING, _NOTHING, _NOTHING
+            property_words(name), unit_text(unit), _BY_SURROGATE, "", "–", False, [code], [], _NOTHING, _NOTHING,
+            _NOTHING,
         )  # fmt: skip
     parts = told["contributions"]
     base = "" if parts is None else _on_property_scale(parts["base"], told["transform"])
-    groups = [] if parts is None else parts["groups"]
+    told_parts = [] if parts is None else [*(group["text"] for group in parts["groups"]), parts["calibration_text"]]
     reach = told["domain"]
     return TargetExplanation(
         label=property_words(name),
@@ -154,7 +157,8 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
         ranked_by=_RANKED_BY.get(told["judged_by"], _BY_SURROGATE),
         base=base and with_unit(base, unit),
         prediction=with_unit(number(told["prediction"]), unit),
-        contributions=[Words(group["text"]["en"], group["text"]["zh"]) for group in groups],
+        only_insulators=told["only_insulators"],
+        contributions=[Words(text["en"], text["zh"]) for text in told_parts],
         nearest=[_near(compound) for compound in told["nearest_training"]],
         cut=_cut(report["margins"][name], unit) if not _weighs_objectives(report) else _NOTHING,
         domain=Words(

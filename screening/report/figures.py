@@ -89,11 +89,11 @@ def parity_figure(
         traces.append(
             {
                 "type": "scatter", "mode": "markers", "name": label._asdict(),
-                "x": rounded(rows.target), "y": rounded(rows.mean),
+                "x": rounded(rows.target), "y": rounded(rows.median),
                 "customdata": [list(pair) for pair in zip(rounded(rows.lo), rounded(rows.hi), strict=True)],
                 "error_y": {
-                    "type": "data", "symmetric": False, "array": rounded(rows.hi - rows.mean),
-                    "arrayminus": rounded(rows.mean - rows.lo), "thickness": 0.7, "width": 0,
+                    "type": "data", "symmetric": False, "array": rounded(rows.hi - rows.median),
+                    "arrayminus": rounded(rows.median - rows.lo), "thickness": 0.7, "width": 0,
                     "color": _faint(colour),
                 },
                 "marker": {"color": colour, "size": 5, "opacity": 0.75},
@@ -121,7 +121,7 @@ def parity_figure(
 
 def _parity_ends(held_out: HeldOut, *, log: bool) -> tuple[float, float]:
     """Ends of both axes: all but the outermost half percent of each side."""
-    both = np.concatenate([held_out.target, held_out.mean])
+    both = np.concatenate([held_out.target, held_out.median])
     if log:
         both = np.log10(both[both > 0])
     low, high = np.quantile(both, (0.005, 0.995))
@@ -245,14 +245,14 @@ def distribution_figure(run: RunView, name: str) -> Figure:
                 }
             )  # fmt: skip
     chosen = run.shortlisted
-    mean, lo, hi = (numbers(chosen, f"{name}_{suffix}") for suffix in ("pred", "lo", "hi"))
+    value, lo, hi = (numbers(chosen, f"{name}_{suffix}") for suffix in ("pred", "lo", "hi"))
     heights = 0.08 + 0.84 * (np.arange(len(chosen)) + 0.5) / max(len(chosen), 1)
     traces.append(
         {
-            "type": "scatter", "mode": "markers+text", "x": rounded(mean), "y": rounded(1 - heights),
+            "type": "scatter", "mode": "markers+text", "x": rounded(value), "y": rounded(1 - heights),
             "text": [str(formula_markup(formula)) for formula in chosen.formulas], "textposition": "top center",
             "error_x": {
-                "type": "data", "symmetric": False, "array": rounded(hi - mean), "arrayminus": rounded(mean - lo),
+                "type": "data", "symmetric": False, "array": rounded(hi - value), "arrayminus": rounded(value - lo),
                 "color": ORANGE, "thickness": 1.5, "width": 4,
             },
             "marker": {"color": ORANGE, "size": 9, "symbol": "diamond"},

@@ -6,7 +6,7 @@ import numpy as np
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.properties.catalogue import property_named
-from matloop.data.properties.columns import Column, property_column
+from matloop.data.properties.columns import Column
 from matloop.screening.language.text import Words, number, percent, with_unit
 from matloop.screening.report.batch_columns import numbers
 from matloop.screening.runs.run_records import InsulatorCard
@@ -19,7 +19,7 @@ def insulator_words(card: InsulatorCard | None, batch: CandidateBatch, row: int)
 
     Args:
         card: Of the classifier.
-        batch: The candidates. Their predicted gap is the mean over both cases, and a metal has none.
+        batch: The candidates. Their predicted gap is the median over both cases, and a metal has none.
         row: Which of them.
 
     Returns:
@@ -28,8 +28,8 @@ def insulator_words(card: InsulatorCard | None, batch: CandidateBatch, row: int)
     chance = float(numbers(batch, Column.INSULATOR_PROBABILITY)[row])
     if card is None or not np.isfinite(chance) or chance <= 0:
         return None
-    predicted = float(numbers(batch, property_column(GAP, "pred"))[row])
-    share, value = percent(chance), with_unit(number(predicted / chance), property_named(GAP).unit)
+    share, gap = percent(chance), float(numbers(batch, Column.INSULATOR_VALUE)[row])
+    value = with_unit(number(gap), property_named(GAP).unit)
     unlike, several = f"{card.disagreeing:,}", f"{card.in_several:,}"
     return Words(
         f"an insulator with {share}, then with {value}; value and interval above count the chance of a metal too. The "

@@ -260,14 +260,14 @@ def _texts(found: Any) -> dict[str, str]:
     }
 
 
-def held_out_of(target: Any, mean: Any, lower: Any, upper: Any) -> HeldOut:
+def held_out_of(target: Any, median: Any, lower: Any, upper: Any) -> HeldOut:
     """Out-of-fold predictions of the rows for which all four numbers are finite.
 
     Args:
         target: Truth in the unit of the property, shape (m,).
-        mean: Prediction, shape (m,).
+        median: Prediction, shape (m,).
         lower: Lower end of the 90 % interval, shape (m,).
         upper: Upper end, shape (m,).
     """
-    columns = np.array([target, mean, lower, upper], np.float64)
+    columns = np.array([target, median, lower, upper], np.float64)
     return HeldOut(*columns[:, np.isfinite(columns).all(axis=0)])

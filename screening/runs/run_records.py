@@ -454,10 +454,11 @@ class GroupOfFeatures(_Record):
 
 
 class Contributions(_Record):
-    """What groups of features add to a prediction."""
+    """What groups of features and calibration add to a prediction."""
 
     base: float
     groups: list[GroupOfFeatures]
+    calibration_text: BothLanguages
 
 
 class ExplainedTarget(_Record):
@@ -473,6 +474,7 @@ class PredictedTarget(ExplainedTarget):
     transform: Literal["identity", "log10"]
     judged_by: Name
     prediction: float
+    only_insulators: bool
     domain: DomainPlace
     nearest_training: list[NearCompound]
     contributions: Contributions | None

@@ -62,13 +62,13 @@ class HeldOut(NamedTuple):
 
     Attributes:
         target: Computed values, shape (n,).
-        mean: Predicted values.
+        median: Predicted values.
         lo: Lower end of the 90 % interval.
         hi: Upper end.
     """
 
     target: NDArray[np.float64]
-    mean: NDArray[np.float64]
+    median: NDArray[np.float64]
     lo: NDArray[np.float64]
     hi: NDArray[np.float64]
 
@@ -281,6 +281,8 @@ class RunView:
             if not os.path.lexists(path):
                 continue
             table = self.table(path, list(HeldOut._fields))
+            if "median" not in table.column_names:
+                raise older_run(self.told(path), "no median", self.folder)
             if set(table.column_names) != set(HeldOut._fields) or not all(
                 pa.types.is_floating(field.type) for field in table.schema
             ):

@@ -196,7 +196,7 @@ def _held(
     standardised = (forward(truth, prediction.transform) - prediction.centre) / prediction.scale
     edges = np.quantile(surrogate.domain.own, DISTANCES)
     return Held(
-        np.abs(prediction.mean - truth), prediction.sigma, high - low, (low <= truth) & (truth <= high),
+        np.abs(prediction.median - truth), prediction.sigma, high - low, (low <= truth) & (truth <= high),
         prediction.calibration.cumulative(standardised, prediction.bins),
         np.searchsorted(edges, surrogate.domain.distances(values)), prediction.in_domain,
     )  # fmt: skip

@@ -253,7 +253,7 @@ def predict_hidden(data: ReplayData, settings: FamiliesSettings, fold: Fold) -> 
         found.append(
             HiddenRows(
                 name, len(train), float(forward(data.target[train], transform).mean()), forward(truth, transform),
-                prediction.centre, (low <= truth) & (truth <= high), prediction.in_domain,
+                prediction.scaled_median, (low <= truth) & (truth <= high), prediction.in_domain,
                 domain.distances(surrogate.inputs(features.values)) / widest, domain.limit / widest,
             )
         )  # fmt: skip

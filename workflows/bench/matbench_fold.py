@@ -256,7 +256,7 @@ def _regressed(
     tail = (1 - LEVEL) / 2
     middle = dict(zip(("prediction", "lo", "hi"), np.quantile(task.target[train], [0.5, tail, 1 - tail]), strict=True))
     columns = {name: np.full(len(held_out), value) for name, value in middle.items()}
-    for name, values in (("prediction", prediction.mean), ("lo", low), ("hi", high)):
+    for name, values in (("prediction", prediction.median), ("lo", low), ("hi", high)):
         columns[name][good] = _unit(task.task, values)
     return columns, {"family": str(candidate), "transform": transform, **about}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction, backward, value_at_probability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.training_comparison import background_of, levels, nearest_training
-from matloop.screening.explaining.margins import cut_of, filter_margins, grouped_contributions
+from matloop.screening.explaining.margins import calibration_sentence, cut_of, filter_margins, grouped_contributions
 from matloop.screening.ranking.criteria import merits
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.deciding.swap_effects import one_row, swap_effects
@@ -186,7 +186,8 @@ def _of_target(
         names.append(COMPUTED_VALUE)
         words.append(_words_of_computed(name, surrogate.computed.card["source"]))
     parts = surrogate.ensemble.contributions(values, background_of(surrogate))
-    with_a_value = replace(prediction, insulator=None)  # contributions of features lead to it
+    with_a_value = prediction.with_a_value  # contributions of features and the calibration lead to it
+    shifts = with_a_value.scaled_median - prediction.centre
     below = levels(surrogate, values)
     near, distances = nearest_training(surrogate, values)
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
@@ -195,7 +196,8 @@ def _of_target(
             "unit": property_named(name).unit,
             "transform": surrogate.transform,
             "judged_by": view.judged_by(name),
-            "prediction": float(with_a_value.mean[row]),
+            "prediction": float(with_a_value.median[row]),
+            "only_insulators": prediction.insulator is not None,
             "centre": float(prediction.centre[row]),
             "domain": {
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
@@ -214,7 +216,11 @@ def _of_target(
                 {**group._asdict(), "group": group.group._asdict(), "text": group.text._asdict()} for group in groups
             ]
             told[row]["contributions"] = {
-                "method": parts.method, "base": parts.base, "groups": listed, "others": others
+                "method": parts.method, "base": parts.base, "groups": listed, "others": others,
+                "calibration": float(shifts[row]),
+                "calibration_text": calibration_sentence(
+                    float(shifts[row]), property_name=name, transform=surrogate.transform
+                )._asdict(),
             }  # fmt: skip
     return told
 

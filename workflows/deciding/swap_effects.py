@@ -75,7 +75,7 @@ def swap_effects(
                 ],
                 "targets": {
                     other: {
-                        "prediction": [float(before[other].mean[0]), float(after[other].mean[pick])],
+                        "prediction": [float(before[other].median[0]), float(after[other].median[pick])],
                         "probability": [
                             float(chances[0].of_each[other][0]),
                             float(chances[1].of_each[other][pick]),

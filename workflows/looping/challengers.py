@@ -121,7 +121,7 @@ def predicted(model: TrainedModel, labels: TrainingSet, rows: NDArray[np.int64])
     """Predictions of some rows of labels on the scale of the model, nan where there is none, shape (rows,)."""
     with using(model.catalogue):
         features = model.features.featurize(labels.rows.take(rows))
-        return model.surrogate.predict(features, conditions=known_conditions(model, labels, rows)).centre
+        return model.surrogate.predict(features, conditions=known_conditions(model, labels, rows)).scaled_median
 
 
 def known_conditions(
@@ -141,7 +141,7 @@ def out_of_fold(model: TrainedModel, labels: TrainingSet) -> NDArray[np.float64]
     if len(used) != len(surrogate.training.mean):
         raise ModelError("a challenger that learned from other rows than the records hold now", "the same rows")
     found = np.full(len(labels), np.nan)
-    found[used] = surrogate.training.mean
+    found[used] = surrogate.out_of_fold_prediction().scaled_median
     return found
 
 

@@ -79,7 +79,7 @@ def model_facts(model: TrainedModel) -> ModelFacts:
     return ModelFacts(
         name=model.name,
         card=model.card.model_dump(exclude_unset=True),
-        held_out=held_out_of(target, prediction.mean, *prediction.interval(0.9)),
+        held_out=held_out_of(target, prediction.median, *prediction.interval(0.9)),
         features=[featurizer.name for featurizer in model.features.featurizers],
         elements=np.flatnonzero(surrogate.elements).tolist(),
         limit=surrogate.domain.limit,

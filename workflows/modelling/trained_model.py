@@ -127,12 +127,12 @@ class TrainedModel:
 
     @property
     def columns(self) -> list[str]:
-        """Columns of its predictions: mean, sigma, interval, unit, domain, conditions, probabilities."""
+        """Columns of its predictions: value, sigma, interval, unit, domain, conditions, probabilities."""
         known = self.known
         names = [known.column("pred"), known.column("sigma"), known.column("lo"), known.column("hi")]
         names += [unit_of(known.name), Column.IN_DOMAIN]
         names += [one.condition.column for one in self.surrogate.conditions if one.is_feature]
-        names += [Column.INSULATOR_PROBABILITY] * (self.insulators is not None)
+        names += [Column.INSULATOR_PROBABILITY, Column.INSULATOR_VALUE] * (self.insulators is not None)
         return names if self.wanted is None else [*names, probability_of(known.name)]
 
     def predict(self, formulas: Sequence[str | None]) -> Any:
@@ -171,10 +171,10 @@ class TrainedModel:
             place = self.folder / INSULATORS
             prediction = with_insulators(place, named, intake.batch, source=self.insulators)[self.known.name]
         unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
-        values: list[Any] = [prediction.mean, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
+        values: list[Any] = [prediction.median, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
         values += kept.values()
         if prediction.insulator is not None:
-            values.append(np.where(prediction.codes == "", prediction.insulator, np.nan))
+            values += [np.where(prediction.codes == "", prediction.insulator, np.nan), prediction.with_a_value.median]
         if self.wanted is not None:
             ranges = {self.known.name: self.wanted}
             supported = JointProbability.fit({self.known.name: self.surrogate}, ranges)

@@ -108,10 +108,10 @@ class ModelsInUse:
         outlooks = list(prospects.targets)
         for place, target in enumerate(targets):
             if (found := predictions.get(target.name)) is not None:
-                columns = PredictedColumns(found.mean, found.sigma, *found.interval(0.9))
+                columns = PredictedColumns(found.median, found.sigma, *found.interval(0.9))
                 outside = ~found.in_domain
-                mean = np.where(outside, np.nan, columns.mean)
-                outlooks[place] = outlook_of(target, columns._replace(mean=mean))
+                value = np.where(outside, np.nan, columns.value)
+                outlooks[place] = outlook_of(target, columns._replace(value=value))
         chances = self._joint.probabilities(known, self.ranges)
         unknown = np.any([np.isnan(outlook.mean) for outlook in outlooks], axis=0)
         return (

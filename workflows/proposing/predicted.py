@@ -38,13 +38,13 @@ class PredictedColumns(NamedTuple):
     """Predictions of n candidates in the unit of the property.
 
     Attributes:
-        mean: Predicted values.
+        value: Predicted values.
         sigma: Half the width of the central 68.3 % interval.
         low: Lower end of the 90 % interval.
         high: Upper end.
     """
 
-    mean: NDArray[np.float64]
+    value: NDArray[np.float64]
     sigma: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -75,12 +75,12 @@ def wanted_targets(view: RunView) -> tuple[WantedTarget, ...]:
 
 def outlook_of(target: WantedTarget, columns: PredictedColumns) -> TargetOutlook:
     """The outlook of a target on the scale of its model."""
-    mean, sigma = on_logarithms(*columns) if target.on_log_scale else (columns.mean, columns.sigma)
+    mean, sigma = on_logarithms(*columns) if target.on_log_scale else (columns.value, columns.sigma)
     return TargetOutlook(mean, sigma, target.lower, target.upper, target.spread)
 
 
 def on_logarithms(
-    mean: NDArray[np.float64], sigma: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+    value: NDArray[np.float64], sigma: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of the decimal logarithm of predictions, from their 90 % intervals, each (n,).
 
@@ -89,5 +89,5 @@ def on_logarithms(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         width = (np.log10(high) - np.log10(low)) / 2 / HALF_WIDTH
-        centre = np.log10(mean)
-        return centre, np.where(np.isfinite(width), width, sigma / mean / np.log(10))
+        centre = np.log10(value)
+        return centre, np.where(np.isfinite(width), width, sigma / value / np.log(10))

@@ -5,7 +5,7 @@ Where the labels of the gap hold hardly any metal, the run keeps a classifier of
 
     P(gap >= x) = P(insulator) * P(gap >= x | insulator),
 
-and mean and interval speak of both cases together. Labels with metals in them teach the surrogate itself what has no
+and value and interval speak of both cases together. Labels with metals in them teach the surrogate itself what has no
 gap, so it is not asked for there.
 """
 

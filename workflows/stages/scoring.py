@@ -271,12 +271,13 @@ def judge(
     }  # fmt: skip
     for name, prediction in predictions.items():
         known = property_named(name)
-        columns[known.column("pred")], columns[known.column("sigma")] = prediction.mean, prediction.sigma
+        columns[known.column("pred")], columns[known.column("sigma")] = prediction.median, prediction.sigma
         columns[known.column("lo")], columns[known.column("hi")] = prediction.interval(0.9)
         if isinstance(prediction, Prediction) and prediction.computed is not None:
             columns[known.column("computed")] = prediction.computed
         if isinstance(prediction, Prediction) and prediction.insulator is not None:
             columns[Column.INSULATOR_PROBABILITY] = prediction.insulator
+            columns[Column.INSULATOR_VALUE] = prediction.with_a_value.median
         columns[probability_of(name)] = chances.of_each[name]
     for name in kinship_targets(task.campaign, task.ranges):
         if predictions[name].met is not None:

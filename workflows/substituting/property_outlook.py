@@ -36,7 +36,7 @@ class PropertyValue(NamedTuple):
     Attributes:
         known: A value like the labels of the model, None where there is none.
         measured: A measured value where the labels are computed ones, None where there is none.
-        mean: Predicted value, nan without a prediction.
+        predicted: Predicted value, nan without a prediction.
         low: Lower end of the 90 % interval.
         high: Upper end.
         in_domain: Whether the model has learned of such compositions.
@@ -45,7 +45,7 @@ class PropertyValue(NamedTuple):
 
     known: KnownValue | None
     measured: KnownValue | None
-    mean: float
+    predicted: float
     low: float
     high: float
     in_domain: bool
@@ -54,7 +54,7 @@ class PropertyValue(NamedTuple):
     @property
     def best(self) -> float:
         """The known value, else the predicted one."""
-        return self.mean if self.known is None else self.known.value
+        return self.predicted if self.known is None else self.known.value
 
 
 class Outlook(NamedTuple):
@@ -120,7 +120,9 @@ def property_outlooks(
             known[row] = measured[row] = None
         metals = known_metals(compositions.compositions) if condition.name in _OF_INSULATORS else [False] * len(known)
         metals = [metal and value is None for metal, value in zip(metals, known, strict=True)]
-        numbers = zip(prediction.mean.tolist(), low.tolist(), high.tolist(), prediction.in_domain.tolist(), strict=True)
+        numbers = zip(
+            prediction.median.tolist(), low.tolist(), high.tolist(), prediction.in_domain.tolist(), strict=True
+        )
         provenance = about.get("provenance", "")
         values = [
             PropertyValue(

@@ -96,14 +96,14 @@ def _value_words(value: PropertyValue, name: str) -> Words:
     if value.code:
         words = code_words(value.code)
         return Words(f"no value: {words.en}", f"无数值：{words.zh}")
-    text = _interval(value.mean, value.low, value.high, unit)
+    text = _interval(value.predicted, value.low, value.high, unit)
     return Words(f"predicted {text}", f"预测 {text}")
 
 
-def _interval(mean: float, low: float, high: float, unit: str) -> str:
+def _interval(value: float, low: float, high: float, unit: str) -> str:
     width = high - low
     ends = f"[{number(low, width)}, {number(high, width)}]" if width > 0 else ""
-    return with_unit(f"{number(mean, width or None)} {ends}".rstrip(), unit)
+    return with_unit(f"{number(value, width or None)} {ends}".rstrip(), unit)
 
 
 def _columns(found: Replacements, said: Language) -> list[_Column]:
@@ -144,7 +144,7 @@ def _property_columns(at: int, name: str, said: Language) -> list[_Column]:
         value = one.outlooks[at].value
         if value.code:
             return said(code_words(value.code))
-        text = _interval(value.mean, value.low, value.high, unit)
+        text = _interval(value.predicted, value.low, value.high, unit)
         return text if value.in_domain else f"{text} {said(OUTSIDE)}"
 
     return [

@@ -108,7 +108,7 @@ def _material_record(material: Material, found: Replacements) -> dict[str, Any]:
 def _value_record(value: PropertyValue) -> dict[str, Any]:
     return {
         "known": _known_record(value.known), "measured": _known_record(value.measured),
-        "predicted": _number(value.mean), "low": _number(value.low), "high": _number(value.high),
+        "predicted": _number(value.predicted), "low": _number(value.low), "high": _number(value.high),
         "in_domain": value.in_domain, "code": value.code,
     }  # fmt: skip
 
@@ -152,7 +152,7 @@ def _row(one: Replacement, place: int, found: Replacements) -> dict[str, Any]:
         row |= {
             f"{name} known{bracket}": None if value.known is None else value.known.value,
             f"{name} source": "" if value.known is None else f"{value.known.source}, {value.known.provenance}",
-            f"{name} predicted{bracket}": _number(value.mean), f"{name} low{bracket}": _number(value.low),
+            f"{name} predicted{bracket}": _number(value.predicted), f"{name} low{bracket}": _number(value.low),
             f"{name} high{bracket}": _number(value.high), f"{name} in_domain": value.in_domain,
             f"{name} code": value.code, f"{name} change{bracket}": _number(outlook.change),
             f"{name} change low{bracket}": _number(outlook.change_low),

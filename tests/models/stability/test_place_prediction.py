@@ -44,24 +44,24 @@ def predicted(
 
 def test_the_shift_of_a_potential_cancels_between_siblings() -> None:
     found = predicted((-0.2, -0.19), (-0.2, 0.01), sibling=0)
-    assert found.mean == pytest.approx([0.0, 0.01])  # 0.04 with the shift against known phases
+    assert found.median == pytest.approx([0.0, 0.01])  # 0.04 with the shift against known phases
     # On the hull of known phases the lower one lies at 0.02 with its shift, which the higher one has too.
-    assert predicted((-0.01, 0.0), (-0.01, 0.01), sibling=0).mean == pytest.approx([0.02, 0.03])
+    assert predicted((-0.01, 0.0), (-0.01, 0.01), sibling=0).median == pytest.approx([0.02, 0.03])
 
 
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_the_shift_cancels_as_far_as_candidates_compete(share: float) -> None:
     found = predicted((-0.2, -0.1), (-0.2, 0.04), share=share)
-    assert found.mean[1] == pytest.approx(0.04 + (1 - share) * SHIFT)
+    assert found.median[1] == pytest.approx(0.04 + (1 - share) * SHIFT)
     # Known phases still compete, with all of the shift.
-    assert predicted((-0.2, 0.04), (-0.2, 0.041), share=share).mean[1] == pytest.approx(0.041 - 0.001 + SHIFT, abs=2e-3)
+    assert predicted((-0.2, 0.04), (-0.2, 0.041), share=share).median[1] == pytest.approx(0.041 - 0.001 + SHIFT, abs=2e-3)
 
 
 def test_a_missing_phase_is_in_probability_value_and_interval() -> None:
     rises = always(*[0.0] * 30, *[0.2] * 30, *[np.inf] * 40)
     found = predicted((-0.1, 0.0), (-0.1, 0.0), missing=rises)
     assert found.probability_between(-np.inf, LIMIT) == pytest.approx([0.3, 0.3], abs=0.01)
-    assert found.mean == pytest.approx([0.13, 0.23])
+    assert found.median == pytest.approx([0.13, 0.23])
     low, high = found.interval(0.9)
     assert low == pytest.approx([0.0, SHIFT])
     assert np.isinf(high).all()
@@ -69,7 +69,7 @@ def test_a_missing_phase_is_in_probability_value_and_interval() -> None:
 
 def test_a_missing_phase_raises_the_lowest_sibling_and_the_others_with_it() -> None:
     found = predicted((-0.1, -0.09), (-0.1, 0.01), sibling=0, missing=always(*[0.0] * 40, *[0.2] * 60))
-    assert found.mean == pytest.approx([0.13, 0.14])
+    assert found.median == pytest.approx([0.13, 0.14])
 
 
 NUMBERS = st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=40)
@@ -79,7 +79,7 @@ NUMBERS = st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=40)
 def test_numbers_agree_whatever_the_errors(place: float, residuals: list[float], rises: list[float]) -> None:
     lone = Competition.of_nobody(places(place, place))
     found = predict_places(errors(*residuals), lone, OXIDES, missing=always(*rises))
-    value, chance = found.mean[0], found.probability_between(-np.inf, LIMIT)[0]
+    value, chance = found.median[0], found.probability_between(-np.inf, LIMIT)[0]
     ends: tuple[NDArray[np.float64], NDArray[np.float64]] = found.interval(0.9)
     low, high = (float(end[0]) for end in ends)
     assert low <= value <= high

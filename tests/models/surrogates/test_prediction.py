@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.prediction import Prediction, backward, forward
 
-RESIDUALS = np.sort(np.random.default_rng(0).normal(size=4999))
+NORMAL = np.sort(np.random.default_rng(0).normal(size=4999))
+RESIDUALS = NORMAL - np.median(NORMAL)
 CENTRE = np.array([-0.3, 0.0, 0.05, 1.0, 3.0])
 
 
@@ -45,8 +46,8 @@ def test_a_chance_of_having_no_value_agrees_with_draws(lower: float, upper: floa
     expected = ((sample >= lower) & (sample <= upper)).mean(axis=0)
     np.testing.assert_allclose(of.probability_between(lower, upper), expected, atol=0.015)
     if chance in (0.0, 1.0):
-        given = np.zeros(len(CENTRE)) if chance == 0.0 else prediction().mean
-        np.testing.assert_allclose(of.mean, given)
+        given = np.zeros(len(CENTRE)) if chance == 0.0 else prediction().median
+        np.testing.assert_allclose(of.median, given)
         ends = (given, given) if chance == 0.0 else prediction().interval()
         np.testing.assert_allclose(of.interval(), ends)
 
@@ -80,7 +81,7 @@ def test_probabilities_of_adjoining_ranges_add_up(edges: list[float]) -> None:
 
 def test_sigma_and_interval_of_normal_residuals() -> None:
     of = prediction(bounds=(-np.inf, np.inf))
-    np.testing.assert_allclose(of.mean, CENTRE)
+    np.testing.assert_allclose(of.median, CENTRE)
     np.testing.assert_allclose(of.sigma, 0.2, rtol=0.05)
     low, high = of.interval(0.9)
     np.testing.assert_allclose(low, CENTRE - 1.645 * 0.2, atol=0.02)
@@ -90,17 +91,17 @@ def test_sigma_and_interval_of_normal_residuals() -> None:
 def test_everything_stays_within_the_physical_bounds() -> None:
     of = prediction(bounds=(0.0, 2.9))
     low, high = of.interval(0.99)
-    for values in (of.mean, low, high, of.quantile(0.001), of.quantile(0.999)):
+    for values in (of.median, low, high, of.quantile(0.001), of.quantile(0.999)):
         assert ((values >= 0.0) & (values <= 2.9)).all()
-    assert of.mean[0] == 0.0
-    assert of.mean[-1] == 2.9
+    assert of.median[0] == 0.0
+    assert of.median[-1] == 2.9
 
 
 def test_log10_scale() -> None:
     of = prediction(transform="log10", bounds=(0.0, 1e9))
-    np.testing.assert_allclose(of.mean, 10**CENTRE)
+    np.testing.assert_allclose(of.median, 10**CENTRE)
     low, high = of.interval(0.9)
-    assert ((low > 0) & (low < of.mean) & (of.mean < high)).all()
+    assert ((low > 0) & (low < of.median) & (of.median < high)).all()
     np.testing.assert_allclose(np.log10(high / low), 2 * 1.645 * 0.2, rtol=0.03)
 
 
@@ -109,7 +110,7 @@ def test_what_was_not_predicted_is_nan_everywhere(transform: Any) -> None:
     of = prediction(centre=np.array([np.nan, 1.0]), scale=np.array([np.nan, 0.2]), transform=transform)
     for lower, upper in ((0, 1), (-np.inf, np.inf), (0, np.inf), (-2, -1)):
         assert np.isnan(of.probability_between(lower, upper)).tolist() == [True, False]
-    for values in (of.mean, of.sigma, *of.interval()):
+    for values in (of.median, of.sigma, *of.interval()):
         assert np.isnan(values).tolist() == [True, False]
 
 
@@ -149,3 +150,37 @@ def test_relative_errors_measure_in_half_widths_of_the_interval(transform: Any) 
 def test_intervals_of_errors_stay_within_the_physical_bounds() -> None:
     low, high = prediction(bounds=(0.0, 2.9)).interval_of_errors(-10.0, 10.0)
     assert ((low >= 0) & (high <= 2.9) & (low < high)).all()
+
+
+def skewed(**changes: Any) -> Any:
+    """Predictions whose errors are skewed, with an even number of them near the training data and few far from it."""
+    random = np.random.default_rng(3)
+    near, far = (np.sort(random.exponential(1.0, count) - 0.3) for count in (120, 19))
+    calibration = Calibration(0.0, np.concatenate([near, far]), np.array([1.0]), np.array([120, 19]))
+    count = 40
+    centre, scale = random.uniform(-1.0, 4.0, count), random.uniform(0.05, 1.0, count)
+    return prediction(
+        centre=centre, scale=scale, in_domain=np.ones(count, bool), codes=np.full(count, ""), calibration=calibration,
+        bins=np.arange(count) % 2, **changes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("insulator", [None, 0.0, 0.3, 0.51, 0.6, 0.97, 1.0])
+@given(share=st.floats(0, 1))
+def test_the_median_agrees_with_probability_and_interval(insulator: float | None, share: float) -> None:
+    chance = None if insulator is None else np.full(40, insulator)
+    of = skewed(bounds=(0.0, 6.0), insulator=chance)
+    (low, high), value = of.interval(0.9), of.median
+    assert ((low <= value) & (value <= high)).all()
+    limit = 1e-3 + 5.9 * share
+    above, far = of.probability_between(limit, np.inf), np.abs(value - limit) > 1e-9
+    assert ((above > 0.5) == (value > limit))[far].all()
+    assert ((of.probability_between(-np.inf, limit) > 0.5) == (value < limit))[far].all()
+
+
+def test_the_median_is_not_the_mean_of_the_ensemble() -> None:
+    of = skewed(bounds=(-np.inf, np.inf))
+    assert np.abs(of.median - of.centre).min() > 0
+    on_logarithms = skewed(bounds=(0.0, 1e9), transform="log10")
+    np.testing.assert_allclose(on_logarithms.scaled_median, of.median)
+    np.testing.assert_allclose(of.probability_between(-np.inf, float(of.median[0]))[0], 0.5)

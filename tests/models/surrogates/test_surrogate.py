@@ -33,7 +33,7 @@ def test_intervals_hold_on_fresh_groups(family: str, synthetic: Any) -> None:
     assert model.card["scores"]["coverage_90"] == pytest.approx(0.9, abs=0.03)
     (share,) = (one["share_of_training"] for one in model.card["domain_limit"] if one["chosen"])
     assert prediction.in_domain.mean() == pytest.approx(share, abs=0.06)
-    error = np.abs(prediction.mean - fresh.target)
+    error = np.abs(prediction.median - fresh.target)
     assert error.mean() == pytest.approx(model.card["scores"]["mae"], rel=0.1)
     assert error.mean() < 0.6 * model.card["scores"]["mae_of_mean"]
 
@@ -47,11 +47,11 @@ def test_bulk_moduli_of_unseen_formulas(surrogate: Surrogate, bulk_moduli: Any) 
     prediction = surrogate.predict(fresh.features)
     low, high = prediction.interval(0.9)
     assert ((fresh.target >= low) & (fresh.target <= high)).mean() == pytest.approx(0.9, abs=0.04)
-    error = np.abs(np.log10(prediction.mean / fresh.target))
+    error = np.abs(np.log10(prediction.median / fresh.target))
     assert error.mean() == pytest.approx(surrogate.card["scores"]["mae"], rel=0.2)
     assert error.mean() < 0.12
     assert error[prediction.in_domain].mean() < error[~prediction.in_domain].mean()
-    assert np.corrcoef(np.log(prediction.mean), np.log(fresh.target))[0, 1] > 0.9
+    assert np.corrcoef(np.log(prediction.median), np.log(fresh.target))[0, 1] > 0.9
 
 
 def test_prediction_does_not_depend_on_batch_or_order(surrogate: Surrogate, bulk_moduli: Any) -> None:
@@ -77,15 +77,20 @@ def test_rows_that_cannot_be_predicted_get_a_code_and_no_number(surrogate: Surro
     assert prediction.codes.tolist() == [
         "", "E-FEATURE-NONFINITE", "E-FEATURE-NONFINITE", "E-FEATURE-FAILED", "E-MODEL-ELEMENT"
     ]  # fmt: skip
-    for numbers in (prediction.mean, prediction.sigma, *prediction.interval(), prediction.probability_between(0, 1e9)):
+    for numbers in (
+        prediction.median,
+        prediction.sigma,
+        *prediction.interval(),
+        prediction.probability_between(0, 1e9),
+    ):
         assert np.isnan(numbers).tolist() == [False, True, True, True, True]
     assert not prediction.in_domain[1:].any()
-    assert prediction.mean[0] == surrogate.predict(features).mean[0]
+    assert prediction.median[0] == surrogate.predict(features).median[0]
 
 
 def test_nothing_to_predict(surrogate: Surrogate, bulk_moduli: Any) -> None:
     prediction = surrogate.predict(bulk_moduli.features.take(np.array([], int)))
-    assert len(prediction.mean) == len(prediction.codes) == len(prediction.probability_between(0, 100)) == 0
+    assert len(prediction.median) == len(prediction.codes) == len(prediction.probability_between(0, 100)) == 0
 
 
 def test_features_of_another_set_are_refused(surrogate: Surrogate, bulk_moduli: Any) -> None:
@@ -170,9 +175,9 @@ def test_trained_rows_are_predicted_as_new(synthetic: Any, tmp_path: Path) -> No
     for name in ("centre", "scale", "bins"):
         np.testing.assert_allclose(getattr(found, name)[order], getattr(held_out, name), rtol=1e-12)
         np.testing.assert_array_equal(getattr(found, name)[150:], getattr(plain, name)[150:])
-    error = np.abs(found.mean - part.target)
+    error = np.abs(found.median - part.target)
     assert error[:150].mean() == pytest.approx(error[150:].mean(), rel=0.25)
-    assert np.abs(plain.mean - part.target)[:150].mean() < 0.2 * error[:150].mean()  # what it remembers
+    assert np.abs(plain.median - part.target)[:150].mean() < 0.2 * error[:150].mean()  # what it remembers
     np.testing.assert_allclose(
         held_out.relative_error(train.target), (model.training.target - held_out.centre) / held_out._half_width
     )
@@ -183,7 +188,7 @@ def test_trained_row_without_features_stays_without_a_number(synthetic: Any) -> 
     model = Surrogate.fit("band_gap", *part, parameters={"trees": 5}, ids=ids)
     codes = np.where(np.arange(60) == 3, "E-FEATURE-FAILED", part.features.codes)
     found = model.predict_as_new(altered(part.features, codes=codes), ids)
-    assert np.flatnonzero(np.isnan(found.mean)).tolist() == [3]
+    assert np.flatnonzero(np.isnan(found.median)).tolist() == [3]
 
 
 def test_model_without_ids_cannot_tell_what_is_new(surrogate: Surrogate, bulk_moduli: Any) -> None:

@@ -113,7 +113,7 @@ def _scores(
     target: np.ndarray, mean: np.ndarray, spread: np.ndarray, groups: np.ndarray, distance: np.ndarray | None = None
 ) -> dict[str, Any]:
     crossed = cross_fitted(target, mean, spread, grouped_folds(groups), distance=distance)
-    return scores(target, mean, crossed)
+    return scores(target, crossed)
 
 
 def _sample() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -123,10 +123,11 @@ def _sample() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_errors_are_those_of_scikit_learn(scored: dict[str, Any]) -> None:
-    target, mean, _, _ = _sample()
-    assert scored["mae"] == pytest.approx(mean_absolute_error(target, mean))
-    assert scored["rmse"] == pytest.approx(root_mean_squared_error(target, mean))
-    assert scored["r2"] == pytest.approx(r2_score(target, mean))
+    target, mean, spread, groups = _sample()
+    median = cross_fitted(target, mean, spread, grouped_folds(groups)).median
+    assert scored["mae"] == pytest.approx(mean_absolute_error(target, median))
+    assert scored["rmse"] == pytest.approx(root_mean_squared_error(target, median))
+    assert scored["r2"] == pytest.approx(r2_score(target, median))
     assert scored["mae_of_mean"] == pytest.approx(mean_absolute_error(target, np.full(2000, target.mean())))
 
 

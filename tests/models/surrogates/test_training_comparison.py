@@ -63,6 +63,6 @@ def test_value_at_probability_gives_that_probability(surrogate: Surrogate, ends:
     moved = surrogate.predict(features(ROWS[[row]]))
     moved.centre[0] = value  # the model scale of this surrogate is that of the property
     assert moved.probability_between(*ends)[0] == pytest.approx(wanted, abs=0.02)
-    moved.centre[0] = (value + prediction.mean[row]) / 2  # halfway the candidate is still above
+    moved.centre[0] = (value + prediction.median[row]) / 2  # halfway the candidate is still above
     assert moved.probability_between(*ends)[0] > wanted
     assert value_at_probability(prediction, row, ends=ends, probability=1.5) is None

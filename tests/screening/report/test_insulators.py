@@ -10,12 +10,12 @@ CARD = InsulatorCard(rows=37000, in_several=2518, disagreeing=236)
 
 
 def test_chance_value_and_disagreement_stand_in_both_languages() -> None:
-    batch = batch_of("NaCl").with_columns(insulator_probability=np.array([0.8]), band_gap_pred=np.array([4.0]))
+    batch = batch_of("NaCl").with_columns(insulator_probability=np.array([0.8]), insulator_value=np.array([5.0]))
     words = insulator_words(CARD, batch, 0)
     assert words is not None
     for text in words:
         assert "80 %" in text
-        assert "5.0" in text  # 4.0 eV over both cases are 5.0 eV with probability 0.8
+        assert "5.0" in text
         assert "236" in text
         assert "2,518" in text
 

@@ -80,7 +80,7 @@ def make_planted_run(folder: Path) -> None:
         surrogate.save(run.model("surrogates", name))
         surrogates[name] = surrogate
         predictions[name] = surrogate.predict(features)
-        columns |= {f"{name}_pred": predictions[name].mean, f"{name}_lo": predictions[name].interval()[0]}
+        columns |= {f"{name}_pred": predictions[name].median, f"{name}_lo": predictions[name].interval()[0]}
         columns |= {f"{name}_hi": predictions[name].interval()[1]}
     chance, each, *_ = JointProbability.fit(surrogates, RANGES).probabilities(predictions, RANGES)
     columns |= {f"probability_{name}": values for name, values in each.items()}
@@ -127,6 +127,7 @@ def test_contributions_of_every_finalist_add_up(told: dict[str, Any]) -> None:
             parts = target["contributions"]
             total = parts["base"] + sum(group["contribution"] for group in parts["groups"]) + parts["others"]
             assert total == pytest.approx(target["centre"], rel=1e-9)
+            assert total + parts["calibration"] == pytest.approx(target["prediction"], rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "group"), [("bulk_modulus_vrh", "electronegativity"), ("band_gap", "atomic weight")])

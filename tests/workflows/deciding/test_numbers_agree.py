@@ -11,7 +11,7 @@ from rich.console import Console
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.screening.language.supported_probability import capped_words
-from matloop.screening.language.text import percent
+from matloop.screening.language.text import number, percent
 from matloop.workflows.commands.printed import print_run
 from matloop.workflows.screen import ScreeningRun, screen
 from tests.workflows.conftest import campaign
@@ -86,6 +86,42 @@ def test_every_shown_interval_holds_the_value_beside_it(run: ScreeningRun) -> No
         for value, interval in (pair for pair in values if "to" in pair[1]):
             low, high = numbers_in(interval.replace(" to ", " ; "))[:2]
             assert low <= numbers_in(value)[0] <= high
+
+
+def test_value_interval_and_probability_never_contradict_each_other(run: ScreeningRun, ranked: CandidateBatch) -> None:
+    beyond = 0
+    for name, (low, high) in run.summary.ranges.items():
+        value, lower, upper = (ranked.column(f"{name}_{end}") for end in ("pred", "lo", "hi"))
+        chance = ranked.column(f"probability_{name}")
+        capped = np.array([name in text.split(",") for text in ranked.table["capped_targets"].to_pylist()])
+        assert ((lower <= value) & (value <= upper)).all()
+        least, most = -np.inf if low is None else low, np.inf if high is None else high
+        inside = (value >= least) & (value <= most)
+        assert inside[chance > 0.5].all()
+        if None in (low, high):
+            assert (chance[inside & ~capped] >= 0.5).all()
+            beyond += int((~inside).sum())
+        assert (chance[(lower >= least) & (upper <= most) & ~capped] > 0.85).all()
+    assert beyond  # some values miss a limit, so that the lines above can fail
+
+
+def test_the_value_is_the_same_on_card_table_shortlist_and_terminal(run: ScreeningRun) -> None:
+    html, cards = run.report.read_text("utf-8"), cards_of(run)
+    with run.view.paths.shortlist.open(encoding="utf-8-sig", newline="") as lines:
+        written = list(csv.DictReader(lines))
+    text = io.StringIO()
+    print_run(run, Console(file=text, width=250))
+    for card, line, row in zip(cards, written, shortlisted(run), strict=True):
+        shown = dict(zip(run.summary.ranges, re.findall(r'<span class="target-value"><b>(.*?)</b>', card), strict=True))
+        for name in run.summary.ranges:
+            value, width = float(row[f"{name}_pred"]), float(row[f"{name}_hi"]) - float(row[f"{name}_lo"])  # type: ignore[arg-type]
+            assert re.sub("<.*?>", "", shown[name]).startswith(number(value, width))
+            (column,) = (key for key in line if key.split(" (")[0] == name)
+            assert float(line[column]) == pytest.approx(value, rel=1e-3)
+            table_row = re.search(rf"<code>{row['candidate_id']}</code></td>.*?</tr>", html, re.DOTALL)
+            assert table_row is not None
+            assert f'data-value="{value}"' in table_row[0]
+            assert re.search(rf"{re.escape(str(row['formula']))} .*{value:.3g}", text.getvalue())
 
 
 def test_no_probability_is_larger_than_its_parts_or_its_cap(run: ScreeningRun, ranked: CandidateBatch) -> None:

@@ -328,7 +328,7 @@ def test_a_model_of_gaps_without_metals_says_how_probable_an_insulator_is(
     wanted = {"property": "band_gap", "goal": "at_least", "value": 1.0, "unit": "eV", "provenance": "dft:pbe"}
     model = train(campaign(targets=[wanted]), output=tmp_path / "gap", training_sets=[gaps])
     table = model.predict(["NaCl", "Ni3Al", "Og2"])
-    assert list(table.columns[-2:]) == ["insulator_probability", "probability_band_gap"]
+    assert list(table.columns[-3:]) == ["insulator_probability", "insulator_value", "probability_band_gap"]
     salt, alloy, unknown = table["insulator_probability"]
     assert salt > 0.8 > 0.2 > alloy
     assert np.isnan(unknown)

@@ -32,24 +32,24 @@ REFERENCES = PhaseEnergies.from_table(list(KNOWN), list(KNOWN.values()), ["test"
 class Certain:
     """A prediction whose probability falls from 1 at the hull to 0 at 0.1 eV/atom."""
 
-    mean: np.ndarray
+    median: np.ndarray
     codes: np.ndarray
     met: np.ndarray | None = None
     wanted: tuple[float, float] | None = None
 
     @property
     def in_domain(self) -> np.ndarray:
-        return np.isfinite(self.mean)
+        return np.isfinite(self.median)
 
     @property
     def sigma(self) -> np.ndarray:
-        return np.zeros(len(self.mean))
+        return np.zeros(len(self.median))
 
     def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
-        return self.mean, self.mean
+        return self.median, self.median
 
     def probability_between(self, lower: float, upper: float) -> np.ndarray:
-        return np.clip(1 - 10 * self.mean, 0, 1) if self.met is None else self.met
+        return np.clip(1 - 10 * self.median, 0, 1) if self.met is None else self.met
 
 
 class OnTheHull:

@@ -83,7 +83,7 @@ def test_trees_are_the_same_with_and_without_columns_for_others() -> None:
     new = CandidateBatch.from_formulas(["MgO", "BaTiO3", "ZnS"]).batch
     ours = first.predict(stage_feature_set(alone, "surrogates").featurize(new))
     theirs = chosen.predict(stage_feature_set(beside, "surrogates").featurize(new))
-    np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-9)
+    np.testing.assert_allclose(ours.median, theirs.median, rtol=1e-9)
     np.testing.assert_array_equal(ours.in_domain, theirs.in_domain)
 
 

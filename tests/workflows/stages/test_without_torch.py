@@ -43,7 +43,7 @@ for name, asked in (("packaged", packaged), ("default choice", default_choice)):
         choice = model.card.get("choice", {"tried": []})
         found[f"{name} {target.property}"] = {
             "family": model.card["family"], "outcomes": {each["family"]: each["outcome"] for each in choice["tried"]},
-            "finite": bool(np.isfinite(model.out_of_fold_prediction().mean).all()),
+            "finite": bool(np.isfinite(model.out_of_fold_prediction().median).all()),
         }
 print(json.dumps(found))
 '''

@@ -73,7 +73,7 @@ def test_known_values_count_and_others_are_predicted_with_intervals(found: Repla
     assert zinc.change_low == pytest.approx(zinc.change_high)
     ytterbium = by_formula["YbS"].outlooks[0]
     assert ytterbium.value.known is None
-    assert ytterbium.value.low < ytterbium.value.mean < ytterbium.value.high
+    assert ytterbium.value.low < ytterbium.value.predicted < ytterbium.value.high
     assert ytterbium.change_low < ytterbium.change < ytterbium.change_high
     assert 0 <= ytterbium.kept < 1
     assert by_formula["CuS"].outlooks[0].value.code == METAL

@@ -27,7 +27,7 @@ from matloop.data.properties.definition import Property
 from matloop.data.training.label_noise import LabelNoise
 from matloop.data.training.training_set import TrainingSet, joined_groups
 
-BOUNDS, NO_LOGARITHM = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM"
+BOUNDS, NO_LOGARITHM, SIZE = "E-LABEL-BOUNDS", "E-LABEL-LOGARITHM", "E-LABEL-SIZE"
 _FEWEST = 20
 """Materials with a label below which no surrogate is trained."""
 _FEWEST_GROUPS = 10
@@ -35,6 +35,7 @@ _FEWEST_GROUPS = 10
 _CONFLICT = 5.0  # typical differences of repeats
 _UNIT_JUMP, _NEAR = 3.0, 0.1  # decades
 _MOST_SHOWN = 5
+_LARGEST = 1e30  # models compute in single precision, which ends at 3e38
 
 
 class LabelRow(NamedTuple):
@@ -260,6 +261,11 @@ def _beyond(known: Property, value: float) -> tuple[str, str]:
         return BOUNDS, f"{value:g} {known.unit} is not possible for {known.label_en} ({allowed}); look at the unit"
     if known.transform == "log10" and value <= 0:
         return NO_LOGARITHM, f"{known.label_en} is learned on its logarithm, and {value:g} has none"
+    if known.transform != "log10" and abs(value) > _LARGEST:
+        return SIZE, (
+            f"{value:g} {known.unit} is too large to learn from on a linear scale (at most {_LARGEST:g}); look at the"
+            " cell and its unit, or learn the property on the scale log10"
+        )
     return "", ""
 
 

@@ -16,6 +16,7 @@ from matloop.data.packaged.citations import CITATIONS, MATERIALS_PROJECT
 from matloop.data.packaged.computed_phases import load_computed_phases
 from matloop.data.training.packaged_tables import LICENCE
 from matloop.screening.dossier.diffraction import WAVELENGTH_SOURCE, Radiation
+from matloop.screening.language.model_words import family_words
 from matloop.screening.language.stages import stage_words
 from matloop.screening.language.text import Words, property_words
 from matloop.screening.runs.run_view import RunView
@@ -103,16 +104,16 @@ def run_source(view: RunView) -> NumberSource:
 def surrogate_source(view: RunView, stage: str, name: str) -> NumberSource:
     """The surrogate of one property in one stage, and what it learned from."""
     label, where = property_words(name), stage_words(stage)
-    family, rows, detail = "", "", ""
+    family, rows, detail = family_words(""), "", ""
     card = view.cards_of_stages.get((stage, name))
     if card is not None:
         told = card.model_dump()
-        family, rows = str(told.get("family", "")).replace("_", " "), f"{told.get('rows_trained') or 0:,}"
+        family, rows = family_words(str(told.get("family", ""))), f"{told.get('rows_trained') or 0:,}"
         detail = f"data sha256 {str(told.get('data_sha256') or '')[:12]}"
     data = view.training[name]
     title = Words(
-        f"Model of the {label.en} ({where.en.lower()}): {family}, {rows} rows of {data.name} ({data.provenance})",
-        f"{label.zh}模型（{where.zh}）：{family}，{data.name} 数据 {rows} 行（{data.provenance}）",
+        f"Model of the {label.en} ({where.en.lower()}): {family.en}, {rows} rows of {data.name} ({data.provenance})",
+        f"{label.zh}模型（{where.zh}）：{family.zh}，{data.name} 数据 {rows} 行（{data.provenance}）",
     )
     cited = "; ".join(filter(None, (data.citation, detail)))
     return NumberSource(f"surrogate/{stage}/{name}", title, date_of_run(view), cited, data.licence)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from matloop.screening.language.text import Words, joined_properties
 from matloop.screening.runs.run_summary import BackTestedLists, RunSummary
 
+_NO_GAIN = 0.05  # hits; lists that differ by less look alike with the one decimal that is printed
+
 
 def list_words(summary: RunSummary, probability: NDArray[np.float64]) -> list[Words]:
     """Say what a shortlist may be expected to hold: back-tests first, then what its probabilities add up to.
@@ -23,6 +25,7 @@ def list_words(summary: RunSummary, probability: NDArray[np.float64]) -> list[Wo
     judged = {name for entry in tested for name in entry.targets}
     others = [name for name in summary.ranges if name not in judged]
     told = [back_test_words(entry) for entry in tested]
+    told += [words for entry in tested if (words := no_gain_words(entry, summary.back_tests)) is not None]
     if others:
         names = joined_properties(others)
         told.append(Words(f"No back-test of lists speaks of the {names.en}", f"没有针对{names.zh}的名单回测"))
@@ -66,6 +69,38 @@ and 10 drawn at random hold 0.1
         f"{together.zh}符合要求；以同样方式从中选出的、每份含 {size} 种材料的名单平均达标 {met} 个，"
         f"概率预计 {promised} 个，"
         f"随机抽取 {size} 个则为 {chance} 个",
+    )
+
+
+def no_gain_words(tested: BackTestedLists, others: Sequence[BackTestedLists]) -> Words | None:
+    """Say so where lists held no more hits than shorter ones, so that their later places were worth nothing.
+
+    Args:
+        tested: The back-test that is told.
+        others: All of the run.
+
+    Returns:
+        None where every longer list held more.
+
+    >>> common = {"targets": ("band_gap",), "materials": 766, "hits": 9, "lists": 20, "promised": 1.2, "random": 0.12}
+    >>> short, long = (BackTestedLists(size=size, met=1.95, **common) for size in (3, 10))
+    >>> print(no_gain_words(long, [short, long]).en)
+    Lists of 10 held no more hits than lists of 3 (2.0 and 2.0): the places after the first 3 held none, so expect no \
+more of a longer list
+    >>> no_gain_words(short, [short, long]) is None
+    True
+    """
+    shorter = [entry for entry in others if entry.targets == tested.targets and entry.size < tested.size]
+    alike = [entry for entry in shorter if tested.met - entry.met < _NO_GAIN]
+    if not alike:
+        return None
+    least = min(alike, key=lambda entry: entry.size)
+    size, few, held, before = f"{tested.size:,}", f"{least.size:,}", f"{tested.met:.1f}", f"{least.met:.1f}"
+    return Words(
+        f"Lists of {size} held no more hits than lists of {few} ({held} and {before}): the places after the first "
+        f"{few} held none, so expect no more of a longer list",
+        f"{size} 个的名单达标数并不多于 {few} 个的名单（分别为 {held} 与 {before}）：第 {few} 名之后没有达标者，"
+        "不要对更长的名单抱更多期望",
     )
 
 

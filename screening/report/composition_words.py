@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matloop.data.properties.catalogue import property_named
+from matloop.screening.language.model_words import DECADES
 from matloop.screening.language.text import Words, number, with_unit
 
 
@@ -39,7 +40,7 @@ def composition_scores(card: dict[str, Any], unit: str) -> list[tuple[str, Words
 def _source(model: dict[str, Any]) -> tuple[str, str]:
     """Where a composition model comes from and how good it is."""
     known = property_named(str(model["property"]))
-    scale = "decades" if model["transform"] == "log10" else str(model["unit"])
+    scale = DECADES if model["transform"] == "log10" else str(model["unit"])
     error, guess = (with_unit(number(model[name]), scale) for name in ("mae", "mae_of_mean"))
     about, rows = model["training_set"], f"{model['rows']:,}"
     return (

@@ -72,7 +72,8 @@ def learning_words(curve: dict[str, Any], unit: str) -> Words:
 
     >>> more = [{"labels": 50, "mae": 0.195, "low": 0.19, "high": 0.2}]
     >>> print(learning_words({"rows": 100, "mae": 0.21, "more": more}, "eV").en)
-    50 more labels of this kind would on average lower the error from 0.210 to 0.190–0.200 eV.
+    50 more labels of this kind would on average lower the error expected with all present rows from 0.210 to \
+0.190–0.200 eV.
     """
     told = [_gain(curve["mae"], more, curve["rows"], unit) for more in curve["more"]]
     return Words(" ".join(words.en for words in told), "".join(words.zh for words in told))
@@ -88,10 +89,10 @@ def _gain(error: float, more: dict[str, Any], rows: int, unit: str) -> Words:
     before, least, most = (number(value) for value in (error, low, high))
     after = with_unit(least if least == most else f"{least}–{most}", unit)
     verb = "would" if error - high >= _LEAST_GAIN * error else "might"
-    sure = "误差平均将" if verb == "would" else "误差平均可能"
+    sure = "平均将" if verb == "would" else "平均可能"
     return Words(
-        f"{english} {verb} on average lower the error from {before} to {after}.",
-        f"{chinese}，{sure}从 {before} 降至 {after}。",
+        f"{english} {verb} on average lower the error expected with all present rows from {before} to {after}.",
+        f"{chinese}，现有数据全部使用时的预期误差{sure}从 {before} 降至 {after}。",
     )
 
 

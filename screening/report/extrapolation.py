@@ -75,9 +75,12 @@ def _hidden(limits: list[dict[str, Any]]) -> Words:
     if chosen is None:
         return Words(english, chinese)
     share, failing, groups = percent(chosen["share_of_training"]), chosen["groups_failing"], chosen["groups"]
+    least, worst = chosen.get("least_coverage_of_a_group"), Words("", "")
+    if least is not None:
+        worst = Words(f"; the worst holds {percent(least)}", f"，最差的一组为 {percent(least)}")
     return Words(
         f"{english} The domain reaches as far as {share} of the training crystals lie from the others: of {groups}"
-        f" hidden groups with enough crystals inside it, {failing} hold clearly less than 85 %.",
+        f" hidden groups with enough crystals inside it, {failing} hold clearly less than 85 %{worst.en}.",
         f"{chinese}适用域的界限取为 {share} 的训练晶体与其余晶体的距离：域内晶体足够多的 {groups} 个隐藏组中，"
-        f"有 {failing} 个明显低于 85 %。",
+        f"有 {failing} 个明显低于 85 %{worst.zh}。",
     )

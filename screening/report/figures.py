@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of, property_column
 from matloop.data.training.known_materials import KnownMaterials
+from matloop.screening.language.model_words import in_both_languages
 from matloop.screening.language.text import Words, axis_words, formula_markup, property_words, unit_text, with_bracketed
 from matloop.screening.report.axes import DENSITY_BINS, Axis, density, property_axis
 from matloop.screening.report.batch_columns import numbers
@@ -174,7 +175,7 @@ def learning_figure(card: dict[str, Any], unit: str) -> Figure:
         unit: Of its errors.
     """
     curve, unit = card["learning_curve"], unit_text(unit)
-    hover = "%{x:,} → %{y} " + unit + "<extra></extra>"
+    hover = in_both_languages("%{x:,} → %{y} " + unit + "<extra></extra>")._asdict()
     traces = [*_expected_traces(curve, hover)]
     for of_model, colour, label in (
         (False, GREY, Words("small ensemble, scaled to this model", "小型模型（按本模型换算）")),
@@ -198,13 +199,13 @@ def learning_figure(card: dict[str, Any], unit: str) -> Figure:
             )  # fmt: skip
     layout = _layout(
         Words("rows trained on", "训练数据行数"),
-        with_bracketed(Words("mean absolute error", "平均绝对误差"), unit),
+        in_both_languages(with_bracketed(Words("mean absolute error", "平均绝对误差"), unit)),
         xaxis={"rangemode": "tozero", "tickformat": ",.6~r"}, yaxis={"rangemode": "tozero"},
     )  # fmt: skip
     return {"data": traces, "layout": layout}
 
 
-def _expected_traces(curve: dict[str, Any], hover: str) -> list[Figure]:
+def _expected_traces(curve: dict[str, Any], hover: Figure) -> list[Figure]:
     """The range of the error that is expected with more rows, and the error expected with all rows there are."""
     steps = [{"labels": 0, "mae": curve["mae"], "low": curve["mae"], "high": curve["mae"]}, *curve["more"]]
     rows = [curve["rows"] + step["labels"] for step in steps]

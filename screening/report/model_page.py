@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matloop.data.elements import SYMBOLS
 from matloop.data.properties.catalogue import property_named
 from matloop.data.whole_files import write_text
+from matloop.screening.language.model_words import family_words, in_both_languages
 from matloop.screening.language.text import Words, listed, number, property_words, unit_text, with_unit
 from matloop.screening.report.error_words import common_elements, region_cells, region_headings
 from matloop.screening.report.figures import Figure, coverage_figure, learning_figure, parity_figure
@@ -93,8 +94,8 @@ def render_model_page(facts: ModelFacts, *, language: str = "en") -> str:
     """
     card = dict(facts.card)
     known = property_named(card["property"])
-    label, family = property_words(known.name), str(card["family"]).replace("_", " ")
-    title = Words(f"Model of {label.en}: {family}", f"{label.zh}模型：{family}")
+    label, family = property_words(known.name), family_words(str(card["family"]))
+    title = Words(f"Model of {label.en}: {family.en}", f"{label.zh}模型：{family.zh}")
     figures = _figures(facts, card)
     scripts = [asset("vendor/plotly-basic.min.js"), asset("templates/report.js")] if figures else []
     content: dict[str, Any] = {
@@ -149,11 +150,11 @@ def _rivals(card: dict[str, Any], unit: str) -> ScoreTable:
     )
     lines = [
         (
-            "this model with four fifths of the rows, unseen formulas",
-            "本模型（用五分之四的数据），未见过的化学式",
+            "printed value with four fifths of the rows, unseen formulas",
+            "所示数值（用五分之四的数据），未见过的化学式",
             scores.get("mae"),
         ),
-        ("this model with all rows, as expected", "本模型（用全部数据），预期值", curve.get("mae")),
+        ("printed value with all rows, as expected", "所示数值（用全部数据），预期值", curve.get("mae")),
         ("always guessing the mean", "总是猜平均值", scores.get("mae_of_mean")),
         ("small ensemble, unseen formulas", "小型模型，未见过的化学式", small.get("grouped_mae")),
         ("small ensemble, random folds", "小型模型，随机分组", split.get("mae")),
@@ -161,7 +162,8 @@ def _rivals(card: dict[str, Any], unit: str) -> ScoreTable:
         ("small ensemble, elements left out", "小型模型，整体去除的元素", elements.get("mae")),
     ]
     errors = unit_text(error_unit(card, unit))
-    headings = [region_headings(Words("who, and for what", "模型与检验对象"), errors)[at] for at in (0, 2)]
+    both = region_headings(Words("who, and for what", "模型与检验对象"), errors)
+    headings = [in_both_languages(both[at]) for at in (0, 2)]
     caption = Words("Errors beside those of simpler rivals", "与简单对照的误差比较")
     return ScoreTable(caption, headings, [[Words(en, zh), number(mae)] for en, zh, mae in lines if mae is not None])
 
@@ -171,6 +173,7 @@ def _common(card: dict[str, Any], unit: str) -> list[ScoreTable]:
     if not found:
         return []
     headings = region_headings(Words("element", "元素"), unit_text(error_unit(card, unit)))
+    headings = [in_both_languages(heading) for heading in headings]
     caption = Words("The most frequent elements", "最常见的元素")
     return [ScoreTable(caption, headings, [region_cells(one) for one in common_elements(found)])]
 
@@ -216,7 +219,7 @@ def _what(card: dict[str, Any], unit: str, facts: ModelFacts) -> list[Fact]:
         Fact(Words("property", "性质"), f"{card['property']}"),
         Fact(Words("unit", "单位"), unit_text(unit) or Words("none", "无")),
         Fact(Words("scale of learning", "学习所用标度"), scale),
-        Fact(Words("family", "模型族"), f"{card['family']}"),
+        Fact(Words("family", "模型族"), family_words(str(card["family"]))),
         Fact(Words("settings", "参数"), ", ".join(f"{k} {v}" for k, v in _texts(card.get("parameters")).items())),
         Fact(Words("features", "特征"), ", ".join(facts.features)),
         Fact(Words("trained for", "训练用途"), facts.name),

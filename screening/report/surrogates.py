@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
+from matloop.screening.language.model_words import DECADES, family_words, in_both_languages
 from matloop.screening.language.text import Words, number, percent, property_words, unit_text, with_bracketed, with_unit
 from matloop.screening.report.composition_words import composition_scores
 from matloop.screening.report.error_words import (
@@ -38,7 +39,7 @@ class Score(NamedTuple):
         meaning: What it means for whoever relies on the surrogate.
     """
 
-    value: str
+    value: Words | str
     label: Words
     meaning: Words
 
@@ -118,7 +119,7 @@ def scores_of(card: dict[str, Any], unit: str) -> list[Score]:
     found += [Score(*one) for one in extrapolation_scores(card, error_unit(card, unit))]
     found += [_transfer(card, unit), _more_labels(card, unit), _random_split(card, unit)]
     found += [_choice(card, unit), _classifier(card)]
-    return [score for score in found if score is not None]
+    return [_translated_score(score) for score in found if score is not None]
 
 
 def tables_of(card: dict[str, Any], unit: str) -> list[ScoreTable]:
@@ -128,7 +129,18 @@ def tables_of(card: dict[str, Any], unit: str) -> list[ScoreTable]:
         card: Of the surrogate.
         unit: Of its property.
     """
-    return [table for table in (_tried(card, unit), _reliability(card)) if table is not None]
+    return [_translated(table) for table in (_tried(card, unit), _reliability(card)) if table is not None]
+
+
+def _translated_score(score: Score) -> Score:
+    """Write the unit of errors in both languages."""
+    value, label, meaning = (in_both_languages(text) for text in score)
+    return Score(value.en if value.en == value.zh else value, label, meaning)
+
+
+def _translated(table: ScoreTable) -> ScoreTable:
+    """Write the unit of its errors in both languages."""
+    return table._replace(headings=[in_both_languages(heading) for heading in table.headings])
 
 
 def _more_labels(card: dict[str, Any], unit: str) -> Score | None:
@@ -170,7 +182,7 @@ def region_tables(card: dict[str, Any], unit: str) -> list[ScoreTable]:
         (Words("Elements with the largest errors", "误差最大的元素"), Words("element", "元素"), worst_elements(found)),
     ]  # fmt: skip
     return [
-        ScoreTable(caption, region_headings(what, errors), [region_cells(region) for region in regions])
+        _translated(ScoreTable(caption, region_headings(what, errors), [region_cells(region) for region in regions]))
         for caption, what, regions in parts
         if regions
     ]
@@ -181,7 +193,10 @@ def _error(card: dict[str, Any], unit: str) -> Score | None:
     error, guess, skill = scores.get("mae"), scores.get("mae_of_mean"), _skill(scores)
     if error is None:
         return None
-    label = Words("mean absolute error on unseen compositions", "对未见过的成分的平均绝对误差")
+    label = Words(
+        "mean absolute error of the printed value on unseen compositions, with four fifths of the rows",
+        "所示数值对未见过的成分的平均绝对误差（用五分之四的数据训练）",
+    )
     value = with_unit(number(error), unit)
     if guess is None or skill is None:
         return Score(value, label, Words("", ""))
@@ -278,10 +293,10 @@ def _training(card: dict[str, Any]) -> Score | None:
     rows, formulas, left_out = (card.get(key) for key in ("rows_trained", "formulas", "rows_left_out"))
     if not rows:
         return None
-    family, split = str(card.get("family", "")).replace("_", " "), str(card.get("split", ""))
+    family, split = family_words(str(card.get("family", ""))), str(card.get("split", ""))
     split_zh = split_text_zh(split)
-    english = f"{formulas or 0:,} compositions; {family}; tested by {split}."
-    chinese = f"{formulas or 0:,} 种成分；{family}；检验方式：{split_zh}。"
+    english = f"{formulas or 0:,} compositions; {family.en}; tested by {split}."
+    chinese = f"{formulas or 0:,} 种成分；{family.zh}；检验方式：{split_zh}。"
     if left_out:
         english += f" {left_out:,} without usable features were left out."
         chinese += f"另有 {left_out:,} 个因特征不可用而未使用。"
@@ -311,7 +326,10 @@ def _transfer(card: dict[str, Any], unit: str) -> Score | None:
     source, rows = str(found["source"]), f"{found['rows']:,}"
     return Score(
         with_unit(number(errors["transfer"]), scale),
-        Words(f"mean absolute error with transfer from {source}", f"由 {source} 迁移后的平均绝对误差"),
+        Words(
+            f"mean absolute error with transfer from {source}, before calibration",
+            f"由 {source} 迁移后、校准之前的平均绝对误差",
+        ),
         Words(
             f"On the same held-out rows: {alone} with these rows alone, {computed} with a model of the {rows} rows of"
             f" {source} alone, {shifted} if that is shifted and stretched by a line, and {mean} for the mean.",
@@ -329,12 +347,13 @@ def _choice(card: dict[str, Any], unit: str) -> Score | None:
     error = with_unit(number(choice["nested_mae"]), error_unit(card, unit))
     within = ("", "") if budget is None else (f" within {budget:,.0f} s", f"，限时 {budget:,.0f} 秒")
     return Score(
-        str(card.get("family", "")).replace("_", " "),
+        family_words(str(card.get("family", ""))),
         Words(f"chosen among {count} families{within[0]}", f"从 {count} 种模型中选出{within[1]}"),
         Words(
-            f"It had the least error in nested cross-validation on {choice['rows']:,} crystals. The whole procedure,"
-            f" choosing included, is off by {error} on average for compositions that took no part in choosing.",
-            f"在 {choice['rows']:,} 个晶体的嵌套交叉验证中误差最小。包括选择在内的整个流程，"
+            f"It had the least error in nested cross-validation on {choice['rows']:,} crystals. Before calibration, the"
+            f" whole procedure, choosing included, is off by {error} on average for compositions that took no part in"
+            " choosing.",
+            f"在 {choice['rows']:,} 个晶体的嵌套交叉验证中误差最小。校准之前，包括选择在内的整个流程"
             f"对未参与选择的成分平均误差为 {error}。",
         ),
     )
@@ -347,7 +366,7 @@ def error_unit(card: dict[str, Any], unit: str) -> str:
         card: Of the surrogate.
         unit: Of its property.
     """
-    return "decades" if card.get("transform") == "log10" else unit
+    return DECADES if card.get("transform") == "log10" else unit
 
 
 def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
@@ -359,7 +378,7 @@ def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
         outcome: Words | str = _OUTCOMES_OF_TRIALS.get(trial["outcome"], trial["outcome"])
         if trial["candidate"] == choice["winner"]:
             outcome = Words("chosen", "选中")
-        rows.append([trial["candidate"].replace("_", " "), number(trial["mae"]), f"{trial['seconds']:.0f} s", outcome])
+        rows.append([family_words(trial["candidate"]), number(trial["mae"]), f"{trial['seconds']:.0f} s", outcome])
     error = error_unit(card, unit_text(unit))
     headings = [
         Words("family", "模型"),
@@ -367,7 +386,10 @@ def _tried(card: dict[str, Any], unit: str) -> ScoreTable | None:
         Words("time", "用时"),
         Words("outcome", "结果"),
     ]
-    return ScoreTable(Words("Families that were tried", "试过的模型"), headings, rows)
+    caption = Words(
+        "Families that were tried, with errors of their means before calibration", "试过的模型及其校准之前的误差"
+    )
+    return ScoreTable(caption, headings, rows)
 
 
 _OUTCOMES_OF_TRIALS = {

@@ -51,7 +51,13 @@ def print_cards(cards: Cards, console: Console) -> None:
         label = f"{card.property} ({card.unit})" if card.transform == "identity" else f"log10 {card.property}"
         rounded = (None if number is None else round(number, 4) for number in numbers)
         rows.append((stage, label, card.family, f"{card.rows_trained:,}", *map(_figure, rounded)))
-    _print(console, "Out-of-fold scores, folds grouped by reduced formula", headings, rows, left=headings[:3])
+    _print(
+        console,
+        "Scores of the printed value, folds grouped by reduced formula, four fifths of the rows",
+        headings,
+        rows,
+        left=headings[:3],
+    )
     _print_transfers(cards, console)
     _print_extrapolation(cards, console)
     _print_learning(cards, console)
@@ -61,7 +67,7 @@ def print_cards(cards: Cards, console: Console) -> None:
 
 def _print_transfers(cards: Cards, console: Console) -> None:
     """Print what measured rows bought: the error of each transfer beside those without it."""
-    title = "MAE on held-out measured rows: with transfer, and with either kind of labels alone"
+    title = "MAE on held-out measured rows before calibration: with transfer, and with either kind of labels alone"
     headings = (
         "stage", "property", "from", "rows", "computed rows", "transfer", "measured alone", "computed alone",
         "computed and a line", "mean",
@@ -151,11 +157,18 @@ def _print_choices(cards: Cards, console: Console) -> None:
             error = _figure(trial.mae, 4)
             rows.append((stage, card.property, trial.candidate, error, f"{trial.seconds:.1f}", outcome))
         reasons.append(
-            f"{stage}, {card.property}: {card.choice.reason} Error of the whole procedure, choosing included: "
-            f"{_figure(card.choice.nested_mae, 4)}."
+            f"{stage}, {card.property}: {card.choice.reason} Error of the whole procedure before calibration, choosing "
+            f"included: {_figure(card.choice.nested_mae, 4)}."
         )
     left = (*headings[:3], headings[-1])
-    _print(console, "Families tried, by nested cross-validation", headings, rows, left=left, breaks=headings[-1:])
+    _print(
+        console,
+        "Families tried, by nested cross-validation: errors of means of ensembles, before calibration",
+        headings,
+        rows,
+        left=left,
+        breaks=headings[-1:],
+    )
     for reason in reasons:
         console.print(one_line(reason), markup=False, highlight=False)
 

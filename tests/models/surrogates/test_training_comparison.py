@@ -61,8 +61,8 @@ def test_value_at_probability_gives_that_probability(surrogate: Surrogate, ends:
     value = value_at_probability(prediction, row, ends=ends, probability=wanted)
     assert value is not None
     moved = surrogate.predict(features(ROWS[[row]]))
-    moved.centre[0] = value  # the model scale of this surrogate is that of the property
+    moved.centre[0] += value - moved.median[0]  # the model scale of this surrogate is that of the property
     assert moved.probability_between(*ends)[0] == pytest.approx(wanted, abs=0.02)
-    moved.centre[0] = (value + prediction.median[row]) / 2  # halfway the candidate is still above
+    moved.centre[0] += (prediction.median[row] - moved.median[0]) / 2  # halfway the candidate is still above
     assert moved.probability_between(*ends)[0] > wanted
     assert value_at_probability(prediction, row, ends=ends, probability=1.5) is None

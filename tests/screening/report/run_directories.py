@@ -69,7 +69,7 @@ def make_run(
         folder_of_model = run.model("surrogates", name)
         folder_of_model.mkdir(parents=True)
         write_json(folder_of_model / "card.json", card)
-        held_out = {"target": mean, "mean": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
+        held_out = {"target": mean, "median": mean + 0.01, "lo": mean - 0.1, "hi": mean + 0.1}
         write_table(folder_of_model / "out_of_fold.parquet", pa.table(held_out))
     blocks = batch.blocks if crystals else {COMPOSITIONS: batch.compositions}
     ranked = with_element_scores(CandidateBatch(table, blocks).with_columns(**columns))

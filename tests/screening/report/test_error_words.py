@@ -36,13 +36,15 @@ def curve(low: float, high: float, *, rows: int = 400) -> dict[str, Any]:
         (
             0.19,
             0.2,
-            "50 more labels of this kind would on average lower the error from 0.210 to 0.190–0.200 eV.",
+            "50 more labels of this kind would on average lower the error expected with all present rows from 0.210 to "
+            "0.190–0.200 eV.",
             "误差平均将从 0.210",
         ),
         (
             0.19,
             0.21,
-            "50 more labels of this kind might on average lower the error from 0.210 to 0.190–0.210 eV.",
+            "50 more labels of this kind might on average lower the error expected with all present rows from 0.210 to "
+            "0.190–0.210 eV.",
             "误差平均可能从",
         ),
         (0.2095, 0.21, "50 more labels of this kind would change the error by less than 1 %.", "误差变化不到 1 %。"),

@@ -65,9 +65,12 @@ def test_what_was_tried_and_what_won(transform: str, unit: str, tmp_path: Path) 
     page = run_with(tmp_path / "run", choice=CHOICE, transform=transform)
     section = section_of(tmp_path / "run")
     (score,) = [score for score in section.scores if "chosen among" in score.label.en]
-    assert score.value == "boosted trees"
+    assert score.value == ("boosted trees", "梯度提升树")
     assert score.label == ("chosen among 4 families within 150 s", "从 4 种模型中选出，限时 150 秒")
     assert f"is off by 0.412 {unit} on average" in score.meaning.en
+    in_chinese = {"eV": "eV", "decades": "个数量级"}[unit]
+    assert f"0.412 {in_chinese}" in score.meaning.zh
+    assert not any("decades" in text.zh for score in section.scores for text in (score.label, score.meaning))
     (table,) = section.tables
     assert [[str(cell if isinstance(cell, str) else cell.en) for cell in row] for row in table.rows] == [
         ["extra trees", "0.444", "20 s", "tried"],

@@ -153,7 +153,7 @@ def predicted(sample: Sample, *, counts_missing: bool) -> Said:
         )  # fmt: skip
         found = predict_places(errors, Competition.of_nobody(there), sample.compositions.take(test), missing=missing)
         low, high = found.interval(0.9)
-        for column, values in zip(said, (found.share_between(-np.inf, LIMIT), found.mean, low, high), strict=True):
+        for column, values in zip(said, (found.share_between(-np.inf, LIMIT), found.median, low, high), strict=True):
             column[test] = values
     return said
 

@@ -54,7 +54,9 @@ def test_the_shift_cancels_as_far_as_candidates_compete(share: float) -> None:
     found = predicted((-0.2, -0.1), (-0.2, 0.04), share=share)
     assert found.median[1] == pytest.approx(0.04 + (1 - share) * SHIFT)
     # Known phases still compete, with all of the shift.
-    assert predicted((-0.2, 0.04), (-0.2, 0.041), share=share).median[1] == pytest.approx(0.041 - 0.001 + SHIFT, abs=2e-3)
+    assert predicted((-0.2, 0.04), (-0.2, 0.041), share=share).median[1] == pytest.approx(
+        0.041 - 0.001 + SHIFT, abs=2e-3
+    )
 
 
 def test_a_missing_phase_is_in_probability_value_and_interval() -> None:

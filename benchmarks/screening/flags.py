@@ -24,6 +24,8 @@ from matloop.screening.flags.site_chemistry import bond_corrections_of
 from matloop.screening.runs.run_view import RunView
 
 TOP = 20
+OF_UNLIKE_CHARGES = 3
+"""Semicolons in what is told of an ordered slice whose two cations have unlike charges."""
 
 
 def known_stable() -> CandidateBatch:
@@ -83,6 +85,9 @@ def main() -> None:
             raised = [flag in raised_in(codes) for codes in ranked.table[Column.FLAGS].to_pylist()]
             line += f" {np.mean(raised):8.1%} {sum(raised[:TOP]):8}"
         print(line)
+    slices = [text for part in parts for text in part.table[Column.ORDERED_SLICE].to_pylist() if text]
+    unlike = sum(text.count(";") == OF_UNLIKE_CHARGES for text in slices)
+    print(f"{'ordered slices of unlike charges':34} {unlike:6,} {unlike / assigned:7.1%} of judged")
     raised = [set(raised_in(codes)) for part in parts for codes in part.table[Column.FLAGS].to_pylist()]
     for name, chosen in (("any", set(Flag)), ("any but open_shells", set(Flag) - {Flag.OPEN_SHELL})):
         count = sum(bool(flags & chosen) for flags in raised)

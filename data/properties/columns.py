@@ -250,7 +250,7 @@ class Column(StrEnum):
     )  # fmt: skip
     ORDERED_SLICE = (
         "ordered_slice_of", "text", "1",
-        "Two cations that could share sites; share of the rarer one; compound with one of them; distance from it.",
+        "Two cations that could share sites; share of the rarer one; compound with one of them; how far off.",
     )  # fmt: skip
     INDEX_BY_POLARISABILITIES = (
         "refractive_index_by_polarisabilities", "number", "1",

@@ -73,11 +73,14 @@ MEANINGS: Mapping[Flag, Meaning] = {
         Words(
             "Two cations of one charge have radii within 15 % (Goldschmidt's rule; radii by Shannon, "
             "doi:10.1107/S0567739476001551), and with one of them in both places it is a known compound, or the "
-            "places become equivalent. Then it may exist only as a disordered solid solution.",
+            "places become equivalent. Or their charges differ by one or two, the places become equivalent, and their "
+            "bond strengths (charge over number of anions; Pauling, doi:10.1021/ja01379a006) differ by at most a sixth "
+            "of the anion's charge. Then it may exist only with both in disorder.",
             "两种同价阳离子半径相差在 15 % 以内（Goldschmidt 规则；Shannon 半径，doi:10.1107/S0567739476001551），"
-            "且两处换成同一元素后是已知化合物，或两处位点变为等价。此时它可能只以无序固溶体的形式存在。",
+            "且两处换成同一元素后是已知化合物，或两处位点变为等价。或者二者电荷相差 1 或 2，两处位点变为等价，且键强"
+            "（电荷除以阴离子数；Pauling，doi:10.1021/ja01379a006）之差不超过阴离子电荷的六分之一。此时它可能只以无序形式存在。",
         ),
-        0.028,
+        0.036,
     ),
     Flag.INDEX_DISAGREES: Meaning(
         Words("refractive index disputed", "折射率存疑"),
@@ -162,6 +165,13 @@ _SENTENCES: Mapping[tuple[Flag, int], tuple[str, str]] = {
         "it may be an ordered slice of a solid solution: {0} and {1} have one charge and similar radii, the first on "
         "{2} of their sites, which are equivalent when one of them holds all",
         "可能是固溶体的有序切片：{0} 与 {1} 同价且半径相近，前者占这些位点的 {2}；换成同一元素后这些位点等价",
+    ),
+    (Flag.ORDERED_SLICE, 4): (
+        "it may be an ordered slice of a disordered crystal: {0} and {1} have similar radii, the first on {2} of their "
+        "sites, which are equivalent when one of them holds all, and their bond strengths differ by only {3} of the "
+        "anion's charge",
+        "可能是无序晶体的有序切片：{0} 与 {1} 半径相近，前者占这些位点的 {2}；换成同一元素后这些位点等价，"
+        "且二者键强之差仅为阴离子电荷的 {3}",
     ),
     (Flag.INDEX_DISAGREES, 2): (
         "its refractive index is {0} by the surrogate and {1} by additive polarisabilities",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.records.database import RecordsDatabase
 from matloop.models.acquisition.batch import Prospects
 from matloop.models.surrogates.joint_probability import JointProbability
@@ -103,7 +104,13 @@ class ModelsInUse:
             batch: The candidates.
             stated: Probability that the run stated of meeting each target, by property, each (n,).
         """
-        predictions = {name: _prediction(model, batch) for name, model in self.models.items()}
+        features: dict[str, FeatureMatrix] = {}  # models with equal features share them
+        for model in self.models.values():
+            if model.features.fingerprint not in features:
+                features[model.features.fingerprint] = model.features.featurize(batch)
+        predictions = {
+            name: _prediction(model, batch, features[model.features.fingerprint]) for name, model in self.models.items()
+        }
         known = {name: predictions.get(name) or _AsTheRunSaid(stated[name]) for name in self.ranges}
         outlooks = list(prospects.targets)
         for place, target in enumerate(targets):
@@ -120,10 +127,10 @@ class ModelsInUse:
         )  # fmt: skip
 
 
-def _prediction(model: TrainedModel, batch: CandidateBatch) -> Prediction:
-    """What a model says of candidates; of a gap, also whether there is one."""
+def _prediction(model: TrainedModel, batch: CandidateBatch, features: FeatureMatrix) -> Prediction:
+    """What a model says of candidates by their features; of a gap, also whether there is one."""
     name = model.known.name
-    found = {name: model.surrogate.predict(model.features.featurize(batch))}
+    found = {name: model.surrogate.predict(features)}
     if model.insulators is not None:
         found = with_insulators(model.folder / INSULATORS, found, batch, source=model.insulators)
     return found[name]

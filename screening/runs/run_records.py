@@ -18,6 +18,9 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Number = float | None
 """A number, or null where there is none."""
+Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""An error, a width or another number that is finite and never below zero."""
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
@@ -70,52 +73,52 @@ class HardElement(_Record):
     """An element that is hard to predict without."""
 
     element: Name
-    mae: Number
+    mae: Size | None
 
 
 class WithoutClusters(_Record):
     """Errors with whole clusters left out of training."""
 
-    mae: Number
+    mae: Size | None
     folds: Count
 
 
 class WithoutElements(_Record):
     """Errors with whole elements left out of training."""
 
-    mae: Number
+    mae: Size | None
     folds: Count
-    outside_over_inside: Number
-    share_outside: Number
+    outside_over_inside: Size | None
+    share_outside: Fraction | None
     worst: list[HardElement]
-    mae_of_mean: Number = None
-    coverage_inside: Number = None
+    mae_of_mean: Size | None = None
+    coverage_inside: Fraction | None = None
 
 
 class HiddenChemistry(_Record):
     """Errors and intervals with whole clusters and sets of elements hidden from training and calibration."""
 
     rows: Count
-    mae: Number
-    coverage_90: Number
-    width_90: Number
+    mae: Size | None
+    coverage_90: Fraction | None
+    width_90: Size | None
 
 
 class UnseenInside(_Record):
     """How intervals hold inside the domain for rows with an element hidden from training."""
 
     rows: Count
-    coverage_90: Number
+    coverage_90: Fraction | None
 
 
 class TriedLimit(_Record):
     """How intervals hold for hidden chemistry inside one limit of the domain."""
 
     share_of_training: Fraction
-    distance: Number
+    distance: Size | None
     hidden_rows: Count
-    coverage_hidden: Number
-    least_coverage_of_a_group: Number
+    coverage_hidden: Fraction | None
+    least_coverage_of_a_group: Fraction | None
     groups: Count
     groups_failing: Count
     chosen: bool
@@ -126,7 +129,7 @@ class SmallEnsemble(_Record):
 
     family: Name
     size: Name = ""
-    grouped_mae: Number
+    grouped_mae: Size | None
 
 
 NO_SKILL = 0.05
@@ -136,13 +139,13 @@ NO_SKILL = 0.05
 class CardScores(_Record):
     """Out-of-fold scores of a surrogate."""
 
-    mae: Number
-    mae_of_mean: Number
-    rmse: Number = None
-    r2: Number
-    coverage_90: Number
+    mae: Size | None
+    mae_of_mean: Size | None
+    rmse: Size | None = None
+    r2: Annotated[float, Field(le=1, allow_inf_nan=False)] | None
+    coverage_90: Fraction | None
     width_error_rank_correlation: Number
-    width_90: Number = None
+    width_90: Size | None = None
     coverage_curve: list[tuple[Fraction, Fraction]] = []
     leave_one_cluster_out: WithoutClusters | None = None
     leave_one_element_out: WithoutElements | None = None
@@ -169,8 +172,8 @@ class ChoiceTrial(_Record):
 
     candidate: Text
     outcome: Text
-    mae: Number
-    seconds: float
+    mae: Size | None
+    seconds: Size
 
 
 class CardChoice(_Record):
@@ -178,7 +181,7 @@ class CardChoice(_Record):
 
     winner: Text
     reason: Text
-    nested_mae: float
+    nested_mae: Size
     rows: Count
     budget: ChoiceBudget
     tried: list[ChoiceTrial]
@@ -187,12 +190,12 @@ class CardChoice(_Record):
 class ClassifierScores(_Record):
     """Out-of-fold scores of a classifier."""
 
-    brier: float
-    brier_of_share: float
-    log_loss: float
-    log_loss_of_share: float
-    calibration_error: float
-    reliability: list[tuple[float, float, Count]]
+    brier: Fraction
+    brier_of_share: Fraction
+    log_loss: Size
+    log_loss_of_share: Size
+    calibration_error: Fraction
+    reliability: list[tuple[Fraction, Fraction, Count]]
 
 
 class CardClassifier(_Record):
@@ -206,19 +209,19 @@ class CardClassifier(_Record):
 class CardNoise(_Record):
     """The noise of the labels: of single values from repeats, and root mean square errors of labels and model."""
 
-    deviation: Number
+    deviation: Size | None
     repeats: Count
-    error: float
-    model_deviation: float
+    error: Size
+    model_deviation: Size
 
 
 class CurvePoint(_Record):
     """Error of ensembles that were fitted to some of the rows, with its range."""
 
     rows: Count
-    mae: float
-    low: float
-    high: float
+    mae: Size
+    low: Size
+    high: Size
     ensemble: Name
 
 
@@ -226,9 +229,9 @@ class MoreLabels(_Record):
     """Expected error with some more labels, and its range."""
 
     labels: Count
-    mae: float
-    low: float
-    high: float
+    mae: Size
+    low: Size
+    high: Size
 
 
 class LearningCurve(_Record):
@@ -236,15 +239,15 @@ class LearningCurve(_Record):
 
     points: Annotated[list[CurvePoint], Field(min_length=1, max_length=100)]
     rows: Annotated[int, Field(ge=1, le=10**15)]
-    mae: float
+    mae: Size
     more: Annotated[list[MoreLabels], Field(max_length=10)]
 
 
 class RandomSplit(_Record):
     """Errors of the small ensemble on random folds and on grouped folds."""
 
-    mae: float
-    grouped_mae: float
+    mae: Size
+    grouped_mae: Size
     rows_with_siblings: Count
 
 
@@ -254,18 +257,18 @@ class NamedRegion(_Record):
     name: Name
     rows: Count
     formulas: Count
-    mae: float
-    bias: float
+    mae: Size
+    bias: Finite
 
 
 class ValueRegion(_Record):
     """Errors for the rows whose truth lies in a range, in the unit of the property."""
 
-    low: float
-    high: float
+    low: Finite
+    high: Finite
     rows: Count
-    mae: float
-    bias: float
+    mae: Size
+    bias: Finite
 
 
 class ErrorRegions(_Record):
@@ -279,11 +282,11 @@ class ErrorRegions(_Record):
 class TransferErrors(_Record):
     """Errors of a transfer and of its rivals on the same held-out measured rows."""
 
-    transfer: Number
-    measured_only: Number
-    computed_only: Number
-    computed_and_line: Number
-    mean: Number
+    transfer: Size | None
+    measured_only: Size | None
+    computed_only: Size | None
+    computed_and_line: Size | None
+    mean: Size | None
 
 
 class CardTransfer(_Record):
@@ -314,16 +317,16 @@ class CompositionTable(_Record):
     unit: Name
     transform: Literal["identity", "log10"]
     rows: Count
-    mae: float
-    mae_of_mean: float
+    mae: Size
+    mae_of_mean: Size
     training_set: dict[Name, Text]
 
 
 class CompositionErrors(_Record):
     """Errors of a surrogate with composition models and without, by one small ensemble."""
 
-    with_models: Number
-    without_models: Number
+    with_models: Size | None
+    without_models: Size | None
 
 
 class CardCompositionModels(_Record):
@@ -336,14 +339,14 @@ class CardCompositionModels(_Record):
 class CardHullOrder(_Record):
     """How well a surrogate of the energy above the hull puts crystals in order, in eV/atom."""
 
-    near: float
+    near: Size
     rows: Count
     rows_near: Count
     auc: Fraction
     auc_of_oxides: Fraction | None = None
     rows_of_oxides: Count
-    mae: float
-    mae_of_zero: float
+    mae: Size
+    mae_of_zero: Size
 
 
 class ModelCard(_Record):
@@ -353,13 +356,14 @@ class ModelCard(_Record):
     unit: Name
     transform: Literal["identity", "log10"]
     family: Name
-    rows_trained: Count
-    best_of_training: tuple[float, float]
+    rows_trained: Annotated[int, Field(ge=1, le=10**15)]
+    best_of_training: tuple[Finite, Finite]
     scores: CardScores
     formulas: Count | None = None
     rows_left_out: Count | None = None
     split: Text = ""
     data_sha256: Name | None = None
+    training_set: dict[Name, Text] | None = None
     choice: CardChoice | None = None
     probability: CardClassifier | None = None
     label_noise: CardNoise | None = None

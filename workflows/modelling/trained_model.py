@@ -113,12 +113,14 @@ class TrainedModel:
         """Its card.
 
         Raises:
-            DamagedFileError: If the card is not one that matloop writes.
+            DamagedFileError: If the card is not one that matloop writes, or a figure on it is impossible.
         """
         try:
             return ModelCard.model_validate(dict(self.surrogate.card))
         except ValidationError as error:
-            raise _damaged(self.folder, "a card of another form") from error
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))[:80]
+            raise _damaged(self.folder, f"a card whose {place} breaks the rules ({first['msg'][:80]})") from error
 
     @property
     def needs_crystals(self) -> bool:
@@ -232,7 +234,7 @@ def read_model(folder: str | Path) -> TrainedModel:
     Raises:
         ModelError: If the folder is no model, was written by a later version, or its predictions come out differently.
         FingerprintError: If its features are computed differently here; what differs is named.
-        DamagedFileError: If a file of it has changed.
+        DamagedFileError: If a file of it has changed, or a figure on its card is impossible.
     """
     folder = Path(folder).expanduser()
     if not is_model(folder):
@@ -260,9 +262,13 @@ def read_model(folder: str | Path) -> TrainedModel:
     lower, upper = written.wanted or (None, None)
     ends = (-math.inf if lower is None else lower, math.inf if upper is None else upper)
     wanted = ends if written.wanted else None
-    return TrainedModel(
+    model = TrainedModel(
         folder, written.name, surrogate, features, wanted, known, notes, insulators=_insulators(folder, written)
     )  # fmt: skip
+    trained, predicted = model.card.rows_trained, len(surrogate.training.target)
+    if trained != predicted:
+        raise _damaged(folder, f"a card of {trained:,} training rows and out-of-fold predictions of {predicted:,}")
+    return model
 
 
 def _insulators(folder: Path, written: _Written) -> str | None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,20 @@ def test_every_row_teaches_or_says_why_not(tmp_path: Path) -> None:
     refused = next(row for row in account.rows if row.code == "E-LABEL-NUMBER")
     assert refused.place == "labels.csv, row 4, column 'sigma (mS/cm)'"
     assert "write one number" in refused.detail
+
+
+def test_a_value_too_large_for_any_model_is_left_out_with_its_row_and_column(tmp_path: Path) -> None:
+    glow = replace(CONDUCTIVITY, name="glow", transform="identity", upper=1e308)
+    path = table(tmp_path, salts(["1e300"]))
+    with using(Catalogue((glow,))):
+        labels = LabelledFormulas(path, property="glow", column="sigma (mS/cm)", source="exp")
+        training, account = labels.read()
+    assert len(training) == len(SALTS) - 1
+    assert training.values.max() < 100
+    (refused,) = (row for row in account.rows if row.code)
+    assert refused.code == "E-LABEL-SIZE"
+    assert refused.place == "labels.csv, row 2, column 'sigma (mS/cm)'"
+    assert "scale log10" in refused.detail
 
 
 def test_repeats_teach_by_the_mean_on_the_scale_of_the_property(tmp_path: Path) -> None:

@@ -44,11 +44,19 @@ def test_a_card_tells_how_intervals_hold_for_hidden_chemistry_and_why_the_domain
     scores = {"hidden_chemistry": {"coverage_90": 0.87}}
     limits = [
         {"share_of_training": 0.95, "groups": 9, "groups_failing": 3, "chosen": False},
-        {"share_of_training": 0.85, "groups": 8, "groups_failing": 1, "chosen": True},
+        {
+            "share_of_training": 0.85,
+            "groups": 8,
+            "groups_failing": 1,
+            "chosen": True,
+            "least_coverage_of_a_group": 0.62,
+        },
     ]
     ((value, _, meaning),) = extrapolation_scores({"scores": scores, "domain_limit": limits}, "eV")
     assert value == "87 %"
     assert "as far as 85 % of the training crystals" in meaning.en
     assert "8 hidden groups with enough crystals inside it, 1 hold" in meaning.en
+    assert "clearly less than 85 %; the worst holds 62 %." in meaning.en
+    assert "最差的一组为 62 %" in meaning.zh
     ((*_, untold),) = extrapolation_scores({"scores": scores}, "eV")
     assert "domain reaches" not in untold.en

@@ -83,11 +83,10 @@ def test_a_page_opens_in_the_language_that_was_asked_for(model: TrainedModel, tm
 def test_what_a_model_holds_is_escaped(model: TrainedModel, tmp_path: Path) -> None:
     def change(card: dict[str, Any]) -> None:
         card.update(licence=EVIL, split=EVIL, versions={EVIL: EVIL}, parameters={EVIL: EVIL}, data_sha256=EVIL)
-        card["training_set"] = {"name": EVIL, "provenance": EVIL, "citation": [EVIL], "licence": EVIL, "sha256": EVIL}
+        card["training_set"] = {"name": EVIL, "provenance": EVIL, "citation": EVIL, "licence": EVIL, "sha256": EVIL}
         card["error_regions"]["chemistry"][0]["name"] = EVIL
         card["scores"]["leave_one_element_out"]["worst"][0]["element"] = EVIL
         card["learning_curve"]["points"][0]["ensemble"] = EVIL
-        card["learning_curve"]["mae"] = float("nan")
 
     html, page = page_of(read_model(with_card(model, tmp_path / "m", change)), tmp_path)
     harmless = [tag for tag, _ in page_of(model, tmp_path)[1].elements if tag in ("script", "img")]
@@ -145,8 +144,30 @@ def test_the_label_of_a_property_is_no_tag_in_a_figure(model: TrainedModel, tmp_
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_of_another_form_is_refused(name: str, model: TrainedModel, tmp_path: Path) -> None:
     folder = with_card(model, tmp_path / "m", lambda card: card.update({name: {"points": "none"}}))
-    with pytest.raises(DamagedFileError, match="a card of another form"):
-        write_card(read_model(folder), tmp_path / "card.html")
+    with pytest.raises(DamagedFileError, match=f"a card whose {name}"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("scores.mae", -5.0), ("scores.mae", float("nan")), ("scores.coverage_90", 7.3), ("scores.r2", 99.0),
+        ("scores.width_90", -1.0), ("scores.coverage_90", float("nan")), ("rows_trained", -3), ("rows_trained", 7),
+        ("scores.leave_one_element_out.coverage_inside", 1e308), ("learning_curve.mae", float("nan")),
+        ("training_set.name", ["no", "text"]), ("best_of_training.1", float("nan")), ("rows_trained", "many"),
+    ],
+)  # fmt: skip
+def test_an_impossible_figure_is_refused_although_every_hash_is_right(
+    place: str, value: Any, model: TrainedModel, tmp_path: Path
+) -> None:
+    def change(card: dict[str, Any]) -> None:
+        *folders, name = place.split(".")
+        for folder in folders:
+            card = card[folder]
+        card[int(name) if name.isdigit() else name] = value
+
+    with pytest.raises(DamagedFileError, match="7 training rows" if value == 7 else f"a card whose {place}"):
+        read_model(with_card(model, tmp_path / "m", change))
 
 
 def test_from_the_command_line(model: TrainedModel, tmp_path: Path) -> None:

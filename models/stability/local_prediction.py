@@ -43,8 +43,13 @@ class LocalPrediction:
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """Half the width of the central 68.3 % interval, shape (n,)."""
-        return (self.quantile(0.8413) - self.quantile(0.1587)) / 2
+        """Half the width of the central 68.3 % interval, shape (n,).
+
+        Where that is open, it ends at the largest value of known size, because widths are added up and compared.
+        """
+        largest = np.where(np.isfinite(self.residuals), self.residuals, -np.inf).max(axis=1)
+        upper = np.minimum(self.quantile(0.8413), np.clip(self.centre + largest, *self.bounds))
+        return (upper - self.quantile(0.1587)) / 2
 
     def quantile(self, probability: float) -> NDArray[np.float64]:
         """Quantile of each predictive distribution with the finite-sample correction, shape (n,)."""

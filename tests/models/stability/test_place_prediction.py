@@ -67,6 +67,7 @@ def test_a_missing_phase_is_in_probability_value_and_interval() -> None:
     low, high = found.interval(0.9)
     assert low == pytest.approx([0.0, SHIFT])
     assert np.isinf(high).all()
+    assert (found.sigma < 0.2).all()
 
 
 def test_a_missing_phase_raises_the_lowest_sibling_and_the_others_with_it() -> None:

@@ -220,6 +220,7 @@ def dossier_record(dossier: Dossier) -> dict[str, Any]:
             "source": run, "place": dossier.place, "rank": int(numbers(batch, Column.RANK)[row]),
             "of": len(view.ranked), "probability": _number(batch, Column.PROBABILITY, row),
             "expected_misses": _number(batch, Column.EXPECTED_MISSES, row),
+            str(Column.PROBABILITY_MAKEABLE): _number(batch, Column.PROBABILITY_MAKEABLE, row),
         },
         "targets": _targets(dossier),
         "stages": [

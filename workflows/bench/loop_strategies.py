@@ -18,6 +18,7 @@ from matloop.data.installation import install_command
 from matloop.data.properties.definition import Transform
 from matloop.models.acquisition.criteria import probability_of_improvement, upper_confidence_bound
 from matloop.models.acquisition.outlook import TargetOutlook
+from matloop.models.families.isotropic_process import IsotropicProcess, scaled_features
 from matloop.models.families.making import make_ensemble
 from matloop.models.surrogates.prediction import forward
 from matloop.workflows.bench.discovery_settings import ranked
@@ -64,6 +65,8 @@ Learned = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 OPTIMISM = 0.5
 """Standard deviations by which ``loop`` takes a candidate to turn out better than predicted."""
+MOST_FOR_PROCESS = 500
+"""Measured candidates up to which ``loop`` tries a Gaussian process."""
 
 
 def trees(
@@ -72,6 +75,32 @@ def trees(
     """Mean and spread by the extremely randomised trees of campaigns."""
     model = make_ensemble("extra_trees", {"trees": 100, "seed": seed})
     return model.fit(known, values).predict(left)
+
+
+def process_or_trees(
+    known: NDArray[np.float64], values: NDArray[np.float64], left: NDArray[np.float64], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread by a Gaussian process or by trees: whichever has the smaller error on measured values held out.
+
+    The process leaves out each value, the trees a fifth at a time; squared errors are compared. It is tried up to
+    :data:`MOST_FOR_PROCESS` measured candidates, because its time grows with their cube.
+    """
+    if len(known) > MOST_FOR_PROCESS or not np.std(values):
+        return trees(known, values, left, seed)
+    features = scaled_features(np.concatenate([known, left]))
+    process = IsotropicProcess.fit(features[: len(known)].astype(np.float64), values)
+    if np.mean(process.errors_left_out() ** 2) < _error_of_trees(known, values, seed):
+        return process.predict(features[len(known) :])
+    return trees(known, values, left, seed)
+
+
+def _error_of_trees(known: NDArray[np.float64], values: NDArray[np.float64], seed: int) -> float:
+    """Mean squared error of trees, a fifth of the rows held out at a time."""
+    fold, held = np.arange(len(values)) % 5, np.empty(len(values))
+    for number in range(5):
+        out = fold == number
+        held[out] = trees(known[~out], values[~out], known[out], seed)[0]
+    return float(np.mean((held - values) ** 2))
 
 
 def plain_forest(
@@ -160,19 +189,26 @@ def merit(targets: Sequence[TargetOutlook], *, optimism: float) -> NDArray[np.fl
     return probability_of_improvement(targets)
 
 
-def by_trees(asked: Asked, *, single: Learned, optimism: float) -> NDArray[np.int64]:
-    """Extremely randomised trees; see :func:`outlooks` and :func:`merit` for what they learn and how it is judged."""
-    return ranked(merit(outlooks(asked, trees, single=single), optimism=optimism))[: asked.size]
+def by_models(
+    asked: Asked, learn: Learner = process_or_trees, *, single: Learned = values_and_order, optimism: float = OPTIMISM
+) -> NDArray[np.int64]:
+    """Pick by models; see :func:`outlooks` and :func:`merit` for what they learn and how it is judged."""
+    return ranked(merit(outlooks(asked, learn, single=single), optimism=optimism))[: asked.size]
 
 
 def loop(asked: Asked) -> NDArray[np.int64]:
-    """The default of matloop: extremely randomised trees of values and their order, and some optimism."""
-    return by_trees(asked, single=values_and_order, optimism=OPTIMISM)
+    """The default of matloop: a Gaussian process or trees, whichever errs less, and some optimism."""
+    return by_models(asked)
+
+
+def trees_alone(asked: Asked) -> NDArray[np.int64]:
+    """The same with extremely randomised trees whatever their error."""
+    return by_models(asked, trees)
 
 
 def greedy(asked: Asked) -> NDArray[np.int64]:
-    """The same models without optimism: what is predicted best."""
-    return by_trees(asked, single=values_and_order, optimism=0.0)
+    """The same as ``loop`` without optimism: what is predicted best."""
+    return by_models(asked, optimism=0.0)
 
 
 def forest(asked: Asked) -> NDArray[np.int64]:
@@ -215,6 +251,8 @@ def physbo(asked: Asked) -> NDArray[np.int64]:
 
 RANDOM = "random"
 """The rival of every strategy: an order of chance, which needs no model."""
-STRATEGIES: Mapping[str, Strategy] = {"loop": loop, "greedy": greedy, "forest": forest, "physbo": physbo}
-DEFAULT = ("loop", "greedy", "forest")
+STRATEGIES: Mapping[str, Strategy] = {
+    "loop": loop, "trees": trees_alone, "greedy": greedy, "forest": forest, "physbo": physbo,
+}  # fmt: skip
+DEFAULT = ("loop", "trees", "forest")
 """Strategies that are replayed unless others are named."""

@@ -25,8 +25,9 @@ from matloop.workflows.bench.quantities import quantity_named
 from matloop.workflows.bench.wanted_targets import hits_among
 
 STRATEGY_WORDS: Mapping[str, Words] = {
-    RANDOM: Words("random", "随机"), "loop": Words("loop", "闭环"), "greedy": Words("greedy", "贪心"),
-    "forest": Words("plain random forest", "普通随机森林"), "physbo": Words("PHYSBO", "PHYSBO"),
+    RANDOM: Words("random", "随机"), "loop": Words("loop", "闭环"), "trees": Words("trees", "极端随机树"),
+    "greedy": Words("greedy", "贪心"), "forest": Words("plain random forest", "普通随机森林"),
+    "physbo": Words("PHYSBO", "PHYSBO"),
 }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ class IsotropicProcess(NamedTuple):
         assert best is not None
         return best[1]
 
-    def predict(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(self, rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation without noise for scaled features (m, k), each (m,)."""
         parts = [self._moments(rows[start : start + _BLOCK]) for start in range(0, len(rows), _BLOCK)]
         mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -73,7 +73,7 @@ class IsotropicProcess(NamedTuple):
         """Error of each training row if it is left out, shape (n,); length scale and noise stay as they are."""
         return np.asarray((self.axes @ self.weights) / ((self.axes**2) @ (1 / self.spectrum)))
 
-    def _moments(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _moments(self, rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         along = np.exp(-_squared_distances(rows, self.rows) / (2 * self.length**2)) @ self.axes
         return along @ self.weights, 1 - along**2 @ (1 / self.spectrum)
 
@@ -93,6 +93,6 @@ def scaled_features(features: NDArray[np.float64]) -> NDArray[np.float32]:
     return (np.clip(standardised, -_FURTHEST, _FURTHEST) / np.sqrt(max(varied.sum(), 1))).astype(np.float32)
 
 
-def _squared_distances(rows: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+def _squared_distances(rows: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
     squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others)
     return np.maximum(squares - 2 * (rows @ others.T), 0)

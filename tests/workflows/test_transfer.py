@@ -76,7 +76,7 @@ def test_a_run_says_what_measured_rows_bought(lifted: ScreeningRun, told: Told) 
     assert "dft:pbe and a line" in note
     html = render_report(RunView(lifted.folder))
     assert "mean absolute error with transfer from dft:pbe" in html
-    assert "由 dft:pbe 迁移后的平均绝对误差" in html
+    assert "由 dft:pbe 迁移后、校准之前的平均绝对误差" in html
     assert "of measured values lie in the 90 % intervals" in html
     assert "computed value" in html, "the computed value is among what explains a prediction"
 

@@ -27,8 +27,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from matloop.data.records.result_sheet import OUTCOMES, REASONS, RESULTS, Language
 from matloop.data.training.packaged_tables import packaged_training_set
 
@@ -287,8 +285,11 @@ def main() -> None:
         folder = Path(scratch)
         circle = Circle(folder, command_in(folder), known=given.known, pool=given.pool, batch=given.batch)
         circle.screen()
-        share = np.mean([one.is_hit for one in circle.hidden.values()])
-        print(f"{given.pool} candidates, {100 * share:.1f} % of them hits: what a random batch would find", flush=True)
+        total = sum(one.is_hit for one in circle.hidden.values())
+        print(
+            f"{given.pool} candidates, {100 * total / given.pool:.1f} % of them hits: what a random batch would find",
+            flush=True,
+        )
         for name, records in (("SQLite", "records.sqlite"), ("PostgreSQL", server)):
             results[name] = []
             for number, one in enumerate(circle.rounds(records, given.rounds), start=1):
@@ -297,12 +298,23 @@ def main() -> None:
                 rate = 100 * one.hits / len(one.tried)
                 print(f"{name}, round {number}: {one.hits} hits of {len(one.tried)} ({rate:.0f} %)")
                 print(f"  import: {one.verdicts} asked: {'; '.join(one.questions) or 'nothing'}")
-                print(f"  retrain: {', '.join(told)}", flush=True)
-            status = circle.status(records)
+                print(f"  retrain: {', '.join(told)}")
+                status = circle.status(records)
+                print(f"  status: {_promises(status, total - sum(done.hits for done in results[name]))}", flush=True)
             print(f"  in the end: {json.dumps({key: status[key] for key in ('tally', 'hits', 'on_results', 'left')})}")
     same = results["SQLite"] == results["PostgreSQL"]
     print(f"the same batches, verdicts, questions and decisions in both: {'yes' if same else 'NO'}")
     raise SystemExit(0 if same else 1)
+
+
+def _promises(status: Mapping[str, Any], there: int) -> str:
+    """What was promised and met so far, and what is expected of the rest of the pool beside what is there."""
+    hits, stated, left = status["hits"], status["left_as_stated"], status["left"]
+    return (
+        f"{hits['tried']} tried, {hits['promised']:.1f} hits promised ({hits['corrected']:.1f} as corrected then), "
+        f"{hits['found']} met; left: {stated['expected']:.1f} hits expected of {left['candidates']} candidates in the "
+        f"domain ({left['expected']:.1f} as corrected), {there} there in all"
+    )
 
 
 def _figures(decision: Mapping[str, Any]) -> str:

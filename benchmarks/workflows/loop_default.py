@@ -8,7 +8,7 @@ the first measurements are other ones too. For each property: measurements one b
 (median; what was not reached counts as a quarter more than the budget), and share of the hits found within the budget.
 The last lines are geometric means of the measurements over all properties and seeds.
 
-``python benchmarks/workflows/loop_default.py [SEEDS]``
+``python benchmarks/workflows/loop_default.py [SEEDS [TARGET ...]]``, all targets below unless some are named.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MOST_ROWS = 6_000  # of the transport table; drawn once
 FIRST_SEED = 1_000
 BUDGET = 300
 WAYS: Mapping[str, Strategy] = {
-    f"trees, {name}, optimism {optimism:g}": functools.partial(by_models, trees, single=single, optimism=optimism)
+    f"trees, {name}, optimism {optimism:g}": functools.partial(by_models, learn=trees, single=single, optimism=optimism)
     for name, single in (("order", normal_scores), ("values", as_measured), ("both", values_and_order))
     for optimism in (0.0, OPTIMISM)
 } | {"process or trees, both": by_models, "plain random forest": forest}
@@ -84,7 +84,8 @@ def main() -> None:
     """Print every property, and the geometric means."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     print(describe("numba", "scikit-learn"))
-    found = [print_target(*task, seeds=seeds) for task in TASKS]
+    tasks = [task for task in TASKS if not sys.argv[2:] or task[1] in sys.argv[2:]]
+    found = [print_target(*task, seeds=seeds) for task in tasks]
     print("geometric mean of the measurements until half of the hits are found")
     for way in WAYS:
         print(f"  {way:27s} {math.exp(np.mean([np.log(needed[way]) for needed in found])):5.1f}")

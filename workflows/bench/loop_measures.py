@@ -48,7 +48,8 @@ class Figures(NamedTuple):
         discovery_yield: Discovery yield at the end of the budget, mean.
         probability: Discovery probability from the first batch until the goal or the end of the budget, mean.
         sooner: Seeds in which it needed fewer measurements than the order of chance of the same seed.
-        later: Seeds in which it needed more.
+        later: Seeds in which that order got there while it had not. Where neither had when the budget was spent,
+            nothing is told.
     """
 
     needed: Spread
@@ -125,7 +126,10 @@ def figures_of(run: LoopRun, strategy: str) -> Figures:
         float(np.median(np.divide(yields, spent))), float(np.mean(yields)),
         float(np.mean([_probability(replay, count) for (replay, _), count in zip(pairs, needed, strict=True)])),
         sum(own < chance for own, chance in zip(needed, by_chance, strict=True)),
-        sum(own > chance for own, chance in zip(needed, by_chance, strict=True)),
+        sum(
+            chance < own and chance <= replay.evaluated[-1]
+            for (replay, _), own, chance in zip(pairs, needed, by_chance, strict=True)
+        ),
     )  # fmt: skip
 
 

@@ -132,6 +132,12 @@ def _verdict_words(found: Figures, seeds: int) -> Words:
             f"That is no gain but a loss: it was later than random in {found.later} of {seeds} seeds.",
             f"没有收益，反而更差：{seeds} 个种子中有 {found.later} 个晚于随机。",
         )
+    if not found.reached and found.enhancement > 1:
+        return Words(
+            f"The budget was spent before; the loop found {found.enhancement:.1f} times as many hits as random finds "
+            "on average with as many measurements (median).",
+            f"预算先已用尽；闭环找到的目标材料是随机在同样测量次数下平均所得的 {found.enhancement:.1f} 倍（中位数）。",
+        )
     return Words(
         f"That is no proven gain: it was sooner than random in {found.sooner} of {seeds} seeds, which chance alone "
         "may give.",

@@ -292,6 +292,19 @@ def test_no_gain_is_said_as_such(data: TargetLabels) -> None:
     assert figures_of(run, "greedy").one_by_one == (5, 5, 5), "the second of two hits picked at places 4 and 5"
 
 
+def test_a_budget_that_ends_before_both_is_no_loss(data: TargetLabels) -> None:
+    settings = LoopSettings(TARGETS[:1], first=20, batch=10, budget=20, seeds=6, strategies=("loop",))
+    replays = [
+        replay
+        for seed in range(6)
+        for replay in (Replay(RANDOM, seed, 99, 4, 0, [0, 40, 80], [0, 0, 4], [71, 72, 73, 74]),
+                       Replay("loop", seed, 99, 4, 0, [0, 10, 20], [0, 0, 1], [11]))
+    ]  # fmt: skip
+    run = LoopRun(data, settings, {"band_gap": (7.0, np.inf)}, replays, 0.0)
+    assert figures_of(run, "loop")[-2:] == (0, 0)
+    assert "found 1.2 times as many hits as random" in plain_sentence(run).en
+
+
 def test_a_loop_that_was_stopped_goes_on(data: TargetLabels, tmp_path: Path) -> None:
     settings = LoopSettings(TARGETS[:1], first=40, batch=20, budget=20, seeds=2, strategies=("loop",))
     whole = run_loop(data, settings, folder=tmp_path)

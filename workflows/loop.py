@@ -39,7 +39,7 @@ from matloop.workflows.looping.measured_alone import is_measured_alone, loop_cam
 from matloop.workflows.looping.taught_campaign import absolute_place, taught_alone, taught_by_records
 from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
-from matloop.workflows.proposing.recorded_proposal import recorded, records_there
+from matloop.workflows.proposing.recorded_proposal import proposal_again, recorded, records_there
 
 
 def retrain(
@@ -121,7 +121,7 @@ def back(
 
 def propose(
     run: str | Path, wish: Wish, laboratory: Laboratory = NO_LIMITS, *, records: str | None = None,
-    models: Path | None = None, dry_run: bool = False,
+    models: Path | None = None, dry_run: bool = False, prepare: Callable[[Proposal], None] = lambda _: None,
 ) -> Proposal:  # fmt: skip
     """Choose the next batch from the pool of a run, by the models in use, and write it into the records.
 
@@ -132,6 +132,8 @@ def propose(
         records: The records database; a file that does not exist is made unless nothing is to be written.
         models: Folder of the models; beside the records if left out.
         dry_run: Whether to write nothing at all. Records are used then only if they are named or there.
+        prepare: Called with the batch before it is recorded, to write what must not fail later; what it raises leaves
+            the records as they are.
 
     Raises:
         RunError: If the folder is no finished run, or kept no scored candidates.
@@ -142,7 +144,24 @@ def propose(
     view.require_finished()
     database = records_there(records) if dry_run else open_records(records)
     proposal = choose_proposal(view, wish, laboratory, database, models=models_folder(records, models))
-    return proposal if dry_run or database is None else recorded(database, proposal)
+    if dry_run or database is None:
+        return proposal
+    prepare(proposal)
+    return recorded(database, proposal)
+
+
+def proposed(run: str | Path, batch: str, *, records: str | None = None) -> Proposal:
+    """A batch that was proposed, as the records hold it.
+
+    Args:
+        run: The run that it was chosen from.
+        batch: The id of its action or the beginning of it, or ``last`` for the newest batch of the run.
+        records: The records database.
+
+    Raises:
+        RecordsError: If the records hold no such batch.
+    """
+    return proposal_again(RunView(run), open_records(records, may_create=False), batch)
 
 
 def status(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from matloop.data.errors import DamagedFileError
 from matloop.data.plain_text import one_line
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, CANDIDATES
@@ -66,6 +67,32 @@ def as_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, allow_nan=False)
 
 
+def read_json(written: str, *, of: str) -> dict[str, Any]:
+    """What a column of JSON holds.
+
+    Args:
+        written: The text.
+        of: What it belongs to, in words.
+
+    Raises:
+        DamagedFileError: If it is no JSON object.
+    """
+    try:
+        found = json.loads(written)
+    except ValueError as error:
+        raise _damaged(of) from error
+    if not isinstance(found, dict):
+        raise _damaged(of)
+    return found
+
+
+def _damaged(of: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"a records database in which {of} cannot be read", "the records as they were written",
+        "restore the database from a backup",
+    )  # fmt: skip
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -93,7 +120,7 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     wanted = (CANDIDATES.c.candidate_id, CANDIDATES.c.formula, CANDIDATES.c.origin, CANDIDATES.c.predictions_json)
     found = {}
     for name, formula, origin, written in connection.execute(select(*wanted)):
-        predictions = json.loads(written)
+        predictions = read_json(written, of=f"what was predicted for {name}")
         promise = predictions.pop(_PROMISE, math.nan)
         found[name] = KnownCandidate(formula, origin, predictions, promise=promise)
     return found

@@ -137,13 +137,19 @@ def propose(
     models: Annotated[Path | None, typer.Option(help="Folder of the models; by default beside the records.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Print the batch, and write neither records nor files.")] = False,
     output: Annotated[Path | None, typer.Option(help="Folder of the files; by default proposal-ID.")] = None,
+    again: Annotated[
+        str, typer.Option(help="Choose nothing; write the files of this recorded batch again: its ID, or last.")
+    ] = "",
     as_json: AsJson = False,
     lang: Language = "en",
 ) -> None:
     """Choose the next batch from what a run has scored; what is measured or pending is never proposed again."""
-    from matloop.workflows.commands.propose import propose_and_print
+    from matloop.workflows.commands.propose import print_again, propose_and_print
     from matloop.workflows.proposing.proposal import Wish
 
+    if again:
+        print_again(run, again, records=records, output=output, language=lang, printed_json=as_json)
+        return
     limits = {
         "elements": elements.replace(",", " ").split(), "precursors": precursor or [],
         "most_per_kilogram": most_per_kilogram, "most_per_mole": most_per_mole, "same_furnace": same_furnace,

@@ -10,13 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from matloop.data.errors import RunError
+from matloop.data.errors import RunError, RunFilesError
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import property_named
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.dossiers.run_dossiers import language_named
 from matloop.workflows.inspecting.run_list import runs_in
-from matloop.workflows.loop import propose
+from matloop.workflows.loop import propose, proposed
+from matloop.workflows.proposing.claimed_folder import ClaimedFolder, claimed_folder
 from matloop.workflows.proposing.laboratory import read_laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish
 from matloop.workflows.proposing.proposal_words import (
@@ -28,7 +29,8 @@ from matloop.workflows.proposing.proposal_words import (
     summary,
     why,
 )
-from matloop.workflows.proposing.written_proposal import write_proposal, written_lines
+from matloop.workflows.proposing.recorded_proposal import short_name
+from matloop.workflows.proposing.written_proposal import write_proposal, write_said, written_lines
 from matloop.workflows.terminal_tables import Heading, print_table
 
 _SHOWN_ID = 12  # characters of an id on a terminal
@@ -57,15 +59,54 @@ def propose_and_print(
     """
     chosen_language, laboratory = language_named(language), read_laboratory(lab, limits)
     view = RunView(run_folder(of))
-    proposal = propose(view.folder, wish, laboratory, records=records, models=models, dry_run=dry_run)
-    lines = []
-    if not dry_run:
-        folder = output or Path(f"proposal-{proposal.action.partition('-')[2][:8]}")
-        lines.append(written_lines(folder, _write(view, folder, proposal, chosen_language)))
-    if printed_json:
-        print(json.dumps(as_json(proposal), ensure_ascii=False, indent=2, allow_nan=False))
-    else:
-        _print(view, proposal, lines, language)
+    if dry_run:
+        proposal = propose(view.folder, wish, laboratory, records=records, models=models, dry_run=True)
+        _tell(view, proposal, [], language, printed_json=printed_json)
+        return
+    with claimed_folder(output) as claimed:
+        proposal = propose(
+            view.folder, wish, laboratory, records=records, models=models,
+            prepare=lambda chosen: _write(view, claimed.draft, chosen, chosen_language),
+        )  # fmt: skip
+        folder = _put_in_place(claimed, proposal)
+    _tell(view, proposal, [written_lines(folder)], language, printed_json=printed_json)
+
+
+def print_again(
+    of: str, batch: str, *, records: str | None, output: Path | None, language: str, printed_json: bool
+) -> None:
+    """Write the files of a batch that was recorded once more, and print it.
+
+    Args:
+        of: The run, as for :func:`propose_and_print`.
+        batch: The id of the batch or the beginning of it, or ``last``.
+        records: The records database.
+        output: Folder of the files.
+        language: ``en`` or ``zh``.
+        printed_json: Whether to print JSON.
+
+    Raises:
+        RecordsError: If the records hold no such batch.
+        RunFilesError: If the folder holds something, or cannot be written.
+    """
+    chosen_language, view = language_named(language), RunView(run_folder(of))
+    with claimed_folder(output) as claimed:
+        proposal = proposed(view.folder, batch, records=records)
+        _write(view, claimed.draft, proposal, chosen_language)
+        folder = _put_in_place(claimed, proposal)
+    _tell(view, proposal, [written_lines(folder)], language, printed_json=printed_json)
+
+
+def _put_in_place(claimed: ClaimedFolder, proposal: Proposal) -> Path:
+    """Put the files of a recorded batch in place; where that fails, say how to get them."""
+    try:
+        write_said(claimed.draft, proposal)
+        return claimed.put_in_place(f"proposal-{short_name(proposal.action)}")
+    except OSError as error:
+        raise RunFilesError(
+            f"the batch is recorded, and its files could not be written: {error.strerror}", "a folder you may write to",
+            f"matloop propose RUN --again {short_name(proposal.action)} --output FOLDER writes them again",
+        ) from error  # fmt: skip
 
 
 def run_folder(of: str, *, runs: Path = Path("runs")) -> Path:
@@ -93,8 +134,15 @@ def run_folder(of: str, *, runs: Path = Path("runs")) -> Path:
 
 
 @in_catalogue_of_run
-def _write(view: RunView, folder: Path, proposal: Proposal, language: Any) -> list[Path]:
-    return write_proposal(folder, proposal, language=language)
+def _write(view: RunView, folder: Path, proposal: Proposal, language: Any) -> None:
+    write_proposal(folder, proposal, language=language)
+
+
+def _tell(view: RunView, proposal: Proposal, lines: Sequence[str], language: str, *, printed_json: bool) -> None:
+    if printed_json:
+        print(json.dumps(as_json(proposal), ensure_ascii=False, indent=2, allow_nan=False))
+    else:
+        _print(view, proposal, lines, language)
 
 
 @in_catalogue_of_run

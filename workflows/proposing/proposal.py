@@ -73,7 +73,7 @@ class ChosenCandidate(NamedTuple):
         corrected: The same as results of earlier candidates support it.
         predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property.
         price: Of the elements of a kilogram in US dollars; nan where it is not known.
-        route: The simplest route within the limits of the laboratory; None where none was asked for.
+        precursors: Of the simplest route within the limits of the laboratory; none where no route was asked for.
     """
 
     candidate_id: str
@@ -83,7 +83,7 @@ class ChosenCandidate(NamedTuple):
     corrected: float
     predictions: Mapping[str, tuple[float, float, float]]
     price: float
-    route: FeasibleRoute | None
+    precursors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def choose_proposal(
     batch, finalists = batch.take(rows), finalists.take(rows)
     correction = AS_STATED if database is None else tried_candidates(database, in_use.ranges).correction
     promises = np.column_stack([finalists.stated, correction.corrected(finalists.stated)])
-    routes = [feasible.routes[row] for row in rows.tolist()]
+    routes = [route.precursors if (route := feasible.routes[row]) else () for row in rows.tolist()]
     return Proposal(
         view.folder.name, view.campaign.name, wish, laboratory,
         _described(view, finalists, batch, choices, routes, promises), batch, counts, best, len(margins),
@@ -258,7 +258,7 @@ def _margin(target: WantedTarget, value: float) -> float:
 
 def _described(
     view: RunView, finalists: Finalists, batch: CandidateBatch, choices: Sequence[Choice],
-    routes: Sequence[FeasibleRoute | None], promises: NDArray[np.float64],
+    routes: Sequence[tuple[str, ...]], promises: NDArray[np.float64],
 ) -> tuple[ChosenCandidate, ...]:  # fmt: skip
     prices = price_per_kilogram(batch.compositions, ElementFacts(own=own_facts_of(view.campaign))).values
     prospects = finalists.prospects
@@ -292,12 +292,16 @@ def as_records(proposal: Proposal) -> list[ProposedCandidate]:
 
 
 def why_of(one: ChosenCandidate) -> dict[str, Any]:
-    """Why a candidate was chosen, as plain JSON values."""
+    """Why a candidate was chosen and what is said of it, as plain JSON values."""
     choice = one.choice
     return {
         "purpose": choice.purpose, "value": choice.value, "alone": choice.alone, "rank_alone": choice.rank_alone,
         "nearest": choice.nearest + 1, "correlation": choice.correlation,
         "probability": one.probability if np.isfinite(one.probability) else None,
         "corrected": one.corrected if np.isfinite(one.corrected) else None,
-        "precursors": list(one.route.precursors) if one.route else [],
+        "precursors": list(one.precursors),
+        "price_usd_per_kilogram": one.price if np.isfinite(one.price) else None,
+        "predictions": {
+            name: {"value": mean, "lo": low, "hi": high} for name, (mean, low, high) in one.predictions.items()
+        },
     }  # fmt: skip

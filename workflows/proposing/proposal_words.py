@@ -65,14 +65,15 @@ def why(one: ChosenCandidate, strategy: str) -> Label:
         )
     elif strategy == "thompson":
         found = Label(
-            f"best of one draw of the truth; no. {choice.rank_alone:,} of the finalists by upper confidence bound",
-            f"在一次真值抽样中最优；按置信上界在入围者中排第 {choice.rank_alone:,}",
+            f"best of one draw of the truth; no. {choice.rank_alone:,} of the candidates looked at by upper confidence "
+            "bound",
+            f"在一次真值抽样中最优；按置信上界在比较过的候选中排第 {choice.rank_alone:,}",
         )
     else:
         label = STRATEGY_LABELS[strategy]
         found = Label(
-            f"no. {choice.rank_alone:,} of the finalists by {label.en}",
-            f"按{label.zh}在入围者中排第 {choice.rank_alone:,}",
+            f"no. {choice.rank_alone:,} of the candidates looked at by {label.en}",
+            f"按{label.zh}在比较过的候选中排第 {choice.rank_alone:,}",
         )
     if choice.nearest >= 0 and choice.correlation >= 0.05:
         near = f"{choice.correlation:.2f}"
@@ -80,8 +81,8 @@ def why(one: ChosenCandidate, strategy: str) -> Label:
             f"{found.en}; correlation {near} with no. {choice.nearest + 1}",
             f"{found.zh}；与第 {choice.nearest + 1} 号的相关系数 {near}",
         )
-    if one.route is not None:
-        made = " + ".join(one.route.precursors)
+    if one.precursors:
+        made = " + ".join(one.precursors)
         found = Label(f"{found.en}; from {made}", f"{found.zh}；前驱体 {made}")
     return found
 
@@ -177,13 +178,7 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
         "best_margin": proposal.best, "retrained": list(proposal.retrained),
          "measured": proposal.measured, "temperature_celsius": proposal.temperature,
         "candidates": [
-            {
-                "place": place, "candidate_id": one.candidate_id, "formula": one.formula, **why_of(one),
-                "price_usd_per_kilogram": one.price if math.isfinite(one.price) else None,
-                "predictions": {
-                    name: {"value": mean, "lo": low, "hi": high} for name, (mean, low, high) in one.predictions.items()
-                },
-            }
+            {"place": place, "candidate_id": one.candidate_id, "formula": one.formula, **why_of(one)}
             for place, one in enumerate(proposal.chosen, start=1)
         ],
     }  # fmt: skip

@@ -1,14 +1,36 @@
-"""A batch in the records: all of it is written, or nothing."""
+"""A batch in the records: all of it is written, or nothing; and read again, so that its files can be written again."""
 
 from __future__ import annotations
 
+import math
 import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
+import pyarrow as pa
+from sqlalchemy import select
+
+from matloop.data.candidates.batch import CandidateBatch
+from matloop.data.errors import RecordsError
+from matloop.data.plain_text import counted, one_line
 from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase, open_records
-from matloop.data.records.proposals import add_proposal
-from matloop.workflows.proposing.proposal import Proposal, as_records
+from matloop.data.records.ledger import read_json
+from matloop.data.records.proposals import KIND, add_proposal
+from matloop.data.records.tables import ACTIONS, PROPOSALS
+from matloop.data.runs.intake_files import read_intake
+from matloop.models.acquisition.batch import Choice
+from matloop.models.surrogates.kept_promises import PromiseCorrection
+from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
+from matloop.workflows.proposing.laboratory import Laboratory
+from matloop.workflows.proposing.proposal import ChosenCandidate, Proposal, Wish, as_records
 from matloop.workflows.proposing.proposal_words import as_json
+from matloop.workflows.proposing.scored_pool import PoolCounts
+
+LAST = "last"
+"""Names the newest batch of a run."""
+_SHORTEST = 6  # characters by which a batch may be named
 
 
 def recorded(database: RecordsDatabase, proposal: Proposal) -> Proposal:
@@ -27,3 +49,97 @@ def records_there(place: str | None) -> RecordsDatabase | None:
     if place is None and not os.environ.get(ENVIRONMENT) and not DEFAULT_FILE.exists():
         return None
     return open_records(place, may_create=False)
+
+
+def short_name(action: str) -> str:
+    """By what people name a batch: the first characters of the id of its action."""
+    return action.partition("-")[2][:8]
+
+
+@in_catalogue_of_run
+def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Proposal:
+    """A batch of a run as the records hold it.
+
+    Args:
+        view: The run.
+        database: The records.
+        named: The id of its action or its first characters, as :func:`short_name` gives them, or ``last``.
+
+    Raises:
+        RecordsError: If the records hold no such batch of the run, or the run no longer holds its candidates.
+    """
+    batch = _named(_batches(database, view.folder.name), named, view.folder.name)
+    with database.reading() as connection:
+        query = select(PROPOSALS.c.candidate_id, PROPOSALS.c.formula, PROPOSALS.c.why_json)
+        rows = connection.execute(query.where(PROPOSALS.c.action_id == batch.action).order_by(PROPOSALS.c.place)).all()
+    said, chosen = batch.said, tuple(_chosen(*row) for row in rows)
+    counts = PoolCounts(said["scored"], said["free"], Counter(said["left_out"]))
+    return Proposal(
+        said["run"], said["campaign"], Wish(**{name: said[name] for name in Wish._fields}),
+        Laboratory.model_validate(said["laboratory"]), chosen, _candidates(view, [one.candidate_id for one in chosen]),
+        counts, said["best_margin"], said["measured"], said["temperature_celsius"], action=batch.action,
+        retrained=tuple(said["retrained"]), correction=PromiseCorrection(**said["correction"]),
+    )  # fmt: skip
+
+
+class _Batch(NamedTuple):
+    action: str
+    at: str
+    said: Mapping[str, Any]
+
+
+def _batches(database: RecordsDatabase, run: str) -> list[_Batch]:
+    """The batches of a run, the oldest first."""
+    query = select(ACTIONS.c.id, ACTIONS.c.at, ACTIONS.c.details_json, ACTIONS.c.number).where(ACTIONS.c.kind == KIND)
+    with database.reading() as connection:
+        rows = connection.execute(query.order_by(ACTIONS.c.number)).all()
+    found = [_Batch(action, at, read_json(details, of=f"action {number}")) for action, at, details, number in rows]
+    return [one for one in found if one.said.get("run") == run]
+
+
+def _named(batches: Sequence[_Batch], named: str, run: str) -> _Batch:
+    text = named.strip()
+    found = [
+        one for one in batches
+        if text in (LAST, one.action)
+        or (len(text) >= _SHORTEST and (one.action.startswith(text) or one.action.partition("-")[2].startswith(text)))
+    ]  # fmt: skip
+    if found and (text == LAST or len(found) == 1):
+        return found[-1]
+    listed = ", ".join(f"{short_name(one.action)} of {one.at[:10]}" for one in reversed(batches[-10:]))
+    raise RecordsError(
+        f"'{one_line(text)[:60]}', which names {counted(len(found), 'batch', 'batches')} of {run} in these records",
+        f"one of {listed}, or {LAST}" if listed else "the batch of a run that matloop propose recorded",
+    )
+
+
+def _chosen(candidate: str, formula: str, why: str) -> ChosenCandidate:
+    said = read_json(why, of=f"the proposal of {candidate}")
+    predictions = {
+        name: tuple(_number(one[end]) for end in ("value", "lo", "hi"))
+        for name, one in said.get("predictions", {}).items()
+    }
+    choice = Choice(
+        -1, said["purpose"], said["value"], said["alone"], said["rank_alone"], said["nearest"] - 1, said["correlation"]
+    )
+    return ChosenCandidate(
+        candidate, formula, choice, _number(said["probability"]), _number(said["corrected"]), predictions,
+        _number(said.get("price_usd_per_kilogram")), tuple(said["precursors"]),
+    )  # fmt: skip
+
+
+def _number(written: float | None) -> float:
+    return math.nan if written is None else float(written)
+
+
+def _candidates(view: RunView, ids: Sequence[str]) -> CandidateBatch:
+    """Candidates of a run by their ids, in that order."""
+    found: dict[str, pa.Table] = {}
+    for path in view.parts(view.paths.candidates):
+        batch = read_intake(path).batch
+        for row, name in enumerate(batch.ids):
+            if name in ids and name not in found:
+                found[name] = batch.take([row]).to_arrow()
+    if gone := [name for name in ids if name not in found]:
+        raise RecordsError(f"{gone[0]}, which {view.folder} does not hold", "the run that the batch was chosen from")
+    return CandidateBatch.from_arrow(pa.concat_tables([found[name] for name in ids], promote_options="permissive"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matloop.data.errors import RunFilesError
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import property_named
 from matloop.data.records.result_sheet import Language
@@ -24,32 +23,25 @@ from matloop.workflows.proposing.proposal_words import (
 CSV, JSON = "proposal.csv", "proposal.json"
 
 
-def write_proposal(folder: Path, proposal: Proposal, *, language: Language) -> list[Path]:
-    """Write a batch into a new or empty folder.
+def write_proposal(folder: Path, proposal: Proposal, *, language: Language) -> None:
+    """Write the files of a batch.
 
     Args:
-        folder: Where to.
+        folder: An empty folder.
         proposal: The batch.
         language: Of headings and sentences.
-
-    Returns:
-        The files.
-
-    Raises:
-        RunFilesError: If the folder holds something, or cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RunFilesError(f"{folder} is not empty", "a new or empty folder", "choose another --output")
-    except OSError as error:
-        raise RunFilesError(f"cannot write {folder}: {error.strerror}", "a folder you may write to") from error
     names = list(proposal.chosen[0].predictions) if proposal.chosen else []
-    write_json(folder / JSON, as_json(proposal))
+    write_said(folder, proposal)
     _write_table(folder / CSV, proposal, names, language)
     wanted = [SheetFor(one.candidate_id, one.formula, names) for one in proposal.chosen]
-    sheets = write_result_sheet(folder, wanted, language=language)
-    return [folder / CSV, folder / JSON, *sheets, *_write_crystals(folder / "cif", proposal)]
+    write_result_sheet(folder, wanted, language=language)
+    _write_crystals(folder / "cif", proposal)
+
+
+def write_said(folder: Path, proposal: Proposal) -> None:
+    """Write what is said of a batch for programs, with the action that recorded it."""
+    write_json(folder / JSON, as_json(proposal))
 
 
 def _write_table(path: Path, proposal: Proposal, names: list[str], language: Language) -> None:
@@ -64,18 +56,17 @@ def _write_table(path: Path, proposal: Proposal, names: list[str], language: Lan
         [
             place, one.candidate_id, one.formula, in_language(PURPOSES[one.choice.purpose], language),
             shown_probability(one.probability), shown_probability(one.corrected), f"{one.price:.4g}".replace("nan", ""),
-            " + ".join(one.route.precursors) if one.route else "",
+            " + ".join(one.precursors),
             in_language(why(one, proposal.wish.strategy), language),
-            *(f"{value:.5g}" for name in names for value in one.predictions[name]),
+            *(f"{value:.5g}".replace("nan", "") for name in names for value in one.predictions[name]),
         ]
         for place, one in enumerate(proposal.chosen, start=1)
     ]  # fmt: skip
     write_csv(path, [*heads, *labels], rows)
 
 
-def _write_crystals(folder: Path, proposal: Proposal) -> list[Path]:
+def _write_crystals(folder: Path, proposal: Proposal) -> None:
     """One file for each candidate of a kind that has one, such as the CIF of a crystal."""
-    written = []
     for place, kind in enumerate(proposal.batch.kinds):
         if not kind.file_ending:
             continue
@@ -83,10 +74,8 @@ def _write_crystals(folder: Path, proposal: Proposal) -> list[Path]:
         one = proposal.chosen[place]
         name = f"{place + 1:02d}_{safe_name(one.formula)}_{safe_name(one.candidate_id)}.{kind.file_ending}"
         write_text(folder / name, kind.export(proposal.batch, place, facts={"candidate_id": one.candidate_id}))
-        written.append(folder / name)
-    return written
 
 
-def written_lines(folder: Path, paths: list[Path]) -> str:
+def written_lines(folder: Path) -> str:
     """Where the files lie, in a line for people."""
-    return f"{folder}: {counted(len(paths), 'file')}"
+    return f"{folder}: {counted(sum(path.is_file() for path in folder.rglob('*')), 'file')}"

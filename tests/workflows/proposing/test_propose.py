@@ -12,17 +12,21 @@ import pytest
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
-from matloop.data.errors import MatloopError, RecordsError, RunError
+from matloop.data.errors import MatloopError, RecordsError, RunError, RunFilesError
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.records.database import open_records
 from matloop.data.records.ledger import KnownCandidate
 from matloop.data.records.proposals import ProposedCandidate, add_proposal, taken_candidates
+from matloop.data.synthesis.furnace import onset_range
+from matloop.data.synthesis.precursors import find_precursor
 from matloop.models.acquisition.batch import STRATEGIES
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import app
 from matloop.workflows.commands.propose import run_folder
+from matloop.workflows.loop import proposed
 from matloop.workflows.modelling.trained_model import TrainedModel
+from matloop.workflows.proposing.claimed_folder import ClaimedFolder
 from matloop.workflows.proposing.laboratory import Laboratory
 from matloop.workflows.proposing.models_in_use import ModelsInUse
 from matloop.workflows.proposing.pool_chances import pool_chances
@@ -70,6 +74,41 @@ def test_pending_and_made_candidates_are_never_proposed_again(finished: Screenin
     third = propose(run, *common, "--output", tmp_path / "third")
     assert not set(ids(third)) & (set(ids(first)) | set(ids(second)))
     assert third["left_out"] | {"later_stage": 0} == {"made": 1, "pending": 7, "later_stage": 0}
+
+
+def test_a_folder_that_cannot_be_written_records_nothing_and_files_can_be_written_again(
+    finished: ScreeningRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, records, taken = finished.view.folder, tmp_path / "records.sqlite", tmp_path / "taken"
+    command = ["propose", str(run), "--records", str(records), "--batch", "3"]
+    taken.mkdir()
+    (taken / "mine.txt").write_text("", "utf-8")
+    for place in (taken, taken / "mine.txt", taken / "mine.txt" / "below"):
+        fault = CliRunner().invoke(app, [*command, "--output", str(place)]).exception
+        assert isinstance(fault, RunFilesError)
+    assert not records.exists() or not taken_candidates(open_records(str(records))).pending
+    assert [path.name for path in taken.iterdir()] == ["mine.txt"]
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClaimedFolder, "put_in_place", killed)
+        CliRunner().invoke(app, [*command, "--output", str(tmp_path / "lost")])
+    assert not (tmp_path / "lost").exists()
+    pending = taken_candidates(open_records(str(records))).pending
+    assert len(pending) == 3
+    again = propose(run, "--records", records, "--again", "last", "--output", tmp_path / "again")
+    assert set(ids(again)) == pending
+    batch = propose(run, "--records", records, "--batch", 4, "--precursor", "GaN", "--output", tmp_path / "first")
+    short = batch["action"].partition("-")[2][:8]
+    assert propose(run, "--records", records, "--again", short, "--output", tmp_path / "second") == batch
+    first, second = ({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")
+                      if path.suffix != ".xlsx"} for name in ("first", "second"))  # fmt: skip
+    assert first == second
+    assert len(first) > 4
+    with pytest.raises(RecordsError, match=short):
+        proposed(run, "nothing", records=str(records))
 
 
 def test_files_of_a_batch_in_chinese(finished: ScreeningRun, tmp_path: Path) -> None:
@@ -126,9 +165,9 @@ def test_limits_of_the_laboratory_hold_for_the_whole_batch(finished: ScreeningRu
     assert found.temperature is not None
     assert found.temperature <= 1100
     for one in found.chosen:
-        assert one.route is not None
-        assert one.route.onset is not None
-        assert one.route.onset.low <= found.temperature <= one.route.onset.high
+        onset = onset_range([find_precursor(name) for name in one.precursors])
+        assert onset is not None
+        assert onset.low <= found.temperature <= onset.high
 
 
 @pytest.mark.parametrize(

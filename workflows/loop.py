@@ -21,7 +21,7 @@ from matloop.models.surrogates.contest import verdict
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.loop_status.standing import LoopStanding, standing_of
-from matloop.workflows.looping.challengers import compete, results_of, trained_on_results
+from matloop.workflows.looping.challengers import compete, compounds_with_value, results_of, trained_on_results
 from matloop.workflows.looping.champions import (
     Champion,
     ModelDecision,
@@ -199,8 +199,11 @@ def _challenge(
     (target,) = taught.targets
     stays = ModelDecision(taught.name, target.property, "few_results", champion)
     results = results_of(database, taught, until=until)
-    if results is None or not results.unseen_since(champion.until).any():
+    stays = stays._replace(results=compounds_with_value(database, target.property, until=until))
+    if results is None:
         return stays
+    if not results.unseen_since(champion.until).any():
+        return stays._replace(reason="nothing_new")
     with tempfile.TemporaryDirectory() as scratch:
         challenger = trained_on_results(taught, Path(scratch) / "challenger")
         if challenger is None:

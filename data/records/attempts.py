@@ -1,9 +1,10 @@
 """Attempts to make a candidate, and what their outcomes say of whether the compound can be made.
 
-A sample that was made is a success, and one that was made in part half of one. A failure counts in full if the sheet
-gives a reason that lies in the compound: another phase formed, the precursors did not react, the product was amorphous,
-decomposed, melted or lost a component. It counts half where no reason is given or none that tells. A failure of the
-equipment, of the crucible or by air says nothing of the compound and does not count.
+All samples of a candidate are one attempt, with the best outcome among them: whoever fails twenty times at one compound
+has learned of one compound. A sample that was made is a success, and one that was made in part half of one. A failure
+counts in full if the sheet gives a reason that lies in the compound: another phase formed, the precursors did not
+react, the product was amorphous, decomposed, melted or lost a component. It counts half where no reason is given or
+none that tells. A failure of the equipment, of the crucible or by air says nothing of the compound and does not count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _UNTOLD = 0.5  # weight of a failure whose reason does not tell
 
 
 class Attempt(NamedTuple):
-    """One attempt to make a candidate.
+    """The attempt to make a candidate, with however many samples.
 
     Attributes:
         candidate_id: The candidate.
@@ -41,8 +42,8 @@ class Attempts(NamedTuple):
     """The attempts that the records hold.
 
     Attributes:
-        counted: Those that say something of the compound, in the order of import.
-        of_handling: Number of failures that lie in the handling, which do not count.
+        counted: Those that say something of the compound, one a candidate, in the order of import.
+        of_handling: Number of failed samples whose reason lies in the handling, which do not count.
     """
 
     counted: Sequence[Attempt]
@@ -57,12 +58,12 @@ def attempts_of(samples: pa.Table, *, laboratory: str = "") -> Attempts:
         laboratory: Whose; those of all laboratories if empty.
 
     >>> failed = {"candidate_id": "c", "formula": "LiF", "laboratory": "", "outcome": "failed"}
-    >>> rows = [{**failed, "reason": reason} for reason in ("other_phases", "equipment", "")]
-    >>> found = attempts_of(pa.Table.from_pylist(rows))
-    >>> [(one.success, one.weight) for one in found.counted], found.of_handling
-    ([(0.0, 1.0), (0.0, 0.5)], 1)
+    >>> rows = [{**failed, "reason": reason} for reason in ("", "other_phases", "other_phases", "equipment")]
+    >>> attempts_of(pa.Table.from_pylist(rows))
+    Attempts(counted=[Attempt(candidate_id='c', formula='LiF', success=0.0, weight=1.0)], of_handling=1)
     """
-    counted, of_handling = [], 0
+    best: dict[str, Attempt] = {}
+    of_handling = 0
     for row in samples.to_pylist():
         if laboratory and row["laboratory"] != laboratory:
             continue
@@ -71,5 +72,8 @@ def attempts_of(samples: pa.Table, *, laboratory: str = "") -> Attempts:
             continue
         tells = row["outcome"] != "failed" or row["reason"] in OF_THE_COMPOUND
         weight = 1.0 if tells else _UNTOLD
-        counted.append(Attempt(row["candidate_id"], row["formula"], _SUCCESS[row["outcome"]], weight))
-    return Attempts(counted, of_handling)
+        attempt = Attempt(row["candidate_id"], row["formula"], _SUCCESS[row["outcome"]], weight)
+        known = best.setdefault(attempt.candidate_id, attempt)
+        if (attempt.success, attempt.weight) > (known.success, known.weight):
+            best[attempt.candidate_id] = attempt
+    return Attempts(list(best.values()), of_handling)

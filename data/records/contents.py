@@ -138,6 +138,19 @@ def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, u
     return table
 
 
+def first_values(database: RecordsDatabase, property_name: str) -> dict[str, int]:
+    """Number of the action that brought the first value of each candidate, by its id, corrected values among them."""
+    query = (
+        select(SAMPLES.c.candidate_id, func.min(ACTIONS.c.number))
+        .join(MEASUREMENTS, MEASUREMENTS.c.sample_id == SAMPLES.c.id)
+        .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
+        .where(MEASUREMENTS.c.property == property_name)
+        .group_by(SAMPLES.c.candidate_id)
+    )
+    with database.reading() as connection:
+        return {name: int(number) for name, number in connection.execute(query)}
+
+
 def samples_table(database: RecordsDatabase, *, until: int | None = None) -> pa.Table:
     """Samples that no later record supersedes, failures included, in the order of import.
 

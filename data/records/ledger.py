@@ -17,7 +17,7 @@ from matloop.data.plain_text import one_line
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, CANDIDATES
 
-_PROMISE = "probability of all targets"  # no property has such a name
+_PROMISE, _CAMPAIGN = "probability of all targets", "campaign of the run"  # no property has such names
 
 
 class KnownCandidate(NamedTuple):
@@ -29,6 +29,7 @@ class KnownCandidate(NamedTuple):
         predictions: Predicted value by property, in the unit of the catalogue.
         cif: Its structure; empty for a composition.
         promise: Probability of meeting all targets that was stated for it; nan where none was.
+        campaign: Name of the campaign whose targets these are; empty where none is known.
     """
 
     formula: str
@@ -36,6 +37,7 @@ class KnownCandidate(NamedTuple):
     predictions: Mapping[str, float] = {}
     cif: str = ""
     promise: float = math.nan
+    campaign: str = ""
 
 
 def add_action(
@@ -106,7 +108,7 @@ def add_candidates(connection: Connection, action: str, candidates: Mapping[str,
     rows = [
         {
             "candidate_id": name, "action_id": action, "formula": one.formula, "origin": one.origin,
-            "predictions_json": as_json(_finite({**one.predictions, _PROMISE: one.promise})),
+            "predictions_json": as_json(_written(one)),
             "cif": one.cif,
         }
         for name, one in candidates.items() if name not in known
@@ -121,10 +123,13 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     found = {}
     for name, formula, origin, written in connection.execute(select(*wanted)):
         predictions = read_json(written, of=f"what was predicted for {name}")
-        promise = predictions.pop(_PROMISE, math.nan)
-        found[name] = KnownCandidate(formula, origin, predictions, promise=promise)
+        promise, campaign = predictions.pop(_PROMISE, math.nan), predictions.pop(_CAMPAIGN, "")
+        found[name] = KnownCandidate(formula, origin, predictions, promise=promise, campaign=campaign)
     return found
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {key: value for key, value in values.items() if math.isfinite(value)}
+def _written(one: KnownCandidate) -> dict[str, float | str]:
+    """What is kept of the predictions and the promise of a candidate."""
+    values = {**one.predictions, _PROMISE: one.promise}
+    written: dict[str, float | str] = {key: value for key, value in values.items() if math.isfinite(value)}
+    return written | ({_CAMPAIGN: one.campaign} if one.campaign else {})

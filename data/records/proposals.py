@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +11,8 @@ from sqlalchemy import Connection, insert, select
 from matloop.data.errors import RecordsError
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
-from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json
-from matloop.data.records.tables import PROPOSALS, SAMPLES, WITHDRAWALS
+from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json, candidates_in, read_json
+from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES, WITHDRAWALS
 
 KIND = "propose"
 """Kind of the actions that propose a batch."""
@@ -60,6 +61,53 @@ def taken_candidates_in(connection: Connection) -> TakenCandidates:
     standing = PROPOSALS.c.id.not_in(select(WITHDRAWALS.c.proposal_id))
     proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).where(standing).distinct()).scalars())
     return TakenCandidates(made, proposed - made)
+
+
+class WrittenProposal(NamedTuple):
+    """A candidate that was proposed, as the records hold it.
+
+    Attributes:
+        candidate_id: The candidate.
+        campaign: Name of the campaign that it was proposed for.
+        why: Why it was chosen and what was promised.
+    """
+
+    candidate_id: str
+    campaign: str
+    why: Mapping[str, Any]
+
+
+def written_proposals(database: RecordsDatabase) -> list[WrittenProposal]:
+    """Every proposal, withdrawn ones too, the oldest first.
+
+    Raises:
+        DamagedFileError: If one of them cannot be read.
+    """
+    query = (
+        select(PROPOSALS.c.candidate_id, PROPOSALS.c.why_json, ACTIONS.c.details_json, ACTIONS.c.number)
+        .join(ACTIONS, ACTIONS.c.id == PROPOSALS.c.action_id)
+        .order_by(ACTIONS.c.number, PROPOSALS.c.place)
+    )
+    with database.reading() as connection:
+        rows = connection.execute(query).all()
+    batches = {number: details for _, _, details, number in rows}
+    said = {number: read_json(details, of=f"action {number}") for number, details in batches.items()}
+    return [
+        WrittenProposal(name, str(said[number].get("campaign", "")), read_json(why, of=f"the proposal of {name}"))
+        for name, why, _, number in rows
+    ]
+
+
+def campaigns_of_candidates(database: RecordsDatabase) -> dict[str, frozenset[str]]:
+    """Campaigns that proposed or promised each candidate, by its id; one that none did is left out."""
+    found = defaultdict[str, set[str]](set)
+    with database.reading() as connection:
+        for name, one in candidates_in(connection).items():
+            if one.campaign:
+                found[name].add(one.campaign)
+    for proposal in written_proposals(database):
+        found[proposal.candidate_id].add(proposal.campaign)
+    return {name: frozenset(campaigns) for name, campaigns in found.items()}
 
 
 def withdrawn_candidates(connection: Connection) -> frozenset[str]:

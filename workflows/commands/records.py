@@ -67,7 +67,9 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}
             cif = cifs.get(int(places[at]), "") if places[at] else ""
-            known = KnownCandidate(formula, view.folder.name, predictions, cif, float(promises[at]))
+            known = KnownCandidate(
+                formula, view.folder.name, predictions, cif, float(promises[at]), view.campaign.name
+            )  # fmt: skip
             found.setdefault(name, known)
     return found
 

@@ -71,7 +71,7 @@ def print_decision(console: Console, decision: ModelDecision, language: str) -> 
     console.print(
         Text(f"{one_line(decision.property_name)}{mark}{_in(language, REASONS[decision.reason])}"), soft_wrap=True
     )
-    if decision.reason == "waits":
+    if decision.reason in ("waits", "few_results", "nothing_new"):
         far = Label(
             f"{counted(decision.results, 'compound')} with a value", f"已有数值的化合物 {decision.results:,} 个"
         )

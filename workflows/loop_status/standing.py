@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+import pyarrow as pa
 
 from matloop.data.properties.catalogue import using
 from matloop.data.records.attempts import attempts_of
-from matloop.data.records.contents import contents_of, samples_table, values_table
+from matloop.data.records.contents import samples_table, values_table
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.proposals import taken_candidates
-from matloop.data.records.record_labels import RecordLabels
-from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
-from matloop.models.surrogates.real_results import (
-    Coverage,
-    Drift,
-    Hits,
-    Left,
-    coverage_of,
-    drift_of,
-    hits_against,
-    what_is_left,
+from matloop.data.records.proposals import (
+    campaigns_of_candidates,
+    taken_candidates,
+    withdrawn_candidates,
+    written_proposals,
 )
+from matloop.data.records.questions import held_rows
+from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
+from matloop.models.surrogates.real_results import Hits, Left, hits_against, what_is_left
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
-from matloop.workflows.looping.champions import Champion, ModelDecision, decisions_about, read_champion
-from matloop.workflows.modelling.trained_model import TrainedModel
+from matloop.workflows.loop_status.on_results import ModelsOverTime, OnResults, on_results_of
+from matloop.workflows.looping.champions import ModelDecision, decisions_about
 from matloop.workflows.proposing.pool_chances import pool_chances
 from matloop.workflows.proposing.promises import tried_candidates
 
@@ -39,7 +35,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 class Tally(NamedTuple):
-    """Numbers of candidates and rows.
+    """Numbers of candidates and rows of a campaign.
 
     Attributes:
         proposed: Candidates that were proposed.
@@ -48,7 +44,7 @@ class Tally(NamedTuple):
         samples: Samples by outcome.
         of_handling: Failures that say nothing of the compound.
         measured: Candidates with an accepted value.
-        held: Rows of sheets that wait for an answer.
+        held: Rows of sheets that wait for an answer, of the campaign or of no known candidate.
     """
 
     proposed: int
@@ -58,18 +54,6 @@ class Tally(NamedTuple):
     of_handling: int
     measured: int
     held: int
-
-
-class OnResults(NamedTuple):
-    """How predictions of a property held on results that the model in use had not seen.
-
-    Attributes:
-        coverage: Of 90 % intervals.
-        drift: Whether results came out other than predicted.
-    """
-
-    coverage: Coverage
-    drift: Drift
 
 
 @dataclass(frozen=True)
@@ -87,6 +71,7 @@ class LoopStanding:
         left_as_stated: The same as the models state it.
         correction: What results say of promises.
         cost: Of one experiment; nan where it was not stated.
+        unmeasured: Targets that no candidate tried has a value of, so that hits cannot be counted.
     """
 
     campaign: str
@@ -98,6 +83,7 @@ class LoopStanding:
     left_as_stated: Left | None = None
     correction: PromiseCorrection = AS_STATED
     cost: float = math.nan
+    unmeasured: tuple[str, ...] = ()
 
     def with_cost(self, cost: float) -> LoopStanding:
         """The same with the cost of an experiment."""
@@ -122,7 +108,7 @@ class LoopStanding:
             "left": None if self.left is None else self.left._asdict(),
             "left_as_stated": None if self.left_as_stated is None else self.left_as_stated._asdict(),
             "correction": self.correction._asdict(),
-            "cost": None if math.isnan(self.cost) else self.cost,
+            "cost": None if math.isnan(self.cost) else self.cost, "unmeasured": list(self.unmeasured),
         }  # fmt: skip
 
 
@@ -141,119 +127,58 @@ def standing_of(
         run: The run whose candidates are the pool; None to leave out what is left of it.
 
     Raises:
-        DamagedFileError: If a model that the records name is gone.
+        DamagedFileError: If a model that the records name is gone, or a record cannot be read.
     """
     with using(campaign.catalogue):
         decisions = decisions_about(database, campaign.name)
         names = [target.property for target in campaign.targets]
         readers = {
-            name: _ModelsInUse([one for one in decisions if one.property_name == name], models) for name in names
+            name: ModelsOverTime([one for one in decisions if one.property_name == name], models) for name in names
         }
         on_results = {
             name: found
             for name, reader in readers.items()
-            if (found := _on_results(database, name, reader, place=place, laboratory=laboratory)) is not None
+            if (found := on_results_of(database, name, reader, place=place, laboratory=laboratory)) is not None
         }
+        unknown = (math.nan, math.nan)
         ranges = {
-            target.property: target.range((math.nan, math.nan))
-            for target in campaign.targets
-            if not target.is_relative()
+            target.property: unknown if target.is_relative() else target.range(unknown) for target in campaign.targets
         }
         for name, reader in readers.items():
-            if name not in ranges and (first := reader.first()) is not None and first.wanted is not None:
+            if math.isnan(ranges[name][0]) and (first := reader.first()) is not None and first.wanted is not None:
                 ranges[name] = first.wanted
-        tried = tried_candidates(database, ranges, laboratory=laboratory)
+        tried = tried_candidates(database, ranges, campaign=campaign.name, laboratory=laboratory)
         left = as_stated = None
         if run is not None:
             chances = pool_chances(run, database, models)
             left, as_stated = what_is_left(tried.correction.corrected(chances)), what_is_left(chances)
         return LoopStanding(
-            campaign.name, _tally(database, laboratory),
+            campaign.name, _tally(database, campaign.name, names, laboratory),
             hits_against(tried.stated, tried.found, corrected=tried.corrected), on_results, decisions, left, as_stated,
-            tried.correction,
+            tried.correction, unmeasured=tried.unmeasured,
         )  # fmt: skip
 
 
-class _ModelsInUse:
-    """The models of a property that were in use, one after the other.
+def _tally(database: RecordsDatabase, campaign: str, properties: Sequence[str], laboratory: str) -> Tally:
+    """Count what was proposed for a campaign, and what was made, measured and held of it or of no other campaign.
 
-    Args:
-        decisions: About the property, the oldest first.
-        models: Folder of the models.
+    A proposal is addressed to no laboratory; everything else counts for the laboratory that sent it.
     """
+    campaigns = campaigns_of_candidates(database)
 
-    def __init__(self, decisions: Sequence[ModelDecision], models: Path) -> None:
-        self._decisions = [one for one in decisions if one.champion is not None]
-        self._models = models
-        self._read: dict[Champion, TrainedModel] = {}
+    def mine(row: Mapping[str, Any]) -> bool:
+        among = campaigns.get(row["candidate_id"], frozenset({campaign}))
+        return campaign in among and (not laboratory or row["laboratory"] == laboratory)
 
-    def first(self) -> TrainedModel | None:
-        """The first of them; None before any decision."""
-        return None if not self._decisions else self.read(self._decisions[0].champion)
-
-    def before(self, action: int) -> Champion | None:
-        """The model that was in use when an action was taken; the first one, if that came later and has not seen it."""
-        earlier = [one.champion for one in self._decisions if one.number < action]
-        first = self._decisions[0].champion if self._decisions else None
-        return earlier[-1] if earlier else first if first is not None and first.until < action else None
-
-    def read(self, champion: Champion | None) -> TrainedModel | None:
-        """Read a model, once."""
-        if champion is None:
-            return None
-        if champion not in self._read:
-            self._read[champion] = read_champion(champion, self._models)
-        return self._read[champion]
-
-
-def _on_results(
-    database: RecordsDatabase, name: str, models: _ModelsInUse, *, place: str | None, laboratory: str
-) -> OnResults | None:
-    """Compare results with what the models in use before them had predicted; None where there are none."""
-    read = RecordLabels(place or "", property=name, laboratory=laboratory, source="exp").read_rows()
-    taught = [row for row in read.rows if not row.code]
-    table = values_table(database, [name])
-    actions = dict(zip(table["measurement_id"].to_pylist(), table["action"].to_pylist(), strict=True))
-    rows_of: dict[Champion, list[int]] = defaultdict(list)
-    for at, row in enumerate(taught):
-        champion = models.before(actions[row.place.rsplit(" ", 1)[-1]])
-        if champion is not None:
-            rows_of[champion].append(at)
-    inside, below = np.zeros(len(taught), bool), np.full(len(taught), np.nan)
-    stated = [one.condition.name for one in read.conditions]
-    for champion, rows in rows_of.items():
-        model = models.read(champion)
-        assert model is not None
-        learned = {one.condition.name for one in model.surrogate.conditions if one.is_feature}
-        kept = {
-            condition: np.array([taught[row].conditions[at] for row in rows])
-            for at, condition in enumerate(stated)
-            if condition in learned
-        }
-        values = np.array([taught[row].cell.value for row in rows])
-        with using(model.catalogue):
-            features = model.features.featurize(read.materials.take(np.array(rows)))
-            prediction = model.surrogate.predict(features, conditions=kept)
-            low, high = prediction.interval(0.9)
-            inside[rows] = (low <= values) & (values <= high)
-            below[rows] = [
-                prediction.take(np.array([at])).probability_between(-np.inf, value)[0]
-                if prediction.met is None else np.nan
-                for at, value in enumerate(values)
-            ]  # fmt: skip
-    judged = np.isfinite(below)
-    coverage = coverage_of(inside[judged])
-    return None if coverage is None else OnResults(coverage, drift_of(below[judged]))
-
-
-def _tally(database: RecordsDatabase, laboratory: str) -> Tally:
-    """Count what was proposed, made, measured and held."""
-    found, samples = contents_of(database), samples_table(database)
-    mine = samples.to_pylist()
-    outcomes = Counter(row["outcome"] for row in mine if not laboratory or row["laboratory"] == laboratory)
-    values = values_table(database).to_pylist()
-    measured = {row["candidate_id"] for row in values if not laboratory or row["laboratory"] == laboratory}
+    proposed = {one.candidate_id for one in written_proposals(database) if one.campaign == campaign}
+    with database.reading() as connection:
+        withdrawn = withdrawn_candidates(connection) & proposed
+    samples = samples_table(database)
+    is_mine = [mine(row) for row in samples.to_pylist()]
+    samples = samples.filter(pa.array(is_mine, pa.bool_()))
+    values = values_table(database, properties).to_pylist()
     return Tally(
-        found.proposed, len(taken_candidates(database).pending), found.withdrawn, outcomes,
-        attempts_of(samples, laboratory=laboratory).of_handling, len(measured), found.rows.get("held", 0),
+        len(proposed), len(taken_candidates(database).pending & proposed), len(withdrawn),
+        Counter(samples["outcome"].to_pylist()), attempts_of(samples).of_handling,
+        len({row["candidate_id"] for row in values if mine(row)}), sum(mine(row) for row in held_rows(database)),
     )  # fmt: skip

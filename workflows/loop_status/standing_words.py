@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from matloop.data.label import Label
 from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import catalogue
 from matloop.models.surrogates.real_results import ALARM, Hits
-from matloop.workflows.loop_status.standing import LoopStanding, OnResults, Tally
+from matloop.workflows.loop_status.on_results import OnResults
+from matloop.workflows.loop_status.standing import LoopStanding, Tally
 from matloop.workflows.looping.decision_words import REASONS
 from matloop.workflows.wording import number_text
 
@@ -37,8 +38,21 @@ def tally_lines(tally: Tally) -> Iterator[Label]:
     )
 
 
-def hit_lines(hits: Hits | None) -> Iterator[Label]:
-    """Hits beside what was promised."""
+def hit_lines(hits: Hits | None, unmeasured: Sequence[str] = ()) -> Iterator[Label]:
+    """Hits beside what was promised.
+
+    Args:
+        hits: The hits; None without any candidate to count.
+        unmeasured: Targets that no candidate tried has a value of.
+    """
+    if unmeasured:
+        names = [catalogue()[name] for name in unmeasured]
+        en, zh = ", ".join(one.label_en for one in names), "、".join(one.label_zh or one.label_en for one in names)
+        yield Label(
+            f"hits: not counted before every target is measured; no value with a limit to meet yet of: {en}",
+            f"命中：须每个目标都有测量值才能统计；尚无可比较的数值：{zh}",
+        )
+        return
     if hits is None:
         yield Label(
             "hits: nothing to compare yet; no candidate with a stated probability has been tried",
@@ -49,9 +63,9 @@ def hit_lines(hits: Hits | None) -> Iterator[Label]:
     at_the_time_zh = f"；经当时已有结果校正为 {hits.corrected:.1f} 个" if hits.corrected != hits.promised else ""
     yield Label(
         f"hits: {hits.found:,} of {hits.tried:,} tried, where {hits.promised:.1f} were promised "
-        f"({_chance(hits.chance)}){at_the_time}",
+        f"({_chance(hits.chance)} if candidates are independent){at_the_time}",
         f"命中：试验 {hits.tried:,} 个，命中 {hits.found:,} 个，预期 {hits.promised:.1f} 个"
-        f"（{_chance_zh(hits.chance)}）{at_the_time_zh}",
+        f"（若候选相互独立，{_chance_zh(hits.chance)}）{at_the_time_zh}",
     )
 
 
@@ -61,9 +75,9 @@ def result_lines(name: str, found: OnResults) -> Iterator[Label]:
     en, zh = known.label_en, known.label_zh or known.label_en
     coverage, drift = found.coverage, found.drift
     yield Label(
-        f"{en}: {coverage.inside:,} of {coverage.results:,} results in their 90 % interval "
+        f"{en}: {coverage.inside:,} of {counted(coverage.results, 'material')} in their 90 % interval "
         f"({_chance(coverage.chance)})",
-        f"{zh}：{coverage.results:,} 个结果中 {coverage.inside:,} 个落在 90 % 区间内（{_chance_zh(coverage.chance)}）",
+        f"{zh}：{coverage.results:,} 种材料中 {coverage.inside:,} 个落在 90 % 区间内（{_chance_zh(coverage.chance)}）",
     )
     if drift.alarms:
         side = Label("higher", "偏高") if drift.bias > 0 else Label("lower", "偏低")
@@ -146,7 +160,10 @@ def sections_of(standing: LoopStanding) -> list[tuple[Label, list[Label]]]:
             )
         ]
     return [
-        (Label("What came back", "返回的结果"), [*tally_lines(standing.tally), *hit_lines(standing.hits)]),
+        (
+            Label("What came back", "返回的结果"),
+            [*tally_lines(standing.tally), *hit_lines(standing.hits, standing.unmeasured)],
+        ),
         (Label("Predictions on real results", "预测与实验结果的比较"), on_results),
         (Label("When to stop", "何时停止"), list(left_lines(standing))),
         (Label("Decisions about models", "关于模型的决定"), list(decision_lines(standing))),

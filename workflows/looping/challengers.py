@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError, TrainingSetError
 from matloop.data.properties.catalogue import using
-from matloop.data.records.contents import values_table
+from matloop.data.records.contents import first_values, values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.training.training_set import TrainingSet, row_names
 from matloop.models.surrogates.contest import Comparison, compare, newest_groups
@@ -30,7 +30,8 @@ class Results(NamedTuple):
     Attributes:
         labels: All rows that teach the property.
         came: Place of each row in the order in which the records got its first value; -1 for other rows, shape (n,).
-        action: Number of the action that brought it; 0 for other rows, shape (n,).
+        action: Number of the action that brought the first value of the material, which may be corrected since; 0 for
+            other rows, shape (n,).
     """
 
     labels: TrainingSet
@@ -43,8 +44,12 @@ class Results(NamedTuple):
         return self.came >= 0
 
     def unseen_since(self, until: int) -> NDArray[np.bool_]:
-        """Which rows are results of formulas of which no result had come by an action, shape (n,)."""
-        seen = self.labels.groups[self.measured & (self.action <= until)]
+        """Which rows are results of formulas that no model taught by an action had a label of, shape (n,).
+
+        The other rows are labels that the campaign names itself, so that every model has seen them. A result that was
+        corrected counts from its first value on.
+        """
+        seen = self.labels.groups[~self.measured | (self.action <= until)]
         return self.measured & ~np.isin(self.labels.groups, seen)
 
 
@@ -52,9 +57,8 @@ class Contest(NamedTuple):
     """What the comparison of two models gave.
 
     Attributes:
-        cross_validation: On all results that the champion has not seen; None where there are none.
-        newest: On the newest of them, with a challenger that learned without them; None where it has too little to
-            learn from.
+        cross_validation: On the results that the champion has not seen without the newest; None where there are none.
+        newest: On the newest, with a challenger that learned without them; None where it has too little to learn from.
     """
 
     cross_validation: Comparison | None
@@ -78,10 +82,21 @@ def results_of(database: RecordsDatabase, campaign: Campaign, *, until: int) -> 
             return None
     values = values_table(database, [target.property], until=until)
     place = {name: at for at, name in enumerate(values["measurement_id"].to_pylist())}
-    actions = np.array(values["action"].to_pylist(), np.int64)
+    first = first_values(database, target.property)
+    actions = np.array([first[name] for name in values["candidate_id"].to_pylist()], np.int64)
     came = np.array([place.get(name.rsplit(" ", 1)[-1], -1) for name in row_names(labels.rows)], np.int64)
-    found = Results(labels, came, np.where(came >= 0, actions[came], 0) if len(actions) else np.zeros_like(came))
+    if len(actions):
+        rank = np.argsort(np.lexsort((np.arange(len(actions)), actions)))
+        came, action = np.where(came >= 0, rank[came], -1), np.where(came >= 0, actions[came], 0)
+    else:
+        action = np.zeros_like(came)
+    found = Results(labels, came, action)
     return found if found.measured.sum() >= SMALLEST_TRAINING_SET else None
+
+
+def compounds_with_value(database: RecordsDatabase, property_name: str, *, until: int) -> int:
+    """How many compounds have a value of a property that counts after an action."""
+    return len(set(values_table(database, [property_name], until=until)["formula"].to_pylist()))
 
 
 def compete(
@@ -102,11 +117,12 @@ def compete(
     truth = forward(results.labels.values, challenger.surrogate.transform)
     groups = results.labels.groups
     of_champion = predicted(champion, results.labels, unseen)
-    cross_validation = compare(
-        truth[unseen], groups[unseen], champion=of_champion, challenger=out_of_fold(challenger, results.labels)[unseen]
-    )
     newest = newest_groups(results.came[unseen], groups[unseen])
-    later = unseen[newest]
+    older, later = unseen[~newest], unseen[newest]
+    cross_validation = compare(
+        truth[older], groups[older], champion=of_champion[~newest],
+        challenger=out_of_fold(challenger, results.labels)[older],
+    )  # fmt: skip
     earlier = np.setdiff1d(np.arange(len(groups)), np.flatnonzero(np.isin(groups, groups[later])))
     without_them = _trained_on(campaign, results.labels.take(earlier), measured=int(results.measured[earlier].sum()))
     if without_them is None:

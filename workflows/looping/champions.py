@@ -8,7 +8,6 @@ leaves at most a model that nothing names.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase
-from matloop.data.records.ledger import add_action
+from matloop.data.records.ledger import add_action, read_json
 from matloop.data.records.tables import ACTIONS
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.surrogates.contest import Comparison, Reason
@@ -51,7 +50,7 @@ class ModelDecision(NamedTuple):
         property_name: What the model predicts.
         reason: Why the challenger took the place of the champion, or why not.
         champion: The model in use from then on; None where there is none.
-        cross_validation: Errors on all results that the champion had not seen.
+        cross_validation: Errors on the results that the champion had not seen, without the newest.
         newest: Errors on the newest results, which neither had seen.
         results: Results that the challenger learned from.
         at: When, in UTC; empty before it is written.
@@ -99,7 +98,7 @@ def decisions_about(database: RecordsDatabase, campaign: str, property_name: str
 def _decisions(connection: Connection, campaign: str, property_name: str | None) -> list[ModelDecision]:
     query = select(ACTIONS.c.details_json, ACTIONS.c.at, ACTIONS.c.by, ACTIONS.c.number).where(ACTIONS.c.kind == KIND)
     found = [
-        _read(json.loads(details), at=at, by=by, number=number)
+        _read(read_json(details, of=f"action {number}"), at=at, by=by, number=number)
         for details, at, by, number in connection.execute(query.order_by(ACTIONS.c.number))
     ]
     return [one for one in found if one.campaign == campaign and property_name in (None, one.property_name)]

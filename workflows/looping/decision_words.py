@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from matloop.data.label import Label
-from matloop.models.surrogates.contest import FEWEST_NEWEST, Comparison, Reason, fewest_to_decide
+from matloop.models.surrogates.contest import FEWEST_NEWEST, LEVEL, Comparison, Reason, fewest_to_decide
 from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.workflows.looping.champions import ModelDecision
 from matloop.workflows.wording import number_text
@@ -31,14 +31,19 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
             "尚无模型：仅由实验结果训练的模型误差不小于以均值猜测",
         ),
         "wins": Label(
-            "the challenger wins twice and is in use now", "挑战模型两项均胜出，现已启用"
+            f"the challenger is in use now: better in cross-validation with a probability of {LEVEL:.0%} or more, and "
+            "no worse on the newest results",
+            f"现已启用挑战模型：在交叉验证中更优的概率不低于 {LEVEL:.0%}，且在最新结果上不逊于现用模型",
         ),
         "few_results": Label(
-            "the champion stays: too few results, or none since it learned; a challenger needs "
-            f"{SMALLEST_TRAINING_SET} compounds with a value, and with a crystal in the records where features ask for "
-            "one",
-            "保留现用模型：实验结果太少，或自其训练以来没有新结果；挑战模型需要"
-            f" {SMALLEST_TRAINING_SET} 个有数值的化合物，若特征需要晶体结构，记录中还须有其结构",
+            f"the champion stays: too few results; a challenger needs {SMALLEST_TRAINING_SET} compounds with a value, "
+            "and with a crystal in the records where features ask for one",
+            f"保留现用模型：实验结果太少；挑战模型需要 {SMALLEST_TRAINING_SET} 个有数值的化合物，"
+            "若特征需要晶体结构，记录中还须有其结构",
+        ),
+        "nothing_new": Label(
+            "the champion stays: no compound got its first value since it learned",
+            "保留现用模型：自其训练以来没有新化合物获得数值",
         ),
         "few_newest": Label(
             "the champion stays: the newest results are too few to decide; a third of the compounds that it has not "
@@ -49,8 +54,9 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
             f"若现用模型未见过任何结果，共需 {fewest_to_decide()} 个",
         ),
         "loses_cross_validation": Label(
-            "the champion stays: the challenger has the larger error in cross-validation",
-            "保留现用模型：挑战模型在交叉验证中误差更大",
+            "the champion stays: in cross-validation the challenger is not better with a probability of "
+            f"{LEVEL:.0%} or more",
+            f"保留现用模型：挑战模型在交叉验证中更优的概率不足 {LEVEL:.0%}",
         ),
         "loses_newest": Label(
             "the champion stays: the challenger has the larger error on the newest results",
@@ -63,7 +69,7 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
 
 TESTS: Mapping[str, Label] = MappingProxyType(
     {
-        "cross_validation": Label("grouped cross-validation", "分组交叉验证"),
+        "cross_validation": Label("grouped cross-validation, without the newest", "分组交叉验证（不含最新结果）"),
         "newest": Label("newest results, unseen by both", "双方均未见过的最新结果"),
     }
 )

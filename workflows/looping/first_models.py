@@ -6,14 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from matloop.data.records.contents import values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.runs.manifest import key_of
 from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.contest import compare_with_mean
 from matloop.models.surrogates.prediction import forward
 from matloop.screening.campaign.campaign import Campaign
-from matloop.workflows.looping.challengers import out_of_fold, results_of, trained_on_results
+from matloop.workflows.looping.challengers import compounds_with_value, out_of_fold, results_of, trained_on_results
 from matloop.workflows.looping.champions import Champion, ModelDecision, describe_champion
 from matloop.workflows.looping.taught_campaign import without_records
 from matloop.workflows.running.own_data import read_own_data, training_of
@@ -36,8 +35,8 @@ def first_from_records(database: RecordsDatabase, taught: Campaign, *, until: in
     (target,) = taught.targets
     results = results_of(database, taught, until=until)
     if results is None:
-        compounds = set(values_table(database, [target.property], until=until)["formula"].to_pylist())
-        return ModelDecision(taught.name, target.property, "waits", None, results=len(compounds))
+        compounds = compounds_with_value(database, target.property, until=until)
+        return ModelDecision(taught.name, target.property, "waits", None, results=compounds)
     with tempfile.TemporaryDirectory() as scratch:
         made = trained_on_results(taught, Path(scratch) / "first")
         if made is None:

@@ -1,7 +1,10 @@
 """What a laboratory made and failed to make corrects the probability that a candidate is made and meets all targets.
 
-Where the campaign asks for a makeable phase, that probability is corrected; elsewhere the probability of being made
-begins at one, as if four attempts had succeeded before the first.
+Where the campaign asks for a makeable phase, that probability is corrected. Elsewhere probabilities hold for compounds
+that are made, and nothing is known of making. There the probability of being made begins at one and becomes the share
+of compounds that the laboratory makes: its mean under a Beta prior with the weight of four compounds that were made, in
+the limit in which no failure was seen before. Outcomes decide this share once; beyond it they only tell which compounds
+fare better or worse than that, by the likeness of their compositions.
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ from matloop.data.properties.columns import Column
 from matloop.data.records.attempts import Attempt, Attempts, attempts_of
 from matloop.data.records.contents import samples_table
 from matloop.data.records.database import RecordsDatabase
-from matloop.models.stability.laboratory_outcomes import LaboratoryOutcomes
+from matloop.models.stability.laboratory_outcomes import COMMON, LaboratoryOutcomes
 from matloop.screening.runs.run_view import RunView
 
 ASSUMED = 4
-"""Successes that are assumed before the first attempt, where no model says what can be made."""
+"""Compounds that count as made before the first attempt, where no model says what can be made."""
 _SMALLEST = 1e-6
 
 
@@ -68,15 +71,14 @@ def made_factor(
         prior: Probability of being makeable that the probability of all targets holds, by id; None where it holds none.
             The factor of a candidate without one is 1.
     """
-    if not attempts.counted:
-        return np.ones(len(ids))
     if prior is None:
-        weights = np.array([one.weight for one in attempts.counted])
-        successes = float(weights @ np.array([one.success for one in attempts.counted]))
+        tried = _one_a_compound(attempts.counted)
+        weights = np.array([one.weight for one in tried])
+        successes = float(weights @ np.array([one.success for one in tried]))
         rate = (successes + ASSUMED) / (float(weights.sum()) + ASSUMED)
-        outcomes = _outcomes(attempts.counted, np.full(len(weights), rate))
-        return outcomes.probability(compositions, np.full(len(ids), rate))
-    known = [one for one in attempts.counted if np.isfinite(prior.get(one.candidate_id, np.nan))]
+        beyond = _outcomes(tried, np.full(len(tried), rate), common=0.0)
+        return beyond.probability(compositions, np.full(len(ids), rate))
+    known = _one_a_compound([one for one in attempts.counted if np.isfinite(prior.get(one.candidate_id, np.nan))])
     if not known:
         return np.ones(len(ids))
     outcomes = _outcomes(known, np.array([prior[one.candidate_id] for one in known]))
@@ -85,11 +87,19 @@ def made_factor(
     return np.where(np.isfinite(before), after / np.maximum(before, _SMALLEST), 1.0)
 
 
-def _outcomes(attempts: Sequence[Attempt], prior: NDArray[np.float64]) -> LaboratoryOutcomes:
+def _one_a_compound(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The best outcome of each compound, of whichever of its crystals."""
+    best: dict[str, Attempt] = {}
+    for one in attempts:
+        known = best.setdefault(one.formula, one)
+        if (one.success, one.weight) > (known.success, known.weight):
+            best[one.formula] = one
+    return list(best.values())
+
+
+def _outcomes(
+    attempts: Sequence[Attempt], prior: NDArray[np.float64], *, common: float = COMMON
+) -> LaboratoryOutcomes:  # fmt: skip
     tried = CandidateBatch.from_formulas([one.formula for one in attempts], exact=True).batch.compositions
     success, weights = (np.array([getattr(one, name) for one in attempts]) for name in ("success", "weight"))
-    return LaboratoryOutcomes.fit(tried, prior, success, weights=weights)
-
-
-def _has_makeable(view: RunView) -> bool:
-    return Column.MAKEABLE_PROBABILITY in view.ranked.table.column_names
+    return LaboratoryOutcomes.fit(tried, prior, success, weights=weights, common=common)

@@ -166,7 +166,9 @@ def choose_proposal(
     choices = choose_batch(prospects, strategy, wish.size, explored=wish.explored, seed=wish.seed)
     rows = np.array([choice.row for choice in choices], np.int64)
     batch, finalists = batch.take(rows), finalists.take(rows)
-    correction = AS_STATED if database is None else tried_candidates(database, in_use.ranges).correction
+    correction = AS_STATED
+    if database is not None:
+        correction = tried_candidates(database, in_use.ranges, campaign=view.campaign.name).correction
     promises = np.column_stack([finalists.stated, correction.corrected(finalists.stated)])
     routes = [route.precursors if (route := feasible.routes[row]) else () for row in rows.tolist()]
     return Proposal(

@@ -116,7 +116,7 @@ def _named(batches: Sequence[_Batch], named: str, run: str) -> _Batch:
 def _chosen(candidate: str, formula: str, why: str) -> ChosenCandidate:
     said = read_json(why, of=f"the proposal of {candidate}")
     predictions = {
-        name: tuple(_number(one[end]) for end in ("value", "lo", "hi"))
+        name: (_number(one["value"]), _number(one["lo"]), _number(one["hi"]))
         for name, one in said.get("predictions", {}).items()
     }
     choice = Choice(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, insert
 from typer.testing import CliRunner
 
 from matloop.data.candidates.formula import parse_formulas
+from matloop.data.errors import DamagedFileError
 from matloop.data.records.attempts import Attempt, Attempts
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.identifiers import new_id
@@ -18,9 +20,11 @@ from matloop.data.records.importing import KnownCandidate, import_sheet
 from matloop.data.records.ledger import add_action
 from matloop.data.records.tables import PROPOSALS
 from matloop.workflows.cli import app
+from matloop.workflows.loop_status.standing_words import hit_lines
 from matloop.workflows.proposing.outcomes import made_factor
+from matloop.workflows.proposing.promises import tried_candidates
 from tests.data.records.result_sheets import result, write_sheet
-from tests.workflows.looping.conftest import LABORATORY, Laboratory
+from tests.workflows.looping.conftest import INDEX, LABORATORY, Laboratory
 
 
 def told(*arguments: object) -> str:
@@ -29,12 +33,12 @@ def told(*arguments: object) -> str:
     return done.stdout
 
 
-def propose(database: RecordsDatabase, formulas: Sequence[str]) -> None:
+def propose(database: RecordsDatabase, formulas: Sequence[str], *, campaign: str = "films") -> None:
     """Write a batch, of which every candidate is a hit with a probability of 0.5."""
     why = json.dumps({"probability": 0.5})
 
     def work(connection: Connection) -> None:
-        action = add_action(connection, "propose")
+        action = add_action(connection, "propose", details={"campaign": campaign})
         for place, formula in enumerate(formulas):
             row = {"id": new_id("proposal"), "action_id": action, "place": place, "candidate_id": f"c-{formula}"}
             connection.execute(insert(PROPOSALS).values(**row, formula=formula, why_json=why))
@@ -70,7 +74,8 @@ def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
     assert found["drifted"]
     assert found["bias"] > 0.3
     text = told(*status)
-    assert "hits: 24 of 25 tried, where 12.5 were promised (more than chance explains" in text
+    assert "hits: 24 of 25 tried, where 12.5 were promised (more than chance explains, p = " in text
+    assert "if candidates are independent)" in text
     assert "results come out higher on the whole" in text
     assert "retrain" not in text
     in_chinese = told(*status, "--lang", "zh")
@@ -87,14 +92,72 @@ def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
 def test_outcomes_enter_as_a_factor(prior: dict[str, float] | None) -> None:
     names = ["c-LiF", "c-NaF", "c-GaN"]
     pool, _ = parse_formulas(["LiF", "NaF", "GaN"])
-    assert (made_factor(Attempts([], 3), names, pool, prior) == 1).all()
+    assert made_factor(Attempts([], 3), names, pool, prior) == pytest.approx(np.ones(3), abs=1e-5)
     failed = Attempts([Attempt("c-LiF", "LiF", 0.0, 1.0)], 0)
     factor = made_factor(failed, names, pool, prior)
     assert factor[0] < factor[1] < 1
     made = made_factor(Attempts([Attempt("c-LiF", "LiF", 1.0, 1.0)], 0), names, pool, prior)
     if prior is None:
         assert factor[1] < factor[2] < 1
+        assert factor[[0, 2]] == pytest.approx([0.77, 0.80], abs=0.005)  # docs/loop.md
+        many = [Attempt(f"c-{at}", f"Ga{at + 2}N", 0.0 if at < 15 else 1.0, 1.0) for at in range(50)]
+        assert made_factor(Attempts(many, 0), names, pool, prior)[0] == pytest.approx(39 / 54, abs=1e-6)
         assert made == pytest.approx(np.ones(3), abs=1e-5)  # nothing is thought more certain than before any result
     else:
         assert factor[2] == 1
         assert made[0] > made[1] > 1
+        changed = np.array([0.6, 0.4]) * factor[:2]
+        odds = changed / (1 - changed) * np.array([0.4 / 0.6, 0.6 / 0.4])
+        assert odds[0] > 1 / 1.4
+        again = made_factor(Attempts([failed.counted[0]] * 20, 0), names, pool, prior)
+        assert again == pytest.approx(factor)  # twenty samples of one compound tell of one compound
+
+
+def test_other_campaigns_replicates_and_corrections_do_not_count_twice(laboratory: Laboratory, tmp_path: Path) -> None:
+    formulas = list(laboratory.others)[:24]
+    database = open_records(laboratory.records)
+    propose(database, formulas[:6])
+    propose(database, formulas[6:10], campaign="others")
+    status = ["loop", "status", laboratory.campaign, "--records", laboratory.records, "--json"]
+    told("retrain", laboratory.campaign, "--records", laboratory.records)
+    laboratory.measure(formulas[:12])
+    before = json.loads(told(*status))
+    assert (before["tally"]["proposed"], before["hits"]["tried"]) == (6, 6)
+    assert sum(before["tally"]["samples"].values()) == 8  # six of the campaign, and two that no campaign proposed
+    assert before["on_results"]["refractive_index"]["results"] == 12
+    rows = [
+        result(f"c-{name}", name, f"{name}-{at}", f"{1.3 * laboratory.others[name] + 0.4:.3f}", **INDEX)
+        for name in formulas[:3] for at in range(2, 8)
+    ]  # fmt: skip
+    import_sheet(database, write_sheet(tmp_path / "again.csv", rows), laboratory="lab-b")
+    after = json.loads(told(*status))
+    one, other = (found["on_results"]["refractive_index"] for found in (before, after))
+    assert [other[key] for key in ("results", "inside")] == [one[key] for key in ("results", "inside")]
+    assert other["capital"] == pytest.approx(one["capital"])
+    assert (after["hits"]["tried"], json.loads(told(*status, "--laboratory", "lab-b"))["tally"]["measured"]) == (6, 3)
+
+
+def test_nothing_is_compared_with_a_promise_of_all_targets_before_each_is_measured(laboratory: Laboratory) -> None:
+    database, formulas = open_records(laboratory.records), list(laboratory.others)[:5]
+    propose(database, formulas)
+    laboratory.measure(formulas)
+    ranges = {"refractive_index": (0.0, 9.0), "band_gap": (1.0, 2.0)}
+    tried = tried_candidates(database, ranges, campaign="films")
+    assert (len(tried.stated), tried.unmeasured, tried.correction.tried) == (0, ("band_gap",), 0)
+    assert len(tried_candidates(database, {"refractive_index": (0.0, 9.0)}, campaign="films").stated) == 5
+    (line,) = hit_lines(None, tried.unmeasured)
+    assert "every target is measured" in line.en
+    assert "band gap" in line.en.lower()
+
+
+def test_a_record_that_is_cut_off_is_told_by_its_code(laboratory: Laboratory) -> None:
+    propose(open_records(laboratory.records), list(laboratory.others)[:2])
+    with sqlite3.connect(laboratory.records) as connection:
+        (trigger,) = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'actions' AND sql LIKE '%UPDATE%'"
+        ).fetchone()
+        connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute("UPDATE actions SET details_json = substr(details_json, 1, 5)")
+    arguments = ["loop", "status", str(laboratory.campaign), "--records", laboratory.records]
+    fault = CliRunner().invoke(app, arguments).exception
+    assert isinstance(fault, DamagedFileError), fault

@@ -34,7 +34,7 @@ from matloop.workflows.looping.champions import (
     step_back,
     write_decision,
 )
-from matloop.workflows.looping.first_models import first_from_records, first_model, kept_model
+from matloop.workflows.looping.first_models import first_from_records, first_model, kept_model, train_again
 from matloop.workflows.looping.measured_alone import is_measured_alone, loop_campaign
 from matloop.workflows.looping.taught_campaign import absolute_place, taught_alone, taught_by_records
 from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
@@ -87,10 +87,12 @@ def retrain(
             champion, until = champion_of(database, chosen.name, name), newest_action(database)
             if is_measured_alone(chosen, name):
                 first = first_champion_of(database, chosen.name, name)
+                learned = until if first is None or champion is None else first.until
+                alone = taught_alone(chosen, name, place=place, laboratory=laboratory, until=learned)
                 if first is None or champion is None:
-                    taught = taught_alone(chosen, name, place=place, laboratory=laboratory, until=until)
-                    write(first_from_records(database, taught, until=until, models=folder), None)
+                    write(first_from_records(database, alone, until=until, models=folder), None)
                     continue
+                train_again(first, alone, folder)
             else:
                 first = first_model(chosen, name, folder)
             if champion is None:
@@ -98,6 +100,9 @@ def retrain(
                 write(ModelDecision(chosen.name, name, "first", champion), None)
                 until = newest_action(database)
             base = read_champion(first, folder)
+            if champion.until > first.until:
+                before = taught_by_records(chosen, base, place=place, laboratory=laboratory, until=champion.until)
+                train_again(champion, before, folder)
             taught = taught_by_records(chosen, base, place=place, laboratory=laboratory, until=until)
             write(_challenge(database, taught, champion, until=until, models=folder), champion)
     return decisions

@@ -167,6 +167,10 @@ def fewer_than(
     return float(np.median(saved))
 
 
+FEWEST_SEEDS = math.ceil(math.log2(1 / CERTAIN))
+"""Seeds from which on the sign test can find anything."""
+
+
 def verdict(figures: Figures) -> str:
     """Whether a strategy is ``sooner`` than chance by more than chance, ``later``, or neither (sign test over seeds).
 

@@ -10,6 +10,7 @@ import numpy as np
 from matloop.data.plain_text import counted
 from matloop.screening.language.text import Words
 from matloop.workflows.bench.loop_measures import (
+    FEWEST_SEEDS,
     Figures,
     Spread,
     expected_by_chance,
@@ -138,10 +139,14 @@ def _verdict_words(found: Figures, seeds: int) -> Words:
             "on average with as many measurements (median).",
             f"预算先已用尽；闭环找到的目标材料是随机在同样测量次数下平均所得的 {found.enhancement:.1f} 倍（中位数）。",
         )
+    few = Words(
+        f" At least {FEWEST_SEEDS} seeds are needed for a verdict.", f"至少需要 {FEWEST_SEEDS} 个种子才能下结论。"
+    )
+    told = few if seeds < FEWEST_SEEDS else Words("", "")
     return Words(
         f"That is no proven gain: it was sooner than random in {found.sooner} of {seeds} seeds, which chance alone "
-        "may give.",
-        f"未能证明有收益：{seeds} 个种子中有 {found.sooner} 个早于随机，这可能只是偶然。",
+        f"may give.{told.en}",
+        f"未能证明有收益：{seeds} 个种子中有 {found.sooner} 个早于随机，这可能只是偶然。{told.zh}",
     )
 
 

@@ -216,7 +216,8 @@ def read_champion(champion: Champion, models: Path) -> TrainedModel:
     if not (place / FILE).is_file() or sha256_of(place / FILE) != champion.sha256:
         raise DamagedFileError(
             f"no model {champion.folder} in {models} as the records name it", "the folder of models beside the records",
-            "name the folder with --models, or go back to an earlier model: matloop retrain CAMPAIGN --back",
+            "name the folder with --models; matloop retrain CAMPAIGN trains a model that is gone once more, and with "
+            "--back goes back to an earlier one",
         )  # fmt: skip
     return read_model(place)
 

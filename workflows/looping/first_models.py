@@ -64,6 +64,22 @@ def first_model(campaign: Campaign, name: str, models: Path) -> Champion:
     return describe_champion(place, until=0)
 
 
+def train_again(champion: Champion, taught: Campaign, models: Path) -> None:
+    """Train a model whose folder is gone once more, from what it learned from; whoever reads it checks its hash.
+
+    Args:
+        champion: The model.
+        taught: The campaign with one target and the records that taught it.
+        models: Folder of the models.
+    """
+    if (models / champion.folder).is_dir():
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        made = trained_on_results(taught, Path(scratch) / "again")
+        if made is not None:
+            kept_model(made.folder, models, taught)
+
+
 def kept_model(folder: Path, models: Path, campaign: Campaign) -> Path:
     """Copy a model into the folder of models, whole or not at all; one that lies there is the same."""
     place = models / _folder_name(campaign)

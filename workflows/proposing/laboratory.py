@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from matloop.data.synthesis.furnace import OnsetRange, onset_range
 from matloop.data.synthesis.precursors import Precursor, find_precursor
 from matloop.data.synthesis.routes import CandidateRoute, find_routes
 from matloop.screening.campaign.frozen_model import FrozenModel
+from matloop.screening.campaign.problem_words import problem_words
 from matloop.screening.campaign.yaml_document import read_yaml
 
 LARGEST_FILE = 100_000  # bytes
@@ -192,9 +194,12 @@ def read_laboratory(path: Path | None, options: Mapping[str, Any]) -> Laboratory
     try:
         return Laboratory.model_validate(written)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "lab"
+        is_unknown = first["type"] == "extra_forbidden"
+        found = f"unknown key '{place[:60]}'" if is_unknown else f"{place[:60]}: {problem_words(first)[:300]}"
+        close = difflib.get_close_matches(place, Laboratory.model_fields, n=1) if is_unknown else []
         raise InputFileError(
-            f"limits of the laboratory: {place[:60]}: {first['msg'][:300]}",
-            f"keys among {', '.join(Laboratory.model_fields)}",
+            f"limits of the laboratory: {found}", f"keys among {', '.join(Laboratory.model_fields)}",
+            f"did you mean {close[0]}?" if close else "",
         ) from error  # fmt: skip

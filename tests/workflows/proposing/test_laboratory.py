@@ -56,7 +56,8 @@ def test_limits_come_from_a_file_and_options(tmp_path: Path) -> None:
     assert read == Laboratory(elements=("Ba", "Ti", "O"), hottest_furnace=900.0)
     for text, fault in (
         ("elements: [Xx]", "Xx"), ("furnace: 3", "furnace"), ("precursors: [BaCO4]", "BaCO"), ("- 1", "no keys"),
-        ("a: &b 1", "line 1"),
+        ("a: &b 1", "line 1"), ("hottest_furnce: 3", "unknown key 'hottest_furnce'"),
+        ("hottest_furnace: hot", "a number is expected"),
     ):  # fmt: skip
         path.write_text(text, encoding="utf-8")
         with pytest.raises(InputFileError, match=fault):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from matloop.data.own_labels.label_account import ReadLabels
 from matloop.data.properties.catalogue import using
+from matloop.data.properties.columns import Column
 from matloop.data.records.contents import first_values, values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.record_labels import RecordLabels
@@ -94,7 +95,7 @@ def results_by_material(read: ReadLabels, database: RecordsDatabase, name: str) 
     """
     taught = [row for row in read.rows if not row.code]
     table, first = values_table(database, [name]), first_values(database, name)
-    candidates = dict(zip(table["measurement_id"].to_pylist(), table["candidate_id"].to_pylist(), strict=True))
+    candidates = dict(zip(table["measurement_id"].to_pylist(), table[Column.CANDIDATE_ID].to_pylist(), strict=True))
     came = [first[candidates[row.place.rsplit(" ", 1)[-1]]] for row in taught]
     of_material = defaultdict[str, list[int]](list)
     for row in np.argsort(came, kind="stable").tolist():

@@ -56,6 +56,10 @@ REMARKS: Mapping[str, Label] = {
     "predicted": Label("{0}, predicted {1}", "{0}，预测值 {1}"),
     "median": Label("{0}, the median of the others {1}", "{0}，其余数值的中位数 {1}"),
     "records_say": Label("the records say {0}", "记录中为 {0}"),
+    "sample_of": Label(
+        "the records have it of {0}; this sheet names no laboratory", "记录中属于 {0}；本表未注明实验室"
+    ),
+    "sample_of_unnamed": Label("the records have it of a laboratory that was not named", "记录中该样品未注明实验室"),
     "several_samples": Label("several candidates have a sample of this name", "多个候选材料有同名样品"),
     "no_sample": Label("no result of this sample is accepted yet", "该样品尚无已接受的结果"),
     # Rows

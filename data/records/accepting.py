@@ -16,7 +16,14 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.ledger import as_json
 from matloop.data.records.questions import Part
-from matloop.data.records.result_sheet import RESULTS
+from matloop.data.records.recorded_samples import (
+    ValueBeside,
+    cells_of_sample,
+    doubts_about_sample,
+    newest_sample,
+    stands,
+    value_beside,
+)
 from matloop.data.records.row_checks import CheckedRow, MeasuredValue, SampleStated
 from matloop.data.records.step_checks import CheckedStep
 from matloop.data.records.tables import (
@@ -31,7 +38,6 @@ from matloop.data.remarks import Remark
 
 Verdict = Literal["accepted", "held", "refused"]
 _MOST_BYTES_OF_RAW = 2_000_000_000
-_OUTCOMES = next(column.choices for column in RESULTS if column.key == "outcome")
 
 
 class RowVerdict(NamedTuple):
@@ -58,10 +64,23 @@ class Accepting:
         action: The action of which this is a part.
         laboratory: Who measured.
         folder: Where the sheet lies, and files of raw data beside it; None if it is not known.
+        sheet: Id of the sheet.
+        unchanged: Ids of rows of earlier sheets that stand in this one too; None if that is not known.
     """
 
-    def __init__(self, connection: Connection, action: str, laboratory: str, folder: Path | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        action: str,
+        laboratory: str,
+        *,
+        folder: Path | None = None,
+        sheet: str = "",
+        unchanged: Collection[str] | None = None,
+    ) -> None:
         self.connection, self.action, self._laboratory, self._folder = connection, action, laboratory, folder
+        self._sheet, self._unchanged = sheet, unchanged
+        self._judged: dict[Table, list[dict[str, Any]]] = {VERDICTS: [], QUESTIONS: []}
 
     def take_result(
         self, row_id: str, checked: CheckedRow, *, waived: Collection[tuple[str, str]] = frozenset()
@@ -90,32 +109,43 @@ class Accepting:
         self.connection.execute(insert(table).values(action_id=self.action, **values))
 
     def judge(self, row_id: str, doubts: Sequence[Doubt]) -> Verdict:
-        """Write the verdict on a row, and its questions."""
+        """Note the verdict on a row, and its questions; :meth:`write_verdicts` writes them."""
         refused = next((doubt for doubt in doubts if doubt.code in codes.FINAL), None)
         verdict: Verdict = "refused" if refused else "held" if doubts else "accepted"
         first = refused or (doubts[0] if doubts else Doubt("", ""))
-        self.add(VERDICTS, row_id=row_id, verdict=verdict, code=first.code, detail=first.remark.stored())
+        named = {"action_id": self.action, "row_id": row_id}
+        self._judged[VERDICTS].append(
+            {**named, "verdict": verdict, "code": first.code, "detail": first.remark.stored()}
+        )  # fmt: skip
         if verdict == "held":
-            for doubt in doubts:
-                self.add(
-                    QUESTIONS, id=new_id("question"), row_id=row_id, code=doubt.code, column=doubt.column,
-                    as_written=doubt.as_written, detail=doubt.remark.stored(),
-                )  # fmt: skip
+            self._judged[QUESTIONS] += [
+                {
+                    **named, "id": new_id("question"), "code": doubt.code, "column": doubt.column,
+                    "as_written": doubt.as_written, "detail": doubt.remark.stored(),
+                }
+                for doubt in doubts
+            ]  # fmt: skip
         return verdict
 
+    def write_verdicts(self) -> None:
+        """Write the verdicts and questions that were noted, all at once."""
+        for table, rows in self._judged.items():
+            if rows:
+                self.connection.execute(insert(table), rows)
+                rows.clear()
+
     def _sample(self, stated: SampleStated, row_id: str) -> str:
-        """The sample that a row is about; it is added if it is new, or if its outcome replaces an earlier one."""
-        found = newest_sample(self.connection, stated.candidate_id, stated.name)
-        if found is not None and found.outcome == stated.outcome:
+        """The sample that a row is about; it is added if it is new, or if the row says more or something else of it."""
+        found = newest_sample(self.connection, self._laboratory, stated.candidate_id, stated.name)
+        cells = cells_of_sample(found, stated)
+        if found is not None and all(getattr(found, key) == cell for key, cell in cells.items()):
             sample = str(found.id)
         else:
             sample = new_id("sample")
-            mass = stated.batch_mass if math.isfinite(stated.batch_mass) else None
             self.add(
                 SAMPLES, id=sample, row_id=row_id, candidate_id=stated.candidate_id, formula=stated.formula,
-                laboratory=self._laboratory, name=stated.name, outcome=stated.outcome, reason=stated.reason,
-                batch_mass=mass, made_on=stated.made_on, made_by=stated.made_by, phases_found=stated.phases_found,
-                note=stated.note, supersedes=found.id if found is not None else None,
+                laboratory=self._laboratory, name=stated.name,
+                supersedes=found.id if found is not None else None, **cells,
             )  # fmt: skip
         if stated.data_file:
             self._raw_file(sample, stated.data_file)
@@ -144,46 +174,30 @@ class Accepting:
         sample = self._sample(checked.sample, row_id)
         if (stated := checked.measured) is None:
             return
-        earlier = self._earlier(checked.sample, stated)
+        beside = self._beside(checked.sample, stated)
+        if not beside.adds:
+            return
         conditions = as_json(dict(stated.conditions))
         uncertainty = stated.uncertainty if math.isfinite(stated.uncertainty) else None
         self.add(
             MEASUREMENTS, id=new_id("measurement"), row_id=row_id, sample_id=sample, property=stated.property,
             value=stated.value, relation=stated.relation, uncertainty=uncertainty, repeats=stated.repeats,
             unit=property_named(stated.property).unit, method=stated.method, conditions_json=conditions,
-            as_written=stated.as_written, supersedes=earlier.id if earlier is not None else None,
+            as_written=stated.as_written, supersedes=beside.earlier,
         )  # fmt: skip
 
-    def _earlier(self, sample: SampleStated, stated: MeasuredValue) -> Any:
-        """The newest value of the property of a sample by the same method under the same conditions, or None."""
-        superseded = select(MEASUREMENTS.c.supersedes).where(MEASUREMENTS.c.supersedes.is_not(None))
-        conditions = as_json(dict(stated.conditions))
-        found = self.connection.execute(
-            select(MEASUREMENTS.c.id, MEASUREMENTS.c.value, MEASUREMENTS.c.relation)
-            .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
-            .where(
-                SAMPLES.c.candidate_id == sample.candidate_id, SAMPLES.c.name == sample.name,
-                MEASUREMENTS.c.property == stated.property, MEASUREMENTS.c.method == stated.method,
-                MEASUREMENTS.c.conditions_json == conditions, MEASUREMENTS.c.id.not_in(superseded),
-            )
+    def _beside(self, sample: SampleStated, stated: MeasuredValue) -> ValueBeside:
+        return value_beside(
+            self.connection, self._laboratory, sample, stated, sheet=self._sheet, unchanged=self._unchanged
         )  # fmt: skip
-        return found.first()
 
     def _doubts_beside_records(self, checked: CheckedRow, waived: Collection[tuple[str, str]]) -> list[Doubt]:
         """What a row and the records say differently about one sample."""
-        doubts: list[Doubt] = []
         if (sample := checked.sample) is None:
-            return doubts
-        found = newest_sample(self.connection, sample.candidate_id, sample.name)
-        if found is not None and sample.outcome and found.outcome != sample.outcome:
-            doubts.append(
-                Doubt(codes.CONFLICT, "outcome", sample.outcome, Remark("records_say", (_OUTCOMES[found.outcome],)))
-            )
-        if checked.measured is not None and (value := self._earlier(sample, checked.measured)) is not None:
-            same = value.value == checked.measured.value and value.relation == checked.measured.relation
-            code = codes.REPEAT if same else codes.CONFLICT
-            said = Remark("records_say", (f"{value.value:.6g} {property_named(checked.measured.property).unit}",))
-            doubts.append(Doubt(code, "value", checked.measured.as_written, said))
+            return []
+        doubts = doubts_about_sample(self.connection, self._laboratory, sample)
+        if checked.measured is not None and (doubt := self._beside(sample, checked.measured).doubt) is not None:
+            doubts.append(doubt)
         return [doubt for doubt in doubts if (doubt.code, doubt.column) not in waived]
 
     def _step(self, row_id: str, checked: CheckedStep, sample: str) -> None:
@@ -197,25 +211,16 @@ class Accepting:
             )  # fmt: skip
 
     def has_sample(self, name: str) -> bool:
-        """Whether exactly one accepted sample has that name."""
+        """Whether exactly one accepted sample of the laboratory has that name."""
         return self._sample_named(name)[1] is None
 
     def _sample_named(self, name: str) -> tuple[str, Doubt | None]:
-        """The one sample of that name, or a question."""
-        superseded = select(SAMPLES.c.supersedes).where(SAMPLES.c.supersedes.is_not(None))
+        """The one sample of that name of the laboratory, or a question."""
         found = self.connection.execute(
-            select(SAMPLES.c.id).where(SAMPLES.c.name == name, SAMPLES.c.id.not_in(superseded))
+            select(SAMPLES.c.id).where(
+                SAMPLES.c.name == name, SAMPLES.c.laboratory == self._laboratory, stands(SAMPLES)
+            )
         ).scalars().all()  # fmt: skip
         if len(found) == 1:
             return str(found[0]), None
         return "", Doubt(codes.SAMPLE, "sample_id", name, Remark("several_samples" if found else "no_sample"))
-
-
-def newest_sample(connection: Connection, candidate_id: str, name: str) -> Any:
-    """The record of a sample that no other supersedes, or None."""
-    superseded = select(SAMPLES.c.supersedes).where(SAMPLES.c.supersedes.is_not(None))
-    return connection.execute(
-        select(SAMPLES.c.id, SAMPLES.c.outcome).where(
-            SAMPLES.c.candidate_id == candidate_id, SAMPLES.c.name == name, SAMPLES.c.id.not_in(superseded)
-        )
-    ).first()

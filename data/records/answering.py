@@ -16,7 +16,7 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import add_action, candidates_in
 from matloop.data.records.questions import held_questions
-from matloop.data.records.row_checks import CheckedRow, check_row
+from matloop.data.records.row_checks import check_row
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.records.step_checks import check_step
 from matloop.data.records.tables import ACTIONS, ANSWERS, QUESTIONS, SHEET_ROWS, SHEETS
@@ -58,27 +58,30 @@ def answer_questions(
     """
 
     def work(connection: Connection) -> list[RowVerdict]:
-        _check(connection, answers)
+        is_open = connection.execute(held_questions()).all()
+        _check({str(row.id): row for row in is_open}, answers)
         action = add_action(connection, "answer", by=by, note=note)
-        for question, answer in answers.items():
-            connection.execute(
-                insert(ANSWERS).values(
-                    question_id=question, action_id=action, answer=answer.kind, instead=one_line(answer.instead)
-                )
-            )
-        rows = connection.execute(
-            select(QUESTIONS.c.row_id).where(QUESTIONS.c.id.in_(list(answers))).distinct()
-        ).scalars()
-        judged = [_judge_again(connection, action, row) for row in sorted(rows)]
+        write_answers(connection, action, answers)
+        rows = {str(row.row_id) for row in is_open if row.id in answers}
+        formulas = {name: one.formula for name, one in candidates_in(connection).items()}
+        judged = [_judge_again(connection, action, row, formulas) for row in sorted(rows)]
         return [*filter(None, judged), *take_waiting_steps(connection, action)]
 
     return database.write(work)
 
 
-def _check(connection: Connection, answers: Mapping[str, Answer]) -> None:
+def write_answers(connection: Connection, action: str, answers: Mapping[str, Answer]) -> None:
+    """Add answers to questions, by id of the question."""
+    rows = [
+        {"question_id": question, "action_id": action, "answer": one.kind, "instead": one_line(one.instead)}
+        for question, one in answers.items()
+    ]
+    connection.execute(insert(ANSWERS), rows)
+
+
+def _check(is_open: Mapping[str, Any], answers: Mapping[str, Answer]) -> None:
     if not answers:
         raise RecordsError("no answer", "at least one question and its answer", "matloop questions lists them")
-    is_open = {str(row.id): row for row in connection.execute(held_questions())}
     for question, answer in answers.items():
         if question not in is_open:
             raise RecordsError(
@@ -102,42 +105,48 @@ def _settled(connection: Connection, row_id: str) -> Sequence[Any]:
     return connection.execute(joined.order_by(ANSWERS.c.number)).all()
 
 
-def _judge_again(connection: Connection, action: str, row_id: str) -> RowVerdict | None:
+def _judge_again(
+    connection: Connection, action: str, row_id: str, formulas: Mapping[str, str]
+) -> RowVerdict | None:  # fmt: skip
     """Judge a row anew with all answers to its questions; None while one is open."""
     row = connection.execute(
         select(
-            SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json, SHEET_ROWS.c.fault, ACTIONS.c.details_json
+            SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json, SHEET_ROWS.c.fault,
+            SHEET_ROWS.c.sheet_id, ACTIONS.c.details_json,
         )
         .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
         .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
         .where(SHEET_ROWS.c.id == row_id)
-    ).one()
-    accepting = Accepting(connection, action, str(json.loads(row.details_json).get("laboratory", "")), None)
+    ).one()  # fmt: skip
+    laboratory = str(json.loads(row.details_json).get("laboratory", ""))
+    accepting = Accepting(connection, action, laboratory, sheet=row.sheet_id)
     settled = _settled(connection, row_id)
+    is_refused = any(one.answer == "refuse" for one in settled)
+    if not is_refused and _has_open(settled):
+        return None
+    verdict, doubts = _judge(accepting, row_id, row, settled, formulas)
+    accepting.write_verdicts()
+    return RowVerdict(row.part, row.number, verdict, doubts)
+
+
+def _judge(
+    accepting: Accepting, row_id: str, row: Any, settled: Sequence[Any], formulas: Mapping[str, str]
+) -> tuple[Verdict, tuple[Doubt, ...]]:  # fmt: skip
     if any(one.answer == "refuse" for one in settled):
         doubt = Doubt(codes.ANSWER, "")
-        return RowVerdict(row.part, row.number, accepting.judge(row_id, [doubt]), (doubt,))
-    if _has_open(settled):
-        return None
+        return accepting.judge(row_id, [doubt]), (doubt,)
     cells: dict[str, str] = json.loads(row.cells_json)
     cells |= {one.column: str(one.instead) for one in settled if one.answer == "instead"}
     waived = frozenset((one.code, one.column) for one in settled if one.answer == "as written")
     written = WrittenRow(row.number, cells, row.fault)
-    verdict: Verdict
-    if row.part == "results":
-        checked = _checked(connection, written, waived)
-        verdict = accepting.take_result(row_id, checked, waived=waived)
-        return RowVerdict("results", row.number, verdict, tuple(checked.doubts))
-    verdict, doubts = accepting.take_step(row_id, check_step(written, waived=waived))
-    return RowVerdict("steps", row.number, verdict, doubts)
+    if row.part == "steps":
+        return accepting.take_step(row_id, check_step(written, waived=waived))
+    checked = check_row(written, formulas, waived=waived)
+    verdict = accepting.take_result(row_id, checked, waived=waived)
+    return verdict, tuple(checked.doubts)
 
 
 def _has_open(settled: Sequence[Any]) -> bool:
     """Whether a question is open that no later answer made needless."""
     answered = {(one.code, one.column) for one in settled if one.answer is not None}
     return any(one.answer is None and (one.code, one.column) not in answered for one in settled)
-
-
-def _checked(connection: Connection, written: WrittenRow, waived: frozenset[tuple[str, str]]) -> CheckedRow:
-    formulas = {name: one.formula for name, one in candidates_in(connection).items()}
-    return check_row(written, formulas, waived=waived)

@@ -125,11 +125,13 @@ def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, u
     if properties:
         query = query.where(MEASUREMENTS.c.property.in_(list(properties)))
     samples = samples_table(database, until=until)
-    of_samples = zip(*(samples[name].to_pylist() for name in ("candidate_id", "sample", "outcome")), strict=True)
-    outcomes = {(candidate, name): outcome for candidate, name, outcome in of_samples}
+    keys = ("laboratory", "candidate_id", "sample", "outcome")
+    outcomes = {
+        tuple(key): outcome for *key, outcome in zip(*(samples[name].to_pylist() for name in keys), strict=True)
+    }
     with database.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
-    table = _as_table([(*row[:-1], outcomes[row[1], row[3]]) for row in rows], _VALUES)
+    table = _as_table([(*row[:-1], outcomes[row[4], row[1], row[3]]) for row in rows], _VALUES)
     stated: list[dict[str, float]] = [json.loads(row[-1]) for row in rows]
     for name, condition in CONDITIONS.items():
         if any(name in conditions for conditions in stated):
@@ -174,18 +176,27 @@ def samples_table(database: RecordsDatabase, *, until: int | None = None) -> pa.
 
 
 def steps_table(database: RecordsDatabase) -> pa.Table:
-    """Process parameters of samples that no later record supersedes, in the order of steps."""
+    """Process parameters in the order of steps, each with the newest record of its sample."""
     query = (
         select(
             PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.operation,
             PROCESS_PARAMETERS.c.name, PROCESS_PARAMETERS.c.value, PROCESS_PARAMETERS.c.unit,
             PROCESS_PARAMETERS.c.as_written,
         )
-        .where(PROCESS_PARAMETERS.c.sample_id.not_in(_superseded(SAMPLES, None)))
         .order_by(PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.name)
     )  # fmt: skip
     with database.reading() as connection:
-        return _as_table([tuple(row) for row in connection.execute(query)], _STEPS)
+        corrected = select(SAMPLES.c.supersedes, SAMPLES.c.id).where(SAMPLES.c.supersedes.is_not(None))
+        newer = {str(row.supersedes): str(row.id) for row in connection.execute(corrected)}
+        rows = [(_newest(row[0], newer), *row[1:]) for row in connection.execute(query)]
+    return _as_table(sorted(rows, key=lambda row: row[:2]), _STEPS)
+
+
+def _newest(record: str, newer: Mapping[str, str]) -> str:
+    """The last of the records that supersede each other from a given one on."""
+    while record in newer:
+        record = newer[record]
+    return record
 
 
 def _not_after(until: int | None) -> list[ColumnElement[bool]]:

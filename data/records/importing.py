@@ -29,7 +29,7 @@ from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, check_row, jumps
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
 from matloop.data.records.step_checks import CheckedStep, check_step
-from matloop.data.records.tables import SHEET_ROWS, SHEETS
+from matloop.data.records.tables import ACTIONS, SHEET_ROWS, SHEETS
 from matloop.data.records.waiting_steps import take_waiting_steps
 
 C = TypeVar("C", CheckedRow, CheckedStep)
@@ -112,6 +112,7 @@ class _Import:
         self._laboratory, self._folder, self._screened = laboratory, folder, screened
         self._candidates = {**screened, **candidates_in(connection)}
         self._report = ImportReport(sheet)
+        self._unchanged: set[str] = set()  # rows of earlier sheets that stand in this one too
 
     def run(self) -> ImportReport:
         """Take the rows in; nothing is written where none is new."""
@@ -125,26 +126,35 @@ class _Import:
         named = {new.row.cells.get("candidate_id", "") for new in results}
         self._report.withdrawn = tuple(sorted(named & withdrawn_candidates(self._connection)))
         add_candidates(self._connection, action, {name: one for name, one in self._screened.items() if name in named})
-        accepting = Accepting(self._connection, action, self._laboratory, self._folder)
+        self._ask_about_jumps(results)
+        accepting = Accepting(
+            self._connection, action, self._laboratory, folder=self._folder, sheet=sheet, unchanged=self._unchanged
+        )
+        row_ids = self._add_rows(sheet, "results", results)
+        for row_id, (row, _, checked) in zip(row_ids, results, strict=True):
+            verdict = accepting.take_result(row_id, checked)
+            self._report.rows.append(RowVerdict("results", row.number, verdict, tuple(checked.doubts)))
+        row_ids = self._add_rows(sheet, "steps", steps)
+        for row_id, (row, _, step) in zip(row_ids, steps, strict=True):
+            verdict, doubts = accepting.take_step(row_id, step)
+            self._report.rows.append(RowVerdict("steps", row.number, verdict, doubts))
+        accepting.write_verdicts()
+        self._report.waited = len(take_waiting_steps(self._connection, action))
+        return self._report
+
+    def _ask_about_jumps(self, results: Sequence[_NewRow[CheckedRow]]) -> None:
+        """Ask about values that are a power of 1,000 from what is expected."""
         expected = {
             (name, key): value for name, one in self._candidates.items() for key, value in one.predictions.items()
         }  # fmt: skip
-        odd = jumps([new.checked for new in results], expected)
-        for at, (row, key, checked) in enumerate(results):
-            if at in odd:
-                checked.doubts.append(Doubt(codes.JUMP, "value", row.cells.get("value", ""), odd[at]))
-            verdict = accepting.take_result(self._add_row(sheet, "results", row, key), checked)
-            self._report.rows.append(RowVerdict("results", row.number, verdict, tuple(checked.doubts)))
-        for row, key, step in steps:
-            verdict, doubts = accepting.take_step(self._add_row(sheet, "steps", row, key), step)
-            self._report.rows.append(RowVerdict("steps", row.number, verdict, doubts))
-        self._report.waited = len(take_waiting_steps(self._connection, action))
-        return self._report
+        for at, remark in jumps([new.checked for new in results], expected).items():
+            row, _, checked = results[at]
+            checked.doubts.append(Doubt(codes.JUMP, "value", row.cells.get("value", ""), remark))
 
     def _new_rows(
         self, part: Part, rows: Sequence[WrittenRow], check: Callable[[WrittenRow], C]
     ) -> list[_NewRow[C]]:  # fmt: skip
-        """Check the rows that are not blank and whose content the records do not hold."""
+        """Check the rows that are not blank and whose content the records do not hold of this laboratory."""
         seen: Counter[str] = Counter()
         keyed: list[_NewRow[C]] = []
         for row in rows:
@@ -155,17 +165,33 @@ class _Import:
             content = json.dumps([part, sorted(row.cells.items()), row.fault])
             if seen[content]:
                 checked.doubts.append(Doubt(codes.REPEAT, ""))
-            keyed.append(_NewRow(row, hashlib.sha256(f"{seen[content]} {content}".encode()).hexdigest(), checked))
+            keyed.append(_NewRow(row, _key(f"{seen[content]} {content}"), checked))
             seen[content] += 1
-        known = self._known_keys([new.key for new in keyed])
-        self._report.known += len(known)
-        return [new for new in keyed if new.key not in known]
+        known = self._known_rows([new.key for new in keyed])
+        elsewhere = {key for key, (_, laboratory) in known.items() if laboratory != self._laboratory}
+        # The same words of another laboratory are about a sample of its own.
+        keyed = [new._replace(key=self._own_key(new.key)) if new.key in elsewhere else new for new in keyed]
+        known |= self._known_rows([self._own_key(key) for key in elsewhere])
+        self._unchanged |= {known[new.key][0] for new in keyed if new.key in known}
+        found = [new for new in keyed if new.key not in known]
+        self._report.known += len(keyed) - len(found)
+        return found
 
-    def _known_keys(self, keys: Sequence[str]) -> set[str]:
-        known: set[str] = set()
+    def _own_key(self, key: str) -> str:
+        return _key(f"{self._laboratory} {key}")
+
+    def _known_rows(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Id and laboratory of the rows that the records hold, by key of their content."""
+        known: dict[str, tuple[str, str]] = {}
+        query = (
+            select(SHEET_ROWS.c.content_key, SHEET_ROWS.c.id, ACTIONS.c.details_json)
+            .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
+            .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
+        )
         for start in range(0, len(keys), _KEYS_AT_ONCE):
-            some = SHEET_ROWS.c.content_key.in_(keys[start : start + _KEYS_AT_ONCE])
-            known |= set(self._connection.execute(select(SHEET_ROWS.c.content_key).where(some)).scalars())
+            some = query.where(SHEET_ROWS.c.content_key.in_(keys[start : start + _KEYS_AT_ONCE]))
+            for key, row_id, details in self._connection.execute(some):
+                known[key] = row_id, str(json.loads(details).get("laboratory", ""))
         return known
 
     def _add_sheet(self, action: str) -> str:
@@ -178,15 +204,23 @@ class _Import:
         )  # fmt: skip
         return sheet
 
-    def _add_row(self, sheet: str, part: Part, row: WrittenRow, key: str) -> str:
-        row_id = new_id("row")
-        self._connection.execute(
-            insert(SHEET_ROWS).values(
-                id=row_id, sheet_id=sheet, number=row.number, part=part, content_key=key, cells_json=as_json(row.cells),
-                fault=row.fault,
-            )
-        )  # fmt: skip
-        return row_id
+    def _add_rows(self, sheet: str, part: Part, new: Sequence[_NewRow[C]]) -> list[str]:
+        """Add rows as they were written, and return their ids."""
+        ids = [new_id("row") for _ in new]
+        rows = [
+            {
+                "id": row_id, "sheet_id": sheet, "number": one.row.number, "part": part,
+                "content_key": one.key, "cells_json": as_json(one.row.cells), "fault": one.row.fault,
+            }
+            for row_id, one in zip(ids, new, strict=True)
+        ]  # fmt: skip
+        if rows:
+            self._connection.execute(insert(SHEET_ROWS), rows)
+        return ids
+
+
+def _key(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def check_row_of(candidates: Mapping[str, KnownCandidate]) -> Callable[[WrittenRow], CheckedRow]:

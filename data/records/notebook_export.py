@@ -43,7 +43,7 @@ def export_notebook(path: Path, database: RecordsDatabase, *, properties: Sequen
     files: dict[str, bytes] = {}
     folders = []
     for place, sample in enumerate(samples, start=1):
-        own = values[sample["candidate_id"], sample["sample"]]
+        own = values[_key(sample)]
         name = f"{place:04d}"
         files[f"{name}/sample.json"] = json_file({**sample, "values": own}).encode()
         for file, rows in (("values.csv", own), ("process_steps.csv", steps[sample["sample_id"]])):
@@ -61,11 +61,16 @@ def export_notebook(path: Path, database: RecordsDatabase, *, properties: Sequen
     return len(samples)
 
 
-def _by_sample(table: pa.Table) -> Mapping[tuple[str, str], list[dict[str, Any]]]:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def _by_sample(table: pa.Table) -> Mapping[tuple[str, ...], list[dict[str, Any]]]:
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in table.to_pylist():
-        found[row["candidate_id"], row["sample"]].append(row)
+        found[_key(row)].append(row)
     return found
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What makes a sample one: its laboratory, its candidate and its name."""
+    return row["laboratory"], row["candidate_id"], row["sample"]
 
 
 def _by_id(table: pa.Table) -> Mapping[str, list[dict[str, Any]]]:

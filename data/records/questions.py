@@ -83,6 +83,7 @@ def held_questions() -> Select[Any]:
         select(
             QUESTIONS.c.id, QUESTIONS.c.row_id, QUESTIONS.c.code, QUESTIONS.c.column, QUESTIONS.c.as_written,
             QUESTIONS.c.detail, SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json, SHEETS.c.name,
+            ACTIONS.c.details_json,
         )
         .join(SHEET_ROWS, SHEET_ROWS.c.id == QUESTIONS.c.row_id)
         .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)

@@ -11,6 +11,7 @@ OUTCOME, CHOICE, DATE = "E-RESULT-OUTCOME", "E-RESULT-CHOICE", "E-RESULT-DATE"
 PROPERTY, NUMBER, UNIT, QUALIFIER = "E-RESULT-PROPERTY", "E-RESULT-NUMBER", "E-RESULT-UNIT", "E-RESULT-QUALIFIER"
 UNCERTAINTY, CONDITION = "E-RESULT-UNCERTAINTY", "E-RESULT-CONDITION"
 RANGE, JUMP, REPEAT, CONFLICT = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
+LABORATORY, SAME = "E-RESULT-LABORATORY", "E-RESULT-SAME"
 ROW, IMPOSSIBLE, ANSWER = "E-RESULT-ROW", "E-RESULT-IMPOSSIBLE", "E-RESULT-ANSWER"
 
 RESULT_CODES: Mapping[str, Label] = {
@@ -39,6 +40,15 @@ RESULT_CODES: Mapping[str, Label] = {
     CONFLICT: Label(
         "another result of the same sample is in the records; as written, this one takes its place",
         "记录中已有同一样品的另一结果；若确认，则以此为准",
+    ),
+    SAME: Label(
+        "the same value of the sample is in the records with another method or conditions; as written, this is another "
+        "measurement",
+        "记录中已有该样品的相同数值，但方法或条件不同；若确认，则算作另一次测量",
+    ),
+    LABORATORY: Label(
+        "a sample of this name was sent with another statement of its laboratory; as written, this is another sample",
+        "同名样品曾以另一实验室名称导入；若确认，则视为另一样品",
     ),
     ROW: Label("the row is broken", "该行格式损坏"),
     IMPOSSIBLE: Label("the value is physically impossible", "数值在物理上不可能"),

@@ -4,15 +4,21 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matloop.data.records.result_sheet import RESULTS
+from matloop.data.records.result_sheet import RESULTS, SheetColumn
 
 
-def write_sheet(path: Path, rows: Sequence[Mapping[str, str]], *, encoding: str = "utf-8") -> Path:
-    """Write rows of the table of results, in columns with English headings."""
+def write_sheet(
+    path: Path,
+    rows: Sequence[Mapping[str, str]],
+    *,
+    encoding: str = "utf-8",
+    columns: Sequence[SheetColumn] = RESULTS,
+) -> Path:
+    """Write rows of a table, that of results unless columns say otherwise, below English headings."""
     with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([column.heading("en") for column in RESULTS])
-        writer.writerows([[row.get(column.key, "") for column in RESULTS] for row in rows])
+        writer.writerow([column.heading("en") for column in columns])
+        writer.writerows([[row.get(column.key, "") for column in columns] for row in rows])
     return path
 
 

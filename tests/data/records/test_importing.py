@@ -300,14 +300,6 @@ def test_other_value_of_the_same_sample_is_asked_about_and_then_takes_its_place(
     assert sorted((value, bool(supersedes)) for value, supersedes in values) == [(3.1, False), (3.2, True)]
 
 
-def test_same_value_in_a_row_that_differs_elsewhere_is_not_counted_twice(
-    database: RecordsDatabase, tmp_path: Path
-) -> None:
-    import_rows(database, tmp_path, GOOD)
-    [row] = import_rows(database, tmp_path, GOOD | {"note": "see above"}).rows
-    assert [doubt.code for doubt in row.doubts] == [codes.REPEAT]
-
-
 def test_tables_hold_what_counts_now(database: RecordsDatabase, tmp_path: Path) -> None:
     failed = GOOD | {"sample_id": "A2", "outcome": "failed", "value": "", "property": ""}
     import_rows(database, tmp_path, GOOD | {"measured_at": "25"}, failed)

@@ -1,0 +1,203 @@
+"""What the records say of a sample, beside which a row of a later sheet is judged.
+
+A sample belongs to the laboratory that sends it: a dossier prints names of samples, and every laboratory that gets it
+uses them. A row that fills in cells which an earlier one left empty continues it and takes its place; a row that says
+something else is a question.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Table, exists, select
+
+from matloop.data.properties.catalogue import property_named
+from matloop.data.records import result_codes as codes
+from matloop.data.records.cells import Doubt
+from matloop.data.records.result_sheet import OUTCOMES
+from matloop.data.records.row_checks import MeasuredValue, SampleStated
+from matloop.data.records.tables import ACTIONS, MEASUREMENTS, SAMPLES, SHEET_ROWS
+from matloop.data.remarks import Remark
+
+_ASKED = ("batch_mass", "made_on", "made_by", "phases_found")
+"""Cells of a sample, beside outcome and reason, of which two that differ are asked about."""
+
+
+def stands(table: Table) -> ColumnElement[bool]:
+    """Whether no other record of a table supersedes one."""
+    newer = table.alias()
+    return ~exists().where(newer.c.supersedes == table.c.id)
+
+
+def newest_sample(connection: Connection, laboratory: str, candidate_id: str, name: str) -> Any:
+    """The record of a sample of a laboratory that no other supersedes, or None."""
+    return connection.execute(
+        select(SAMPLES).where(
+            SAMPLES.c.candidate_id == candidate_id, SAMPLES.c.name == name, SAMPLES.c.laboratory == laboratory,
+            stands(SAMPLES),
+        )
+    ).first()  # fmt: skip
+
+
+def cells_of_sample(found: Any, stated: SampleStated) -> dict[str, Any]:
+    """Cells of a sample as they are to be recorded: what a row leaves empty stays as the records have it.
+
+    Args:
+        found: The newest record of the sample; None if it is new.
+        stated: What the row says.
+    """
+    cells: dict[str, Any] = {key: getattr(stated, key) for key in ("outcome", "reason", *_ASKED, "note")}
+    cells["batch_mass"] = stated.batch_mass if math.isfinite(stated.batch_mass) else None
+    if found is None:
+        return cells
+    kept = [*_ASKED, *(["reason"] if found.outcome == stated.outcome else [])]  # a reason belongs to its outcome
+    for key in kept:
+        if cells[key] in ("", None):
+            cells[key] = getattr(found, key)
+    return cells | {"note": found.note or stated.note}
+
+
+def doubts_about_sample(connection: Connection, laboratory: str, stated: SampleStated) -> list[Doubt]:
+    """What a row and the records say differently about the sample itself."""
+    found = newest_sample(connection, laboratory, stated.candidate_id, stated.name)
+    if found is None:
+        return _unnamed_laboratory(connection, laboratory, stated)
+    if stated.outcome and found.outcome != stated.outcome:
+        return [Doubt(codes.CONFLICT, "outcome", stated.outcome, Remark("records_say", (OUTCOMES[found.outcome],)))]
+    return [
+        Doubt(codes.CONFLICT, key, str(cell), Remark("records_say", (str(getattr(found, key)),)))
+        for key, cell in cells_of_sample(found, stated).items()
+        if key != "note" and getattr(found, key) not in ("", None) and cell != getattr(found, key)
+    ]
+
+
+def _unnamed_laboratory(connection: Connection, laboratory: str, stated: SampleStated) -> list[Doubt]:
+    """A question where the same sample may have been sent with the name of the laboratory once, and once without."""
+    others = connection.execute(
+        select(SAMPLES.c.laboratory)
+        .where(SAMPLES.c.candidate_id == stated.candidate_id, SAMPLES.c.name == stated.name, stands(SAMPLES))
+        .order_by(SAMPLES.c.laboratory)
+    ).scalars().all()  # fmt: skip
+    if not others or (laboratory and "" not in others):
+        return []
+    remark = Remark("sample_of_unnamed") if laboratory else Remark("sample_of", (others[0],))
+    return [Doubt(codes.LABORATORY, "sample_id", stated.name, remark)]
+
+
+class ValueBeside(NamedTuple):
+    """A stated value beside those of its sample that the records hold.
+
+    Attributes:
+        doubt: What is to be asked; None where nothing is.
+        earlier: Id of the record whose place it takes; None where it is another value.
+        adds: Whether it says anything that the records do not hold.
+    """
+
+    doubt: Doubt | None = None
+    earlier: str | None = None
+    adds: bool = True
+
+
+def value_beside(
+    connection: Connection,
+    laboratory: str,
+    sample: SampleStated,
+    stated: MeasuredValue,
+    *,
+    sheet: str,
+    unchanged: Collection[str] | None,
+) -> ValueBeside:
+    """Compare a value with those of the same property and sample.
+
+    Args:
+        connection: In a transaction.
+        laboratory: Whose sample.
+        sample: The sample.
+        stated: Its value.
+        sheet: Id of the sheet of the row.
+        unchanged: Ids of rows of earlier sheets that stand in this one too, so that the row is none of them continued;
+            None where that is not known.
+    """
+    values = _values(connection, laboratory, sample, stated.property)
+    conditions = dict(stated.conditions)
+    exact = [one for one in values if one.method == stated.method and json.loads(one.conditions_json) == conditions]
+    others = [
+        one for one in values
+        if one not in exact and one.sheet_id != sheet and (unchanged is None or one.row_id not in unchanged)
+    ]  # fmt: skip
+    if exact:
+        stands_here = exact[0].sheet_id == sheet or (unchanged is not None and exact[0].row_id in unchanged)
+        return _beside_exact(exact[0], stated, stands_here=stands_here)
+    continued = [one for one in others if _continues(stated, one)]
+    same = [one for one in others if _is_same(one, stated)]
+    if found := next((one for one in continued if one in same), None):
+        if unchanged is None:
+            return ValueBeside(_doubt(codes.SAME, "method", stated, found))
+        differs = _differing_cell(found, stated)
+        return ValueBeside(_doubt(codes.CONFLICT, differs, stated, found) if differs else None, found.id)
+    if continued:
+        return ValueBeside(_doubt(codes.CONFLICT, "value", stated, continued[0]), continued[0].id)
+    if same:
+        return ValueBeside(_doubt(codes.SAME, "method", stated, same[0]))
+    return ValueBeside()
+
+
+def _values(connection: Connection, laboratory: str, sample: SampleStated, name: str) -> Sequence[Any]:
+    """Values of a property of a sample that no other supersedes, in the order of import."""
+    return connection.execute(
+        select(
+            MEASUREMENTS.c.id, MEASUREMENTS.c.row_id, MEASUREMENTS.c.value, MEASUREMENTS.c.relation,
+            MEASUREMENTS.c.uncertainty, MEASUREMENTS.c.repeats, MEASUREMENTS.c.method,
+            MEASUREMENTS.c.conditions_json, SHEET_ROWS.c.sheet_id,
+        )
+        .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
+        .join(SHEET_ROWS, SHEET_ROWS.c.id == MEASUREMENTS.c.row_id)
+        .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
+        .where(
+            SAMPLES.c.candidate_id == sample.candidate_id, SAMPLES.c.name == sample.name,
+            SAMPLES.c.laboratory == laboratory, MEASUREMENTS.c.property == name, stands(MEASUREMENTS),
+        )
+        .order_by(ACTIONS.c.number, SHEET_ROWS.c.number)
+    ).all()  # fmt: skip
+
+
+def _beside_exact(found: Any, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:
+    """Beside a value by the same method under the same conditions."""
+    if not _is_same(found, stated):
+        return ValueBeside(_doubt(codes.CONFLICT, "value", stated, found), found.id)
+    if stands_here:
+        return ValueBeside(_doubt(codes.REPEAT, "value", stated, found), found.id)
+    if differs := _differing_cell(found, stated):
+        return ValueBeside(_doubt(codes.CONFLICT, differs, stated, found), found.id)
+    adds = stated.repeats != found.repeats or (found.uncertainty is None and math.isfinite(stated.uncertainty))
+    return ValueBeside(None, found.id, adds)
+
+
+def _continues(stated: MeasuredValue, found: Any) -> bool:
+    """Whether a value may be an earlier one whose method and conditions were filled in."""
+    conditions: Mapping[str, float] = json.loads(found.conditions_json)
+    return found.method in ("", stated.method) and conditions.items() <= stated.conditions.items()
+
+
+def _is_same(found: Any, stated: MeasuredValue) -> bool:
+    return found.relation == stated.relation and math.isclose(found.value, stated.value, rel_tol=1e-9)
+
+
+def _differing_cell(found: Any, stated: MeasuredValue) -> str:
+    """Column of a cell that was filled and says something else now; empty where there is none."""
+    if found.uncertainty is not None and not math.isclose(found.uncertainty, stated.uncertainty, rel_tol=1e-9):
+        return "uncertainty"
+    return "repeats" if found.repeats > 1 and found.repeats != stated.repeats else ""
+
+
+def _doubt(code: str, column: str, stated: MeasuredValue, found: Any) -> Doubt:
+    error = f" ± {found.uncertainty:.6g}" if column == "uncertainty" else ""
+    said = f"{found.value:.6g}{error} {property_named(stated.property).unit}"
+    if column == "repeats":
+        said = f"{found.repeats}"
+    elif column == "method":
+        said = f"{said}, {found.method or '?'}"
+    return Doubt(code, column, stated.as_written, Remark("records_say", (said,)))

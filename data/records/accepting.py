@@ -215,12 +215,12 @@ class Accepting:
         return self._sample_named(name)[1] is None
 
     def _sample_named(self, name: str) -> tuple[str, Doubt | None]:
-        """The one sample of that name of the laboratory, or a question."""
-        found = self.connection.execute(
-            select(SAMPLES.c.id).where(
-                SAMPLES.c.name == name, SAMPLES.c.laboratory == self._laboratory, stands(SAMPLES)
-            )
-        ).scalars().all()  # fmt: skip
+        """The one sample of that name of the laboratory, or of any where the sheet names none; or a question."""
+        named = self.connection.execute(
+            select(SAMPLES.c.id, SAMPLES.c.laboratory).where(SAMPLES.c.name == name, stands(SAMPLES))
+        ).all()
+        own = [row.id for row in named if row.laboratory == self._laboratory]
+        found = own if own or self._laboratory else [row.id for row in named]
         if len(found) == 1:
             return str(found[0]), None
         return "", Doubt(codes.SAMPLE, "sample_id", name, Remark("several_samples" if found else "no_sample"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Select, Table, func, select
 
 from matloop.data.errors import InputFileError
@@ -22,6 +23,7 @@ from matloop.data.records.tables import (
     MEASUREMENTS,
     PROCESS_PARAMETERS,
     PROPOSALS,
+    RETRACTIONS,
     SAMPLES,
     VERDICTS,
 )
@@ -52,6 +54,8 @@ class Contents(NamedTuple):
         actions: Actions so far.
         samples: Samples by outcome.
         values: Values by property, limits included.
+        retracted: Values that were retracted.
+        of_failed: Values of samples that count as failed by now, which do not count.
         rows: Rows of sheets by their newest verdict.
         open_questions: Questions that nobody has settled.
         proposed: Candidates that were proposed.
@@ -61,6 +65,8 @@ class Contents(NamedTuple):
     actions: int
     samples: Mapping[str, int]
     values: Mapping[str, int]
+    retracted: int
+    of_failed: int
     rows: Mapping[str, int]
     open_questions: int
     proposed: int
@@ -74,11 +80,14 @@ def contents_of(database: RecordsDatabase) -> Contents:
         actions = connection.execute(select(func.count()).select_from(ACTIONS)).scalar_one()
         proposed = connection.execute(select(func.count(PROPOSALS.c.candidate_id.distinct()))).scalar_one()
         withdrawn = len(withdrawn_candidates(connection))
+        retracted = connection.execute(select(func.count()).select_from(RETRACTIONS)).scalar_one()
         verdicts = connection.execute(select(VERDICTS.c.verdict).where(VERDICTS.c.number.in_(newest))).scalars().all()
     samples = Counter(samples_table(database)["outcome"].to_pylist())
-    values = Counter(values_table(database)["property"].to_pylist())
+    values = values_table(database, failed=True)
+    counted = values.filter(pc.not_equal(values["outcome"], "failed"))
     return Contents(
-        actions, samples, values, Counter(verdicts), len(open_questions(database)), proposed, withdrawn
+        actions, samples, Counter(counted["property"].to_pylist()), retracted, values.num_rows - counted.num_rows,
+        Counter(verdicts), len(open_questions(database)), proposed, withdrawn,
     )  # fmt: skip
 
 
@@ -96,19 +105,23 @@ def structures_of(database: RecordsDatabase, candidates: Sequence[str]) -> dict[
         return {name: cif for name, cif in rows if name in wanted}
 
 
-def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, until: int | None = None) -> pa.Table:
-    """Values that no later record supersedes, in the unit of the catalogue; conditions in the unit of each.
+def values_table(
+    database: RecordsDatabase, properties: Sequence[str] = (), *, until: int | None = None, failed: bool = False
+) -> pa.Table:
+    """Values that count now, in the unit of the catalogue; conditions in the unit of each.
+
+    A value that was superseded or retracted does not count, and one of a sample that counts as failed by now neither.
 
     Args:
         database: The records.
         properties: Names of the properties wanted; all if empty.
         until: Number of the last action that counts; all if None. So the records can be read as they were.
+        failed: Whether values of samples that count as failed are given too.
 
     Returns:
         One row a value, in the order of import; a column ``condition_NAME`` for each condition that any of them states.
         The outcome is that of the newest record of the sample.
     """
-    superseded = _superseded(MEASUREMENTS, until)
     query = (
         select(
             MEASUREMENTS.c.id, SAMPLES.c.candidate_id, SAMPLES.c.formula, SAMPLES.c.name, SAMPLES.c.laboratory,
@@ -118,7 +131,7 @@ def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, u
         )
         .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
         .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
-        .where(MEASUREMENTS.c.id.not_in(superseded), *_not_after(until))
+        .where(*_standing_values(until), *_not_after(until))
         .order_by(ACTIONS.c.number, SAMPLES.c.candidate_id, SAMPLES.c.name)
         .order_by(MEASUREMENTS.c.property, MEASUREMENTS.c.value)
     )  # fmt: skip
@@ -130,9 +143,10 @@ def values_table(database: RecordsDatabase, properties: Sequence[str] = (), *, u
         tuple(key): outcome for *key, outcome in zip(*(samples[name].to_pylist() for name in keys), strict=True)
     }
     with database.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(query)]
-    table = _as_table([(*row[:-1], outcomes[row[4], row[1], row[3]]) for row in rows], _VALUES)
-    stated: list[dict[str, float]] = [json.loads(row[-1]) for row in rows]
+        found = [(row, outcomes[row.laboratory, row.candidate_id, row.name]) for row in connection.execute(query)]
+    rows = [(*row, outcome) for row, outcome in found if failed or outcome != "failed"]
+    table = _as_table([(*row[:-2], row[-1]) for row in rows], _VALUES)
+    stated: list[dict[str, float]] = [json.loads(row[-2]) for row in rows]
     for name, condition in CONDITIONS.items():
         if any(name in conditions for conditions in stated):
             column = pa.array([conditions.get(name) for conditions in stated], pa.float64())
@@ -201,6 +215,14 @@ def _newest(record: str, newer: Mapping[str, str]) -> str:
 
 def _not_after(until: int | None) -> list[ColumnElement[bool]]:
     return [] if until is None else [ACTIONS.c.number <= until]
+
+
+def _standing_values(until: int | None) -> list[ColumnElement[bool]]:
+    """That a value is neither superseded nor retracted."""
+    retracted = select(RETRACTIONS.c.measurement_id)
+    if until is not None:
+        retracted = retracted.join(ACTIONS, ACTIONS.c.id == RETRACTIONS.c.action_id).where(*_not_after(until))
+    return [MEASUREMENTS.c.id.not_in(_superseded(MEASUREMENTS, until)), MEASUREMENTS.c.id.not_in(retracted)]
 
 
 def _superseded(table: Table, until: int | None) -> Select[tuple[str]]:

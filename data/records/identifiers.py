@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from typing import Literal
 
 Kind = Literal["action", "sheet", "row", "sample", "parameter", "file", "measurement", "question", "proposal"]
@@ -24,6 +25,20 @@ def new_id(kind: Kind) -> str:
     ('smp-', 36)
     """
     return f"{_PREFIXES[kind]}-{uuid.uuid4().hex}"
+
+
+def with_beginning(text: str, known: Collection[str], *, shortest: int) -> list[str]:
+    """The identifier that a text is, or those that begin with it where it has as many characters as asked for.
+
+    >>> with_beginning("cand-1", ["cand-1", "cand-12", "cand-2"], shortest=3)
+    ['cand-1']
+    >>> with_beginning("cand-", ["cand-1", "cand-2"], shortest=3), with_beginning("ca", ["cand-1"], shortest=3)
+    (['cand-1', 'cand-2'], [])
+    """
+    text = text.strip()
+    if text in known:
+        return [text]
+    return [name for name in known if len(text) >= shortest and name.startswith(text)]
 
 
 def is_id(text: str) -> bool:

@@ -32,6 +32,8 @@ from matloop.data.remarks import Remark
 
 IMPURE = "E-LABEL-SAMPLE"
 """The value was measured on a sample that was made only in part."""
+FAILED = "E-LABEL-FAILED"
+"""The value was measured on a sample that was corrected to one that was not made."""
 _LIMITS = {"<": "below", ">": "above"}
 
 
@@ -85,7 +87,8 @@ class RecordLabels(DescribedLabels):
     def read_rows(self) -> ReadLabels:
         """Read every value that counts now, and the material of each that teaches."""
         database = self._records()
-        values = _values(values_table(database, [self.property_name], until=self.until), self.laboratory)
+        table = values_table(database, [self.property_name], until=self.until, failed=True)
+        values = _values(table, self.laboratory)
         structures = structures_of(database, sorted({one.candidate for one in values}))
         remarks, self.conditions = self._conditions_of(values)
         materials, at = _materials(values, structures)
@@ -120,6 +123,8 @@ class RecordLabels(DescribedLabels):
         code, detail = next(((wrong, why) for _, wrong, why in read if wrong), ("", ""))
         if refused:
             code, detail = "E-FORMULA-SYNTAX", f"the formula {value.formula[:40]} cannot be read"
+        elif value.outcome == "failed":
+            code, detail = FAILED, "measured on a sample that counts as failed by now"
         elif value.relation in _LIMITS:
             code, detail = LIMIT, f"the value lies {_LIMITS[value.relation]} {value.value:g}: a limit, and not a value"
             cell = LabelCell(float("nan"), float("nan"), LIMIT, Remark("limit", (written,)))

@@ -19,7 +19,7 @@ from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import Doubt
 from matloop.data.records.result_sheet import OUTCOMES
 from matloop.data.records.row_checks import MeasuredValue, SampleStated
-from matloop.data.records.tables import ACTIONS, MEASUREMENTS, SAMPLES, SHEET_ROWS
+from matloop.data.records.tables import ACTIONS, MEASUREMENTS, RETRACTIONS, SAMPLES, SHEET_ROWS
 from matloop.data.remarks import Remark
 
 _ASKED = ("batch_mass", "made_on", "made_by", "phases_found")
@@ -124,13 +124,10 @@ def value_beside(
     values = _values(connection, laboratory, sample, stated.property)
     conditions = dict(stated.conditions)
     exact = [one for one in values if one.method == stated.method and json.loads(one.conditions_json) == conditions]
-    others = [
-        one for one in values
-        if one not in exact and one.sheet_id != sheet and (unchanged is None or one.row_id not in unchanged)
-    ]  # fmt: skip
+    here = {one.id for one in values if one.sheet_id == sheet or one.row_id in (unchanged or ())}
     if exact:
-        stands_here = exact[0].sheet_id == sheet or (unchanged is not None and exact[0].row_id in unchanged)
-        return _beside_exact(exact[0], stated, stands_here=stands_here)
+        return _beside_exact(exact[0], stated, stands_here=exact[0].id in here)
+    others = [one for one in values if one.retraction is None and one.id not in here]
     continued = [one for one in others if _continues(stated, one)]
     same = [one for one in others if _is_same(one, stated)]
     if found := next((one for one in continued if one in same), None):
@@ -151,10 +148,11 @@ def _values(connection: Connection, laboratory: str, sample: SampleStated, name:
         select(
             MEASUREMENTS.c.id, MEASUREMENTS.c.row_id, MEASUREMENTS.c.value, MEASUREMENTS.c.relation,
             MEASUREMENTS.c.uncertainty, MEASUREMENTS.c.repeats, MEASUREMENTS.c.method,
-            MEASUREMENTS.c.conditions_json, SHEET_ROWS.c.sheet_id,
+            MEASUREMENTS.c.conditions_json, SHEET_ROWS.c.sheet_id, RETRACTIONS.c.number.label("retraction"),
         )
         .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
         .join(SHEET_ROWS, SHEET_ROWS.c.id == MEASUREMENTS.c.row_id)
+        .outerjoin(RETRACTIONS, RETRACTIONS.c.measurement_id == MEASUREMENTS.c.id)
         .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
         .where(
             SAMPLES.c.candidate_id == sample.candidate_id, SAMPLES.c.name == sample.name,
@@ -166,6 +164,12 @@ def _values(connection: Connection, laboratory: str, sample: SampleStated, name:
 
 def _beside_exact(found: Any, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:
     """Beside a value by the same method under the same conditions."""
+    if found.retraction is not None:
+        remark = Remark("retracted", (f"{found.value:.6g} {property_named(stated.property).unit}",))
+        is_again = _is_same(found, stated)
+        return ValueBeside(
+            Doubt(codes.CONFLICT, "value", stated.as_written, remark) if is_again else None, found.id
+        )  # fmt: skip
     if not _is_same(found, stated):
         return ValueBeside(_doubt(codes.CONFLICT, "value", stated, found), found.id)
     if stands_here:

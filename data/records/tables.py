@@ -139,6 +139,13 @@ WITHDRAWALS = Table(
 )  # fmt: skip
 """Proposals that were taken back before a result came; the note of the action says why."""
 
+RETRACTIONS = Table(
+    "retractions", METADATA, Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("measurement_id", String(40), ForeignKey("measurements.id"), nullable=False, unique=True),
+    _reference("action_id", "actions"),
+)  # fmt: skip
+"""Values that were taken back after they had been accepted; the note of the action says why."""
+
 Index("ix_measurements_property_sample_id", MEASUREMENTS.c.property, MEASUREMENTS.c.sample_id)
 
 APPEND_ONLY = tuple(table.name for table in METADATA.sorted_tables)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.identifiers import with_beginning
 from matloop.data.records.ledger import add_action
 from matloop.data.records.proposals import taken_candidates_in
 from matloop.data.records.questions import held_questions
@@ -74,13 +75,10 @@ def withdraw_proposals(
 
 def _named(written: str, proposed: frozenset[str]) -> str:
     """The id of the one proposed candidate that is meant."""
-    text = written.strip()
-    if text in proposed:
-        return text
-    found = [name for name in proposed if len(text) >= _SHORTEST and name.startswith(text)]
+    found = with_beginning(written, proposed, shortest=_SHORTEST)
     if len(found) == 1:
         return found[0]
-    got = f"'{one_line(text)[:80]}'"
+    got = f"'{one_line(written.strip())[:80]}'"
     raise RecordsError(
         f"{got}, with which {len(found)} proposed ids begin" if found else f"{got}, which is no proposed candidate",
         f"the id of a proposed candidate, or {_SHORTEST} or more characters with which only that one begins",

@@ -87,6 +87,22 @@ def withdraw(
     withdraw_and_print(records, candidates, reason=reason, language=lang)
 
 
+@commands.command(epilog="Example: matloop retract msr-3f9c2a7b --reason 'the film was not aligned'")
+def retract(
+    values: Annotated[
+        list[str],
+        typer.Argument(help="Ids of values (measurement_id of an export), or 10 or more characters of each."),
+    ],
+    reason: Annotated[str, typer.Option(help="Why they are wrong.")],
+    records: Records = None,
+    lang: Language = "en",
+) -> None:
+    """Take accepted values back, so that they count and teach no more; the records keep them."""
+    from matloop.workflows.commands.records import retract_and_print
+
+    retract_and_print(records, values, reason=reason, language=lang)
+
+
 @commands.command(epilog="Example: matloop retrain oxides.yaml --laboratory lab-a")
 def retrain(
     campaign: CampaignName,

@@ -26,6 +26,7 @@ from matloop.data.records.notebook_export import export_notebook
 from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
 from matloop.data.records.result_sheet import RESULTS, STEPS
+from matloop.data.records.retracting import retract_values
 from matloop.data.records.sheet_files import read_answer_rows, read_sheet_file
 from matloop.data.records.withdrawing import withdraw_proposals
 from matloop.data.whole_files import write_csv
@@ -210,6 +211,10 @@ def print_contents(records: str | None, *, export: Path | None, samples: bool, p
         f"values: {_counts(found.values)}",
         f"open questions: {found.open_questions:,}",
     ]
+    if found.retracted or found.of_failed:
+        lines.insert(
+            4, f"values that do not count: {found.retracted:,} retracted, {found.of_failed:,} of failed samples"
+        )
     if found.proposed:
         withdrawn = f", {found.withdrawn:,} of them withdrawn" if found.withdrawn else ""
         lines.append(f"proposed: {counted(found.proposed, 'candidate')}{withdrawn}")
@@ -258,6 +263,23 @@ def withdraw_and_print(records: str | None, candidates: Sequence[str], *, reason
     done = Label(
         f"withdrawn: {', '.join(names)}; matloop propose may choose {'it' if len(names) == 1 else 'them'} again",
         f"已撤回：{'、'.join(names)}；matloop propose 可再次选用",
+    )
+    Console(highlight=False).print(Text(_in(language, done)), soft_wrap=True)
+
+
+def retract_and_print(records: str | None, values: Sequence[str], *, reason: str, language: str) -> None:
+    """Retract values, and print which.
+
+    Args:
+        records: The records database.
+        values: Their ids, or the beginning of each.
+        reason: Why.
+        language: Of what is printed.
+    """
+    names = retract_values(open_records(records, may_create=False), values, reason=reason)
+    done = Label(
+        f"retracted: {', '.join(names)}; models learn without {'it' if len(names) == 1 else 'them'} from now on",
+        f"已撤销：{'、'.join(names)}；此后不再用于训练",
     )
     Console(highlight=False).print(Text(_in(language, done)), soft_wrap=True)
 

@@ -168,8 +168,8 @@ class _Import:
             keyed.append(_NewRow(row, _key(f"{seen[content]} {content}"), checked))
             seen[content] += 1
         known = self._known_rows([new.key for new in keyed])
-        elsewhere = {key for key, (_, laboratory) in known.items() if laboratory != self._laboratory}
         # The same words of another laboratory are about a sample of its own.
+        elsewhere = {key for key, (_, laboratory) in known.items() if self._laboratory not in ("", laboratory)}
         keyed = [new._replace(key=self._own_key(new.key)) if new.key in elsewhere else new for new in keyed]
         known |= self._known_rows([self._own_key(key) for key in elsewhere])
         self._unchanged |= {known[new.key][0] for new in keyed if new.key in known}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import sys
 import unicodedata
 from typing import NamedTuple
 
@@ -82,6 +83,8 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
     LabelCell(value=0.0012, uncertainty=0.0001, code='', remark=Remark(key='', values=()))
     >>> read_label("<0.1", "eV", "eV").code, read_label("12 GPa", "MPa", "GPa").value
     ('E-LABEL-LIMIT', 12.0)
+    >>> read_label("1e-400", "eV", "eV").detail, read_label("200±-3", "GPa", "GPa").detail
+    ("'1e-400' is too small", "'200±-3' has an error below zero")
     >>> read_label("(1.2±0.1)×10⁻³", "S/cm", "S/cm").uncertainty, read_label("1.23(4)e-3", "eV", "eV").uncertainty
     (0.0001, 4e-05)
     """
@@ -106,6 +109,10 @@ def read_label(text: str, unit: str, to: str) -> LabelCell:
         return _nothing(NO_NUMBER, "comma", text[:40])
     if not math.isfinite(value):
         return _nothing(NO_NUMBER, "too_large", text[:40])
+    if _is_lost(match["number"], value):
+        return _nothing(NO_NUMBER, "too_small", text[:40])
+    if (match["error"] or "").startswith("-"):
+        return _nothing(NO_NUMBER, "negative_error", text[:40])
     if match["limit"] in ("<", ">", "<=", ">="):
         return _nothing(LIMIT, "limit", text[:40])
     if match["last"]:
@@ -268,6 +275,11 @@ def _number(text: str) -> float | None:
     if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", mantissa):
         return None
     return float(f"{mantissa.replace(',', '.')}e{power}")
+
+
+def _is_lost(written: str, value: float) -> bool:
+    """Whether a number is not zero, but smaller than numbers of full precision, down to becoming 0."""
+    return abs(value) < sys.float_info.min and re.search("[1-9]", _parts(written)[0]) is not None
 
 
 def _last_digit(number: str) -> float:

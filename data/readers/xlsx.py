@@ -13,7 +13,8 @@ import itertools
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 from xml.parsers import expat
@@ -40,12 +41,30 @@ _CHARACTERS_AT_ONCE = 10_000_000
 _LONGEST_TEXT = 32_767  # characters of a cell, by Excel's own limits
 
 
+NEVER_CALCULATED = "= (never calculated)"
+"""Text of a cell whose formula was never calculated, as programs write that do not calculate."""
+
+Uncalculated = Mapping[str, Mapping[int, Collection[int]]]
+"""Cells whose formula has no value: columns, counted from 1, by member of the package and row."""
+
+
+class Formula:
+    """Stands in a cell whose formula has no value."""
+
+    def __str__(self) -> str:
+        return NEVER_CALCULATED
+
+
+_MARK = Formula()
+_MOST_UNCALCULATED = 100_000
+
+
 class Spreadsheet:
     """The first sheet of an XLSX file. Its first row that is not empty holds the column names.
 
-    Spreadsheet formulas are never evaluated. A cell with one has the value that was last saved, and is empty if it was
-    never calculated. Empty rows are skipped. The first of several merged cells holds the value. Cells beyond the last
-    column name are ignored.
+    Spreadsheet formulas are never evaluated. A cell with one has the value that was last saved, and the text
+    :data:`NEVER_CALCULATED` if there is none, which is no number and no formula of a compound. Empty rows are skipped.
+    The first of several merged cells holds the value. Cells beyond the last column name are ignored.
 
     Args:
         path: The file.
@@ -56,7 +75,7 @@ class Spreadsheet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        check_package(path)
+        self._uncalculated = check_package(path)
         self.place = path.name
         _, header = next(self._sheet_rows(None), (0, ()))
         self._header = [_cell_text(value) for value in header]
@@ -102,7 +121,7 @@ class Spreadsheet:
             sheet = book.worksheets[0]
             self.place = f"{self.path.name}, sheet '{sheet.title}'"
             sheet.reset_dimensions()  # the size that the file states need not be true
-            rows = enumerate(sheet.iter_rows(max_col=width, values_only=True), 1)
+            rows = _rows_of(sheet, width, self._uncalculated)
             at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width)) if width else 1
             while True:
                 with _quietly():
@@ -131,25 +150,34 @@ def read_small_sheets(path: Path, *, most_rows: int) -> dict[str, list[tuple[int
     """
     import openpyxl
 
-    check_package(path)
+    uncalculated = check_package(path)
     with _quietly():
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         try:
-            return {sheet.title: _rows_of_sheet(path, sheet, most_rows) for sheet in book.worksheets}
+            return {sheet.title: _rows_of_sheet(path, sheet, most_rows, uncalculated) for sheet in book.worksheets}
         finally:
             book.close()
 
 
-def _rows_of_sheet(path: Path, sheet: Any, most: int) -> list[tuple[int, list[str]]]:
+def _rows_of_sheet(path: Path, sheet: Any, most: int, uncalculated: Uncalculated) -> list[tuple[int, list[str]]]:
     sheet.reset_dimensions()  # the size that the file states need not be true
     found: list[tuple[int, list[str]]] = []
-    for number, row in enumerate(sheet.iter_rows(max_col=_MOST_COLUMNS_OF_SMALL, values_only=True), 1):
+    for number, row in _rows_of(sheet, _MOST_COLUMNS_OF_SMALL, uncalculated):
         if any(value is not None for value in row):
             if len(found) == most:
                 raise _refused(path, f"more than {most:,} rows in sheet '{sheet.title}'", f"{most:,} rows")
             cells = [_cell_text(value)[: _LONGEST_TEXT + 1] for value in row]
             found.append((number, cells))
     return found
+
+
+def _rows_of(sheet: Any, width: int | None, uncalculated: Uncalculated) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Number and cell values of each row of a sheet, with a mark where a formula has no value."""
+    marked = uncalculated.get(sheet._worksheet_path.lstrip("/"), {})
+    for number, row in enumerate(sheet.iter_rows(max_col=width, values_only=True), 1):
+        if places := marked.get(number):
+            row = tuple(_MARK if at in places and value is None else value for at, value in enumerate(row, 1))
+        yield number, row
 
 
 @contextlib.contextmanager
@@ -187,11 +215,14 @@ def _cell_text(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
-def check_package(path: Path) -> None:
+def check_package(path: Path) -> Uncalculated:
     """Refuse an XLSX file that could harm whoever unpacks or parses it.
 
     Args:
         path: The file.
+
+    Returns:
+        The cells whose formula was never calculated.
 
     Raises:
         InputFileError: If the file is harmful; the message says why.
@@ -203,29 +234,37 @@ def check_package(path: Path) -> None:
         total = sum(member.file_size for member in members)
         if len(members) > MAX_MEMBERS or len({member.filename for member in members}) != len(members):
             raise _refused(path, f"{len(members):,} members, or two of one name", f"{MAX_MEMBERS:,} different ones")
-        if total > MAX_UNPACKED_BYTES or total > max(_FREE_BYTES, MAX_RATIO * path.stat().st_size):
-            allowed = f"{MAX_UNPACKED_BYTES:,} bytes and {MAX_RATIO:g}-fold packing"
-            raise _refused(path, f"{total:,} bytes unpacked", allowed)
+        if total > MAX_UNPACKED_BYTES:
+            raise _refused(path, f"{total:,} bytes unpacked", f"{MAX_UNPACKED_BYTES:,} bytes")
+        if total > max(_FREE_BYTES, MAX_RATIO * path.stat().st_size):
+            ratio = total / path.stat().st_size
+            raise _refused(path, f"{total:,} bytes packed {ratio:,.0f}-fold", f"{MAX_RATIO:g}-fold packing")
+        found: dict[str, Mapping[int, Collection[int]]] = {}
         for member in members:
             is_sheet = "worksheets/" in member.filename
             if not is_sheet and member.file_size > MAX_PART_BYTES:
                 raise _refused(path, f"{member.file_size:,} bytes in one part", f"{MAX_PART_BYTES:,} bytes")
             with package.open(member) as stream:
-                _check_part(path, stream)
+                found[member.filename] = _check_part(path, stream)
+    return found
 
 
-def _check_part(path: Path, stream: IO[bytes]) -> None:
-    """Check a member if a parser could take it for XML. Its name does not matter, since a sheet may have any name."""
+def _check_part(path: Path, stream: IO[bytes]) -> Mapping[int, Collection[int]]:
+    """Check a member if a parser could take it for XML, and return its cells whose formula has no value.
+
+    Its name does not matter, since a sheet may have any name.
+    """
     check: _XmlCheck | None = None
     while chunk := stream.read(_CHUNK):
         if check is None and (begin := chunk.lstrip(_BEFORE_XML)):
             if not begin.startswith(b"<"):
-                return
+                return {}
             check = _XmlCheck(path)
         if check is not None:
             check.feed(chunk)
     if check is not None:
         check.feed(b"", is_last=True)
+    return {} if check is None else check.uncalculated
 
 
 def _refused(path: Path, got: str, allowed: str) -> InputFileError:
@@ -237,7 +276,10 @@ class _XmlCheck:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._depth = self._row = 0
+        self._depth = self._row = self._column = 0
+        self._has_formula = self._has_value = False
+        self.uncalculated: dict[int, list[int]] = defaultdict(list)
+        self._many = 0
         self._parser = expat.ParserCreate()
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.StartElementHandler = self._start
@@ -269,14 +311,35 @@ class _XmlCheck:
             number = number if place else self._row + 1
             if not self._row < number <= _MOST_ROWS:
                 raise _refused(self._path, f"a row numbered '{place[:20]}'", f"ascending numbers to {_MOST_ROWS:,}")
-            self._row = number
-        elif kind == "c" and place:
-            match = _CELL_NAME.fullmatch(place)
-            if match is None or _column_number(match[1]) > _MOST_COLUMNS:
-                raise _refused(self._path, f"a cell named '{place[:20]}'", "cells A1 to XFD1048576")
+            self._row, self._column = number, 0
+        elif kind == "c":
+            self._column = self._column_of(place) if place else self._column + 1
+            self._has_formula, self._has_value = False, attributes.get("t") == "str"  # which may be an empty text
+        elif kind == "f":
+            self._has_formula = True
+        elif kind == "v" and self._has_formula:
+            self._parser.CharacterDataHandler = self._value
 
-    def _end(self, _: str) -> None:
+    def _column_of(self, place: str) -> int:
+        match = _CELL_NAME.fullmatch(place)
+        if match is None or _column_number(match[1]) > _MOST_COLUMNS:
+            raise _refused(self._path, f"a cell named '{place[:20]}'", "cells A1 to XFD1048576")
+        return _column_number(match[1])
+
+    def _value(self, _: str) -> None:
+        self._has_value = True
+
+    def _end(self, name: str) -> None:
         self._depth -= 1
+        kind = name.rpartition(":")[2]
+        if kind == "v":
+            self._parser.CharacterDataHandler = None
+        elif kind == "c" and self._has_formula and not self._has_value:
+            self.uncalculated[self._row].append(self._column)
+            self._many += 1
+            if self._many > _MOST_UNCALCULATED:
+                got = f"more than {_MOST_UNCALCULATED:,} cells whose formula was never calculated"
+                raise _refused(self._path, got, "a workbook that a spreadsheet program has saved")
 
 
 def _column_number(letters: str) -> int:

@@ -70,6 +70,40 @@ def answer_questions(
     return database.write(work)
 
 
+def refuse_sheet(database: RecordsDatabase, name: str, *, by: str = "", note: str = "") -> int:
+    """Take back all held rows of the sheets of one name, and settle their questions by that.
+
+    Args:
+        database: The records.
+        name: Of the file, as the questions tell it.
+        by: Who answers; the user of the system if empty.
+        note: Why.
+
+    Returns:
+        How many rows were taken back.
+
+    Raises:
+        RecordsError: If no question about such a sheet is open.
+    """
+
+    def work(connection: Connection) -> int:
+        held = connection.execute(held_questions().where(SHEETS.c.name == name)).all()
+        if not held:
+            raise RecordsError(
+                f"no open question about a sheet '{one_line(name)[:80]}'", "", "matloop questions lists them"
+            )  # fmt: skip
+        action = add_action(connection, "answer", by=by, note=note, details={"sheet": name})
+        write_answers(connection, action, {str(row.id): Answer("refuse") for row in held})
+        accepting = Accepting(connection, action, "")
+        rows = dict.fromkeys(str(row.row_id) for row in held)
+        for row_id in rows:
+            accepting.judge(row_id, [Doubt(codes.ANSWER, "")])
+        accepting.write_verdicts()
+        return len(rows)
+
+    return database.write(work)
+
+
 def write_answers(connection: Connection, action: str, answers: Mapping[str, Answer]) -> None:
     """Add answers to questions, by id of the question."""
     rows = [

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from matloop.data.label import Label
 from matloop.data.own_labels.label_cells import is_missing, read_label
+from matloop.data.readers.xlsx import NEVER_CALCULATED
 from matloop.data.records import result_codes as codes
-from matloop.data.records.result_sheet import SheetColumn, plain_heading
+from matloop.data.records.result_sheet import ALSO_WRITTEN, SheetColumn, plain_heading
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.remarks import Remark
 
@@ -31,6 +32,11 @@ class Doubt(NamedTuple):
     column: str
     as_written: str = ""
     remark: Remark = Remark()
+
+
+def uncalculated_cells(row: WrittenRow) -> list[Doubt]:
+    """A question about each cell whose spreadsheet formula has no value."""
+    return [Doubt(codes.CELL, column, text) for column, text in row.cells.items() if text == NEVER_CALCULATED]
 
 
 class CellReader:
@@ -68,6 +74,9 @@ class CellReader:
         for key, label in known.items():
             if written in (plain_heading(key), plain_heading(label.en), plain_heading(label.zh)):
                 return key
+        also = {plain_heading(word): key for word, key in ALSO_WRITTEN.items() if key in known}
+        if written in also:
+            return also[written]
         listed = Label(", ".join(label.en for label in known.values()), "、".join(label.zh for label in known.values()))
         self.doubt(codes.CHOICE, column, "choices", listed)
         return ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_FEW_ZEROS = 0.01  # share of the bytes; Chinese sheets in UTF-16 have 10 % and more
 _TWO_BYTES = re.compile(rb"[\x81-\xfe][\x30-\xfe]")
 _GB2312 = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
 
@@ -54,8 +55,11 @@ def _read(content: bytes, encoding: str, name: str) -> Iterator[Decoded]:
 
 
 def _wide_without_mark(content: bytes) -> str:
-    """UTF-16 without a mark: one byte of each Latin letter, digit and comma is zero; other text has no zero bytes."""
+    """UTF-16 without a mark: one byte of each Latin letter, digit and comma is zero.
+
+    Other text has no zero bytes, or a few that a broken program left.
+    """
     even, odd = content[:20_000:2].count(0), content[1:20_000:2].count(0)
-    if even == odd or len(content) % 2:
+    if abs(even - odd) <= _FEW_ZEROS * min(len(content), 20_000) or len(content) % 2:
         return ""
     return "utf-16-be" if even > odd else "utf-16-le"

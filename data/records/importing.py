@@ -17,7 +17,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, insert, select
 
-from matloop.data.plain_text import one_line
+from matloop.data.errors import InputFileError
+from matloop.data.plain_text import counted, one_line
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, Verdict
 from matloop.data.records.cells import Doubt
@@ -26,13 +27,15 @@ from matloop.data.records.identifiers import new_id
 from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json, candidates_in
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
-from matloop.data.records.row_checks import CheckedRow, check_row, jumps
+from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
 from matloop.data.records.step_checks import CheckedStep, check_step
 from matloop.data.records.tables import ACTIONS, SHEET_ROWS, SHEETS
+from matloop.data.records.unit_jumps import jumps
 from matloop.data.records.waiting_steps import take_waiting_steps
 
 C = TypeVar("C", CheckedRow, CheckedStep)
+_MOST_UNKNOWN = 3  # candidates of a sheet that knows no other
 _KEYS_AT_ONCE = 500  # databases limit how many values one question may hold
 
 
@@ -52,6 +55,7 @@ class ImportReport:
         known: Rows that were in the records already.
         blank: Rows that the laboratory left empty.
         waited: Process steps of earlier sheets that were accepted now that their sample is.
+        untaught: Properties of new rows that nothing is predicted of, so that no target of a run learns from them.
         withdrawn: Candidates of new rows whose proposal had been withdrawn; their results count like any other.
     """
 
@@ -60,6 +64,7 @@ class ImportReport:
     known: int = 0
     blank: int = 0
     waited: int = 0
+    untaught: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
     def count(self, verdict: Verdict) -> int:
@@ -116,6 +121,7 @@ class _Import:
 
     def run(self) -> ImportReport:
         """Take the rows in; nothing is written where none is new."""
+        self._refuse_a_sheet_of_others()
         results = self._new_rows("results", self._sheet.results, check_row_of(self._candidates))
         steps = self._new_rows("steps", self._sheet.steps, check_step)
         if not results and not steps:
@@ -126,6 +132,9 @@ class _Import:
         named = {new.row.cells.get("candidate_id", "") for new in results}
         self._report.withdrawn = tuple(sorted(named & withdrawn_candidates(self._connection)))
         add_candidates(self._connection, action, {name: one for name, one in self._screened.items() if name in named})
+        predicted = {key for one in self._candidates.values() for key in one.predictions}
+        stated = {new.checked.measured.property for new in results if new.checked.measured}
+        self._report.untaught = tuple(sorted(stated - predicted)) if predicted else ()
         self._ask_about_jumps(results)
         accepting = Accepting(
             self._connection, action, self._laboratory, folder=self._folder, sheet=sheet, unchanged=self._unchanged
@@ -141,6 +150,19 @@ class _Import:
         accepting.write_verdicts()
         self._report.waited = len(take_waiting_steps(self._connection, action))
         return self._report
+
+    def _refuse_a_sheet_of_others(self) -> None:
+        """Refuse a sheet none of whose candidates is known: it belongs to another run, or the run was not named."""
+        named = {row.cells.get("candidate_id", "") for row in self._sheet.results if not row.fault} - {""}
+        few = len(named) < _MOST_UNKNOWN and self._candidates  # which may be mistyped, and are asked about
+        if not named or few or not named.isdisjoint(self._candidates):
+            return
+        raise InputFileError(
+            f"{self._sheet.name} has {counted(len(named), 'candidate')}, and none was proposed or screened, such as "
+            f"'{min(named)[:40]}'",
+            f"candidates of the records or of a run ({len(self._candidates):,} known)",
+            "name the run with --run; nothing was written",
+        )
 
     def _ask_about_jumps(self, results: Sequence[_NewRow[CheckedRow]]) -> None:
         """Ask about values that are a power of 1,000 from what is expected."""
@@ -226,4 +248,5 @@ def _key(content: str) -> str:
 def check_row_of(candidates: Mapping[str, KnownCandidate]) -> Callable[[WrittenRow], CheckedRow]:
     """The check of rows of the table of results, with the formulas of known candidates."""
     formulas = {name: one.formula for name, one in candidates.items()}
-    return lambda row: check_row(row, formulas)
+    nearest = NearestIds(formulas)
+    return lambda row: check_row(row, formulas, nearest=nearest)

@@ -11,7 +11,7 @@ OUTCOME, CHOICE, DATE = "E-RESULT-OUTCOME", "E-RESULT-CHOICE", "E-RESULT-DATE"
 PROPERTY, NUMBER, UNIT, QUALIFIER = "E-RESULT-PROPERTY", "E-RESULT-NUMBER", "E-RESULT-UNIT", "E-RESULT-QUALIFIER"
 UNCERTAINTY, CONDITION = "E-RESULT-UNCERTAINTY", "E-RESULT-CONDITION"
 RANGE, JUMP, REPEAT, CONFLICT = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
-LABORATORY, SAME = "E-RESULT-LABORATORY", "E-RESULT-SAME"
+LABORATORY, SAME, CELL = "E-RESULT-LABORATORY", "E-RESULT-SAME", "E-RESULT-CELL"
 ROW, IMPOSSIBLE, ANSWER = "E-RESULT-ROW", "E-RESULT-IMPOSSIBLE", "E-RESULT-ANSWER"
 
 RESULT_CODES: Mapping[str, Label] = {
@@ -23,7 +23,10 @@ RESULT_CODES: Mapping[str, Label] = {
     ),
     CHOICE: Label("the cell is none of the choices", "单元格内容不在选项之内"),
     DATE: Label("the cell is no day, or a day to come", "单元格不是日期，或为未来日期"),
-    PROPERTY: Label("there is no such property", "没有该性质"),
+    PROPERTY: Label(
+        "there is no such property; packages add others (entry points matloop.properties)",
+        "没有该性质；其他性质可由软件包添加（入口点 matloop.properties）",
+    ),
     NUMBER: Label("the value is no number, or has two readings", "数值不是数字，或有两种读法"),
     UNIT: Label(
         "the unit is missing, unknown or contradicts the cell of the value", "单位缺失、未知或与数值单元格矛盾"
@@ -31,7 +34,9 @@ RESULT_CODES: Mapping[str, Label] = {
     QUALIFIER: Label("the value and its qualifier contradict each other", "数值与限定词矛盾"),
     UNCERTAINTY: Label("the uncertainty is no number above zero", "不确定度不是正数"),
     CONDITION: Label("a condition cannot be read", "测试条件无法识别"),
-    RANGE: Label("the value is larger than is plausible; perhaps its unit is another one", "数值过大，可能单位有误"),
+    RANGE: Label("the value is too large or too small to be plausible; perhaps its unit is another one",
+        "数值过大或过小，不合常理，可能单位有误",
+    ),
     JUMP: Label(
         "the value is a factor of about 1,000 from others like it; perhaps its unit is another one",
         "数值与同类数值相差约一千倍，可能单位有误",
@@ -50,6 +55,10 @@ RESULT_CODES: Mapping[str, Label] = {
         "a sample of this name was sent with another statement of its laboratory; as written, this is another sample",
         "同名样品曾以另一实验室名称导入；若确认，则视为另一样品",
     ),
+    CELL: Label(
+        "the cell has a spreadsheet formula that was never calculated; write the value instead",
+        "单元格中的公式从未计算；请直接写出数值",
+    ),
     ROW: Label("the row is broken", "该行格式损坏"),
     IMPOSSIBLE: Label("the value is physically impossible", "数值在物理上不可能"),
     ANSWER: Label("the row was taken back by an answer", "该行已按答复撤回"),
@@ -58,5 +67,7 @@ RESULT_CODES: Mapping[str, Label] = {
 
 FINAL = frozenset((ROW, IMPOSSIBLE, ANSWER))
 """Codes that refuse a row. The others ask a question."""
-MUST_CHANGE = frozenset((SAMPLE, OUTCOME, CHOICE, DATE, PROPERTY, NUMBER, UNIT, QUALIFIER, UNCERTAINTY, CONDITION))
+MUST_CHANGE = frozenset(
+    (SAMPLE, OUTCOME, CHOICE, DATE, PROPERTY, NUMBER, UNIT, QUALIFIER, UNCERTAINTY, CONDITION, CELL)
+)
 """Questions to which 'as written' is no answer: the cell cannot be read as it is."""

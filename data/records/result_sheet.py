@@ -74,6 +74,14 @@ OUTCOMES: Mapping[str, Label] = MappingProxyType(
 )
 """What came of a synthesis, by key."""
 
+ALSO_WRITTEN: Mapping[str, str] = MappingProxyType(
+    {
+        "partly": "partly", "not made": "failed", "制得": "made", "成功": "made", "部分": "partly", "失败": "failed",
+        "未成功": "failed",
+    }
+)  # fmt: skip
+"""Short words that people write for outcomes, beside those of the list."""
+
 QUALIFIERS: Mapping[str, Label] = MappingProxyType(
     {
         "is": Label("is", "等于"),

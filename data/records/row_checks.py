@@ -11,7 +11,7 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Property
 from matloop.data.properties.units import canonical_unit, convert, measure_alike
 from matloop.data.records import result_codes as codes
-from matloop.data.records.cells import CellReader, Doubt, without_thousands
+from matloop.data.records.cells import CellReader, Doubt, uncalculated_cells, without_thousands
 from matloop.data.records.result_sheet import RESULTS, plain_heading
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.remarks import Remark
@@ -106,6 +106,7 @@ def check_row(
     *,
     waived: Collection[tuple[str, str]] = (),
     today: dt.date | None = None,
+    nearest: Callable[[str], str] | None = None,
 ) -> CheckedRow:
     """Read a row and note what is doubtful about it by itself.
 
@@ -114,15 +115,20 @@ def check_row(
         candidates: Formula of each candidate that was proposed or screened, by id; empty where it is not known.
         waived: Codes and columns whose doubts were answered with 'as written'.
         today: Day of the import; today if None.
+        nearest: Gives the candidate whose id is most like an unknown one, or nothing.
     """
     checked = CheckedRow(row)
     if row.fault:
         checked.doubts.append(Doubt(codes.ROW, "", "", Remark.read(row.fault)))
         return checked
+    if doubts := uncalculated_cells(row):
+        checked.doubts += doubts
+        return checked
     if not set(row.cells) - _PREPARED:
         checked.is_blank = True
         return checked
     reader = CellReader(row, RESULTS, waived)
+    _check_candidate(reader, candidates, nearest or NearestIds(candidates))
     checked.sample = _sample(reader, candidates, today or dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
     value_is_stated = bool(reader.text("value")) and not is_missing(reader.text("value"))
     if value_is_stated:
@@ -147,23 +153,44 @@ def _check_without_value(reader: CellReader) -> None:
 
 def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -> SampleStated:
     candidate = reader.text("candidate_id")
-    _check_candidate(reader, candidate, candidates)
     if not reader.text("sample_id") or is_missing(reader.text("sample_id")):
         reader.doubt(codes.SAMPLE, "sample_id")
     outcome = reader.choice("outcome")
     if not outcome and not any(doubt.column == "outcome" for doubt in reader.doubts):
         reader.doubt(codes.OUTCOME, "outcome", "outcomes")
+    reason = reader.choice("reason")
+    if reason and outcome == "made":
+        reader.doubt(codes.OUTCOME, "reason", "made_with_reason")
     return SampleStated(
         candidate, reader.text("formula") or candidates.get(candidate, ""), reader.text("sample_id"), outcome,
-        reader.choice("reason"), reader.number("batch_mass"), _day(reader, today), reader.text("made_by"),
+        reason, reader.number("batch_mass"), _day(reader, today), reader.text("made_by"),
         reader.text("phases_found"), reader.text("data_file"), reader.text("note"),
     )  # fmt: skip
 
 
-def _check_candidate(reader: CellReader, candidate: str, candidates: Mapping[str, str]) -> None:
+class NearestIds:
+    """Which known id is most like an unknown one, for the first few that are asked about.
+
+    A search through 100,000 ids takes a second, and a sheet of another project may ask for as many.
+    """
+
+    def __init__(self, known: Collection[str], *, searches: int = 20) -> None:
+        self._known, self._left, self._found = known, searches, dict[str, str]()
+
+    def __call__(self, written: str) -> str:
+        """Return the id that is most like one; nothing where none is, or no search is left."""
+        if written not in self._found and self._left:
+            self._left -= 1
+            near = difflib.get_close_matches(written[:200], self._known, n=1, cutoff=0.8)
+            self._found[written] = near[0] if near else ""
+        return self._found.get(written, "")
+
+
+def _check_candidate(reader: CellReader, candidates: Mapping[str, str], nearest: Callable[[str], str]) -> None:
+    candidate = reader.text("candidate_id")
     if candidate not in candidates:
-        near = difflib.get_close_matches(candidate, candidates, n=1, cutoff=0.8)
-        reader.note(codes.CANDIDATE, "candidate_id", Remark("nearest", (near[0],)) if near else Remark())
+        near = nearest(candidate)
+        reader.note(codes.CANDIDATE, "candidate_id", Remark("nearest", (near,)) if near else Remark())
         return
     written = reader.text("formula")
     if written and candidates[candidate] and reduced_formula(written) != reduced_formula(candidates[candidate]):
@@ -298,6 +325,8 @@ def _check_range(reader: CellReader, known: Property, value: float) -> None:
     if value < known.lower:
         label = Label(known.label_en, known.label_zh)
         reader.doubt(codes.IMPOSSIBLE, "value", "lowest", label, f"{known.lower:g}", known.unit)
+    elif not value and known.transform == "log10":  # of what is positive
+        reader.doubt(codes.RANGE, "value", "zero", Label(known.label_en, known.label_zh))
     elif value > known.upper:
         reader.doubt(codes.RANGE, "value", "above", f"{value:.6g}", known.unit, f"{known.upper:g}")
 
@@ -336,29 +365,4 @@ def _conditions(reader: CellReader) -> dict[str, float]:
             continue
         if not math.isclose(found.setdefault(name, value), value, rel_tol=1e-6):
             reader.doubt(codes.CONDITION, "conditions", "two_conditions", CONDITIONS[name].label)
-    return found
-
-
-def jumps(rows: Sequence[CheckedRow], expected: Mapping[tuple[str, str], float]) -> dict[int, Remark]:
-    """Rows whose value is about a power of 1,000 from what is expected, by place, with what it is compared to.
-
-    Expected is the prediction for the candidate; without one, the median of the other values of the property in the
-    sheet, where at least three lie within a factor of 30 of each other.
-
-    Args:
-        rows: Rows of a sheet.
-        expected: Predicted value by candidate and property.
-    """
-    found: dict[int, Remark] = {}
-    stated = [(at, row.sample, row.measured) for at, row in enumerate(rows) if row.sample and row.measured]
-    for at, sample, measured in stated:
-        others = [abs(other.value) for place, _, other in stated if place != at and other.property == measured.property]
-        wanted, of = expected.get((sample.candidate_id, measured.property), math.nan), "predicted"
-        if math.isnan(wanted) and len(others) >= 3 and min(others) > 0 and max(others) < 30 * min(others):
-            wanted, of = sorted(others)[len(others) // 2], "median"
-        if wanted and measured.value and math.isfinite(wanted):
-            decades = math.log10(abs(measured.value / wanted))
-            steps = round(decades / 3)
-            if steps and abs(decades - 3 * steps) < 0.8:
-                found[at] = Remark(of, (f"{measured.value:.4g}", f"{wanted:.4g}"))
     return found

@@ -153,6 +153,10 @@ def _lines_of_text(path: Path, content: bytes) -> tuple[Lines, str]:
             f"{path.name} is no text in an encoding that is known",
             "UTF-8, UTF-16, GB18030 (with GBK and GB2312) or Windows-1252", "save it as 'CSV UTF-8', or as .xlsx",
         )  # fmt: skip
+    if len(best[1]) > MOST_ROWS:
+        raise InputFileError(
+            f"{path.name} has more than {MOST_ROWS:,} rows", f"{MOST_ROWS:,} rows", "import it in parts"
+        )
     return best[1], best[2].encoding
 
 
@@ -221,7 +225,7 @@ def _unit_above(header: Sequence[str], keys: Sequence[str | None]) -> dict[str, 
 
 def _row(number: int, cells: Sequence[str], keys: Sequence[str | None], defaults: dict[str, str]) -> WrittenRow:
     beyond = [cell for cell in cells[len(keys) :] if cell.strip()]
-    texts = [(key, _cell(cell)) for key, cell in zip(keys, cells, strict=False) if key]
+    texts = [(key, _cell(cell)) for key, cell in zip(keys, cells, strict=False) if key and cell]
     fault = Remark("ragged", (f"{len(cells)}", f"{len(keys)}")).stored() if beyond else ""
     if any(len(text) > _LONGEST_CELL for _, text in texts):
         fault = Remark("long_cell", (f"{_LONGEST_CELL:,}",)).stored()

@@ -42,14 +42,17 @@ def questions(
         typer.Option(help="QUESTION=as written, QUESTION=refuse or 'QUESTION=instead: TEXT'; may be repeated."),
     ] = None,
     answers: Annotated[Path | None, typer.Option(help="The file of questions with the answers filled in.")] = None,
+    refuse_sheet: Annotated[str, typer.Option(help="Take back all held rows of the sheet of this name.")] = "",
     note: Annotated[str, typer.Option(help="Why it is answered so.")] = "",
     records: Records = None,
     lang: Language = "en",
 ) -> None:
     """List what is asked about rows of result sheets that are held, or settle it."""
-    from matloop.workflows.commands.records import answer_and_print, print_questions
+    from matloop.workflows.commands.records import answer_and_print, print_questions, refuse_and_print
 
-    if answer or answers is not None:
+    if refuse_sheet:
+        refuse_and_print(records, refuse_sheet, note=note, language=lang)
+    elif answer or answers is not None:
         answer_and_print(records, answer or [], file=answers, note=note, language=lang)
     else:
         print_questions(records, output=output, language=lang)

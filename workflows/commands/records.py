@@ -16,7 +16,7 @@ from matloop.data.plain_text import counted, one_line
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.records.accepting import RowVerdict, Verdict
-from matloop.data.records.answering import Answer, AnswerKind, answer_questions
+from matloop.data.records.answering import Answer, AnswerKind, answer_questions, refuse_sheet
 from matloop.data.records.cells import Doubt
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase, open_records
@@ -144,6 +144,14 @@ def _notes(report: ImportReport) -> list[Label]:
             Label(
                 f"the proposal of {', '.join(names)} had been withdrawn; the results count all the same",
                 f"{'、'.join(names)} 的提议此前已撤回，其结果照常计入",
+            )
+        )
+    if report.untaught:
+        known = [property_named(name) for name in report.untaught]
+        notes.append(
+            Label(
+                f"no target of a run learns from {', '.join(one.label_en for one in known)}, which is kept",
+                f"没有筛选任务以{'、'.join(one.label_zh for one in known)}为目标，仅存入记录",
             )
         )
     if sheet.not_read:
@@ -309,6 +317,20 @@ def answer_and_print(
     )  # fmt: skip
     Console(highlight=False).print(Text(_in(language, judged)))
     _print_verdicts(verdicts, language)
+
+
+def refuse_and_print(records: str | None, sheet: str, *, note: str, language: str) -> None:
+    """Take back all held rows of a sheet, and print how many.
+
+    Args:
+        records: The records database.
+        sheet: Its name.
+        note: Why.
+        language: Of what is printed.
+    """
+    count = refuse_sheet(open_records(records, may_create=False), sheet, note=note)
+    told = Label(f"{sheet}: {counted(count, 'row')} taken back", f"{sheet}：已撤回 {count:,} 行")
+    Console(highlight=False).print(Text(_in(language, told)), soft_wrap=True)
 
 
 def _counts_of(numbers: Mapping[Verdict, int]) -> Label:

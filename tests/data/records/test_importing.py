@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from matloop.data.errors import InputFileError, RecordsError
+from matloop.data.readers.xlsx import NEVER_CALCULATED
 from matloop.data.records import result_codes as codes
 from matloop.data.records.answering import Answer, answer_questions
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
@@ -173,6 +174,7 @@ def test_both_databases_hold_the_same(place: str, tmp_path: Path) -> None:
     ({"value": "> 3", "qualifier": "is"}, 3.0, ">", None),
     ({"value": "≈3"}, 3.0, "~", None),
     ({"property": "禁带宽度"}, 3.1, "=", None),
+    ({"outcome": "制得"}, 3.1, "=", None),
     ({"value": "3", "qualifier": "about", "uncertainty": "200 meV"}, 3.0, "~", 0.2),
     ({"value": "'3.1"}, 3.1, "=", None),
 ])  # fmt: skip
@@ -214,6 +216,11 @@ def test_values_as_people_write_them(
     ({"value": "9**9**9"}, codes.UNIT, "value"),
     ({"value": "nan eV"}, codes.NUMBER, "value"),
     ({"value": "1e999"}, codes.NUMBER, "value"),
+    ({"value": "1e-400"}, codes.NUMBER, "value"),
+    ({"value": "3.1±-3"}, codes.NUMBER, "value"),
+    ({"value": "0", "property": "bulk modulus", "unit": "GPa"}, codes.RANGE, "value"),
+    ({"reason": "melted"}, codes.OUTCOME, "reason"),
+    ({"value": NEVER_CALCULATED}, codes.CELL, "value"),
     ({"value": "<3", "qualifier": "above"}, codes.QUALIFIER, "qualifier"),
     ({"uncertainty": "-1"}, codes.UNCERTAINTY, "uncertainty"),
     ({"uncertainty": "small"}, codes.UNCERTAINTY, "uncertainty"),

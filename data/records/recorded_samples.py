@@ -7,6 +7,7 @@ something else is a question.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,7 @@ _ASKED = ("batch_mass", "made_on", "made_by", "phases_found")
 """Cells of a sample, beside outcome and reason, of which two that differ are asked about."""
 
 
+@functools.cache
 def stands(table: Table) -> ColumnElement[bool]:
     """Whether no other record of a table supersedes one."""
     newer = table.alias()

@@ -21,13 +21,20 @@ from matloop.workflows.cli import app
 from matloop.workflows.proposing.promises import tried_candidates
 from tests.data.records.result_sheets import result, write_sheet
 
-KNOWN = {"cand-gan": KnownCandidate("GaN", promise=0.4), "cand-zno": KnownCandidate("ZnO", promise=0.4)}
+KNOWN = {
+    "cand-gan": KnownCandidate("GaN", promise=0.4, campaign="films"),
+    "cand-zno": KnownCandidate("ZnO", promise=0.4, campaign="films"),
+}
 
 
 def take(database: RecordsDatabase, folder: Path, **cells: str) -> ImportReport:
     row = {**result("cand-gan", "GaN", "B1", "3.4"), **cells}
     sheet = write_sheet(folder / "sheet.csv", [row, result("cand-zno", "ZnO", "C1", "3.3")])
     return import_sheet(database, sheet, candidates=KNOWN)
+
+
+def hits(database: RecordsDatabase) -> list[bool]:
+    return list(map(bool, tried_candidates(database, {"band_gap": (3.0, 3.6)}, campaign="films").found))
 
 
 def as_written(database: RecordsDatabase) -> None:
@@ -63,11 +70,11 @@ def test_retracted_value_counts_no_more_and_nothing_is_overwritten(place: str, t
 def test_value_of_a_sample_that_failed_after_all_teaches_nothing_and_is_no_hit(tmp_path: Path) -> None:
     database = open_records(tmp_path / "records.sqlite")
     take(database, tmp_path)
-    assert tried_candidates(database, {"band_gap": (3.0, 3.6)}).found.tolist() == [True, True]
+    assert hits(database) == [True, True]
     take(database, tmp_path, outcome="failed", reason="other phases formed", value="", property="", unit="")
     as_written(database)
     assert values_table(database)["value"].to_pylist() == [3.3]
-    assert sorted(tried_candidates(database, {"band_gap": (3.0, 3.6)}).found.tolist()) == [False, True]
+    assert sorted(hits(database)) == [False, True]
     assert contents_of(database).of_failed == 1
     read = RecordLabels(str(tmp_path / "records.sqlite"), property="band_gap").read_rows()
     assert sorted(row.code for row in read.rows) == ["", FAILED]

@@ -24,7 +24,14 @@ from matloop.workflows import cli
 from matloop.workflows.bench.discovery import run_discovery
 from matloop.workflows.bench.discovery_settings import DiscoverySettings
 from matloop.workflows.bench.labelled import ModelChoice, formula_column_of, read_labelled
-from matloop.workflows.bench.loop_measures import fewer_than, figures_of, oracle_acceleration, place_of, verdict
+from matloop.workflows.bench.loop_measures import (
+    FEWEST_SEEDS,
+    fewer_than,
+    figures_of,
+    oracle_acceleration,
+    place_of,
+    verdict,
+)
 from matloop.workflows.bench.loop_replay import LoopRun, Replay, run_loop
 from matloop.workflows.bench.loop_report import loop_json, print_loop, render_loop
 from matloop.workflows.bench.loop_settings import LoopSettings
@@ -270,6 +277,12 @@ def test_a_known_target_is_found_sooner_than_by_chance(found: LoopRun) -> None:
 def replayed(strategy: str, seed: int, found: list[int]) -> Replay:
     places = [10 * number + place for number, new in enumerate(np.diff(found)) for place in range(4, 4 + new)]
     return Replay(strategy, seed, 99, 4, 0, [0, 10, 20, 30][: len(found)], found, places)
+
+
+def test_too_few_seeds_for_any_verdict_are_told(found: LoopRun) -> None:
+    for seeds, is_told in ((FEWEST_SEEDS - 1, True), (FEWEST_SEEDS, False)):
+        some = found._replace(replays=[replay for replay in found.replays if replay.seed < seeds])
+        assert (f"At least {FEWEST_SEEDS} seeds are needed" in plain_sentence(some).en) == is_told
 
 
 def test_no_gain_is_said_as_such(data: TargetLabels) -> None:

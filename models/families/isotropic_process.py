@@ -84,7 +84,7 @@ def scaled_features(features: NDArray[np.float64]) -> NDArray[np.float32]:
     Args:
         features: Of all candidates, shape (n, k).
 
-    >>> scaled_features(np.array([[1.0, 0.0, 7.0], [3.0, 4.0, 7.0]])).round(2).tolist()
+    >>> scaled_features(np.array([[1.0, 0.0, 7.0], [3.0, 4.0, 7.0]])).astype(float).round(2).tolist()
     [[-0.71, -0.71], [0.71, 0.71]]
     """
     spread = features.std(axis=0)

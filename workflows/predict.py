@@ -66,7 +66,7 @@ def predict(
     """Predict the rows of an input, and write the predictions beside what the input holds.
 
     The output has the rows and the columns of the input, in their order; then the candidate id, the row code, which is
-    empty where nothing went wrong, mean, standard deviation and ends of the 90 % interval, the unit, whether the row
+    empty where nothing went wrong, median, standard deviation and ends of the 90 % interval, the unit, whether the row
     lies in the domain of the model, and the probability of the range that the model was trained for. A model of gaps
     whose labels hold no metal says how probable a gap is at all (``insulator_probability``), and all its numbers count
     that. Memory does not grow with the number of rows.

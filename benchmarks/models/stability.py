@@ -240,7 +240,7 @@ def judge_sample() -> None:
     print_verdict("listed compositions", chance, stable, listed)
     uncalibrated = (places["CHGNet"] <= LIMIT).astype(float)
     print_verdict("new, place within 50 meV", uncalibrated, stable, ~listed)
-    counting = held_out_chances(places, there["CHGNet"], compositions, listed, missing_phases())
+    counting = held_out_chances(places, there["CHGNet"], compositions, listed, missing_phases(load_materials()))
     print_verdict("new, counting missing phases", counting, stable, ~listed)
     print_reliability("new compositions", chance, stable, ~listed)
     print_reliability("new, counting missing phases", counting, stable, ~listed)

@@ -16,7 +16,6 @@ from matloop.data.candidates.compositions import composition_keys
 from matloop.data.candidates.formula import parse_formulas
 from matloop.data.packaged.computed_phases import load_computed_phases
 from matloop.data.packaged.known_compositions import EARLIER_LISTS, list_formulas
-from matloop.data.packaged.materials import load_materials
 from matloop.data.packaged.relaxed_children import load_relaxed_children
 from matloop.data.properties.columns import Column
 from matloop.models.potentials.contract import GGA_AND_U
@@ -73,7 +72,7 @@ def with_sample(learnt: Stability, crystals: CandidateBatch) -> Stability:
         learnt: From the packaged crystals.
         crystals: The packaged crystals.
     """
-    sample, missing = load_relaxed_children(), missing_phases()
+    sample, missing = load_relaxed_children(), missing_phases(crystals)
     if learnt.elements.source != sample.schema.metadata[_RELAXED_BY.encode()].decode():
         return replace(learnt, missing=missing)
     by_judge = sample_energies(sample, _JUDGED_BY).energies
@@ -109,16 +108,18 @@ def errors_of_candidates(elements: ElementalReferences, crystals: CandidateBatch
     return ErrorDistribution.of(above[0], above[1] + errors, compositions, local=False)
 
 
-@functools.cache
-def missing_phases() -> NearbyValues:
+def missing_phases(crystals: CandidateBatch) -> NearbyValues:
     """How much the hull fell below places of candidates when a database grew, by the place in eV/atom.
 
     The sample of candidates, none of them listed in 2017, is placed by CHGNet on the hull of the phases listed then and
     on that of 2019, which holds nearly three times as many; phases of their own compositions do not count. As much as
     that is taken to be missing from the hull of 2019. How large the largest rises are, fewer than
     :data:`FEWEST_BEYOND` rows tell: they count as infinite.
+
+    Args:
+        crystals: The packaged crystals.
     """
-    crystals, phases = load_materials(), computed_phases(DATABASE)
+    phases = computed_phases(DATABASE)
     labelled = packaged_references(crystals, _RELAXED_BY)
     elements = ElementalReferences.fitted(labelled, database_formation_energies(crystals), corrected=GGA_AND_U)
     sample = sample_energies(load_relaxed_children(), _RELAXED_BY)

@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Collection
 from typing import Literal
 
+from matloop.data.errors import RecordsError
+from matloop.data.plain_text import one_line
+
 Kind = Literal["action", "sheet", "row", "sample", "parameter", "file", "measurement", "question", "proposal"]
 
 _PREFIXES: dict[Kind, str] = {
@@ -27,18 +30,35 @@ def new_id(kind: Kind) -> str:
     return f"{_PREFIXES[kind]}-{uuid.uuid4().hex}"
 
 
-def with_beginning(text: str, known: Collection[str], *, shortest: int) -> list[str]:
-    """The identifier that a text is, or those that begin with it where it has as many characters as asked for.
+def one_named(written: str, known: Collection[str], *, shortest: int, kind: str, listed: str) -> str:
+    """The one identifier that a text is, or that begins with it.
 
-    >>> with_beginning("cand-1", ["cand-1", "cand-12", "cand-2"], shortest=3)
-    ['cand-1']
-    >>> with_beginning("cand-", ["cand-1", "cand-2"], shortest=3), with_beginning("ca", ["cand-1"], shortest=3)
-    (['cand-1', 'cand-2'], [])
+    Args:
+        written: The text.
+        known: The identifiers that may be meant.
+        shortest: Fewest characters by which one may be named.
+        kind: What they are the identifiers of, such as ``proposed candidate``.
+        listed: Where they are listed.
+
+    Raises:
+        RecordsError: If the text names none of them, or several.
+
+    >>> one_named("cand-1", ["cand-1", "cand-12"], shortest=3, kind="candidate", listed="proposal.csv lists them")
+    'cand-1'
+    >>> one_named("cand-12", ["cand-1", "cand-123"], shortest=3, kind="candidate", listed="proposal.csv lists them")
+    'cand-123'
     """
-    text = text.strip()
+    text = written.strip()
     if text in known:
-        return [text]
-    return [name for name in known if len(text) >= shortest and name.startswith(text)]
+        return text
+    found = [name for name in known if len(text) >= shortest and name.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    got = f"'{one_line(text)[:80]}'"
+    raise RecordsError(
+        f"{got}, with which {len(found)} ids begin" if found else f"{got}, which is no {kind}",
+        f"the id of a {kind}, or {shortest} or more characters with which only that one begins", listed,
+    )  # fmt: skip
 
 
 def is_id(text: str) -> bool:

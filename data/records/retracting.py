@@ -7,13 +7,14 @@ value that comes again is asked about.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.identifiers import with_beginning
+from matloop.data.records.identifiers import one_named
 from matloop.data.records.ledger import add_action
 from matloop.data.records.recorded_samples import stands
 from matloop.data.records.tables import MEASUREMENTS, RETRACTIONS
@@ -45,7 +46,11 @@ def retract_values(database: RecordsDatabase, values: Sequence[str], *, reason: 
         retracted = MEASUREMENTS.c.id.in_(select(RETRACTIONS.c.measurement_id))
         standing = select(MEASUREMENTS.c.id).where(stands(MEASUREMENTS), ~retracted)
         known = frozenset(connection.execute(standing).scalars())
-        names = list(dict.fromkeys(_named(one, known) for one in values))
+        name = partial(
+            one_named, known=known, shortest=_SHORTEST, kind="value that counts now",
+            listed="matloop records --export values.csv writes them as measurement_id",
+        )  # fmt: skip
+        names = list(dict.fromkeys(map(name, values)))
         add_retractions(connection, add_action(connection, KIND, by=by, note=reason, details={"values": names}), names)
         return names
 
@@ -55,16 +60,3 @@ def retract_values(database: RecordsDatabase, values: Sequence[str], *, reason: 
 def add_retractions(connection: Connection, action: str, values: Sequence[str]) -> None:
     """Retract values by an action."""
     connection.execute(insert(RETRACTIONS), [{"measurement_id": value, "action_id": action} for value in values])
-
-
-def _named(written: str, known: frozenset[str]) -> str:
-    """The id of the one value that is meant."""
-    found = with_beginning(written, known, shortest=_SHORTEST)
-    if len(found) == 1:
-        return found[0]
-    got = f"'{one_line(written.strip())[:80]}'"
-    raise RecordsError(
-        f"{got}, with which {len(found)} ids begin" if found else f"{got}, which is no value that counts now",
-        f"the id of a value, or {_SHORTEST} or more characters with which only that one begins",
-        "matloop records --export values.csv writes them as measurement_id",
-    )

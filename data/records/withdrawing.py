@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.identifiers import with_beginning
+from matloop.data.records.identifiers import one_named
 from matloop.data.records.ledger import add_action
 from matloop.data.records.proposals import taken_candidates_in
 from matloop.data.records.questions import held_questions
@@ -52,7 +53,11 @@ def withdraw_proposals(
         taken = taken_candidates_in(connection)
         held = {json.loads(row.cells_json).get("candidate_id") for row in connection.execute(held_questions())}
         proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).distinct()).scalars())
-        names = list(dict.fromkeys(_named(one, proposed) for one in candidates))
+        named = partial(
+            one_named, known=proposed, shortest=_SHORTEST, kind="proposed candidate",
+            listed="proposal.csv of a batch lists its ids",
+        )  # fmt: skip
+        names = list(dict.fromkeys(map(named, candidates)))
         for name in names:
             if name in taken.made or name in held:
                 raise RecordsError(
@@ -71,16 +76,3 @@ def withdraw_proposals(
         return names
 
     return database.write(work)
-
-
-def _named(written: str, proposed: frozenset[str]) -> str:
-    """The id of the one proposed candidate that is meant."""
-    found = with_beginning(written, proposed, shortest=_SHORTEST)
-    if len(found) == 1:
-        return found[0]
-    got = f"'{one_line(written.strip())[:80]}'"
-    raise RecordsError(
-        f"{got}, with which {len(found)} proposed ids begin" if found else f"{got}, which is no proposed candidate",
-        f"the id of a proposed candidate, or {_SHORTEST} or more characters with which only that one begins",
-        "proposal.csv of a batch lists its ids",
-    )

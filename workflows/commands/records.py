@@ -259,36 +259,27 @@ def _written(question: Question, language: str) -> tuple[str, ...]:
 
 
 def withdraw_and_print(records: str | None, candidates: Sequence[str], *, reason: str, language: str) -> None:
-    """Withdraw the proposals of candidates, and print which.
-
-    Args:
-        records: The records database.
-        candidates: Their ids, or the beginning of each.
-        reason: Why.
-        language: Of what is printed.
-    """
+    """Withdraw the proposals of candidates, which are named by their ids or the beginnings of them, and print which."""
     names = withdraw_proposals(open_records(records, may_create=False), candidates, reason=reason)
     done = Label(
         f"withdrawn: {', '.join(names)}; matloop propose may choose {'it' if len(names) == 1 else 'them'} again",
         f"已撤回：{'、'.join(names)}；matloop propose 可再次选用",
     )
-    Console(highlight=False).print(Text(_in(language, done)), soft_wrap=True)
+    _print_done(done, language)
 
 
 def retract_and_print(records: str | None, values: Sequence[str], *, reason: str, language: str) -> None:
-    """Retract values, and print which.
-
-    Args:
-        records: The records database.
-        values: Their ids, or the beginning of each.
-        reason: Why.
-        language: Of what is printed.
-    """
+    """Retract values, which are named by their ids or the beginnings of them, and print which."""
     names = retract_values(open_records(records, may_create=False), values, reason=reason)
     done = Label(
         f"retracted: {', '.join(names)}; models learn without {'it' if len(names) == 1 else 'them'} from now on",
         f"已撤销：{'、'.join(names)}；此后不再用于训练",
     )
+    _print_done(done, language)
+
+
+def _print_done(done: Label, language: str) -> None:
+    """One line that a terminal may wrap but that is not cut."""
     Console(highlight=False).print(Text(_in(language, done)), soft_wrap=True)
 
 

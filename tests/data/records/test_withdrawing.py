@@ -63,7 +63,8 @@ def test_withdrawn_candidates_may_be_proposed_again_and_nothing_is_overwritten(p
     ("candidate", "reason", "message"),
     [
         ("cand-tio2", "why", "a result of cand-tio2 is back"), ("cand-zno", "why", "waits for an answer"),
-        ("cand-gan", "why", "2 proposed ids"), ("cand", "why", "no proposed candidate"), ("cand-gan-1", " ", "reason"),
+        ("cand-gan", "why", "2 ids begin. Allowed: the id of a proposed candidate"),
+        ("cand", "why", "no proposed candidate"), ("cand-gan-1", " ", "reason"),
     ],
 )  # fmt: skip
 def test_what_is_back_or_not_meant_is_refused(tmp_path: Path, candidate: str, reason: str, message: str) -> None:

@@ -142,7 +142,7 @@ def simple_oxides(name: str, computed: TrainingSet, names: tuple[str, ...], fami
     lower, upper = found.interval(0.9)
     compositions = computed.rows.compositions
     rows = (classes_of(compositions) == CLASSES.index("oxides")) & (compositions.lengths <= 3)
-    error = found.predicted - computed.values
+    error = found.median - computed.values
     covered = (lower <= computed.values) & (computed.values <= upper)
     best = np.flatnonzero(rows)[np.argsort(-found.probability_between(LIMIT, np.inf)[rows])][: rows.sum() // 3]
     print(

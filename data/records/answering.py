@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, insert, select
@@ -11,11 +11,12 @@ from sqlalchemy import Connection, insert, select
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records import result_codes as codes
-from matloop.data.records.accepting import Accepting, RowVerdict, Verdict
+from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import add_action, candidates_in
-from matloop.data.records.questions import held_questions
+from matloop.data.records.known_samples import rows_with
+from matloop.data.records.ledger import add_action, candidates_in, laboratory_in
+from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.row_checks import check_row
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.records.step_checks import check_step
@@ -62,10 +63,12 @@ def answer_questions(
         _check({str(row.id): row for row in is_open}, answers)
         action = add_action(connection, "answer", by=by, note=note)
         write_answers(connection, action, answers)
-        rows = {str(row.row_id) for row in is_open if row.id in answers}
-        formulas = {name: one.formula for name, one in candidates_in(connection).items()}
-        judged = [_judge_again(connection, action, row, formulas) for row in sorted(rows)]
-        return [*filter(None, judged), *take_waiting_steps(connection, action)]
+        accepting = Accepting(connection, action)
+        judged = _judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
+        accepting.write()
+        waited = take_waiting_steps(accepting)
+        accepting.write()
+        return [*judged, *waited]
 
     return database.write(work)
 
@@ -94,11 +97,11 @@ def refuse_sheet(database: RecordsDatabase, name: str, *, by: str = "", note: st
             )  # fmt: skip
         action = add_action(connection, "answer", by=by, note=note, details={"sheet": name})
         write_answers(connection, action, {str(row.id): Answer("refuse") for row in held})
-        accepting = Accepting(connection, action, "")
+        accepting = Accepting(connection, action)
         rows = dict.fromkeys(str(row.row_id) for row in held)
         for row_id in rows:
             accepting.judge(row_id, [Doubt(codes.ANSWER, "")])
-        accepting.write_verdicts()
+        accepting.write()
         return len(rows)
 
     return database.write(work)
@@ -132,55 +135,85 @@ def _check(is_open: Mapping[str, Any], answers: Mapping[str, Answer]) -> None:
             raise RecordsError(f"{question} is answered with another text '{answer.instead[:40]}'", allowed)
 
 
-def _settled(connection: Connection, row_id: str) -> Sequence[Any]:
-    """Code, column, answer and text of all questions of a row; no answer where it is open."""
-    wanted = select(QUESTIONS.c.code, QUESTIONS.c.column, ANSWERS.c.answer, ANSWERS.c.instead, ANSWERS.c.number)
-    joined = wanted.outerjoin(ANSWERS, ANSWERS.c.question_id == QUESTIONS.c.id).where(QUESTIONS.c.row_id == row_id)
-    return connection.execute(joined.order_by(ANSWERS.c.number)).all()
+class _AnsweredRow(NamedTuple):
+    """A row with what was answered to its questions.
+
+    Attributes:
+        found: The row as the records hold it, with its sheet.
+        settled: All its questions with the answer to each, None where one is open, in the order of the answers.
+    """
+
+    found: Any
+    settled: Sequence[Any]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether an answer takes the row back."""
+        return any(one.answer == "refuse" for one in self.settled)
+
+    @property
+    def has_open(self) -> bool:
+        """Whether a question is open that no later answer made needless."""
+        answered = {(one.code, one.column) for one in self.settled if one.answer is not None}
+        return any(one.answer is None and (one.code, one.column) not in answered for one in self.settled)
+
+    @property
+    def waived(self) -> frozenset[tuple[str, str]]:
+        """Codes and columns of the doubts that were answered with 'as written'."""
+        return frozenset((one.code, one.column) for one in self.settled if one.answer == "as written")
+
+    @property
+    def written(self) -> WrittenRow:
+        """The row with the texts that stand in place of its cells."""
+        instead = {one.column: str(one.instead) for one in self.settled if one.answer == "instead"}
+        return WrittenRow(self.found.number, cells_in(self.found) | instead, self.found.fault)
+
+    @property
+    def source(self) -> SheetSource:
+        """The sheet that it comes from."""
+        of = f"action {self.found.action_number}"
+        return SheetSource(laboratory_in(self.found.details_json, of=of), self.found.sheet_id)
 
 
-def _judge_again(
-    connection: Connection, action: str, row_id: str, formulas: Mapping[str, str]
-) -> RowVerdict | None:  # fmt: skip
-    """Judge a row anew with all answers to its questions; None while one is open."""
-    row = connection.execute(
+def _answered_rows(connection: Connection, row_ids: Collection[str]) -> list[_AnsweredRow]:
+    """Rows with all their questions, in the order of their ids."""
+    rows = (
         select(
-            SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json, SHEET_ROWS.c.fault,
-            SHEET_ROWS.c.sheet_id, ACTIONS.c.details_json,
+            SHEET_ROWS.c.id.label("row_id"), SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json,
+            SHEET_ROWS.c.fault, SHEET_ROWS.c.sheet_id, ACTIONS.c.details_json, ACTIONS.c.number.label("action_number"),
         )
         .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
         .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
-        .where(SHEET_ROWS.c.id == row_id)
-    ).one()  # fmt: skip
-    laboratory = str(json.loads(row.details_json).get("laboratory", ""))
-    accepting = Accepting(connection, action, laboratory, sheet=row.sheet_id)
-    settled = _settled(connection, row_id)
-    is_refused = any(one.answer == "refuse" for one in settled)
-    if not is_refused and _has_open(settled):
-        return None
-    verdict, doubts = _judge(accepting, row_id, row, settled, formulas)
-    accepting.write_verdicts()
-    return RowVerdict(row.part, row.number, verdict, doubts)
+    )  # fmt: skip
+    questions = select(
+        QUESTIONS.c.row_id, QUESTIONS.c.code, QUESTIONS.c.column, ANSWERS.c.answer, ANSWERS.c.instead, ANSWERS.c.number
+    ).outerjoin(ANSWERS, ANSWERS.c.question_id == QUESTIONS.c.id)
+    settled: dict[str, list[Any]] = defaultdict(list)
+    for one in rows_with(connection, questions, QUESTIONS.c.row_id, row_ids):
+        settled[one.row_id].append(one)
+    found = sorted(rows_with(connection, rows, SHEET_ROWS.c.id, row_ids), key=lambda row: row.row_id)
+    return [_AnsweredRow(row, sorted(settled[row.row_id], key=lambda one: one.number or 0)) for row in found]
+
+
+def _judge_again(accepting: Accepting, row_ids: Collection[str]) -> list[RowVerdict]:
+    """Judge rows anew with all answers to their questions, but none that has an open one."""
+    formulas = {name: one.formula for name, one in candidates_in(accepting.connection).items()}
+    rows = [row for row in _answered_rows(accepting.connection, row_ids) if row.is_refused or not row.has_open]
+    accepting.samples.read({row.written.cells.get("sample_id", "") for row in rows})
+    return [
+        RowVerdict(row.found.part, row.found.number, *_judge(accepting, row, formulas)) for row in rows
+    ]  # fmt: skip
 
 
 def _judge(
-    accepting: Accepting, row_id: str, row: Any, settled: Sequence[Any], formulas: Mapping[str, str]
+    accepting: Accepting, row: _AnsweredRow, formulas: Mapping[str, str]
 ) -> tuple[Verdict, tuple[Doubt, ...]]:  # fmt: skip
-    if any(one.answer == "refuse" for one in settled):
+    row_id = row.found.row_id
+    if row.is_refused:
         doubt = Doubt(codes.ANSWER, "")
         return accepting.judge(row_id, [doubt]), (doubt,)
-    cells: dict[str, str] = json.loads(row.cells_json)
-    cells |= {one.column: str(one.instead) for one in settled if one.answer == "instead"}
-    waived = frozenset((one.code, one.column) for one in settled if one.answer == "as written")
-    written = WrittenRow(row.number, cells, row.fault)
-    if row.part == "steps":
-        return accepting.take_step(row_id, check_step(written, waived=waived))
-    checked = check_row(written, formulas, waived=waived)
-    verdict = accepting.take_result(row_id, checked, waived=waived)
+    if row.found.part == "steps":
+        return accepting.take_step(row_id, check_step(row.written, waived=row.waived), row.source)
+    checked = check_row(row.written, formulas, waived=row.waived)
+    verdict = accepting.take_result(row_id, checked, row.source, waived=row.waived)
     return verdict, tuple(checked.doubts)
-
-
-def _has_open(settled: Sequence[Any]) -> bool:
-    """Whether a question is open that no later answer made needless."""
-    answered = {(one.code, one.column) for one in settled if one.answer is not None}
-    return any(one.answer is None and (one.code, one.column) not in answered for one in settled)

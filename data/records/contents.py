@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Table, func, select
 from matloop.data.errors import InputFileError
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.ledger import read_json
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import open_questions
 from matloop.data.records.tables import (
@@ -146,7 +146,7 @@ def values_table(
         found = [(row, outcomes[row.laboratory, row.candidate_id, row.name]) for row in connection.execute(query)]
     rows = [(*row, outcome) for row, outcome in found if failed or outcome != "failed"]
     table = _as_table([(*row[:-2], row[-1]) for row in rows], _VALUES)
-    stated: list[dict[str, float]] = [json.loads(row[-2]) for row in rows]
+    stated: list[dict[str, float]] = [read_json(row[-2], of=f"value {row[0]}") for row in rows]
     for name, condition in CONDITIONS.items():
         if any(name in conditions for conditions in stated):
             column = pa.array([conditions.get(name) for conditions in stated], pa.float64())

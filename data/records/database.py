@@ -160,6 +160,7 @@ def _open_server(stated: str, *, with_password: bool) -> RecordsDatabase:
     if socket := url.query.get("unix_sock"):
         connect["unix_sock"] = str(socket)
     engine = create_engine(full, poolclass=NullPool, connect_args=connect)
+    engine.dialect.use_insertmanyvalues_wo_returning = True  # this driver sends one row at a time by itself
     return RecordsDatabase(engine, url._replace(password=None).render_as_string())
 
 

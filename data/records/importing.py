@@ -20,11 +20,19 @@ from sqlalchemy import Connection, insert, select
 from matloop.data.errors import InputFileError
 from matloop.data.plain_text import counted, one_line
 from matloop.data.records import result_codes as codes
-from matloop.data.records.accepting import Accepting, RowVerdict, Verdict
+from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
-from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json, candidates_in
+from matloop.data.records.known_samples import rows_with
+from matloop.data.records.ledger import (
+    KnownCandidate,
+    add_action,
+    add_candidates,
+    as_json,
+    candidates_in,
+    laboratory_in,
+)  # fmt: skip
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
@@ -36,7 +44,6 @@ from matloop.data.records.waiting_steps import take_waiting_steps
 
 C = TypeVar("C", CheckedRow, CheckedStep)
 _MOST_UNKNOWN = 3  # candidates of a sheet that knows no other
-_KEYS_AT_ONCE = 500  # databases limit how many values one question may hold
 
 
 class _NewRow(NamedTuple, Generic[C]):
@@ -136,20 +143,31 @@ class _Import:
         stated = {new.checked.measured.property for new in results if new.checked.measured}
         self._report.untaught = tuple(sorted(stated - predicted)) if predicted else ()
         self._ask_about_jumps(results)
-        accepting = Accepting(
-            self._connection, action, self._laboratory, folder=self._folder, sheet=sheet, unchanged=self._unchanged
-        )
-        row_ids = self._add_rows(sheet, "results", results)
-        for row_id, (row, _, checked) in zip(row_ids, results, strict=True):
-            verdict = accepting.take_result(row_id, checked)
-            self._report.rows.append(RowVerdict("results", row.number, verdict, tuple(checked.doubts)))
-        row_ids = self._add_rows(sheet, "steps", steps)
-        for row_id, (row, _, step) in zip(row_ids, steps, strict=True):
-            verdict, doubts = accepting.take_step(row_id, step)
-            self._report.rows.append(RowVerdict("steps", row.number, verdict, doubts))
-        accepting.write_verdicts()
-        self._report.waited = len(take_waiting_steps(self._connection, action))
+        accepting = Accepting(self._connection, action)
+        self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
+        accepting.write()
+        self._report.waited = len(take_waiting_steps(accepting))
+        accepting.write()
         return self._report
+
+    def _take(
+        self,
+        accepting: Accepting,
+        source: SheetSource,
+        results: Sequence[_NewRow[CheckedRow]],
+        steps: Sequence[_NewRow[CheckedStep]],
+    ) -> None:
+        """Judge the new rows, and add what is accepted."""
+        rows = [*(new.row for new in results), *(new.row for new in steps)]
+        accepting.samples.read({row.cells.get("sample_id", "") for row in rows})
+        row_ids = self._add_rows(source.sheet, "results", results)
+        for row_id, (row, _, checked) in zip(row_ids, results, strict=True):
+            verdict = accepting.take_result(row_id, checked, source)
+            self._report.rows.append(RowVerdict("results", row.number, verdict, tuple(checked.doubts)))
+        row_ids = self._add_rows(source.sheet, "steps", steps)
+        for row_id, (row, _, step) in zip(row_ids, steps, strict=True):
+            verdict, doubts = accepting.take_step(row_id, step, source)
+            self._report.rows.append(RowVerdict("steps", row.number, verdict, doubts))
 
     def _refuse_a_sheet_of_others(self) -> None:
         """Refuse a sheet none of whose candidates is known: it belongs to another run, or the run was not named."""
@@ -204,17 +222,15 @@ class _Import:
 
     def _known_rows(self, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Id and laboratory of the rows that the records hold, by key of their content."""
-        known: dict[str, tuple[str, str]] = {}
         query = (
-            select(SHEET_ROWS.c.content_key, SHEET_ROWS.c.id, ACTIONS.c.details_json)
+            select(SHEET_ROWS.c.content_key, SHEET_ROWS.c.id, ACTIONS.c.details_json, ACTIONS.c.number)
             .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
             .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
         )
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
-            some = query.where(SHEET_ROWS.c.content_key.in_(keys[start : start + _KEYS_AT_ONCE]))
-            for key, row_id, details in self._connection.execute(some):
-                known[key] = row_id, str(json.loads(details).get("laboratory", ""))
-        return known
+        return {
+            key: (row_id, laboratory_in(details, of=f"action {number}"))
+            for key, row_id, details, number in rows_with(self._connection, query, SHEET_ROWS.c.content_key, keys)
+        }
 
     def _add_sheet(self, action: str) -> str:
         sheet, rows = new_id("sheet"), len(self._sheet.results) + len(self._sheet.steps)

@@ -88,6 +88,15 @@ def read_json(written: str, *, of: str) -> dict[str, Any]:
     return found
 
 
+def laboratory_in(details: str, *, of: str) -> str:
+    """The laboratory that an import was told, from the details of its action; empty where it was told none.
+
+    Raises:
+        DamagedFileError: If the details cannot be read.
+    """
+    return str(read_json(details, of=of).get("laboratory", ""))
+
+
 def _damaged(of: str) -> DamagedFileError:
     return DamagedFileError(
         f"a records database in which {of} cannot be read", "the records as they were written",

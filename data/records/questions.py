@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +9,7 @@ from sqlalchemy import Select, func, select
 
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import read_json
+from matloop.data.records.ledger import laboratory_in, read_json
 from matloop.data.records.tables import ACTIONS, ANSWERS, QUESTIONS, SHEET_ROWS, SHEETS, VERDICTS
 from matloop.data.remarks import Remark
 
@@ -43,7 +42,7 @@ def open_questions(database: RecordsDatabase) -> list[Question]:
         return [
             Question(
                 row.id, row.name, row.part, row.number,
-                Doubt(row.code, row.column, row.as_written, Remark.read(row.detail)), json.loads(row.cells_json),
+                Doubt(row.code, row.column, row.as_written, Remark.read(row.detail)), cells_in(row),
             )
             for row in connection.execute(held_questions())
         ]  # fmt: skip
@@ -53,7 +52,7 @@ def held_rows(database: RecordsDatabase) -> list[dict[str, str]]:
     """Candidate and laboratory of each row that is held; the candidate is empty where the row names none."""
     newest = newest_verdicts().subquery()
     query = (
-        select(SHEET_ROWS.c.cells_json, ACTIONS.c.details_json, ACTIONS.c.number)
+        select(SHEET_ROWS.c.id.label("row_id"), SHEET_ROWS.c.cells_json, ACTIONS.c.details_json, ACTIONS.c.number)
         .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
         .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
         .join(newest, newest.c.row_id == SHEET_ROWS.c.id)
@@ -64,11 +63,23 @@ def held_rows(database: RecordsDatabase) -> list[dict[str, str]]:
         rows = connection.execute(query).all()
     return [
         {
-            "candidate_id": str(json.loads(cells).get("candidate_id", "")),
-            "laboratory": str(read_json(details, of=f"action {number}").get("laboratory", "")),
+            "candidate_id": cells_in(row).get("candidate_id", ""),
+            "laboratory": laboratory_in(row.details_json, of=f"action {row.number}"),
         }
-        for cells, details, number in rows
+        for row in rows
     ]
+
+
+def cells_in(row: Any) -> dict[str, str]:
+    """Cells of a row of a sheet as they were written.
+
+    Args:
+        row: With ``row_id`` and ``cells_json``.
+
+    Raises:
+        DamagedFileError: If they cannot be read.
+    """
+    return {key: str(cell) for key, cell in read_json(row.cells_json, of=f"row {row.row_id}").items()}
 
 
 def newest_verdicts() -> Select[tuple[str, int]]:
@@ -83,7 +94,7 @@ def held_questions() -> Select[Any]:
         select(
             QUESTIONS.c.id, QUESTIONS.c.row_id, QUESTIONS.c.code, QUESTIONS.c.column, QUESTIONS.c.as_written,
             QUESTIONS.c.detail, SHEET_ROWS.c.number, SHEET_ROWS.c.part, SHEET_ROWS.c.cells_json, SHEETS.c.name,
-            ACTIONS.c.details_json,
+            SHEET_ROWS.c.sheet_id, ACTIONS.c.details_json, ACTIONS.c.number.label("action_number"),
         )
         .join(SHEET_ROWS, SHEET_ROWS.c.id == QUESTIONS.c.row_id)
         .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)

@@ -7,44 +7,23 @@ something else is a question.
 
 from __future__ import annotations
 
-import functools
-import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import Any, NamedTuple
-
-from sqlalchemy import ColumnElement, Connection, Table, exists, select
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import Doubt
+from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedValue, SampleKey
 from matloop.data.records.result_sheet import OUTCOMES
 from matloop.data.records.row_checks import MeasuredValue, SampleStated
-from matloop.data.records.tables import ACTIONS, MEASUREMENTS, RETRACTIONS, SAMPLES, SHEET_ROWS
 from matloop.data.remarks import Remark
 
 _ASKED = ("batch_mass", "made_on", "made_by", "phases_found")
 """Cells of a sample, beside outcome and reason, of which two that differ are asked about."""
 
 
-@functools.cache
-def stands(table: Table) -> ColumnElement[bool]:
-    """Whether no other record of a table supersedes one."""
-    newer = table.alias()
-    return ~exists().where(newer.c.supersedes == table.c.id)
-
-
-def newest_sample(connection: Connection, laboratory: str, candidate_id: str, name: str) -> Any:
-    """The record of a sample of a laboratory that no other supersedes, or None."""
-    return connection.execute(
-        select(SAMPLES).where(
-            SAMPLES.c.candidate_id == candidate_id, SAMPLES.c.name == name, SAMPLES.c.laboratory == laboratory,
-            stands(SAMPLES),
-        )
-    ).first()  # fmt: skip
-
-
-def cells_of_sample(found: Any, stated: SampleStated) -> dict[str, Any]:
+def cells_of_sample(found: RecordedSample | None, stated: SampleStated) -> dict[str, Any]:
     """Cells of a sample as they are to be recorded: what a row leaves empty stays as the records have it.
 
     Args:
@@ -62,11 +41,11 @@ def cells_of_sample(found: Any, stated: SampleStated) -> dict[str, Any]:
     return cells | {"note": found.note or stated.note}
 
 
-def doubts_about_sample(connection: Connection, laboratory: str, stated: SampleStated) -> list[Doubt]:
+def doubts_about_sample(samples: KnownSamples, key: SampleKey, stated: SampleStated) -> list[Doubt]:
     """What a row and the records say differently about the sample itself."""
-    found = newest_sample(connection, laboratory, stated.candidate_id, stated.name)
+    found = samples.newest(key)
     if found is None:
-        return _unnamed_laboratory(connection, laboratory, stated)
+        return _unnamed_laboratory(samples, key)
     if stated.outcome and found.outcome != stated.outcome:
         return [Doubt(codes.CONFLICT, "outcome", stated.outcome, Remark("records_say", (OUTCOMES[found.outcome],)))]
     return [
@@ -76,17 +55,13 @@ def doubts_about_sample(connection: Connection, laboratory: str, stated: SampleS
     ]
 
 
-def _unnamed_laboratory(connection: Connection, laboratory: str, stated: SampleStated) -> list[Doubt]:
+def _unnamed_laboratory(samples: KnownSamples, key: SampleKey) -> list[Doubt]:
     """A question where the same sample may have been sent with the name of the laboratory once, and once without."""
-    others = connection.execute(
-        select(SAMPLES.c.laboratory)
-        .where(SAMPLES.c.candidate_id == stated.candidate_id, SAMPLES.c.name == stated.name, stands(SAMPLES))
-        .order_by(SAMPLES.c.laboratory)
-    ).scalars().all()  # fmt: skip
-    if not others or (laboratory and "" not in others):
+    others = sorted(one.laboratory for one in samples.named(key.name) if one.candidate_id == key.candidate_id)
+    if not others or (key.laboratory and "" not in others):
         return []
-    remark = Remark("sample_of_unnamed") if laboratory else Remark("sample_of", (others[0],))
-    return [Doubt(codes.LABORATORY, "sample_id", stated.name, remark)]
+    remark = Remark("sample_of_unnamed") if key.laboratory else Remark("sample_of", (others[0],))
+    return [Doubt(codes.LABORATORY, "sample_id", key.name, remark)]
 
 
 class ValueBeside(NamedTuple):
@@ -104,9 +79,8 @@ class ValueBeside(NamedTuple):
 
 
 def value_beside(
-    connection: Connection,
-    laboratory: str,
-    sample: SampleStated,
+    samples: KnownSamples,
+    key: SampleKey,
     stated: MeasuredValue,
     *,
     sheet: str,
@@ -115,21 +89,20 @@ def value_beside(
     """Compare a value with those of the same property and sample.
 
     Args:
-        connection: In a transaction.
-        laboratory: Whose sample.
-        sample: The sample.
+        samples: What the records hold.
+        key: The sample.
         stated: Its value.
         sheet: Id of the sheet of the row.
         unchanged: Ids of rows of earlier sheets that stand in this one too, so that the row is none of them continued;
             None where that is not known.
     """
-    values = _values(connection, laboratory, sample, stated.property)
+    values = samples.values(key, stated.property)
     conditions = dict(stated.conditions)
-    exact = [one for one in values if one.method == stated.method and json.loads(one.conditions_json) == conditions]
+    exact = [one for one in values if one.method == stated.method and one.conditions == conditions]
     here = {one.id for one in values if one.sheet_id == sheet or one.row_id in (unchanged or ())}
     if exact:
         return _beside_exact(exact[0], stated, stands_here=exact[0].id in here)
-    others = [one for one in values if one.retraction is None and one.id not in here]
+    others = [one for one in values if not one.retracted and one.id not in here]
     continued = [one for one in others if _continues(stated, one)]
     same = [one for one in others if _is_same(one, stated)]
     if found := next((one for one in continued if one in same), None):
@@ -144,29 +117,9 @@ def value_beside(
     return ValueBeside()
 
 
-def _values(connection: Connection, laboratory: str, sample: SampleStated, name: str) -> Sequence[Any]:
-    """Values of a property of a sample that no other supersedes, in the order of import."""
-    return connection.execute(
-        select(
-            MEASUREMENTS.c.id, MEASUREMENTS.c.row_id, MEASUREMENTS.c.value, MEASUREMENTS.c.relation,
-            MEASUREMENTS.c.uncertainty, MEASUREMENTS.c.repeats, MEASUREMENTS.c.method,
-            MEASUREMENTS.c.conditions_json, SHEET_ROWS.c.sheet_id, RETRACTIONS.c.number.label("retraction"),
-        )
-        .join(SAMPLES, SAMPLES.c.id == MEASUREMENTS.c.sample_id)
-        .join(SHEET_ROWS, SHEET_ROWS.c.id == MEASUREMENTS.c.row_id)
-        .outerjoin(RETRACTIONS, RETRACTIONS.c.measurement_id == MEASUREMENTS.c.id)
-        .join(ACTIONS, ACTIONS.c.id == MEASUREMENTS.c.action_id)
-        .where(
-            SAMPLES.c.candidate_id == sample.candidate_id, SAMPLES.c.name == sample.name,
-            SAMPLES.c.laboratory == laboratory, MEASUREMENTS.c.property == name, stands(MEASUREMENTS),
-        )
-        .order_by(ACTIONS.c.number, SHEET_ROWS.c.number)
-    ).all()  # fmt: skip
-
-
-def _beside_exact(found: Any, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:
+def _beside_exact(found: RecordedValue, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:
     """Beside a value by the same method under the same conditions."""
-    if found.retraction is not None:
+    if found.retracted:
         remark = Remark("retracted", (f"{found.value:.6g} {property_named(stated.property).unit}",))
         is_again = _is_same(found, stated)
         return ValueBeside(
@@ -182,24 +135,23 @@ def _beside_exact(found: Any, stated: MeasuredValue, *, stands_here: bool) -> Va
     return ValueBeside(None, found.id, adds)
 
 
-def _continues(stated: MeasuredValue, found: Any) -> bool:
+def _continues(stated: MeasuredValue, found: RecordedValue) -> bool:
     """Whether a value may be an earlier one whose method and conditions were filled in."""
-    conditions: Mapping[str, float] = json.loads(found.conditions_json)
-    return found.method in ("", stated.method) and conditions.items() <= stated.conditions.items()
+    return found.method in ("", stated.method) and found.conditions.items() <= stated.conditions.items()
 
 
-def _is_same(found: Any, stated: MeasuredValue) -> bool:
+def _is_same(found: RecordedValue, stated: MeasuredValue) -> bool:
     return found.relation == stated.relation and math.isclose(found.value, stated.value, rel_tol=1e-9)
 
 
-def _differing_cell(found: Any, stated: MeasuredValue) -> str:
+def _differing_cell(found: RecordedValue, stated: MeasuredValue) -> str:
     """Column of a cell that was filled and says something else now; empty where there is none."""
     if found.uncertainty is not None and not math.isclose(found.uncertainty, stated.uncertainty, rel_tol=1e-9):
         return "uncertainty"
     return "repeats" if found.repeats > 1 and found.repeats != stated.repeats else ""
 
 
-def _doubt(code: str, column: str, stated: MeasuredValue, found: Any) -> Doubt:
+def _doubt(code: str, column: str, stated: MeasuredValue, found: RecordedValue) -> Doubt:
     error = f" ± {found.uncertainty:.6g}" if column == "uncertainty" else ""
     said = f"{found.value:.6g}{error} {property_named(stated.property).unit}"
     if column == "repeats":

@@ -15,8 +15,8 @@ from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import one_named
+from matloop.data.records.known_samples import stands
 from matloop.data.records.ledger import add_action
-from matloop.data.records.recorded_samples import stands
 from matloop.data.records.tables import MEASUREMENTS, RETRACTIONS
 
 KIND = "retract"

@@ -192,8 +192,8 @@ def _check_candidate(reader: CellReader, candidates: Mapping[str, str], nearest:
         near = nearest(candidate)
         reader.note(codes.CANDIDATE, "candidate_id", Remark("nearest", (near,)) if near else Remark())
         return
-    written = reader.text("formula")
-    if written and candidates[candidate] and reduced_formula(written) != reduced_formula(candidates[candidate]):
+    written, known = reader.text("formula"), candidates[candidate]
+    if written and known and written != known and reduced_formula(written) != reduced_formula(known):
         reader.doubt(codes.FORMULA, "formula", "candidate_formula", candidates[candidate])
 
 

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-
-from sqlalchemy import Connection, select
+from typing import Any
 
 from matloop.data.records import result_codes as codes
-from matloop.data.records.accepting import Accepting, RowVerdict
-from matloop.data.records.questions import held_questions
+from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource
+from matloop.data.records.ledger import laboratory_in
+from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.records.step_checks import check_step
-from matloop.data.records.tables import SHEET_ROWS
 
 
-def take_waiting_steps(connection: Connection, action: str) -> list[RowVerdict]:
+def take_waiting_steps(accepting: Accepting) -> list[RowVerdict]:
     """Take in held steps whose sample has been accepted meanwhile."""
-    waiting: dict[str, list[str]] = defaultdict(list)
-    laboratories: dict[str, str] = {}
-    for row in connection.execute(held_questions()):
+    asked: dict[str, list[Any]] = defaultdict(list)
+    for row in accepting.connection.execute(held_questions()):
         if row.part == "steps":
-            waiting[row.row_id].append(row.code)
-            laboratories[row.row_id] = str(json.loads(row.details_json).get("laboratory", ""))
+            asked[row.row_id].append(row)
+    waiting = {row_id: rows[0] for row_id, rows in asked.items() if [row.code for row in rows] == [codes.SAMPLE]}
+    checked = {
+        row_id: check_step(WrittenRow(row.number, cells_in(row))) for row_id, row in waiting.items()
+    }  # fmt: skip
+    accepting.samples.read({step.sample for step in checked.values()})
     found: list[RowVerdict] = []
-    for row_id, asked in waiting.items():
-        row = connection.execute(select(SHEET_ROWS).where(SHEET_ROWS.c.id == row_id)).one()
-        checked = check_step(WrittenRow(row.number, json.loads(row.cells_json), row.fault))
-        accepting = Accepting(connection, action, laboratories[row_id])
-        if asked == [codes.SAMPLE] and not checked.doubts and accepting.has_sample(checked.sample):
-            verdict, doubts = accepting.take_step(row_id, checked)
-            accepting.write_verdicts()
+    for row_id, step in checked.items():
+        row = waiting[row_id]
+        source = SheetSource(laboratory_in(row.details_json, of=f"action {row.action_number}"), row.sheet_id)
+        if not step.doubts and accepting.has_sample(step.sample, source.laboratory):
+            verdict, doubts = accepting.take_step(row_id, step, source)
             found.append(RowVerdict("steps", row.number, verdict, doubts))
     return found

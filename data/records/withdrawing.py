@@ -5,7 +5,6 @@ A withdrawal is a record of its own. The proposal stays in the records, with wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,7 +16,7 @@ from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import one_named
 from matloop.data.records.ledger import add_action
 from matloop.data.records.proposals import taken_candidates_in
-from matloop.data.records.questions import held_questions
+from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.tables import PROPOSALS, WITHDRAWALS
 
 KIND = "withdraw"
@@ -51,7 +50,7 @@ def withdraw_proposals(
 
     def work(connection: Connection) -> list[str]:
         taken = taken_candidates_in(connection)
-        held = {json.loads(row.cells_json).get("candidate_id") for row in connection.execute(held_questions())}
+        held = {cells_in(row).get("candidate_id") for row in connection.execute(held_questions())}
         proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).distinct()).scalars())
         named = partial(
             one_named, known=proposed, shortest=_SHORTEST, kind="proposed candidate",

@@ -32,12 +32,11 @@ lint: $(VENV)/.dev  ## ruff and codespell; changes nothing
 	@$(BIN)/codespell
 
 # mypy cannot follow the import hook of an editable install, so it is shown a matloop/ made of links to the folders.
-typecheck: $(VENV)/.dev  ## mypy on the five packages, and on how benchmarks/ call them
+typecheck: $(VENV)/.dev  ## mypy on the five packages
 	@mkdir -p build/typecheck/matloop
 	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/typecheck/matloop/$$folder; done
 	@for file in __init__.py __main__.py; do ln -sfn ../../../workflows/package/$$file build/typecheck/matloop/$$file; done
 	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file benchmarks/mypy.ini benchmarks/*/*.py
 
 format: $(VENV)/.dev  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only .

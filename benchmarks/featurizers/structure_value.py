@@ -30,9 +30,9 @@ from matloop.data.properties.catalogue import property_named  # noqa: E402
 from matloop.data.properties.definition import Transform  # noqa: E402
 from matloop.data.registry import lookup  # noqa: E402
 from matloop.featurizers.base import Features, featurize_checked  # noqa: E402
-from matloop.models.grouped_folds import grouped_folds  # noqa: E402
 from matloop.models.registry import MODELS  # noqa: E402
 from matloop.models.surrogates.prediction import forward  # noqa: E402
+from matloop.models.surrogates.training import grouped_folds  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS  # noqa: E402
 

@@ -47,10 +47,10 @@ from matloop.models.families.making import (  # noqa: E402
     needed_columns,
     settings_by_name,
 )
-from matloop.models.grouped_folds import grouped_folds  # noqa: E402
 from matloop.models.surrogates.choice import Choice, choose  # noqa: E402
 from matloop.models.surrogates.family_candidates import Budget, Candidate  # noqa: E402
 from matloop.models.surrogates.prediction import forward  # noqa: E402
+from matloop.models.surrogates.training import grouped_folds  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 from matloop.workflows.stages.campaign_featurizers import CAMPAIGN_FEATURIZERS  # noqa: E402
 

@@ -33,7 +33,6 @@ from matloop.data.generators.ionic_substitution import IonicSubstitution  # noqa
 from matloop.data.packaged.computed_phases import load_computed_phases  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
 from matloop.data.properties.columns import Column  # noqa: E402
-from matloop.featurizers.base import FeatureSet  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
 from matloop.models.stability.kinship import Kinship  # noqa: E402
 from matloop.models.stability.makeable import (  # noqa: E402
@@ -96,7 +95,7 @@ class Children(NamedTuple):
         )  # fmt: skip
 
 
-def _stability_surrogate() -> tuple[Surrogate, FeatureSet]:
+def _stability_surrogate() -> tuple[Surrogate, object]:
     """The surrogate of the energy above hull in the first stage of ``optical_window``, and its features."""
     features = feature_set(FEATURES)
     materials = load_materials()

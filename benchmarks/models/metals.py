@@ -246,7 +246,7 @@ def tell_intervals(truth: NDArray[np.float64], prediction: Prediction, chance: N
         inside, metal = told & prediction.in_domain, truth == 0
         print(f"  {name:20} hold {held[told].mean():.3f} (metals {held[told & metal].mean():.3f}, insulators "
               f"{held[told & ~metal].mean():.3f}; in domain {held[inside].mean():.3f}), "
-              f"{np.mean((high - low)[told]):.2f} eV wide, error {np.abs(one.median - truth)[told].mean():.3f} eV "
+              f"{np.mean((high - low)[told]):.2f} eV wide, error {np.abs(one.mean - truth)[told].mean():.3f} eV "
               f"(mean {np.abs(truth - truth.mean()).mean():.3f})")  # fmt: skip
     met = truth[told] >= LIMIT
     gap = prediction.probability_between(LIMIT, np.inf)[told]

@@ -179,12 +179,12 @@ def print_verdicts(sample: Sample, ways: dict[str, Said], flagged: Rows) -> None
     print("\nProbability:share of stable (rows)")
     for name, way in ways.items():
         for part, rows in (("not listed", ~sample.listed), ("all", np.ones(len(stable), bool))):
-            steps = []
+            cells = []
             for low, high in itertools.pairwise(STEPS):
                 step = rows & (way.chance >= low) & (way.chance < high)
                 if step.any():
-                    steps.append(f"{way.chance[step].mean():.2f}:{stable[step].mean():.2f} ({step.sum()})")
-            print(f"  {f'{name}, {part}':<34}{'  '.join(steps)}")
+                    cells.append(f"{way.chance[step].mean():.2f}:{stable[step].mean():.2f} ({step.sum()})")
+            print(f"  {f'{name}, {part}':<34}{'  '.join(cells)}")
 
 
 def main() -> None:

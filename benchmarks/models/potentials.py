@@ -29,7 +29,7 @@ from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.packaged.materials import load_materials
 from matloop.featurizers.registry import feature_set
 from matloop.models.grouped_folds import grouped_folds
-from matloop.models.potentials.contract import Evaluates, potential_named
+from matloop.models.potentials.contract import potential_named
 from matloop.models.potentials.relaxation import OPTIMIZERS, relax
 from matloop.models.stability.elemental_references import ElementalReferences
 from matloop.models.stability.hull import Hull, PhaseEnergies, packaged_references
@@ -64,7 +64,6 @@ def speed(count: int) -> None:
 
     torch.set_num_threads(1)
     batch, potential = sample(count), potential_named("chgnet")
-    assert isinstance(potential, Evaluates)
     few = batch.take(np.arange(0, count, 4))
     potential.evaluate(batch.take([0]))  # reads the weights, compiles the neighbour search
     print(f"\n{count} packaged crystals, {len(batch.crystals.species) / count:.1f} sites on average, one thread")
@@ -124,7 +123,7 @@ def formation(groups: NDArray[np.int64], labelled: NDArray[np.int64]) -> None:
         f"  elements as crystals     MAE {np.nanmean(error):.4f}  median {np.nanmedian(error):.4f}  "
         f"no number for {np.isnan(error).sum()} ({len(naive.missing)} elements up to Pu have no crystal)"
     )
-    fitted: dict[int, NDArray[np.float64]] = {}
+    fitted = {}
     for train, test in grouped_folds(groups):
         elements = ElementalReferences.fitted(phases.take(labelled[train]), known[labelled[train]])
         fitted[len(fitted)] = np.abs(elements.formation_energies(phases).energies - known)[labelled[test]]

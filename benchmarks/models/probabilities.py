@@ -29,9 +29,9 @@ from matloop.data.feature_matrix import FeatureMatrix  # noqa: E402
 from matloop.data.packaged.materials import load_materials  # noqa: E402
 from matloop.data.properties.catalogue import property_named  # noqa: E402
 from matloop.featurizers.registry import feature_set  # noqa: E402
-from matloop.models.grouped_folds import grouped_folds  # noqa: E402
 from matloop.models.surrogates.classification import probability_scores  # noqa: E402
 from matloop.models.surrogates.surrogate import Surrogate  # noqa: E402
+from matloop.models.surrogates.training import grouped_folds  # noqa: E402
 from matloop.workflows.bench.hardware import describe  # noqa: E402
 
 TARGETS: dict[str, tuple[float, float]] = {
@@ -76,8 +76,7 @@ def judged(name: str, features: FeatureMatrix, family: str, rows: NDArray[np.int
         ways[2, held_out] = met[train].mean()
         in_domain[held_out] = predictions[0].in_domain
     known = np.isfinite(ways).all(axis=0)
-    distribution, classifier, share = ways[:, known]
-    return Judged(distribution, classifier, share, met[known], in_domain[known], groups[known])
+    return Judged(*ways[:, known], met[known], in_domain[known], groups[known])
 
 
 def difference(found: Judged) -> tuple[float, float]:

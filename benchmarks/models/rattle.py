@@ -30,7 +30,7 @@ from matloop.workflows.bench.hardware import describe
 
 CHILDREN = 60
 EXCLUDED = {"Cd", "Hg", "Pb", "As", "Tl", "Be", "Tc", "Pm", "Po", "Ac", "Th", "Pa", "U", "Np", "Pu"}
-STAGE = PotentialStage.model_validate({})
+STAGE = PotentialStage()
 LIMITS = RelaxationLimits(largest_force=0.1, steps=150, seconds=300)
 STRICT = RelaxationLimits(largest_force=0.02, steps=300, seconds=300)
 

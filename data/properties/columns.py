@@ -294,7 +294,7 @@ SUFFIXES: dict[Suffix, str] = {
     "pred": "Predicted value: the median of the predictive distribution.",
     "sigma": "Half the width of the central 68.3 % interval.",
     "lo": "Lower end of the 90 % interval.",
-    "hi": "Upper end of the 90 % interval.",
+    "hi": "Upper end of the 90 % interval; infinite, or missing beside a lower end, where nothing bounds it.",
     "selected_lo": "Lower end of the 90 % interval, given that the candidate was picked.",
     "selected_hi": "Upper end of the 90 % interval, given that the candidate was picked.",
 }

@@ -113,19 +113,47 @@ class Calibration:
             found[rows] = tail_values(residuals, probability[rows])
         return found
 
-    def cumulative(self, standardised: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
-        """Return the probability that a residual is at most so large. It is continuous, and never exactly 0 or 1.
+    def cumulative(
+        self,
+        standardised: NDArray[np.float64],
+        bins: NDArray[np.integer] | int = 0,
+        *,
+        below: bool = False,
+    ) -> NDArray[np.float64]:
+        """Return the probability that a residual is at most so large. It is never exactly 0 or 1.
+
+        It jumps where several known residuals are equal, such as those of labels 0 and 1 that were predicted exactly.
 
         Args:
             standardised: Standardised residuals, shape (n,).
             bins: Bin of each residual, shape (n,), or one for all.
+            below: Ask for the probability of a smaller residual, without those that equal it.
+
+        >>> exact = Calibration(0.1, np.array([-1.0, 0.0, 0.0, 0.0]))
+        >>> exact.cumulative(np.zeros(1)), exact.cumulative(np.zeros(1), below=True)
+        (array([0.8]), array([0.4]))
         """
         bins = np.broadcast_to(bins, standardised.shape)
         probability = np.full(standardised.shape, np.nan)
         for number, residuals in enumerate(self._by_bin()):
             rows = bins == number
-            probability[rows] = _cumulative(residuals, standardised[rows])
+            probability[rows] = _cumulative(residuals, standardised[rows], below=below)
         return probability
+
+    def central(
+        self, standardised: NDArray[np.float64], bins: NDArray[np.integer] | int = 0
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """Return the probability of the smallest central interval that holds each residual, shape (n,).
+
+        Args:
+            standardised: Standardised residuals, shape (n,).
+            bins: Bin of each residual, shape (n,), or one for all.
+
+        >>> Calibration(0.1, np.array([-1.0, 0.0, 2.0, 2.0])).central(np.array([2.0, 0.0])).round(6).tolist()
+        [0.2, 0.2]
+        """
+        least, most = (self.cumulative(standardised, bins, below=below) for below in (True, False))
+        return np.asarray(2 * np.maximum(np.maximum(least - 0.5, 0.5 - most), 0.0))
 
     def inverse(self, probability: NDArray[np.float64], bins: NDArray[np.integer] | int = 0) -> NDArray[np.float64]:
         """Return the standardised residual below which a residual lies with a probability of its own for each row.
@@ -236,10 +264,15 @@ def _without_common_bias(
     return moved
 
 
-def _cumulative(residuals: NDArray[np.float64], standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cumulative(
+    residuals: NDArray[np.float64], standardised: NDArray[np.float64], *, below: bool
+) -> NDArray[np.float64]:  # fmt: skip
     m = len(residuals)
     steps = np.arange(1, m + 1) / (m + 1)
-    inside = np.interp(standardised, residuals, steps)
+    inside = np.interp(standardised, residuals, steps)  # of equal residuals the last
+    first = np.minimum(np.searchsorted(residuals, standardised), m - 1)
+    if below:
+        inside = np.where(residuals[first] == standardised, steps[first], inside)
     # Beyond the known residuals the tail falls off hyperbolically, which keeps an order for ranking.
     below = residuals[0] - standardised
     above = standardised - residuals[-1]

@@ -178,9 +178,8 @@ class Prediction:
         least, most = self.bounds
         if upper < least or lower > most:
             return np.where(np.isnan(self.centre), np.nan, 0.0)
-        return self._cumulative(np.inf if upper >= most else upper) - self._cumulative(
-            -np.inf if lower <= least else lower
-        )
+        ends = -np.inf if lower <= least else lower, np.inf if upper >= most else upper
+        return self._cumulative(ends[1]) - self._cumulative(ends[0], below=True)  # both ends belong to the range
 
     @property
     def _half_width(self) -> NDArray[np.float64]:
@@ -189,11 +188,12 @@ class Prediction:
     def _value(self, model_scale: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(backward(model_scale, self.transform), *self.bounds)
 
-    def _cumulative(self, threshold: float) -> NDArray[np.float64]:
+    def _cumulative(self, threshold: float, *, below: bool = False) -> NDArray[np.float64]:
+        """Probability of a value of at most the threshold, or below it, shape (n,)."""
         if np.isinf(threshold):
             return np.where(np.isnan(self.centre), np.nan, float(threshold > 0))
         on_scale = forward(np.array([threshold]), self.transform)[0]
-        return self.calibration.cumulative((on_scale - self.centre) / self.scale, self.bins)
+        return self.calibration.cumulative((on_scale - self.centre) / self.scale, self.bins, below=below)
 
 
 def value_at_probability(

@@ -19,6 +19,7 @@ from matloop.models.surrogates.calibration import Calibration, with_enough
 COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FEWER_FOLDS = 2  # for a second point of the learning curve
 STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
+LARGEST = 1e30  # ensembles keep values in single precision, which ends at 3e38
 SMALLEST_TRAINING_SET = 20  # intervals are wide and honest from here on; see tests/models/surrogates/test_small_data.py
 
 
@@ -66,13 +67,18 @@ def out_of_fold(
         weights: How much each row counts in the fits, shape (m,); all the same if left out.
 
     Raises:
-        ModelError: If there are too few rows or groups, or the family takes no weights.
+        ModelError: If there are too few rows or groups, a value is too large, or the family takes no weights.
     """
     check_enough_rows(target, groups)
     if np.ptp(target) == 0:
         raise ModelError(
             f"{len(target)} training rows that all have one value", "values that differ", "drop the target"
         )
+    if (largest := float(np.abs(target).max())) > LARGEST:
+        raise ModelError(
+            f"a training row with a value of {largest:g} on the scale of the model", f"at most {LARGEST:g}",
+            "look at the label and its unit, or learn the property on the scale log10",
+        )  # fmt: skip
     mean, spread = np.empty(len(target)), np.empty(len(target))
     for train, held_out in grouped_folds(groups, folds=folds):
         own = None if weights is None else weights[train]
@@ -152,7 +158,7 @@ def cross_fitted(
         hidden: Whether a whole chemistry was hidden with the row, see :meth:`~.calibration.Calibration.fit`, (c,).
     """
     apart = np.zeros(len(target)) if distance is None else distance
-    position, width, median = np.empty((3, len(target)))
+    central, width, median = np.empty((3, len(target)))
     for train, held_out in folds:
         of_train = None if distance is None else distance[train]
         kept = edges if edges is None or of_train is None else with_enough(edges, of_train)
@@ -161,10 +167,10 @@ def cross_fitted(
             hidden=None if hidden is None else hidden[train],
         )  # fmt: skip
         scale, bins = spread[held_out] + calibration.floor, calibration.bins(apart[held_out])
-        position[held_out] = calibration.cumulative((target[held_out] - mean[held_out]) / scale, bins)
+        central[held_out] = calibration.central((target[held_out] - mean[held_out]) / scale, bins)
         width[held_out] = scale * (calibration.quantile(0.95) - calibration.quantile(0.05))[bins]
         median[held_out] = mean[held_out] + scale * calibration.inverse(np.full(len(held_out), 0.5), bins)
-    return CrossFitted(2 * np.abs(position - 0.5), width, median)
+    return CrossFitted(central, width, median)
 
 
 def scores(
@@ -180,8 +186,6 @@ def scores(
     that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others;
     ``unseen`` are those inside the domain with an element that the ensemble had not seen (c,).
     """
-    from scipy.stats import spearmanr
-
     again = np.zeros(len(target), bool) if hidden is None else hidden
     known = np.flatnonzero(~again)
     central, width, median = crossed
@@ -194,7 +198,7 @@ def scores(
         "coverage_90": float((central[known] <= 0.9).mean()),
         "coverage_curve": [[level, float((central[known] <= level).mean())] for level in COVERAGE_LEVELS],
         "width_90": float(width[known].mean()),
-        "width_error_rank_correlation": float(spearmanr(width[known], error[known]).statistic),
+        "width_error_rank_correlation": _rank_correlation(width[known], error[known]),
     }
     if again.any():
         found["hidden_chemistry"] = {
@@ -207,6 +211,17 @@ def scores(
         within = central[unseen] <= 0.9
         found["unseen_elements_inside"] = {"rows": len(within), "coverage_90": float(within.mean())}
     return found
+
+
+def _rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Spearman's rank correlation; 0 where all values of either are equal, which says nothing about an order.
+
+    >>> _rank_correlation(np.arange(3.0), np.zeros(3)), _rank_correlation(np.arange(3.0), np.arange(3.0))
+    (0.0, 1.0)
+    """
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic) if np.ptp(first) > 0 and np.ptp(second) > 0 else 0.0
 
 
 def data_hash(values: NDArray[np.float64], target: NDArray[np.float64]) -> str:

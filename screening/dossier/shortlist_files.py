@@ -188,7 +188,7 @@ def _columns(campaign: Campaign) -> list[tuple[str, str]]:
 
 
 def _rounded(value: Any) -> Any:
-    """A number as it is written; empty where there is none."""
+    """A number as it is written; empty where there is none, and ``inf`` where an interval is open."""
     if isinstance(value, float):
-        return float(f"{value:.4g}") if math.isfinite(value) else None
+        return None if math.isnan(value) else float(f"{value:.4g}")
     return value

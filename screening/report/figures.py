@@ -247,6 +247,7 @@ def distribution_figure(run: RunView, name: str) -> Figure:
             )  # fmt: skip
     chosen = run.shortlisted
     value, lo, hi = (numbers(chosen, f"{name}_{suffix}") for suffix in ("pred", "lo", "hi"))
+    hi = np.where(hi == np.inf, np.maximum(axis.high, value), hi)  # an open interval goes to the edge
     heights = 0.08 + 0.84 * (np.arange(len(chosen)) + 0.5) / max(len(chosen), 1)
     traces.append(
         {

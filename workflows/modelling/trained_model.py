@@ -7,6 +7,7 @@ file. It is read without trust, like a run directory.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from matloop.data.bounded_files import read_json, regular_file
@@ -37,7 +39,7 @@ from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions
 from matloop.workflows.stages.campaign_featurizers import build_feature_set
 from matloop.workflows.stages.insulators import FOLDER as INSULATORS
-from matloop.workflows.stages.insulators import insulators_of, with_insulators
+from matloop.workflows.stages.insulators import chances_of_labels, insulators_of, with_insulators
 
 FILE = "model.json"
 _FORMAT = 1
@@ -158,6 +160,21 @@ class TrainedModel:
             given = pa.table({Column.FORMULA: pa.array(list(formulas), pa.string())})
             return self.predictions_beside(given, CandidateBatch.from_formulas(list(formulas))).to_pandas()
 
+    @functools.cached_property
+    def insulators_of_labels(self) -> dict[str, NDArray[np.float64]]:
+        """P(insulator) of each row that taught it, by its property; empty without a classifier of insulators."""
+        if self.insulators is None:
+            return {}
+        ids = self.surrogate.training.ids
+        return {self.known.name: chances_of_labels(self.folder / INSULATORS, ids, source=self.insulators)}
+
+    @functools.cached_property
+    def _supported(self) -> JointProbability:
+        """How probable it may be called that its target is met, as a run of its campaign does."""
+        name, wanted = self.known.name, self.wanted
+        assert wanted is not None
+        return JointProbability.fit({name: self.surrogate}, {name: wanted}, insulators=self.insulators_of_labels)
+
     def predictions_beside(self, given: pa.Table, intake: Intake) -> pa.Table:
         """Put ids, codes and predictions beside the columns of an input, each row in its place.
 
@@ -179,8 +196,7 @@ class TrainedModel:
             values += [np.where(prediction.codes == "", prediction.insulator, np.nan), prediction.with_a_value.median]
         if self.wanted is not None:
             ranges = {self.known.name: self.wanted}
-            supported = JointProbability.fit({self.known.name: self.surrogate}, ranges)
-            values.append(supported.probabilities({self.known.name: prediction}, ranges).of_all)
+            values.append(self._supported.probabilities({self.known.name: prediction}, ranges).of_all)
         return beside(given, intake, prediction.codes, dict(zip(self.columns, values, strict=True)))
 
 

@@ -15,19 +15,18 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.records.database import RecordsDatabase
-from matloop.models.acquisition.batch import Prospects
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.looping.champions import champion_of, read_champion
 from matloop.workflows.modelling.trained_model import TrainedModel
-from matloop.workflows.proposing.predicted import PredictedColumns, WantedTarget, outlook_of
+from matloop.workflows.proposing.predicted import PredictedColumns, Scores, WantedTarget, outlook_of
 from matloop.workflows.stages.fates import FIRST_STAGE
 from matloop.workflows.stages.insulators import FOLDER as INSULATORS
 from matloop.workflows.stages.insulators import with_insulators
 from matloop.workflows.stages.makeable import kinship_targets
-from matloop.workflows.stages.scoring import ScoringTask, surrogate_of
+from matloop.workflows.stages.scoring import ScoringTask, insulators_of_labels, surrogate_of
 
 
 class _AsTheRunSaid(NamedTuple):
@@ -48,13 +47,15 @@ class ModelsInUse:
         ranges: Wanted range of each target of the run, in the unit of the property.
         of_run: Surrogates of the run for targets without one, by property; one that is left out is independent of the
             others.
+        insulators: Of their training rows, see :func:`matloop.workflows.stages.scoring.insulators_of_labels`.
     """
 
     def __init__(
         self, models: Mapping[str, TrainedModel], ranges: Mapping[str, tuple[float, float]],
         of_run: Mapping[str, Surrogate] = MappingProxyType({}),
+        insulators: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
     ) -> None:  # fmt: skip
-        self.models, self.ranges, self._of_run = models, ranges, of_run
+        self.models, self.ranges, self._of_run, self._insulators = models, ranges, of_run, insulators
 
     @classmethod
     def of(cls, view: RunView, database: RecordsDatabase | None, folder: Path) -> ModelsInUse:
@@ -79,7 +80,12 @@ class ModelsInUse:
         task = ScoringTask(view.campaign, view.folder, ranges)
         others = [name for name in ranges if name not in {*models, *kinship_targets(view.campaign, ranges)}]
         saved = [name for name in others if (view.paths.model(FIRST_STAGE, name) / "card.json").is_file()]
-        return cls(models, ranges, {name: surrogate_of(task, name) for name in saved} if models else {})
+        if not models:
+            return cls(models, ranges)
+        of_run = {name: surrogate_of(task, name) for name in saved}
+        return cls(
+            models, ranges, of_run, insulators_of_labels(replace(task, ranges={name: ranges[name] for name in saved}))
+        )
 
     @property
     def left_to_run(self) -> list[str]:
@@ -90,19 +96,23 @@ class ModelsInUse:
     def _joint(self) -> JointProbability:
         """How all targets are met together."""
         surrogates = {**{name: model.surrogate for name, model in self.models.items()}, **self._of_run}
-        return JointProbability.fit(surrogates, {name: self.ranges[name] for name in surrogates})
+        insulators = dict(self._insulators)
+        for model in self.models.values():
+            insulators |= model.insulators_of_labels
+        ranges = {name: self.ranges[name] for name in surrogates}
+        return JointProbability.fit(surrogates, ranges, insulators=insulators)
 
     def judged(
-        self, prospects: Prospects, targets: Sequence[WantedTarget], batch: CandidateBatch,
+        self, scores: Scores, targets: Sequence[WantedTarget], batch: CandidateBatch,
         stated: Mapping[str, NDArray[np.float64]],
-    ) -> tuple[Prospects, NDArray[np.float64]]:  # fmt: skip
-        """The prospects of candidates by the models in use, and the probability to state of each, shape (n,).
+    ) -> Scores:  # fmt: skip
+        """What the models in use say of n candidates, and the run of targets without one.
 
         Args:
-            prospects: As the run predicted them.
+            scores: As the run predicted them.
             targets: The targets, in the same order.
             batch: The candidates.
-            stated: Probability that the run stated of meeting each target, by property, each (n,).
+            stated: Probability of meeting each target that counted in the run, by property, each (n,).
         """
         features: dict[str, FeatureMatrix] = {}  # models with equal features share them
         for model in self.models.values():
@@ -112,19 +122,17 @@ class ModelsInUse:
             name: _prediction(model, batch, features[model.features.fingerprint]) for name, model in self.models.items()
         }
         known = {name: predictions.get(name) or _AsTheRunSaid(stated[name]) for name in self.ranges}
-        outlooks = list(prospects.targets)
+        outlooks, shown = list(scores.prospects.targets), scores.shown.copy()
         for place, target in enumerate(targets):
             if (found := predictions.get(target.name)) is not None:
                 columns = PredictedColumns(found.median, found.sigma, *found.interval(0.9))
-                outside = ~found.in_domain
-                value = np.where(outside, np.nan, columns.value)
-                outlooks[place] = outlook_of(target, columns._replace(value=value))
+                inside = found.in_domain
+                outlooks[place] = outlook_of(target, columns._replace(value=np.where(inside, columns.value, np.nan)))
+                shown[:, place] = np.where(inside[:, None], columns.shown, np.nan)
         chances = self._joint.probabilities(known, self.ranges)
         unknown = np.any([np.isnan(outlook.mean) for outlook in outlooks], axis=0)
-        return (
-            replace(prospects, targets=tuple(outlooks), probability=chances.uncapped),
-            np.where(unknown, np.nan, chances.of_all),
-        )  # fmt: skip
+        prospects = replace(scores.prospects, targets=tuple(outlooks), probability=chances.uncapped)
+        return Scores(prospects, shown, np.where(unknown, np.nan, chances.of_all))
 
 
 def _prediction(model: TrainedModel, batch: CandidateBatch, features: FeatureMatrix) -> Prediction:

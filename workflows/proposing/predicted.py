@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import RunError
+from matloop.models.acquisition.batch import Prospects
 from matloop.models.acquisition.outlook import TargetOutlook
 from matloop.models.surrogates.prediction import forward
 from matloop.screening.runs.run_view import RunView
@@ -48,6 +49,26 @@ class PredictedColumns(NamedTuple):
     sigma: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """Value and both ends of the interval, as people are shown them, shape (n, 3)."""
+        return np.column_stack([self.value, self.low, self.high])
+
+
+class Scores(NamedTuple):
+    """What is said of n candidates of a pool.
+
+    Attributes:
+        prospects: By which a batch is chosen; they take distributions as normal ones.
+        shown: Of each target the calibrated value and 90 % interval in the unit of the property, shape (n, t, 3).
+        stated: Probability of meeting all targets that evidence supports, for people, shape (n,); nan where none is
+            known. The prospects hold it without caps, which order candidates.
+    """
+
+    prospects: Prospects
+    shown: NDArray[np.float64]
+    stated: NDArray[np.float64]
 
 
 def wanted_targets(view: RunView) -> tuple[WantedTarget, ...]:

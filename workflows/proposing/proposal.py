@@ -14,7 +14,6 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.element_facts.composition_scores import price_per_kilogram
 from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.errors import ProposalError
-from matloop.data.properties.catalogue import property_named
 from matloop.data.records.contents import values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import KnownCandidate
@@ -22,14 +21,14 @@ from matloop.data.records.proposals import ProposedCandidate
 from matloop.models.acquisition.batch import Choice, choose_batch, strategy_named
 from matloop.models.acquisition.hypervolume import pareto_front
 from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
-from matloop.models.surrogates.prediction import backward, forward
+from matloop.models.surrogates.prediction import forward
 from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.proposing.laboratory import FeasibleRoute, Laboratory, feasible_route, shared_temperature
 from matloop.workflows.proposing.models_in_use import ModelsInUse
 from matloop.workflows.proposing.outcomes import OutcomeFactor
 from matloop.workflows.proposing.pool_chances import proposable_parts
-from matloop.workflows.proposing.predicted import HALF_WIDTH, WantedTarget, wanted_targets
+from matloop.workflows.proposing.predicted import WantedTarget, wanted_targets
 from matloop.workflows.proposing.promises import tried_candidates
 from matloop.workflows.proposing.scored_pool import (
     Finalists,
@@ -71,7 +70,8 @@ class ChosenCandidate(NamedTuple):
         choice: Why it was chosen.
         probability: Of meeting all targets, no larger than evidence supports; nan where it is not known.
         corrected: The same as results of earlier candidates support it.
-        predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property.
+        predictions: By property: predicted value and ends of the 90 % interval, in the unit of the property; the upper
+            end is infinite where nothing bounds the interval.
         price: Of the elements of a kilogram in US dollars; nan where it is not known.
         precursors: Of the simplest route within the limits of the laboratory; none where no route was asked for.
     """
@@ -263,15 +263,11 @@ def _described(
     routes: Sequence[tuple[str, ...]], promises: NDArray[np.float64],
 ) -> tuple[ChosenCandidate, ...]:  # fmt: skip
     prices = price_per_kilogram(batch.compositions, ElementFacts(own=own_facts_of(view.campaign))).values
-    prospects = finalists.prospects
     found = []
     for at, choice in enumerate(choices):
-        predictions = {}
-        for name, target in zip(view.properties, prospects.targets, strict=True):
-            steps = float(target.mean[at]) + HALF_WIDTH * float(target.sigma[at]) * np.array([0.0, -1.0, 1.0])
-            known = property_named(name)
-            ends = backward(steps, "log10" if view.on_log_scale(name) else "identity")
-            predictions[name] = tuple(np.clip(ends, known.lower, known.upper).tolist())
+        predictions = {
+            name: tuple(shown) for name, shown in zip(view.properties, finalists.shown[at].tolist(), strict=True)
+        }
         stated, corrected = promises[at].tolist()
         found.append(
             ChosenCandidate(
@@ -299,11 +295,16 @@ def why_of(one: ChosenCandidate) -> dict[str, Any]:
     return {
         "purpose": choice.purpose, "value": choice.value, "alone": choice.alone, "rank_alone": choice.rank_alone,
         "nearest": choice.nearest + 1, "correlation": choice.correlation,
-        "probability": one.probability if np.isfinite(one.probability) else None,
-        "corrected": one.corrected if np.isfinite(one.corrected) else None,
+        "probability": _finite(one.probability), "corrected": _finite(one.corrected),
         "precursors": list(one.precursors),
-        "price_usd_per_kilogram": one.price if np.isfinite(one.price) else None,
+        "price_usd_per_kilogram": _finite(one.price),
         "predictions": {
-            name: {"value": mean, "lo": low, "hi": high} for name, (mean, low, high) in one.predictions.items()
+            name: dict(zip(("value", "lo", "hi"), map(_finite, shown), strict=True))
+            for name, shown in one.predictions.items()
         },
     }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    """A number for JSON, which has neither nan nor infinity."""
+    return value if np.isfinite(value) else None

@@ -162,9 +162,12 @@ def shown_prediction(values: tuple[float, float, float], unit: str) -> str:
 
     >>> shown_prediction((2.0, 1.5, 2.5), "eV")
     '2 (1.5 to 2.5) eV'
+    >>> shown_prediction((21.0, 1.0, math.inf), "1")
+    '21 (≥ 1)'
     """
-    mean, low, high = (f"{value:.3g}" for value in values)
-    return f"{mean} ({low} to {high}) {unit}".rstrip(" 1") if unit == "1" else f"{mean} ({low} to {high}) {unit}"
+    value, low, high = (f"{number:.3g}" for number in values)
+    ends = f"≥ {low}" if values[2] == math.inf else f"{low} to {high}"
+    return f"{value} ({ends})" + ("" if unit == "1" else f" {unit}")
 
 
 def as_json(proposal: Proposal) -> dict[str, Any]:

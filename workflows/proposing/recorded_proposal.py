@@ -72,7 +72,7 @@ def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Prop
     with database.reading() as connection:
         query = select(PROPOSALS.c.candidate_id, PROPOSALS.c.formula, PROPOSALS.c.why_json)
         rows = connection.execute(query.where(PROPOSALS.c.action_id == batch.action).order_by(PROPOSALS.c.place)).all()
-    said, chosen = batch.said, tuple(_chosen(*row) for row in rows)
+    said, chosen = batch.said, tuple(chosen_candidate(*row) for row in rows)
     counts = PoolCounts(said["scored"], said["free"], Counter(said["left_out"]))
     return Proposal(
         said["run"], said["campaign"], Wish(**{name: said[name] for name in Wish._fields}),
@@ -113,10 +113,17 @@ def _named(batches: Sequence[_Batch], named: str, run: str) -> _Batch:
     )
 
 
-def _chosen(candidate: str, formula: str, why: str) -> ChosenCandidate:
+def chosen_candidate(candidate: str, formula: str, why: str) -> ChosenCandidate:
+    """A candidate of a batch as the records hold it.
+
+    Args:
+        candidate: Its id.
+        formula: Its formula.
+        why: What :func:`~matloop.workflows.proposing.proposal.why_of` said of it, as JSON.
+    """
     said = read_json(why, of=f"the proposal of {candidate}")
     predictions = {
-        name: (_number(one["value"]), _number(one["lo"]), _number(one["hi"]))
+        name: (_number(one["value"]), _number(one["lo"]), _upper_end(one))
         for name, one in said.get("predictions", {}).items()
     }
     choice = Choice(
@@ -130,6 +137,11 @@ def _chosen(candidate: str, formula: str, why: str) -> ChosenCandidate:
 
 def _number(written: float | None) -> float:
     return math.nan if written is None else float(written)
+
+
+def _upper_end(written: Mapping[str, float | None]) -> float:
+    """The upper end of an interval, infinite where a lower one stands alone."""
+    return math.inf if written["hi"] is None and written["lo"] is not None else _number(written["hi"])
 
 
 def _candidates(view: RunView, ids: Sequence[str]) -> CandidateBatch:

@@ -34,8 +34,9 @@ from matloop.screening.filters.element_scores import own_facts_of
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.proposing.laboratory import Laboratory
 from matloop.workflows.proposing.models_in_use import ModelsInUse
-from matloop.workflows.proposing.predicted import PredictedColumns, WantedTarget, outlook_of, wanted_targets
+from matloop.workflows.proposing.predicted import PredictedColumns, Scores, WantedTarget, outlook_of, wanted_targets
 from matloop.workflows.stages.fates import FIRST_STAGE, SCORED
+from matloop.workflows.stages.makeable import counted_column
 
 _RANKED_BELOW = [BELOW_CUT, NOT_CHOSEN, CHOSEN, EXPECTED_MISSES, NO_EVIDENCE, UNKNOWN_OBJECTIVE]
 _SHARE_UNKNOWN = 1 / 4
@@ -50,20 +51,20 @@ class Finalists(NamedTuple):
         part: Number of the part of each, shape (n,).
         row: Row of each in its part, shape (n,).
         formulas: Their formulas.
-        stated: Probability of meeting all targets that evidence supports, for people, shape (n,); nan where none is
-            known. The prospects hold it without caps, which order candidates.
+        shown: Value and 90 % interval of each target, see :class:`~matloop.workflows.proposing.predicted.Scores`.
+        stated: Probability of meeting all targets, likewise.
     """
 
     prospects: Prospects
     part: NDArray[np.int64]
     row: NDArray[np.int64]
     formulas: NDArray[np.str_]
+    shown: NDArray[np.float64]
     stated: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.integer]) -> Finalists:
         """Return some of them."""
-        arrays = (self.part[rows], self.row[rows], self.formulas[rows], self.stated[rows])
-        return Finalists(self.prospects.take(rows), *arrays)
+        return Finalists(self.prospects.take(rows), *(array[rows] for array in self[1:]))
 
 
 @dataclass
@@ -123,13 +124,13 @@ def scored_parts(
         kept = np.flatnonzero(free)
         chosen = chosen.take(pa.array(kept))
         read = _reader(chosen, view.ranked.table)
-        prospects, stated = _prospects(read, chosen, targets)
-        formulas = np.array(chosen[Column.FORMULA].to_pylist(), str)
-        found = Finalists(prospects, np.full(len(kept), part), rows[kept], formulas, stated)
+        scores, formulas = _scores(read, chosen, targets), np.array(chosen[Column.FORMULA].to_pylist(), str)
+        found = Finalists(
+            scores.prospects, np.full(len(kept), part), rows[kept], formulas, scores.shown, scores.stated
+        )  # fmt: skip
         if in_use.models and len(kept):
-            each = {name: read(probability_of(name)) for name in in_use.left_to_run}
-            prospects, stated = in_use.judged(found.prospects, targets, batch_of(view, found), each)
-            found = found._replace(prospects=prospects, stated=stated)
+            each = {name: read(counted_column(table.column_names, name)) for name in in_use.left_to_run}
+            found = found._replace(**in_use.judged(scores, targets, batch_of(view, found), each)._asdict())
         yield found
 
 
@@ -139,7 +140,7 @@ def _columns(view: RunView, targets: Sequence[WantedTarget], *, others: Sequence
     predicted = [one.column(kind) for one in known for kind in ("pred", "sigma", "lo", "hi")]
     return [
         Column.CANDIDATE_ID, Column.FORMULA, Column.OUTCOME, Column.CODE, Column.PROBABILITY, Column.RANKING_SCORE,
-        *predicted, *map(probability_of, others),
+        *predicted, *map(probability_of, others), *[Column.PROBABILITY_MAKEABLE] * bool(others),
     ]  # fmt: skip
 
 
@@ -192,18 +193,19 @@ def _reader(table: pa.Table, ranked: pa.Table) -> Callable[[str], NDArray[np.flo
     return column
 
 
-def _prospects(
+def _scores(
     column: Callable[[str], NDArray[np.float64]], table: pa.Table, targets: Sequence[WantedTarget]
-) -> tuple[Prospects, NDArray[np.float64]]:
-    """What is predicted for the candidates of a table, and the probability to state."""
-    outlooks = []
-    for target in targets:
-        known = property_named(target.name)
-        columns = PredictedColumns(*(column(known.column(kind)) for kind in ("pred", "sigma", "lo", "hi")))
-        outlooks.append(outlook_of(target, columns))
+) -> Scores:  # fmt: skip
+    """What a run says of the candidates of a table."""
+    known = [property_named(target.name) for target in targets]
+    predicted = [
+        PredictedColumns(*(column(one.column(kind)) for kind in ("pred", "sigma", "lo", "hi"))) for one in known
+    ]
+    outlooks = [outlook_of(target, columns) for target, columns in zip(targets, predicted, strict=True)]
     score = Column.RANKING_SCORE if Column.RANKING_SCORE in table.column_names else Column.PROBABILITY
     ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
-    return Prospects(ids, tuple(outlooks), column(score)), column(Column.PROBABILITY)
+    shown = np.stack([columns.shown for columns in predicted], axis=1)
+    return Scores(Prospects(ids, tuple(outlooks), column(score)), shown, column(Column.PROBABILITY))
 
 
 def best_finalists(
@@ -275,7 +277,8 @@ def _joined(
     joined = Finalists(
         Prospects(ids, targets, probability, first.best, first.front),
         np.concatenate([one.part for one in finalists]), np.concatenate([one.row for one in finalists]),
-        np.concatenate([one.formulas for one in finalists]), np.concatenate([one.stated for one in finalists]),
+        np.concatenate([one.formulas for one in finalists]), np.concatenate([one.shown for one in finalists]),
+        np.concatenate([one.stated for one in finalists]),
     )  # fmt: skip
     return _cut(joined, np.concatenate([values for _, values in kept]), count)
 

@@ -345,6 +345,15 @@ def _joint_probability(
     return JointProbability.fit(surrogates, ranges, insulators=chances)
 
 
+def insulators_of_labels(task: ScoringTask) -> dict[str, NDArray[np.float64]]:
+    """P(insulator) of each row that taught the gap of the task's stage, by property; empty without a classifier."""
+    folder = RunDirectory(task.folder).insulators
+    if GAP not in task.ranges or not folder.is_dir():
+        return {}
+    source = source_asked(_gap_provenance(task.campaign))
+    return {GAP: chances_of_labels(folder, surrogate_of(task, GAP).training.ids, source=source)}
+
+
 def _gap_provenance(campaign: Campaign) -> str:
     """Provenance of the gap that a campaign predicts; that of computed values where it predicts none."""
     return next((target.provenance for target in campaign.targets if target.property == GAP), ANY_DFT)

@@ -31,7 +31,9 @@
   function described(all, row) {
     const lines = [`<b>${all.formula[row]}</b>  ` + say(`rank ${all.rank[row]}`, `排序 ${all.rank[row]}`)];
     for (const property of Object.values(all.properties)) {
-      const interval = say(`${short(property.lo[row])} to ${short(property.hi[row])}`, `${short(property.lo[row])} 至 ${short(property.hi[row])}`);
+      const [low, high] = [property.lo[row], property.hi[row]];
+      const interval = high === null && low !== null
+        ? `≥ ${short(low)}` : say(`${short(low)} to ${short(high)}`, `${short(low)} 至 ${short(high)}`);
       lines.push(`${property.label[language]}${say(": ", "：")}${short(property.pred[row])}${say(` (${interval})`, `（${interval}）`)} ${property.unit}`);
     }
     lines.push(say("all targets: ", "全部目标：") + percent(all.probability[row]));
@@ -50,10 +52,12 @@
     return property.view.type === "log" ? Math.log10(property.pred[row]) : property.pred[row];
   }
 
+  /* An open interval goes to the edge of the figure. */
   function bars(property, rows) {
+    const upper = (row) => property.hi[row] ?? Math.max(property.ends[1], property.pred[row]);
     return {
       type: "data", symmetric: false, color: "rgba(213,94,0,0.65)", thickness: 1.4, width: 4,
-      array: rows.map((row) => property.hi[row] - property.pred[row]),
+      array: rows.map((row) => upper(row) - property.pred[row]),
       arrayminus: rows.map((row) => property.pred[row] - property.lo[row]),
     };
   }

@@ -184,3 +184,18 @@ def test_the_median_is_not_the_mean_of_the_ensemble() -> None:
     on_logarithms = skewed(bounds=(0.0, 1e9), transform="log10")
     np.testing.assert_allclose(on_logarithms.scaled_median, of.median)
     np.testing.assert_allclose(of.probability_between(-np.inf, float(of.median[0]))[0], 0.5)
+
+
+@pytest.mark.parametrize("insulator", [None, 0.9])
+def test_a_value_that_was_predicted_exactly_counts_in_ranges_that_end_on_it(insulator: float | None) -> None:
+    """Labels 0 and 1, or metals with a gap of 0: most residuals are exactly zero."""
+    residuals = np.sort([-1.0] * 5 + [0.0] * 90 + [1.0] * 5)
+    of = prediction(
+        centre=np.ones(1), calibration=Calibration(0.05, residuals),
+        insulator=None if insulator is None else np.array([insulator]),
+    )  # fmt: skip
+    share = 1.0 if insulator is None else insulator
+    assert of.median.tolist() == [1.0]
+    np.testing.assert_allclose(of.probability_between(1.0, np.inf), 0.95 * share, atol=0.01)
+    np.testing.assert_allclose(of.probability_between(1.0, 1.0), 0.90 * share, atol=0.02)
+    np.testing.assert_allclose(of.probability_between(-np.inf, 1.0), 0.95 * share + 1 - share, atol=0.01)

@@ -70,6 +70,12 @@ def test_rows_with_one_value_are_refused() -> None:
         out_of_fold(Memory, np.arange(30.0)[:, None], np.full(30, 0.5), np.arange(30))
 
 
+def test_a_value_beyond_single_precision_is_refused_by_its_size() -> None:
+    target = np.append(np.arange(29.0), 1e300)
+    with pytest.raises(ModelError, match=r"a training row with a value of 1e\+300.*at most 1e\+30.*log10"):
+        out_of_fold(Memory, target[:, None], target, np.arange(30))
+
+
 class Wrong:
     """Is wrong by a power of the number of rows it was fitted on."""
 
@@ -148,6 +154,13 @@ def test_coverage_is_cross_fitted() -> None:
     noise = np.where(fold_of == 0, 10.0, 0.1) * random.normal(size=400)
     coverage = _scores(noise, np.zeros(400), np.full(400, 0.1) + 1e-3 * random.random(400), groups)["coverage_90"]
     assert coverage < 0.85
+
+
+def test_truths_on_both_ends_of_an_interval_without_width_are_inside() -> None:
+    random = np.random.default_rng(5)
+    error = np.where(np.arange(400) < 4, random.normal(size=400), 0.0)  # nearly all are predicted exactly
+    spread = 1 + 1e-3 * random.random(400)
+    assert _scores(error, np.zeros(400), spread, np.arange(400))["coverage_90"] == 0.99
 
 
 def test_coverage_by_distance_is_cross_fitted_too() -> None:

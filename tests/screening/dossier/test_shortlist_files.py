@@ -110,15 +110,16 @@ def test_what_the_potential_found_and_what_is_new_goes_along(run: RunDirectory, 
         hull_without_energy=["La2Ti2O7, La4Ti9O24"] * n,
         hull_distance_own=np.full(n, -0.058),
         relaxation_rattle_gain=np.full(n, 0.027),
+        band_gap_hi=np.where(np.arange(n) == 4, np.inf, 5.0),
     )
     novelty = [{"candidate_id": ranked.ids[row], "novelty": f"label {row}"} for row in (3, 4)]
     write_shortlist(run, relaxed, CAMPAIGN, novelty=novelty)
     told = ("relaxation_outcome", "relaxation_largest_force (eV/Å)", "hull_distance (eV/atom)", "hull_products",
-            "hull_incomplete", "novelty")  # fmt: skip
+            "hull_incomplete", "novelty", "band_gap 90 % to (eV)")  # fmt: skip
     assert [[row[name] for name in told] for row in rows_of(run)] == [
-        ["converged", "0.3", "0.01", "1 X3", "far_below", "label 3"],
-        ["not_converged", "0.4", "0.02", "1 X4", "", "label 4"],
-        ["converged", "0.1", "-0.01", "1 X1", "", ""],
+        ["converged", "0.3", "0.01", "1 X3", "far_below", "label 3", "5.0"],
+        ["not_converged", "0.4", "0.02", "1 X4", "", "label 4", "inf"],
+        ["converged", "0.1", "-0.01", "1 X1", "", "", "5.0"],
     ]
     names = ("hull_coverage", "hull_known_compositions", "hull_without_energy", "hull_distance_own (eV/atom)",
              "relaxation_rattle_gain (eV/atom)")  # fmt: skip

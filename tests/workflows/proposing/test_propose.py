@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from matloop.data.errors import MatloopError, RecordsError, RunError, RunFilesError
 from matloop.data.properties.catalogue import catalogue
+from matloop.data.properties.columns import Column
 from matloop.data.records.database import open_records
 from matloop.data.records.ledger import KnownCandidate
 from matloop.data.records.proposals import ProposedCandidate, add_proposal, taken_candidates
 from matloop.data.synthesis.furnace import onset_range
 from matloop.data.synthesis.precursors import find_precursor
-from matloop.models.acquisition.batch import STRATEGIES
+from matloop.models.acquisition.batch import STRATEGIES, Choice
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.cli import app
@@ -30,11 +32,12 @@ from matloop.workflows.proposing.claimed_folder import ClaimedFolder
 from matloop.workflows.proposing.laboratory import Laboratory
 from matloop.workflows.proposing.models_in_use import ModelsInUse
 from matloop.workflows.proposing.pool_chances import pool_chances
-from matloop.workflows.proposing.proposal import Wish, choose_proposal
+from matloop.workflows.proposing.proposal import ChosenCandidate, Wish, choose_proposal, why_of
 from matloop.workflows.proposing.proposal_words import STRATEGY_LABELS, summary
-from matloop.workflows.proposing.recorded_proposal import recorded
+from matloop.workflows.proposing.recorded_proposal import chosen_candidate, recorded
 from matloop.workflows.proposing.scored_pool import PoolCounts, scored_parts
 from matloop.workflows.screen import ScreeningRun
+from matloop.workflows.stages import makeable
 from matloop.workflows.stages.stage_features import stage_feature_set
 
 
@@ -234,3 +237,55 @@ def test_two_proposals_of_one_candidate_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordsError, match="x1 was proposed"):
         add_proposal(database, batch, details={})
     assert taken_candidates(database).pending == {"x1"}
+
+
+def test_a_batch_states_the_calibrated_intervals_of_the_run(finished: ScreeningRun) -> None:
+    view = RunView(finished.view.folder)
+    scored = pa.concat_tables([view.table(path) for path in view.parts(view.paths.partitions / "surrogates")])
+    run = {row["candidate_id"]: row for row in (*scored.to_pylist(), *view.ranked.table.to_pylist())}
+    asymmetry = []
+    for one in propose(view.folder, "--dry-run")["candidates"]:
+        for name, said in one["predictions"].items():
+            stated = [run[one["candidate_id"]][f"{name}_{kind}"] for kind in ("pred", "lo", "hi")]
+            assert [said["value"], said["lo"], said["hi"]] == pytest.approx(stated)
+            asymmetry.append((said["hi"] - said["value"]) / (said["value"] - said["lo"]))
+    assert max(abs(np.log(asymmetry))) > 0.1  # a normal interval would have equal halves
+
+
+def test_an_open_interval_stays_open_in_the_records() -> None:
+    one = ChosenCandidate("x1", "NaCl", Choice(0, "exploit", 1.0, 1.0, 1, -1, 0.0), 0.5, 0.5,
+                          {"energy_above_hull": (0.3, 0.1, np.inf), "band_gap": (np.nan,) * 3}, 1.0, ())  # fmt: skip
+    written = json.dumps(why_of(one), allow_nan=False)
+    read = chosen_candidate("x1", "NaCl", written).predictions
+    assert read["energy_above_hull"] == (0.3, 0.1, np.inf)
+    assert np.isnan(read["band_gap"]).all()
+
+
+def test_beside_models_in_use_a_makeable_phase_counts_as_in_the_run(
+    finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refractive index stands for the energy above the hull, and a makeable phase is half as probable."""
+    view, name = RunView(finished.view.folder), "piezoelectric_modulus"
+    features = stage_feature_set(view.campaign, "surrogates")
+    surrogate = Surrogate.load(view.paths.model("surrogates", name))
+    model = TrainedModel(view.folder, name, surrogate, features, None, catalogue(), ())
+    ranges = {one: (float(low or -np.inf), float(high or np.inf)) for one, (low, high) in view.ranges.items()}
+
+    def stated() -> Any:
+        judges = ModelsInUse({name: model}, ranges)
+        parts = scored_parts(view, taken={}, laboratory=Laboratory(), counts=PoolCounts(), in_use=judges)
+        return np.concatenate([part.stated for part in parts])
+
+    before, table = stated(), RunView.table
+
+    def with_makeable(self: RunView, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        found = table(self, path, columns)
+        if columns is None or Column.PROBABILITY_MAKEABLE not in columns:
+            return found
+        half = np.array(found["probability_refractive_index"], float) / 2
+        return found.append_column(Column.PROBABILITY_MAKEABLE, pa.array(half))
+
+    monkeypatch.setattr(makeable, "TARGET", "refractive_index")
+    monkeypatch.setattr(RunView, "table", with_makeable)
+    np.testing.assert_allclose(stated(), before / 2, rtol=1e-6)
+    assert np.nanmax(before) > 0

@@ -9,7 +9,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column
 from matloop.screening.language.text import Words, number, percent, with_unit
 from matloop.screening.report.batch_columns import numbers
-from matloop.screening.runs.run_records import InsulatorCard
+from matloop.screening.runs.card_records import InsulatorCard
 
 GAP = "band_gap"
 

@@ -22,7 +22,7 @@ from matloop.screening.report.error_words import (
     worst_elements,
 )
 from matloop.screening.report.extrapolation import extrapolation_scores
-from matloop.screening.runs.run_records import NO_SKILL
+from matloop.screening.runs.card_records import NO_SKILL
 from matloop.screening.runs.run_view import RunView
 
 _GOOD_SKILL, _SOME_SKILL = 0.6, 0.3

@@ -35,14 +35,9 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.campaign_file import campaign_error, inspect_content
 from matloop.screening.campaign.yaml_document import LARGEST_CAMPAIGN
-from matloop.screening.runs.run_records import (
-    Explanations,
-    InsulatorCard,
-    ModelCard,
-    NoveltyRecords,
-    RunIdentity,
-    RunProgress,
-)
+from matloop.screening.runs.card_records import InsulatorCard, ModelCard
+from matloop.screening.runs.explanation_records import Explanations
+from matloop.screening.runs.run_records import NoveltyRecords, RunIdentity, RunProgress
 from matloop.screening.runs.run_summary import RunSummary
 
 LARGEST_CIF = 500_000  # bytes

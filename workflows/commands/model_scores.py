@@ -11,7 +11,7 @@ from matloop.data.errors import RunError
 from matloop.data.plain_text import one_line
 from matloop.screening.report.error_words import hull_order_words, learning_words, noise_words, split_words
 from matloop.screening.report.surrogates import error_unit, region_tables
-from matloop.screening.runs.run_records import ModelCard
+from matloop.screening.runs.card_records import ModelCard
 from matloop.screening.runs.run_view import RunView, in_catalogue_of_run
 from matloop.workflows.terminal_tables import Heading, print_table
 from matloop.workflows.wording import number_text

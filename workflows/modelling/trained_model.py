@@ -33,7 +33,7 @@ from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.joint_probability import JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.entry import Entries
-from matloop.screening.runs.run_records import ModelCard
+from matloop.screening.runs.card_records import ModelCard
 from matloop.workflows.modelling.input_conditions import conditions_of_rows
 from matloop.workflows.modelling.input_rows import beside
 from matloop.workflows.running.identity import differences, versions

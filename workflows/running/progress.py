@@ -11,7 +11,8 @@ from matloop.data.errors import ROW_CODES
 from matloop.data.plain_text import one_line
 from matloop.data.runs.directory import RunDirectory
 from matloop.data.whole_files import write_json
-from matloop.screening.runs.run_records import LONGEST_TEXT, RunProgress
+from matloop.screening.runs.record_fields import LONGEST_TEXT
+from matloop.screening.runs.run_records import RunProgress
 from matloop.workflows.running.pace import Endings, Pace
 from matloop.workflows.stages.fates import SCORED, Ending
 from matloop.workflows.wording import reason_text

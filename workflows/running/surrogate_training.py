@@ -16,7 +16,7 @@ from matloop.data.training.training_sets import TrainingSets
 from matloop.models.surrogates.store import StoredSurrogate, SurrogateStore
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.target import Target
-from matloop.screening.runs.run_records import ModelCard
+from matloop.screening.runs.card_records import ModelCard
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.running.composition_training import provide_composition_models
 from matloop.workflows.running.dispatch import Died

@@ -3,7 +3,7 @@
 import numpy as np
 
 from matloop.screening.report.insulators import insulator_words
-from matloop.screening.runs.run_records import InsulatorCard
+from matloop.screening.runs.card_records import InsulatorCard
 from tests.strategies import batch_of
 
 CARD = InsulatorCard(rows=37000, in_several=2518, disagreeing=236)

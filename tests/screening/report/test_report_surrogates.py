@@ -10,7 +10,7 @@ from matloop.data.whole_files import write_json, write_text
 from matloop.screening.campaign.campaign_file import read_campaign, write_campaign
 from matloop.screening.report.page import write_report
 from matloop.screening.report.surrogates import SurrogateSection, scores_of, surrogate_sections
-from matloop.screening.runs.run_records import CardScores
+from matloop.screening.runs.card_records import CardScores
 from matloop.screening.runs.run_view import RunView
 from tests.screening.report.run_directories import Page, make_run
 

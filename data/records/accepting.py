@@ -14,7 +14,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import Doubt
 from matloop.data.records.identifiers import new_id
-from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedValue, SampleKey
+from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedStep, RecordedValue, SampleKey
 from matloop.data.records.ledger import as_json
 from matloop.data.records.questions import Part
 from matloop.data.records.recorded_samples import (
@@ -23,13 +23,16 @@ from matloop.data.records.recorded_samples import (
     doubts_about_sample,
     value_beside,
 )  # fmt: skip
+from matloop.data.records.recorded_steps import step_beside
 from matloop.data.records.row_checks import CheckedRow, MeasuredValue, SampleStated
 from matloop.data.records.step_checks import CheckedStep
 from matloop.data.records.tables import (
+    ANSWERS,
     MEASUREMENTS,
     PROCESS_PARAMETERS,
     QUESTIONS,
     RAW_FILES,
+    REPLACED_STEPS,
     SAMPLES,
     VERDICTS,
 )  # fmt: skip
@@ -37,7 +40,7 @@ from matloop.data.remarks import Remark
 
 Verdict = Literal["accepted", "held", "refused"]
 _MOST_BYTES_OF_RAW = 2_000_000_000
-_WRITTEN = (SAMPLES, RAW_FILES, MEASUREMENTS, PROCESS_PARAMETERS, VERDICTS, QUESTIONS)
+_WRITTEN = (SAMPLES, RAW_FILES, MEASUREMENTS, PROCESS_PARAMETERS, REPLACED_STEPS, VERDICTS, QUESTIONS, ANSWERS)
 
 
 class RowVerdict(NamedTuple):
@@ -109,17 +112,32 @@ class Accepting:
         return verdict
 
     def take_step(
-        self, row_id: str, checked: CheckedStep, source: SheetSource
-    ) -> tuple[Verdict, tuple[Doubt, ...]]:  # fmt: skip
+        self,
+        row_id: str,
+        checked: CheckedStep,
+        source: SheetSource,
+        *,
+        waived: Collection[tuple[str, str]] = frozenset(),
+    ) -> tuple[Verdict, tuple[Doubt, ...]]:
         """Judge a row of the table of process steps that is not blank, and add what it says if it is accepted."""
-        doubts, sample = tuple(checked.doubts), ""
-        if not doubts:
-            sample, doubt = self._sample_named(checked.sample, source.laboratory)
-            doubts = (doubt,) if doubt else ()
+        doubts = tuple(checked.doubts)
+        sample = None if doubts else self._sample_named(checked.sample, source.laboratory)
+        if isinstance(sample, Doubt):
+            doubts = (sample,)
+        if doubts or not isinstance(sample, RecordedSample):
+            return self.judge(row_id, doubts), doubts
+        recorded = self.samples.steps(sample.key, checked.step)
+        beside = step_beside(recorded, checked, sheet=source.sheet, unchanged=source.unchanged)
+        doubts = tuple(doubt for doubt in beside.doubts if (doubt.code, doubt.column) not in waived)
         verdict = self.judge(row_id, doubts)
-        if verdict == "accepted":
-            self._step(row_id, checked, sample)
+        if verdict == "accepted" and beside.adds:
+            step = RecordedStep(row_id, source.sheet, checked.step, checked.operation, checked.parameters)
+            self._step(step, sample, beside.replaces)
         return verdict, doubts
+
+    def settle(self, question: str) -> None:
+        """Answer a question about a name that has a sample now: it is right as written."""
+        self._add(ANSWERS, question_id=question, answer="as written", instead="")
 
     def judge(self, row_id: str, doubts: Sequence[Doubt]) -> Verdict:
         """Note the verdict on a row, and its questions."""
@@ -218,25 +236,28 @@ class Accepting:
             doubts.append(doubt)
         return [doubt for doubt in doubts if (doubt.code, doubt.column) not in waived]
 
-    def _step(self, row_id: str, checked: CheckedStep, sample: str) -> None:
-        """Add the parameters of an accepted step."""
-        for one in checked.parameters or (None,):
+    def _step(self, step: RecordedStep, sample: RecordedSample, replaces: str | None) -> None:
+        """Add the parameters of an accepted step, in the place of those of the row that it replaces."""
+        for one in step.parameters or (None,):
             value = one.value if one is not None and math.isfinite(one.value) else None
             self._add(
-                PROCESS_PARAMETERS, id=new_id("parameter"), row_id=row_id, sample_id=sample, step=checked.step,
-                operation=checked.operation, name=one.name if one else "", value=value, unit=one.unit if one else "",
+                PROCESS_PARAMETERS, id=new_id("parameter"), row_id=step.row_id, sample_id=sample.id, step=step.step,
+                operation=step.operation, name=one.name if one else "", value=value, unit=one.unit if one else "",
                 as_written=one.as_written if one else "",
             )  # fmt: skip
+        if replaces is not None:
+            self._add(REPLACED_STEPS, replaced_row_id=replaces, row_id=step.row_id)
+        self.samples.add_step(sample.key, step, replaces=replaces)
 
     def has_sample(self, name: str, laboratory: str) -> bool:
         """Whether exactly one accepted sample of the laboratory has that name."""
-        return self._sample_named(name, laboratory)[1] is None
+        return isinstance(self._sample_named(name, laboratory), RecordedSample)
 
-    def _sample_named(self, name: str, laboratory: str) -> tuple[str, Doubt | None]:
+    def _sample_named(self, name: str, laboratory: str) -> RecordedSample | Doubt:
         """The one sample of that name of the laboratory, or of any where the sheet names none; or a question."""
         named = self.samples.named(name)
-        own = [one.id for one in named if one.laboratory == laboratory]
-        found = own if own or laboratory else [one.id for one in named]
+        own = [one for one in named if one.laboratory == laboratory]
+        found = own if own or laboratory else named
         if len(found) == 1:
-            return found[0], None
-        return "", Doubt(codes.SAMPLE, "sample_id", name, Remark("several_samples" if found else "no_sample"))
+            return found[0]
+        return Doubt(codes.SAMPLE, "sample_id", name, Remark("several_samples" if found else "no_sample"))

@@ -213,7 +213,7 @@ def _judge(
         doubt = Doubt(codes.ANSWER, "")
         return accepting.judge(row_id, [doubt]), (doubt,)
     if row.found.part == "steps":
-        return accepting.take_step(row_id, check_step(row.written, waived=row.waived), row.source)
+        return accepting.take_step(row_id, check_step(row.written, waived=row.waived), row.source, waived=row.waived)
     checked = check_row(row.written, formulas, waived=row.waived)
     verdict = accepting.take_result(row_id, checked, row.source, waived=row.waived)
     return verdict, tuple(checked.doubts)

@@ -23,6 +23,7 @@ from matloop.data.records.tables import (
     MEASUREMENTS,
     PROCESS_PARAMETERS,
     PROPOSALS,
+    REPLACED_STEPS,
     RETRACTIONS,
     SAMPLES,
     VERDICTS,
@@ -190,13 +191,14 @@ def samples_table(database: RecordsDatabase, *, until: int | None = None) -> pa.
 
 
 def steps_table(database: RecordsDatabase) -> pa.Table:
-    """Process parameters in the order of steps, each with the newest record of its sample."""
+    """Process parameters that count now in the order of steps, each with the newest record of its sample."""
     query = (
         select(
             PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.operation,
             PROCESS_PARAMETERS.c.name, PROCESS_PARAMETERS.c.value, PROCESS_PARAMETERS.c.unit,
             PROCESS_PARAMETERS.c.as_written,
         )
+        .where(PROCESS_PARAMETERS.c.row_id.not_in(select(REPLACED_STEPS.c.replaced_row_id)))
         .order_by(PROCESS_PARAMETERS.c.sample_id, PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.name)
     )  # fmt: skip
     with database.reading() as connection:

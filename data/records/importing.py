@@ -146,7 +146,8 @@ class _Import:
         accepting = Accepting(self._connection, action)
         self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
         accepting.write()
-        self._report.waited = len(take_waiting_steps(accepting))
+        waited = take_waiting_steps(accepting)
+        self._report.waited = sum(row.verdict == "accepted" for row in waited)
         accepting.write()
         return self._report
 

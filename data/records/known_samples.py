@@ -1,4 +1,4 @@
-"""Samples that rows of a sheet are about, with their values and files of raw data, as the records hold them.
+"""Samples that rows of a sheet are about, with their values, process steps and files, as the records hold them.
 
 They are read at once for all names of a sheet, because a question to the database for each row makes the import of a
 large one take minutes. What rows add is known here from then on, before it is written.
@@ -7,6 +7,7 @@ large one take minutes. What rows add is known here from then on, before it is w
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +15,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, exists, select
 
 from matloop.data.records.ledger import read_json
-from matloop.data.records.tables import ACTIONS, MEASUREMENTS, RAW_FILES, RETRACTIONS, SAMPLES, SHEET_ROWS
+from matloop.data.records.step_checks import StepParameter
+from matloop.data.records.tables import (
+    ACTIONS,
+    MEASUREMENTS,
+    PROCESS_PARAMETERS,
+    RAW_FILES,
+    REPLACED_STEPS,
+    RETRACTIONS,
+    SAMPLES,
+    SHEET_ROWS,
+)
 
 _KEYS_AT_ONCE = 500  # databases limit how many values one statement may hold
 
@@ -94,6 +105,24 @@ class RecordedValue(NamedTuple):
     retracted: bool = False
 
 
+class RecordedStep(NamedTuple):
+    """A process step of a sample whose place no other took.
+
+    Attributes:
+        row_id: The row that brought it.
+        sheet_id: The sheet of that row.
+        step: Its number.
+        operation: Key of the operation.
+        parameters: Its parameters.
+    """
+
+    row_id: str
+    sheet_id: str
+    step: int
+    operation: str
+    parameters: tuple[StepParameter, ...]
+
+
 class KnownSamples:
     """Samples by name; those of a name that was not read yet are read when they are asked for.
 
@@ -106,6 +135,7 @@ class KnownSamples:
         self._read: set[str] = set()
         self._samples: dict[str, dict[SampleKey, RecordedSample]] = defaultdict(dict)
         self._values: dict[SampleKey, dict[str, RecordedValue]] = defaultdict(dict)
+        self._steps: dict[SampleKey, dict[str, RecordedStep]] = defaultdict(dict)
         self._files: dict[str, set[str]] = defaultdict(set)  # sha256 by id of the sample
 
     def read(self, names: Collection[str]) -> None:
@@ -117,6 +147,8 @@ class KnownSamples:
             self._note_sample(RecordedSample(*row))
         for key, value in self._values_of(new):
             self._values[key][value.id] = value
+        for key, step in self._steps_of(new):
+            self._steps[key][step.row_id] = step
         files = select(RAW_FILES.c.sample_id, RAW_FILES.c.sha256).join(SAMPLES, SAMPLES.c.id == RAW_FILES.c.sample_id)
         for sample, sha256 in rows_with(self._connection, files, SAMPLES.c.name, new):
             self._files[sample].add(sha256)
@@ -147,6 +179,30 @@ class KnownSamples:
             for row in sorted(rows, key=lambda row: (row.action, row.number))
         ]  # fmt: skip
 
+    def _steps_of(self, names: Collection[str]) -> list[tuple[SampleKey, RecordedStep]]:
+        """Process steps whose place no other took."""
+        query = (
+            select(
+                *(SAMPLES.c[name] for name in SampleKey._fields), SHEET_ROWS.c.sheet_id, PROCESS_PARAMETERS.c.row_id,
+                PROCESS_PARAMETERS.c.step, PROCESS_PARAMETERS.c.operation, PROCESS_PARAMETERS.c.name.label("parameter"),
+                PROCESS_PARAMETERS.c.value, PROCESS_PARAMETERS.c.unit, PROCESS_PARAMETERS.c.as_written,
+            )
+            .join(PROCESS_PARAMETERS, PROCESS_PARAMETERS.c.sample_id == SAMPLES.c.id)
+            .join(SHEET_ROWS, SHEET_ROWS.c.id == PROCESS_PARAMETERS.c.row_id)
+            .where(PROCESS_PARAMETERS.c.row_id.not_in(select(REPLACED_STEPS.c.replaced_row_id)))
+        )  # fmt: skip
+        rows = defaultdict[str, list[Any]](list)
+        for row in rows_with(self._connection, query, SAMPLES.c.name, names):
+            rows[row.row_id].append(row)
+        return [
+            (
+                SampleKey(first.laboratory, first.candidate_id, first.name),
+                RecordedStep(first.row_id, first.sheet_id, first.step, first.operation, _parameters(listed)),
+            )
+            for listed in rows.values()
+            for first in listed[:1]
+        ]
+
     def named(self, name: str) -> Sequence[RecordedSample]:
         """Samples of a name, of all candidates and laboratories."""
         self._read_one(name)
@@ -161,6 +217,11 @@ class KnownSamples:
         """Values of a property of a sample, the retracted among them, in the order of import."""
         self._read_one(key.name)
         return [value for value in self._values[key].values() if value.property == property_name]
+
+    def steps(self, key: SampleKey, number: int) -> Sequence[RecordedStep]:
+        """Process steps of a sample that have a number; more than one where a sheet has several such rows."""
+        self._read_one(key.name)
+        return [step for step in self._steps[key].values() if step.step == number]
 
     def has_file(self, sample: str, sha256: str) -> bool:
         """Whether a record of a sample, by its id, has a file of that hash."""
@@ -178,6 +239,13 @@ class KnownSamples:
             del self._values[key][supersedes]
         self._values[key][value.id] = value
 
+    def add_step(self, key: SampleKey, step: RecordedStep, *, replaces: str | None = None) -> None:
+        """Know another process step of a sample, in the place of that of the row which it replaces."""
+        self._read_one(key.name)
+        if replaces is not None:
+            del self._steps[key][replaces]
+        self._steps[key][step.row_id] = step
+
     def add_file(self, sample: str, sha256: str) -> None:
         """Know another file of raw data of a record of a sample."""
         self._files[sample].add(sha256)
@@ -188,3 +256,12 @@ class KnownSamples:
     def _read_one(self, name: str) -> None:
         if name not in self._read:
             self.read([name])
+
+
+def _parameters(rows: Sequence[Any]) -> tuple[StepParameter, ...]:
+    """Parameters of a step from its rows; a step without any has one row that names none."""
+    return tuple(
+        StepParameter(row.parameter, math.nan if row.value is None else row.value, row.unit, row.as_written)
+        for row in rows
+        if row.parameter
+    )

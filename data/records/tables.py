@@ -95,6 +95,13 @@ PROCESS_PARAMETERS = Table(
 )  # fmt: skip
 """Parameters of the steps by which a sample was made. A parameter that is no number has no value."""
 
+REPLACED_STEPS = Table(
+    "replaced_steps", METADATA, Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("replaced_row_id", String(40), ForeignKey("sheet_rows.id"), nullable=False, unique=True),
+    _reference("row_id", "sheet_rows"), _reference("action_id", "actions"),
+)  # fmt: skip
+"""Rows of process steps whose place, with all their parameters, another row took."""
+
 RAW_FILES = Table(
     "raw_files", METADATA, _id(), _reference("action_id", "actions"), _reference("sample_id", "samples"),
     _text("name"), Column("sha256", String(64), nullable=False, index=True), Column("bytes", Integer, nullable=False),

@@ -30,5 +30,7 @@ def take_waiting_steps(accepting: Accepting) -> list[RowVerdict]:
         source = SheetSource(laboratory_in(row.details_json, of=f"action {row.action_number}"), row.sheet_id)
         if not step.doubts and accepting.has_sample(step.sample, source.laboratory):
             verdict, doubts = accepting.take_step(row_id, step, source)
+            if verdict == "held":  # what it says of the step is asked about now, and not its sample
+                accepting.settle(row.id)
             found.append(RowVerdict("steps", row.number, verdict, doubts))
     return found

@@ -124,3 +124,65 @@ def test_steps_stay_with_a_sample_that_is_corrected(database: RecordsDatabase, t
     take(database, tmp_path, {"sample_id": "cand-tio2-1", "step": "1", "operation": "heat"}, steps=True)
     take(database, tmp_path, {**ROW, "note": "fired twice"})
     assert steps_table(database)["sample_id"].to_pylist() == samples_table(database)["sample_id"].to_pylist()
+
+
+HEATED = {"sample_id": "cand-tio2-1", "step": "2", "operation": "heat", "temperature": "900"}
+
+
+def parameters(database: RecordsDatabase) -> dict[str, str]:
+    table = steps_table(database)
+    found = dict(zip(table["parameter"].to_pylist(), table["as_written"].to_pylist(), strict=True))
+    assert len(found) == table.num_rows
+    return found
+
+
+@pytest.mark.parametrize("steps_first", [False, True])
+def test_step_that_is_filled_in_further_counts_once(
+    database: RecordsDatabase, tmp_path: Path, *, steps_first: bool
+) -> None:
+    """Also where both rows wait for their sample, and a second row of the step in the same sheet is another one."""
+    if not steps_first:
+        take(database, tmp_path, ROW)
+    take(database, tmp_path, HEATED, steps=True)
+    fuller = {**HEATED, "temperature": "900.0", "duration": "2", "atmosphere": "air"}
+    take(database, tmp_path, fuller, steps=True)
+    if steps_first:
+        assert take(database, tmp_path, ROW).waited == 2
+    assert parameters(database) == {"temperature": "900.0", "duration": "2", "atmosphere": "air"}
+    assert take(database, tmp_path, fuller, {**HEATED, "step": "1"}, steps=True).count("accepted") == 1
+    assert steps_table(database).num_rows == 4
+    weighed = [{"sample_id": "cand-tio2-1", "step": "3", "operation": "weigh", "material": name} for name in "AB"]
+    take(database, tmp_path, *weighed, steps=True)
+    assert take(database, tmp_path, *weighed, steps=True).known == 2
+    assert steps_table(database).num_rows == 6
+
+
+@pytest.mark.parametrize(("after", "columns"), [
+    ({"temperature": "950"}, ["temperature"]), ({"operation": "press", "temperature": "900"}, ["operation"]),
+    ({"temperature": "", "duration": "3"}, ["temperature"]),
+])  # fmt: skip
+@pytest.mark.parametrize("answer", [Answer("as written"), Answer("refuse")])
+def test_step_that_says_something_else_is_asked_about(
+    database: RecordsDatabase, tmp_path: Path, after: dict[str, str], columns: list[str], answer: Answer
+) -> None:
+    take(database, tmp_path, ROW)
+    take(database, tmp_path, HEATED, steps=True)
+    take(database, tmp_path, {**HEATED, **after}, steps=True)
+    questions = open_questions(database)
+    assert [one.doubt.column for one in questions] == columns
+    answer_questions(database, {one.id: answer for one in questions})
+    stated = {key: cell for key, cell in after.items() if cell and key != "operation"}
+    assert parameters(database) == (stated if answer.kind == "as written" else {"temperature": "900"})
+    assert open_questions(database) == []
+
+
+def test_changed_step_that_waited_for_its_sample_is_asked_about_itself(
+    database: RecordsDatabase, tmp_path: Path
+) -> None:
+    take(database, tmp_path, HEATED, steps=True)
+    take(database, tmp_path, {**HEATED, "temperature": "950"}, steps=True)
+    assert take(database, tmp_path, ROW).waited == 1
+    [question] = open_questions(database)
+    assert question.doubt.column == "temperature"
+    answer_questions(database, {question.id: Answer("as written")})
+    assert parameters(database) == {"temperature": "950"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from matloop.data.records.migrations.only_added_to import keep_rows
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -24,14 +26,4 @@ def upgrade() -> None:
         sa.UniqueConstraint("measurement_id", name=op.f("uq_retractions_measurement_id")),
     )
     op.create_index(op.f("ix_retractions_action_id"), "retractions", ["action_id"], unique=False)
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER retractions_no_{verb.lower()} BEFORE {verb} ON retractions "
-                "BEGIN SELECT RAISE(ABORT, 'records are only added to'); END"
-            )
-        return
-    op.execute(
-        "CREATE TRIGGER retractions_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON retractions "
-        "FOR EACH STATEMENT EXECUTE FUNCTION matloop_only_added_to()"
-    )
+    keep_rows("retractions")

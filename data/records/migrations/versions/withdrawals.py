@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from matloop.data.records.migrations.only_added_to import keep_rows
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -24,14 +26,4 @@ def upgrade() -> None:
         sa.UniqueConstraint("proposal_id", name=op.f("uq_withdrawals_proposal_id")),
     )
     op.create_index(op.f("ix_withdrawals_action_id"), "withdrawals", ["action_id"], unique=False)
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER withdrawals_no_{verb.lower()} BEFORE {verb} ON withdrawals "
-                "BEGIN SELECT RAISE(ABORT, 'records are only added to'); END"
-            )
-        return
-    op.execute(
-        "CREATE TRIGGER withdrawals_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON withdrawals "
-        "FOR EACH STATEMENT EXECUTE FUNCTION matloop_only_added_to()"
-    )
+    keep_rows("withdrawals")

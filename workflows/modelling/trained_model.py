@@ -31,6 +31,7 @@ from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
 from matloop.featurizers.base import FeatureSet
 from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.entry import Entries
 from matloop.screening.runs.card_records import ModelCard
@@ -168,6 +169,18 @@ class TrainedModel:
         ids = self.surrogate.training.ids
         return {self.known.name: chances_of_labels(self.folder / INSULATORS, ids, source=self.insulators)}
 
+    def with_insulators(self, prediction: Prediction, batch: CandidateBatch) -> Prediction:
+        """Give predictions of a gap the probability that there is one, where the model has a classifier of insulators.
+
+        Args:
+            prediction: By the surrogate, of n candidates.
+            batch: The candidates.
+        """
+        if self.insulators is None:
+            return prediction
+        name, folder = self.known.name, self.folder / INSULATORS
+        return with_insulators(folder, {name: prediction}, batch, source=self.insulators)[name]
+
     @functools.cached_property
     def _supported(self) -> JointProbability:
         """How probable it may be called that its target is met, as a run of its campaign does."""
@@ -185,10 +198,7 @@ class TrainedModel:
         rows = np.setdiff1d(np.arange(given.num_rows), [row.row for row in intake.refused])
         kept = conditions_of_rows(self.surrogate, given, rows, fixed=self.fixed)
         prediction = self.surrogate.predict(self.features.featurize(intake.batch), conditions=kept)
-        if self.insulators is not None:
-            named = {self.known.name: prediction}
-            place = self.folder / INSULATORS
-            prediction = with_insulators(place, named, intake.batch, source=self.insulators)[self.known.name]
+        prediction = self.with_insulators(prediction, intake.batch)
         unit = pa.array([self.known.unit] * len(intake.batch), pa.string())
         values: list[Any] = [prediction.median, prediction.sigma, *prediction.interval(0.9), unit, prediction.in_domain]
         values += kept.values()

@@ -16,15 +16,12 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.records.database import RecordsDatabase
 from matloop.models.surrogates.joint_probability import JointProbability
-from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.looping.champions import champion_of, read_champion
 from matloop.workflows.modelling.trained_model import TrainedModel
 from matloop.workflows.proposing.predicted import PredictedColumns, Scores, WantedTarget, outlook_of
 from matloop.workflows.stages.fates import FIRST_STAGE
-from matloop.workflows.stages.insulators import FOLDER as INSULATORS
-from matloop.workflows.stages.insulators import with_insulators
 from matloop.workflows.stages.makeable import kinship_targets
 from matloop.workflows.stages.scoring import ScoringTask, insulators_of_labels, surrogate_of
 
@@ -119,7 +116,8 @@ class ModelsInUse:
             if model.features.fingerprint not in features:
                 features[model.features.fingerprint] = model.features.featurize(batch)
         predictions = {
-            name: _prediction(model, batch, features[model.features.fingerprint]) for name, model in self.models.items()
+            name: model.with_insulators(model.surrogate.predict(features[model.features.fingerprint]), batch)
+            for name, model in self.models.items()
         }
         known = {name: predictions.get(name) or _AsTheRunSaid(stated[name]) for name in self.ranges}
         outlooks, shown = list(scores.prospects.targets), scores.shown.copy()
@@ -133,12 +131,3 @@ class ModelsInUse:
         unknown = np.any([np.isnan(outlook.mean) for outlook in outlooks], axis=0)
         prospects = replace(scores.prospects, targets=tuple(outlooks), probability=chances.uncapped)
         return Scores(prospects, shown, np.where(unknown, np.nan, chances.of_all))
-
-
-def _prediction(model: TrainedModel, batch: CandidateBatch, features: FeatureMatrix) -> Prediction:
-    """What a model says of candidates by their features; of a gap, also whether there is one."""
-    name = model.known.name
-    found = {name: model.surrogate.predict(features)}
-    if model.insulators is not None:
-        found = with_insulators(model.folder / INSULATORS, found, batch, source=model.insulators)
-    return found[name]

@@ -111,7 +111,8 @@ def property_outlooks(
         left_out: Formulas of which no value counts as known.
     """
     with using(model.catalogue):
-        prediction = model.surrogate.predict(model.features.featurize(compositions))
+        alone = model.surrogate.predict(model.features.featurize(compositions))
+        prediction = model.with_insulators(alone, compositions)
         low, high = prediction.interval(0.9)
         about = model.surrogate.card.get("training_set") or {}
         known = known_values(condition.name, compositions.compositions, about=about, training=training)
@@ -168,7 +169,9 @@ def _highest_supported(condition: KeptProperty, model: TrainedModel, old: float)
     name, (low, high) = condition.name, _range(condition, old)
     if not low < high:
         return 1.0
-    joint = JointProbability.fit({name: model.surrogate}, {name: (low, high)})
+    joint = JointProbability.fit(
+        {name: model.surrogate}, {name: (low, high)}, insulators=model.insulators_of_labels
+    )  # fmt: skip
     return min(group.highest for group in joint.groups)
 
 

@@ -32,12 +32,14 @@ from matloop.data.training.packaged_tables import packaged_training_set
 from matloop.data.training.training_set import TrainingSet
 from matloop.models.surrogates.store import LIMIT_VARIABLE, SurrogateStore
 from matloop.models.surrogates.supported_probability import highest_supported
+from matloop.screening.substitution.kept_property import read_kept_property
 from matloop.workflows.cli import app, main
 from matloop.workflows.modelling.input_rows import _ROWS
 from matloop.workflows.modelling.trained_model import TrainedModel, read_model
 from matloop.workflows.predict import predict
 from matloop.workflows.running import insulator_training
 from matloop.workflows.stages import scoring
+from matloop.workflows.substituting.property_outlook import property_outlooks
 from matloop.workflows.train import campaign_of_packaged_table, train
 from tests.workflows.conftest import SMALL, campaign
 from tests.workflows.stages.test_insulators import few_labels
@@ -334,6 +336,10 @@ def test_a_model_of_gaps_without_metals_says_how_probable_an_insulator_is(
     assert np.isnan(unknown)
     assert table["probability_band_gap"][1] <= alloy
     assert table["band_gap_lo"][1] == 0.0
+    pair, kept = CandidateBatch.from_formulas(["NaCl", "Ni3Al"]).batch, read_kept_property("band_gap >= 1 eV")
+    (outlook,) = property_outlooks(kept, model, pair, left_out=["NaCl", "Ni3Al"]).new
+    assert outlook.kept <= alloy
+    assert outlook.value.predicted == table["band_gap_pred"][1] == 0.0
     assert read_model(tmp_path / "gap").predict(["NaCl"])["insulator_probability"][0] == salt
     card = tmp_path / "gap" / "insulators" / "card.json"
     card.write_text(card.read_text() + " ")

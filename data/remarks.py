@@ -66,6 +66,7 @@ REMARKS: Mapping[str, Label] = {
     "predicted": Label("{0}, predicted {1}", "{0}，预测值 {1}"),
     "median": Label("{0}, the median of the others {1}", "{0}，其余数值的中位数 {1}"),
     "records_say": Label("the records say {0}", "记录中为 {0}"),
+    "emptied": Label("it was {0}", "此前为 {0}"),
     "retracted": Label("{0} of the same sample was retracted", "同一样品的 {0} 已被撤销"),
     "sample_of": Label(
         "the records have it of {0}; this sheet names no laboratory", "记录中属于 {0}；本表未注明实验室"

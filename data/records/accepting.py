@@ -20,7 +20,9 @@ from matloop.data.records.questions import Part
 from matloop.data.records.recorded_samples import (
     ValueBeside,
     cells_of_sample,
+    doubt_about_emptied,
     doubts_about_sample,
+    emptied_values,
     value_beside,
 )  # fmt: skip
 from matloop.data.records.recorded_steps import step_beside
@@ -33,6 +35,7 @@ from matloop.data.records.tables import (
     QUESTIONS,
     RAW_FILES,
     REPLACED_STEPS,
+    RETRACTIONS,
     SAMPLES,
     VERDICTS,
 )  # fmt: skip
@@ -40,7 +43,9 @@ from matloop.data.remarks import Remark
 
 Verdict = Literal["accepted", "held", "refused"]
 _MOST_BYTES_OF_RAW = 2_000_000_000
-_WRITTEN = (SAMPLES, RAW_FILES, MEASUREMENTS, PROCESS_PARAMETERS, REPLACED_STEPS, VERDICTS, QUESTIONS, ANSWERS)
+_WRITTEN = (
+    SAMPLES, RAW_FILES, MEASUREMENTS, RETRACTIONS, PROCESS_PARAMETERS, REPLACED_STEPS, VERDICTS, QUESTIONS, ANSWERS,
+)  # fmt: skip
 
 
 class RowVerdict(NamedTuple):
@@ -93,6 +98,7 @@ class Accepting:
     def __init__(self, connection: Connection, action: str) -> None:
         self.connection, self.action = connection, action
         self.samples = KnownSamples(connection)
+        self._told: set[str] = set()  # values of the records that a row says again, or another of
         self._added: dict[Table, list[dict[str, Any]]] = {table: [] for table in _WRITTEN}
 
     def take_result(
@@ -102,14 +108,35 @@ class Accepting:
         source: SheetSource,
         *,
         waived: Collection[tuple[str, str]] = frozenset(),
+        emptied: Collection[str] = (),
     ) -> Verdict:
-        """Judge a row of the table of results that is not blank, and add what it says if it is accepted."""
+        """Judge a row of the table of results that is not blank, and add what it says if it is accepted.
+
+        Args:
+            row_id: Its id.
+            checked: The row.
+            source: Where it comes from.
+            waived: Codes and columns of doubts that were answered with 'as written'.
+            emptied: Ids of values that an answer confirmed to be empty now, which are retracted.
+        """
         if not checked.doubts:
             checked.doubts += self._doubts_beside_records(checked, source, waived)
         verdict = self.judge(row_id, checked.doubts)
         if verdict == "accepted":
             self._result(row_id, checked, source)
+            self._retract(checked, source, emptied)
         return verdict
+
+    def note_standing(self, checked: CheckedRow, source: SheetSource) -> None:
+        """Note that a row which the records hold already stands in the sheet too, with its value."""
+        if checked.sample is not None and checked.measured is not None:
+            self._beside(checked.sample, checked.measured, source)
+
+    def may_be_emptied(self, checked: CheckedRow, source: SheetSource) -> bool:
+        """Whether a row has no value while its sample has one, so that the other rows are to be judged before it."""
+        if checked.sample is None or checked.measured is not None:
+            return False
+        return bool(self.samples.values(source.sample(checked.sample)))
 
     def take_step(
         self,
@@ -210,7 +237,7 @@ class Accepting:
         uncertainty = stated.uncertainty if math.isfinite(stated.uncertainty) else None
         value = RecordedValue(
             new_id("measurement"), row_id, source.sheet, stated.property, stated.value, stated.relation, uncertainty,
-            stated.repeats, stated.method, dict(stated.conditions),
+            stated.repeats, stated.method, dict(stated.conditions), checked.written.cells,
         )  # fmt: skip
         self.samples.add_value(source.sample(checked.sample), value, supersedes=beside.earlier)
         self._add(
@@ -221,9 +248,11 @@ class Accepting:
         )  # fmt: skip
 
     def _beside(self, sample: SampleStated, stated: MeasuredValue, source: SheetSource) -> ValueBeside:
-        return value_beside(
-            self.samples, source.sample(sample), stated, sheet=source.sheet, unchanged=source.unchanged
-        )  # fmt: skip
+        key = source.sample(sample)
+        found = value_beside(self.samples, key, stated, sheet=source.sheet, unchanged=source.unchanged)
+        if found.earlier is not None:
+            self._told.add(found.earlier)
+        return found
 
     def _doubts_beside_records(
         self, checked: CheckedRow, source: SheetSource, waived: Collection[tuple[str, str]]
@@ -231,10 +260,23 @@ class Accepting:
         """What a row and the records say differently about one sample."""
         if (sample := checked.sample) is None:
             return []
-        doubts = doubts_about_sample(self.samples, source.sample(sample), sample)
+        key = source.sample(sample)
+        doubts = doubts_about_sample(self.samples, key, sample)
         if checked.measured is not None and (doubt := self._beside(sample, checked.measured, source).doubt) is not None:
             doubts.append(doubt)
+        doubts += doubt_about_emptied(
+            emptied_values(self.samples, key, checked, sheet=source.sheet, told=self._told)
+        )  # fmt: skip
         return [doubt for doubt in doubts if (doubt.code, doubt.column) not in waived]
+
+    def _retract(self, checked: CheckedRow, source: SheetSource, values: Collection[str]) -> None:
+        """Retract those of some values of a sample that still count."""
+        assert checked.sample is not None
+        key = source.sample(checked.sample)
+        standing = {one.id for one in self.samples.values(key) if not one.retracted}
+        for value in standing.intersection(values):
+            self.samples.retract(key, value)
+            self._add(RETRACTIONS, measurement_id=value)
 
     def _step(self, step: RecordedStep, sample: RecordedSample, replaces: str | None) -> None:
         """Add the parameters of an accepted step, in the place of those of the row that it replaces."""

@@ -17,6 +17,7 @@ from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.known_samples import rows_with
 from matloop.data.records.ledger import add_action, candidates_in, laboratory_in
 from matloop.data.records.questions import cells_in, held_questions
+from matloop.data.records.recorded_samples import values_confirmed_empty
 from matloop.data.records.row_checks import check_row
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.records.step_checks import check_step
@@ -163,6 +164,12 @@ class _AnsweredRow(NamedTuple):
         return frozenset((one.code, one.column) for one in self.settled if one.answer == "as written")
 
     @property
+    def emptied(self) -> tuple[str, ...]:
+        """Ids of values that an answer confirms to be empty now."""
+        confirmed = [one for one in self.settled if one.answer == "as written"]
+        return tuple(value for one in confirmed for value in values_confirmed_empty(one.code, one.detail))
+
+    @property
     def written(self) -> WrittenRow:
         """The row with the texts that stand in place of its cells."""
         instead = {one.column: str(one.instead) for one in self.settled if one.answer == "instead"}
@@ -186,7 +193,13 @@ def _answered_rows(connection: Connection, row_ids: Collection[str]) -> list[_An
         .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
     )  # fmt: skip
     questions = select(
-        QUESTIONS.c.row_id, QUESTIONS.c.code, QUESTIONS.c.column, ANSWERS.c.answer, ANSWERS.c.instead, ANSWERS.c.number
+        QUESTIONS.c.row_id,
+        QUESTIONS.c.code,
+        QUESTIONS.c.column,
+        QUESTIONS.c.detail,
+        ANSWERS.c.answer,
+        ANSWERS.c.instead,
+        ANSWERS.c.number,
     ).outerjoin(ANSWERS, ANSWERS.c.question_id == QUESTIONS.c.id)
     settled: dict[str, list[Any]] = defaultdict(list)
     for one in rows_with(connection, questions, QUESTIONS.c.row_id, row_ids):
@@ -215,5 +228,5 @@ def _judge(
     if row.found.part == "steps":
         return accepting.take_step(row_id, check_step(row.written, waived=row.waived), row.source, waived=row.waived)
     checked = check_row(row.written, formulas, waived=row.waived)
-    verdict = accepting.take_result(row_id, checked, row.source, waived=row.waived)
+    verdict = accepting.take_result(row_id, checked, row.source, waived=row.waived, emptied=row.emptied)
     return verdict, tuple(checked.doubts)

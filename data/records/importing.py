@@ -124,6 +124,7 @@ class _Import:
         self._laboratory, self._folder, self._screened = laboratory, folder, screened
         self._candidates = {**screened, **candidates_in(connection)}
         self._report = ImportReport(sheet)
+        self._standing: list[CheckedRow | CheckedStep] = []  # what the records hold already
         self._unchanged: set[str] = set()  # rows of earlier sheets that stand in this one too
 
     def run(self) -> ImportReport:
@@ -159,12 +160,18 @@ class _Import:
         steps: Sequence[_NewRow[CheckedStep]],
     ) -> None:
         """Judge the new rows, and add what is accepted."""
-        rows = [*(new.row for new in results), *(new.row for new in steps)]
+        standing = [one for one in self._standing if isinstance(one, CheckedRow)]
+        rows = [*(one.written for one in standing), *(one.row for one in results), *(one.row for one in steps)]
         accepting.samples.read({row.cells.get("sample_id", "") for row in rows})
         row_ids = self._add_rows(source.sheet, "results", results)
+        for checked in standing:
+            accepting.note_standing(checked, source)
+        judged = dict[str, Verdict]()
+        new = list(zip(row_ids, (one.checked for one in results), strict=True))
+        for row_id, checked in sorted(new, key=lambda one: accepting.may_be_emptied(one[1], source)):
+            judged[row_id] = accepting.take_result(row_id, checked, source)
         for row_id, (row, _, checked) in zip(row_ids, results, strict=True):
-            verdict = accepting.take_result(row_id, checked, source)
-            self._report.rows.append(RowVerdict("results", row.number, verdict, tuple(checked.doubts)))
+            self._report.rows.append(RowVerdict("results", row.number, judged[row_id], tuple(checked.doubts)))
         row_ids = self._add_rows(source.sheet, "steps", steps)
         for row_id, (row, _, step) in zip(row_ids, steps, strict=True):
             verdict, doubts = accepting.take_step(row_id, step, source)
@@ -216,6 +223,7 @@ class _Import:
         self._unchanged |= {known[new.key][0] for new in keyed if new.key in known}
         found = [new for new in keyed if new.key not in known]
         self._report.known += len(keyed) - len(found)
+        self._standing += [new.checked for new in keyed if new.key in known]
         return found
 
     def _own_key(self, key: str) -> str:

@@ -89,6 +89,7 @@ class RecordedValue(NamedTuple):
         repeats: Measurements behind it.
         method: How it was measured.
         conditions: Value by name.
+        cells: The row as it was written.
         retracted: Whether it was taken back.
     """
 
@@ -102,6 +103,7 @@ class RecordedValue(NamedTuple):
     repeats: int
     method: str
     conditions: Mapping[str, float]
+    cells: Mapping[str, str]
     retracted: bool = False
 
 
@@ -159,6 +161,7 @@ class KnownSamples:
             select(
                 *(SAMPLES.c[name] for name in SampleKey._fields), MEASUREMENTS, SHEET_ROWS.c.sheet_id,
                 RETRACTIONS.c.number.label("retraction"), ACTIONS.c.number.label("action"), SHEET_ROWS.c.number,
+                SHEET_ROWS.c.cells_json,
             )
             .join(MEASUREMENTS, MEASUREMENTS.c.sample_id == SAMPLES.c.id)
             .join(SHEET_ROWS, SHEET_ROWS.c.id == MEASUREMENTS.c.row_id)
@@ -173,7 +176,7 @@ class KnownSamples:
                 RecordedValue(
                     row.id, row.row_id, row.sheet_id, row.property, row.value, row.relation, row.uncertainty,
                     row.repeats, row.method, read_json(row.conditions_json, of=f"value {row.id}"),
-                    row.retraction is not None,
+                    read_json(row.cells_json, of=f"row {row.row_id}"), row.retraction is not None,
                 ),
             )
             for row in sorted(rows, key=lambda row: (row.action, row.number))
@@ -213,10 +216,10 @@ class KnownSamples:
         self._read_one(key.name)
         return self._samples[key.name].get(key)
 
-    def values(self, key: SampleKey, property_name: str) -> Sequence[RecordedValue]:
-        """Values of a property of a sample, the retracted among them, in the order of import."""
+    def values(self, key: SampleKey, property_name: str = "") -> Sequence[RecordedValue]:
+        """Values of a property of a sample, or of all, the retracted among them, in the order of import."""
         self._read_one(key.name)
-        return [value for value in self._values[key].values() if value.property == property_name]
+        return [value for value in self._values[key].values() if property_name in ("", value.property)]
 
     def steps(self, key: SampleKey, number: int) -> Sequence[RecordedStep]:
         """Process steps of a sample that have a number; more than one where a sheet has several such rows."""
@@ -238,6 +241,10 @@ class KnownSamples:
         if supersedes is not None:
             del self._values[key][supersedes]
         self._values[key][value.id] = value
+
+    def retract(self, key: SampleKey, value: str) -> None:
+        """Know that a value of a sample, by its id, was taken back."""
+        self._values[key][value] = self._values[key][value]._replace(retracted=True)
 
     def add_step(self, key: SampleKey, step: RecordedStep, *, replaces: str | None = None) -> None:
         """Know another process step of a sample, in the place of that of the row which it replaces."""

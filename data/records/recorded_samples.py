@@ -8,7 +8,7 @@ something else is a question.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
@@ -16,7 +16,7 @@ from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import Doubt
 from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedValue, SampleKey
 from matloop.data.records.result_sheet import OUTCOMES
-from matloop.data.records.row_checks import MeasuredValue, SampleStated
+from matloop.data.records.row_checks import CheckedRow, MeasuredValue, SampleStated
 from matloop.data.remarks import Remark
 
 _ASKED = ("batch_mass", "made_on", "made_by", "phases_found")
@@ -115,6 +115,50 @@ def value_beside(
     if same:
         return ValueBeside(_doubt(codes.SAME, "method", stated, same[0]))
     return ValueBeside()
+
+
+def emptied_values(
+    samples: KnownSamples, key: SampleKey, checked: CheckedRow, *, sheet: str, told: Collection[str]
+) -> list[RecordedValue]:  # fmt: skip
+    """Values that an earlier sheet had where a row has none now.
+
+    A row that names a property leaves out its values. One that names none says less than the earlier row; where it says
+    something else, it is about the sample alone. The value of a failed synthesis is not asked for.
+
+    Args:
+        samples: What the records hold.
+        key: The sample.
+        checked: The row.
+        sheet: Id of its sheet.
+        told: Ids of values that other rows of the sheet tell.
+    """
+    if checked.measured is not None or checked.sample is None or checked.sample.outcome == "failed":
+        return []
+    cells = checked.written.cells
+    found = [
+        one for one in samples.values(key, checked.without_value)
+        if not one.retracted and one.sheet_id != sheet and one.id not in told
+        and (checked.without_value or cells.items() <= one.cells.items())
+    ]  # fmt: skip
+    by_method = [one for one in found if one.method == cells.get("method", "")]
+    return by_method or found
+
+
+def doubt_about_emptied(values: Sequence[RecordedValue]) -> list[Doubt]:
+    """A question whether values are retracted, which holds their ids; none where there are none."""
+    if not values:
+        return []
+    shown = ", ".join(f"{one.value:.6g} {property_named(one.property).unit}".removesuffix(" 1") for one in values)
+    return [Doubt(codes.EMPTIED, "value", "", Remark("emptied", (shown, *(one.id for one in values))))]
+
+
+def values_confirmed_empty(code: str, detail: str) -> tuple[str, ...]:
+    """Ids of the values that such a question is about, from its code and the remark that the records keep.
+
+    >>> values_confirmed_empty("E-RESULT-EMPTIED", Remark("emptied", ("3.1 eV", "msr-1")).stored())
+    ('msr-1',)
+    """
+    return tuple(map(str, Remark.read(detail).values[1:])) if code == codes.EMPTIED else ()
 
 
 def _beside_exact(found: RecordedValue, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:

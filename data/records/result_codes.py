@@ -11,7 +11,7 @@ OUTCOME, CHOICE, DATE = "E-RESULT-OUTCOME", "E-RESULT-CHOICE", "E-RESULT-DATE"
 PROPERTY, NUMBER, UNIT, QUALIFIER = "E-RESULT-PROPERTY", "E-RESULT-NUMBER", "E-RESULT-UNIT", "E-RESULT-QUALIFIER"
 UNCERTAINTY, CONDITION = "E-RESULT-UNCERTAINTY", "E-RESULT-CONDITION"
 RANGE, JUMP, REPEAT, CONFLICT = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
-LABORATORY, SAME, CELL = "E-RESULT-LABORATORY", "E-RESULT-SAME", "E-RESULT-CELL"
+LABORATORY, SAME, CELL, EMPTIED = "E-RESULT-LABORATORY", "E-RESULT-SAME", "E-RESULT-CELL", "E-RESULT-EMPTIED"
 ROW, IMPOSSIBLE, ANSWER = "E-RESULT-ROW", "E-RESULT-IMPOSSIBLE", "E-RESULT-ANSWER"
 
 RESULT_CODES: Mapping[str, Label] = {
@@ -50,6 +50,10 @@ RESULT_CODES: Mapping[str, Label] = {
         "the same value of the sample is in the records with another method or conditions; as written, this is another "
         "measurement",
         "记录中已有该样品的相同数值，但方法或条件不同；若确认，则算作另一次测量",
+    ),
+    EMPTIED: Label(
+        "the value was sent before and is empty now; as written, it is retracted; refuse keeps it",
+        "此前填有数值，现为空；若确认无误，则撤销原数值；答“撤回”则保留原数值",
     ),
     LABORATORY: Label(
         "a sample of this name was sent with another statement of its laboratory; as written, this is another sample",

@@ -86,6 +86,7 @@ class CheckedRow:
         doubts: Questions and reasons against it.
         sample: The sample; None while questions about it are open.
         measured: The value; None if the row states none, or while questions about it are open.
+        without_value: Name of the property whose value the row leaves empty; empty where it names none.
     """
 
     written: WrittenRow
@@ -93,6 +94,7 @@ class CheckedRow:
     doubts: list[Doubt] = field(default_factory=list)
     sample: SampleStated | None = None
     measured: MeasuredValue | None = None
+    without_value: str = ""
 
     @property
     def refusal(self) -> Doubt | None:
@@ -136,19 +138,19 @@ def check_row(
         if checked.sample.outcome == "failed":
             reader.doubt(codes.OUTCOME, "outcome", "failed_with_value")
     else:
-        _check_without_value(reader)
+        checked.without_value = _check_without_value(reader)
     checked.doubts = reader.doubts
     return checked
 
 
-def _check_without_value(reader: CellReader) -> None:
-    """Cells about a value that is not there: they may be prepared, but not about something else."""
+def _check_without_value(reader: CellReader) -> str:
+    """Check cells about a value that is not there, which may be prepared, and return the name of its property."""
     if reader.text("uncertainty") and not is_missing(reader.text("uncertainty")):
         reader.doubt(codes.NUMBER, "value", "uncertainty_alone")
-    if reader.text("property"):
-        _property(reader)
+    known = _property(reader) if reader.text("property") else None
     reader.choice("qualifier")
     reader.number("repeats")
+    return known.name if known else ""
 
 
 def _sample(reader: CellReader, candidates: Mapping[str, str], today: dt.date) -> SampleStated:

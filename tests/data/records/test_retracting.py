@@ -81,3 +81,42 @@ def test_value_of_a_sample_that_failed_after_all_teaches_nothing_and_is_no_hit(t
     take(database, tmp_path, note="it was made")
     as_written(database)
     assert len(values_table(database)) == 2
+
+
+@pytest.mark.parametrize("emptied", [
+    {"value": ""}, {"value": "n.d.", "note": "not measured after all"}, {"value": "", "property": "", "unit": "",
+                                                                         "qualifier": ""},
+])  # fmt: skip
+@pytest.mark.parametrize(("answer", "counted"), [
+    ("as written", [3.3]), ("refuse", [3.3, 3.4]), ("instead: 3.4", [3.3, 3.4]), ("无误", [3.3])
+])  # fmt: skip
+def test_value_that_is_empty_when_its_row_comes_again_is_retracted_or_kept_by_an_answer(
+    tmp_path: Path, emptied: dict[str, str], answer: str, counted: list[float]
+) -> None:
+    place = str(tmp_path / "records.sqlite")
+    database = open_records(place)
+    take(database, tmp_path)
+    [row] = take(database, tmp_path, **emptied).rows
+    assert [(doubt.code, doubt.column) for doubt in row.doubts] == [(codes.EMPTIED, "value")]
+    assert "3.4 eV" in row.doubts[0].remark.label.zh
+    [question] = open_questions(database)
+    assert take(database, tmp_path, **emptied).known == 2
+    if answer.startswith("instead") and "property" in emptied:
+        return  # a value alone names no property
+    told = CliRunner().invoke(app, ["questions", "--answer", f"{question.id}={answer}", "--records", place])
+    assert told.exit_code == 0, told.output
+    assert sorted(values_table(database)["value"].to_pylist()) == counted
+    assert contents_of(database).retracted == 2 - len(counted)
+    assert open_questions(database) == []
+
+
+def test_row_without_a_value_beside_one_that_still_has_it_is_no_emptied_one(tmp_path: Path) -> None:
+    """Whether the other row stands as it was, was filled in further, or says another value, which alone is asked."""
+    row = result("cand-gan", "GaN", "B1", "3.4")
+    beside = {**row, "value": "", "note": "second film, not measured yet"}
+    for at, change in enumerate([{}, {"method": "XPS"}, {"note": "on sapphire"}, {"value": "3.5"}]):
+        database = open_records(tmp_path / f"{at}.sqlite")
+        import_sheet(database, write_sheet(tmp_path / "sheet.csv", [row]), candidates=KNOWN)
+        sheet = write_sheet(tmp_path / "sheet.csv", [beside, {**row, **change}])
+        doubts = [doubt.code for one in import_sheet(database, sheet, candidates=KNOWN).rows for doubt in one.doubts]
+        assert doubts == ([codes.CONFLICT] if "value" in change else [])

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matloop.data.errors import CampaignError
 from matloop.data.properties.catalogue import using
 from matloop.data.records.contents import newest_action
 from matloop.data.records.database import RecordsDatabase, open_records
+from matloop.data.records.laboratories import known_laboratory
 from matloop.models.surrogates.contest import verdict
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
@@ -27,6 +29,7 @@ from matloop.workflows.looping.champions import (
     ModelDecision,
     champion_of,
     describe_champion,
+    earlier_champion,
     first_champion_of,
     has_earlier_model,
     models_folder,
@@ -35,8 +38,9 @@ from matloop.workflows.looping.champions import (
     write_decision,
 )
 from matloop.workflows.looping.first_models import first_from_records, first_model, kept_model, train_again
+from matloop.workflows.looping.learned_values import outdated_models, values_taken_back
 from matloop.workflows.looping.measured_alone import is_measured_alone, loop_campaign
-from matloop.workflows.looping.taught_campaign import absolute_place, taught_alone, taught_by_records
+from matloop.workflows.looping.taught_campaign import absolute_place, laboratory_of, taught_alone, taught_by_records
 from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
 from matloop.workflows.proposing.recorded_proposal import proposal_again, recorded, records_there
@@ -54,7 +58,8 @@ def retrain(
     """Train a challenger for each target from what the records hold, and decide which model is in use.
 
     A property that nothing but records teaches has no model before 20 compounds have a value; then the first one learns
-    from records alone.
+    from records alone. A model that learned from values that were corrected or retracted since gives way to the one
+    before it, and a challenger that learns from what stands now competes with that.
 
     Args:
         campaign: A campaign file, the name of a packaged campaign, or a campaign.
@@ -69,10 +74,11 @@ def retrain(
 
     Raises:
         CampaignError: If something is wrong with the campaign, or a property is none of its targets.
-        RecordsError: If there are no records, or another decision was made meanwhile.
+        RecordsError: If there are no records, no sheet of the laboratory, or another decision was made meanwhile.
     """
     database = open_records(records, may_create=False)
     chosen = campaign if isinstance(campaign, Campaign) else loop_campaign(campaign)
+    whose = known_laboratory(database, laboratory)
     place, folder = absolute_place(records), models_folder(records, models).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     decisions: list[ModelDecision] = []
@@ -84,11 +90,11 @@ def retrain(
 
     with using(chosen.catalogue):
         for name in _wanted(chosen, properties):
-            champion, until = champion_of(database, chosen.name, name), newest_action(database)
+            champion = _standing_champion(database, chosen, name, place=place, write=write)
+            until, first = newest_action(database), first_champion_of(database, chosen.name, name)
             if is_measured_alone(chosen, name):
-                first = first_champion_of(database, chosen.name, name)
-                learned = until if first is None or champion is None else first.until
-                alone = taught_alone(chosen, name, place=place, laboratory=laboratory, until=learned)
+                learned = (until, whose) if first is None else (first.until, _whose(first, whose))
+                alone = taught_alone(chosen, name, place=place, until=learned[0], laboratory=learned[1])
                 if first is None or champion is None:
                     write(first_from_records(database, alone, until=until, models=folder), None)
                     continue
@@ -101,9 +107,11 @@ def retrain(
                 until = newest_action(database)
             base = read_champion(first, folder)
             if champion.until > first.until:
-                before = taught_by_records(chosen, base, place=place, laboratory=laboratory, until=champion.until)
+                before = taught_by_records(
+                    chosen, base, place=place, laboratory=_whose(champion, whose), until=champion.until
+                )
                 train_again(champion, before, folder)
-            taught = taught_by_records(chosen, base, place=place, laboratory=laboratory, until=until)
+            taught = taught_by_records(chosen, base, place=place, laboratory=whose, until=until)
             write(_challenge(database, taught, champion, until=until, models=folder), champion)
     return decisions
 
@@ -149,6 +157,9 @@ def propose(
     view.require_finished()
     database = records_there(records) if dry_run else open_records(records)
     proposal = choose_proposal(view, wish, laboratory, database, models=models_folder(records, models))
+    if database is not None and proposal.retrained:
+        outdated = outdated_models(database, view.campaign, proposal.retrained, place=records)
+        proposal = replace(proposal, outdated=tuple(outdated))
     if dry_run or database is None:
         return proposal
     prepare(proposal)
@@ -184,7 +195,7 @@ def status(
 
     Raises:
         CampaignError: If something is wrong with the campaign.
-        RecordsError: If there are no records.
+        RecordsError: If there are no records, or no sheet of the laboratory.
         RunError: If the folder is no finished run.
     """
     database = open_records(records, may_create=False)
@@ -192,9 +203,22 @@ def status(
     view = None if run is None else RunView(run)
     if view is not None:
         view.require_finished()
+    whose = known_laboratory(database, laboratory)
     return chosen, standing_of(
-        database, chosen, place=records, laboratory=laboratory, models=models_folder(records, models), run=view
+        database, chosen, place=records, laboratory=whose, models=models_folder(records, models), run=view
     )  # fmt: skip
+
+
+def _standing_champion(
+    database: RecordsDatabase, campaign: Campaign, name: str, *, place: str | None,
+    write: Callable[[ModelDecision, Champion | None], Champion | None],
+) -> Champion | None:  # fmt: skip
+    """The newest model whose values all stand; each newer one gives way by a decision of its own."""
+    champion = champion_of(database, campaign.name, name)
+    while champion is not None and (gone := values_taken_back(campaign, name, champion, place=place)):
+        earlier = earlier_champion(database, campaign.name, name)
+        champion = write(ModelDecision(campaign.name, name, "taken_back", earlier, results=gone), champion)
+    return champion
 
 
 def _challenge(
@@ -204,7 +228,9 @@ def _challenge(
     (target,) = taught.targets
     stays = ModelDecision(taught.name, target.property, "few_results", champion)
     results = results_of(database, taught, until=until)
-    stays = stays._replace(results=compounds_with_value(database, target.property, until=until))
+    whose = laboratory_of(taught)
+    compounds = compounds_with_value(database, target.property, until=until, laboratory=whose)
+    stays = stays._replace(results=compounds)
     if results is None:
         return stays
     if not results.unseen_since(champion.until).any():
@@ -221,7 +247,12 @@ def _challenge(
         if decision.reason != "wins":
             return decision
         made = kept_model(challenger.folder, models, taught)
-        return decision._replace(champion=describe_champion(made, until=until))
+        return decision._replace(champion=describe_champion(made, until=until, laboratory=whose))
+
+
+def _whose(champion: Champion, otherwise: str) -> str:
+    """Whose results a model learned from."""
+    return otherwise if champion.laboratory is None else champion.laboratory
 
 
 def _wanted(campaign: Campaign, properties: Sequence[str]) -> list[str]:

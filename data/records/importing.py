@@ -18,13 +18,14 @@ from typing import Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import InputFileError
-from matloop.data.plain_text import counted, one_line
+from matloop.data.plain_text import counted
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import rows_with
+from matloop.data.records.laboratories import written_name
 from matloop.data.records.ledger import (
     KnownCandidate,
     add_action,
@@ -103,7 +104,7 @@ def import_sheet(
     sheet = read_sheet_file(path)
 
     def work(connection: Connection) -> ImportReport:
-        return _Import(connection, sheet, path.parent, candidates or {}, one_line(laboratory)[:100], by).run()
+        return _Import(connection, sheet, path.parent, candidates or {}, written_name(laboratory), by).run()
 
     return database.write(work)
 

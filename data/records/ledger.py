@@ -18,6 +18,10 @@ from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, CANDIDATES
 
 _PROMISE, _CAMPAIGN = "probability of all targets", "campaign of the run"  # no property has such names
+_RANGES = "wanted ranges of the run"
+
+Ranges = Mapping[str, tuple[float, float]]
+"""Lower and upper end of a wanted range by property, infinite where it is open."""
 
 
 class KnownCandidate(NamedTuple):
@@ -30,6 +34,7 @@ class KnownCandidate(NamedTuple):
         cif: Its structure; empty for a composition.
         promise: Probability of meeting all targets that was stated for it; nan where none was.
         campaign: Name of the campaign whose targets these are; empty where none is known.
+        ranges: Ranges that the promise is about, in the unit of each property; none where they are not known.
     """
 
     formula: str
@@ -38,6 +43,7 @@ class KnownCandidate(NamedTuple):
     cif: str = ""
     promise: float = math.nan
     campaign: str = ""
+    ranges: Mapping[str, tuple[float, float]] = {}
 
 
 def add_action(
@@ -133,12 +139,35 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     for name, formula, origin, written in connection.execute(select(*wanted)):
         predictions = read_json(written, of=f"what was predicted for {name}")
         promise, campaign = predictions.pop(_PROMISE, math.nan), predictions.pop(_CAMPAIGN, "")
-        found[name] = KnownCandidate(formula, origin, predictions, promise=promise, campaign=campaign)
+        ranges = read_ranges(predictions.pop(_RANGES, {}))
+        found[name] = KnownCandidate(formula, origin, predictions, "", promise, campaign, ranges)
     return found
 
 
-def _written(one: KnownCandidate) -> dict[str, float | str]:
+def written_ranges(ranges: Ranges) -> dict[str, list[float | None]]:
+    """Ranges as JSON can hold them.
+
+    >>> written_ranges({"band_gap": (3.0, math.inf)})
+    {'band_gap': [3.0, None]}
+    """
+    return {name: [end if math.isfinite(end) else None for end in ends] for name, ends in ranges.items()}
+
+
+def read_ranges(written: Mapping[str, tuple[float | None, float | None]]) -> Ranges:
+    """Ranges as :func:`written_ranges` gives them.
+
+    >>> read_ranges({"band_gap": (3.0, None)})
+    {'band_gap': (3.0, inf)}
+    """
+    return {
+        name: (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        for name, (low, high) in written.items()
+    }
+
+
+def _written(one: KnownCandidate) -> dict[str, Any]:
     """What is kept of the predictions and the promise of a candidate."""
     values = {**one.predictions, _PROMISE: one.promise}
-    written: dict[str, float | str] = {key: value for key, value in values.items() if math.isfinite(value)}
-    return written | ({_CAMPAIGN: one.campaign} if one.campaign else {})
+    written: dict[str, Any] = {key: value for key, value in values.items() if math.isfinite(value)}
+    written |= {_CAMPAIGN: one.campaign} if one.campaign else {}
+    return written | ({_RANGES: written_ranges(one.ranges)} if one.ranges else {})

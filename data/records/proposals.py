@@ -11,7 +11,16 @@ from sqlalchemy import Connection, insert, select
 from matloop.data.errors import RecordsError
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
-from matloop.data.records.ledger import KnownCandidate, add_action, add_candidates, as_json, candidates_in, read_json
+from matloop.data.records.ledger import (
+    KnownCandidate,
+    Ranges,
+    add_action,
+    add_candidates,
+    as_json,
+    candidates_in,
+    read_json,
+    read_ranges,
+)
 from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES, WITHDRAWALS
 
 KIND = "propose"
@@ -68,13 +77,17 @@ class WrittenProposal(NamedTuple):
 
     Attributes:
         candidate_id: The candidate.
+        formula: Its formula.
         campaign: Name of the campaign that it was proposed for.
         why: Why it was chosen and what was promised.
+        ranges: Ranges that the promise is about, in the unit of each property; none where they were not written down.
     """
 
     candidate_id: str
+    formula: str
     campaign: str
     why: Mapping[str, Any]
+    ranges: Ranges
 
 
 def written_proposals(database: RecordsDatabase) -> list[WrittenProposal]:
@@ -84,18 +97,25 @@ def written_proposals(database: RecordsDatabase) -> list[WrittenProposal]:
         DamagedFileError: If one of them cannot be read.
     """
     query = (
-        select(PROPOSALS.c.candidate_id, PROPOSALS.c.why_json, ACTIONS.c.details_json, ACTIONS.c.number)
+        select(
+            PROPOSALS.c.candidate_id, PROPOSALS.c.formula, PROPOSALS.c.why_json, ACTIONS.c.details_json,
+            ACTIONS.c.number,
+        )
         .join(ACTIONS, ACTIONS.c.id == PROPOSALS.c.action_id)
         .order_by(ACTIONS.c.number, PROPOSALS.c.place)
-    )
+    )  # fmt: skip
     with database.reading() as connection:
         rows = connection.execute(query).all()
-    batches = {number: details for _, _, details, number in rows}
+    batches = {number: details for *_, details, number in rows}
     said = {number: read_json(details, of=f"action {number}") for number, details in batches.items()}
+    ranges = {number: read_ranges(one.get("ranges", {})) for number, one in said.items()}
     return [
-        WrittenProposal(name, str(said[number].get("campaign", "")), read_json(why, of=f"the proposal of {name}"))
-        for name, why, _, number in rows
-    ]
+        WrittenProposal(
+            name, formula, str(said[number].get("campaign", "")), read_json(why, of=f"the proposal of {name}"),
+            ranges[number],
+        )
+        for name, formula, why, _, number in rows
+    ]  # fmt: skip
 
 
 def campaigns_of_candidates(database: RecordsDatabase) -> dict[str, frozenset[str]]:

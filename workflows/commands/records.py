@@ -21,7 +21,7 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
-from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.ledger import KnownCandidate, read_ranges
 from matloop.data.records.notebook_export import export_notebook
 from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
@@ -64,12 +64,12 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         columns = {name: view.ranked.column(property_column(name, "pred")) for name in view.properties}
         promises = np.asarray(view.ranked.column(Column.PROBABILITY), float)
         predicted = {name: np.asarray(column, float) for name, column in columns.items()}
-        cifs = {place: text for place, (_, text) in view.cifs.items()}
+        cifs, ranges = {place: text for place, (_, text) in view.cifs.items()}, read_ranges(view.ranges)
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}
             cif = cifs.get(int(places[at]), "") if places[at] else ""
             known = KnownCandidate(
-                formula, view.folder.name, predictions, cif, float(promises[at]), view.campaign.name
+                formula, view.folder.name, predictions, cif, float(promises[at]), view.campaign.name, ranges
             )  # fmt: skip
             found.setdefault(name, known)
     return found

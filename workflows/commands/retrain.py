@@ -76,6 +76,9 @@ def print_decision(console: Console, decision: ModelDecision, language: str) -> 
             f"{counted(decision.results, 'compound')} with a value", f"已有数值的化合物 {decision.results:,} 个"
         )
         console.print(Text(f"  {_in(language, far)}"), soft_wrap=True)
+    if decision.reason == "taken_back":
+        gone = Label(f"{counted(decision.results, 'value')} of those", f"此类数值 {decision.results:,} 个")
+        console.print(Text(f"  {_in(language, gone)}"), soft_wrap=True)
     if decision.champion is not None and decision.replaces:
         in_use = Label(f"in use: {decision.champion.folder}", f"现用模型：{decision.champion.folder}")
         console.print(Text(f"  {one_line(_in(language, in_use))}"), soft_wrap=True)

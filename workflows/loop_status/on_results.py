@@ -20,6 +20,7 @@ from matloop.data.properties.columns import Column
 from matloop.data.records.contents import first_values, values_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.record_labels import RecordLabels
+from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.real_results import Coverage, Drift, coverage_of, drift_of
 from matloop.workflows.looping.champions import Champion, ModelDecision, read_champion
 from matloop.workflows.modelling.trained_model import TrainedModel
@@ -46,7 +47,7 @@ class ModelsOverTime:
     """
 
     def __init__(self, decisions: Sequence[ModelDecision], models: Path) -> None:
-        self._decisions = [one for one in decisions if one.champion is not None]
+        self._decisions = [one for one in decisions if one.champion is not None or one.reason == "taken_back"]
         self._models = models
         self._read: dict[Champion, TrainedModel] = {}
 
@@ -112,6 +113,21 @@ def results_by_material(read: ReadLabels, database: RecordsDatabase, name: str) 
     )  # fmt: skip
 
 
+def place_in(prediction: Prediction, value: float) -> float:
+    """Where a result lies in the distribution predicted for one candidate, from 0 at its lower end to 1 at its upper.
+
+    A value on a physical bound, such as a band gap of zero, may have a probability of its own. It lies in the middle of
+    that, as the mean of a uniform draw. Bets against predictions are convex functions of this place, so that no bet
+    gains by it where predictions are right (Jensen's inequality).
+
+    Args:
+        prediction: Of one candidate.
+        value: The result, in the unit of the property.
+    """
+    at_most = float(prediction.probability_between(-np.inf, value)[0])
+    return (at_most + float(prediction.probability_between(-np.inf, float(np.nextafter(value, -np.inf)))[0])) / 2
+
+
 def on_results_of(
     database: RecordsDatabase, name: str, models: ModelsOverTime, *, place: str | None, laboratory: str
 ) -> OnResults | None:
@@ -142,15 +158,13 @@ def on_results_of(
         }
         values = results.values[rows]
         with using(model.catalogue):
-            features = model.features.featurize(read.materials.take(results.rows[rows]))
-            prediction = model.surrogate.predict(features, conditions=conditions)
+            materials = read.materials.take(results.rows[rows])
+            alone = model.surrogate.predict(model.features.featurize(materials), conditions=conditions)
+            prediction = model.with_insulators(alone, materials)
             low, high = prediction.interval(0.9)
             inside[rows] = (low <= values) & (values <= high)
-            below[rows] = [
-                prediction.take(np.array([at])).probability_between(-np.inf, value)[0]
-                if prediction.met is None else np.nan
-                for at, value in enumerate(values)
-            ]  # fmt: skip
+            if prediction.met is None:
+                below[rows] = [place_in(prediction.take(np.array([at])), value) for at, value in enumerate(values)]
     judged = np.isfinite(below)
     coverage = coverage_of(inside[judged])
     return None if coverage is None else OnResults(coverage, drift_of(below[judged]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +28,11 @@ from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.loop_status.on_results import ModelsOverTime, OnResults, on_results_of
 from matloop.workflows.looping.champions import ModelDecision, decisions_about
+from matloop.workflows.looping.learned_values import outdated_models
+from matloop.workflows.looping.taught_campaign import stated_laboratory
+from matloop.workflows.proposing.outcomes import OutcomeFactor
 from matloop.workflows.proposing.pool_chances import pool_chances
-from matloop.workflows.proposing.promises import tried_candidates
-
-Ranges = Mapping[str, tuple[float, float]]
+from matloop.workflows.proposing.promises import tried_candidates, wanted_conditions
 
 
 class Tally(NamedTuple):
@@ -69,9 +70,10 @@ class LoopStanding:
         left: What trying the rest of a pool would bring, as results of candidates tried correct it; None where no
             pool was looked at.
         left_as_stated: The same as the models state it.
-        correction: What results say of promises.
+        correction: What results say of promises of the pool; nothing where no pool was looked at.
         cost: Of one experiment; nan where it was not stated.
         unmeasured: Targets that no candidate tried has a value of, so that hits cannot be counted.
+        outdated: Number of values corrected or retracted since that a model in use learned from, by property.
     """
 
     campaign: str
@@ -84,6 +86,7 @@ class LoopStanding:
     correction: PromiseCorrection = AS_STATED
     cost: float = math.nan
     unmeasured: tuple[str, ...] = ()
+    outdated: Mapping[str, int] = field(default_factory=dict)
 
     def with_cost(self, cost: float) -> LoopStanding:
         """The same with the cost of an experiment."""
@@ -109,6 +112,7 @@ class LoopStanding:
             "left_as_stated": None if self.left_as_stated is None else self.left_as_stated._asdict(),
             "correction": self.correction._asdict(),
             "cost": None if math.isnan(self.cost) else self.cost, "unmeasured": list(self.unmeasured),
+            "outdated": dict(self.outdated),
         }  # fmt: skip
 
 
@@ -138,7 +142,16 @@ def standing_of(
         on_results = {
             name: found
             for name, reader in readers.items()
-            if (found := on_results_of(database, name, reader, place=place, laboratory=laboratory)) is not None
+            if (
+                found := on_results_of(
+                    database,
+                    name,
+                    reader,
+                    place=place,
+                    laboratory=laboratory or stated_laboratory(campaign, name),
+                )
+            )
+            is not None
         }
         unknown = (math.nan, math.nan)
         ranges = {
@@ -147,15 +160,18 @@ def standing_of(
         for name, reader in readers.items():
             if math.isnan(ranges[name][0]) and (first := reader.first()) is not None and first.wanted is not None:
                 ranges[name] = first.wanted
-        tried = tried_candidates(database, ranges, campaign=campaign.name, laboratory=laboratory)
-        left = as_stated = None
+        tried = tried_candidates(
+            database, ranges, campaign=campaign.name, at=wanted_conditions(campaign), laboratory=laboratory
+        )
+        left, as_stated, correction = None, None, AS_STATED
         if run is not None:
-            chances = pool_chances(run, database, models)
-            left, as_stated = what_is_left(tried.correction.corrected(chances)), what_is_left(chances)
+            chances, correction = pool_chances(run, database, models), tried.correction(OutcomeFactor.of(run, database))
+            left, as_stated = what_is_left(correction.corrected(chances)), what_is_left(chances)
         return LoopStanding(
             campaign.name, _tally(database, campaign.name, names, laboratory),
             hits_against(tried.stated, tried.found, corrected=tried.corrected), on_results, decisions, left, as_stated,
-            tried.correction, unmeasured=tried.unmeasured,
+            correction, unmeasured=tried.unmeasured,
+            outdated=outdated_models(database, campaign, names, place=place),
         )  # fmt: skip
 
 

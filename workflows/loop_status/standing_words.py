@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from matloop.data.label import Label
 from matloop.data.plain_text import counted
@@ -149,6 +149,18 @@ def decision_lines(standing: LoopStanding) -> Iterator[Label]:
         )
 
 
+def outdated_lines(outdated: Mapping[str, int]) -> Iterator[Label]:
+    """Models in use that learned from values which do not stand any more."""
+    for name, count in outdated.items():
+        known = catalogue()[name]
+        yield Label(
+            f"{known.label_en}: the model in use learned from {counted(count, 'value')} corrected or retracted since; "
+            "matloop retrain decides anew",
+            f"{known.label_zh or known.label_en}：现用模型学习过的数值中有 {count:,} 个此后被更正或撤销；"
+            "请用 matloop retrain 重新决定",
+        )
+
+
 def sections_of(standing: LoopStanding) -> list[tuple[Label, list[Label]]]:
     """Title and sentences of each part."""
     on_results = [line for name, one in standing.on_results.items() for line in result_lines(name, one)]
@@ -159,6 +171,7 @@ def sections_of(standing: LoopStanding) -> list[tuple[Label, list[Label]]]:
                 "尚无可与预测比较的结果；matloop retrain 会启用初始模型",
             )
         ]
+    on_results += outdated_lines(standing.outdated)
     return [
         (
             Label("What came back", "返回的结果"),

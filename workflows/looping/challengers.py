@@ -94,9 +94,17 @@ def results_of(database: RecordsDatabase, campaign: Campaign, *, until: int) -> 
     return found if found.measured.sum() >= SMALLEST_TRAINING_SET else None
 
 
-def compounds_with_value(database: RecordsDatabase, property_name: str, *, until: int) -> int:
-    """How many compounds have a value of a property that counts after an action."""
-    return len(set(values_table(database, [property_name], until=until)["formula"].to_pylist()))
+def compounds_with_value(database: RecordsDatabase, property_name: str, *, until: int, laboratory: str = "") -> int:
+    """How many compounds have a value of a property that counts after an action.
+
+    Args:
+        database: The records.
+        property_name: The property.
+        until: Number of the last action that counts.
+        laboratory: Whose values; those of all laboratories if empty.
+    """
+    values = values_table(database, [property_name], until=until).select(["formula", "laboratory"]).to_pylist()
+    return len({row["formula"] for row in values if laboratory in ("", row["laboratory"])})
 
 
 def compete(

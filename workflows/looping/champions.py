@@ -26,6 +26,7 @@ from matloop.workflows.modelling.trained_model import FILE, TrainedModel, read_m
 KIND = "decide about a model"
 """Kind of the actions that are decisions."""
 _REPLACING = ("first", "first_measured", "wins")
+_LEAVING = ("back", "taken_back")
 
 
 class Champion(NamedTuple):
@@ -35,11 +36,14 @@ class Champion(NamedTuple):
         folder: Name of its folder.
         sha256: Of its ``model.json``, which names the sha256 of its other files.
         until: Number of the last action whose results it learned from; 0 if it learned from none.
+        laboratory: Whose results it learned from; those of all laboratories if empty. None where that was not written
+            down, as by the first decisions.
     """
 
     folder: str
     sha256: str
     until: int
+    laboratory: str | None = None
 
 
 class ModelDecision(NamedTuple):
@@ -52,7 +56,7 @@ class ModelDecision(NamedTuple):
         champion: The model in use from then on; None where there is none.
         cross_validation: Errors on the results that the champion had not seen, without the newest.
         newest: Errors on the newest results, which neither had seen.
-        results: Results that the challenger learned from.
+        results: Results that the challenger learned from; of a model that was taken back, values that do not stand.
         at: When, in UTC; empty before it is written.
         by: Who.
         number: Number of the action; 0 before it is written.
@@ -72,7 +76,7 @@ class ModelDecision(NamedTuple):
     @property
     def replaces(self) -> bool:
         """Whether another model is in use from then on."""
-        return self.reason in (*_REPLACING, "back")
+        return self.reason in (*_REPLACING, *_LEAVING)
 
     def details(self) -> dict[str, Any]:
         """What is written of it, as plain JSON values."""
@@ -121,9 +125,15 @@ def champion_of(database: RecordsDatabase, campaign: str, property_name: str) ->
 
 
 def first_champion_of(database: RecordsDatabase, campaign: str, property_name: str) -> Champion | None:
-    """The first model of a property that was in use; None where none ever was."""
-    found = decisions_about(database, campaign, property_name)
-    return next((one.champion for one in found if one.champion is not None), None)
+    """The model that the one in use goes back to in the end; None where none is in use."""
+    line = _line(decisions_about(database, campaign, property_name))
+    return line[0] if line else None
+
+
+def earlier_champion(database: RecordsDatabase, campaign: str, property_name: str) -> Champion | None:
+    """The model that was in use before the present one; None without one."""
+    line = _line(decisions_about(database, campaign, property_name))
+    return line[-2] if len(line) > 1 else None
 
 
 def write_decision(database: RecordsDatabase, decision: ModelDecision, *, before: Champion | None) -> ModelDecision:
@@ -156,7 +166,7 @@ def write_decision(database: RecordsDatabase, decision: ModelDecision, *, before
 
 def has_earlier_model(database: RecordsDatabase, campaign: str, property_name: str) -> bool:
     """Whether another model was in use before the present one."""
-    return len(_line(decisions_about(database, campaign, property_name))) > 1
+    return earlier_champion(database, campaign, property_name) is not None
 
 
 def step_back(database: RecordsDatabase, campaign: str, property_name: str) -> ModelDecision:
@@ -183,7 +193,7 @@ def _line(decisions: Sequence[ModelDecision]) -> list[Champion]:
     """The champions that lead to the present one, each replaced by the next; a step back takes the last one off."""
     line: list[Champion] = []
     for one in decisions:
-        if one.reason == "back":
+        if one.reason in _LEAVING:
             line.pop()
         elif one.reason in _REPLACING and one.champion is not None:
             line.append(one.champion)
@@ -222,6 +232,6 @@ def read_champion(champion: Champion, models: Path) -> TrainedModel:
     return read_model(place)
 
 
-def describe_champion(folder: Path, *, until: int) -> Champion:
+def describe_champion(folder: Path, *, until: int, laboratory: str = "") -> Champion:
     """Name a model that was written."""
-    return Champion(folder.name, sha256_of(folder / FILE), until)
+    return Champion(folder.name, sha256_of(folder / FILE), until, laboratory)

@@ -63,6 +63,11 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
             "保留现用模型：挑战模型在最新结果上误差更大",
         ),
         "back": Label("the model before is in use again", "恢复使用前一个模型"),
+        "taken_back": Label(
+            "the model in use learned from values that were corrected or retracted since; the one before it, if any, "
+            "is in use again",
+            "现用模型学习过的部分数值此后已被更正或撤销；如有前一个模型，则恢复使用",
+        ),
     }
 )  # fmt: skip
 """Why a model is in use, by reason."""

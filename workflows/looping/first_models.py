@@ -14,7 +14,7 @@ from matloop.models.surrogates.prediction import forward
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.looping.challengers import compounds_with_value, out_of_fold, results_of, trained_on_results
 from matloop.workflows.looping.champions import Champion, ModelDecision, describe_champion
-from matloop.workflows.looping.taught_campaign import without_records
+from matloop.workflows.looping.taught_campaign import laboratory_of, without_records
 from matloop.workflows.running.own_data import read_own_data, training_of
 from matloop.workflows.running.store_keys import store_key
 from matloop.workflows.stages.fates import FIRST_STAGE
@@ -35,7 +35,7 @@ def first_from_records(database: RecordsDatabase, taught: Campaign, *, until: in
     (target,) = taught.targets
     results = results_of(database, taught, until=until)
     if results is None:
-        compounds = compounds_with_value(database, target.property, until=until)
+        compounds = compounds_with_value(database, target.property, until=until, laboratory=laboratory_of(taught))
         return ModelDecision(taught.name, target.property, "waits", None, results=compounds)
     with tempfile.TemporaryDirectory() as scratch:
         made = trained_on_results(taught, Path(scratch) / "first")
@@ -50,7 +50,8 @@ def first_from_records(database: RecordsDatabase, taught: Campaign, *, until: in
         )  # fmt: skip
         if found is None or not found.is_won:
             return decision
-        champion = describe_champion(kept_model(made.folder, models, taught), until=until)
+        made_of = laboratory_of(taught)
+        champion = describe_champion(kept_model(made.folder, models, taught), until=until, laboratory=made_of)
     return decision._replace(reason="first_measured", champion=champion)
 
 

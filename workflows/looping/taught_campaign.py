@@ -7,6 +7,7 @@ transfer). Where it is learned from measured values of the same kind already, th
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.provenance import Provenance, laboratory_provenance
@@ -46,6 +47,7 @@ def taught_by_records(
         until: Number of the last action that counts.
     """
     name = base.known.name
+    laboratory = laboratory or stated_laboratory(campaign, name)
     target, stated = target_named(campaign, name), campaign.data
     trained = (base.surrogate.card.get("training_set") or {}).get("provenance", "dft")
     source = laboratory_provenance(laboratory)
@@ -58,8 +60,8 @@ def taught_by_records(
         transfer = Transfer.model_validate({"from": trained, "to": source})
         target = target.model_copy(update={"transfer": transfer, "provenance": source})
     others = [entry for entry in stated if entry.name != NAME]
-    entry = _records_entry(campaign, name, source, place=place, laboratory=laboratory, until=until)
-    data = (*others, entry)
+    options = records_options(campaign, name, place=place, laboratory=laboratory, until=until)
+    data = (*others, Entry(name=NAME, options={**options, "source": source}, argument=None))
     return campaign.model_copy(update={"data": data, "targets": (_with_limit(target, base),)})
 
 
@@ -73,19 +75,44 @@ def taught_alone(campaign: Campaign, property_name: str, *, place: str | None, l
         laboratory: Whose results; those of all laboratories if empty.
         until: Number of the last action that counts.
     """
-    source = laboratory_provenance(laboratory)
-    target = target_named(campaign, property_name).model_copy(update={"provenance": source})
-    entry = _records_entry(campaign, property_name, source, place=place, laboratory=laboratory, until=until)
+    options = records_options(campaign, property_name, place=place, laboratory=laboratory, until=until)
+    target = target_named(campaign, property_name).model_copy(update={"provenance": options["source"]})
+    entry = Entry(name=NAME, options=options, argument=None)
     return campaign.model_copy(update={"data": (entry,), "targets": (target,)})
 
 
-def _records_entry(
-    campaign: Campaign, name: str, source: str, *, place: str | None, laboratory: str, until: int
-) -> Entry:
-    """The entry of ``data`` with the records as they stand after an action, with the options of the campaign's own."""
-    options = {"path": place or "", "property": name, "source": source, "until": until, "laboratory": laboratory}
-    mine = [entry for entry in campaign.data if entry.name == NAME and entry.options.get("property") == name]
-    return Entry(name=NAME, options={**(mine[0].options if mine else {}), **options}, argument=None)
+def records_options(campaign: Campaign, name: str, *, place: str | None, laboratory: str, until: int) -> dict[str, Any]:
+    """Options of the records as they stand after an action, with those that the campaign states itself.
+
+    Args:
+        campaign: The campaign.
+        name: The property.
+        place: The records database.
+        laboratory: Whose results; if empty those of the laboratory that the campaign names, or of all.
+        until: Number of the last action that counts.
+    """
+    laboratory = laboratory or stated_laboratory(campaign, name)
+    options = {
+        "path": place or "", "property": name, "source": laboratory_provenance(laboratory), "until": until,
+        "laboratory": laboratory,
+    }  # fmt: skip
+    mine = _stated_records(campaign, name)
+    return {**(mine[0].options if mine else {}), **options}
+
+
+def stated_laboratory(campaign: Campaign, name: str) -> str:
+    """The laboratory whose records of a property a campaign names; empty where it names none, or several."""
+    named = {str(entry.options.get("laboratory") or "") for entry in _stated_records(campaign, name)}
+    return named.pop() if len(named) == 1 else ""
+
+
+def _stated_records(campaign: Campaign, name: str) -> list[Entry]:
+    return [entry for entry in campaign.data if entry.name == NAME and entry.options.get("property") == name]
+
+
+def laboratory_of(taught: Campaign) -> str:
+    """Whose records teach a campaign that learns from them; empty for those of all laboratories."""
+    return str(taught.data[-1].options["laboratory"])
 
 
 def absolute_place(place: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from matloop.data.element_facts.element_facts import ElementFacts
 from matloop.data.errors import ProposalError
 from matloop.data.records.contents import values_table
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.ledger import KnownCandidate, Ranges
 from matloop.data.records.proposals import ProposedCandidate
 from matloop.models.acquisition.batch import Choice, choose_batch, strategy_named
 from matloop.models.acquisition.hypervolume import pareto_front
@@ -29,7 +29,7 @@ from matloop.workflows.proposing.models_in_use import ModelsInUse
 from matloop.workflows.proposing.outcomes import OutcomeFactor
 from matloop.workflows.proposing.pool_chances import proposable_parts
 from matloop.workflows.proposing.predicted import WantedTarget, wanted_targets
-from matloop.workflows.proposing.promises import tried_candidates
+from matloop.workflows.proposing.promises import tried_candidates, wanted_conditions
 from matloop.workflows.proposing.scored_pool import (
     Finalists,
     PoolCounts,
@@ -74,6 +74,7 @@ class ChosenCandidate(NamedTuple):
             end is infinite where nothing bounds the interval.
         price: Of the elements of a kilogram in US dollars; nan where it is not known.
         precursors: Of the simplest route within the limits of the laboratory; none where no route was asked for.
+        outcome_factor: By what outcomes of making multiplied the probability.
     """
 
     candidate_id: str
@@ -84,6 +85,7 @@ class ChosenCandidate(NamedTuple):
     predictions: Mapping[str, tuple[float, float, float]]
     price: float
     precursors: tuple[str, ...]
+    outcome_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Proposal:
         action: Id of the action in the records; empty where nothing was written.
         retrained: Properties whose model learned from records since the run.
         correction: What results say of promises.
+        ranges: Wanted range of each target, in the unit of the property.
+        outdated: Properties whose model in use learned from values that were corrected or retracted since.
     """
 
     run: str
@@ -119,6 +123,8 @@ class Proposal:
     action: str = ""
     retrained: tuple[str, ...] = ()
     correction: PromiseCorrection = AS_STATED
+    ranges: Ranges = field(default_factory=dict)
+    outdated: tuple[str, ...] = ()
 
 
 @in_catalogue_of_run
@@ -160,7 +166,8 @@ def choose_proposal(
     feasible = _feasible(finalists, strategy.value(finalists.prospects), laboratory, wish, counts)
     finalists = finalists.take(feasible.rows)
     batch = batch_of(view, finalists)
-    factor = OutcomeFactor.of(view, database).of_candidates(batch.ids, batch.compositions)
+    outcomes = OutcomeFactor.of(view, database)
+    factor = outcomes.of_candidates(batch.ids, batch.compositions)
     finalists = _with_outcomes(finalists, factor)
     prospects = with_shared_errors(view, finalists.prospects, batch, in_use)
     choices = choose_batch(prospects, strategy, wish.size, explored=wish.explored, seed=wish.seed)
@@ -168,13 +175,17 @@ def choose_proposal(
     batch, finalists = batch.take(rows), finalists.take(rows)
     correction = AS_STATED
     if database is not None:
-        correction = tried_candidates(database, in_use.ranges, campaign=view.campaign.name).correction
-    promises = np.column_stack([finalists.stated, correction.corrected(finalists.stated)])
+        tried = tried_candidates(
+            database, in_use.ranges, campaign=view.campaign.name, at=wanted_conditions(view.campaign)
+        )
+        correction = tried.correction(outcomes)
+    promises = np.column_stack([finalists.stated, correction.corrected(finalists.stated), factor[rows]])
     routes = [route.precursors if (route := feasible.routes[row]) else () for row in rows.tolist()]
     return Proposal(
         view.folder.name, view.campaign.name, wish, laboratory,
         _described(view, finalists, batch, choices, routes, promises), batch, counts, best, len(margins),
         feasible.temperature, retrained=tuple(in_use.models), correction=correction,
+        ranges=in_use.ranges,
     )  # fmt: skip
 
 
@@ -268,10 +279,18 @@ def _described(
         predictions = {
             name: tuple(shown) for name, shown in zip(view.properties, finalists.shown[at].tolist(), strict=True)
         }
-        stated, corrected = promises[at].tolist()
+        stated, corrected, factor = promises[at].tolist()
         found.append(
             ChosenCandidate(
-                batch.ids[at], batch.formulas[at], choice, stated, corrected, predictions, float(prices[at]), routes[at]
+                batch.ids[at],
+                batch.formulas[at],
+                choice,
+                stated,
+                corrected,
+                predictions,
+                float(prices[at]),
+                routes[at],
+                factor,
             )
         )
     return tuple(found)
@@ -296,7 +315,7 @@ def why_of(one: ChosenCandidate) -> dict[str, Any]:
         "purpose": choice.purpose, "value": choice.value, "alone": choice.alone, "rank_alone": choice.rank_alone,
         "nearest": choice.nearest + 1, "correlation": choice.correlation,
         "probability": _finite(one.probability), "corrected": _finite(one.corrected),
-        "precursors": list(one.precursors),
+        "outcome_factor": one.outcome_factor, "precursors": list(one.precursors),
         "price_usd_per_kilogram": _finite(one.price),
         "predictions": {
             name: dict(zip(("value", "lo", "hi"), map(_finite, shown), strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 
 from matloop.data.label import Label
 from matloop.data.plain_text import counted
+from matloop.data.records.ledger import written_ranges
 from matloop.workflows.proposing.proposal import ChosenCandidate, Proposal, why_of
 
 STRATEGY_LABELS: Mapping[str, Label] = {
@@ -109,6 +110,14 @@ def summary(proposal: Proposal) -> list[Label]:
                 f"已由学习了实验记录的模型重新评估：{names}。",
             )
         )
+    if proposal.outdated:
+        names = ", ".join(proposal.outdated)
+        lines.append(
+            Label(
+                f"Values that taught the model of {names} were corrected or retracted since: matloop retrain first.",
+                f"{names} 的模型所学的部分数值此后已被更正或撤销：请先运行 matloop retrain。",
+            )
+        )
     left = [(LEFT_OUT[reason], number) for reason, number in counts.left_out.items() if number]
     if left:
         en = ", ".join(f"{label.en} {number:,}" for label, number in left)
@@ -177,8 +186,9 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
         "laboratory": proposal.laboratory.model_dump(mode="json"), "scored": proposal.counts.scored,
         "free": proposal.counts.free,
         "left_out": {reason: number for reason, number in proposal.counts.left_out.items() if number},
-        "correction": proposal.correction._asdict(),
+        "correction": proposal.correction._asdict(), "ranges": written_ranges(proposal.ranges),
         "best_margin": proposal.best, "retrained": list(proposal.retrained),
+        "outdated": list(proposal.outdated),
          "measured": proposal.measured, "temperature_celsius": proposal.temperature,
         "candidates": [
             {"place": place, "candidate_id": one.candidate_id, "formula": one.formula, **why_of(one)}

@@ -16,7 +16,7 @@ from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import counted, one_line
 from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase, open_records
-from matloop.data.records.ledger import read_json
+from matloop.data.records.ledger import read_json, read_ranges
 from matloop.data.records.proposals import KIND, add_proposal
 from matloop.data.records.tables import ACTIONS, PROPOSALS
 from matloop.data.runs.intake_files import read_intake
@@ -68,7 +68,7 @@ def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Prop
     Raises:
         RecordsError: If the records hold no such batch of the run, or the run no longer holds its candidates.
     """
-    batch = _named(_batches(database, view.folder.name), named, view.folder.name)
+    batch = _named(_batches(database, view), named, view.folder.name)
     with database.reading() as connection:
         query = select(PROPOSALS.c.candidate_id, PROPOSALS.c.formula, PROPOSALS.c.why_json)
         rows = connection.execute(query.where(PROPOSALS.c.action_id == batch.action).order_by(PROPOSALS.c.place)).all()
@@ -79,6 +79,7 @@ def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Prop
         Laboratory.model_validate(said["laboratory"]), chosen, _candidates(view, [one.candidate_id for one in chosen]),
         counts, said["best_margin"], said["measured"], said["temperature_celsius"], action=batch.action,
         retrained=tuple(said["retrained"]), correction=PromiseCorrection(**said["correction"]),
+        ranges=read_ranges(said.get("ranges", {})), outdated=tuple(said.get("outdated", ())),
     )  # fmt: skip
 
 
@@ -88,13 +89,14 @@ class _Batch(NamedTuple):
     said: Mapping[str, Any]
 
 
-def _batches(database: RecordsDatabase, run: str) -> list[_Batch]:
+def _batches(database: RecordsDatabase, view: RunView) -> list[_Batch]:
     """The batches of a run, the oldest first."""
     query = select(ACTIONS.c.id, ACTIONS.c.at, ACTIONS.c.details_json, ACTIONS.c.number).where(ACTIONS.c.kind == KIND)
     with database.reading() as connection:
         rows = connection.execute(query.order_by(ACTIONS.c.number)).all()
     found = [_Batch(action, at, read_json(details, of=f"action {number}")) for action, at, details, number in rows]
-    return [one for one in found if one.said.get("run") == run]
+    mine = (view.folder.name, view.campaign.name)  # runs of two campaigns may have folders of one name
+    return [one for one in found if (one.said.get("run"), one.said.get("campaign")) == mine]
 
 
 def _named(batches: Sequence[_Batch], named: str, run: str) -> _Batch:
@@ -131,7 +133,7 @@ def chosen_candidate(candidate: str, formula: str, why: str) -> ChosenCandidate:
     )
     return ChosenCandidate(
         candidate, formula, choice, _number(said["probability"]), _number(said["corrected"]), predictions,
-        _number(said.get("price_usd_per_kilogram")), tuple(said["precursors"]),
+        _number(said.get("price_usd_per_kilogram")), tuple(said["precursors"]), said.get("outcome_factor", 1.0),
     )  # fmt: skip
 
 

@@ -13,12 +13,15 @@ from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.answering import Answer, answer_questions
 from matloop.data.records.contents import first_values, newest_action, values_table
 from matloop.data.records.database import open_records
+from matloop.data.records.importing import import_sheet
+from matloop.data.records.ledger import KnownCandidate
 from matloop.data.records.questions import open_questions
+from matloop.data.records.retracting import retract_values
 from matloop.models.surrogates.contest import LEVEL, Comparison, compare, fewest_to_decide, newest_groups, verdict
 from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.workflows import loop
 from matloop.workflows.cli import app
-from matloop.workflows.loop import back, retrain
+from matloop.workflows.loop import back, retrain, status
 from matloop.workflows.looping.challengers import Results
 from matloop.workflows.looping.champions import (
     Champion,
@@ -30,6 +33,7 @@ from matloop.workflows.looping.champions import (
     write_decision,
 )
 from matloop.workflows.looping.decision_words import REASONS
+from tests.data.records.result_sheets import result, write_sheet
 from tests.workflows.looping.conftest import LABORATORY, Laboratory
 
 
@@ -70,6 +74,14 @@ def test_challenger_wins_with_results_that_none_has_seen_and_one_command_goes_ba
     assert np.nanmean(np.abs(predicted - truth)) < np.nanmean(
         np.abs(first["refractive_index_pred"].to_numpy(float) - truth)
     )
+
+    retract_values(database, values_table(database)["measurement_id"].to_pylist()[:2], reason="the film was tilted")
+    _, standing = status(laboratory.campaign, records=laboratory.records)
+    assert standing.outdated == {"refractive_index": 2}
+    away, again = retrain(laboratory.campaign, records=laboratory.records, laboratory=LABORATORY)
+    assert (away.reason, away.champion, away.results) == ("taken_back", earliest, 2)
+    assert (again.reason, again.results) == ("wins", 58)
+    assert status(laboratory.campaign, records=laboratory.records)[1].outdated == {}
 
     told = CliRunner().invoke(app, ["retrain", str(laboratory.campaign), "--records", laboratory.records, "--back"])
     assert told.exit_code == 0, told.output
@@ -238,6 +250,26 @@ def test_a_property_that_only_laboratories_measure_waits_and_gets_a_model_from_r
     (later,) = retrain(measured_alone.campaign, records=measured_alone.records, properties=["vickers_hardness"])
     assert later.cross_validation is not None
     assert later.cross_validation.formulas + later.cross_validation.unpredicted == 27  # of 40 that it has not seen
+
+
+def test_a_first_model_whose_values_were_retracted_is_in_use_no_more(measured_alone: Laboratory) -> None:
+    hardness, formulas = {"property": "Vickers hardness", "unit": "GPa"}, list(measured_alone.others)
+    said = measured_alone.campaign.read_text("utf-8")  # the campaign names the laboratory whose values it wants
+    measured_alone.campaign.write_text(said.replace('"records": {', f'"records": {{"laboratory": "{LABORATORY}", '))
+    measured_alone.measure(formulas[:24], slope=2.0, cells=hardness)
+    rows = [result(f"c-{name}", name, "s-1", "9.5", **hardness) for name in formulas[24:40]]
+    known = {f"c-{name}": KnownCandidate(name) for name in formulas}
+    sheet, database = write_sheet(measured_alone.folder / "b.csv", rows), open_records(measured_alone.records)
+    import_sheet(database, sheet, candidates=known, laboratory="lab-b")
+    wanted = ["vickers_hardness"]
+    (first,) = retrain(measured_alone.campaign, records=measured_alone.records, properties=wanted)
+    assert (first.reason, first.results) == ("first_measured", 24)
+    assert first.champion is not None
+    assert first.champion.laboratory == LABORATORY
+    retract_values(database, values_table(database)["measurement_id"].to_pylist()[:10], reason="the indenter was worn")
+    away, waits = retrain(measured_alone.campaign, records=measured_alone.records, properties=wanted)
+    assert (away.reason, away.champion, away.results) == ("taken_back", None, 10)
+    assert (waits.reason, waits.champion, waits.results) == ("waits", None, 14)
 
 
 def test_values_that_follow_nothing_give_no_first_model(measured_alone: Laboratory) -> None:

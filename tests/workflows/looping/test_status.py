@@ -4,6 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,25 @@ from sqlalchemy import Connection, insert
 from typer.testing import CliRunner
 
 from matloop.data.candidates.formula import parse_formulas
-from matloop.data.errors import DamagedFileError
+from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.attempts import Attempt, Attempts
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.importing import KnownCandidate, import_sheet
-from matloop.data.records.ledger import add_action
+from matloop.data.records.ledger import add_action, read_ranges
 from matloop.data.records.tables import PROPOSALS
+from matloop.models.surrogates.calibration import Calibration
+from matloop.models.surrogates.prediction import Prediction
+from matloop.models.surrogates.real_results import drift_of
 from matloop.workflows.cli import app
+from matloop.workflows.loop_status.on_results import place_in
 from matloop.workflows.loop_status.standing_words import hit_lines
-from matloop.workflows.proposing.outcomes import made_factor
-from matloop.workflows.proposing.promises import tried_candidates
+from matloop.workflows.proposing.outcomes import OutcomeFactor, made_factor
+from matloop.workflows.proposing.promises import TriedCandidates, tried_candidates
 from tests.data.records.result_sheets import result, write_sheet
 from tests.workflows.looping.conftest import INDEX, LABORATORY, Laboratory
+
+NO_OUTCOME = OutcomeFactor(Attempts([], 0), None)
 
 
 def told(*arguments: object) -> str:
@@ -33,12 +40,14 @@ def told(*arguments: object) -> str:
     return done.stdout
 
 
-def propose(database: RecordsDatabase, formulas: Sequence[str], *, campaign: str = "films") -> None:
+def propose(
+    database: RecordsDatabase, formulas: Sequence[str], *, campaign: str = "films", **details: object
+) -> None:  # fmt: skip
     """Write a batch, of which every candidate is a hit with a probability of 0.5."""
     why = json.dumps({"probability": 0.5})
 
     def work(connection: Connection) -> None:
-        action = add_action(connection, "propose", details={"campaign": campaign})
+        action = add_action(connection, "propose", details={"campaign": campaign, **details})
         for place, formula in enumerate(formulas):
             row = {"id": new_id("proposal"), "action_id": action, "place": place, "candidate_id": f"c-{formula}"}
             connection.execute(insert(PROPOSALS).values(**row, formula=formula, why_json=why))
@@ -65,7 +74,9 @@ def test_status_after_a_batch(laboratory: Laboratory, tmp_path: Path) -> None:
     }  # fmt: skip
     assert (found["hits"]["tried"], found["hits"]["found"], found["hits"]["promised"]) == (25, 24, 12.5)
     assert found["hits"]["chance"] < 1e-4
-    assert found["correction"] == {"factor": 1.0, "lowest": 0.5, "tried": 25}  # results never raise a promise
+    assert tried_candidates(database, {"refractive_index": (3.0, math.inf)}, campaign="films").correction(
+        NO_OUTCOME
+    ) == (1.0, 0.5, 25)  # results never raise a promise
     assert found["on_results"] == {}
 
     told("retrain", laboratory.campaign, "--records", laboratory.records, "--laboratory", LABORATORY)
@@ -143,11 +154,80 @@ def test_nothing_is_compared_with_a_promise_of_all_targets_before_each_is_measur
     laboratory.measure(formulas)
     ranges = {"refractive_index": (0.0, 9.0), "band_gap": (1.0, 2.0)}
     tried = tried_candidates(database, ranges, campaign="films")
-    assert (len(tried.stated), tried.unmeasured, tried.correction.tried) == (0, ("band_gap",), 0)
+    assert (len(tried.stated), tried.unmeasured, tried.correction(NO_OUTCOME).tried) == (0, ("band_gap",), 0)
     assert len(tried_candidates(database, {"refractive_index": (0.0, 9.0)}, campaign="films").stated) == 5
     (line,) = hit_lines(None, tried.unmeasured)
     assert "every target is measured" in line.en
     assert "band gap" in line.en.lower()
+
+
+def test_a_value_on_a_bound_that_was_expected_is_no_drift() -> None:
+    one = np.ones(1)
+    gap = Prediction(
+        2 * one, 0.5 * one, one.astype(bool), np.array([""]), Calibration(0.1, np.linspace(-2, 2, 50)), "identity",
+        (0.0, 20.0), insulator=0.03 * one,
+    )  # fmt: skip
+    metal = place_in(gap, 0.0)
+    assert metal == pytest.approx(0.485, abs=0.001)  # 97 % of its distribution lies there
+    assert place_in(gap, 2.0) == pytest.approx(0.985, abs=0.002)
+    expected = np.where(np.random.default_rng(0).random(300) < 0.97, metal, 0.985)
+    assert not drift_of(expected).alarms
+    assert drift_of(np.full(60, place_in(replace(gap, insulator=one), 0.0))).alarms  # no metal was expected
+
+
+def test_failures_to_make_correct_promises_once() -> None:
+    formulas = [f"Ga{at + 2}N" for at in range(200)]
+    attempts = [Attempt(name, name, float(at % 10 >= 3), 1.0) for at, name in enumerate(formulas)]
+    outcomes = OutcomeFactor(Attempts(attempts, 0), None)
+    found = np.array([one.success > 0 and at % 2 == 0 for at, one in enumerate(attempts)])  # half of those made
+    ones = np.ones(200)
+    tried = TriedCandidates(
+        tuple(formulas), tuple(formulas), 0.5 * ones, 0.5 * ones, ones, found, ones.astype(bool)
+    )  # fmt: skip
+    pool, _ = parse_formulas(["LiF"])
+    promise = 0.5 * outcomes.of_candidates(["x"], pool)
+    assert tried.correction(NO_OUTCOME).factor < 0.6  # which would count the failures again
+    met = found.mean()
+    assert tried.correction(outcomes).corrected(promise)[0] == pytest.approx(met, abs=0.04)
+
+
+def test_a_promise_is_judged_by_its_own_ranges_as_soon_as_it_is_decided(laboratory: Laboratory, tmp_path: Path) -> None:
+    database, formulas = open_records(laboratory.records), list(laboratory.others)[:6]
+    asked = {"refractive_index": [3.0, None], "band_gap": [1.0, 2.0]}
+    propose(database, formulas, ranges=asked)
+    index = {"property": "refractive index", "unit": "1"}
+    values = [
+        [("4.0", INDEX), ("1.5", {})],  # a hit
+        [("2.0", INDEX)],  # none, whatever its gap is
+        [("<2.5", index)],  # none: its index is below a limit below the range
+        [("4.0", INDEX)],  # not decided
+        [("4.0", INDEX), ("<1.5", {})],  # not decided
+        [("4.0", INDEX), (">2.2", {})],
+    ]
+    rows = [
+        result(f"c-{formula}", formula, "s-1", value, **({"qualifier": ""} if value[0] in "<>" else {}), **cells)
+        for formula, found in zip(formulas, values, strict=True) for value, cells in found
+    ]  # fmt: skip
+    known = {f"c-{formula}": KnownCandidate(formula) for formula in formulas}
+    report = import_sheet(database, write_sheet(tmp_path / "s.csv", rows), candidates=known)
+    assert report.count("accepted") == len(rows)
+    now = {"refractive_index": (1.0, math.inf), "band_gap": (1.0, 2.0)}
+    tried = tried_candidates(database, now, campaign="films")
+    assert dict(zip(tried.ids, tried.found.tolist(), strict=True)) == {
+        f"c-{formulas[at]}": at == 0 for at in (0, 1, 2, 5)
+    }
+    assert tried.correction(NO_OUTCOME).tried == 0  # promises of other ranges say nothing of those wanted now
+    assert tried_candidates(database, read_ranges(asked), campaign="films").correction(NO_OUTCOME).tried == 4
+
+
+def test_a_laboratory_that_sent_nothing_is_refused(laboratory: Laboratory) -> None:
+    laboratory.measure(list(laboratory.others)[:3])
+    for words in (["retrain"], ["loop", "status"]):
+        arguments = [*words, str(laboratory.campaign), "--records", laboratory.records, "--laboratory"]
+        fault = CliRunner().invoke(app, [*arguments, "Lab-A"]).exception
+        assert isinstance(fault, RecordsError), fault
+        assert "lab-a" in str(fault)
+        assert CliRunner().invoke(app, [*arguments, f" {LABORATORY} "]).exit_code == 0
 
 
 def test_a_record_that_is_cut_off_is_told_by_its_code(laboratory: Laboratory) -> None:

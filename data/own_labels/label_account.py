@@ -33,6 +33,7 @@ _FEWEST = 20
 _FEWEST_GROUPS = 10
 """Groups below which no surrogate is trained, because folds are split between groups."""
 _CONFLICT = 5.0  # typical differences of repeats
+_FAR = {"identity": 1000.0, "log10": 30.0}  # typical distances from the median
 _UNIT_JUMP, _NEAR = 3.0, 0.1  # decades
 _MOST_SHOWN = 5
 _LARGEST = 1e30  # models compute in single precision, which ends at 3e38
@@ -288,6 +289,7 @@ def _suspicious(
 ) -> Iterable[str]:  # fmt: skip
     """Say what somebody should look at: repeats that contradict each other, units off by a thousand, a rare sign."""
     yield from _unfit(rows, groups)
+    yield from _far_from_all(known, rows, scaled)
     values = np.array([row.cell.value for row in rows])
     repeats = _repeats(member)
     spreads = np.array([np.ptp(scaled[group]) for group in repeats])
@@ -305,6 +307,21 @@ def _suspicious(
     if 0 < negative.sum() <= 0.05 * len(values):
         row = rows[int(np.flatnonzero(negative)[0])]
         yield f"{counted(int(negative.sum()), 'value')} below zero, first {row.written} ({row.place})"
+
+
+def _far_from_all(known: Property, rows: Sequence[LabelRow], scaled: NDArray[np.float64]) -> Iterable[str]:
+    """Name values so far from all others that they alone would decide what is learned: slips of a unit or a digit."""
+    apart = np.abs(scaled - np.median(scaled))
+    if not apart.any():
+        return
+    typical = float(np.median(apart)) or float(np.median(apart[apart > 0]))
+    far = np.flatnonzero(apart > _FAR[known.transform] * typical)
+    if len(far):
+        row, factor = rows[int(far[0])], apart[far[0]] / typical
+        yield (
+            f"{counted(len(far), 'value')} far from all others, first {row.written[:20]} ({row.place}), {factor:.0e} "
+            "times the typical distance from the median: look at the cell and its unit"
+        )
 
 
 def _repeats(member: NDArray[np.int64]) -> list[NDArray[np.int64]]:

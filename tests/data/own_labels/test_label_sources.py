@@ -97,6 +97,21 @@ def test_a_value_too_large_for_any_model_is_left_out_with_its_row_and_column(tmp
     assert "scale log10" in refused.detail
 
 
+@pytest.mark.parametrize(("transform", "written", "is_told"), [
+    ("identity", "1e9", True), ("identity", "300", False), ("log10", "1e30", True), ("log10", "1e6", False),
+])  # fmt: skip
+def test_a_value_far_from_all_others_is_told_with_its_cell(
+    tmp_path: Path, transform: Any, written: str, is_told: bool
+) -> None:
+    glow = replace(CONDUCTIVITY, name="glow", transform=transform, upper=1e308)
+    path = table(tmp_path, salts([written]))
+    with using(Catalogue((glow,))):
+        _, account = LabelledFormulas(path, property="glow", column="sigma (mS/cm)", source="exp").read()
+    told = [sentence for sentence in account.suspicious if "far from all others" in sentence]
+    assert len(told) == is_told
+    assert all("labels.csv, row 2, column 'sigma (mS/cm)'" in sentence for sentence in told)
+
+
 def test_repeats_teach_by_the_mean_on_the_scale_of_the_property(tmp_path: Path) -> None:
     rows = [*salts(), ("ClLi", 200, "another")]
     training, account = read(table(tmp_path, rows))

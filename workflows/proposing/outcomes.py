@@ -9,6 +9,7 @@ fare better or worse than that, by the likeness of their compositions.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -17,12 +18,12 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.candidates.compositions import Compositions
-from matloop.data.properties.columns import Column
 from matloop.data.records.attempts import Attempt, Attempts, attempts_of
 from matloop.data.records.contents import samples_table
 from matloop.data.records.database import RecordsDatabase
 from matloop.models.stability.laboratory_outcomes import COMMON, LaboratoryOutcomes
 from matloop.screening.runs.run_view import RunView
+from matloop.workflows.stages.makeable import kinship_targets, makeable_phases
 
 ASSUMED = 4
 """Compounds that count as made before the first attempt, where no model says what can be made."""
@@ -34,11 +35,12 @@ class OutcomeFactor:
 
     Args:
         attempts: What was tried.
-        prior: Probability of being makeable that the probability of all targets holds, by id; None where it holds none.
+        limit: Largest energy above the hull in eV/atom of the makeable phases that the probability of all targets
+            counts; None where it counts none.
     """
 
-    def __init__(self, attempts: Attempts, prior: Mapping[str, float] | None) -> None:
-        self._attempts, self._prior = attempts, prior
+    def __init__(self, attempts: Attempts, limit: float | None) -> None:
+        self._attempts, self._limit = attempts, limit
 
     @classmethod
     def of(cls, view: RunView, database: RecordsDatabase | None) -> Self:
@@ -49,14 +51,28 @@ class OutcomeFactor:
             database: The records; None for none.
         """
         attempts = Attempts([], 0) if database is None else attempts_of(samples_table(database))
-        if Column.MAKEABLE_PROBABILITY not in view.ranked.table.column_names:
-            return cls(attempts, None)
-        stated = np.asarray(view.ranked.column(Column.MAKEABLE_PROBABILITY), float).tolist()
-        return cls(attempts, dict(zip(view.ranked.ids, stated, strict=True)))
+        ends = {name: (-np.inf if low is None else low, np.inf if high is None else high)
+                for name, (low, high) in view.ranges.items()}  # fmt: skip
+        limits = [ends[name][1] for name in kinship_targets(view.campaign, ends)]
+        return cls(attempts, limits[0] if limits else None)
 
     def of_candidates(self, ids: Sequence[str], compositions: Compositions) -> NDArray[np.float64]:
         """The factor of each of n candidates, shape (n,)."""
-        return made_factor(self._attempts, ids, compositions, self._prior)
+        if self._limit is None:
+            return made_factor(self._attempts, ids, compositions, None)
+        if not self._attempts.counted:
+            return np.ones(len(ids))
+        own = makeable_phases(compositions, self._limit).tolist()
+        prior = {**self._prior_of_tried, **dict(zip(ids, own, strict=True))}
+        return made_factor(self._attempts, ids, compositions, prior)
+
+    @functools.cached_property
+    def _prior_of_tried(self) -> dict[str, float]:
+        """Probability of being makeable of what was tried, in whichever run it was a candidate, by id."""
+        tried = self._attempts.counted
+        compositions = _compositions_of(tried)
+        chances = makeable_phases(compositions, self._limit or 0.0).tolist()
+        return {one.candidate_id: chance for one, chance in zip(tried, chances, strict=True)}
 
 
 def made_factor(
@@ -100,6 +116,10 @@ def _one_a_compound(attempts: Sequence[Attempt]) -> list[Attempt]:
 def _outcomes(
     attempts: Sequence[Attempt], prior: NDArray[np.float64], *, common: float = COMMON
 ) -> LaboratoryOutcomes:  # fmt: skip
-    tried = CandidateBatch.from_formulas([one.formula for one in attempts], exact=True).batch.compositions
+    tried = _compositions_of(attempts)
     success, weights = (np.array([getattr(one, name) for one in attempts]) for name in ("success", "weight"))
     return LaboratoryOutcomes.fit(tried, prior, success, weights=weights, common=common)
+
+
+def _compositions_of(attempts: Sequence[Attempt]) -> Compositions:
+    return CandidateBatch.from_formulas([one.formula for one in attempts], exact=True).batch.compositions

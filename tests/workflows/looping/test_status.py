@@ -124,6 +124,15 @@ def test_outcomes_enter_as_a_factor(prior: dict[str, float] | None) -> None:
         assert again == pytest.approx(factor)  # twenty samples of one compound tell of one compound
 
 
+def test_a_failure_counts_for_candidates_that_no_later_stage_ranked() -> None:
+    pool, _ = parse_formulas(["LiCl", "NaF", "Si"])
+    names, failed = ["p1", "p2", "p3"], Attempts([Attempt("of another run", "LiF", 0.0, 1.0)], 0)
+    factor = OutcomeFactor(failed, 0.05).of_candidates(names, pool)
+    assert (factor[:2] < 0.999).all()
+    assert factor[2] == 1  # kinship says nothing of an element
+    assert OutcomeFactor(Attempts([], 0), 0.05).of_candidates(names, pool).tolist() == [1, 1, 1]
+
+
 def test_other_campaigns_replicates_and_corrections_do_not_count_twice(laboratory: Laboratory, tmp_path: Path) -> None:
     formulas = list(laboratory.others)[:24]
     database = open_records(laboratory.records)

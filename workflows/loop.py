@@ -163,7 +163,8 @@ def propose(
     if dry_run or database is None:
         return proposal
     prepare(proposal)
-    return recorded(database, proposal)
+    with using(view.campaign.catalogue):
+        return recorded(database, proposal)
 
 
 def proposed(run: str | Path, batch: str, *, records: str | None = None) -> Proposal:

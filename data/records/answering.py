@@ -10,12 +10,14 @@ from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
+from matloop.data.properties.catalogue import using
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.known_samples import rows_with
 from matloop.data.records.ledger import add_action, candidates_in, laboratory_in
+from matloop.data.records.own_properties import catalogue_in
 from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.recorded_samples import values_confirmed_empty
 from matloop.data.records.row_checks import check_row
@@ -65,7 +67,8 @@ def answer_questions(
         action = add_action(connection, "answer", by=by, note=note)
         write_answers(connection, action, answers)
         accepting = Accepting(connection, action)
-        judged = _judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
+        with using(catalogue_in(connection)):
+            judged = _judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
         accepting.write()
         waited = take_waiting_steps(accepting)
         accepting.write()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import InputFileError
 from matloop.data.plain_text import counted
+from matloop.data.properties.catalogue import using
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
@@ -34,6 +35,7 @@ from matloop.data.records.ledger import (
     candidates_in,
     laboratory_in,
 )  # fmt: skip
+from matloop.data.records.own_properties import add_properties, catalogue_in
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
@@ -88,7 +90,7 @@ def import_sheet(
     laboratory: str = "",
     by: str = "",
 ) -> ImportReport:
-    """Take in a result sheet.
+    """Take in a result sheet; it may state own properties of the catalogue in use, and those that the records know.
 
     Args:
         database: The records.
@@ -99,12 +101,14 @@ def import_sheet(
 
     Raises:
         InputFileError: If the file is no result sheet.
+        PropertyError: If a property of the catalogue in use has another unit in the records.
         RecordsConnectionError: If the database is out of reach; nothing was written.
     """
     sheet = read_sheet_file(path)
 
     def work(connection: Connection) -> ImportReport:
-        return _Import(connection, sheet, path.parent, candidates or {}, written_name(laboratory), by).run()
+        with using(catalogue_in(connection)):
+            return _Import(connection, sheet, path.parent, candidates or {}, written_name(laboratory), by).run()
 
     return database.write(work)
 
@@ -140,6 +144,7 @@ class _Import:
         sheet = self._add_sheet(action)
         named = {new.row.cells.get("candidate_id", "") for new in results}
         self._report.withdrawn = tuple(sorted(named & withdrawn_candidates(self._connection)))
+        add_properties(self._connection, action)
         add_candidates(self._connection, action, {name: one for name, one in self._screened.items() if name in named})
         predicted = {key for one in self._candidates.values() for key in one.predictions}
         stated = {new.checked.measured.property for new in results if new.checked.measured}

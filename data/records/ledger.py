@@ -88,9 +88,9 @@ def read_json(written: str, *, of: str) -> dict[str, Any]:
     try:
         found = json.loads(written)
     except ValueError as error:
-        raise _damaged(of) from error
+        raise damaged_records(of) from error
     if not isinstance(found, dict):
-        raise _damaged(of)
+        raise damaged_records(of)
     return found
 
 
@@ -103,7 +103,8 @@ def laboratory_in(details: str, *, of: str) -> str:
     return str(read_json(details, of=of).get("laboratory", ""))
 
 
-def _damaged(of: str) -> DamagedFileError:
+def damaged_records(of: str) -> DamagedFileError:
+    """The error that something in the records cannot be read."""
     return DamagedFileError(
         f"a records database in which {of} cannot be read", "the records as they were written",
         "restore the database from a backup",

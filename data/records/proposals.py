@@ -21,6 +21,7 @@ from matloop.data.records.ledger import (
     read_json,
     read_ranges,
 )
+from matloop.data.records.own_properties import add_properties
 from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES, WITHDRAWALS
 
 KIND = "propose"
@@ -141,7 +142,7 @@ def withdrawn_candidates(connection: Connection) -> frozenset[str]:
 def add_proposal(
     database: RecordsDatabase, batch: Sequence[ProposedCandidate], *, details: Mapping[str, Any], note: str = ""
 ) -> str:
-    """Write a batch into the records, all of it or nothing.
+    """Write a batch into the records with the own properties of the catalogue in use, all of it or nothing.
 
     Args:
         database: The records.
@@ -164,6 +165,7 @@ def add_proposal(
                 "run it again",
             )  # fmt: skip
         action = add_action(connection, KIND, note=note, details=details)
+        add_properties(connection, action)
         add_candidates(connection, action, {one.candidate_id: one.known for one in batch})
         for place, one in enumerate(batch, start=1):
             connection.execute(

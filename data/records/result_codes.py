@@ -24,8 +24,10 @@ RESULT_CODES: Mapping[str, Label] = {
     CHOICE: Label("the cell is none of the choices", "单元格内容不在选项之内"),
     DATE: Label("the cell is no day, or a day to come", "单元格不是日期，或为未来日期"),
     PROPERTY: Label(
-        "there is no such property; packages add others (entry points matloop.properties)",
-        "没有该性质；其他性质可由软件包添加（入口点 matloop.properties）",
+        "there is no such property, and so no unit of it; --run names a run whose campaign defines it, and packages "
+        "add others (entry points matloop.properties)",
+        "没有该性质，单位亦未知；若由筛选任务自行定义，请用 --run 指明其运行；"
+        "其他性质可由软件包添加（入口点 matloop.properties）",
     ),
     NUMBER: Label("the value is no number, or has two readings", "数值不是数字，或有两种读法"),
     UNIT: Label(

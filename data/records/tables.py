@@ -58,6 +58,12 @@ CANDIDATES = Table(
 )  # fmt: skip
 """Candidates that were proposed or screened, with what was predicted for them and, of crystals, their structure."""
 
+OWN_PROPERTIES = Table(
+    "own_properties", METADATA, Column("number", Integer, primary_key=True, autoincrement=True),
+    _text("name"), _reference("action_id", "actions"), _text("definition_json"),
+)  # fmt: skip
+"""Definitions of properties that campaigns bring; the newest of a name counts."""
+
 SHEETS = Table(
     "sheets", METADATA, _id(), _reference("action_id", "actions"),
     _text("name"), _text("sha256"), _text("encoding"), Column("rows", Integer, nullable=False),

@@ -13,7 +13,7 @@ from rich.text import Text
 from matloop.data.errors import InputFileError, RecordsError
 from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
-from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.catalogue import Catalogue, catalogue, property_named, using
 from matloop.data.properties.columns import Column, property_column
 from matloop.data.records.accepting import RowVerdict, Verdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions, refuse_sheet
@@ -23,6 +23,7 @@ from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
 from matloop.data.records.ledger import KnownCandidate, read_ranges
 from matloop.data.records.notebook_export import export_notebook
+from matloop.data.records.own_properties import catalogue_of_records, require_unit
 from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
 from matloop.data.records.result_sheet import RESULTS, STEPS
@@ -75,6 +76,20 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
     return found
 
 
+def catalogue_of_runs(runs: Iterable[Path]) -> Catalogue:
+    """The catalogue in use, with the properties that the campaigns of runs define for themselves.
+
+    Raises:
+        PropertyError: If two of them have different units for one name.
+    """
+    own = {known.name: known for known in catalogue().own}
+    for folder in runs:
+        for written in RunView(folder).campaign.properties:
+            known = written.definition()
+            require_unit(own.setdefault(known.name, known), known, of="other runs")
+    return Catalogue(tuple(own.values()))
+
+
 def import_and_print(
     files: Sequence[Path], runs: Sequence[Path], *, records: str | None, laboratory: str, language: str
 ) -> bool:
@@ -84,14 +99,16 @@ def import_and_print(
         Whether every row is settled.
     """
     console = Console(highlight=False)
-    candidates = candidates_of_runs(runs)
+    candidates, own = candidates_of_runs(runs), catalogue_of_runs(runs)
     for file in files:
         read_sheet_file(file)  # a wrong file makes no database
     database = open_records(records)
     settled = True
     for file in files:
-        report = import_sheet(database, file, candidates=candidates, laboratory=laboratory)
-        _print_report(report, console, language)
+        with using(own):
+            report = import_sheet(database, file, candidates=candidates, laboratory=laboratory)
+        with using(catalogue_of_records(database)):
+            _print_report(report, console, language)
         settled = settled and not report.count("held")
     if not settled:
         wait = Label(
@@ -201,9 +218,12 @@ def print_contents(records: str | None, *, export: Path | None, samples: bool, p
         UnknownNameError: For an unknown property.
     """
     console, database = Console(highlight=False), open_records(records, may_create=False)
-    wanted = [property_named(name).name for name in properties]
+    known = catalogue_of_records(database)
+    with using(known):
+        wanted = [property_named(name).name for name in properties]
     if export is not None and export.suffix.lower() == ".eln":
-        count = export_notebook(export, database, properties=wanted)
+        with using(known):
+            count = export_notebook(export, database, properties=wanted)
         console.print(Text(f"{counted(count, 'sample')}: {one_line(str(export))}"))
         return
     if export is not None:

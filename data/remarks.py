@@ -65,6 +65,7 @@ REMARKS: Mapping[str, Label] = {
     "two_conditions": Label("two values of {0}", "{0}有两个数值"),
     "predicted": Label("{0}, predicted {1}", "{0}，预测值 {1}"),
     "median": Label("{0}, the median of the others {1}", "{0}，其余数值的中位数 {1}"),
+    "interval": Label("predicted {0}, 90 % interval {1} to {2} {3}", "预测值 {0}，90 % 区间 {1} 至 {2} {3}"),
     "records_say": Label("the records say {0}", "记录中为 {0}"),
     "emptied": Label("it was {0}", "此前为 {0}"),
     "retracted": Label("{0} of the same sample was retracted", "同一样品的 {0} 已被撤销"),

@@ -24,6 +24,7 @@ from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
+from matloop.data.records.forgotten_zeros import forgotten_zeros
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import rows_with
 from matloop.data.records.laboratories import written_name
@@ -149,7 +150,7 @@ class _Import:
         predicted = {key for one in self._candidates.values() for key in one.predictions}
         stated = {new.checked.measured.property for new in results if new.checked.measured}
         self._report.untaught = tuple(sorted(stated - predicted)) if predicted else ()
-        self._ask_about_jumps(results)
+        self._ask_about_values(results)
         accepting = Accepting(self._connection, action)
         self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
         accepting.write()
@@ -196,14 +197,16 @@ class _Import:
             "name the run with --run; nothing was written",
         )
 
-    def _ask_about_jumps(self, results: Sequence[_NewRow[CheckedRow]]) -> None:
-        """Ask about values that are a power of 1,000 from what is expected."""
+    def _ask_about_values(self, results: Sequence[_NewRow[CheckedRow]]) -> None:
+        """Ask about values that are a power of 1,000 from what is expected, or 0 where the prediction excludes it."""
         expected = {
             (name, key): value for name, one in self._candidates.items() for key, value in one.predictions.items()
         }  # fmt: skip
-        for at, remark in jumps([new.checked for new in results], expected).items():
-            row, _, checked = results[at]
-            checked.doubts.append(Doubt(codes.JUMP, "value", row.cells.get("value", ""), remark))
+        rows = [new.checked for new in results]
+        asked = {codes.JUMP: jumps(rows, expected), codes.ZERO: forgotten_zeros(rows, self._candidates)}
+        for code, found in asked.items():
+            for at, remark in found.items():
+                rows[at].doubts.append(Doubt(code, "value", results[at].row.cells.get("value", ""), remark))
 
     def _new_rows(
         self, part: Part, rows: Sequence[WrittenRow], check: Callable[[WrittenRow], C]

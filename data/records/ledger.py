@@ -18,10 +18,10 @@ from matloop.data.records.identifiers import new_id
 from matloop.data.records.tables import ACTIONS, CANDIDATES
 
 _PROMISE, _CAMPAIGN = "probability of all targets", "campaign of the run"  # no property has such names
-_RANGES = "wanted ranges of the run"
+_RANGES, _INTERVALS = "wanted ranges of the run", "90 % intervals"
 
 Ranges = Mapping[str, tuple[float, float]]
-"""Lower and upper end of a wanted range by property, infinite where it is open."""
+"""Lower and upper end of a range by property, infinite where it is open."""
 
 
 class KnownCandidate(NamedTuple):
@@ -35,6 +35,7 @@ class KnownCandidate(NamedTuple):
         promise: Probability of meeting all targets that was stated for it; nan where none was.
         campaign: Name of the campaign whose targets these are; empty where none is known.
         ranges: Ranges that the promise is about, in the unit of each property; none where they are not known.
+        intervals: Calibrated 90 % interval of the predictions by property, infinite where nothing bounds it.
     """
 
     formula: str
@@ -44,6 +45,7 @@ class KnownCandidate(NamedTuple):
     promise: float = math.nan
     campaign: str = ""
     ranges: Mapping[str, tuple[float, float]] = {}
+    intervals: Mapping[str, tuple[float, float]] = {}
 
 
 def add_action(
@@ -141,7 +143,8 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
         predictions = read_json(written, of=f"what was predicted for {name}")
         promise, campaign = predictions.pop(_PROMISE, math.nan), predictions.pop(_CAMPAIGN, "")
         ranges = read_ranges(predictions.pop(_RANGES, {}))
-        found[name] = KnownCandidate(formula, origin, predictions, "", promise, campaign, ranges)
+        intervals = read_ranges(predictions.pop(_INTERVALS, {}))
+        found[name] = KnownCandidate(formula, origin, predictions, "", promise, campaign, ranges, intervals)
     return found
 
 
@@ -171,4 +174,5 @@ def _written(one: KnownCandidate) -> dict[str, Any]:
     values = {**one.predictions, _PROMISE: one.promise}
     written: dict[str, Any] = {key: value for key, value in values.items() if math.isfinite(value)}
     written |= {_CAMPAIGN: one.campaign} if one.campaign else {}
-    return written | ({_RANGES: written_ranges(one.ranges)} if one.ranges else {})
+    named = {_RANGES: one.ranges, _INTERVALS: one.intervals}
+    return written | {key: written_ranges(ranges) for key, ranges in named.items() if ranges}

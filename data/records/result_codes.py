@@ -10,7 +10,8 @@ CANDIDATE, FORMULA, SAMPLE = "E-RESULT-CANDIDATE", "E-RESULT-FORMULA", "E-RESULT
 OUTCOME, CHOICE, DATE = "E-RESULT-OUTCOME", "E-RESULT-CHOICE", "E-RESULT-DATE"
 PROPERTY, NUMBER, UNIT, QUALIFIER = "E-RESULT-PROPERTY", "E-RESULT-NUMBER", "E-RESULT-UNIT", "E-RESULT-QUALIFIER"
 UNCERTAINTY, CONDITION = "E-RESULT-UNCERTAINTY", "E-RESULT-CONDITION"
-RANGE, JUMP, REPEAT, CONFLICT = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
+RANGE, JUMP, ZERO = "E-RESULT-RANGE", "E-RESULT-JUMP", "E-RESULT-ZERO"
+REPEAT, CONFLICT = "E-RESULT-REPEAT", "E-RESULT-CONFLICT"
 LABORATORY, SAME, CELL, EMPTIED = "E-RESULT-LABORATORY", "E-RESULT-SAME", "E-RESULT-CELL", "E-RESULT-EMPTIED"
 ROW, IMPOSSIBLE, ANSWER = "E-RESULT-ROW", "E-RESULT-IMPOSSIBLE", "E-RESULT-ANSWER"
 
@@ -42,6 +43,10 @@ RESULT_CODES: Mapping[str, Label] = {
     JUMP: Label(
         "the value is a factor of about 1,000 from others like it; perhaps its unit is another one",
         "数值与同类数值相差约一千倍，可能单位有误",
+    ),
+    ZERO: Label(
+        "the value is 0, which the prediction excludes; if it was not measured, write n.d. instead",
+        "数值为 0，而预测排除了 0；若未测量，请改为 n.d.",
     ),
     REPEAT: Label("the same row stands twice in the sheet", "表中有两行完全相同"),
     CONFLICT: Label(

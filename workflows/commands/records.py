@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from matloop.data.errors import InputFileError, RecordsError
 from matloop.data.label import Label
 from matloop.data.plain_text import counted, one_line
-from matloop.data.properties.catalogue import Catalogue, catalogue, property_named, using
-from matloop.data.properties.columns import Column, property_column
+from matloop.data.properties.catalogue import property_named, using
 from matloop.data.records.accepting import RowVerdict, Verdict
 from matloop.data.records.answering import Answer, AnswerKind, answer_questions, refuse_sheet
 from matloop.data.records.cells import Doubt
 from matloop.data.records.contents import contents_of, export_table, samples_table, values_table
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import ImportReport, import_sheet
-from matloop.data.records.ledger import KnownCandidate, read_ranges
 from matloop.data.records.notebook_export import export_notebook
-from matloop.data.records.own_properties import catalogue_of_records, require_unit
+from matloop.data.records.own_properties import catalogue_of_records
 from matloop.data.records.questions import Question, open_questions
 from matloop.data.records.result_codes import RESULT_CODES
 from matloop.data.records.result_sheet import RESULTS, STEPS
@@ -31,7 +28,7 @@ from matloop.data.records.retracting import retract_values
 from matloop.data.records.sheet_files import read_answer_rows, read_sheet_file
 from matloop.data.records.withdrawing import withdraw_proposals
 from matloop.data.whole_files import write_csv
-from matloop.screening.runs.run_view import RunView
+from matloop.workflows.commands.screened_candidates import candidates_of_runs, catalogue_of_runs
 from matloop.workflows.terminal_tables import Heading, print_table
 
 QUESTION_COLUMNS = ("question", "sheet", "row", "column", "as_written", "asked", "detail", "answer", "instead")
@@ -48,46 +45,6 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
 _VERDICTS: Mapping[Verdict, Label] = {
     "accepted": Label("accepted", "接受"), "held": Label("held", "待答复"), "refused": Label("refused", "拒绝"),
 }  # fmt: skip
-
-
-def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
-    """Ranked candidates of runs with their predictions, and the structures of those that were shortlisted.
-
-    Raises:
-        RunError: If a folder is no finished run.
-    """
-    found: dict[str, KnownCandidate] = {}
-    for folder in runs:
-        view = RunView(folder)
-        view.require_finished()
-        ids, formulas = (list(map(str, view.ranked.column(name))) for name in (Column.CANDIDATE_ID, Column.FORMULA))
-        places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
-        columns = {name: view.ranked.column(property_column(name, "pred")) for name in view.properties}
-        promises = np.asarray(view.ranked.column(Column.PROBABILITY), float)
-        predicted = {name: np.asarray(column, float) for name, column in columns.items()}
-        cifs, ranges = {place: text for place, (_, text) in view.cifs.items()}, read_ranges(view.ranges)
-        for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
-            predictions = {key: float(values[at]) for key, values in predicted.items()}
-            cif = cifs.get(int(places[at]), "") if places[at] else ""
-            known = KnownCandidate(
-                formula, view.folder.name, predictions, cif, float(promises[at]), view.campaign.name, ranges
-            )  # fmt: skip
-            found.setdefault(name, known)
-    return found
-
-
-def catalogue_of_runs(runs: Iterable[Path]) -> Catalogue:
-    """The catalogue in use, with the properties that the campaigns of runs define for themselves.
-
-    Raises:
-        PropertyError: If two of them have different units for one name.
-    """
-    own = {known.name: known for known in catalogue().own}
-    for folder in runs:
-        for written in RunView(folder).campaign.properties:
-            known = written.definition()
-            require_unit(own.setdefault(known.name, known), known, of="other runs")
-    return Catalogue(tuple(own.values()))
 
 
 def import_and_print(

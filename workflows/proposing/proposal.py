@@ -303,7 +303,8 @@ def as_records(proposal: Proposal) -> list[ProposedCandidate]:
         kind = proposal.batch.kinds[place]
         cif = kind.export(proposal.batch, place, facts={}) if kind.file_ending == "cif" else ""
         predictions = {name: mean for name, (mean, _, _) in one.predictions.items()}
-        known = KnownCandidate(one.formula, proposal.run, predictions, cif)
+        intervals = {name: (low, high) for name, (_, low, high) in one.predictions.items() if np.isfinite(low)}
+        known = KnownCandidate(one.formula, proposal.run, predictions, cif, intervals=intervals)
         found.append(ProposedCandidate(one.candidate_id, known, why_of(one)))
     return found
 

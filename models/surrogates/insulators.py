@@ -168,6 +168,14 @@ class InsulatorClassifier:
         apart = self.out_of_fold[near, self._place(source)]
         return InsulatorChance(np.where(learned, apart, chance.probability), chance.supported)
 
+    def chances_as_new(self, source: str) -> NDArray[np.float64]:
+        """Probability of each training composition by trees that did not see it, shape (m,).
+
+        Args:
+            source: Which source is asked.
+        """
+        return self.out_of_fold[:, self._place(source)].astype(np.float64)
+
     def _place(self, source: str) -> int:
         return list(self.curves).index(source)
 

@@ -45,6 +45,18 @@ class Predictive(Protocol):
         ...
 
 
+class InsulatorChances(NamedTuple):
+    """How probable it is that compositions have a value at all, each judged as a new one.
+
+    Attributes:
+        of_labels: Of each row that a surrogate learned from, shape (m,).
+        of_others: Of the compositions that taught which of them have one, shape (k,).
+    """
+
+    of_labels: NDArray[np.float64]
+    of_others: NDArray[np.float64]
+
+
 class Group(NamedTuple):
     """Targets whose truth is known for the same crystals.
 
@@ -113,7 +125,7 @@ class JointProbability:
         surrogates: Mapping[str, Surrogate],
         ranges: Ranges,
         *,
-        insulators: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+        insulators: Mapping[str, InsulatorChances] = MappingProxyType({}),
     ) -> Self:
         """Learn from the out-of-fold predictions of all crystals from which all surrogates of a group have learned.
 
@@ -122,8 +134,8 @@ class JointProbability:
         Args:
             surrogates: Surrogates by property. One that was trained without ids is independent of all others.
             ranges: Lower and upper end of the wanted range by property, in the unit of the property.
-            insulators: Probability that each row a surrogate learned from has a value at all, by property, each judged
-                as a new one, as that of candidates is.
+            insulators: Of properties that a candidate may not have, such as the gap of a metal. Where a range is met
+                without a value, those of other compositions tell too how large a probability is supported.
         """
         outcomes = {
             name: _outcomes(surrogate, ranges[name], insulators.get(name)) for name, surrogate in surrogates.items()
@@ -202,28 +214,34 @@ class JointProbability:
 class _Outcomes(NamedTuple):
     """Labelled crystals of one target: ids in ascending order, predicted chance to meet it, and whether they do.
 
-    ``highest`` is the largest chance that labelled rows support; those with ids and those without count.
+    ``highest`` is the largest chance that calibration rows support, of which there are ``rows``; those with ids and
+    those without count.
     """
 
     ids: NDArray[np.str_]
     chance: NDArray[np.float64]
     met: NDArray[np.bool_]
     highest: float
+    rows: int
 
 
-def _outcomes(surrogate: Surrogate, wanted: tuple[float, float], insulator: NDArray[np.float64] | None) -> _Outcomes:
+def _outcomes(surrogate: Surrogate, wanted: tuple[float, float], insulators: InsulatorChances | None) -> _Outcomes:
     oof = surrogate.training
     standing = oof.standing if len(oof.standing) else np.arange(len(oof.target))
-    new = replace(surrogate.out_of_fold_prediction(), insulator=insulator)
-    chance = new.probability_between(*wanted)
-    highest = highest_supported(chance[standing])
+    new = replace(
+        surrogate.out_of_fold_prediction(), insulator=None if insulators is None else insulators.of_labels
+    )  # fmt: skip
+    chance, of_others = new.probability_between(*wanted), np.empty(0)
+    if insulators is not None and wanted[0] <= new.bounds[0] <= wanted[1]:
+        of_others = 1 - insulators.of_others  # their values are not predicted, so their chance is at least that
+    highest = highest_supported(np.concatenate([chance[standing], of_others]))
     ids, first = np.unique(oof.ids[oof.standing], return_index=True)
     rows = oof.standing[first]
     if "" in ids:
         ids, rows = ids[:0], rows[:0]
     truth = backward(oof.target[rows], surrogate.transform)
     met = (truth >= wanted[0]) & (truth <= wanted[1])
-    return _Outcomes(ids, np.minimum(chance[rows], highest), met, highest)
+    return _Outcomes(ids, np.minimum(chance[rows], highest), met, highest, len(ids) + len(of_others))
 
 
 def _groups(outcomes: Mapping[str, _Outcomes]) -> list[tuple[str, ...]]:
@@ -246,7 +264,7 @@ def _fitted(names: tuple[str, ...], outcomes: Sequence[_Outcomes]) -> Group:
         functools.partial(np.intersect1d, assume_unique=True), [target.ids for target in outcomes]
     )
     if len(names) == 1 or not len(common):
-        return Group(names, rows=len(outcomes[0].ids), highest_each=highest_each, highest=min(highest_each))
+        return Group(names, rows=outcomes[0].rows, highest_each=highest_each, highest=min(highest_each))
     rows = [np.searchsorted(target.ids, common) for target in outcomes]
     chances = [target.chance[row] for target, row in zip(outcomes, rows, strict=True)]
     product = np.prod(chances, axis=0)

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from matloop.data.bounded_files import read_json, regular_file
@@ -30,7 +29,7 @@ from matloop.data.properties.definition import Property
 from matloop.data.runs.manifest import key_of, sha256_of
 from matloop.data.whole_files import json_file
 from matloop.featurizers.base import FeatureSet
-from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.joint_probability import InsulatorChances, JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.entry import Entries
@@ -162,8 +161,8 @@ class TrainedModel:
             return self.predictions_beside(given, CandidateBatch.from_formulas(list(formulas))).to_pandas()
 
     @functools.cached_property
-    def insulators_of_labels(self) -> dict[str, NDArray[np.float64]]:
-        """P(insulator) of each row that taught it, by its property; empty without a classifier of insulators."""
+    def insulators_of_labels(self) -> dict[str, InsulatorChances]:
+        """P(insulator) of what taught it and its classifier, by its property; empty without a classifier."""
         if self.insulators is None:
             return {}
         ids = self.surrogate.training.ids

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.records.database import RecordsDatabase
-from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.joint_probability import InsulatorChances, JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.looping.champions import champion_of, read_champion
@@ -50,7 +50,7 @@ class ModelsInUse:
     def __init__(
         self, models: Mapping[str, TrainedModel], ranges: Mapping[str, tuple[float, float]],
         of_run: Mapping[str, Surrogate] = MappingProxyType({}),
-        insulators: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+        insulators: Mapping[str, InsulatorChances] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         self.models, self.ranges, self._of_run, self._insulators = models, ranges, of_run, insulators
 

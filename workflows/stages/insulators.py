@@ -29,6 +29,7 @@ from matloop.featurizers.charge_balance import ChargeBalanceFeatures
 from matloop.featurizers.composition import Magpie, Stoichiometry, ValenceOrbital
 from matloop.featurizers.d_electrons import DElectrons
 from matloop.models.surrogates.insulators import CARD_FILE, InsulatorClassifier
+from matloop.models.surrogates.joint_probability import InsulatorChances
 from matloop.models.surrogates.prediction import Prediction
 from matloop.screening.campaign.campaign import Campaign
 from matloop.workflows.stages.model_files import ModelFiles
@@ -118,8 +119,8 @@ def with_insulators(
     return changed
 
 
-def chances_of_labels(folder: Path, ids: NDArray[np.str_], *, source: str) -> NDArray[np.float64]:
-    """P(insulator) of rows that taught a surrogate of the gap, each judged as a new one, shape (n,).
+def chances_of_labels(folder: Path, ids: NDArray[np.str_], *, source: str) -> InsulatorChances:
+    """P(insulator) of rows that taught a surrogate of the gap, and of those that taught the classifier.
 
     Args:
         folder: Folder of the classifier.
@@ -129,13 +130,13 @@ def chances_of_labels(folder: Path, ids: NDArray[np.str_], *, source: str) -> ND
     """
     found = insulators_of(folder)
     if found is None:
-        return np.ones(len(ids))
+        return InsulatorChances(np.ones(len(ids)), np.empty(0))
     crystals = packaged_crystals()
     known = np.flatnonzero(np.isin(crystals.ids, ids))
     rows = crystals.take(known)
     chance = found.predict_as_new(composition_features().featurize(rows), rows.compositions, source).probability
     by_id = dict(zip(rows.ids, chance.tolist(), strict=True))
-    return np.array([by_id.get(one, 1.0) for one in ids.tolist()])
+    return InsulatorChances(np.array([by_id.get(one, 1.0) for one in ids.tolist()]), found.chances_as_new(source))
 
 
 def insulators_of(folder: Path) -> InsulatorClassifier | None:

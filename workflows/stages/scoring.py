@@ -22,7 +22,7 @@ from matloop.data.properties.catalogue import property_named
 from matloop.data.properties.columns import Column, probability_of
 from matloop.data.registry import lookup
 from matloop.data.runs.directory import RunDirectory
-from matloop.models.surrogates.joint_probability import JointProbability
+from matloop.models.surrogates.joint_probability import InsulatorChances, JointProbability
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.screening.campaign.campaign import Campaign
@@ -345,8 +345,8 @@ def _joint_probability(
     return JointProbability.fit(surrogates, ranges, insulators=chances)
 
 
-def insulators_of_labels(task: ScoringTask) -> dict[str, NDArray[np.float64]]:
-    """P(insulator) of each row that taught the gap of the task's stage, by property; empty without a classifier."""
+def insulators_of_labels(task: ScoringTask) -> dict[str, InsulatorChances]:
+    """P(insulator) of what taught the gap of the task's stage and the classifier, by property; empty without one."""
     folder = RunDirectory(task.folder).insulators
     if GAP not in task.ranges or not folder.is_dir():
         return {}

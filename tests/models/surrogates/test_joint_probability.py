@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from matloop.models.surrogates.joint_probability import Group, JointProbability
+from matloop.data.properties.catalogue import property_named
+from matloop.models.surrogates.joint_probability import Group, InsulatorChances, JointProbability
 from matloop.models.surrogates.surrogate import Surrogate
 
 NAN, INF = float("nan"), float("inf")
@@ -109,12 +110,30 @@ def test_twenty_rows_reach_the_largest_probability(synthetic: Any, ids: Any) -> 
 def test_rows_that_may_have_no_value_support_less(synthetic: Any) -> None:
     planted = plant(synthetic, -0.7)
     first = next(iter(planted.surrogates))
-    halves = {first: np.full(len(planted.surrogates[first].training.target), 0.5)}
+    own = np.full(len(planted.surrogates[first].training.target), 0.5)
+    halves = {first: InsulatorChances(own, np.linspace(0, 1, 500))}
     (sure,) = JointProbability.fit(planted.surrogates, WANTED).groups
     (unsure,) = JointProbability.fit(planted.surrogates, WANTED, insulators=halves).groups
     assert unsure.highest_each[0] == pytest.approx(sure.highest_each[0] / 2)
     assert unsure.highest_each[1] == sure.highest_each[1]
     assert unsure.odds > sure.odds  # as many rows meet both as before, of which less is promised
+
+
+def test_metals_that_taught_the_classifier_support_ranges_that_a_metal_meets(synthetic: Any) -> None:
+    surrogate = next(iter(plant(synthetic, -0.7).surrogates.values()))
+    name, bound = surrogate.property_name, property_named(surrogate.property_name).lower
+    chances = InsulatorChances(np.ones(len(surrogate.training.target)), np.linspace(0.01, 1, 100))
+    labels_alone = chances._replace(of_others=np.empty(0))
+    found = {}
+    for least in (bound, bound + 1e-9):
+        wanted = {name: (least, bound + 1e-6)}
+        for rows, told in (("labels", labels_alone), ("both", chances)):
+            (group,) = JointProbability.fit({name: surrogate}, wanted, insulators={name: told}).groups
+            found[least, rows] = group
+    assert found[bound, "both"].highest == pytest.approx(0.8)  # the twentieth of 100 metals and others
+    assert found[bound, "labels"].highest < 0.5
+    assert found[bound, "both"].rows == found[bound, "labels"].rows + 100
+    assert found[bound + 1e-9, "both"] == found[bound + 1e-9, "labels"]
 
 
 def test_at_a_cap_the_least_probability_is_needed() -> None:

@@ -106,4 +106,6 @@ def test_rows_that_taught_the_gap_are_judged_as_new_ones(folder: Path) -> None:
     features = composition_features().featurize(crystals)
     expected = found.predict_as_new(features, crystals.compositions, GAPS).probability
     ids = np.array([*crystals.ids, "a row of the user"])
-    np.testing.assert_allclose(chances_of_labels(folder, ids, source=GAPS), [*expected, 1.0])
+    chances = chances_of_labels(folder, ids, source=GAPS)
+    np.testing.assert_allclose(chances.of_labels, [*expected, 1.0])
+    assert len(chances.of_others) == found.card["rows"]

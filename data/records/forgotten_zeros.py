@@ -31,6 +31,8 @@ def forgotten_zeros(
     for at, row in enumerate(rows):
         if row.measured is None or row.measured.value or row.measured.relation not in "=~" or row.sample is None:
             continue
+        if any(doubt.column == "value" for doubt in row.doubts):
+            continue
         known, name = candidates.get(row.sample.candidate_id), row.measured.property
         if known is not None and is_excluded(0.0, known.predictions.get(name, math.nan), known.intervals.get(name)):
             low, high = known.intervals[name]

@@ -26,7 +26,7 @@ from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.forgotten_zeros import forgotten_zeros
 from matloop.data.records.identifiers import new_id
-from matloop.data.records.known_samples import rows_with
+from matloop.data.records.known_samples import KnownSamples, SampleKey, rows_with
 from matloop.data.records.laboratories import written_name
 from matloop.data.records.ledger import (
     KnownCandidate,
@@ -65,6 +65,7 @@ class ImportReport:
         rows: Verdict on each row that is new.
         known: Rows that were in the records already.
         blank: Rows that the laboratory left empty.
+        still_counting: Rows that it left empty although the records have a value of them, which counts as before.
         waited: Process steps of earlier sheets that were accepted now that their sample is.
         untaught: Properties of new rows that nothing is predicted of, so that no target of a run learns from them.
         withdrawn: Candidates of new rows whose proposal had been withdrawn; their results count like any other.
@@ -74,6 +75,7 @@ class ImportReport:
     rows: list[RowVerdict] = field(default_factory=list)
     known: int = 0
     blank: int = 0
+    still_counting: int = 0
     waited: int = 0
     untaught: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
@@ -131,6 +133,8 @@ class _Import:
         self._candidates = {**screened, **candidates_in(connection)}
         self._report = ImportReport(sheet)
         self._standing: list[CheckedRow | CheckedStep] = []  # what the records hold already
+        self._blank: list[CheckedRow | CheckedStep] = []
+        self._filled: list[CheckedRow | CheckedStep] = []
         self._unchanged: set[str] = set()  # rows of earlier sheets that stand in this one too
 
     def run(self) -> ImportReport:
@@ -138,6 +142,7 @@ class _Import:
         self._refuse_a_sheet_of_others()
         results = self._new_rows("results", self._sheet.results, check_row_of(self._candidates))
         steps = self._new_rows("steps", self._sheet.steps, check_step)
+        self._report.still_counting = self._count_blank_rows_with_values()
         if not results and not steps:
             return self._report
         details = {"sheet": self._sheet.name, "laboratory": self._laboratory}
@@ -167,7 +172,7 @@ class _Import:
         steps: Sequence[_NewRow[CheckedStep]],
     ) -> None:
         """Judge the new rows, and add what is accepted."""
-        standing = [one for one in self._standing if isinstance(one, CheckedRow)]
+        standing = _results(self._standing)
         rows = [*(one.written for one in standing), *(one.row for one in results), *(one.row for one in steps)]
         accepting.samples.read({row.cells.get("sample_id", "") for row in rows})
         row_ids = self._add_rows(source.sheet, "results", results)
@@ -218,7 +223,9 @@ class _Import:
             checked = check(row)
             if checked.is_blank:
                 self._report.blank += 1
+                self._blank.append(checked)
                 continue
+            self._filled.append(checked)
             content = json.dumps([part, sorted(row.cells.items()), row.fault])
             if seen[content]:
                 checked.doubts.append(Doubt(codes.REPEAT, ""))
@@ -234,6 +241,18 @@ class _Import:
         self._report.known += len(keyed) - len(found)
         self._standing += [new.checked for new in keyed if new.key in known]
         return found
+
+    def _count_blank_rows_with_values(self) -> int:
+        """Number of rows left empty whose sample has a value of their property that no other row of the sheet states.
+
+        They are not asked about: whoever fills in a copy of the sheet leaves the rows of colleagues empty.
+        """
+        stated = {(_sample_named(one), one.measured.property) for one in _results(self._filled) if one.measured}
+        empty = {(_sample_named(one), one.without_value) for one in _results(self._blank) if one.without_value} - stated
+        samples = KnownSamples(self._connection)
+        samples.read({name for (_, name), _ in empty})
+        values = (samples.values(SampleKey(self._laboratory, *named), known) for named, known in empty)
+        return sum(any(not one.retracted for one in listed) for listed in values)
 
     def _own_key(self, key: str) -> str:
         return _key(f"{self._laboratory} {key}")
@@ -273,6 +292,15 @@ class _Import:
         if rows:
             self._connection.execute(insert(SHEET_ROWS), rows)
         return ids
+
+
+def _results(rows: Sequence[CheckedRow | CheckedStep]) -> list[CheckedRow]:
+    return [row for row in rows if isinstance(row, CheckedRow)]
+
+
+def _sample_named(row: CheckedRow) -> tuple[str, str]:
+    """Candidate and name of the sample that a row is about, as it is written."""
+    return row.written.cells.get("candidate_id", ""), row.written.cells.get("sample_id", "")
 
 
 def _key(content: str) -> str:

@@ -128,6 +128,8 @@ def check_row(
         return checked
     if not set(row.cells) - _PREPARED:
         checked.is_blank = True
+        known = _property(CellReader(row, RESULTS, waived)) if "property" in row.cells else None
+        checked.without_value = known.name if known else ""
         return checked
     reader = CellReader(row, RESULTS, waived)
     _check_candidate(reader, candidates, nearest or NearestIds(candidates))

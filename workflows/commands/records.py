@@ -109,6 +109,14 @@ def _notes(report: ImportReport) -> list[Label]:
         )  # fmt: skip
     if report.blank:
         notes.append(Label(f"{counted(report.blank, 'row')} left empty", f"{report.blank:,} 行未填写"))
+    if report.still_counting:
+        count = counted(report.still_counting, "value")
+        notes.append(
+            Label(
+                f"{count} of rows left empty in the records, which count as before; matloop retract takes one back",
+                f"未填写的行在记录中已有 {report.still_counting:,} 个数值，照常计入；可用 matloop retract 撤销",
+            )
+        )
     if report.waited:
         steps = f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples"
         notes.append(Label(steps, f"先前表格的 {report.waited:,} 个工艺步骤随样品一并接受"))

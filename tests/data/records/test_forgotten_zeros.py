@@ -38,6 +38,15 @@ def test_zero_is_asked_about_where_the_prediction_excludes_it(
     assert [doubt.code for doubt in row.doubts] == ([codes.ZERO] if is_asked else [])
 
 
+def test_zero_of_what_is_positive_is_asked_about_once(tmp_path: Path) -> None:
+    modulus = "bulk_modulus_vrh"
+    known = {"cand-gan": KnownCandidate("GaN", predictions={modulus: 200}, intervals={modulus: (180, 220)})}
+    row = result("cand-gan", "GaN", "B1", "0", property="bulk modulus", unit="GPa")
+    sheet = write_sheet(tmp_path / "sheet.csv", [row])
+    [judged] = import_sheet(open_records(tmp_path / "records.sqlite"), sheet, candidates=known).rows
+    assert [doubt.code for doubt in judged.doubts] == [codes.RANGE]
+
+
 @pytest.mark.parametrize(("answer", "values"), [(Answer("as written"), [0.0]), (Answer("instead", "n.d."), [])])
 def test_zero_is_a_result_or_was_not_measured_and_intervals_of_runs_are_kept(
     place: str, tmp_path: Path, answer: Answer, values: list[float]

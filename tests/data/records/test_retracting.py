@@ -120,3 +120,17 @@ def test_row_without_a_value_beside_one_that_still_has_it_is_no_emptied_one(tmp_
         sheet = write_sheet(tmp_path / "sheet.csv", [beside, {**row, **change}])
         doubts = [doubt.code for one in import_sheet(database, sheet, candidates=KNOWN).rows for doubt in one.doubts]
         assert doubts == ([codes.CONFLICT] if "value" in change else [])
+
+
+def test_value_whose_row_is_left_empty_counts_as_before_and_is_told(tmp_path: Path) -> None:
+    """A copy of the sheet that a colleague fills in, or a row that was emptied altogether."""
+    place = str(tmp_path / "records.sqlite")
+    database = open_records(place)
+    take(database, tmp_path)
+    assert take(database, tmp_path, value="", outcome="").still_counting == 1
+    assert len(values_table(database)) == 2
+    told = CliRunner().invoke(app, ["import", str(tmp_path / "sheet.csv"), "--records", place])
+    assert "1 value of rows left empty in the records" in told.output.replace("\n", " ")
+    row = result("cand-gan", "GaN", "B1", "3.4")
+    sheet = write_sheet(tmp_path / "sheet.csv", [row, {**row, "value": "", "outcome": ""}])
+    assert import_sheet(database, sheet, candidates=KNOWN).still_counting == 0

@@ -51,5 +51,6 @@ def pool_chances(view: RunView, database: RecordsDatabase, models: Path) -> NDAr
     for part in proposable_parts(view, database, in_use, NO_LIMITS, PoolCounts()):
         if len(part.part):
             compositions = compositions_of(view, int(part.part[0])).take(part.row)
-            found.append(part.stated * factor.of_candidates(part.prospects.ids.tolist(), compositions))
+            of_making = factor.of_candidates(part.prospects.ids.tolist(), compositions)
+            found.append(np.minimum(part.stated * of_making, 1.0))
     return np.concatenate(found)

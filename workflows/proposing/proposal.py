@@ -190,10 +190,10 @@ def choose_proposal(
 
 
 def _with_outcomes(finalists: Finalists, factor: NDArray[np.float64]) -> Finalists:
-    """The finalists with all probabilities of meeting all targets multiplied by a factor each."""
+    """The finalists with all probabilities of meeting all targets multiplied by a factor each, up to certainty."""
     known = finalists.prospects.probability
-    prospects = replace(finalists.prospects, probability=None if known is None else known * factor)
-    return finalists._replace(prospects=prospects, stated=finalists.stated * factor)
+    prospects = replace(finalists.prospects, probability=None if known is None else np.minimum(known * factor, 1.0))
+    return finalists._replace(prospects=prospects, stated=np.minimum(finalists.stated * factor, 1.0))
 
 
 def _best_of_each_formula(finalists: Finalists, merits: NDArray[np.float64]) -> NDArray[np.int64]:

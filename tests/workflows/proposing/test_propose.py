@@ -31,6 +31,7 @@ from matloop.workflows.modelling.trained_model import TrainedModel
 from matloop.workflows.proposing.claimed_folder import ClaimedFolder
 from matloop.workflows.proposing.laboratory import Laboratory
 from matloop.workflows.proposing.models_in_use import ModelsInUse
+from matloop.workflows.proposing.outcomes import OutcomeFactor
 from matloop.workflows.proposing.pool_chances import pool_chances
 from matloop.workflows.proposing.proposal import ChosenCandidate, Wish, choose_proposal, why_of
 from matloop.workflows.proposing.proposal_words import STRATEGY_LABELS, summary
@@ -250,6 +251,12 @@ def test_a_batch_states_the_calibrated_intervals_of_the_run(finished: ScreeningR
             assert [said["value"], said["lo"], said["hi"]] == pytest.approx(stated)
             asymmetry.append((said["hi"] - said["value"]) / (said["value"] - said["lo"]))
     assert max(abs(np.log(asymmetry))) > 0.1  # a normal interval would have equal halves
+
+
+def test_successes_make_nothing_more_than_certain(finished: ScreeningRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutcomeFactor, "of_candidates", lambda _, ids, compositions: np.full(len(ids), 1e4))
+    stated = [one["probability"] for one in propose(finished.view.folder, "--dry-run")["candidates"]]
+    assert max(stated) == 1
 
 
 def test_an_open_interval_stays_open_in_the_records() -> None:

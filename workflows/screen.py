@@ -56,7 +56,7 @@ from matloop.workflows.running.conservation import account_of, check_conservatio
 from matloop.workflows.running.engine import Engine
 from matloop.workflows.running.finalist_phonons import with_phonons
 from matloop.workflows.running.identity import identity_of
-from matloop.workflows.running.labelled_candidates import labelled_candidates
+from matloop.workflows.running.labelled_candidates import asks_what_is_known, labelled_candidates
 from matloop.workflows.running.own_data import read_own_data, training_of, with_provenances, write_label_rows
 from matloop.workflows.running.progress import Progress
 from matloop.workflows.running.results import (
@@ -244,7 +244,7 @@ def begin(
         if known is not None:
             watch.start("reading known formulas", 1)
             write_known_formulas(run, known)
-            watch.advance(1, known.lines()[0])
+            watch.advance(1, known.lines(is_asked=asks_what_is_known(campaign))[0])
         about = None if known is None else about_known(known)
         write_beginning(run, identity_of(campaign, settings.partition_rows, training=training, known=about))
         return go_on(run, campaign, settings, watch)

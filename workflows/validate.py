@@ -17,7 +17,7 @@ from matloop.data.training.known_formulas import read_known_formulas
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.campaign.source_paths import with_absolute_paths
 from matloop.workflows.inspecting.validation import check_campaign, checked_campaign
-from matloop.workflows.running.labelled_candidates import labelled_candidates
+from matloop.workflows.running.labelled_candidates import asks_what_is_known, labelled_candidates
 from matloop.workflows.running.own_data import label_columns, label_rows, read_own_data, training_of, transfer_lines
 
 _MOST_SHOWN = 5
@@ -49,7 +49,9 @@ class ValidCampaign:
             own = read_own_data(campaign)
             has_transfers = any(target.transfer is not None for target in campaign.targets)
             transfers = transfer_lines(training_of(campaign, own)) if has_transfers else []
-            known = [] if campaign.known is None else read_known_formulas(campaign.known).lines()
+            known = []
+            if campaign.known is not None:
+                known = read_known_formulas(campaign.known).lines(is_asked=asks_what_is_known(campaign))
             told = map(one_line, (*transfers, *labelled_candidates(campaign, own.sets)))
             return cls(campaign, tuple(own.accounts), (*told, *known))
 

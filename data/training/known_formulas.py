@@ -82,10 +82,16 @@ class KnownFormulas:
         """Keys of the compositions, ascending."""
         return np.unique(composition_keys(self.compositions.compositions))
 
-    def lines(self) -> list[str]:
-        """Say how many formulas were read and which rows were not, one line each, at most some of them."""
+    def lines(self, *, is_asked: bool = True) -> list[str]:
+        """Say how many formulas were read and which rows were not, one line each, at most some of them.
+
+        Args:
+            is_asked: Whether a filter asks what is known; without one nothing is left out.
+        """
         compositions, unread = counted(len(self.compositions), "composition"), len(self.unread)
         first = f"{self.name}: {counted(self.rows, 'row')} with {compositions} count as known"
+        if not is_asked:
+            first += " and stay candidates; the filter new_compounds would leave them out"
         if not unread:
             return [first]
         lines = [f"{first}; {counted(unread, 'row')} without a readable formula"]

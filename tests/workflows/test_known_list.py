@@ -58,6 +58,13 @@ def test_validate_says_what_counts(tmp_path: Path) -> None:
     assert lines[-1] == "ours: no problems"
 
 
+def test_a_list_that_no_filter_asks_leaves_nothing_out_and_says_so(tmp_path: Path) -> None:
+    campaign = write_campaign(tmp_path, "NaCl")
+    for filters, is_told in (("[]", True), ("[{condition: new_compounds & supply_risk <= 0.9}]", False)):
+        campaign.write_text(CAMPAIGN.replace("[new_compounds]", filters), "utf-8")
+        assert ("the filter new_compounds would leave them out" in str(validate(campaign))) == is_told
+
+
 def test_a_list_that_is_not_there_is_a_problem_of_its_line(tmp_path: Path) -> None:
     campaign = write_campaign(tmp_path, "NaCl")
     (tmp_path / "lists" / "ours.csv").unlink()

@@ -20,6 +20,12 @@ from matloop.screening.campaign.campaign import Campaign
 MOST_CANDIDATES = 100_000
 """Candidates of one source that are compared at most; reading so many formulas takes about a second."""
 _ROWS = 10_000
+_ASKING = ("new_compounds", "known_compounds")
+
+
+def asks_what_is_known(campaign: Campaign) -> bool:
+    """Whether a filter of a campaign, alone or joined with others, looks at what is known."""
+    return any(name in str(entry.model_dump()) for entry in campaign.filters for name in _ASKING)
 
 
 def labelled_candidates(campaign: Campaign, sets: Sequence[TrainingSet]) -> list[str]:

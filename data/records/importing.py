@@ -36,7 +36,7 @@ from matloop.data.records.ledger import (
     candidates_in,
     laboratory_in,
 )  # fmt: skip
-from matloop.data.records.own_properties import add_properties, catalogue_in
+from matloop.data.records.own_properties import add_properties, catalogue_in, new_properties
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
@@ -138,12 +138,12 @@ class _Import:
         self._unchanged: set[str] = set()  # rows of earlier sheets that stand in this one too
 
     def run(self) -> ImportReport:
-        """Take the rows in; nothing is written where none is new."""
+        """Take the rows in; nothing is written where none is new, and no property that earlier rows may wait for."""
         self._refuse_a_sheet_of_others()
         results = self._new_rows("results", self._sheet.results, check_row_of(self._candidates))
         steps = self._new_rows("steps", self._sheet.steps, check_step)
         self._report.still_counting = self._count_blank_rows_with_values()
-        if not results and not steps:
+        if not results and not steps and not new_properties(self._connection):
             return self._report
         details = {"sheet": self._sheet.name, "laboratory": self._laboratory}
         action = add_action(self._connection, "import", by=self._by, details=details)

@@ -52,13 +52,17 @@ def require_unit(before: Property, now: Property, *, of: str) -> None:
         )  # fmt: skip
 
 
-def add_properties(connection: Connection, action: str) -> None:
-    """Add those of the own properties in use that the records have not, or otherwise, so that the newest counts."""
+def new_properties(connection: Connection) -> list[Property]:
+    """Own properties in use that the records have not, or otherwise."""
     recorded = _recorded(connection)
+    return [known for known in catalogue().own if recorded.get(known.name) != known]
+
+
+def add_properties(connection: Connection, action: str) -> None:
+    """Add the new own properties in use; the newest definition of a name counts."""
     rows = [
         {"name": known.name, "action_id": action, "definition_json": as_json(dataclasses.asdict(known))}
-        for known in catalogue().own
-        if recorded.get(known.name) != known
+        for known in new_properties(connection)
     ]
     if rows:
         connection.execute(insert(OWN_PROPERTIES), rows)

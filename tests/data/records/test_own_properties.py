@@ -10,7 +10,8 @@ from matloop.data.errors import PropertyError
 from matloop.data.properties.catalogue import Catalogue, using
 from matloop.data.properties.definition import Property
 from matloop.data.records import result_codes as codes
-from matloop.data.records.contents import values_table
+from matloop.data.records.answering import Answer, answer_questions
+from matloop.data.records.contents import newest_action, values_table
 from matloop.data.records.database import open_records
 from matloop.data.records.importing import import_sheet
 from matloop.data.records.ledger import KnownCandidate
@@ -47,6 +48,21 @@ def test_definitions_are_kept_and_never_change_their_unit(place: str, tmp_path: 
     with using(Catalogue((wider,))):
         import_sheet(database, write_sheet(tmp_path / "sheet.csv", [{**ROW, "sample_id": "B2"}]), candidates=KNOWN)
     assert catalogue_of_records(database).own == (wider,)
+
+
+def test_row_that_was_held_before_its_campaign_was_named(tmp_path: Path) -> None:
+    database = open_records(tmp_path / "records.sqlite")
+    sheet = write_sheet(tmp_path / "sheet.csv", [ROW])
+    import_sheet(database, sheet, candidates=KNOWN)
+    [question] = open_questions(database)
+    assert question.doubt.code == codes.PROPERTY
+    with using(Catalogue((SHINE,))):
+        assert import_sheet(database, sheet, candidates=KNOWN).known == 1
+        before = newest_action(database)
+        import_sheet(database, sheet, candidates=KNOWN)
+    assert newest_action(database) == before
+    [verdict] = answer_questions(database, {question.id: Answer("instead", "luminance")})
+    assert verdict.verdict == "accepted"
 
 
 def call(*arguments: object, exit_code: int = 0) -> str:

@@ -131,6 +131,7 @@ def replay(
     strategy: str,
     seed: int,
     strategies: Mapping[str, Strategy] = STRATEGIES,
+    until: float = 1.0,
 ) -> Replay:
     """Measure some candidates at random, then batch after batch what a strategy picks.
 
@@ -141,6 +142,7 @@ def replay(
         strategy: ``random``, or the name of one of the strategies.
         seed: Decides the first measurements.
         strategies: By name.
+        until: Share of the hits with which it ends, if the budget is not spent before.
     """
     order = np.random.default_rng(seed).permutation(len(data.candidates))
     known, left = order[: settings.first], order[settings.first :]
@@ -148,7 +150,7 @@ def replay(
     aims = _aims(data, settings, known)
     evaluated, found, hits, places = [0], [0], int(hit[left].sum()), list[int]()
     budget = len(left) if strategy == RANDOM else min(settings.budget, len(left))
-    while found[-1] < hits and evaluated[-1] < budget:
+    while found[-1] < until * hits and evaluated[-1] < budget:
         size = min(settings.batch, budget - evaluated[-1])
         if strategy == RANDOM:
             picked = np.arange(size)  # the order is one of chance already

@@ -32,7 +32,7 @@ from matloop.workflows.bench.loop_measures import (
     place_of,
     verdict,
 )
-from matloop.workflows.bench.loop_replay import LoopRun, Replay, run_loop
+from matloop.workflows.bench.loop_replay import LoopRun, Replay, replay, run_loop
 from matloop.workflows.bench.loop_report import loop_json, print_loop, render_loop
 from matloop.workflows.bench.loop_settings import LoopSettings
 from matloop.workflows.bench.loop_strategies import RANDOM, STRATEGIES, Aim, Asked
@@ -267,11 +267,25 @@ def test_a_known_target_is_found_sooner_than_by_chance(found: LoopRun) -> None:
         assert figures.acceleration.median > 1.5
         assert verdict(figures) == "sooner"
     assert 1 < figures_of(found, "loop").acceleration.high <= oracle_acceleration(found) * 3
-    for replay in found.replays:
-        assert np.searchsorted(replay.places, replay.evaluated, side="right").tolist() == replay.found
-        assert replay.found[-1] == replay.hits or replay.evaluated[-1] == 60
+    for done in found.replays:
+        assert np.searchsorted(done.places, done.evaluated, side="right").tolist() == done.found
+        assert done.found[-1] == done.hits or done.evaluated[-1] == 60
     assert "times as fast" in plain_sentence(found).en
     assert "快" in plain_sentence(found).zh
+
+
+def test_a_replay_may_end_with_a_share_of_the_hits(data: TargetLabels) -> None:
+    settings = LoopSettings(TARGETS[:1], first=20, batch=4, budget=112)
+    whole, half = (
+        replay(
+            data, settings, {"band_gap": (7.0, np.inf)}, strategy="in order", seed=3,
+            strategies={"in order": lambda asked: np.arange(asked.size)}, until=until,
+        )
+        for until in (1.0, 0.5)
+    )  # fmt: skip
+    assert whole.found[-1] == whole.hits
+    assert half.found[-2] < half.hits / 2 <= half.found[-1] < half.hits
+    assert half.found == whole.found[: len(half.found)]
 
 
 def replayed(strategy: str, seed: int, found: list[int]) -> Replay:

@@ -14,16 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from matloop.data.errors import CampaignError
+from matloop.data.errors import CampaignError, ModelError, TrainingSetError
 from matloop.data.properties.catalogue import using
 from matloop.data.records.contents import newest_action
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.laboratories import known_laboratory
 from matloop.models.surrogates.contest import verdict
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.screening.campaign.campaign import Campaign
 from matloop.screening.runs.run_view import RunView
 from matloop.workflows.loop_status.standing import LoopStanding, standing_of
-from matloop.workflows.looping.challengers import compete, compounds_with_value, results_of, trained_on_results
+from matloop.workflows.looping.challengers import compete, results_of
 from matloop.workflows.looping.champions import (
     Champion,
     ModelDecision,
@@ -38,12 +39,13 @@ from matloop.workflows.looping.champions import (
     write_decision,
 )
 from matloop.workflows.looping.first_models import first_from_records, first_model, kept_model, train_again
-from matloop.workflows.looping.learned_values import outdated_models, values_taken_back
+from matloop.workflows.looping.learned_values import compounds_that_teach, outdated_models, values_taken_back
 from matloop.workflows.looping.measured_alone import is_measured_alone, loop_campaign
 from matloop.workflows.looping.taught_campaign import absolute_place, laboratory_of, taught_alone, taught_by_records
 from matloop.workflows.proposing.laboratory import NO_LIMITS, Laboratory
 from matloop.workflows.proposing.proposal import Proposal, Wish, choose_proposal
 from matloop.workflows.proposing.recorded_proposal import proposal_again, recorded, records_there
+from matloop.workflows.train import train
 
 
 def retrain(
@@ -227,19 +229,19 @@ def _challenge(
 ) -> ModelDecision:
     """Train a challenger and let it compete with the champion."""
     (target,) = taught.targets
-    stays = ModelDecision(taught.name, target.property, "few_results", champion)
-    results = results_of(database, taught, until=until)
-    whose = laboratory_of(taught)
-    compounds = compounds_with_value(database, target.property, until=until, laboratory=whose)
-    stays = stays._replace(results=compounds)
-    if results is None:
+    stays = ModelDecision(
+        taught.name, target.property, "few_results", champion, results=compounds_that_teach(taught)
+    )  # fmt: skip
+    if stays.results < SMALLEST_TRAINING_SET:
         return stays
-    if not results.unseen_since(champion.until).any():
-        return stays._replace(reason="nothing_new")
     with tempfile.TemporaryDirectory() as scratch:
-        challenger = trained_on_results(taught, Path(scratch) / "challenger")
-        if challenger is None:
-            return stays
+        try:
+            results = results_of(database, taught, until=until)
+            if not results.unseen_since(champion.until).any():
+                return stays._replace(reason="nothing_new")
+            challenger = train(taught, output=Path(scratch) / "challenger")
+        except (TrainingSetError, ModelError) as fault:
+            return stays._replace(reason="cannot_learn", fault=str(fault))
         present = read_champion(champion, models)
         contest = compete(present, challenger, taught, results, until=champion.until)
         decision = stays._replace(
@@ -248,7 +250,7 @@ def _challenge(
         if decision.reason != "wins":
             return decision
         made = kept_model(challenger.folder, models, taught)
-        return decision._replace(champion=describe_champion(made, until=until, laboratory=whose))
+        return decision._replace(champion=describe_champion(made, until=until, laboratory=laboratory_of(taught)))
 
 
 def _whose(champion: Champion, otherwise: str) -> str:

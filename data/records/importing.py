@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, insert, select
 
@@ -29,12 +29,14 @@ from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import KnownSamples, SampleKey, rows_with
 from matloop.data.records.laboratories import written_name
 from matloop.data.records.ledger import (
+    IMPORT,
     KnownCandidate,
     add_action,
     add_candidates,
     as_json,
     candidates_in,
     laboratory_in,
+    promises_elsewhere,
 )  # fmt: skip
 from matloop.data.records.own_properties import add_properties, catalogue_in, new_properties
 from matloop.data.records.proposals import withdrawn_candidates
@@ -130,7 +132,15 @@ class _Import:
     ) -> None:
         self._connection, self._sheet, self._by = connection, sheet, by
         self._laboratory, self._folder, self._screened = laboratory, folder, screened
-        self._candidates = {**screened, **candidates_in(connection)}
+        self._known = candidates_in(connection)
+        predicted = {
+            name: one._replace(
+                predictions={**screened[name].predictions, **one.predictions},
+                intervals={**screened[name].intervals, **one.intervals},
+            )
+            for name, one in self._known.items() if name in screened
+        }  # fmt: skip
+        self._candidates = {**screened, **self._known, **predicted}
         self._report = ImportReport(sheet)
         self._standing: list[CheckedRow | CheckedStep] = []  # what the records hold already
         self._blank: list[CheckedRow | CheckedStep] = []
@@ -145,13 +155,16 @@ class _Import:
         self._report.still_counting = self._count_blank_rows_with_values()
         if not results and not steps and not new_properties(self._connection):
             return self._report
-        details = {"sheet": self._sheet.name, "laboratory": self._laboratory}
-        action = add_action(self._connection, "import", by=self._by, details=details)
-        sheet = self._add_sheet(action)
         named = {new.row.cells.get("candidate_id", "") for new in results}
+        screened = {name: one for name, one in self._screened.items() if name in named}
+        details: dict[str, Any] = {"sheet": self._sheet.name, "laboratory": self._laboratory}
+        if promises := promises_elsewhere(screened, self._known):
+            details["promises"] = promises
+        action = add_action(self._connection, IMPORT, by=self._by, details=details)
+        sheet = self._add_sheet(action)
         self._report.withdrawn = tuple(sorted(named & withdrawn_candidates(self._connection)))
         add_properties(self._connection, action)
-        add_candidates(self._connection, action, {name: one for name, one in self._screened.items() if name in named})
+        add_candidates(self._connection, action, screened)
         predicted = {key for one in self._candidates.values() for key in one.predictions}
         stated = {new.checked.measured.property for new in results if new.checked.measured}
         self._report.untaught = tuple(sorted(stated - predicted)) if predicted else ()

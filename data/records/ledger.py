@@ -19,6 +19,8 @@ from matloop.data.records.tables import ACTIONS, CANDIDATES
 
 _PROMISE, _CAMPAIGN = "probability of all targets", "campaign of the run"  # no property has such names
 _RANGES, _INTERVALS = "wanted ranges of the run", "90 % intervals"
+IMPORT = "import"
+"""Kind of the actions that take a sheet in."""
 
 Ranges = Mapping[str, tuple[float, float]]
 """Lower and upper end of a range by property, infinite where it is open."""
@@ -145,6 +147,32 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
         ranges = read_ranges(predictions.pop(_RANGES, {}))
         intervals = read_ranges(predictions.pop(_INTERVALS, {}))
         found[name] = KnownCandidate(formula, origin, predictions, "", promise, campaign, ranges, intervals)
+    return found
+
+
+def promises_elsewhere(screened: Mapping[str, KnownCandidate], known: Mapping[str, KnownCandidate]) -> list[Any]:
+    """What campaigns promised of candidates that the records hold with the promise of another one, as JSON holds it.
+
+    Args:
+        screened: Candidates of runs, by id.
+        known: Candidates that the records hold.
+    """
+    return [
+        {"candidate": name, "campaign": one.campaign, "promise": one.promise, "ranges": written_ranges(one.ranges)}
+        for name, one in sorted(screened.items())
+        if name in known and one.campaign not in ("", known[name].campaign) and math.isfinite(one.promise)
+    ]
+
+
+def stated_candidates(connection: Connection) -> list[tuple[str, KnownCandidate]]:
+    """Candidates by id, with what a campaign promised of them; one that several campaigns screened comes for each."""
+    known = candidates_in(connection)
+    found = list(known.items())
+    query = select(ACTIONS.c.number, ACTIONS.c.details_json).where(ACTIONS.c.kind == IMPORT)
+    for number, details in connection.execute(query.order_by(ACTIONS.c.number)):
+        for said in read_json(details, of=f"action {number}").get("promises", []):
+            promise = {"campaign": said["campaign"], "promise": said["promise"], "ranges": read_ranges(said["ranges"])}
+            found.append((said["candidate"], known[said["candidate"]]._replace(**promise)))
     return found
 
 

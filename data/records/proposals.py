@@ -17,9 +17,9 @@ from matloop.data.records.ledger import (
     add_action,
     add_candidates,
     as_json,
-    candidates_in,
     read_json,
     read_ranges,
+    stated_candidates,
 )
 from matloop.data.records.own_properties import add_properties
 from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES, WITHDRAWALS
@@ -123,7 +123,7 @@ def campaigns_of_candidates(database: RecordsDatabase) -> dict[str, frozenset[st
     """Campaigns that proposed or promised each candidate, by its id; one that none did is left out."""
     found = defaultdict[str, set[str]](set)
     with database.reading() as connection:
-        for name, one in candidates_in(connection).items():
+        for name, one in stated_candidates(connection):
             if one.campaign:
                 found[name].add(one.campaign)
     for proposal in written_proposals(database):

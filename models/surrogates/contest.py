@@ -30,6 +30,7 @@ _DRAWS = 2000
 Reason = Literal[
     "first", "first_measured", "waits", "loses_to_mean", "wins", "few_results", "nothing_new", "few_newest",
     "loses_cross_validation", "loses_newest", "back", "taken_back",
+    "cannot_learn",
 ]  # fmt: skip
 
 

@@ -71,9 +71,12 @@ def print_decision(console: Console, decision: ModelDecision, language: str) -> 
     console.print(
         Text(f"{one_line(decision.property_name)}{mark}{_in(language, REASONS[decision.reason])}"), soft_wrap=True
     )
+    if decision.fault:
+        console.print(Text(f"  {one_line(decision.fault)}"), soft_wrap=True)
     if decision.reason in ("waits", "few_results", "nothing_new"):
         far = Label(
-            f"{counted(decision.results, 'compound')} with a value", f"已有数值的化合物 {decision.results:,} 个"
+            f"{counted(decision.results, 'compound')} with a value that teaches",
+            f"有可用于学习的数值的化合物 {decision.results:,} 个",
         )
         console.print(Text(f"  {_in(language, far)}"), soft_wrap=True)
     if decision.reason == "taken_back":

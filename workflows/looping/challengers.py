@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matloop.data.errors import ModelError, TrainingSetError
+from matloop.data.errors import ModelError
 from matloop.data.properties.catalogue import using
 from matloop.data.records.contents import first_values, values_table
 from matloop.data.records.database import RecordsDatabase
@@ -65,21 +65,21 @@ class Contest(NamedTuple):
     newest: Comparison | None
 
 
-def results_of(database: RecordsDatabase, campaign: Campaign, *, until: int) -> Results | None:
-    """The results that a campaign with records learns from; None where there are too few to train on.
+def results_of(database: RecordsDatabase, campaign: Campaign, *, until: int) -> Results:
+    """The results that a campaign with records learns from.
 
     Args:
         database: The records.
         campaign: A campaign with one target, as :func:`~matloop.workflows.looping.taught_campaign.taught_by_records`
             gives it.
         until: Number of the last action that counts.
+
+    Raises:
+        TrainingSetError: If they are too few for any model, or do not fit the other labels of the campaign.
     """
     (target,) = campaign.targets
     with using(campaign.catalogue):
-        try:
-            labels = training_of(campaign, read_own_data(campaign))[target.property]
-        except TrainingSetError:  # fewer materials than any model needs
-            return None
+        labels = training_of(campaign, read_own_data(campaign))[target.property]
     values = values_table(database, [target.property], until=until)
     place = {name: at for at, name in enumerate(values["measurement_id"].to_pylist())}
     first = first_values(database, target.property)
@@ -90,21 +90,7 @@ def results_of(database: RecordsDatabase, campaign: Campaign, *, until: int) -> 
         came, action = np.where(came >= 0, rank[came], -1), np.where(came >= 0, actions[came], 0)
     else:
         action = np.zeros_like(came)
-    found = Results(labels, came, action)
-    return found if found.measured.sum() >= SMALLEST_TRAINING_SET else None
-
-
-def compounds_with_value(database: RecordsDatabase, property_name: str, *, until: int, laboratory: str = "") -> int:
-    """How many compounds have a value of a property that counts after an action.
-
-    Args:
-        database: The records.
-        property_name: The property.
-        until: Number of the last action that counts.
-        laboratory: Whose values; those of all laboratories if empty.
-    """
-    values = values_table(database, [property_name], until=until).select(["formula", "laboratory"]).to_pylist()
-    return len({row["formula"] for row in values if laboratory in ("", row["laboratory"])})
+    return Results(labels, came, action)
 
 
 def compete(
@@ -169,23 +155,12 @@ def out_of_fold(model: TrainedModel, labels: TrainingSet) -> NDArray[np.float64]
     return found
 
 
-def trained_on_results(campaign: Campaign, output: Path, **options: Any) -> TrainedModel | None:
-    """The model of a campaign that learns from results; None where too few of them have features.
-
-    Args:
-        campaign: A campaign with one target.
-        output: The folder to be.
-        options: As for :func:`matloop.workflows.train.train`.
-    """
-    try:
-        return train(campaign, output=output, **options)
-    except ModelError:  # too few formulas, or too few crystals where features ask for them
-        return None
-
-
 def _trained_on(campaign: Campaign, labels: TrainingSet, *, measured: int) -> TrainedModel | None:
     """The challenger with fewer rows; None where it has too few of them to learn from."""
     if measured < SMALLEST_TRAINING_SET:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        return trained_on_results(campaign, Path(scratch) / "earlier", training_sets=[labels], with_probability=False)
+        try:
+            return train(campaign, output=Path(scratch) / "earlier", training_sets=[labels], with_probability=False)
+        except ModelError:  # too few have features, or all their values are equal
+            return None

@@ -60,6 +60,7 @@ class ModelDecision(NamedTuple):
         at: When, in UTC; empty before it is written.
         by: Who.
         number: Number of the action; 0 before it is written.
+        fault: Why no model could learn from the results, where they are enough.
     """
 
     campaign: str
@@ -72,6 +73,7 @@ class ModelDecision(NamedTuple):
     at: str = ""
     by: str = ""
     number: int = 0
+    fault: str = ""
 
     @property
     def replaces(self) -> bool:
@@ -83,6 +85,7 @@ class ModelDecision(NamedTuple):
         parts = {"champion": self.champion, "cross_validation": self.cross_validation, "newest": self.newest}
         return {
             "campaign": self.campaign, "property": self.property_name, "reason": self.reason, "results": self.results,
+            "fault": self.fault,
             **{name: None if part is None else part._asdict() for name, part in parts.items()},
         }  # fmt: skip
 
@@ -113,9 +116,8 @@ def _read(said: Mapping[str, Any], **action: Any) -> ModelDecision:
         name: None if said[name] is None else kind(**said[name])
         for name, kind in (("champion", Champion), ("cross_validation", Comparison), ("newest", Comparison))
     }
-    return ModelDecision(
-        said["campaign"], said["property"], said["reason"], results=said["results"], **parts, **action
-    )  # fmt: skip
+    parts |= {"results": said["results"], "fault": said.get("fault", "")}
+    return ModelDecision(said["campaign"], said["property"], said["reason"], **parts, **action)
 
 
 def champion_of(database: RecordsDatabase, campaign: str, property_name: str) -> Champion | None:

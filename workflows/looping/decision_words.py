@@ -41,6 +41,10 @@ REASONS: Mapping[Reason, Label] = MappingProxyType(
             f"保留现用模型：实验结果太少；挑战模型需要 {SMALLEST_TRAINING_SET} 个有数值的化合物，"
             "若特征需要晶体结构，记录中还须有其结构",
         ),
+        "cannot_learn": Label(
+            "no model can learn from the results, although they are enough, so that nothing changes",
+            "实验结果数量足够，但无法用于训练模型，维持现状",
+        ),
         "nothing_new": Label(
             "the champion stays: no compound got its first value since it learned",
             "保留现用模型：自其训练以来没有新化合物获得数值",

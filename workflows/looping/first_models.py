@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
+from matloop.data.errors import ModelError, TrainingSetError
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.runs.manifest import key_of
 from matloop.data.whole_files import write_new_folder
 from matloop.models.surrogates.contest import compare_with_mean
 from matloop.models.surrogates.prediction import forward
+from matloop.models.surrogates.training import SMALLEST_TRAINING_SET
 from matloop.screening.campaign.campaign import Campaign
-from matloop.workflows.looping.challengers import compounds_with_value, out_of_fold, results_of, trained_on_results
+from matloop.workflows.looping.challengers import out_of_fold, results_of
 from matloop.workflows.looping.champions import Champion, ModelDecision, describe_champion
+from matloop.workflows.looping.learned_values import compounds_that_teach
 from matloop.workflows.looping.taught_campaign import laboratory_of, without_records
 from matloop.workflows.running.own_data import read_own_data, training_of
 from matloop.workflows.running.store_keys import store_key
@@ -33,14 +37,15 @@ def first_from_records(database: RecordsDatabase, taught: Campaign, *, until: in
         models: Folder of the models.
     """
     (target,) = taught.targets
-    results = results_of(database, taught, until=until)
-    if results is None:
-        compounds = compounds_with_value(database, target.property, until=until, laboratory=laboratory_of(taught))
-        return ModelDecision(taught.name, target.property, "waits", None, results=compounds)
+    waits = ModelDecision(taught.name, target.property, "waits", None, results=compounds_that_teach(taught))
+    if waits.results < SMALLEST_TRAINING_SET:
+        return waits
     with tempfile.TemporaryDirectory() as scratch:
-        made = trained_on_results(taught, Path(scratch) / "first")
-        if made is None:
-            return ModelDecision(taught.name, target.property, "waits", None, results=int(results.measured.sum()))
+        try:
+            results = results_of(database, taught, until=until)
+            made = train(taught, output=Path(scratch) / "first")
+        except (TrainingSetError, ModelError) as fault:
+            return waits._replace(reason="cannot_learn", fault=str(fault))
         truth = forward(results.labels.values, made.surrogate.transform)
         predicted = out_of_fold(made, results.labels)
         found = compare_with_mean(truth, results.labels.groups, challenger=predicted)
@@ -75,10 +80,9 @@ def train_again(champion: Champion, taught: Campaign, models: Path) -> None:
     """
     if (models / champion.folder).is_dir():
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        made = trained_on_results(taught, Path(scratch) / "again")
-        if made is not None:
-            kept_model(made.folder, models, taught)
+    # Another version may not be able to; whoever reads the model says that it is gone.
+    with tempfile.TemporaryDirectory() as scratch, contextlib.suppress(TrainingSetError, ModelError):
+        kept_model(train(taught, output=Path(scratch) / "again").folder, models, taught)
 
 
 def kept_model(folder: Path, models: Path, campaign: Campaign) -> Path:

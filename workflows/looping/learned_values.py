@@ -53,5 +53,17 @@ def outdated_models(
     return {name: count for name, count in found.items() if count}
 
 
+def compounds_that_teach(taught: Campaign) -> int:
+    """How many compounds have a value that teaches a campaign with one target, in the records that it names last.
+
+    Limits teach nothing, nor do values of samples that failed or were made only in part, unless the campaign asks for
+    these, nor values outside the conditions that it asks for.
+
+    Args:
+        taught: The campaign, with its catalogue in use.
+    """
+    return len({formula for formula, _ in _taught(RecordLabels(**taught.data[-1].options))})
+
+
 def _taught(labels: RecordLabels) -> Counter[tuple[str, float]]:
     return Counter((row.formula, row.cell.value) for row in labels.read_rows().rows if not row.code)

@@ -15,7 +15,7 @@ from matloop.data.properties.conditions import read_conditions
 from matloop.data.records.attempts import attempts_of
 from matloop.data.records.contents import samples_table
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import Ranges, candidates_in
+from matloop.data.records.ledger import Ranges, stated_candidates
 from matloop.data.records.proposals import WrittenProposal, written_proposals
 from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
 from matloop.screening.campaign.campaign import Campaign
@@ -146,7 +146,7 @@ def _promises(database: RecordsDatabase, campaign: str) -> dict[str, _Promise]:
     with database.reading() as connection:
         found = {
             name: _Promise(one.formula, one.promise, one.promise, True, one.ranges)
-            for name, one in candidates_in(connection).items()
+            for name, one in stated_candidates(connection)
             if one.campaign == campaign and math.isfinite(one.promise)
         }
     return found | {

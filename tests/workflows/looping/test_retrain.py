@@ -33,6 +33,9 @@ from matloop.workflows.looping.champions import (
     write_decision,
 )
 from matloop.workflows.looping.decision_words import REASONS
+from matloop.workflows.looping.learned_values import compounds_that_teach
+from matloop.workflows.looping.measured_alone import loop_campaign
+from matloop.workflows.looping.taught_campaign import taught_alone
 from tests.data.records.result_sheets import result, write_sheet
 from tests.workflows.looping.conftest import LABORATORY, Laboratory
 
@@ -228,7 +231,7 @@ def test_a_property_that_only_laboratories_measure_waits_and_gets_a_model_from_r
     command = ["retrain", str(measured_alone.campaign), "--records", measured_alone.records]
     told = CliRunner().invoke(app, command)
     assert told.exit_code == 0, told.output
-    assert "fewer than 20 compounds have a value\n  12 compounds with a value" in told.output
+    assert "fewer than 20 compounds have a value\n  12 compounds with a value that teaches" in told.output
     assert "refractive_index: the champion stays" in told.output  # the other target goes on
     status = CliRunner().invoke(app, ["loop", "status", *command[1:]])
     assert "vickers_hardness: no model yet" in status.output, status.output
@@ -270,6 +273,23 @@ def test_a_first_model_whose_values_were_retracted_is_in_use_no_more(measured_al
     away, waits = retrain(measured_alone.campaign, records=measured_alone.records, properties=wanted)
     assert (away.reason, away.champion, away.results) == ("taken_back", None, 10)
     assert (waits.reason, waits.champion, waits.results) == ("waits", None, 14)
+
+
+def test_results_that_cannot_teach_say_why(measured_alone: Laboratory) -> None:
+    hardness, formulas = {"property": "Vickers hardness", "unit": "GPa"}, list(measured_alone.others)
+    measured_alone.measure(formulas[:21], slope=0.0, offset=7.0, cells=hardness)
+    wanted = ["--property", "vickers_hardness", "--records", measured_alone.records]
+    told = CliRunner().invoke(app, ["retrain", str(measured_alone.campaign), *wanted])
+    assert told.exit_code == 0, told.output
+    assert "although they are enough" in told.output
+    assert "E-MODEL" in told.output
+    limits = {**hardness, "qualifier": "below"}
+    measured_alone.measure(formulas[21:24], slope=0.0, offset=9.0, cells=limits)
+    taught = taught_alone(
+        loop_campaign(measured_alone.campaign), "vickers_hardness", place=measured_alone.records, laboratory="",
+        until=newest_action(open_records(measured_alone.records)),
+    )  # fmt: skip
+    assert compounds_that_teach(taught) == 21  # a limit teaches nothing
 
 
 def test_values_that_follow_nothing_give_no_first_model(measured_alone: Laboratory) -> None:

@@ -19,6 +19,7 @@ from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.importing import KnownCandidate, import_sheet
 from matloop.data.records.ledger import add_action, read_ranges
+from matloop.data.records.proposals import campaigns_of_candidates
 from matloop.data.records.tables import PROPOSALS
 from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.prediction import Prediction
@@ -227,6 +228,19 @@ def test_a_promise_is_judged_by_its_own_ranges_as_soon_as_it_is_decided(laborato
     }
     assert tried.correction(NO_OUTCOME).tried == 0  # promises of other ranges say nothing of those wanted now
     assert tried_candidates(database, read_ranges(asked), campaign="films").correction(NO_OUTCOME).tried == 4
+
+
+def test_a_candidate_of_two_campaigns_counts_in_both(tmp_path: Path) -> None:
+    database = open_records(tmp_path / "r.sqlite")
+    ranges = {"band_gap": (1.0, math.inf)}
+    for at, (campaign, promise) in enumerate((("first", 0.3), ("second", 0.6), ("second", 0.6))):
+        known = {"c-gan": KnownCandidate("GaN", "run", {}, "", promise, campaign, ranges)}
+        row = result("c-gan", "GaN", f"s-{at}", "3.4")
+        import_sheet(database, write_sheet(tmp_path / f"{at}.csv", [row]), candidates=known)
+    for campaign, promise in (("first", 0.3), ("second", 0.6)):
+        tried = tried_candidates(database, ranges, campaign=campaign)
+        assert (tried.stated.tolist(), tried.found.tolist()) == ([promise], [True])
+    assert campaigns_of_candidates(database) == {"c-gan": {"first", "second"}}
 
 
 def test_a_laboratory_that_sent_nothing_is_refused(laboratory: Laboratory) -> None:

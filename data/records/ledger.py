@@ -38,6 +38,7 @@ class KnownCandidate(NamedTuple):
         campaign: Name of the campaign whose targets these are; empty where none is known.
         ranges: Ranges that the promise is about, in the unit of each property; none where they are not known.
         intervals: Calibrated 90 % interval of the predictions by property, infinite where nothing bounds it.
+        elsewhere: The same candidate as runs of other campaigns screened it.
     """
 
     formula: str
@@ -48,6 +49,14 @@ class KnownCandidate(NamedTuple):
     campaign: str = ""
     ranges: Mapping[str, tuple[float, float]] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
+    elsewhere: tuple[KnownCandidate, ...] = ()
+
+    def beside(self, other: KnownCandidate) -> KnownCandidate:
+        """The candidate with what another run says of it."""
+        return self._replace(
+            predictions={**other.predictions, **self.predictions}, cif=self.cif or other.cif,
+            intervals={**other.intervals, **self.intervals}, elsewhere=(*self.elsewhere, other),
+        )  # fmt: skip
 
 
 def add_action(
@@ -159,8 +168,9 @@ def promises_elsewhere(screened: Mapping[str, KnownCandidate], known: Mapping[st
     """
     return [
         {"candidate": name, "campaign": one.campaign, "promise": one.promise, "ranges": written_ranges(one.ranges)}
-        for name, one in sorted(screened.items())
-        if name in known and one.campaign not in ("", known[name].campaign) and math.isfinite(one.promise)
+        for name, stated in sorted(screened.items())
+        for one in (stated, *stated.elsewhere)
+        if one.campaign not in ("", known.get(name, stated).campaign) and math.isfinite(one.promise)
     ]
 
 

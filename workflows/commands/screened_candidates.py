@@ -39,7 +39,7 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
             known = KnownCandidate(
                 formula, view.folder.name, predictions, cif, float(promises[at]), view.campaign.name, ranges, intervals
             )  # fmt: skip
-            found.setdefault(name, known)
+            found[name] = found[name].beside(known) if name in found else known
     return found
 
 

@@ -233,14 +233,18 @@ def test_a_promise_is_judged_by_its_own_ranges_as_soon_as_it_is_decided(laborato
 def test_a_candidate_of_two_campaigns_counts_in_both(tmp_path: Path) -> None:
     database = open_records(tmp_path / "r.sqlite")
     ranges = {"band_gap": (1.0, math.inf)}
-    for at, (campaign, promise) in enumerate((("first", 0.3), ("second", 0.6), ("second", 0.6))):
-        known = {"c-gan": KnownCandidate("GaN", "run", {}, "", promise, campaign, ranges)}
+    first, second, third = (
+        KnownCandidate("GaN", "run", {}, "", promise, campaign, ranges)
+        for campaign, promise in (("first", 0.3), ("second", 0.6), ("third", 0.9))
+    )
+    for at, one in enumerate((first.beside(second), second, third)):
+        known = {"c-gan": one}
         row = result("c-gan", "GaN", f"s-{at}", "3.4")
         import_sheet(database, write_sheet(tmp_path / f"{at}.csv", [row]), candidates=known)
-    for campaign, promise in (("first", 0.3), ("second", 0.6)):
+    for campaign, promise in (("first", 0.3), ("second", 0.6), ("third", 0.9)):
         tried = tried_candidates(database, ranges, campaign=campaign)
         assert (tried.stated.tolist(), tried.found.tolist()) == ([promise], [True])
-    assert campaigns_of_candidates(database) == {"c-gan": {"first", "second"}}
+    assert campaigns_of_candidates(database) == {"c-gan": {"first", "second", "third"}}
 
 
 def test_a_laboratory_that_sent_nothing_is_refused(laboratory: Laboratory) -> None:

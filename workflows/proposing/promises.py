@@ -74,7 +74,8 @@ def tried_candidates(
 
     A candidate is a hit if every target lies in the range for which its probability was stated. One that nobody could
     make, or of which one target lies outside, is none, whatever else is measured; one of which something is missing is
-    not counted. A limit counts where it decides, as a value below 1 does where 3 or more is wanted.
+    not counted. A limit counts where it decides, as a value below 1 does where 3 or more is wanted. As long as nothing
+    is known of a target, misses are known and hits are not, so that none counts while a candidate waits for a value.
 
     Args:
         database: The records.
@@ -98,12 +99,14 @@ def tried_candidates(
     for attempt in attempts_of(samples_table(database), laboratory=laboratory).counted:
         if attempt.candidate_id in promises:
             made[attempt.candidate_id] |= attempt.success > 0
-    rows = []
-    for name, was_made in made.items():
-        promise, known = promises[name], met[name].values()
-        missed = not was_made or any(found is False for found in known)
-        if decided >= promise.ranges.keys() and (missed or all(known)):
-            rows.append((name, promise, not missed))
+    missed = {name: not was_made or False in met[name].values() for name, was_made in made.items()}
+    hit = {name: not missed[name] and all(met[name].values()) for name in made}
+    all_known = all(missed[name] or hit[name] for name in made)
+    rows = [
+        (name, promises[name], hit[name])
+        for name in made
+        if (missed[name] or hit[name]) and (all_known or decided >= promises[name].ranges.keys())
+    ]
     unmeasured = tuple(name for name in ranges if name not in decided) if made and not rows else ()
     numbers = np.array([(one.stated, one.corrected, one.outcome_factor) for _, one, _ in rows], float).reshape(-1, 3)
     return TriedCandidates(

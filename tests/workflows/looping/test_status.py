@@ -171,6 +171,16 @@ def test_nothing_is_compared_with_a_promise_of_all_targets_before_each_is_measur
     assert "band gap" in line.en.lower()
 
 
+def test_a_first_batch_of_which_nothing_could_be_made_holds_no_hit(laboratory: Laboratory, tmp_path: Path) -> None:
+    database, formulas = open_records(laboratory.records), list(laboratory.others)[:3]
+    propose(database, formulas)
+    failed = [result(f"c-{one}", one, f"{one}-1", outcome="failed", reason="other_phases") for one in formulas]
+    known = {f"c-{one}": KnownCandidate(one) for one in formulas}
+    import_sheet(database, write_sheet(tmp_path / "failed.csv", failed), candidates=known)
+    tried = tried_candidates(database, {"refractive_index": (0.0, 9.0), "band_gap": (1.0, 2.0)}, campaign="films")
+    assert (tried.found.tolist(), tried.unmeasured) == ([False] * 3, ())
+
+
 def test_a_value_on_a_bound_that_was_expected_is_no_drift() -> None:
     one = np.ones(1)
     gap = Prediction(

@@ -25,6 +25,8 @@ from matloop.data.records.own_properties import add_properties
 from matloop.data.records.tables import ACTIONS, PROPOSALS, SAMPLES, WITHDRAWALS
 
 KIND = "propose"
+WITHDRAWN = select(WITHDRAWALS.c.proposal_id)
+"""Ids of the proposals that were withdrawn, as part of a query."""
 """Kind of the actions that propose a batch."""
 
 
@@ -68,7 +70,7 @@ def taken_candidates(database: RecordsDatabase) -> TakenCandidates:
 def taken_candidates_in(connection: Connection) -> TakenCandidates:
     """The same, in a transaction."""
     made = frozenset(connection.execute(select(SAMPLES.c.candidate_id).distinct()).scalars())
-    standing = PROPOSALS.c.id.not_in(select(WITHDRAWALS.c.proposal_id))
+    standing = PROPOSALS.c.id.not_in(WITHDRAWN)
     proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).where(standing).distinct()).scalars())
     return TakenCandidates(made, proposed - made)
 
@@ -133,7 +135,7 @@ def campaigns_of_candidates(database: RecordsDatabase) -> dict[str, frozenset[st
 
 def withdrawn_candidates(connection: Connection) -> frozenset[str]:
     """Candidates whose every proposal was withdrawn; a result of one may come back all the same."""
-    withdrawn = PROPOSALS.c.id.in_(select(WITHDRAWALS.c.proposal_id))
+    withdrawn = PROPOSALS.c.id.in_(WITHDRAWN)
     names = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).where(withdrawn).distinct()).scalars())
     standing = select(PROPOSALS.c.candidate_id).where(~withdrawn).distinct()
     return names - frozenset(connection.execute(standing).scalars())

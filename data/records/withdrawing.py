@@ -15,7 +15,7 @@ from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import one_named
 from matloop.data.records.ledger import add_action
-from matloop.data.records.proposals import taken_candidates_in
+from matloop.data.records.proposals import WITHDRAWN, taken_candidates_in
 from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.tables import PROPOSALS, WITHDRAWALS
 
@@ -67,9 +67,7 @@ def withdraw_proposals(
             if name not in taken.pending:
                 raise RecordsError(f"the proposal of {name} is withdrawn already", "proposals that still stand")
         action = add_action(connection, KIND, by=by, note=reason, details={"candidates": names})
-        standing = select(PROPOSALS.c.id).where(
-            PROPOSALS.c.candidate_id.in_(names), PROPOSALS.c.id.not_in(select(WITHDRAWALS.c.proposal_id))
-        )
+        standing = select(PROPOSALS.c.id).where(PROPOSALS.c.candidate_id.in_(names), PROPOSALS.c.id.not_in(WITHDRAWN))
         for proposal in connection.execute(standing.order_by(PROPOSALS.c.id)).scalars().all():
             connection.execute(insert(WITHDRAWALS).values(proposal_id=proposal, action_id=action))
         return names

@@ -17,7 +17,7 @@ from matloop.data.errors import RecordsError
 from matloop.data.plain_text import counted, one_line
 from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase, open_records
 from matloop.data.records.ledger import read_json, read_ranges
-from matloop.data.records.proposals import KIND, add_proposal
+from matloop.data.records.proposals import KIND, WITHDRAWN, add_proposal
 from matloop.data.records.tables import ACTIONS, PROPOSALS
 from matloop.data.runs.intake_files import read_intake
 from matloop.models.acquisition.batch import Choice
@@ -58,7 +58,7 @@ def short_name(action: str) -> str:
 
 @in_catalogue_of_run
 def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Proposal:
-    """A batch of a run as the records hold it.
+    """A batch of a run as the records hold it, without what was withdrawn since.
 
     Args:
         view: The run.
@@ -66,12 +66,19 @@ def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Prop
         named: The id of its action or its first characters, as :func:`short_name` gives them, or ``last``.
 
     Raises:
-        RecordsError: If the records hold no such batch of the run, or the run no longer holds its candidates.
+        RecordsError: If the records hold no such batch of the run, all of it was withdrawn, or the run no longer holds
+            its candidates.
     """
     batch = _named(_batches(database, view), named, view.folder.name)
     with database.reading() as connection:
         query = select(PROPOSALS.c.candidate_id, PROPOSALS.c.formula, PROPOSALS.c.why_json)
-        rows = connection.execute(query.where(PROPOSALS.c.action_id == batch.action).order_by(PROPOSALS.c.place)).all()
+        query = query.where(PROPOSALS.c.action_id == batch.action, PROPOSALS.c.id.not_in(WITHDRAWN))
+        rows = connection.execute(query.order_by(PROPOSALS.c.place)).all()
+    if not rows:
+        raise RecordsError(
+            f"the batch {short_name(batch.action)}, all candidates of which were withdrawn",
+            "a batch with candidates that stand, or a new one by matloop propose without --again",
+        )
     said, chosen = batch.said, tuple(chosen_candidate(*row) for row in rows)
     counts = PoolCounts(said["scored"], said["free"], Counter(said["left_out"]))
     return Proposal(

@@ -111,6 +111,9 @@ def test_a_folder_that_cannot_be_written_records_nothing_and_files_can_be_writte
                       if path.suffix not in (".json", ".xlsx")} for name in ("first", "second"))  # fmt: skip
     assert first == second
     assert len(first) > 4
+    gone, *others = ids(batch)
+    call("withdraw", gone, "--reason", "the furnace is down", "--records", records)
+    assert ids(propose(run, "--records", records, "--again", short, "--output", tmp_path / "third")) == others
     with pytest.raises(RecordsError, match=short):
         proposed(run, "nothing", records=str(records))
 

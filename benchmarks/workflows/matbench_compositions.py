@@ -70,7 +70,7 @@ def main() -> None:
     content = {"index": list(range(len(rows))), "columns": ["composition", task.column], "data": rows}
     path.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
     command = [sys.executable, "-m", "matloop.workflows.cli", "bench", "matbench", "--task", task.name]
-    command += ["--file", str(path), "--output", str(given.output / "results"), *others]
+    command += ["--file", str(path), "--output", str(given.output / f"results_{given.task}"), *others]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 

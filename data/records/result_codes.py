@@ -46,7 +46,7 @@ RESULT_CODES: Mapping[str, Label] = {
     ),
     ZERO: Label(
         "the value is 0, which the prediction excludes; if it was not measured, write n.d. instead",
-        "数值为 0，而预测排除了 0；若未测量，请改为 n.d.",
+        "数值为 0，而预测排除了 0；若未测量，请填写“未测”",
     ),
     REPEAT: Label("the same row stands twice in the sheet", "表中有两行完全相同"),
     CONFLICT: Label(

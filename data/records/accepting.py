@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, insert
 
 from matloop.data.properties.catalogue import property_named
 from matloop.data.records import result_codes as codes
-from matloop.data.records.cells import Doubt
+from matloop.data.records.cells import Doubt, DoubtKey
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedStep, RecordedValue, SampleKey
 from matloop.data.records.ledger import as_json
@@ -23,6 +23,7 @@ from matloop.data.records.recorded_samples import (
     doubt_about_emptied,
     doubts_about_sample,
     emptied_values,
+    is_same_cell,
     value_beside,
 )  # fmt: skip
 from matloop.data.records.recorded_steps import step_beside
@@ -90,14 +91,15 @@ class Accepting:
     Args:
         connection: In a transaction that writes.
         action: The action of which this is a part.
+        samples: What was read of the records already, if anything.
 
     Attributes:
         samples: What the records hold of samples, with what was accepted here.
     """
 
-    def __init__(self, connection: Connection, action: str) -> None:
+    def __init__(self, connection: Connection, action: str, samples: KnownSamples | None = None) -> None:
         self.connection, self.action = connection, action
-        self.samples = KnownSamples(connection)
+        self.samples = samples or KnownSamples(connection)
         self._told: set[str] = set()  # values of the records that a row says again, or another of
         self._added: dict[Table, list[dict[str, Any]]] = {table: [] for table in _WRITTEN}
 
@@ -107,7 +109,7 @@ class Accepting:
         checked: CheckedRow,
         source: SheetSource,
         *,
-        waived: Collection[tuple[str, str]] = frozenset(),
+        waived: Collection[DoubtKey] = frozenset(),
         emptied: Collection[str] = (),
     ) -> Verdict:
         """Judge a row of the table of results that is not blank, and add what it says if it is accepted.
@@ -116,7 +118,7 @@ class Accepting:
             row_id: Its id.
             checked: The row.
             source: Where it comes from.
-            waived: Codes and columns of doubts that were answered with 'as written'.
+            waived: Keys of the doubts that were answered with 'as written'.
             emptied: Ids of values that an answer confirmed to be empty now, which are retracted.
         """
         if not checked.doubts:
@@ -144,7 +146,7 @@ class Accepting:
         checked: CheckedStep,
         source: SheetSource,
         *,
-        waived: Collection[tuple[str, str]] = frozenset(),
+        waived: Collection[DoubtKey] = frozenset(),
     ) -> tuple[Verdict, tuple[Doubt, ...]]:
         """Judge a row of the table of process steps that is not blank, and add what it says if it is accepted."""
         doubts = tuple(checked.doubts)
@@ -155,7 +157,7 @@ class Accepting:
             return self.judge(row_id, doubts), doubts
         recorded = self.samples.steps(sample.key, checked.step)
         beside = step_beside(recorded, checked, sheet=source.sheet, unchanged=source.unchanged)
-        doubts = tuple(doubt for doubt in beside.doubts if (doubt.code, doubt.column) not in waived)
+        doubts = tuple(doubt for doubt in beside.doubts if doubt.key not in waived)
         verdict = self.judge(row_id, doubts)
         if verdict == "accepted" and beside.adds:
             step = RecordedStep(row_id, source.sheet, checked.step, checked.operation, checked.parameters)
@@ -195,20 +197,19 @@ class Accepting:
         key = source.sample(stated)
         found = self.samples.newest(key)
         cells = cells_of_sample(found, stated)
-        if found is not None and all(getattr(found, name) == cell for name, cell in cells.items()):
+        if found is not None and all(is_same_cell(getattr(found, name), cell) for name, cell in cells.items()):
             sample = found
         else:
-            sample = RecordedSample(new_id("sample"), *key, **cells)
+            sample = RecordedSample(new_id("sample"), *key, **cells, row_id=row_id)
             self.samples.add_sample(sample)
             self._add(
-                SAMPLES, **sample._asdict(), row_id=row_id, formula=stated.formula,
-                supersedes=found.id if found is not None else None,
-            )  # fmt: skip
+                SAMPLES, **sample._asdict(), formula=stated.formula, supersedes=found.id if found is not None else None
+            )
         if stated.data_file:
-            self._raw_file(sample.id, stated.data_file, source.folder)
+            self._raw_file(sample, stated.data_file, source.folder)
         return sample.id
 
-    def _raw_file(self, sample: str, name: str, folder: Path | None) -> None:
+    def _raw_file(self, sample: RecordedSample, name: str, folder: Path | None) -> None:
         """Note the hash of a file of raw data, if it lies in the folder of the sheet."""
         path = (folder or Path()) / name
         is_name = Path(name).name == name and name not in (".", "..")
@@ -218,11 +219,11 @@ class Accepting:
             return
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        if not self.samples.has_file(sample, sha256):
-            self.samples.add_file(sample, sha256)
+        if not self.samples.has_file(sample.key, sha256):
+            self.samples.add_file(sample.key, sha256)
             size = path.stat().st_size
             self._add(
-                RAW_FILES, id=new_id("file"), sample_id=sample, name=name, sha256=sha256, bytes=size, description=""
+                RAW_FILES, id=new_id("file"), sample_id=sample.id, name=name, sha256=sha256, bytes=size, description=""
             )
 
     def _result(self, row_id: str, checked: CheckedRow, source: SheetSource) -> None:
@@ -255,7 +256,7 @@ class Accepting:
         return found
 
     def _doubts_beside_records(
-        self, checked: CheckedRow, source: SheetSource, waived: Collection[tuple[str, str]]
+        self, checked: CheckedRow, source: SheetSource, waived: Collection[DoubtKey]
     ) -> list[Doubt]:
         """What a row and the records say differently about one sample."""
         if (sample := checked.sample) is None:
@@ -267,7 +268,7 @@ class Accepting:
         doubts += doubt_about_emptied(
             emptied_values(self.samples, key, checked, sheet=source.sheet, told=self._told)
         )  # fmt: skip
-        return [doubt for doubt in doubts if (doubt.code, doubt.column) not in waived]
+        return [doubt for doubt in doubts if doubt.key not in waived]
 
     def _retract(self, checked: CheckedRow, source: SheetSource, values: Collection[str]) -> None:
         """Retract those of some values of a sample that still count."""

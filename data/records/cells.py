@@ -18,6 +18,10 @@ from matloop.data.remarks import Remark
 _THOUSANDS = re.compile(r"([<>≤≥~≈]?=?\s*[+-]?\d{1,3}(?:,\d{3})+)(?=\.\d)")
 
 
+DoubtKey = tuple[str, str, str, str]
+"""Code, column and text of the cell of a doubt, and what the records say where it is about that."""
+
+
 class Doubt(NamedTuple):
     """A question about a row, or the reason why it is refused.
 
@@ -33,6 +37,26 @@ class Doubt(NamedTuple):
     as_written: str = ""
     remark: Remark = Remark()
 
+    @property
+    def key(self) -> DoubtKey:
+        """What is doubted: an answer of 'as written' holds for that, and not for another text or another record."""
+        return doubt_key(self.code, self.column, self.as_written, self.remark.stored())
+
+
+def doubt_key(code: str, column: str, as_written: str, detail: str) -> DoubtKey:
+    """The key of a doubt as questions keep it.
+
+    Args:
+        code: Its code.
+        column: Key of the column.
+        as_written: Content of the cell.
+        detail: The remark as it is stored.
+
+    >>> doubt_key("E-RESULT-RANGE", "value", "2000", '["above", "2000"]')
+    ('E-RESULT-RANGE', 'value', '2000', '')
+    """
+    return code, column, as_written, detail if code in codes.BESIDE_RECORDS else ""
+
 
 def uncalculated_cells(row: WrittenRow) -> list[Doubt]:
     """A question about each cell whose spreadsheet formula has no value."""
@@ -45,10 +69,10 @@ class CellReader:
     Args:
         row: The row.
         columns: Of its table.
-        waived: Codes and columns whose doubts were answered with 'as written'.
+        waived: Keys of the doubts that were answered with 'as written'.
     """
 
-    def __init__(self, row: WrittenRow, columns: Sequence[SheetColumn], waived: Collection[tuple[str, str]]) -> None:
+    def __init__(self, row: WrittenRow, columns: Sequence[SheetColumn], waived: Collection[DoubtKey]) -> None:
         self.cells, self._waived, self.doubts = row.cells, waived, list[Doubt]()
         self._columns = {column.key: column for column in columns}
 
@@ -58,8 +82,9 @@ class CellReader:
 
     def note(self, code: str, column: str, remark: Remark) -> None:
         """Note a doubt about a cell."""
-        if (code, column) not in self._waived or code in codes.MUST_CHANGE or code in codes.FINAL:
-            self.doubts.append(Doubt(code, column, self.cells.get(column, ""), remark))
+        doubt = Doubt(code, column, self.cells.get(column, ""), remark)
+        if doubt.key not in self._waived or code in codes.MUST_CHANGE or code in codes.FINAL:
+            self.doubts.append(doubt)
 
     def text(self, column: str) -> str:
         """Content of a cell; empty where there is none."""

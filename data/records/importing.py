@@ -22,9 +22,9 @@ from matloop.data.plain_text import counted
 from matloop.data.properties.catalogue import using
 from matloop.data.records import result_codes as codes
 from matloop.data.records.accepting import Accepting, RowVerdict, SheetSource, Verdict
+from matloop.data.records.answered_rows import accepted_rows
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.forgotten_zeros import forgotten_zeros
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import KnownSamples, SampleKey, rows_with
 from matloop.data.records.laboratories import written_name
@@ -38,6 +38,7 @@ from matloop.data.records.ledger import (
     laboratory_in,
     promises_elsewhere,
 )  # fmt: skip
+from matloop.data.records.overtaken_rows import records_in_place_of
 from matloop.data.records.own_properties import add_properties, catalogue_in, new_properties
 from matloop.data.records.proposals import withdrawn_candidates
 from matloop.data.records.questions import Part
@@ -45,7 +46,7 @@ from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
 from matloop.data.records.step_checks import CheckedStep, check_step
 from matloop.data.records.tables import ACTIONS, SHEET_ROWS, SHEETS
-from matloop.data.records.unit_jumps import jumps
+from matloop.data.records.value_checks import doubts_about_values
 from matloop.data.records.waiting_steps import take_waiting_steps
 
 C = TypeVar("C", CheckedRow, CheckedStep)
@@ -146,6 +147,7 @@ class _Import:
         self._blank: list[CheckedRow | CheckedStep] = []
         self._filled: list[CheckedRow | CheckedStep] = []
         self._unchanged: set[str] = set()  # rows of earlier sheets that stand in this one too
+        self._samples = KnownSamples(connection)
 
     def run(self) -> ImportReport:
         """Take the rows in; nothing is written where none is new, and no property that earlier rows may wait for."""
@@ -168,8 +170,9 @@ class _Import:
         predicted = {key for one in self._candidates.values() for key in one.predictions}
         stated = {new.checked.measured.property for new in results if new.checked.measured}
         self._report.untaught = tuple(sorted(stated - predicted)) if predicted else ()
-        self._ask_about_values(results)
-        accepting = Accepting(self._connection, action)
+        for at, doubts in doubts_about_values([new.checked for new in results], self._candidates).items():
+            results[at].checked.doubts += doubts
+        accepting = Accepting(self._connection, action, self._samples)
         self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
         accepting.write()
         waited = take_waiting_steps(accepting)
@@ -215,17 +218,6 @@ class _Import:
             "name the run with --run; nothing was written",
         )
 
-    def _ask_about_values(self, results: Sequence[_NewRow[CheckedRow]]) -> None:
-        """Ask about values that are a power of 1,000 from what is expected, or 0 where the prediction excludes it."""
-        expected = {
-            (name, key): value for name, one in self._candidates.items() for key, value in one.predictions.items()
-        }  # fmt: skip
-        rows = [new.checked for new in results]
-        asked = {codes.JUMP: jumps(rows, expected), codes.ZERO: forgotten_zeros(rows, self._candidates)}
-        for code, found in asked.items():
-            for at, remark in found.items():
-                rows[at].doubts.append(Doubt(code, "value", results[at].row.cells.get("value", ""), remark))
-
     def _new_rows(
         self, part: Part, rows: Sequence[WrittenRow], check: Callable[[WrittenRow], C]
     ) -> list[_NewRow[C]]:  # fmt: skip
@@ -250,21 +242,46 @@ class _Import:
         keyed = [new._replace(key=self._own_key(new.key)) if new.key in elsewhere else new for new in keyed]
         known |= self._known_rows([self._own_key(key) for key in elsewhere])
         self._unchanged |= {known[new.key][0] for new in keyed if new.key in known}
+        keyed = self._taken_up_again(keyed, known, check)
+        known |= self._known_rows([new.key for new in keyed if new.key not in known])
         found = [new for new in keyed if new.key not in known]
         self._report.known += len(keyed) - len(found)
         self._standing += [new.checked for new in keyed if new.key in known]
         return found
 
+    def _taken_up_again(
+        self, keyed: Sequence[_NewRow[C]], known: Mapping[str, tuple[str, str]], check: Callable[[WrittenRow], C]
+    ) -> list[_NewRow[C]]:
+        """The rows, with a key of its own for each accepted one in whose place the records say something else by now.
+
+        So it is asked about once, as long as the same records stand in its place.
+        """
+        accepted = accepted_rows(self._connection, {known[new.key][0] for new in keyed if new.key in known})
+        self._samples.read({row.written.cells.get("sample_id", "") for row in accepted.values()})
+        source = SheetSource(self._laboratory, unchanged=frozenset(self._unchanged))
+        again = []
+        for new in keyed:
+            row_id, laboratory = known.get(new.key, ("", ""))
+            if row_id not in accepted or laboratory != self._laboratory:
+                again.append(new)
+            elif others := records_in_place_of(self._samples, check(accepted[row_id].written), source):
+                self._unchanged.discard(row_id)
+                again.append(new._replace(key=_key(f"{new.key} beside {sorted(others)}")))
+            else:
+                again.append(new)
+        return again
+
     def _count_blank_rows_with_values(self) -> int:
         """Number of rows left empty whose sample has a value of their property that no other row of the sheet states.
 
-        They are not asked about: whoever fills in a copy of the sheet leaves the rows of colleagues empty.
+        They are not asked about: whoever fills in a copy of the sheet leaves the rows of colleagues empty, and sends
+        rows again that had no value at first.
         """
         stated = {(_sample_named(one), one.measured.property) for one in _results(self._filled) if one.measured}
-        empty = {(_sample_named(one), one.without_value) for one in _results(self._blank) if one.without_value} - stated
-        samples = KnownSamples(self._connection)
-        samples.read({name for (_, name), _ in empty})
-        values = (samples.values(SampleKey(self._laboratory, *named), known) for named, known in empty)
+        left = [one for one in _results([*self._blank, *self._standing]) if one.measured is None and one.without_value]
+        empty = {(_sample_named(one), one.without_value) for one in left} - stated
+        self._samples.read({name for (_, name), _ in empty})
+        values = (self._samples.values(SampleKey(self._laboratory, *named), known) for named, known in empty)
         return sum(any(not one.retracted for one in listed) for listed in values)
 
     def _own_key(self, key: str) -> str:

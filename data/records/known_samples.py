@@ -60,6 +60,7 @@ class RecordedSample(NamedTuple):
     made_by: str
     phases_found: str
     note: str
+    row_id: str  # that brought the record
 
     @property
     def key(self) -> SampleKey:
@@ -138,7 +139,7 @@ class KnownSamples:
         self._samples: dict[str, dict[SampleKey, RecordedSample]] = defaultdict(dict)
         self._values: dict[SampleKey, dict[str, RecordedValue]] = defaultdict(dict)
         self._steps: dict[SampleKey, dict[str, RecordedStep]] = defaultdict(dict)
-        self._files: dict[str, set[str]] = defaultdict(set)  # sha256 by id of the sample
+        self._files: dict[SampleKey, set[str]] = defaultdict(set)  # by sha256
 
     def read(self, names: Collection[str]) -> None:
         """Read all samples of some names."""
@@ -151,9 +152,10 @@ class KnownSamples:
             self._values[key][value.id] = value
         for key, step in self._steps_of(new):
             self._steps[key][step.row_id] = step
-        files = select(RAW_FILES.c.sample_id, RAW_FILES.c.sha256).join(SAMPLES, SAMPLES.c.id == RAW_FILES.c.sample_id)
-        for sample, sha256 in rows_with(self._connection, files, SAMPLES.c.name, new):
-            self._files[sample].add(sha256)
+        of_sample = (SAMPLES.c[name] for name in SampleKey._fields)
+        files = select(RAW_FILES.c.sha256, *of_sample).join(SAMPLES, SAMPLES.c.id == RAW_FILES.c.sample_id)
+        for sha256, *key in rows_with(self._connection, files, SAMPLES.c.name, new):
+            self._files[SampleKey(*key)].add(sha256)
 
     def _values_of(self, names: Collection[str]) -> list[tuple[SampleKey, RecordedValue]]:
         """Values that no other supersedes, in the order of import."""
@@ -226,9 +228,10 @@ class KnownSamples:
         self._read_one(key.name)
         return [step for step in self._steps[key].values() if step.step == number]
 
-    def has_file(self, sample: str, sha256: str) -> bool:
-        """Whether a record of a sample, by its id, has a file of that hash."""
-        return sha256 in self._files[sample]
+    def has_file(self, key: SampleKey, sha256: str) -> bool:
+        """Whether a record of a sample has a file of that hash."""
+        self._read_one(key.name)
+        return sha256 in self._files[key]
 
     def add_sample(self, sample: RecordedSample) -> None:
         """Know a new sample, or a newer record of one."""
@@ -253,9 +256,10 @@ class KnownSamples:
             del self._steps[key][replaces]
         self._steps[key][step.row_id] = step
 
-    def add_file(self, sample: str, sha256: str) -> None:
-        """Know another file of raw data of a record of a sample."""
-        self._files[sample].add(sha256)
+    def add_file(self, key: SampleKey, sha256: str) -> None:
+        """Know another file of raw data of a sample."""
+        self._read_one(key.name)
+        self._files[key].add(sha256)
 
     def _note_sample(self, sample: RecordedSample) -> None:
         self._samples[sample.name][sample.key] = sample

@@ -12,10 +12,11 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from matloop.data.properties.catalogue import property_named
+from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import Doubt
 from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedValue, SampleKey
-from matloop.data.records.result_sheet import OUTCOMES
+from matloop.data.records.result_sheet import OUTCOMES, plain_heading
 from matloop.data.records.row_checks import CheckedRow, MeasuredValue, SampleStated
 from matloop.data.remarks import Remark
 
@@ -38,7 +39,8 @@ def cells_of_sample(found: RecordedSample | None, stated: SampleStated) -> dict[
     for key in kept:
         if cells[key] in ("", None):
             cells[key] = getattr(found, key)
-    return cells | {"note": found.note or stated.note}
+    is_known = not stated.note or stated.note in found.note
+    return cells | {"note": found.note if is_known else " | ".join(filter(None, (found.note, stated.note)))}
 
 
 def doubts_about_sample(samples: KnownSamples, key: SampleKey, stated: SampleStated) -> list[Doubt]:
@@ -51,8 +53,19 @@ def doubts_about_sample(samples: KnownSamples, key: SampleKey, stated: SampleSta
     return [
         Doubt(codes.CONFLICT, key, str(cell), Remark("records_say", (str(getattr(found, key)),)))
         for key, cell in cells_of_sample(found, stated).items()
-        if key != "note" and getattr(found, key) not in ("", None) and cell != getattr(found, key)
+        if key != "note" and getattr(found, key) not in ("", None) and not is_same_cell(getattr(found, key), cell)
     ]
+
+
+def is_same_cell(found: Any, stated: Any) -> bool:
+    """Whether two cells of a sample say the same; a mass may be written in another unit.
+
+    >>> is_same_cell(0.7, 700 * 1e-3), is_same_cell("", "me")
+    (True, False)
+    """
+    if isinstance(found, float) and isinstance(stated, float):
+        return math.isclose(found, stated, rel_tol=1e-9)
+    return bool(found == stated)
 
 
 def _unnamed_laboratory(samples: KnownSamples, key: SampleKey) -> list[Doubt]:
@@ -97,14 +110,17 @@ def value_beside(
             None where that is not known.
     """
     values = samples.values(key, stated.property)
-    conditions = dict(stated.conditions)
-    exact = [one for one in values if one.method == stated.method and one.conditions == conditions]
+    exact = [one for one in values if is_same_measurement(one, stated)]
     here = {one.id for one in values if one.sheet_id == sheet or one.row_id in (unchanged or ())}
     if exact:
-        return _beside_exact(exact[0], stated, stands_here=exact[0].id in here)
+        nearest = min(exact, key=lambda one: (one.retracted, not is_same_value(one, stated)))
+        return _beside_exact(nearest, stated, stands_here=nearest.id in here)
     others = [one for one in values if not one.retracted and one.id not in here]
+    alike = [one for one in values if one.id not in here and may_be_same_measurement(one, stated)]
+    if again := next((one for one in alike if one.retracted and is_same_value(one, stated)), None):
+        return ValueBeside(_doubt_about_retracted(again, stated), again.id)
     continued = [one for one in others if _continues(stated, one)]
-    same = [one for one in others if _is_same(one, stated)]
+    same = [one for one in others if is_same_value(one, stated)]
     if found := next((one for one in continued if one in same), None):
         if unchanged is None:
             return ValueBeside(_doubt(codes.SAME, "method", stated, found))
@@ -114,7 +130,29 @@ def value_beside(
         return ValueBeside(_doubt(codes.CONFLICT, "value", stated, continued[0]), continued[0].id)
     if same:
         return ValueBeside(_doubt(codes.SAME, "method", stated, same[0]))
+    if said_more := next((one for one in alike if not one.retracted), None):
+        column = "method" if said_more.method and not stated.method else "conditions"
+        return ValueBeside(_doubt(codes.CONFLICT, column, stated, said_more), said_more.id)
     return ValueBeside()
+
+
+def is_same_measurement(found: RecordedValue, stated: MeasuredValue) -> bool:
+    """Whether two values come from the same method under the same conditions."""
+    is_as_full = found.conditions.keys() == stated.conditions.keys() and bool(found.method) == bool(stated.method)
+    return is_as_full and may_be_same_measurement(found, stated)
+
+
+def may_be_same_measurement(found: RecordedValue, stated: MeasuredValue) -> bool:
+    """Whether neither method nor conditions of two values contradict each other; each may leave some of them out."""
+    return (not found.method or not stated.method or _is_same_method(found.method, stated.method)) and all(
+        math.isclose(value, stated.conditions.get(name, value), rel_tol=1e-6)
+        for name, value in found.conditions.items()
+    )
+
+
+def _is_same_method(found: str, stated: str) -> bool:
+    """Whether two methods are written alike, but for capitals, spaces and full-width characters."""
+    return plain_heading(found) == plain_heading(stated)
 
 
 def emptied_values(
@@ -140,7 +178,7 @@ def emptied_values(
         if not one.retracted and one.sheet_id != sheet and one.id not in told
         and (checked.without_value or cells.items() <= one.cells.items())
     ]  # fmt: skip
-    by_method = [one for one in found if one.method == cells.get("method", "")]
+    by_method = [one for one in found if _is_same_method(one.method, cells.get("method", ""))]
     return by_method or found
 
 
@@ -164,12 +202,8 @@ def values_confirmed_empty(code: str, detail: str) -> tuple[str, ...]:
 def _beside_exact(found: RecordedValue, stated: MeasuredValue, *, stands_here: bool) -> ValueBeside:
     """Beside a value by the same method under the same conditions."""
     if found.retracted:
-        remark = Remark("retracted", (f"{found.value:.6g} {property_named(stated.property).unit}",))
-        is_again = _is_same(found, stated)
-        return ValueBeside(
-            Doubt(codes.CONFLICT, "value", stated.as_written, remark) if is_again else None, found.id
-        )  # fmt: skip
-    if not _is_same(found, stated):
+        return ValueBeside(_doubt_about_retracted(found, stated) if is_same_value(found, stated) else None, found.id)
+    if not is_same_value(found, stated):
         return ValueBeside(_doubt(codes.CONFLICT, "value", stated, found), found.id)
     if stands_here:
         return ValueBeside(_doubt(codes.REPEAT, "value", stated, found), found.id)
@@ -181,10 +215,12 @@ def _beside_exact(found: RecordedValue, stated: MeasuredValue, *, stands_here: b
 
 def _continues(stated: MeasuredValue, found: RecordedValue) -> bool:
     """Whether a value may be an earlier one whose method and conditions were filled in."""
-    return found.method in ("", stated.method) and found.conditions.items() <= stated.conditions.items()
+    is_fuller = found.conditions.keys() <= stated.conditions.keys() and bool(found.method) <= bool(stated.method)
+    return is_fuller and may_be_same_measurement(found, stated)
 
 
-def _is_same(found: RecordedValue, stated: MeasuredValue) -> bool:
+def is_same_value(found: RecordedValue, stated: MeasuredValue) -> bool:
+    """Whether two values are equal, or equal limits."""
     return found.relation == stated.relation and math.isclose(found.value, stated.value, rel_tol=1e-9)
 
 
@@ -202,4 +238,12 @@ def _doubt(code: str, column: str, stated: MeasuredValue, found: RecordedValue) 
         said = f"{found.repeats}"
     elif column == "method":
         said = f"{said}, {found.method or '?'}"
+    elif column == "conditions":
+        shown = (f"{name} {CONDITIONS[name].write(value)}" for name, value in sorted(found.conditions.items()))
+        said = ", ".join((said, *shown))
     return Doubt(code, column, stated.as_written, Remark("records_say", (said,)))
+
+
+def _doubt_about_retracted(found: RecordedValue, stated: MeasuredValue) -> Doubt:
+    remark = Remark("retracted", (f"{found.value:.6g} {property_named(stated.property).unit}",))
+    return Doubt(codes.CONFLICT, "value", stated.as_written, remark)

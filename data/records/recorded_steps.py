@@ -52,6 +52,12 @@ def step_beside(
     return StepBeside(tuple(doubts), found.row_id, adds)
 
 
+def contradicts(found: RecordedStep, stated: CheckedStep) -> bool:
+    """Whether a step says something else than the records do; a cell that it leaves empty says nothing."""
+    cells = {one.name for one in stated.parameters} | {"operation"}
+    return any(doubt.column in cells for doubt in _differences(found, stated))
+
+
 def _differences(found: RecordedStep, stated: CheckedStep) -> list[Doubt]:
     """A question about each thing that the records say of a step and the row does not."""
     doubts = []

@@ -82,3 +82,5 @@ MUST_CHANGE = frozenset(
     (SAMPLE, OUTCOME, CHOICE, DATE, PROPERTY, NUMBER, UNIT, QUALIFIER, UNCERTAINTY, CONDITION, CELL)
 )
 """Questions to which 'as written' is no answer: the cell cannot be read as it is."""
+BESIDE_RECORDS = frozenset((FORMULA, CONFLICT, SAME, REPEAT, EMPTIED, LABORATORY))
+"""Questions about a row beside what the records say; an answer holds as long as they say that."""

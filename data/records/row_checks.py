@@ -24,7 +24,7 @@ from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Property
 from matloop.data.properties.units import canonical_unit, convert, measure_alike
 from matloop.data.records import result_codes as codes
-from matloop.data.records.cells import CellReader, Doubt, uncalculated_cells, without_thousands
+from matloop.data.records.cells import CellReader, Doubt, DoubtKey, uncalculated_cells, without_thousands
 from matloop.data.records.result_sheet import RESULTS, plain_heading
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.remarks import Remark
@@ -106,7 +106,7 @@ def check_row(
     row: WrittenRow,
     candidates: Mapping[str, str],
     *,
-    waived: Collection[tuple[str, str]] = (),
+    waived: Collection[DoubtKey] = (),
     today: dt.date | None = None,
     nearest: Callable[[str], str] | None = None,
 ) -> CheckedRow:
@@ -115,7 +115,7 @@ def check_row(
     Args:
         row: The row, with what answers have put in place of cells.
         candidates: Formula of each candidate that was proposed or screened, by id; empty where it is not known.
-        waived: Codes and columns whose doubts were answered with 'as written'.
+        waived: Keys of the doubts that were answered with 'as written'.
         today: Day of the import; today if None.
         nearest: Gives the candidate whose id is most like an unknown one, or nothing.
     """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matloop.data.own_labels.label_cells import is_missing
 from matloop.data.records import result_codes as codes
-from matloop.data.records.cells import CellReader, Doubt, uncalculated_cells
+from matloop.data.records.cells import CellReader, Doubt, DoubtKey, uncalculated_cells
 from matloop.data.records.result_sheet import STEPS
 from matloop.data.records.sheet_files import WrittenRow
 from matloop.data.remarks import Remark
@@ -45,7 +45,7 @@ class CheckedStep(NamedTuple):
     doubts: list[Doubt]
 
 
-def check_step(row: WrittenRow, *, waived: Collection[tuple[str, str]] = ()) -> CheckedStep:
+def check_step(row: WrittenRow, *, waived: Collection[DoubtKey] = ()) -> CheckedStep:
     """Read a row of the table of process steps and note what is doubtful about it by itself."""
     if row.fault:
         return CheckedStep(False, "", 0, "", (), [Doubt(codes.ROW, "", "", Remark.read(row.fault))])

@@ -73,6 +73,11 @@ REMARKS: Mapping[str, Label] = {
         "the records have it of {0}; this sheet names no laboratory", "记录中属于 {0}；本表未注明实验室"
     ),
     "sample_of_unnamed": Label("the records have it of a laboratory that was not named", "记录中该样品未注明实验室"),
+    "sample_of_file": Label("the very same file came from {0} before", "同一文件此前已由 {0} 提交"),
+    "value_of_candidate": Label(
+        "of {0}, as {1}; if the candidate was mended, take that value back with matloop retract",
+        "属于 {0}（{1}）；若更正了候选材料编号，请用 matloop retract 撤销该数值",
+    ),
     "several_samples": Label("several candidates have a sample of this name", "多个候选材料有同名样品"),
     "no_sample": Label("no result of this sample is accepted yet", "该样品尚无已接受的结果"),
     # Rows

@@ -38,6 +38,7 @@ _CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
 _ROWS_AT_ONCE = 4_096
 _CELLS_AT_ONCE = 500_000
 _CHARACTERS_AT_ONCE = 10_000_000
+_PERCENT = (9, 10)  # formats 0% and 0.00% of ISO/IEC 29500-1, 18.8.30
 _LONGEST_TEXT = 32_767  # characters of a cell, by Excel's own limits
 
 
@@ -174,10 +175,29 @@ def _rows_of_sheet(path: Path, sheet: Any, most: int, uncalculated: Uncalculated
 def _rows_of(sheet: Any, width: int | None, uncalculated: Uncalculated) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Number and cell values of each row of a sheet, with a mark where a formula has no value."""
     marked = uncalculated.get(sheet._worksheet_path.lstrip("/"), {})
-    for number, row in enumerate(sheet.iter_rows(max_col=width, values_only=True), 1):
+    for number, row in enumerate(_values_in_rows(sheet, width), 1):
         if places := marked.get(number):
             row = tuple(_MARK if at in places and value is None else value for at, value in enumerate(row, 1))
         yield number, row
+
+
+def _values_in_rows(sheet: Any, width: int | None) -> Iterator[tuple[Any, ...]]:
+    """Values of the cells of each row; a number that is shown in percent is the text that people see and typed."""
+    if not any("%" in written for written in sheet.parent._number_formats) and not _has_builtin_percent(sheet.parent):
+        yield from sheet.iter_rows(max_col=width, values_only=True)
+        return
+    for row in sheet.iter_rows(max_col=width):
+        yield tuple(_as_shown(cell) for cell in row)
+
+
+def _has_builtin_percent(book: Any) -> bool:
+    return any(style.numFmtId in _PERCENT for style in book._cell_styles)
+
+
+def _as_shown(cell: Any) -> Any:
+    if type(cell.value) in (int, float) and "%" in cell.number_format:
+        return f"{round(cell.value * 100, 12):.15g}%"
+    return cell.value
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from matloop.data.records.questions import Part
 from matloop.data.records.recorded_samples import (
     ValueBeside,
     cells_of_sample,
+    doubt_about_candidate,
     doubt_about_emptied,
     doubts_about_sample,
     emptied_values,
@@ -265,6 +266,10 @@ class Accepting:
         doubts = doubts_about_sample(self.samples, key, sample)
         if checked.measured is not None and (doubt := self._beside(sample, checked.measured, source).doubt) is not None:
             doubts.append(doubt)
+        if checked.measured is not None:
+            doubts += doubt_about_candidate(
+                self.samples, key, checked.measured, sheet=source.sheet, unchanged=source.unchanged
+            )
         doubts += doubt_about_emptied(
             emptied_values(self.samples, key, checked, sheet=source.sheet, told=self._told)
         )  # fmt: skip

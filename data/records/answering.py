@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, insert
@@ -11,17 +11,14 @@ from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.properties.catalogue import using
 from matloop.data.records import result_codes as codes
-from matloop.data.records.accepting import Accepting, RowVerdict, Verdict
-from matloop.data.records.answered_rows import AnsweredRow, answered_rows
+from matloop.data.records.accepting import Accepting, RowVerdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import add_action, candidates_in
+from matloop.data.records.judging_again import judge_again
+from matloop.data.records.ledger import add_action
 from matloop.data.records.own_properties import catalogue_in
 from matloop.data.records.questions import held_questions
-from matloop.data.records.row_checks import CheckedRow, check_row
-from matloop.data.records.step_checks import check_step
 from matloop.data.records.tables import ANSWERS, SHEETS
-from matloop.data.records.value_checks import doubts_about_values
 from matloop.data.records.waiting_steps import take_waiting_steps
 
 AnswerKind = Literal["as written", "instead", "refuse"]
@@ -66,7 +63,7 @@ def answer_questions(
         write_answers(connection, action, answers)
         accepting = Accepting(connection, action)
         with using(catalogue_in(connection)):
-            judged = _judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
+            judged = judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
         accepting.write()
         waited = take_waiting_steps(accepting)
         accepting.write()
@@ -135,37 +132,3 @@ def _check(is_open: Mapping[str, Any], answers: Mapping[str, Answer]) -> None:
         if answer.kind == "instead" and (not column or not answer.instead.strip() or len(answer.instead) > _LONGEST):
             allowed = "a text for the cell" if column else "as written, or refuse"
             raise RecordsError(f"{question} is answered with another text '{answer.instead[:40]}'", allowed)
-
-
-def _judge_again(accepting: Accepting, row_ids: Collection[str]) -> list[RowVerdict]:
-    """Judge rows anew with all answers to their questions, but none that has an open one."""
-    rows = [row for row in answered_rows(accepting.connection, row_ids) if row.is_refused or not row.has_open]
-    accepting.samples.read({row.written.cells.get("sample_id", "") for row in rows})
-    results = _checked_results(accepting.connection, [row for row in rows if row.found.part == "results"])
-    return [
-        RowVerdict(row.found.part, row.found.number, *_judge(accepting, row, results.get(row.found.row_id)))
-        for row in rows
-    ]
-
-
-def _checked_results(connection: Connection, rows: Sequence[AnsweredRow]) -> dict[str, CheckedRow]:
-    """Rows of the table of results, by id, with what is doubtful about their answered cells."""
-    candidates = candidates_in(connection)
-    formulas = {name: one.formula for name, one in candidates.items()}
-    checked = [check_row(row.written, formulas, waived=row.waived) for row in rows]
-    for at, doubts in doubts_about_values(checked, candidates).items():
-        checked[at].doubts += [doubt for doubt in doubts if doubt.key not in rows[at].waived]
-    return {row.found.row_id: one for row, one in zip(rows, checked, strict=True)}
-
-
-def _judge(
-    accepting: Accepting, row: AnsweredRow, result: CheckedRow | None
-) -> tuple[Verdict, tuple[Doubt, ...]]:  # fmt: skip
-    row_id = row.found.row_id
-    if row.is_refused:
-        doubt = Doubt(codes.ANSWER, "")
-        return accepting.judge(row_id, [doubt]), (doubt,)
-    if result is None:
-        return accepting.take_step(row_id, check_step(row.written, waived=row.waived), row.source, waived=row.waived)
-    verdict = accepting.take_result(row_id, result, row.source, waived=row.waived, emptied=row.emptied)
-    return verdict, tuple(result.doubts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ from matloop.data.records.answered_rows import accepted_rows
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import new_id
+from matloop.data.records.judging_again import judge_rows_of
 from matloop.data.records.known_samples import KnownSamples, SampleKey, rows_with
-from matloop.data.records.laboratories import written_name
+from matloop.data.records.laboratories import spelled_as_known
 from matloop.data.records.ledger import (
     IMPORT,
     KnownCandidate,
@@ -40,7 +42,7 @@ from matloop.data.records.ledger import (
 )  # fmt: skip
 from matloop.data.records.overtaken_rows import records_in_place_of
 from matloop.data.records.own_properties import add_properties, catalogue_in, new_properties
-from matloop.data.records.proposals import withdrawn_candidates
+from matloop.data.records.proposals import taken_candidates_in, withdrawn_candidates
 from matloop.data.records.questions import Part
 from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
@@ -48,6 +50,7 @@ from matloop.data.records.step_checks import CheckedStep, check_step
 from matloop.data.records.tables import ACTIONS, SHEET_ROWS, SHEETS
 from matloop.data.records.value_checks import doubts_about_values
 from matloop.data.records.waiting_steps import take_waiting_steps
+from matloop.data.remarks import Remark
 
 C = TypeVar("C", CheckedRow, CheckedStep)
 _MOST_UNKNOWN = 3  # candidates of a sheet that knows no other
@@ -70,6 +73,7 @@ class ImportReport:
         blank: Rows that the laboratory left empty.
         still_counting: Rows that it left empty although the records have a value of them, which counts as before.
         waited: Process steps of earlier sheets that were accepted now that their sample is.
+        judged_again: Held rows of earlier sheets whose candidate is known now.
         untaught: Properties of new rows that nothing is predicted of, so that no target of a run learns from them.
         withdrawn: Candidates of new rows whose proposal had been withdrawn; their results count like any other.
     """
@@ -80,6 +84,7 @@ class ImportReport:
     blank: int = 0
     still_counting: int = 0
     waited: int = 0
+    judged_again: int = 0
     untaught: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
@@ -102,7 +107,7 @@ def import_sheet(
         database: The records.
         path: The sheet; raw data files that it names are looked for in its folder.
         candidates: Candidates that were screened, by id, beside those that the records know.
-        laboratory: Who measured.
+        laboratory: Who measured; a name that sheets came under before, but for capitals and spaces, is that name.
         by: Who imports; the user of the system if empty.
 
     Raises:
@@ -114,7 +119,8 @@ def import_sheet(
 
     def work(connection: Connection) -> ImportReport:
         with using(catalogue_in(connection)):
-            return _Import(connection, sheet, path.parent, candidates or {}, written_name(laboratory), by).run()
+            whose = spelled_as_known(connection, laboratory)
+            return _Import(connection, sheet, path.parent, candidates or {}, whose, by).run()
 
     return database.write(work)
 
@@ -150,15 +156,16 @@ class _Import:
         self._samples = KnownSamples(connection)
 
     def run(self) -> ImportReport:
-        """Take the rows in; nothing is written where none is new, and no property that earlier rows may wait for."""
+        """Take the rows in; nothing is written where there is nothing new, also for rows that wait since earlier."""
         self._refuse_a_sheet_of_others()
         results = self._new_rows("results", self._sheet.results, check_row_of(self._candidates))
         steps = self._new_rows("steps", self._sheet.steps, check_step)
         self._report.still_counting = self._count_blank_rows_with_values()
-        if not results and not steps and not new_properties(self._connection):
-            return self._report
         named = {new.row.cells.get("candidate_id", "") for new in results}
-        screened = {name: one for name, one in self._screened.items() if name in named}
+        waited_for = self._candidates_that_rows_wait_for()
+        if not results and not steps and not waited_for and not new_properties(self._connection):
+            return self._report
+        screened = {name: one for name, one in self._screened.items() if name in named} | waited_for
         details: dict[str, Any] = {"sheet": self._sheet.name, "laboratory": self._laboratory}
         if promises := promises_elsewhere(screened, self._known):
             details["promises"] = promises
@@ -175,10 +182,25 @@ class _Import:
         accepting = Accepting(self._connection, action, self._samples)
         self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
         accepting.write()
+        self._report.judged_again = len(judge_rows_of(accepting, waited_for))
+        accepting.write()
         waited = take_waiting_steps(accepting)
         self._report.waited = sum(row.verdict == "accepted" for row in waited)
         accepting.write()
         return self._report
+
+    def _candidates_that_rows_wait_for(self) -> dict[str, KnownCandidate]:
+        """Candidates of the sheet that the records do not know, and a run that is named does, by id.
+
+        A promise of one that has a result in the records already is left out: the run may have learned from it.
+        """
+        new = {row.cells.get("candidate_id", "") for row in self._sheet.results} & self._screened.keys()
+        new -= self._known.keys()
+        made = taken_candidates_in(self._connection).made if new else frozenset()
+        found = {name: self._screened[name] for name in new}
+        return {
+            name: one._replace(promise=math.nan, elsewhere=()) if name in made else one for name, one in found.items()
+        }
 
     def _take(
         self,
@@ -241,6 +263,13 @@ class _Import:
         elsewhere = {key for key, (_, laboratory) in known.items() if self._laboratory not in ("", laboratory)}
         keyed = [new._replace(key=self._own_key(new.key)) if new.key in elsewhere else new for new in keyed]
         known |= self._known_rows([self._own_key(key) for key in elsewhere])
+        other = self._laboratory_of_this_file() if elsewhere and part == "results" else ""
+        for new in keyed if other else ():
+            if new.key not in known:
+                sample = new.row.cells.get("sample_id", "")
+                new.checked.doubts.append(
+                    Doubt(codes.LABORATORY, "sample_id", sample, Remark("sample_of_file", (other,)))
+                )
         self._unchanged |= {known[new.key][0] for new in keyed if new.key in known}
         keyed = self._taken_up_again(keyed, known, check)
         known |= self._known_rows([new.key for new in keyed if new.key not in known])
@@ -283,6 +312,13 @@ class _Import:
         self._samples.read({name for (_, name), _ in empty})
         values = (self._samples.values(SampleKey(self._laboratory, *named), known) for named, known in empty)
         return sum(any(not one.retracted for one in listed) for listed in values)
+
+    def _laboratory_of_this_file(self) -> str:
+        """Another laboratory under whose name the very same file came before; empty where there is none."""
+        query = select(ACTIONS.c.details_json, ACTIONS.c.number).join(SHEETS, SHEETS.c.action_id == ACTIONS.c.id)
+        sent = self._connection.execute(query.where(SHEETS.c.sha256 == self._sheet.sha256))
+        named = {laboratory_in(details, of=f"action {number}") for details, number in sent}
+        return "" if self._laboratory in named else min(named - {""}, default="")
 
     def _own_key(self, key: str) -> str:
         return _key(f"{self._laboratory} {key}")

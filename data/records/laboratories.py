@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.ledger import laboratory_in
+from matloop.data.records.result_sheet import plain_heading
 from matloop.data.records.tables import ACTIONS, SHEETS
 
 _LONGEST, _MOST_SHOWN = 100, 10
@@ -22,6 +25,27 @@ def written_name(laboratory: str) -> str:
     return one_line(laboratory)[:_LONGEST]
 
 
+def spelled_as_known(connection: Connection, laboratory: str) -> str:
+    """The name of a laboratory as its sheets came before, whatever its capitals, spaces and full-width characters.
+
+    Args:
+        connection: In a transaction.
+        laboratory: The name as somebody wrote it.
+    """
+    return _among(_named(connection), written_name(laboratory))
+
+
+def _among(there: Collection[str], name: str) -> str:
+    alike = (one for one in sorted(there) if plain_heading(one) == plain_heading(name))
+    return name if name in there else next(alike, name)
+
+
+def _named(connection: Connection) -> set[str]:
+    """Names under which sheets came; an empty one among them where one came without."""
+    query = select(ACTIONS.c.number, ACTIONS.c.details_json).where(ACTIONS.c.id.in_(select(SHEETS.c.action_id)))
+    return {laboratory_in(details, of=f"action {number}") for number, details in connection.execute(query)}
+
+
 def known_laboratory(database: RecordsDatabase, laboratory: str) -> str:
     """The name of a laboratory that sent a sheet; empty for all laboratories.
 
@@ -33,10 +57,9 @@ def known_laboratory(database: RecordsDatabase, laboratory: str) -> str:
         RecordsError: If sheets came, and none of them from it.
         DamagedFileError: If an action cannot be read.
     """
-    name = written_name(laboratory)
     with database.reading() as connection:
-        query = select(ACTIONS.c.number, ACTIONS.c.details_json).where(ACTIONS.c.id.in_(select(SHEETS.c.action_id)))
-        there = {laboratory_in(details, of=f"action {number}") for number, details in connection.execute(query)}
+        there = _named(connection)
+    name = _among(there, written_name(laboratory))
     if not name or name in there or not there:
         return name
     listed = sorted(there - {""})

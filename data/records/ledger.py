@@ -6,7 +6,8 @@ import getpass
 import importlib.metadata
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -151,10 +152,13 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     wanted = (CANDIDATES.c.candidate_id, CANDIDATES.c.formula, CANDIDATES.c.origin, CANDIDATES.c.predictions_json)
     found = {}
     for name, formula, origin, written in connection.execute(select(*wanted)):
-        predictions = read_json(written, of=f"what was predicted for {name}")
-        promise, campaign = predictions.pop(_PROMISE, math.nan), predictions.pop(_CAMPAIGN, "")
-        ranges = read_ranges(predictions.pop(_RANGES, {}))
-        intervals = read_ranges(predictions.pop(_INTERVALS, {}))
+        of = f"what was predicted for {name}"
+        said = read_json(written, of=of)
+        with _coded(of):
+            campaign, ranges = str(said.pop(_CAMPAIGN, "")), ranges_in(said.pop(_RANGES, {}))
+            intervals = ranges_in(said.pop(_INTERVALS, {}))
+            predictions = {key: float(value) for key, value in said.items()}
+            promise = predictions.pop(_PROMISE, math.nan)
         found[name] = KnownCandidate(formula, origin, predictions, "", promise, campaign, ranges, intervals)
     return found
 
@@ -181,9 +185,22 @@ def stated_candidates(connection: Connection) -> list[tuple[str, KnownCandidate]
     query = select(ACTIONS.c.number, ACTIONS.c.details_json).where(ACTIONS.c.kind == IMPORT)
     for number, details in connection.execute(query.order_by(ACTIONS.c.number)):
         for said in read_json(details, of=f"action {number}").get("promises", []):
-            promise = {"campaign": said["campaign"], "promise": said["promise"], "ranges": read_ranges(said["ranges"])}
-            found.append((said["candidate"], known[said["candidate"]]._replace(**promise)))
+            with _coded(f"action {number}"):
+                ranges, promise = ranges_in(said["ranges"]), float(said["promise"])
+                of = known[said["candidate"]]
+                found.append(
+                    (said["candidate"], of._replace(campaign=said["campaign"], promise=promise, ranges=ranges))
+                )
     return found
+
+
+@contextmanager
+def _coded(of: str) -> Iterator[None]:
+    """Tell content of another kind than was written by the code of damaged records."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise damaged_records(of) from error
 
 
 def written_ranges(ranges: Ranges) -> dict[str, list[float | None]]:
@@ -195,10 +212,24 @@ def written_ranges(ranges: Ranges) -> dict[str, list[float | None]]:
     return {name: [end if math.isfinite(end) else None for end in ends] for name, ends in ranges.items()}
 
 
-def read_ranges(written: Mapping[str, tuple[float | None, float | None]]) -> Ranges:
+def read_ranges(said: Mapping[str, Any], *, of: str) -> Ranges:
+    """The ranges that an action keeps; none where it keeps none.
+
+    Args:
+        said: Its details.
+        of: What they belong to, in words.
+
+    Raises:
+        DamagedFileError: If they cannot be read.
+    """
+    with _coded(of):
+        return ranges_in(said.get("ranges", {}))
+
+
+def ranges_in(written: Mapping[str, tuple[float | None, float | None]]) -> Ranges:
     """Ranges as :func:`written_ranges` gives them.
 
-    >>> read_ranges({"band_gap": (3.0, None)})
+    >>> ranges_in({"band_gap": (3.0, None)})
     {'band_gap': (3.0, inf)}
     """
     return {

@@ -111,7 +111,7 @@ def written_proposals(database: RecordsDatabase) -> list[WrittenProposal]:
         rows = connection.execute(query).all()
     batches = {number: details for *_, details, number in rows}
     said = {number: read_json(details, of=f"action {number}") for number, details in batches.items()}
-    ranges = {number: read_ranges(one.get("ranges", {})) for number, one in said.items()}
+    ranges = {number: read_ranges(one, of=f"action {number}") for number, one in said.items()}
     return [
         WrittenProposal(
             name, formula, str(said[number].get("campaign", "")), read_json(why, of=f"the proposal of {name}"),

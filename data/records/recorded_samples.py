@@ -155,6 +155,32 @@ def _is_same_method(found: str, stated: str) -> bool:
     return plain_heading(found) == plain_heading(stated)
 
 
+def doubt_about_candidate(
+    samples: KnownSamples, key: SampleKey, stated: MeasuredValue, *, sheet: str, unchanged: Collection[str] | None
+) -> list[Doubt]:
+    """A question where an earlier sheet had the value of a new sample under the same name, but of another candidate.
+
+    Args:
+        samples: What the records hold.
+        key: The sample.
+        stated: Its value.
+        sheet: Id of the sheet of the row.
+        unchanged: As for :func:`value_beside`.
+    """
+    if samples.newest(key) is not None:
+        return []
+    others = [one.key for one in samples.named(key.name) if one.laboratory == key.laboratory]
+    found = [
+        (other, one) for other in others for one in samples.values(other, stated.property)
+        if not one.retracted and one.sheet_id != sheet and one.row_id not in (unchanged or ())
+        and is_same_value(one, stated) and may_be_same_measurement(one, stated)
+    ]  # fmt: skip
+    return [
+        Doubt(codes.SAME, "candidate_id", key.candidate_id, Remark("value_of_candidate", (other.candidate_id, one.id)))
+        for other, one in found[:1]
+    ]
+
+
 def emptied_values(
     samples: KnownSamples, key: SampleKey, checked: CheckedRow, *, sheet: str, told: Collection[str]
 ) -> list[RecordedValue]:  # fmt: skip

@@ -54,9 +54,9 @@ RESULT_CODES: Mapping[str, Label] = {
         "记录中已有同一样品的另一结果；若确认，则以此为准",
     ),
     SAME: Label(
-        "the same value of the sample is in the records with another method or conditions; as written, this is another "
-        "measurement",
-        "记录中已有该样品的相同数值，但方法或条件不同；若确认，则算作另一次测量",
+        "the same value of the sample is in the records with another method, conditions or candidate; as written, this "
+        "is another measurement",
+        "记录中已有该样品的相同数值，但方法、条件或候选材料不同；若确认，则算作另一次测量",
     ),
     EMPTIED: Label(
         "the value was sent before and is empty now; as written, it is retracted; refuse keeps it",

@@ -22,7 +22,7 @@ from matloop.data.own_labels.label_cells import WRONG_UNIT, has_raised_digit, is
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.conditions import CONDITIONS
 from matloop.data.properties.definition import Property
-from matloop.data.properties.units import canonical_unit, convert, measure_alike
+from matloop.data.properties.units import canonical_unit, measure_alike
 from matloop.data.records import result_codes as codes
 from matloop.data.records.cells import CellReader, Doubt, DoubtKey, uncalculated_cells, without_thousands
 from matloop.data.records.result_sheet import RESULTS, plain_heading
@@ -243,7 +243,7 @@ def _measured(reader: CellReader) -> MeasuredValue | None:
     if read.code:
         reader.note(codes.UNIT if read.code == WRONG_UNIT else codes.NUMBER, "value", read.remark)
         return None
-    _check_range(reader, known, read.value)
+    _check_range(reader, known, read.value, relation)
     uncertainty = _uncertainty(reader, unit, known, read.uncertainty)
     if read.value and uncertainty > abs(read.value):
         reader.doubt(codes.RANGE, "uncertainty", "above", f"{uncertainty:.6g}", known.unit, f"{abs(read.value):.6g}")
@@ -260,18 +260,24 @@ _OTHER_NAMES = {"band_gap": ("禁带宽度", "能隙"), "refractive_index": ("�
 def _property(reader: CellReader) -> Property | None:
     written = plain_heading(reader.text("property"))
     known = catalogue()
-    found = {
-        name for name, one in known.items()
-        if written in (plain_heading(name), plain_heading(one.label_en), plain_heading(one.label_zh))
-        or written in _OTHER_NAMES.get(name, ())
-    }  # fmt: skip
-    if len(found) == 1:
-        return known[found.pop()]
+    # A campaign may name a property 'bandgap' beside the 'band gap' of the package: whole words go first.
+    for read in (_in_words, plain_heading):
+        said = read(reader.text("property"))
+        found = [
+            one for name, one in known.items()
+            if said in map(read, (name, one.label_en, one.label_zh, *_OTHER_NAMES.get(name, ())))
+        ]  # fmt: skip
+        if len(found) == 1:
+            return found[0]
     labels = {plain_heading(one.label_en): Label(one.label_en, one.label_zh) for one in known.values()}
     near = difflib.get_close_matches(written, labels, n=1, cutoff=0.5) if written else []
     nearest = Remark("nearest", (labels[near[0]],)) if near else Remark("property_of_lists")
     reader.note(codes.PROPERTY, "property", nearest)
     return None
+
+
+def _in_words(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
 
 
 def _unit(reader: CellReader, known: Property) -> tuple[str, str]:
@@ -325,10 +331,11 @@ def _relation(reader: CellReader, text: str) -> tuple[str, str]:
     return (sign if qualifier == "=" else qualifier), text
 
 
-def _check_range(reader: CellReader, known: Property, value: float) -> None:
-    if value < known.lower:
+def _check_range(reader: CellReader, known: Property, value: float, relation: str) -> None:
+    if value < known.lower or (value == known.lower and relation == "<"):
         label = Label(known.label_en, known.label_zh)
-        reader.doubt(codes.IMPOSSIBLE, "value", "lowest", label, f"{known.lower:g}", known.unit)
+        code = codes.IMPOSSIBLE if value < known.lower else codes.QUALIFIER
+        reader.doubt(code, "value", "lowest", label, f"{known.lower:g}", known.unit)
     elif not value and known.transform == "log10":  # of what is positive
         reader.doubt(codes.RANGE, "value", "zero", Label(known.label_en, known.label_zh))
     elif value > known.upper:
@@ -352,9 +359,8 @@ def _uncertainty(reader: CellReader, unit: str, known: Property, inside: float) 
 def _conditions(reader: CellReader) -> dict[str, float]:
     """Conditions of the measurement, each in the unit in which it is stored."""
     found: dict[str, float] = {}
-    measured_at = reader.number("measured_at")
-    if not math.isnan(measured_at):
-        found["temperature"] = convert(measured_at, "°C", "K")
+    if not math.isnan(reader.number("measured_at")):
+        found["temperature"] = read_label(without_thousands(reader.text("measured_at")), "°C", "K").value
     names = {
         plain_heading(text): name for name, one in CONDITIONS.items() for text in (name, one.label.en, one.label.zh)
     }

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from matloop.data.errors import InputFileError
+from matloop.data.errors import InputFileError, UnitError, UnknownNameError
 from matloop.data.own_labels.label_cells import unit_in_header
 from matloop.data.plain_text import one_line, plain
+from matloop.data.properties.units import canonical_unit, measure_alike
 from matloop.data.readers.xlsx import read_small_sheets
 from matloop.data.records.encodings import Decoded, decode
 from matloop.data.records.result_sheet import RESULTS, STEPS, SheetColumn, keys_of_headings, plain_heading
@@ -28,6 +29,7 @@ _LONGEST_CELL = 2_000
 _HEADER_WITHIN = 20  # lines; above it may stand a title
 _DELIMITERS = (",", ";", "\t")
 _IDENTIFYING = {"candidate_id", "sample_id"}
+_HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
 Lines = Sequence[tuple[int, Sequence[str]]]
 
@@ -225,14 +227,31 @@ def _unit_above(header: Sequence[str], keys: Sequence[str | None]) -> dict[str, 
 
 def _row(number: int, cells: Sequence[str], keys: Sequence[str | None], defaults: dict[str, str]) -> WrittenRow:
     beyond = [cell for cell in cells[len(keys) :] if cell.strip()]
-    texts = [(key, _cell(cell)) for key, cell in zip(keys, cells, strict=False) if key and cell]
+    texts = [(key, _text_of(key, cell)) for key, cell in zip(keys, cells, strict=False) if key and cell]
     fault = Remark("ragged", (f"{len(cells)}", f"{len(keys)}")).stored() if beyond else ""
     if any(len(text) > _LONGEST_CELL for _, text in texts):
         fault = Remark("long_cell", (f"{_LONGEST_CELL:,}",)).stored()
     written = {key: text[:_LONGEST_CELL] for key, text in texts if text}
-    if "value" in written and "unit" not in written:
-        written |= defaults
+    if "value" in written and defaults:
+        if "unit" not in written:
+            written |= defaults
+        elif written["value"][-1].isdigit() and _contradict(defaults["unit"], written["unit"]):
+            written["value"] += f" {defaults['unit']}"  # as the heading says, beside what the column of units says
     return WrittenRow(number, written, fault)
+
+
+def _contradict(above: str, beside: str) -> bool:
+    """Whether the unit in the heading of the values and that of a row measure the same and differ."""
+    try:
+        unit = canonical_unit(beside)
+    except (UnitError, UnknownNameError):
+        return False
+    return unit != above and measure_alike(unit, above)
+
+
+def _text_of(key: str, cell: str) -> str:
+    """Text of a cell; names are the same in full-width characters."""
+    return _cell(cell).translate(_HALF_WIDTH) if key in _IDENTIFYING else _cell(cell)
 
 
 def _cell(text: str) -> str:

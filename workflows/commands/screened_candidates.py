@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matloop.data.properties.catalogue import Catalogue, catalogue
 from matloop.data.properties.columns import Column, Suffix, property_column
-from matloop.data.records.ledger import KnownCandidate, read_ranges
+from matloop.data.records.ledger import KnownCandidate, ranges_in
 from matloop.data.records.own_properties import require_unit
 from matloop.screening.runs.run_view import RunView
 
@@ -29,7 +29,7 @@ def candidates_of_runs(runs: Iterable[Path]) -> dict[str, KnownCandidate]:
         places = np.asarray(view.ranked.column(Column.SHORTLISTED), int)
         predicted, low, high = (_predicted(view, suffix) for suffix in ("pred", "lo", "hi"))
         promises = np.asarray(view.ranked.column(Column.PROBABILITY), float)
-        cifs, ranges = {place: text for place, (_, text) in view.cifs.items()}, read_ranges(view.ranges)
+        cifs, ranges = {place: text for place, (_, text) in view.cifs.items()}, ranges_in(view.ranges)
         for at, (name, formula) in enumerate(zip(ids, formulas, strict=True)):
             predictions = {key: float(values[at]) for key, values in predicted.items()}
             cif = cifs.get(int(places[at]), "") if places[at] else ""

@@ -86,7 +86,7 @@ def proposal_again(view: RunView, database: RecordsDatabase, named: str) -> Prop
         Laboratory.model_validate(said["laboratory"]), chosen, _candidates(view, [one.candidate_id for one in chosen]),
         counts, said["best_margin"], said["measured"], said["temperature_celsius"], action=batch.action,
         retrained=tuple(said["retrained"]), correction=PromiseCorrection(**said["correction"]),
-        ranges=read_ranges(said.get("ranges", {})), outdated=tuple(said.get("outdated", ())),
+        ranges=read_ranges(said, of="a proposal"), outdated=tuple(said.get("outdated", ())),
     )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ def damage(folder: Path, table: str, column: str, content: str) -> None:
 @pytest.mark.parametrize(("table", "column", "content"), [
     ("sheet_rows", "cells_json", '{"candidate_id": "cand-'), ("sheet_rows", "cells_json", "[1]"),
     ("actions", "details_json", ""), ("measurements", "conditions_json", "{,}"),
+    ("candidates", "predictions_json", '{"wanted ranges of the run": {"band_gap": 3}}'),
+    ("candidates", "predictions_json", '{"band_gap": "wide"}'),
 ])  # fmt: skip
 def test_damaged_record_is_told_by_its_code(
     records: RecordsDatabase, tmp_path: Path, table: str, column: str, content: str
@@ -50,6 +52,7 @@ def test_damaged_record_is_told_by_its_code(
             lambda: withdraw_proposals(records, ["cand-gan"], reason="none"),
         ],
         "actions": [lambda: answer_questions(records, questions), lambda: import_sheet(records, sheet)],
+        "candidates": [lambda: import_sheet(records, sheet), lambda: answer_questions(records, questions)],
         "measurements": [lambda: values_table(records), lambda: import_sheet(records, sheet)],
     }  # fmt: skip
     damage(tmp_path, table, column, content)

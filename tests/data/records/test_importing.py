@@ -222,6 +222,7 @@ def test_values_as_people_write_them(
     ({"reason": "melted"}, codes.OUTCOME, "reason"),
     ({"value": NEVER_CALCULATED}, codes.CELL, "value"),
     ({"value": "<3", "qualifier": "above"}, codes.QUALIFIER, "qualifier"),
+    ({"value": "≤0"}, codes.QUALIFIER, "value"),
     ({"uncertainty": "-1"}, codes.UNCERTAINTY, "uncertainty"),
     ({"uncertainty": "small"}, codes.UNCERTAINTY, "uncertainty"),
     ({"value": "3.1±0.3", "uncertainty": "0.1"}, codes.UNCERTAINTY, "uncertainty"),

@@ -65,6 +65,21 @@ def test_row_that_was_held_before_its_campaign_was_named(tmp_path: Path) -> None
     assert verdict.verdict == "accepted"
 
 
+def test_property_whose_name_is_the_label_of_another_is_known_by_its_words(tmp_path: Path) -> None:
+    """Whole words go first, so that neither of the two is out of reach."""
+    database = open_records(tmp_path / "records.sqlite")
+    optical = Property(
+        name="bandgap", symbol="E", unit="eV", label_en="optical gap", label_zh="光隙", lower=0, upper=20
+    )
+    words = {"A": "band gap", "B": "bandgap", "C": "Optical  gap", "D": "Band Gap"}
+    rows = [result("cand-gan", "GaN", sample, "3.1", property=word) for sample, word in words.items()]
+    with using(Catalogue((optical,))):
+        import_sheet(database, write_sheet(tmp_path / "sheet.csv", rows), candidates=KNOWN)
+    found = values_table(database)
+    read = dict(zip(found["sample"].to_pylist(), found["property"].to_pylist(), strict=True))
+    assert read == {"A": "band_gap", "B": "bandgap", "C": "bandgap", "D": "band_gap"}
+
+
 def call(*arguments: object, exit_code: int = 0) -> str:
     done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
     assert done.exit_code == exit_code, done.output

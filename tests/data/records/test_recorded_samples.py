@@ -15,7 +15,7 @@ from matloop.data.records.questions import open_questions
 from matloop.data.records.result_sheet import STEPS
 from tests.data.records.result_sheets import result, write_sheet
 
-KNOWN = {"cand-tio2": KnownCandidate("TiO2"), "cand-gan": KnownCandidate("GaN")}
+KNOWN = {"cand-tio2": KnownCandidate("TiO2"), "cand-gan": KnownCandidate("GaN"), "cand-zno": KnownCandidate("ZnO")}
 ROW = result("cand-tio2", "TiO2", "cand-tio2-1", "3.1")
 
 
@@ -37,7 +37,8 @@ def counted(database: RecordsDatabase) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("change", [
-    {}, {"value": "2.9"}, {"method": "ellipsometry"}, {"property": "refractive index", "value": "2.4", "unit": ""}
+    {"note": "ours"}, {"value": "2.9"}, {"method": "ellipsometry"},
+    {"property": "refractive index", "value": "2.4", "unit": ""},
 ])  # fmt: skip
 def test_same_name_in_another_laboratory_is_another_sample(
     database: RecordsDatabase, tmp_path: Path, change: dict[str, str]
@@ -51,6 +52,35 @@ def test_same_name_in_another_laboratory_is_another_sample(
     assert take(database, tmp_path, row, laboratory="lab-b").known == 1
     take(database, tmp_path, {"sample_id": "cand-tio2-1", "step": "1", "operation": "heat"}, steps=True)
     assert steps_table(database)["sample_id"].to_pylist() == samples_table(database)["sample_id"].to_pylist()[:1]
+
+
+def test_name_of_a_laboratory_in_other_capitals_and_its_file_under_another_name(
+    database: RecordsDatabase, tmp_path: Path
+) -> None:
+    take(database, tmp_path, ROW)
+    assert take(database, tmp_path, {**ROW, "note": "again"}, laboratory="Lab-A").count("accepted") == 1
+    assert take(database, tmp_path, ROW, laboratory="ＬＡＢ-A ").known == 1
+    assert counted(database) == [("lab-a", 3.1)]
+    [row] = take(database, tmp_path, ROW, laboratory="lab-b").rows
+    assert [(doubt.code, doubt.remark.label.en) for doubt in row.doubts] == [
+        (codes.LABORATORY, "the very same file came from lab-a before")
+    ]
+    [question] = open_questions(database)
+    answer_questions(database, {question.id: Answer("as written")})
+    assert counted(database) == [("lab-a", 3.1), ("lab-b", 3.1)]
+
+
+def test_value_of_a_sample_under_another_candidate_is_asked_about(database: RecordsDatabase, tmp_path: Path) -> None:
+    """Its candidate may have been mended, which would count it twice; names of samples are free otherwise."""
+    take(database, tmp_path, ROW)
+    other = {**ROW, "candidate_id": "cand-gan", "formula": "GaN"}
+    assert take(database, tmp_path, ROW, {**other, "note": "1"}).count("accepted") == 1  # both stand in the sheet
+    [row] = take(
+        database, tmp_path, {**other, "sample_id": "cand-tio2-1 ", "candidate_id": "cand-zno", "formula": ""}
+    ).rows
+    assert [(doubt.code, doubt.column) for doubt in row.doubts] == [(codes.SAME, "candidate_id")]
+    assert "msr-" in row.doubts[0].remark.label.en
+    assert take(database, tmp_path, {**ROW, "candidate_id": "cand-zno", "formula": "", "value": "2"}).count("accepted")
 
 
 @pytest.mark.parametrize("laboratories", [("", "lab-a"), ("lab-a", "")])

@@ -1,5 +1,6 @@
 """Files that no answer could mend are refused whole, and the questions of one sheet are settled at once."""
 
+import math
 from pathlib import Path
 
 import openpyxl
@@ -10,10 +11,12 @@ from matloop.data.errors import InputFileError
 from matloop.data.readers.xlsx import NEVER_CALCULATED, Spreadsheet
 from matloop.data.records import result_codes as codes
 from matloop.data.records import sheet_files
-from matloop.data.records.contents import contents_of
+from matloop.data.records.answering import Answer, answer_questions
+from matloop.data.records.contents import contents_of, newest_action
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import import_sheet
-from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.ledger import KnownCandidate, candidates_in
+from matloop.data.records.questions import open_questions
 from matloop.data.records.result_sheet import RESULTS
 from matloop.data.records.sheet_files import read_sheet_file
 from matloop.workflows.cli import app
@@ -56,6 +59,54 @@ def test_all_questions_of_a_sheet_are_settled_at_once(database: RecordsDatabase,
     assert "5 rows taken back" in told.output
     assert (contents_of(database).open_questions, contents_of(database).rows) == (0, {"refused": 5})
     assert CliRunner().invoke(app, ["questions", "--refuse-sheet", "wrong.csv", "--records", place]).exit_code
+
+
+def test_candidate_of_a_run_that_is_named_later_settles_its_rows(database: RecordsDatabase, tmp_path: Path) -> None:
+    """Its promise counts as long as no result of it was accepted, which the run may have learned from."""
+    other = KnownCandidate("ZnO", "b", {"band_gap": 3.2}, promise=0.4, campaign="films")
+    rows = [result("cand-gan", "GaN", "A1", "3.1"), result("cand-zno", "ZnO", "B1", "3.3")]
+    late = result("cand-aln", "AlN", "C1", "6")
+    sheet = write_sheet(tmp_path / "s.csv", [*rows, late])
+    assert import_sheet(database, sheet, candidates=KNOWN).count("held") == 2
+    [question] = [one for one in open_questions(database) if one.cells == late]
+    answer_questions(database, {question.id: Answer("as written")})
+    found = {"cand-zno": other, "cand-aln": other._replace(formula="AlN")}
+    report = import_sheet(database, sheet, candidates={**KNOWN, **found})
+    assert (report.known, report.judged_again, contents_of(database).open_questions) == (3, 1, 0)
+    assert contents_of(database).values == {"band_gap": 3}
+    before = newest_action(database)
+    import_sheet(database, sheet, candidates={**KNOWN, **found})
+    assert newest_action(database) == before
+    with database.reading() as connection:
+        promises = {name: one.promise for name, one in candidates_in(connection).items()}
+    assert promises["cand-zno"] == 0.4
+    assert math.isnan(promises["cand-aln"])
+
+
+def test_unit_above_the_values_that_contradicts_the_column_of_units_is_asked_about(
+    database: RecordsDatabase, tmp_path: Path
+) -> None:
+    rows = [
+        result("cand-gan", "GaN", "A1", "3100"), result("cand-gan", "GaN", "A2", "3100", unit=""),
+        result("cand-gan", "GaN", "A3", "2.3", property="refractive index", unit="1"),
+    ]  # fmt: skip
+    sheet = write_sheet(tmp_path / "s.csv", rows)
+    sheet.write_text(sheet.read_text().replace(",value,", ",value (meV),"))
+    report = import_sheet(database, sheet, candidates=KNOWN)
+    assert [row.verdict for row in report.rows] == ["held", "accepted", "accepted"]
+    [question] = open_questions(database)
+    assert (question.doubt.code, question.doubt.as_written) == (codes.UNIT, "3100 meV")
+
+
+def test_number_shown_in_percent_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.worksheets[0].append([column.heading("en") for column in RESULTS])
+    book.worksheets[0].append([result("cand-gan", "GaN", "Ａ１", "x").get(column.key) for column in RESULTS])
+    book.worksheets[0]["L2"] = 0.855
+    book.worksheets[0]["L2"].number_format = "0.0%"
+    book.save(tmp_path / "s.xlsx")
+    [row] = read_sheet_file(tmp_path / "s.xlsx").results
+    assert (row.cells["value"], row.cells["sample_id"]) == ("85.5%", "A1")
 
 
 def test_formula_that_was_never_calculated_is_no_empty_cell(database: RecordsDatabase, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from matloop.data.records.attempts import Attempt, Attempts
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.identifiers import new_id
 from matloop.data.records.importing import KnownCandidate, import_sheet
-from matloop.data.records.ledger import add_action, read_ranges
+from matloop.data.records.ledger import add_action, ranges_in
 from matloop.data.records.proposals import campaigns_of_candidates
 from matloop.data.records.tables import PROPOSALS
 from matloop.models.surrogates.calibration import Calibration
@@ -237,7 +237,7 @@ def test_a_promise_is_judged_by_its_own_ranges_as_soon_as_it_is_decided(laborato
         f"c-{formulas[at]}": at == 0 for at in (0, 1, 2, 5)
     }
     assert tried.correction(NO_OUTCOME).tried == 0  # promises of other ranges say nothing of those wanted now
-    assert tried_candidates(database, read_ranges(asked), campaign="films").correction(NO_OUTCOME).tried == 4
+    assert tried_candidates(database, ranges_in(asked), campaign="films").correction(NO_OUTCOME).tried == 4
 
 
 def test_a_candidate_of_two_campaigns_counts_in_both(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from matloop.data.records.identifiers import new_id
 from matloop.data.records.known_samples import KnownSamples, RecordedSample, RecordedStep, RecordedValue, SampleKey
 from matloop.data.records.ledger import as_json
 from matloop.data.records.questions import Part
+from matloop.data.records.raw_files import file_beside
 from matloop.data.records.recorded_samples import (
     ValueBeside,
     cells_of_sample,
@@ -42,9 +42,9 @@ from matloop.data.records.tables import (
     VERDICTS,
 )  # fmt: skip
 from matloop.data.remarks import Remark
+from matloop.data.runs.manifest import sha256_of
 
 Verdict = Literal["accepted", "held", "refused"]
-_MOST_BYTES_OF_RAW = 2_000_000_000
 _WRITTEN = (
     SAMPLES, RAW_FILES, MEASUREMENTS, RETRACTIONS, PROCESS_PARAMETERS, REPLACED_STEPS, VERDICTS, QUESTIONS, ANSWERS,
 )  # fmt: skip
@@ -135,6 +135,11 @@ class Accepting:
         if checked.sample is not None and checked.measured is not None:
             self._beside(checked.sample, checked.measured, source)
 
+    def take_file(self, checked: CheckedRow, source: SheetSource) -> None:
+        """Note the file of raw data of a row whose sample was accepted earlier."""
+        if checked.sample is not None and (sample := self.samples.newest(source.sample(checked.sample))) is not None:
+            self._raw_file(sample, checked.sample.data_file, source.folder)
+
     def may_be_emptied(self, checked: CheckedRow, source: SheetSource) -> bool:
         """Whether a row has no value while its sample has one, so that the other rows are to be judged before it."""
         if checked.sample is None or checked.measured is not None:
@@ -212,16 +217,11 @@ class Accepting:
 
     def _raw_file(self, sample: RecordedSample, name: str, folder: Path | None) -> None:
         """Note the hash of a file of raw data, if it lies in the folder of the sheet."""
-        path = (folder or Path()) / name
-        is_name = Path(name).name == name and name not in (".", "..")
-        if folder is None or not is_name or path.is_symlink() or not path.is_file():
+        if (path := file_beside(folder, name)) is None:
             return
-        if path.stat().st_size > _MOST_BYTES_OF_RAW:
-            return
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        sha256 = sha256_of(path)
         if not self.samples.has_file(sample.key, sha256):
-            self.samples.add_file(sample.key, sha256)
+            self.samples.add_file(sample.key, sha256, name)
             size = path.stat().st_size
             self._add(
                 RAW_FILES, id=new_id("file"), sample_id=sample.id, name=name, sha256=sha256, bytes=size, description=""

@@ -44,6 +44,7 @@ from matloop.data.records.overtaken_rows import records_in_place_of
 from matloop.data.records.own_properties import add_properties, catalogue_in, new_properties
 from matloop.data.records.proposals import taken_candidates_in, withdrawn_candidates
 from matloop.data.records.questions import Part
+from matloop.data.records.raw_files import missing_files, rows_with_late_files
 from matloop.data.records.row_checks import CheckedRow, NearestIds, check_row
 from matloop.data.records.sheet_files import SheetFile, WrittenRow, read_sheet_file
 from matloop.data.records.step_checks import CheckedStep, check_step
@@ -73,6 +74,7 @@ class ImportReport:
         blank: Rows that the laboratory left empty.
         still_counting: Rows that it left empty although the records have a value of them, which counts as before.
         waited: Process steps of earlier sheets that were accepted now that their sample is.
+        missing_files: Files of raw data that the rows name and that do not lie beside the sheet.
         judged_again: Held rows of earlier sheets whose candidate is known now.
         untaught: Properties of new rows that nothing is predicted of, so that no target of a run learns from them.
         withdrawn: Candidates of new rows whose proposal had been withdrawn; their results count like any other.
@@ -84,6 +86,7 @@ class ImportReport:
     blank: int = 0
     still_counting: int = 0
     waited: int = 0
+    missing_files: tuple[str, ...] = ()
     judged_again: int = 0
     untaught: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
@@ -163,7 +166,10 @@ class _Import:
         self._report.still_counting = self._count_blank_rows_with_values()
         named = {new.row.cells.get("candidate_id", "") for new in results}
         waited_for = self._candidates_that_rows_wait_for()
-        if not results and not steps and not waited_for and not new_properties(self._connection):
+        source = SheetSource(self._laboratory, "", self._folder, self._unchanged)
+        self._report.missing_files = tuple(missing_files(_results(self._filled), self._folder))
+        late_files = rows_with_late_files(self._samples, _results(self._standing), self._laboratory, self._folder)
+        if not (results or steps or waited_for or late_files or new_properties(self._connection)):
             return self._report
         screened = {name: one for name, one in self._screened.items() if name in named} | waited_for
         details: dict[str, Any] = {"sheet": self._sheet.name, "laboratory": self._laboratory}
@@ -180,7 +186,9 @@ class _Import:
         for at, doubts in doubts_about_values([new.checked for new in results], self._candidates).items():
             results[at].checked.doubts += doubts
         accepting = Accepting(self._connection, action, self._samples)
-        self._take(accepting, SheetSource(self._laboratory, sheet, self._folder, self._unchanged), results, steps)
+        self._take(accepting, source._replace(sheet=sheet), results, steps)
+        for row in late_files:
+            accepting.take_file(row, source)
         accepting.write()
         self._report.judged_again = len(judge_rows_of(accepting, waited_for))
         accepting.write()
@@ -194,7 +202,7 @@ class _Import:
 
         A promise of one that has a result in the records already is left out: the run may have learned from it.
         """
-        new = {row.cells.get("candidate_id", "") for row in self._sheet.results} & self._screened.keys()
+        new = {row.written.cells.get("candidate_id", "") for row in _results(self._filled)} & self._screened.keys()
         new -= self._known.keys()
         made = taken_candidates_in(self._connection).made if new else frozenset()
         found = {name: self._screened[name] for name in new}

@@ -139,7 +139,7 @@ class KnownSamples:
         self._samples: dict[str, dict[SampleKey, RecordedSample]] = defaultdict(dict)
         self._values: dict[SampleKey, dict[str, RecordedValue]] = defaultdict(dict)
         self._steps: dict[SampleKey, dict[str, RecordedStep]] = defaultdict(dict)
-        self._files: dict[SampleKey, set[str]] = defaultdict(set)  # by sha256
+        self._files: dict[SampleKey, dict[str, str]] = defaultdict(dict)  # name by sha256
 
     def read(self, names: Collection[str]) -> None:
         """Read all samples of some names."""
@@ -153,9 +153,10 @@ class KnownSamples:
         for key, step in self._steps_of(new):
             self._steps[key][step.row_id] = step
         of_sample = (SAMPLES.c[name] for name in SampleKey._fields)
-        files = select(RAW_FILES.c.sha256, *of_sample).join(SAMPLES, SAMPLES.c.id == RAW_FILES.c.sample_id)
-        for sha256, *key in rows_with(self._connection, files, SAMPLES.c.name, new):
-            self._files[SampleKey(*key)].add(sha256)
+        files = select(RAW_FILES.c.sha256, RAW_FILES.c.name.label("file"), *of_sample)
+        files = files.join(SAMPLES, SAMPLES.c.id == RAW_FILES.c.sample_id)
+        for sha256, file, *key in rows_with(self._connection, files, SAMPLES.c.name, new):
+            self._files[SampleKey(*key)][sha256] = file
 
     def _values_of(self, names: Collection[str]) -> list[tuple[SampleKey, RecordedValue]]:
         """Values that no other supersedes, in the order of import."""
@@ -256,10 +257,15 @@ class KnownSamples:
             del self._steps[key][replaces]
         self._steps[key][step.row_id] = step
 
-    def add_file(self, key: SampleKey, sha256: str) -> None:
+    def has_file_named(self, key: SampleKey, name: str) -> bool:
+        """Whether a record of a sample has a file of that name."""
+        self._read_one(key.name)
+        return name in self._files[key].values()
+
+    def add_file(self, key: SampleKey, sha256: str, name: str) -> None:
         """Know another file of raw data of a sample."""
         self._read_one(key.name)
-        self._files[key].add(sha256)
+        self._files[key][sha256] = name
 
     def _note_sample(self, sample: RecordedSample) -> None:
         self._samples[sample.name][sample.key] = sample

@@ -154,7 +154,7 @@ def candidates_in(connection: Connection) -> dict[str, KnownCandidate]:
     for name, formula, origin, written in connection.execute(select(*wanted)):
         of = f"what was predicted for {name}"
         said = read_json(written, of=of)
-        with _coded(of):
+        with coded_damage(of):
             campaign, ranges = str(said.pop(_CAMPAIGN, "")), ranges_in(said.pop(_RANGES, {}))
             intervals = ranges_in(said.pop(_INTERVALS, {}))
             predictions = {key: float(value) for key, value in said.items()}
@@ -185,7 +185,7 @@ def stated_candidates(connection: Connection) -> list[tuple[str, KnownCandidate]
     query = select(ACTIONS.c.number, ACTIONS.c.details_json).where(ACTIONS.c.kind == IMPORT)
     for number, details in connection.execute(query.order_by(ACTIONS.c.number)):
         for said in read_json(details, of=f"action {number}").get("promises", []):
-            with _coded(f"action {number}"):
+            with coded_damage(f"action {number}"):
                 ranges, promise = ranges_in(said["ranges"]), float(said["promise"])
                 of = known[said["candidate"]]
                 found.append(
@@ -195,7 +195,7 @@ def stated_candidates(connection: Connection) -> list[tuple[str, KnownCandidate]
 
 
 @contextmanager
-def _coded(of: str) -> Iterator[None]:
+def coded_damage(of: str) -> Iterator[None]:
     """Tell content of another kind than was written by the code of damaged records."""
     try:
         yield
@@ -222,7 +222,7 @@ def read_ranges(said: Mapping[str, Any], *, of: str) -> Ranges:
     Raises:
         DamagedFileError: If they cannot be read.
     """
-    with _coded(of):
+    with coded_damage(of):
         return ranges_in(said.get("ranges", {}))
 
 

@@ -120,6 +120,15 @@ def _notes(report: ImportReport) -> list[Label]:
     if report.waited:
         steps = f"{counted(report.waited, 'process step')} of earlier sheets accepted with their samples"
         notes.append(Label(steps, f"先前表格的 {report.waited:,} 个工艺步骤随样品一并接受"))
+    if report.missing_files:
+        files = ", ".join(report.missing_files[:5]) + " ..." * (len(report.missing_files) > 5)
+        notes.append(
+            Label(
+                f"{counted(len(report.missing_files), 'data file')} not beside the sheet ({files}); "
+                "import it again with them",
+                f"{len(report.missing_files):,} 个数据文件不在表格所在文件夹（{files}）；放入后请重新导入",
+            )
+        )
     if report.judged_again:
         rows = f"{counted(report.judged_again, 'held row')} of candidates that are known now judged again"
         notes.append(Label(rows, f"{report.judged_again:,} 个待答复的行因候选材料现已知而重新判定"))

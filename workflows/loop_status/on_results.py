@@ -113,6 +113,25 @@ def results_by_material(read: ReadLabels, database: RecordsDatabase, name: str) 
     )  # fmt: skip
 
 
+def unseen_by_model(
+    results: Results, formulas: NDArray[np.int64], models: ModelsOverTime
+) -> dict[Champion, list[int]]:  # fmt: skip
+    """Places of results by the model that was in use before them and has seen no result of their formula.
+
+    Args:
+        results: One of each material.
+        formulas: Number of the formula of each, which other crystals may have too, shape (n,).
+        models: The models of the property.
+    """
+    first = {int(formula): int(results.action[formulas == formula].min()) for formula in np.unique(formulas)}
+    found = defaultdict[Champion, list[int]](list)
+    for at, (action, formula) in enumerate(zip(results.action.tolist(), formulas.tolist(), strict=True)):
+        champion = models.before(action)
+        if champion is not None and champion.until < first[formula]:
+            found[champion].append(at)
+    return found
+
+
 def place_in(prediction: Prediction, value: float) -> float:
     """Where a result lies in the distribution predicted for one candidate, from 0 at its lower end to 1 at its upper.
 
@@ -142,11 +161,7 @@ def on_results_of(
     """
     read = RecordLabels(place or "", property=name, laboratory=laboratory, source="exp").read_rows()
     results = results_by_material(read, database, name)
-    rows_of = defaultdict[Champion, list[int]](list)
-    for at, action in enumerate(results.action.tolist()):
-        champion = models.before(action)
-        if champion is not None:
-            rows_of[champion].append(at)
+    rows_of = unseen_by_model(results, read.materials.groups()[results.rows], models)
     inside, below = np.zeros(len(results.rows), bool), np.full(len(results.rows), np.nan)
     stated = [one.condition.name for one in read.conditions]
     for champion, rows in rows_of.items():

@@ -139,20 +139,12 @@ def standing_of(
         readers = {
             name: ModelsOverTime([one for one in decisions if one.property_name == name], models) for name in names
         }
-        on_results = {
-            name: found
+        whose = {name: laboratory or stated_laboratory(campaign, name) for name in names}
+        compared = {
+            name: on_results_of(database, name, reader, place=place, laboratory=whose[name])
             for name, reader in readers.items()
-            if (
-                found := on_results_of(
-                    database,
-                    name,
-                    reader,
-                    place=place,
-                    laboratory=laboratory or stated_laboratory(campaign, name),
-                )
-            )
-            is not None
         }
+        on_results = {name: found for name, found in compared.items() if found is not None}
         unknown = (math.nan, math.nan)
         ranges = {
             target.property: unknown if target.is_relative() else target.range(unknown) for target in campaign.targets

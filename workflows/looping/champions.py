@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from matloop.data.errors import DamagedFileError, RecordsError
 from matloop.data.records.database import DEFAULT_FILE, ENVIRONMENT, RecordsDatabase
-from matloop.data.records.ledger import add_action, read_json
+from matloop.data.records.ledger import add_action, coded_damage, read_json
 from matloop.data.records.tables import ACTIONS
 from matloop.data.runs.manifest import sha256_of
 from matloop.models.surrogates.contest import Comparison, Reason
@@ -112,6 +112,11 @@ def _decisions(connection: Connection, campaign: str, property_name: str | None)
 
 
 def _read(said: Mapping[str, Any], **action: Any) -> ModelDecision:
+    with coded_damage(f"action {action['number']}"):
+        return _as_written(said, action)
+
+
+def _as_written(said: Mapping[str, Any], action: Mapping[str, Any]) -> ModelDecision:
     parts: dict[str, Any] = {
         name: None if said[name] is None else kind(**said[name])
         for name, kind in (("champion", Champion), ("cross_validation", Comparison), ("newest", Comparison))

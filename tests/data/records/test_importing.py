@@ -389,6 +389,23 @@ def test_raw_file_beside_the_sheet_is_known_by_its_hash(database: RecordsDatabas
         assert connection.execute(select(RAW_FILES.c.name, RAW_FILES.c.bytes)).all() == [("scan.xy", 3)]
 
 
+def test_raw_file_that_comes_late_is_taken_with_the_sheet(database: RecordsDatabase, tmp_path: Path) -> None:
+    """Also that of a row which was held at first, for answers look for no files."""
+    rows = [GOOD | {"data_file": "late.xy"}, GOOD | {"sample_id": "A2", "data_file": "held.xy", "unit": ""}]
+    rows.append(GOOD | {"sample_id": "A3", "data_file": "x" * 300})
+    (tmp_path / "held.xy").write_text("3 4 5")
+    report = import_rows(database, tmp_path, *rows)
+    assert report.missing_files == ("late.xy", "x" * 300)
+    answer_questions(database, {one.id: Answer("instead", "eV") for one in open_questions(database)})
+    (tmp_path / "late.xy").write_text("1 2")
+    for _ in range(2):
+        assert import_rows(database, tmp_path, *rows).known == 3
+        with database.reading() as connection:
+            found = connection.execute(select(SAMPLES.c.name, RAW_FILES.c.name).join(RAW_FILES)).all()
+            assert connection.execute(select(func.count()).select_from(ACTIONS)).scalar() == 3
+        assert sorted(map(tuple, found)) == [("A1", "late.xy"), ("A2", "held.xy")]
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "no row under the headings"),
     (b"a,b\n1,2\n", "begins with: a, b"),

@@ -25,8 +25,9 @@ from matloop.models.surrogates.calibration import Calibration
 from matloop.models.surrogates.prediction import Prediction
 from matloop.models.surrogates.real_results import drift_of
 from matloop.workflows.cli import app
-from matloop.workflows.loop_status.on_results import place_in
+from matloop.workflows.loop_status.on_results import ModelsOverTime, Results, place_in, unseen_by_model
 from matloop.workflows.loop_status.standing_words import hit_lines
+from matloop.workflows.looping.champions import Champion, ModelDecision
 from matloop.workflows.proposing.outcomes import OutcomeFactor, made_factor
 from matloop.workflows.proposing.promises import TriedCandidates, tried_candidates
 from tests.data.records.result_sheets import result, write_sheet
@@ -179,6 +180,18 @@ def test_a_first_batch_of_which_nothing_could_be_made_holds_no_hit(laboratory: L
     import_sheet(database, write_sheet(tmp_path / "failed.csv", failed), candidates=known)
     tried = tried_candidates(database, {"refractive_index": (0.0, 9.0), "band_gap": (1.0, 2.0)}, campaign="films")
     assert (tried.found.tolist(), tried.unmeasured) == ([False] * 3, ())
+
+
+def test_a_model_is_compared_with_no_result_of_a_formula_that_it_learned_from() -> None:
+    """The second crystal of a formula came after the model had learned from the first."""
+    first, second = Champion("one", "", 0), Champion("two", "", 5)
+    decisions = [ModelDecision("films", "band_gap", "first", first, number=1)]
+    decisions.append(ModelDecision("films", "band_gap", "wins", second, number=6))
+    models = ModelsOverTime(decisions, Path())
+    actions = np.array([2, 3, 7, 8])
+    results = Results(np.arange(4), np.zeros(4), np.zeros((4, 0)), actions)
+    found = unseen_by_model(results, np.array([0, 1, 0, 2]), models)
+    assert found == {first: [0, 1], second: [3]}
 
 
 def test_a_value_on_a_bound_that_was_expected_is_no_drift() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from matloop.data.errors import MatloopError, RecordsError, RunError, RunFilesEr
 from matloop.data.properties.catalogue import catalogue
 from matloop.data.properties.columns import Column
 from matloop.data.records.database import open_records
-from matloop.data.records.ledger import KnownCandidate
+from matloop.data.records.ledger import KnownCandidate, candidates_in
 from matloop.data.records.proposals import ProposedCandidate, add_proposal, taken_candidates
 from matloop.data.synthesis.furnace import onset_range
 from matloop.data.synthesis.precursors import find_precursor
@@ -232,6 +233,13 @@ def test_status_judges_the_pool_as_a_batch_is_chosen_from_it(finished: Screening
     np.testing.assert_allclose(gone, sorted(one.probability for one in batch.chosen))
     assert [one.corrected for one in batch.chosen] == [one.probability for one in batch.chosen]
     assert any("Promised" in line.en for line in summary(batch))
+    with database.reading() as connection:
+        known = candidates_in(connection)
+    for one in batch.chosen:  # what a result of 0 is held against
+        stated = {name: (low, high) for name, (_, low, high) in one.predictions.items() if np.isfinite(low)}
+        assert known[one.candidate_id].intervals == stated
+    told = [line for line in summary(replace(batch, outdated=("band_gap",))) if line not in list(summary(batch))]
+    assert ["band_gap" in line.en and "retrain" in line.en for line in told] == [True]
 
 
 def test_two_proposals_of_one_candidate_are_refused(tmp_path: Path) -> None:

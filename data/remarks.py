@@ -45,7 +45,10 @@ REMARKS: Mapping[str, Label] = {
     "property_of_lists": Label("a property of the sheet of lists", "列表工作表中的性质"),
     "candidate_formula": Label("the candidate is {0}", "候选材料为 {0}"),
     "outcomes": Label("made, partly made or failed", "已制得、部分制得或未制得"),
-    "failed_with_value": Label("a failed synthesis with a measured value", "制备失败却有测量值"),
+    "failed_with_value": Label(
+        "a failed synthesis with a measured value; write partly made, or refuse the row and send it without the value",
+        "制备失败却有测量值；请改为部分制得，或撤回该行并去掉数值后重新提交",
+    ),
     "day": Label("a day such as 2026-11-29", "日期，如 2026-11-29"),
     "unit_such_as": Label("a unit such as {0}", "单位，如 {0}"),
     "two_units": Label("'{0}' behind the number, '{1}' in the column of units", "数字后为“{0}”，单位列为“{1}”"),

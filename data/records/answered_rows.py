@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from matloop.data.records.accepting import SheetSource
 from matloop.data.records.cells import DoubtKey, doubt_key
@@ -99,14 +99,23 @@ def answered_rows(connection: Connection, row_ids: Collection[str]) -> list[Answ
 
 def accepted_rows(connection: Connection, row_ids: Collection[str]) -> dict[str, AnsweredRow]:
     """Those of some rows that are accepted, by id, with all their questions."""
-    newest = newest_verdicts().subquery()
-    accepted = (
-        select(newest.c.row_id)
-        .join(VERDICTS, VERDICTS.c.number == newest.c.newest)
-        .where(VERDICTS.c.verdict == "accepted")
-    )
-    names = [name for (name,) in rows_with(connection, accepted, VERDICTS.c.row_id, row_ids)]
+    names = [name for (name,) in rows_with(connection, _rows_that_are("accepted"), VERDICTS.c.row_id, row_ids)]
     return {row.found.row_id: row for row in answered_rows(connection, names)}
+
+
+def held_rows(connection: Connection) -> list[dict[str, str]]:
+    """Candidate, as answers have it by now, and laboratory of each row that is held; empty where it names none."""
+    names = [name for (name,) in connection.execute(_rows_that_are("held"))]
+    return [
+        {"candidate_id": row.written.cells.get("candidate_id", ""), "laboratory": row.source.laboratory}
+        for row in answered_rows(connection, names)
+    ]
+
+
+def _rows_that_are(verdict: str) -> Select[Any]:
+    newest = newest_verdicts().subquery()
+    standing = select(newest.c.row_id).join(VERDICTS, VERDICTS.c.number == newest.c.newest)
+    return standing.where(VERDICTS.c.verdict == verdict)
 
 
 def _place_of_import(row: Any) -> tuple[Any, ...]:

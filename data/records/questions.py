@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
-from matloop.data.records.ledger import laboratory_in, read_json
+from matloop.data.records.ledger import read_json
 from matloop.data.records.tables import ACTIONS, ANSWERS, QUESTIONS, SHEET_ROWS, SHEETS, VERDICTS
 from matloop.data.remarks import Remark
 
@@ -46,28 +46,6 @@ def open_questions(database: RecordsDatabase) -> list[Question]:
             )
             for row in connection.execute(held_questions())
         ]  # fmt: skip
-
-
-def held_rows(database: RecordsDatabase) -> list[dict[str, str]]:
-    """Candidate and laboratory of each row that is held; the candidate is empty where the row names none."""
-    newest = newest_verdicts().subquery()
-    query = (
-        select(SHEET_ROWS.c.id.label("row_id"), SHEET_ROWS.c.cells_json, ACTIONS.c.details_json, ACTIONS.c.number)
-        .join(SHEETS, SHEETS.c.id == SHEET_ROWS.c.sheet_id)
-        .join(ACTIONS, ACTIONS.c.id == SHEETS.c.action_id)
-        .join(newest, newest.c.row_id == SHEET_ROWS.c.id)
-        .join(VERDICTS, VERDICTS.c.number == newest.c.newest)
-        .where(VERDICTS.c.verdict == "held")
-    )
-    with database.reading() as connection:
-        rows = connection.execute(query).all()
-    return [
-        {
-            "candidate_id": cells_in(row).get("candidate_id", ""),
-            "laboratory": laboratory_in(row.details_json, of=f"action {row.number}"),
-        }
-        for row in rows
-    ]
 
 
 def cells_in(row: Any) -> dict[str, str]:

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
+from matloop.data.records.answered_rows import held_rows
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.identifiers import one_named
 from matloop.data.records.ledger import add_action
 from matloop.data.records.proposals import WITHDRAWN, taken_candidates_in
-from matloop.data.records.questions import cells_in, held_questions
 from matloop.data.records.tables import PROPOSALS, WITHDRAWALS
 
 KIND = "withdraw"
@@ -50,7 +50,7 @@ def withdraw_proposals(
 
     def work(connection: Connection) -> list[str]:
         taken = taken_candidates_in(connection)
-        held = {cells_in(row).get("candidate_id") for row in connection.execute(held_questions())}
+        held = {row["candidate_id"] for row in held_rows(connection)}
         proposed = frozenset(connection.execute(select(PROPOSALS.c.candidate_id).distinct()).scalars())
         named = partial(
             one_named, known=proposed, shortest=_SHORTEST, kind="proposed candidate",

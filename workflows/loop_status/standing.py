@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from matloop.data.properties.catalogue import using
+from matloop.data.records.answered_rows import held_rows
 from matloop.data.records.attempts import attempts_of
 from matloop.data.records.contents import samples_table, values_table
 from matloop.data.records.database import RecordsDatabase
@@ -21,7 +22,6 @@ from matloop.data.records.proposals import (
     withdrawn_candidates,
     written_proposals,
 )
-from matloop.data.records.questions import held_rows
 from matloop.models.surrogates.kept_promises import AS_STATED, PromiseCorrection
 from matloop.models.surrogates.real_results import Hits, Left, hits_against, what_is_left
 from matloop.screening.campaign.campaign import Campaign
@@ -180,7 +180,7 @@ def _tally(database: RecordsDatabase, campaign: str, properties: Sequence[str], 
 
     proposed = {one.candidate_id for one in written_proposals(database) if one.campaign == campaign}
     with database.reading() as connection:
-        withdrawn = withdrawn_candidates(connection) & proposed
+        withdrawn, held = withdrawn_candidates(connection) & proposed, held_rows(connection)
     samples = samples_table(database)
     is_mine = [mine(row) for row in samples.to_pylist()]
     samples = samples.filter(pa.array(is_mine, pa.bool_()))
@@ -188,5 +188,5 @@ def _tally(database: RecordsDatabase, campaign: str, properties: Sequence[str], 
     return Tally(
         len(proposed), len(taken_candidates(database).pending & proposed), len(withdrawn),
         Counter(samples["outcome"].to_pylist()), attempts_of(samples).of_handling,
-        len({row["candidate_id"] for row in values if mine(row)}), sum(mine(row) for row in held_rows(database)),
+        len({row["candidate_id"] for row in values if mine(row)}), sum(map(mine, held)),
     )  # fmt: skip

@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 
 from matloop.data.errors import RecordsError
 from matloop.data.records import database as records_database
+from matloop.data.records.answering import Answer, answer_questions
 from matloop.data.records.contents import contents_of
 from matloop.data.records.database import RecordsDatabase, open_records
 from matloop.data.records.importing import import_sheet
 from matloop.data.records.ledger import KnownCandidate
 from matloop.data.records.proposals import ProposedCandidate, add_proposal, taken_candidates
+from matloop.data.records.questions import open_questions
 from matloop.data.records.tables import ACTIONS, PROPOSALS, WITHDRAWALS
 from matloop.data.records.withdrawing import withdraw_proposals
 from matloop.workflows.cli import app
@@ -72,6 +74,13 @@ def test_what_is_back_or_not_meant_is_refused(tmp_path: Path, candidate: str, re
     propose(database, *BATCH)
     held = result("cand-zno", "ZnO", "Z1", "3.3", unit="")
     import_sheet(database, write_sheet(tmp_path / "s.csv", [result("cand-tio2", "TiO2", "A1", "3.1"), held]))
+    if candidate == "cand-zno":  # the row is about the candidate that an answer names
+        [question] = open_questions(database)
+        answer_questions(database, {question.id: Answer("refuse")})
+        wrong = {**held, "candidate_id": "cand-zn0"}
+        import_sheet(database, write_sheet(tmp_path / "s.csv", [wrong]))
+        [question] = [one for one in open_questions(database) if one.doubt.column == "candidate_id"]
+        answer_questions(database, {question.id: Answer("instead", "cand-zno")})
     with pytest.raises(RecordsError, match=message) as caught:
         withdraw_proposals(database, [candidate], reason=reason)
     assert caught.value.code == "E-RECORDS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from matloop.data.errors import RecordsError
 from matloop.data.plain_text import one_line
@@ -15,6 +15,7 @@ from matloop.data.records.accepting import Accepting, RowVerdict
 from matloop.data.records.cells import Doubt
 from matloop.data.records.database import RecordsDatabase
 from matloop.data.records.judging_again import judge_again
+from matloop.data.records.known_samples import rows_with
 from matloop.data.records.ledger import add_action
 from matloop.data.records.own_properties import catalogue_in
 from matloop.data.records.questions import held_questions
@@ -42,6 +43,8 @@ def answer_questions(
 ) -> list[RowVerdict]:
     """Settle questions, and judge again each row that has none left.
 
+    A file of answers may be sent again, also after it was continued: an answer that was given already adds nothing.
+
     Args:
         database: The records.
         answers: By id of the question.
@@ -58,12 +61,15 @@ def answer_questions(
 
     def work(connection: Connection) -> list[RowVerdict]:
         is_open = connection.execute(held_questions()).all()
-        _check({str(row.id): row for row in is_open}, answers)
+        new = _without_known(connection, answers)
+        if answers and not new:
+            return []
+        _check({str(row.id): row for row in is_open}, new)
         action = add_action(connection, "answer", by=by, note=note)
-        write_answers(connection, action, answers)
+        write_answers(connection, action, new)
         accepting = Accepting(connection, action)
         with using(catalogue_in(connection)):
-            judged = judge_again(accepting, {str(row.row_id) for row in is_open if row.id in answers})
+            judged = judge_again(accepting, {str(row.row_id) for row in is_open if row.id in new})
         accepting.write()
         waited = take_waiting_steps(accepting)
         accepting.write()
@@ -113,6 +119,16 @@ def write_answers(connection: Connection, action: str, answers: Mapping[str, Ans
         for question, one in answers.items()
     ]
     connection.execute(insert(ANSWERS), rows)
+
+
+def _without_known(connection: Connection, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The answers without those that the records hold as they are."""
+    query = select(ANSWERS.c.question_id, ANSWERS.c.answer, ANSWERS.c.instead)
+    given = {
+        name: (kind, instead)
+        for name, kind, instead in rows_with(connection, query, ANSWERS.c.question_id, list(answers))
+    }
+    return {name: one for name, one in answers.items() if given.get(name) != (one.kind, one_line(one.instead))}
 
 
 def _check(is_open: Mapping[str, Any], answers: Mapping[str, Answer]) -> None:

@@ -359,8 +359,12 @@ def test_answer_that_settles_nothing_is_refused_and_writes_nothing(database: Rec
     assert verdict.verdict == "held"
     [another] = open_questions(database)
     assert another.id != question.id
-    [verdict] = answer_questions(database, {another.id: Answer("instead", "eV")})
+    given = {question.id: Answer("instead", "GPa")}  # what was answered already adds nothing beside the rest
+    [verdict] = answer_questions(database, {**given, another.id: Answer("instead", "eV")})
     assert verdict.verdict == "accepted"
+    assert answer_questions(database, given) == []
+    with pytest.raises(RecordsError):
+        answer_questions(database, {question.id: Answer("instead", "eV")})
 
 
 STEP = {"sample_id": "A1", "step": "1", "operation": "heat", "temperature": "900", "duration": "2", "atmosphere": "air"}

@@ -14,7 +14,7 @@ import re
 import warnings
 import zipfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 from xml.parsers import expat
@@ -122,7 +122,8 @@ class Spreadsheet:
             sheet = book.worksheets[0]
             self.place = f"{self.path.name}, sheet '{sheet.title}'"
             sheet.reset_dimensions()  # the size that the file states need not be true
-            rows = _rows_of(sheet, width, self._uncalculated)
+            values = sheet.iter_rows(max_col=width, values_only=True)
+            rows = _numbered(values, sheet, self._uncalculated)
             at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width)) if width else 1
             while True:
                 with _quietly():
@@ -163,7 +164,7 @@ def read_small_sheets(path: Path, *, most_rows: int) -> dict[str, list[tuple[int
 def _rows_of_sheet(path: Path, sheet: Any, most: int, uncalculated: Uncalculated) -> list[tuple[int, list[str]]]:
     sheet.reset_dimensions()  # the size that the file states need not be true
     found: list[tuple[int, list[str]]] = []
-    for number, row in _rows_of(sheet, _MOST_COLUMNS_OF_SMALL, uncalculated):
+    for number, row in _numbered(_values_as_shown(sheet, _MOST_COLUMNS_OF_SMALL), sheet, uncalculated):
         if any(value is not None for value in row):
             if len(found) == most:
                 raise _refused(path, f"more than {most:,} rows in sheet '{sheet.title}'", f"{most:,} rows")
@@ -172,16 +173,18 @@ def _rows_of_sheet(path: Path, sheet: Any, most: int, uncalculated: Uncalculated
     return found
 
 
-def _rows_of(sheet: Any, width: int | None, uncalculated: Uncalculated) -> Iterator[tuple[int, tuple[Any, ...]]]:
+def _numbered(
+    rows: Iterable[tuple[Any, ...]], sheet: Any, uncalculated: Uncalculated
+) -> Iterator[tuple[int, tuple[Any, ...]]]:  # fmt: skip
     """Number and cell values of each row of a sheet, with a mark where a formula has no value."""
     marked = uncalculated.get(sheet._worksheet_path.lstrip("/"), {})
-    for number, row in enumerate(_values_in_rows(sheet, width), 1):
+    for number, row in enumerate(rows, 1):
         if places := marked.get(number):
             row = tuple(_MARK if at in places and value is None else value for at, value in enumerate(row, 1))
         yield number, row
 
 
-def _values_in_rows(sheet: Any, width: int | None) -> Iterator[tuple[Any, ...]]:
+def _values_as_shown(sheet: Any, width: int) -> Iterator[tuple[Any, ...]]:
     """Values of the cells of each row; a number that is shown in percent is the text that people see and typed."""
     if not any("%" in written for written in sheet.parent._number_formats) and not _has_builtin_percent(sheet.parent):
         yield from sheet.iter_rows(max_col=width, values_only=True)

@@ -1,12 +1,12 @@
 """Which strategy is the default of replayed loops, chosen on properties that no reported replay looks for.
 
 Ways to turn values into what trees learn are replayed beside each other: values as measured, their order alone (normal
-scores), and half of each; with and without optimism. Then trees or a Gaussian process, whichever errs less on measured
-values held out, which is the default; and the plain random forest. The properties are other than those whose replays
-are reported (bulk modulus, refractive index, n-type power factor, effective mass and p-type Seebeck coefficient), and
-the first measurements are other ones too. For each property: measurements one by one until half of the hits are found
-(median; what was not reached counts as a quarter more than the budget), and share of the hits found within the budget.
-The last lines are geometric means of the measurements over all properties and seeds.
+scores), and half of each; with and without optimism. Then the default, a Gaussian process and trees that count half
+each (:mod:`loop_hedge` puts these two together in other ways); and the plain random forest. The properties are other
+than those whose replays are reported (bulk modulus, refractive index, n-type power factor, effective mass and p-type
+Seebeck coefficient), and the first measurements are other ones too. For each property: measurements one by one until
+half of the hits are found (median; what was not reached counts as a quarter more than the budget), and share of the
+hits found within the budget. The last lines are geometric means of the measurements over all properties and seeds.
 
 ``python benchmarks/workflows/loop_default.py [SEEDS [TARGET ...]]``, all targets below unless some are named.
 """
@@ -25,7 +25,6 @@ from matloop.workflows.bench.loop_measures import place_of
 from matloop.workflows.bench.loop_replay import replay
 from matloop.workflows.bench.loop_settings import LoopSettings
 from matloop.workflows.bench.loop_strategies import (
-    OPTIMISM,
     Strategy,
     as_measured,
     by_models,
@@ -49,8 +48,8 @@ BUDGET = 300
 WAYS: Mapping[str, Strategy] = {
     f"trees, {name}, optimism {optimism:g}": functools.partial(by_models, learn=trees, single=single, optimism=optimism)
     for name, single in (("order", normal_scores), ("values", as_measured), ("both", values_and_order))
-    for optimism in (0.0, OPTIMISM)
-} | {"process or trees, both": by_models, "plain random forest": forest}
+    for optimism in (0.0, 0.5)
+} | {"process and trees (default)": by_models, "plain random forest": forest}
 
 
 def labels_of(data: str, target: str) -> TargetLabels:

@@ -2,8 +2,8 @@
 
 The kernel is the squared exponential of the distance between standardised features. Length scale and noise are those of
 a small grid with the largest evidence; the amplitude has a closed form. One eigendecomposition for each length scale
-gives the evidence at any noise, and the errors of leaving each row out (Rasmussen and Williams, Gaussian Processes for
-Machine Learning, MIT Press (2006), sections 5.4.1 and 5.4.2).
+gives the evidence at any noise (Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press (2006),
+section 5.4.1).
 
 :class:`matloop.models.families.gaussian_process.GaussianProcess` has a length scale for each component, and is what
 campaigns train; this one is for loops that train again after every batch.
@@ -68,10 +68,6 @@ class IsotropicProcess(NamedTuple):
         parts = [self._moments(rows[start : start + _BLOCK]) for start in range(0, len(rows), _BLOCK)]
         mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.center + mean, np.sqrt(self.amplitude * np.maximum(variance, 0))
-
-    def errors_left_out(self) -> NDArray[np.float64]:
-        """Error of each training row if it is left out, shape (n,); length scale and noise stay as they are."""
-        return np.asarray((self.axes @ self.weights) / ((self.axes**2) @ (1 / self.spectrum)))
 
     def _moments(self, rows: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         along = np.exp(-_squared_distances(rows, self.rows) / (2 * self.length**2)) @ self.axes

@@ -168,7 +168,8 @@ class LabelledStructureFiles(DescribedLabels):
         found: dict[str, list[_Cells]] = defaultdict(list)
         columns = [one.column for one in self.conditions]
         others = list(dict.fromkeys(filter(None, (*self._trust.columns, *columns))))
-        for part in rows_of(file, self.labels, list(dict.fromkeys([self.file, self.column, *others]))):
+        names = list(dict.fromkeys([self.file, self.column, *others]))
+        for part in rows_of(file, self.labels, names, as_shown=True):
             texts, numbers = texts_of(part, self.column), part.numbers.to_pylist()
             beside = {name: texts_of(part, name) for name in others}
             for row, name in enumerate(texts_of(part, self.file)):

@@ -45,14 +45,21 @@ def open_table(path: Path, *, if_missing: str) -> TableFile:
         return _FILES[path.suffix.lower()](path)
 
 
-def rows_of(file: TableFile, path: Path, names: Sequence[str]) -> Iterator[Rows]:
+def rows_of(file: TableFile, path: Path, names: Sequence[str], *, as_shown: bool = False) -> Iterator[Rows]:
     """Yield columns of all rows in parts.
+
+    Args:
+        file: The file.
+        path: Where it lies.
+        names: The columns.
+        as_shown: Whether a number that a workbook shows in percent is the text that people see, such as ``85%``.
 
     Raises:
         InputFileError: If the file turns out to be damaged.
     """
     with _coded(path):
-        yield from file.rows(list(dict.fromkeys(names)))
+        wanted = list(dict.fromkeys(names))
+        yield from file.rows(wanted, as_shown=True) if as_shown and isinstance(file, Spreadsheet) else file.rows(wanted)
 
 
 @contextmanager

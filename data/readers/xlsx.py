@@ -82,14 +82,15 @@ class Spreadsheet:
         self._header = [_cell_text(value) for value in header]
         self.types = dict.fromkeys(named_columns(self._header, path.name), pa.string())
 
-    def rows(self, names: Sequence[str]) -> Iterator[Rows]:
+    def rows(self, names: Sequence[str], *, as_shown: bool = False) -> Iterator[Rows]:
         """Yield the columns ``names`` of all rows as text. A row whose formula is not stored as text gets a code.
 
         Args:
             names: Column names; the first is the column with the formulas.
+            as_shown: Whether a number that is shown in percent is the text that people see.
         """
         places = [self._header.index(name) for name in names]
-        rows = self._sheet_rows(len(self._header))
+        rows = self._sheet_rows(len(self._header), as_shown=as_shown)
         next(rows, None)
         block: list[tuple[Any, ...]] = []
         numbers: list[int] = []
@@ -110,7 +111,7 @@ class Spreadsheet:
 
         return f"cell {get_column_letter(self._header.index(name) + 1)}{number}, column '{name}'"
 
-    def _sheet_rows(self, width: int | None) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _sheet_rows(self, width: int | None, *, as_shown: bool = False) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield number and cell values of each row that is not empty: the first ``width`` cells, or all of them."""
         import openpyxl
 
@@ -122,8 +123,8 @@ class Spreadsheet:
             sheet = book.worksheets[0]
             self.place = f"{self.path.name}, sheet '{sheet.title}'"
             sheet.reset_dimensions()  # the size that the file states need not be true
-            values = sheet.iter_rows(max_col=width, values_only=True)
-            rows = _numbered(values, sheet, self._uncalculated)
+            raw = sheet.iter_rows(max_col=width, values_only=True)
+            rows = _numbered(_values_as_shown(sheet, width) if as_shown else raw, sheet, self._uncalculated)
             at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width)) if width else 1
             while True:
                 with _quietly():
@@ -184,7 +185,7 @@ def _numbered(
         yield number, row
 
 
-def _values_as_shown(sheet: Any, width: int) -> Iterator[tuple[Any, ...]]:
+def _values_as_shown(sheet: Any, width: int | None) -> Iterator[tuple[Any, ...]]:
     """Values of the cells of each row; a number that is shown in percent is the text that people see and typed."""
     if not any("%" in written for written in sheet.parent._number_formats) and not _has_builtin_percent(sheet.parent):
         yield from sheet.iter_rows(max_col=width, values_only=True)

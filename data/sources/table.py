@@ -97,11 +97,12 @@ class FormulaTable:
         """Yield the candidates of parts of the file, without columns of numbers, and the rows they come from.
 
         Args:
-            names: Columns of the rows besides those of the formulas and ids, as the file holds them.
+            names: Columns of the rows besides those of the formulas and ids, as the file shows them.
             size: Rows of a part.
         """
         at = 0
-        for rows in _windows(self._rows([*self._text_columns, *names]), size):
+        wanted = [*self._text_columns, *names]
+        for rows in _windows(rows_of(self._file, self.path, wanted, as_shown=True), size):
             yield self._intake(rows, at, ()), rows
             at += rows.table.num_rows
 

@@ -244,6 +244,20 @@ def test_merged_cells_of_a_spreadsheet_lose_no_label(tmp_path: Path) -> None:
     assert "below merged cells" in row.detail
 
 
+def test_numbers_that_a_workbook_shows_in_percent_are_read_as_shown(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in [("formula", "index (%)"), *((salt, 2.5) for salt in SALTS)]:
+        sheet.append(row)
+    for number in range(2, len(SALTS) + 2):
+        sheet.cell(number, 2).number_format = "0%"
+    book.save(tmp_path / "labels.xlsx")
+    labels = LabelledFormulas(
+        tmp_path / "labels.xlsx", property="refractive_index", column="index (%)", source="exp"
+    ).read_rows()
+    assert {row.cell.value for row in labels.rows} == {2.5}
+
+
 def test_structure_files_are_joined_with_a_table(tmp_path: Path) -> None:
     folder = tmp_path / "cifs"
     (folder / "more").mkdir(parents=True)

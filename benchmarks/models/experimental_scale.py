@@ -2,9 +2,11 @@
 
 python benchmarks/models/experimental_scale.py band_gap --compounds 30 --drawn 30
 python benchmarks/models/experimental_scale.py refractive_index --features structure
+python benchmarks/models/experimental_scale.py band_gap --features structure --folds 10
 
-For each compound a surrogate is trained anew without any label of its formula, measured or computed. Rivals: the
-computed prediction as it stands, that and the mean difference of the other compounds, and that and a line.
+For each compound a surrogate is trained anew without any label of its formula, measured or computed; with ``--folds``
+for each of so many parts of all compounds. Rivals: the computed prediction as it stands, that and the mean difference
+of the other compounds, and that and a line.
 """
 
 from __future__ import annotations
@@ -62,17 +64,18 @@ class Found(NamedTuple):
     on_line: float
 
 
-def held_out(asked: tuple[str, str, int]) -> Found | None:
-    """Train without the formula of one measured row, and predict it; None where it has no features."""
-    name, features_name, row = asked
+def held_out(asked: tuple[str, str, NDArray[np.int64]]) -> list[Found]:
+    """Train without the formulas of some measured rows, and predict those of them that have features."""
+    name, features_name, rows = asked
     features, transform = feature_set(FEATURES[features_name]), property_named(name).transform
     computed, measured = packaged_training_set(name), packaged_training_set(name, table=MEASURED_TABLES[name])
     of_computed, of_measured = groups_of_both(computed, measured)
     own, theirs = features.featurize(measured.rows), features.featurize(computed.rows)
-    if own.codes[row] != "":
-        return None
-    kept = np.flatnonzero(of_computed != of_measured[row])
-    train = np.flatnonzero((of_measured != of_measured[row]) & (own.codes == ""))
+    rows = rows[own.codes[rows] == ""]
+    if not len(rows):
+        return []
+    kept = np.flatnonzero(~np.isin(of_computed, of_measured[rows]))
+    train = np.flatnonzero(~np.isin(of_measured, of_measured[rows]) & (own.codes == ""))
     labels = ComputedLabels(theirs.take(kept), computed.values[kept], of_computed[kept], computed.about)
     model, extended = ComputedModel.fit(
         labels, own.take(train), of_measured[train], family="extra_trees", parameters={"seed": 0}, transform=transform
@@ -81,20 +84,23 @@ def held_out(asked: tuple[str, str, int]) -> Found | None:
         name, extended, measured.values[train], of_measured[train], family="extra_trees", transform=transform,
         parameters={"seed": 0}, computed=model,
     )  # fmt: skip
-    prediction = surrogate.predict(own.take(np.array([row])))
-    if prediction.codes[0] != "":
-        return None
+    prediction = surrogate.predict(own.take(rows))
     assert prediction.computed is not None
     lower, upper = prediction.interval(0.9)
     computed_value = forward(prediction.computed, transform)
     others, target = extended.values[:, -1], forward(measured.values[train], transform)
     shifted = backward(computed_value + (target - others).mean(), transform)
     line = backward(Line.fit(others, target).predict(computed_value), transform)
-    return Found(
-        measured.rows.formulas[row], float(measured.values[row]), float(prediction.median[0]), float(lower[0]),
-        float(upper[0]), float(prediction.probability_between(LIMITS[name], np.inf)[0]), bool(prediction.in_domain[0]),
-        float(prediction.computed[0]), float(shifted[0]), float(line[0]),
-    )  # fmt: skip
+    met = prediction.probability_between(LIMITS[name], np.inf)
+    return [
+        Found(
+            measured.rows.formulas[row], float(measured.values[row]), float(prediction.median[k]), float(lower[k]),
+            float(upper[k]), float(met[k]), bool(prediction.in_domain[k]), float(prediction.computed[k]),
+            float(shifted[k]), float(line[k]),
+        )
+        for k, row in enumerate(rows.tolist())
+        if prediction.codes[k] == ""
+    ]  # fmt: skip
 
 
 def main() -> None:
@@ -104,6 +110,7 @@ def main() -> None:
     parser.add_argument("--features", choices=sorted(FEATURES), default="composition")
     parser.add_argument("--compounds", type=int, default=30, help="of the named ones")
     parser.add_argument("--drawn", type=int, default=30, help="further ones, drawn at random")
+    parser.add_argument("--folds", type=int, help="hold out all compounds in so many parts, none one by one")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     measured = packaged_training_set(options.property, table=MEASURED_TABLES[options.property])
@@ -111,15 +118,19 @@ def main() -> None:
     named = [formulas.index(one) for one in NAMED[options.property][: options.compounds] if one in formulas]
     able = np.arange(len(formulas)) if options.features == "composition" else np.flatnonzero(measured.rows.has_crystal)
     drawn = np.random.default_rng(0).permutation(np.setdiff1d(able, named))[: options.drawn].tolist()
-    asked = [(options.property, options.features, row) for row in (*named, *drawn)]
+    parts = [np.array([row]) for row in (*named, *drawn)]
+    if options.folds:
+        parts = np.array_split(np.random.default_rng(0).permutation(able), options.folds)
+    found = []
     with ProcessPoolExecutor(options.workers) as pool:
-        found = []
-        for one in pool.map(held_out, asked):
-            if one is not None:
-                found.append(one)
-                tell(one, options.property)
-    summarise(found[: len(named)], "named compounds", options.property)
-    summarise(found, "all", options.property)
+        for some in pool.map(held_out, [(options.property, options.features, part) for part in parts]):
+            found += some
+            if not options.folds:
+                for one in some:
+                    tell(one, options.property)
+    how = f"held out in {options.folds} parts" if options.folds else "held out one by one"
+    summarise([one for one in found if one.formula in NAMED[options.property]], f"named compounds {how}", options)
+    summarise(found, f"all {how}", options)
 
 
 def tell(found: Found, name: str) -> None:
@@ -132,7 +143,7 @@ def tell(found: Found, name: str) -> None:
     )  # fmt: skip
 
 
-def summarise(found: list[Found], title: str, name: str) -> None:
+def summarise(found: list[Found], title: str, options: argparse.Namespace) -> None:
     """Print errors, coverage and what probabilities promised."""
     if not found:
         return
@@ -148,7 +159,8 @@ def summarise(found: list[Found], title: str, name: str) -> None:
     }  # fmt: skip
     errors["always the mean"] = np.abs(truth.mean() - truth)
     told = ", ".join(f"{label} {error.mean():.3f}" for label, error in errors.items())
-    print(f"{title}: {len(found)} compounds held out one by one; MAE {told}")
+    name = options.property
+    print(f"{len(found)} compounds, {title}; MAE {told}")
     print(
         f"  90 % intervals hold {covered.mean():.0%} ({covered[inside].mean():.0%} of {inside.sum()} in domain); "
         f"P(>= {LIMITS[name]:g}) promised {values(found, 'probability').sum():.1f}, met {(truth >= LIMITS[name]).sum()}"

@@ -205,9 +205,10 @@ def bin_edges(
 ) -> NDArray[np.float64]:
     """Find the distances at which bins of calibration rows end: at the limit of the domain, and nearer.
 
-    Nearer bins end at half and at four fifths of the training rows. An edge is left out if the bin before or behind it
-    would hold less than 100 calibration rows. So rows outside the domain do not calibrate those inside, as soon as
-    there are enough of both.
+    Nearer bins end at four fifths and at half of the training rows, and at 0, the distance of rows with the very
+    features of a training row (:func:`~.hidden_chemistry.calibration_distance`). An edge is left out if the bin before
+    or behind it would hold less than 100 calibration rows. So rows outside the domain do not calibrate those inside,
+    as soon as there are enough of both.
 
     Args:
         distance: Of each calibration row to the training data, shape (c,).
@@ -220,7 +221,7 @@ def bin_edges(
     own = distance if own is None else own
     limit = float(np.quantile(own, DOMAIN_SHARE)) if limit is None else limit
     edges, farther = [], 0
-    for edge in (limit, *(float(np.quantile(own, share)) for share in _NEARER)):
+    for edge in (limit, *(float(np.quantile(own, share)) for share in _NEARER), 0.0):
         beyond = int((distance > edge).sum())
         if beyond - farther >= _SMALLEST_BIN and len(distance) - beyond >= _SMALLEST_BIN:
             edges.append(edge)

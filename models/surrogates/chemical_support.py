@@ -2,6 +2,10 @@
 
 A candidate may be near the training rows in its features and yet join elements that no training row joins. Errors are
 larger there, whatever the family of the model.
+
+The nonmetals of a compound decide what kind of compound it is. One that hardly a training row has, such as fluorine
+after training on oxides and sulfides, shifts whole classes of compounds together, and how far cannot be learned from
+other nonmetals (``docs/measurements.md``); so its compounds lie outside the domain.
 """
 
 from __future__ import annotations
@@ -11,6 +15,12 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from matloop.data.chemistry.oxidation_states import METALS
+from matloop.data.elements import SYMBOLS
+
+FEWEST_WITH_NONMETAL = 10  # formulas; an element with fewer is not left out in turn either
+_NONMETALS = np.array([0, *(symbol not in METALS for symbol in SYMBOLS[1:])], bool)
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,26 @@ class ChemicalSupport:
         _, first = np.unique(groups, return_index=True)
         distinct = elements[first].astype(np.int64)
         return cls(distinct.T @ distinct)
+
+    @property
+    def hardly_seen(self) -> NDArray[np.bool_]:
+        """Which nonmetals fewer than ten training formulas have, shape (119,)."""
+        return np.asarray(_NONMETALS & (np.diag(self.formulas) < FEWEST_WITH_NONMETAL))
+
+    def foreign(self, elements: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether each candidate has a nonmetal that the training formulas hardly have, shape (n,).
+
+        Args:
+            elements: Which elements each candidate contains, shape (n, 119).
+
+        >>> oxides = np.zeros((12, 119), bool)
+        >>> oxides[:, 8] = oxides[np.arange(12), 20 + np.arange(12)] = True
+        >>> calcium = np.zeros((2, 119), bool)
+        >>> calcium[0, [20, 8]] = calcium[1, [20, 16]] = True  # CaO and CaS
+        >>> ChemicalSupport.of(oxides, np.arange(12)).foreign(calcium)
+        array([False,  True])
+        """
+        return np.asarray(elements[:, self.hardly_seen].any(axis=1))
 
     def features(self, elements: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return log(1 + count) of the rarest element and of the rarest pair, and the mean over pairs, shape (n, 3).

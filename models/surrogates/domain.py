@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -20,6 +20,18 @@ _NEIGHBOURS = 5
 EXTRAPOLATED = 0.01  # total importance of the features that may lie outside the range of the training rows
 _SHORTLIST = 16
 _CHUNK = 512  # so that the estimates of a chunk stay in cache
+
+
+class Distances(NamedTuple):
+    """How far rows are from the training rows.
+
+    Attributes:
+        mean: Distance to the five nearest on average, shape (n,).
+        nearest: Distance to the nearest, shape (n,).
+    """
+
+    mean: NDArray[np.float64]
+    nearest: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Domain:
         weight = np.sqrt(importances) / np.where(deviation > 0, deviation, np.inf)
         centre = values.mean(axis=0)
         points = _weighted(values, centre, weight)
-        own = _mean_nearest(points, points, groups)
+        own = _to_nearest(points, points, groups).mean
         ranges = np.stack([values.min(axis=0), values.max(axis=0)])
         return cls(centre, weight, points, float(np.quantile(own, DOMAIN_SHARE)), own, ranges, importances)
 
@@ -77,7 +89,11 @@ class Domain:
 
     def distances(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute the mean weighted distance of each row (n, k) to its five nearest training rows, shape (n,)."""
-        return _mean_nearest(_weighted(values, self.centre, self.weight), self.points)
+        return self.near(values).mean
+
+    def near(self, values: NDArray[np.float64]) -> Distances:
+        """Compute the weighted distances of rows (n, k) to the nearest training rows."""
+        return _to_nearest(_weighted(values, self.centre, self.weight), self.points)
 
     def extrapolated(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum importance of features of each row (n, k) that lie outside the training range, shape (n,), 0 to 1."""
@@ -95,46 +111,47 @@ def _weighted(
     return ((values - centre) * weight).astype(np.float32)
 
 
-def _mean_nearest(
+def _to_nearest(
     rows: NDArray[np.float32], points: NDArray[np.float32], groups: NDArray[np.integer] | None = None
-) -> NDArray[np.float64]:
-    """Compute the mean distance to the nearest points; if rows are the points, their own groups do not count.
+) -> Distances:
+    """Compute the distances to the nearest points; if rows are the points, their own groups do not count.
 
     A matrix product finds a few near points. Its last digits depend on the number of rows, so the exact distances are
     then computed one by one.
     """
     squared, doubled = np.einsum("ij,ij->i", points, points), np.ascontiguousarray(-2 * points.T)
     estimates = np.empty((min(_CHUNK, len(rows)), len(points)), np.float32)
-    means = np.empty(len(rows))
+    means, nearest = np.empty((2, len(rows)))
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]
         estimate = np.matmul(chunk, doubled, out=estimates[: len(chunk)])
         estimate += squared
         if groups is not None:
             estimate[groups[start : start + _CHUNK, None] == groups] = np.inf
-        _mean_of_nearest(estimate, chunk, points, means[start : start + _CHUNK])
-    return means
+        part = slice(start, start + _CHUNK)
+        _distances_of(estimate, chunk, points, means[part], nearest[part])
+    return Distances(means, nearest)
 
 
 @numba.njit(cache=True, nogil=True)
-def _mean_of_nearest(estimate, rows, points, means):  # type: ignore[no-untyped-def]
-    """Mean exact distance of each row to the nearest of the points whose estimate is smallest; infinite ones too."""
+def _distances_of(estimate, rows, points, means, nearest):  # type: ignore[no-untyped-def]
+    """Exact distances of each row to the nearest of the points whose estimate is smallest; infinite ones too."""
     wanted, kept = min(_NEIGHBOURS, len(points)), min(_SHORTLIST, len(points))
-    near, nearest, squared = np.empty(kept, np.int64), np.empty(kept, np.float32), np.empty(kept)
+    near, estimated, squared = np.empty(kept, np.int64), np.empty(kept, np.float32), np.empty(kept)
     for i in range(len(rows)):
         held = 0
         for j in range(len(points)):
-            if held == kept and not estimate[i, j] < nearest[kept - 1]:
+            if held == kept and not estimate[i, j] < estimated[kept - 1]:
                 continue
             at = min(held, kept - 1)
             held = at + 1
-            while at > 0 and nearest[at - 1] > estimate[i, j]:
-                near[at], nearest[at] = near[at - 1], nearest[at - 1]
+            while at > 0 and estimated[at - 1] > estimate[i, j]:
+                near[at], estimated[at] = near[at - 1], estimated[at - 1]
                 at -= 1
-            near[at], nearest[at] = j, estimate[i, j]
+            near[at], estimated[at] = j, estimate[i, j]
         for k in range(kept):
-            squared[k] = np.inf if np.isinf(nearest[k]) else 0.0
+            squared[k] = np.inf if np.isinf(estimated[k]) else 0.0
             for column in range(rows.shape[1]):
                 squared[k] += (np.float64(rows[i, column]) - np.float64(points[near[k], column])) ** 2
         squared.sort()
-        means[i] = np.sqrt(squared[:wanted]).mean()
+        means[i], nearest[i] = np.sqrt(squared[:wanted]).mean(), np.sqrt(squared[0])

@@ -30,6 +30,7 @@ from matloop.models.families.row_weights import fitted
 from matloop.models.families.transfer import Transfer
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.registry import MODELS
+from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.domain import Domain
 
 FEWEST_FORMULAS = 10  # with an element that is left out
@@ -239,13 +240,14 @@ def leave_elements_out(
     for numbers in sets:
         train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
         ensemble = rows.fit(make(), train)
-        domain = domain_of(train, ensemble)
+        domain, support = domain_of(train, ensemble), ChemicalSupport.of(rows.elements[train], rows.groups[train])
         for number in numbers:
             held = np.flatnonzero(rows.elements[:, number])
             values = rows.values[held]
             (mean, spread), truth = ensemble.predict(values), rows.target[held]
+            near = domain.contains(values, domain.distances(values))
             yield ElementErrors(
-                SYMBOLS[number], np.abs(mean - truth), domain.contains(values, domain.distances(values)),
+                SYMBOLS[number], np.abs(mean - truth), near & ~support.foreign(rows.elements[held]),
                 np.abs(rows.target[train].mean() - truth),
                 None if holds is None
                 else holds(rows, held, mean=mean, spread=spread, remaining=domain, train=train),

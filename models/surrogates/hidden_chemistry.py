@@ -11,6 +11,10 @@ what they resemble is Mondrian conformal prediction (Vovk, Gammerman and Shafer,
 
 Clusters alone make intervals too wide for a new element in a familiar kind of compound, held-out formulas alone too
 narrow (``docs/measurements.md``).
+
+A candidate may also have a formula of the training rows: another polymorph, or the same material under other
+conditions. Trees have learned its label by heart and agree on it, the more so where the features cannot tell the two
+apart. So a row of each formula that has several is predicted again by an ensemble that saw its siblings.
 """
 
 from __future__ import annotations
@@ -24,28 +28,34 @@ from numpy.typing import NDArray
 from matloop.models.families.contract import Ensemble
 from matloop.models.grouped_folds import FOLDS, grouped_folds
 from matloop.models.surrogates.chemical_support import ChemicalSupport
-from matloop.models.surrogates.domain import EXTRAPOLATED, Domain
+from matloop.models.surrogates.domain import EXTRAPOLATED, Distances, Domain
 from matloop.models.surrogates.held_out import Rows, clusters, element_sets, remaining_domain
 
 HIDDEN_CLUSTERS = 5
 HIDDEN_ELEMENT_SETS = 5
-NOVELTY_COLUMNS = 5
-_EXTRAPOLATED_COLUMN, _RAREST_COLUMN = 1, 2  # of these
+NOVELTY_COLUMNS = 6
+_EXTRAPOLATED_COLUMN, _RAREST_COLUMN = 1, 3  # of these
+OF_FORMULAS, OF_SIBLINGS = -1, -2
+"""In place of the number of a hidden group: only the formula was hidden, or not even that."""
+_SIBLING_ROUNDS, _SIBLING_SEED = 2, 0
+_FEWEST_SIBLINGS = 20  # formulas with several rows; fewer tell little of how these differ
 _NEAREST = 1e-9  # distance of rows with equal features
 FEWEST_ROWS = 200  # of fewer, clusters are too small to stand for a chemistry
 _FEWEST_OTHERS = FEWEST_ROWS // 2  # rows of other formulas than those of a hidden group
 
 
 class CalibrationRows(NamedTuple):
-    """Training rows as predicted by ensembles that saw no row of their formula: all m once, then again by group.
+    """Training rows as predicted by ensembles that did not see them: all m once, then again by group and as siblings.
 
     Attributes:
         row: Place of each among the training rows, shape (c,).
         mean: Prediction, shape (c,).
         spread: Spread of the ensemble, shape (c,).
-        novelty: How new the row was to the ensemble, see :func:`novelty`, shape (c, 5).
-        distance: Distance to the rows the ensemble was fitted to, or for the first m to all of other formulas, (c,).
-        group: Number of the cluster or set of elements that was hidden with it; -1 where only formulas were, (c,).
+        novelty: How new the row was to the ensemble, see :func:`novelty`, shape (c, 6).
+        distance: Distance by which residuals are binned, see :func:`calibration_distance`, to the rows the ensemble was
+            fitted to, or for the first m to all of other formulas, shape (c,).
+        group: Number of the cluster or set of elements that was hidden with it; :data:`OF_FORMULAS` for the first m,
+            and :data:`OF_SIBLINGS` where the ensemble saw other rows of the formula, shape (c,).
     """
 
     row: NDArray[np.int64]
@@ -100,23 +110,40 @@ def novelty(
     values: NDArray[np.float64],
     elements: NDArray[np.bool_],
     *,
-    distance: NDArray[np.float64],
+    distances: Distances,
 ) -> NDArray[np.float64]:
-    """Describe how new rows are to an ensemble, shape (n, 5).
+    """Describe how new rows are to an ensemble, shape (n, 6).
 
-    The columns are the logarithm of the distance, the importance of the features that are extrapolated, and the three
-    of :meth:`ChemicalSupport.features`.
+    The columns are the logarithm of the mean distance to the nearest rows, the importance of the features that are
+    extrapolated, the logarithm of the distance to the nearest row, and the three of :meth:`ChemicalSupport.features`.
 
     Args:
         domain: Of the rows the ensemble was fitted to.
         support: Likewise.
         values: Features, shape (n, k).
         elements: Which elements each row contains, shape (n, 119).
-        distance: Of each row to the rows the ensemble was fitted to, shape (n,).
+        distances: To the rows the ensemble was fitted to.
     """
-    return np.column_stack(
-        [np.log(np.maximum(distance, _NEAREST)), domain.extrapolated(values), support.features(elements)]
-    )
+    mean, nearest = (np.log(np.maximum(one, _NEAREST)) for one in distances)
+    return np.column_stack([mean, domain.extrapolated(values), nearest, support.features(elements)])
+
+
+def calibration_distance(
+    support: ChemicalSupport, elements: NDArray[np.bool_], *, distances: Distances
+) -> NDArray[np.float64]:
+    """Return the distance of new rows by which residuals are binned, shape (n,).
+
+    It is the mean distance to the nearest rows, but 0 where the features are those of one of them, which an ensemble
+    knows by heart though another material may have them too, and infinite for compounds of a nonmetal that these rows
+    hardly have: they lie outside the domain and do not calibrate those inside.
+
+    Args:
+        support: Of the rows the ensemble was fitted to.
+        elements: Which elements each row contains, shape (n, 119).
+        distances: To the rows the ensemble was fitted to.
+    """
+    known = np.where(distances.nearest == 0, 0.0, distances.mean)
+    return np.where(support.foreign(elements), np.inf, known)
 
 
 def calibration_rows(
@@ -127,7 +154,7 @@ def calibration_rows(
     mean: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> CalibrationRows:
-    """Gather the out-of-fold predictions of all rows, and predict rows again with groups of them hidden.
+    """Gather the out-of-fold predictions of all rows, and predict rows again with groups hidden and with siblings.
 
     Args:
         rows: All m training rows; fewer than 200 are not predicted again.
@@ -136,20 +163,60 @@ def calibration_rows(
         mean: Out-of-fold prediction of each row, by the default grouped folds, shape (m,).
         spread: Its spread, shape (m,).
     """
-    known = np.empty((len(mean), NOVELTY_COLUMNS))
-    for train, held in grouped_folds(rows.groups):
-        known[held] = _novelty_without(rows, domain, train, held, distance=domain.own[held])
-    whole = np.arange(len(mean))
-    parts = [CalibrationRows(whole, mean, spread, known, domain.own, np.full(len(mean), -1))]
+    parts = [_without_formulas(rows, domain, mean=mean, spread=spread)]
     for number, held in enumerate(_hidden_groups(rows, domain)):
         train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
-        if len(train) < _FEWEST_OTHERS or np.ptp(rows.target[train]) == 0:
-            continue
-        predicted, its_spread = rows.fit(make(), train).predict(rows.values[held])
-        distance = remaining_domain(domain, rows.values, train).distances(rows.values[held])
-        new = _novelty_without(rows, domain, train, held, distance=distance)
-        parts.append(CalibrationRows(held, predicted, its_spread, new, distance, np.full(len(held), number)))
+        if len(train) >= _FEWEST_OTHERS and np.ptp(rows.target[train]) > 0:
+            parts.append(_predicted_by(train, held, rows, domain, make, group=number))
+    for held in _siblings(rows.groups):
+        train = np.delete(np.arange(len(mean)), held)
+        parts.append(_predicted_by(train, held, rows, domain, make, group=OF_SIBLINGS))
     return CalibrationRows(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _without_formulas(
+    rows: Rows, domain: Domain, *, mean: NDArray[np.float64], spread: NDArray[np.float64]
+) -> CalibrationRows:
+    """Describe the out-of-fold predictions of all rows."""
+    known, distance = np.empty((len(mean), NOVELTY_COLUMNS)), np.empty(len(mean))
+    for train, held in grouped_folds(rows.groups):
+        nearest = remaining_domain(domain, rows.values, train).near(rows.values[held]).nearest
+        distances = Distances(domain.own[held], nearest)
+        known[held], distance[held] = _novelty_without(rows, domain, train, held, distances=distances)
+    return CalibrationRows(np.arange(len(mean)), mean, spread, known, distance, np.full(len(mean), OF_FORMULAS))
+
+
+def _predicted_by(
+    train: NDArray[np.int64],
+    held: NDArray[np.int64],
+    rows: Rows,
+    domain: Domain,
+    make: Callable[[], Ensemble],
+    *,
+    group: int,
+) -> CalibrationRows:
+    """Predict some rows by an ensemble of others."""
+    mean, spread = rows.fit(make(), train).predict(rows.values[held])
+    distances = remaining_domain(domain, rows.values, train).near(rows.values[held])
+    new, distance = _novelty_without(rows, domain, train, held, distances=distances)
+    return CalibrationRows(held, mean, spread, new, distance, np.full(len(held), group))
+
+
+def _siblings(groups: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+    """Draw one row of each formula that has several, as often as a formula has rows, but no more than twice.
+
+    >>> [held.tolist() for held in _siblings(np.array([0] + 2 * [1] + [2, 3]))]
+    []
+    >>> [len(held) for held in _siblings(np.repeat(np.arange(30), 2))]
+    [30, 30]
+    """
+    order = np.random.default_rng(_SIBLING_SEED).permutation(len(groups))
+    order = order[np.argsort(groups[order], kind="stable")]
+    _, first, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    several = first[counts > 1]
+    if len(several) < _FEWEST_SIBLINGS:
+        return []
+    return [order[several + turn] for turn in range(_SIBLING_ROUNDS)]
 
 
 def _hidden_groups(rows: Rows, domain: Domain) -> list[NDArray[np.int64]]:
@@ -166,9 +233,11 @@ def _hidden_groups(rows: Rows, domain: Domain) -> list[NDArray[np.int64]]:
 
 
 def _novelty_without(
-    rows: Rows, domain: Domain, train: NDArray[np.int64], held: NDArray[np.int64], *, distance: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Describe how new held rows are to an ensemble of the others."""
+    rows: Rows, domain: Domain, train: NDArray[np.int64], held: NDArray[np.int64], *, distances: Distances
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Describe how new held rows are to an ensemble of the others; also return their distances for calibration."""
     support = ChemicalSupport.of(rows.elements[train], rows.groups[train])
     remaining = remaining_domain(domain, rows.values, train)
-    return novelty(remaining, support, rows.values[held], rows.elements[held], distance=distance)
+    elements = rows.elements[held]
+    new = novelty(remaining, support, rows.values[held], elements, distances=distances)
+    return new, calibration_distance(support, elements, distances=distances)

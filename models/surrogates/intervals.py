@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from matloop.models.surrogates.calibration import Calibration, bin_edges
 from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.difficulty import Difficulty
-from matloop.models.surrogates.domain import Domain
+from matloop.models.surrogates.domain import Distances, Domain
 from matloop.models.surrogates.domain_limit import decide_limit, evidence_at_limits
 from matloop.models.surrogates.held_out import Rows
-from matloop.models.surrogates.hidden_chemistry import CalibrationRows, novelty
+from matloop.models.surrogates.hidden_chemistry import (
+    OF_FORMULAS,
+    OF_SIBLINGS,
+    CalibrationRows,
+    calibration_distance,
+    novelty,
+)
 from matloop.models.surrogates.training import CrossFitted, cross_fitted, scores
 from matloop.models.surrogates.widening import LEVEL, choose_widening
 
@@ -44,7 +50,8 @@ class Intervals:
             domain: Their domain, with the widest limit.
             examples: Their predictions.
             shrinkage: Size of errors of the final model relative to those with formulas held out. Errors with whole
-                groups hidden do not shrink: no more rows of the other chemistry are learned in the end.
+                groups hidden do not shrink: no more rows of the other chemistry are learned in the end. Those of
+                siblings do not either: the ensemble had nearly all rows.
         """
         values = np.column_stack([rows.values[examples.row], examples.novelty])
         target, mean, distance = rows.target[examples.row], examples.mean, examples.distance
@@ -63,7 +70,7 @@ class Intervals:
         domain = decide_limit(domain, examples, held(1.0))
         edges = bin_edges(distance, own=domain.own, limit=domain.limit)
         widening = choose_widening(examples, examples.inside(domain.limit), held)
-        shrinkages = np.where(examples.hidden, 1.0, shrinkage) * widening.factor
+        shrinkages = np.where(examples.group == OF_FORMULAS, shrinkage, 1.0) * widening.factor
         calibration = Calibration.fit(
             target, mean, adjusted, distance, shrinkage=shrinkages, edges=edges, hidden=examples.hidden
         )
@@ -72,13 +79,16 @@ class Intervals:
             "distance_bins": calibration.statement(), "domain_limit": evidence, "widening": widening.statement()
         }  # fmt: skip
         difficulty, final = Difficulty.fit(values, mean, examples.spread, target), crossed(widening.factor, edges)
+        inside = examples.inside(domain.limit)
+        apart = {
+            "hidden_chemistry": examples.hidden, "unseen_elements_inside": examples.unseen & inside,
+            "known_formulas": examples.group == OF_SIBLINGS,
+        }  # fmt: skip
         return FittedIntervals(
             cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
             said, adjusted[: len(rows.target)], final.median[: len(rows.target)],
-            scores(
-                target, final, hidden=examples.hidden,
-                unseen=examples.unseen & examples.inside(domain.limit),
-            ),
+            distance[: len(rows.target)] <= domain.limit,
+            scores(target, final, known=examples.group == OF_FORMULAS, apart=apart),
         )  # fmt: skip
 
     def novelty(
@@ -87,17 +97,17 @@ class Intervals:
         values: NDArray[np.float64],
         elements: NDArray[np.bool_],
         *,
-        distance: NDArray[np.float64],
+        distances: Distances,
     ) -> NDArray[np.float64]:
-        """Describe how new candidates are to the training rows, shape (n, 5).
+        """Describe how new candidates are to the training rows, shape (n, 6).
 
         Args:
             domain: Domain of the training rows.
             values: Features of the candidates, shape (n, k).
             elements: Which elements each contains, shape (n, 119).
-            distance: Of each to the training rows, shape (n,).
+            distances: To the training rows.
         """
-        return novelty(domain, self.support, values, elements, distance=distance)
+        return novelty(domain, self.support, values, elements, distances=distances)
 
     def scale(
         self,
@@ -111,7 +121,7 @@ class Intervals:
 
         Args:
             values: Features, shape (n, k).
-            novelty: How new each candidate is, shape (n, 5).
+            novelty: How new each candidate is, shape (n, 6).
             mean: Prediction, shape (n,).
             spread: Spread of the ensemble, shape (n,).
         """
@@ -132,10 +142,11 @@ class Intervals:
         See :class:`matloop.models.surrogates.held_out.HoldsTruth`. Difficulty and calibration are those of all rows.
         """
         values, elements = rows.values[held], rows.elements[held]
-        distance = remaining.distances(values)
+        distances = remaining.near(values)
         support = ChemicalSupport.of(rows.elements[train], rows.groups[train])
-        new = novelty(remaining, support, values, elements, distance=distance)
-        scale, bins = self.scale(values, new, mean=mean, spread=spread), self.calibration.bins(distance)
+        new = novelty(remaining, support, values, elements, distances=distances)
+        bins = self.calibration.bins(calibration_distance(support, elements, distances=distances))
+        scale = self.scale(values, new, mean=mean, spread=spread)
         low, high = (mean + scale * self.calibration.quantile(tail)[bins] for tail in _TAILS)
         truth = rows.target[held]
         return (low <= truth) & (truth <= high)
@@ -150,6 +161,7 @@ class FittedIntervals(NamedTuple):
         evidence: Entries of a card for that, for the width of the intervals and for the bins of their calibration.
         spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
         median: Of the distribution of each row, calibrated without its formula, shape (m,).
+        in_domain: Whether each row lies inside the domain of rows of other formulas, shape (m,).
         scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
     """
 
@@ -158,4 +170,5 @@ class FittedIntervals(NamedTuple):
     evidence: dict[str, Any]
     spread: NDArray[np.float64]
     median: NDArray[np.float64]
+    in_domain: NDArray[np.bool_]
     scores: dict[str, Any]

@@ -40,7 +40,7 @@ from matloop.models.surrogates.conditions import (
 )
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.held_out import Rows
-from matloop.models.surrogates.hidden_chemistry import calibration_rows
+from matloop.models.surrogates.hidden_chemistry import calibration_distance, calibration_rows
 from matloop.models.surrogates.hull_order import hull_order_statement
 from matloop.models.surrogates.intervals import Intervals
 from matloop.models.surrogates.out_of_fold import OutOfFold
@@ -142,28 +142,30 @@ class Surrogate:
         of_half, _ = out_of_fold(make, values, truth, group, folds=FEWER_FOLDS, weights=counts)
         shrinkage = expected_shrinkage(truth, mean=mean, of_half=of_half)
         examples = calibration_rows(rows, widest, make, mean=mean, spread=plain_spread)
-        intervals, domain, evidence, spread, median, scores = Intervals.fit(rows, widest, examples, shrinkage=shrinkage)
+        found = Intervals.fit(rows, widest, examples, shrinkage=shrinkage)
         held_out, entries = describe_errors(
-            rows, median=median, of_half=of_half + median - mean, shrinkage=shrinkage, domain=domain,
+            rows, median=found.median, of_half=of_half + found.median - mean, shrinkage=shrinkage, domain=found.domain,
             family=family if computed is None else Transfer.family, parameters=ensemble.parameters,
-            transform=transform, holds=intervals.hold_without,
+            transform=transform, holds=found.intervals.hold_without,
         )  # fmt: skip
         card = {
             **model_statement(property_name, transform, family, of_family().parameters),
             **about_features,
             "best_of_training": list(best_of_training(np.asarray(target)[used])),
-            "scores": {**scores, **held_out},
+            "scores": {**found.scores, **held_out},
             **entries,
             "residual_shrinkage": shrinkage,
-            **evidence,
+            **found.evidence,
             **data_statement(about, computed, rows, known=int(np.isfinite(target).sum())),
             **transfer_statement(computed, of_family, ensemble, rows, mean=mean),
-            **hull_order_statement(property_name, transform, truth, median, rows.elements),
+            **hull_order_statement(property_name, transform, truth, found.median, rows.elements),
         }
         return cls(
-            property_name, transform, ensemble, intervals, domain, _present(rows.elements, computed),
-            OutOfFold.of(used, truth, mean, spread, ids=ids, conditions=conditions), card,
-            computed=computed,
+            property_name, transform, ensemble, found.intervals, found.domain, _present(rows.elements, computed),
+            OutOfFold.of(
+                used, truth, mean, found.spread, in_domain=found.in_domain, ids=ids, conditions=conditions
+            ),
+            card, computed=computed,
         )  # fmt: skip
 
     @property
@@ -315,10 +317,11 @@ class Surrogate:
         in_domain, bins = np.zeros(len(features), bool), np.zeros(len(features), np.int64)
         if len(good):
             values, elements = inputs[good], features.elements[good]
-            distances = self.domain.distances(values)
-            new = self.intervals.novelty(self.domain, values, elements, distance=distances)
+            distances = self.domain.near(values)
+            new = self.intervals.novelty(self.domain, values, elements, distances=distances)
             centre[good], scale[good] = self._centre_and_scale(values, new)
-            in_domain[good], bins[good] = self.domain.contains(values, distances), self.calibration.bins(distances)
+            distance = calibration_distance(self.intervals.support, elements, distances=distances)
+            in_domain[good], bins[good] = self.domain.contains(values, distance), self.calibration.bins(distance)
             in_domain[good] &= ~self.unseen_elements.outside(elements, self.elements)
             if self.computed is not None:
                 in_domain[good] &= self.computed.contains(features.values[good])
@@ -329,6 +332,14 @@ class Surrogate:
             value = np.where(codes == "", backward(inputs[:, -1], self.transform), np.nan)
             prediction = replace(prediction, computed=np.clip(value, *bounds))
         return prediction if self.classifier is None else self.classifier.judge(prediction, inputs)
+
+    def calibration_distance(self, features: FeatureMatrix) -> NDArray[np.float64]:
+        """Return the distance of n candidates by which residuals are binned, shape (n,).
+
+        See :func:`matloop.models.surrogates.hidden_chemistry.calibration_distance`.
+        """
+        distances = self.domain.near(self.inputs(features.values))
+        return calibration_distance(self.intervals.support, features.elements, distances=distances)
 
     def inputs(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the ensemble reads for features (n, k): the features, and in a transfer the computed value."""
@@ -368,7 +379,7 @@ class Surrogate:
             plain,
             centre=np.where(trained, oof.mean[near], plain.centre),
             scale=np.where(trained, oof.spread[near] + self.calibration.floor, plain.scale),
-            in_domain=np.where(trained, self.domain.own[near] <= self.domain.limit, plain.in_domain),
+            in_domain=np.where(trained, oof.in_domain[near], plain.in_domain),
             bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
         )
         if oof.stands is not None:
@@ -381,7 +392,7 @@ class Surrogate:
         """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
         known, oof, own = property_named(self.property_name), self.training, self.domain.own
         prediction = Prediction(
-            oof.mean, oof.spread + self.calibration.floor, own <= self.domain.limit, np.full(len(oof.mean), ""),
+            oof.mean, oof.spread + self.calibration.floor, oof.in_domain, np.full(len(oof.mean), ""),
             self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
         )  # fmt: skip
         classifier = self.classifier

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
 from matloop.data.errors import DamagedFileError, FileAccessError, MatloopError, ModelError
+from matloop.data.properties.columns import Column
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.making import load_ensemble
 from matloop.models.families.transfer import Transfer
@@ -80,7 +81,7 @@ class SavedSurrogate:
     Attributes:
         parts: Arguments of the surrogate.
         golden_values: Inputs of a few rows, shape (g, k).
-        golden_novelty: How new they count as, shape (g, 5).
+        golden_novelty: How new they count as, shape (g, 6).
         golden: Centre and scale of these where it was trained, shape (2, g).
     """
 
@@ -115,6 +116,12 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
     if a["card_sha256"].item() != _text_hash(text):
         raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
     table = read_table(folder / "out_of_fold.parquet")
+    if a["golden_novelty"].shape[1] != NOVELTY_COLUMNS or Column.IN_DOMAIN not in table.column_names:
+        raise ModelError(
+            f"the model in {folder.name}, which an earlier version of matloop trained",
+            "one that this version trained, since intervals are learned from other descriptions of candidates",
+            "train again",
+        )  # fmt: skip
     load = functools.partial(load_ensemble, card["family"], card["parameters"])
     classified, transfer = card.get("probability"), card.get("transfer")
     computed = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ COVERAGE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FEWER_FOLDS = 2  # for a second point of the learning curve
 STEEPEST = 0.5  # exponent of a learning curve, that of a mean over independent rows
 LARGEST = 1e30  # ensembles keep values in single precision, which ends at 3e38
+_NOTHING_APART: Mapping[str, NDArray[np.bool_]] = {}
 SMALLEST_TRAINING_SET = 20  # intervals are wide and honest from here on; see tests/models/surrogates/test_small_data.py
 
 
@@ -177,20 +178,23 @@ def scores(
     target: NDArray[np.float64],
     crossed: CrossFitted,
     *,
-    hidden: NDArray[np.bool_] | None = None,
-    unseen: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
+    apart: Mapping[str, NDArray[np.bool_]] = _NOTHING_APART,
 ) -> dict[str, Any]:
     """Score out-of-fold predictions on the model scale, arrays of shape (c,): errors of the medians, and intervals.
 
-    Medians and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here. Rows
-    that were ``hidden`` with a whole cluster or set of elements (c,) have an error and coverage apart from all others;
-    ``unseen`` are those inside the domain with an element that the ensemble had not seen (c,).
+    Medians and intervals both come from ensembles of four fifths of the rows, so no residual is shrunk here.
+
+    Args:
+        target: Truth.
+        crossed: Where it lies in distributions that were calibrated on other rows.
+        known: The rows whose formula alone was held out; all if left out.
+        apart: Rows that were held out in other ways, by the name under which their error and coverage are told.
     """
-    again = np.zeros(len(target), bool) if hidden is None else hidden
-    known = np.flatnonzero(~again)
+    known = np.ones(len(target), bool) if known is None else known
     central, width, median = crossed
     error, truth = np.abs(target - median), target[known]
-    found = {
+    found: dict[str, Any] = {
         "mae": float(error[known].mean()),
         "rmse": float(np.sqrt((error[known] ** 2).mean())),
         "r2": float(1 - (error[known] ** 2).sum() / ((truth - truth.mean()) ** 2).sum()),
@@ -200,16 +204,14 @@ def scores(
         "width_90": float(width[known].mean()),
         "width_error_rank_correlation": _rank_correlation(width[known], error[known]),
     }
-    if again.any():
-        found["hidden_chemistry"] = {
-            "rows": int(again.sum()),
-            "mae": float(error[again].mean()),
-            "coverage_90": float((central[again] <= 0.9).mean()),
-            "width_90": float(width[again].mean()),
-        }
-    if unseen is not None and unseen.any():
-        within = central[unseen] <= 0.9
-        found["unseen_elements_inside"] = {"rows": len(within), "coverage_90": float(within.mean())}
+    for name, rows in apart.items():
+        if rows.any():
+            found[name] = {
+                "rows": int(rows.sum()),
+                "mae": float(error[rows].mean()),
+                "coverage_90": float((central[rows] <= 0.9).mean()),
+                "width_90": float(width[rows].mean()),
+            }
     return found
 
 

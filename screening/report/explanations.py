@@ -150,7 +150,6 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
     parts = told["contributions"]
     base = "" if parts is None else _on_property_scale(parts["base"], told["transform"])
     told_parts = [] if parts is None else [*(group["text"] for group in parts["groups"]), parts["calibration_text"]]
-    reach = told["domain"]
     return TargetExplanation(
         label=property_words(name),
         unit=unit_text(unit),
@@ -161,11 +160,20 @@ def _target(report: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> Ta
         contributions=[Words(text["en"], text["zh"]) for text in told_parts],
         nearest=[_near(compound) for compound in told["nearest_training"]],
         cut=_cut(report["margins"][name], unit) if not _weighs_objectives(report) else _NOTHING,
-        domain=Words(
-            f"{reach['distance']:.2f}, at most {reach['limit']:.2f}",
-            f"{reach['distance']:.2f}，上限 {reach['limit']:.2f}",
-        ),
+        domain=_domain(told["domain"]),
         swap=_swap(report["swaps"], name),
+    )
+
+
+def _domain(reach: Mapping[str, Any]) -> Words:
+    english = f"{reach['distance']:.2f}, at most {reach['limit']:.2f}"
+    chinese = f"{reach['distance']:.2f}，上限 {reach['limit']:.2f}"
+    nonmetals = reach.get("hardly_seen") or ()
+    if not nonmetals:
+        return Words(english, chinese)
+    return Words(
+        f"{english}; hardly a training compound has {' or '.join(nonmetals)}",
+        f"{chinese}；训练数据中几乎没有含 {'、'.join(nonmetals)} 的化合物",
     )
 
 

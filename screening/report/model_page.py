@@ -45,6 +45,7 @@ class ModelFacts(NamedTuple):
         outside: Share of the training rows that lie outside the domain.
         predicts_unseen: Whether a candidate with an element that no training row has gets a number.
         unseen_in_domain: Whether it may count as inside the domain.
+        hardly_seen: Atomic numbers of nonmetals with which too few training formulas are; their compounds lie outside.
         notes: What differs between the versions it was trained with and those here.
         lacking: What its card does not hold, because an earlier version wrote it.
     """
@@ -58,6 +59,7 @@ class ModelFacts(NamedTuple):
     outside: float
     predicts_unseen: bool
     unseen_in_domain: bool
+    hardly_seen: Sequence[int]
     notes: Sequence[str]
     lacking: Words | None
 
@@ -182,6 +184,7 @@ def _domain(facts: ModelFacts) -> list[Fact]:
     """Say where the model may be used."""
     present = [SYMBOLS[at] for at in facts.elements]
     absent = [SYMBOLS[at] for at in range(1, _RARE_FROM) if at not in set(facts.elements)]
+    nonmetals = [SYMBOLS[at] for at in facts.hardly_seen if at < _RARE_FROM]
     return [
         Fact(
             Words("largest distance to the training data", "与训练数据的最大距离"),
@@ -195,6 +198,13 @@ def _domain(facts: ModelFacts) -> list[Fact]:
         Fact(
             _unseen(facts),
             listed(absent) if absent else Words("none up to polonium", "钋之前均有"),
+        ),
+        Fact(
+            Words(
+                "nonmetals in fewer than ten training formulas: their compounds lie outside the domain",
+                "训练化学式不足十个的非金属元素：其化合物不在适用域内",
+            ),
+            listed(nonmetals) if nonmetals else Words("none up to polonium", "钋之前均无"),
         ),
     ]
 

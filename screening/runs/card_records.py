@@ -36,20 +36,13 @@ class WithoutElements(Record):
     coverage_inside: Fraction | None = None
 
 
-class HiddenChemistry(Record):
-    """Errors and intervals with whole clusters and sets of elements hidden from training and calibration."""
-
-    rows: Count
-    mae: Size | None
-    coverage_90: Fraction | None
-    width_90: Size | None
-
-
-class UnseenInside(Record):
-    """How intervals hold inside the domain for rows with an element hidden from training."""
+class HeldApart(Record):
+    """Errors and intervals of rows that were held out in another way than by their formula."""
 
     rows: Count
     coverage_90: Fraction | None
+    mae: Size | None = None
+    width_90: Size | None = None
 
 
 class TriedLimit(Record):
@@ -91,8 +84,9 @@ class CardScores(Record):
     leave_one_cluster_out: WithoutClusters | None = None
     leave_one_element_out: WithoutElements | None = None
     held_out_ensemble: SmallEnsemble | None = None
-    hidden_chemistry: HiddenChemistry | None = None
-    unseen_elements_inside: UnseenInside | None = None
+    hidden_chemistry: HeldApart | None = None
+    unseen_elements_inside: HeldApart | None = None
+    known_formulas: HeldApart | None = None
 
     @property
     def is_a_guess(self) -> bool:

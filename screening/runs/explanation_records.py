@@ -44,10 +44,11 @@ class Standing(Record):
 
 
 class DomainPlace(Record):
-    """Distance from the training data and its limit."""
+    """Distance from the training data, its limit, and nonmetals that the training data hardly have."""
 
     distance: float
     limit: float
+    hardly_seen: tuple[Name, ...] = ()
 
 
 class NearCompound(Record):

@@ -92,7 +92,8 @@ class HiddenRows(NamedTuple):
         predicted: Their predictions, nan where refused, shape (n,).
         inside: Whether the 90 % interval holds the truth, shape (n,).
         in_domain: Whether the row counts as inside the domain, shape (n,).
-        distance: To the rows trained on, in units of the widest limit a domain may have, shape (n,).
+        distance: To the rows trained on, in units of the widest limit a domain may have, not finite for compounds of a
+            nonmetal that they hardly have, shape (n,).
         limit: Of the domain, in the same units; the training decided it.
     """
 
@@ -254,7 +255,7 @@ def predict_hidden(data: ReplayData, settings: FamiliesSettings, fold: Fold) -> 
             HiddenRows(
                 name, len(train), float(forward(data.target[train], transform).mean()), forward(truth, transform),
                 prediction.scaled_median, (low <= truth) & (truth <= high), prediction.in_domain,
-                domain.distances(surrogate.inputs(features.values)) / widest, domain.limit / widest,
+                surrogate.calibration_distance(features) / widest, domain.limit / widest,
             )
         )  # fmt: skip
     return found, time.perf_counter() - start

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matloop.data.candidates.batch import CandidateBatch
 from matloop.data.comparison.composition_distance import composition_distances
+from matloop.data.elements import SYMBOLS
 from matloop.data.feature_matrix import FeatureMatrix
 from matloop.data.feature_words import FeatureWords
 from matloop.data.label import Label
@@ -190,6 +191,7 @@ def _of_target(
     shifts = with_a_value.scaled_median - prediction.centre
     below = levels(surrogate, values)
     near, distances = nearest_training(surrogate, values)
+    hardly_seen = surrogate.intervals.support.hardly_seen
     from_training, beyond = surrogate.domain.distances(values), surrogate.domain.extrapolated(values)
     for k, row in enumerate(sound.tolist()):
         told[row] |= {
@@ -201,6 +203,7 @@ def _of_target(
             "centre": float(prediction.centre[row]),
             "domain": {
                 "distance": float(from_training[k]), "limit": surrogate.domain.limit, "extrapolated": float(beyond[k]),
+                "hardly_seen": [SYMBOLS[at] for at in np.flatnonzero(features.elements[row] & hardly_seen)],
             },
             "nearest_training": _nearest(
                 surrogate, near[k], distances[k], finalist=batch.take([row]), known=view.known

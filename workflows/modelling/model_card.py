@@ -86,6 +86,7 @@ def model_facts(model: TrainedModel) -> ModelFacts:
         outside=float((~prediction.in_domain).mean()),
         predicts_unseen=surrogate.unseen_elements.predicted,
         unseen_in_domain=surrogate.unseen_elements.in_domain,
+        hardly_seen=np.flatnonzero(surrogate.intervals.support.hardly_seen).tolist(),
         notes=model.notes,
         lacking=lacking_words(model),
     )

@@ -117,6 +117,13 @@ def test_missing_array_is_refused(folder: Path, name: str) -> None:
         Surrogate.load(folder)
 
 
+def test_a_model_of_an_earlier_version_is_refused_by_name(folder: Path) -> None:
+    change_arrays(folder / "surrogate.npz", golden_novelty=lambda a: a[:, 1:])
+    with pytest.raises(ModelError, match="model in model, which an earlier version of matloop trained") as caught:
+        Surrogate.load(folder)
+    assert caught.value.fix == "train again"
+
+
 def test_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no readable model in nothing"):
         Surrogate.load(tmp_path / "nothing")

@@ -12,7 +12,13 @@ from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.domain_limit import decide_limit, evidence_at_limits
 from matloop.models.surrogates.held_out import Rows
-from matloop.models.surrogates.hidden_chemistry import FEWEST_ROWS, CalibrationRows, calibration_rows
+from matloop.models.surrogates.hidden_chemistry import (
+    FEWEST_ROWS,
+    OF_FORMULAS,
+    OF_SIBLINGS,
+    CalibrationRows,
+    calibration_rows,
+)
 from matloop.models.surrogates.surrogate import Surrogate
 from matloop.models.surrogates.unseen_elements import UnseenElements
 from matloop.models.surrogates.widening import KEPT, choose_widening
@@ -48,7 +54,7 @@ def test_rows_are_predicted_again_and_nothing_like_them_was_seen() -> None:
     clusters = found.row[(found.group >= 0) & (found.group < 5)]
     assert sorted(clusters) == list(range(400))
     of_elements = [found.row[found.group == number] for number in range(5, 10)]
-    assert sum(len(rows) for rows in of_elements) == len(found.row) - 800
+    assert sum(len(rows) for rows in of_elements) == found.hidden.sum() - 400
     for held in of_elements:
         elements = np.flatnonzero(rows.elements[held].all(axis=0))[1:]  # the first is in all rows
         assert len(elements) == 1
@@ -73,7 +79,7 @@ def test_folds_separate_formulas_and_hold_out_whole_hidden_groups() -> None:
     for train, held in folds:
         assert len(train) > 0.2 * len(found.row)
         assert not set(rows.groups[found.row[train]]) & set(rows.groups[found.row[held]])
-        assert not set(found.group[train]) & set(found.group[held]) - {-1}
+        assert not set(found.group[train]) & set(found.group[held]) - {OF_FORMULAS, OF_SIBLINGS}
 
 
 def hidden_examples(held_of_groups: list[np.ndarray[Any, Any]], distances: list[np.ndarray[Any, Any]]) -> Any:
@@ -82,7 +88,7 @@ def hidden_examples(held_of_groups: list[np.ndarray[Any, Any]], distances: list[
     group = np.repeat(np.arange(-1, len(distances)), [100, *map(len, distances)])
     count = len(group)
     examples = CalibrationRows(
-        np.zeros(count, int), np.zeros(count), np.zeros(count), np.zeros((count, 5)),
+        np.zeros(count, int), np.zeros(count), np.zeros(count), np.zeros((count, 6)),
         np.concatenate([known, *distances]), group,
     )  # fmt: skip
     one = np.ones(1)
@@ -134,7 +140,58 @@ def test_few_rows_are_not_predicted_again() -> None:
     nothing = np.zeros(len(rows.target))
     found = calibration_rows(rows, domain, lambda: ExtraTrees(trees=2), mean=nothing, spread=nothing)
     assert not found.hidden.any()
-    assert len(found.row) == len(rows.target)
+
+
+def test_another_row_of_a_known_formula_is_predicted_by_an_ensemble_that_saw_its_siblings() -> None:
+    rows = crystals(400, seed=0)
+    domain = Domain.fit(rows.values, np.full(4, 0.25), rows.groups)
+    nothing = np.zeros(400)
+    found = calibration_rows(rows, domain, lambda: ExtraTrees(trees=2), mean=nothing, spread=nothing)
+    siblings = found.row[found.group == OF_SIBLINGS]
+    assert sorted(siblings) == list(range(400))  # two rows to a formula: each once, by an ensemble with the other
+    assert sorted(rows.groups[siblings[:200]]) == list(range(200))
+    alone = rows._replace(groups=np.arange(400))
+    found = calibration_rows(alone, domain, lambda: ExtraTrees(trees=2), mean=nothing, spread=nothing)
+    assert not (found.group == OF_SIBLINGS).any()
+
+
+def test_intervals_hold_for_another_polymorph_of_a_known_formula() -> None:
+    """Features of the composition alone: polymorphs differ, and trees have learned the label of one by heart."""
+    random = np.random.default_rng(4)
+    groups = np.arange(300).repeat(3)
+    values = random.normal(size=(300, 4))[groups]
+    target = values.sum(axis=1) + random.normal(scale=0.5, size=900)
+    elements = np.zeros((900, 119), bool)
+    elements[np.arange(900), 20 + groups % 9] = True
+    all_rows = FeatureMatrix(values, tuple("abcd"), "four", elements, np.full(900, ""))
+    held = np.arange(0, 450, 3)  # one polymorph of every second formula
+    train = np.setdiff1d(np.arange(900), held)
+    surrogate = Surrogate.fit(
+        "formation_energy_per_atom", all_rows.take(train), target[train], groups[train], parameters={"trees": 20}
+    )
+    low, high = surrogate.predict(all_rows.take(held)).interval(0.9)
+    assert 0.83 <= ((low <= target[held]) & (target[held] <= high)).mean() <= 0.97
+    assert 0.86 <= surrogate.card["scores"]["known_formulas"]["coverage_90"] <= 0.94
+    assert surrogate.card["scores"]["coverage_90"] == pytest.approx(0.9, abs=0.04)
+
+
+def test_compounds_of_a_nonmetal_that_hardly_a_row_has_lie_outside_the_domain() -> None:
+    rows = oxides_and_a_few_sulfides(seed=1)
+    few = np.r_[:300, 300:309]  # nine sulfides
+    surrogate = Surrogate.fit(
+        "formation_energy_per_atom", matrix(rows).take(few), rows.target[few], rows.groups[few],
+        parameters={"trees": 5}, ids=[str(row) for row in few],
+    )  # fmt: skip
+    oxides, sulfides = matrix(rows).take(np.arange(100)), matrix(rows).take(np.arange(309, 410))
+    assert surrogate.predict(oxides).in_domain.mean() > 0.9
+    assert not surrogate.predict(sulfides).in_domain.any()
+    assert not surrogate.predict_as_new(matrix(rows).take(few[300:]), [str(row) for row in few[300:]]).in_domain.any()
+    enough = Surrogate.fit("formation_energy_per_atom", matrix(rows), rows.target, rows.groups, parameters={"trees": 5})
+    assert enough.predict(sulfides).in_domain.mean() > 0.9
+    metals = oxides.elements.copy()
+    metals[:, 8] = False  # a metal without training rows is judged by evidence
+    metals[:, 28] = True
+    assert not surrogate.intervals.support.foreign(metals).any()
 
 
 def oxides_and_a_few_sulfides(*, seed: int) -> Rows:

@@ -279,6 +279,16 @@ def test_the_page_tells_it_in_both_languages(folder: Path, told: dict[str, Any])
     assert sentence["zh"] in page
 
 
+def test_the_page_names_nonmetals_that_training_compounds_hardly_have(folder: Path, told: dict[str, Any]) -> None:
+    run = RunView(folder)
+    finalist = told["finalists"][0]
+    finalist["targets"]["bulk_modulus_vrh"]["domain"]["hardly_seen"] = ["F", "Cl"]
+    run.explanations[finalist["candidate_id"]] = finalist
+    page = render_report(run)
+    assert "hardly a training compound has F or Cl" in page
+    assert "训练数据中几乎没有含 F、Cl 的化合物" in page
+
+
 def test_names_in_explanations_stay_text(folder: Path, told: dict[str, Any]) -> None:
     hostile = "<script>alert(1)</script>"
     run = RunView(folder)

@@ -1,4 +1,4 @@
-"""What the report says of scores with whole clusters or elements left out of training."""
+"""What the report says of scores with clusters, elements, or crystals of known formulas left out of training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,23 @@ def extrapolation_scores(card: dict[str, Any], unit: str) -> list[tuple[str, Wor
             "of 90 % intervals hold for chemistry left out of training", "训练中去除的化学体系：90 % 区间包含率"
         )
         told.append((percent(hidden["coverage_90"]), label, _hidden(card.get("domain_limit") or [])))
+    known = scores.get("known_formulas") or {}
+    if known.get("coverage_90") is not None:
+        label = Words(
+            "of 90 % intervals hold for other crystals of a formula in training",
+            "训练中已有化学式的其他晶体：90 % 区间包含率",
+        )
+        told.append((percent(known["coverage_90"]), label, _known(known, unit)))
     return told
+
+
+def _known(known: dict[str, Any], unit: str) -> Words:
+    rows, error = known["rows"], with_unit(number(known["mae"]), unit)
+    return Words(
+        f"One of several crystals of a formula was left out of training in turn, {rows:,} in all: mean absolute error"
+        f" {error}.",
+        f"对同一化学式有多个晶体的情况，依次去除其中一个，共 {rows:,} 个；平均绝对误差 {error}。",
+    )
 
 
 def _clusters(scores: dict[str, Any], clusters: dict[str, Any]) -> Words:

@@ -30,26 +30,32 @@ class ChemicalSupport:
     Attributes:
         formulas: How many contain two elements together, by atomic numbers, and on the diagonal one element, shape
             (119, 119).
+        computed: Elements of the computed rows from which measured values are transferred, shape (119,).
     """
 
     formulas: NDArray[np.int64]
+    computed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, elements: NDArray[np.bool_], groups: NDArray[np.integer]) -> ChemicalSupport:
+    def of(
+        cls, elements: NDArray[np.bool_], groups: NDArray[np.integer], *, computed: NDArray[np.bool_] | None = None
+    ) -> ChemicalSupport:
         """Count the formulas of training rows.
 
         Args:
             elements: Which elements each row contains, shape (m, 119).
             groups: Formula group of each row, shape (m,).
+            computed: Elements of the computed rows from which measured values are transferred, shape (119,); none if
+                left out.
         """
         _, first = np.unique(groups, return_index=True)
         distinct = elements[first].astype(np.int64)
-        return cls(distinct.T @ distinct)
+        return cls(distinct.T @ distinct, np.zeros(elements.shape[1], bool) if computed is None else computed)
 
     @property
     def hardly_seen(self) -> NDArray[np.bool_]:
-        """Which nonmetals fewer than ten training formulas have, shape (119,)."""
-        return np.asarray(_NONMETALS & (np.diag(self.formulas) < FEWEST_WITH_NONMETAL))
+        """Which nonmetals fewer than ten training formulas have, and no computed row, shape (119,)."""
+        return np.asarray(_NONMETALS & (np.diag(self.formulas) < FEWEST_WITH_NONMETAL) & ~self.computed)
 
     def foreign(self, elements: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether each candidate has a nonmetal that the training formulas hardly have, shape (n,).

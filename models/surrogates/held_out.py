@@ -49,6 +49,7 @@ class Rows(NamedTuple):
         groups: Formula group of each row, shape (m,).
         elements: Which elements each row contains, shape (m, 119).
         weights: How much each row counts in the fits, shape (m,); all the same if None.
+        computed: Elements of the computed rows that a feature tells of, shape (119,); None if it is no transfer.
     """
 
     values: NDArray[np.float64]
@@ -56,6 +57,11 @@ class Rows(NamedTuple):
     groups: NDArray[np.integer]
     elements: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
+    computed: NDArray[np.bool_] | None = None
+
+    def support(self, train: NDArray[np.int64]) -> ChemicalSupport:
+        """Count the formulas of some of the rows."""
+        return ChemicalSupport.of(self.elements[train], self.groups[train], computed=self.computed)
 
     def fit(self, ensemble: Ensemble, train: NDArray[np.int64]) -> Ensemble:
         """Fit an ensemble to some of the rows."""
@@ -240,7 +246,7 @@ def leave_elements_out(
     for numbers in sets:
         train = np.flatnonzero(~rows.elements[:, numbers].any(axis=1))
         ensemble = rows.fit(make(), train)
-        domain, support = domain_of(train, ensemble), ChemicalSupport.of(rows.elements[train], rows.groups[train])
+        domain, support = domain_of(train, ensemble), rows.support(train)
         for number in numbers:
             held = np.flatnonzero(rows.elements[:, number])
             values = rows.values[held]

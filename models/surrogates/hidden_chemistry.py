@@ -236,7 +236,7 @@ def _novelty_without(
     rows: Rows, domain: Domain, train: NDArray[np.int64], held: NDArray[np.int64], *, distances: Distances
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Describe how new held rows are to an ensemble of the others; also return their distances for calibration."""
-    support = ChemicalSupport.of(rows.elements[train], rows.groups[train])
+    support = rows.support(train)
     remaining = remaining_domain(domain, rows.values, train)
     elements = rows.elements[held]
     new = novelty(remaining, support, rows.values[held], elements, distances=distances)

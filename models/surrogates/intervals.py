@@ -85,7 +85,7 @@ class Intervals:
             "known_formulas": examples.group == OF_SIBLINGS,
         }  # fmt: skip
         return FittedIntervals(
-            cls(difficulty, calibration, ChemicalSupport.of(rows.elements, rows.groups)), domain,
+            cls(difficulty, calibration, rows.support(np.arange(len(rows.target)))), domain,
             said, adjusted[: len(rows.target)], final.median[: len(rows.target)],
             distance[: len(rows.target)] <= domain.limit,
             scores(target, final, known=examples.group == OF_FORMULAS, apart=apart),
@@ -143,7 +143,7 @@ class Intervals:
         """
         values, elements = rows.values[held], rows.elements[held]
         distances = remaining.near(values)
-        support = ChemicalSupport.of(rows.elements[train], rows.groups[train])
+        support = rows.support(train)
         new = novelty(remaining, support, values, elements, distances=distances)
         bins = self.calibration.bins(calibration_distance(support, elements, distances=distances))
         scale = self.scale(values, new, mean=mean, spread=spread)

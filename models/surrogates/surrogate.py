@@ -134,7 +134,8 @@ class Surrogate:
         """
         features, about_features = _with_conditions(features, conditions)
         of_family, make = _makers(family, settings_by_name(family, parameters or {}, features.names), computed)
-        used, rows = _training_rows(features, forward(np.asarray(target, float), transform), groups, weights)
+        scaled = forward(np.asarray(target, float), transform)
+        used, rows = _training_rows(features, scaled, groups, weights, computed)
         values, truth, group, counts = rows.values, rows.target, rows.groups, rows.weights
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
@@ -427,11 +428,13 @@ def _training_rows(
     scaled: NDArray[np.float64],
     groups: NDArray[np.integer],
     weights: NDArray[np.float64] | None,
+    computed: ComputedModel | None,
 ) -> tuple[NDArray[np.int64], Rows]:
     """Places of the rows with a target ``scaled`` as the model has it and finite features, and these rows."""
     used = usable_rows(features, scaled)
     counts = None if weights is None else relative_weights(weights[used], len(used))
-    return used, Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts)
+    known = None if computed is None else computed.elements
+    return used, Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts, known)
 
 
 def _with_conditions(

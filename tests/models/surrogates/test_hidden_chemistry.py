@@ -186,6 +186,9 @@ def test_compounds_of_a_nonmetal_that_hardly_a_row_has_lie_outside_the_domain() 
     assert surrogate.predict(oxides).in_domain.mean() > 0.9
     assert not surrogate.predict(sulfides).in_domain.any()
     assert not surrogate.predict_as_new(matrix(rows).take(few[300:]), [str(row) for row in few[300:]]).in_domain.any()
+    of_sulfur = np.arange(119) == 16
+    transferred = ChemicalSupport.of(rows.elements[few], rows.groups[few], computed=of_sulfur)
+    assert not transferred.foreign(sulfides.elements).any()  # computed rows have taught sulfides
     enough = Surrogate.fit("formation_energy_per_atom", matrix(rows), rows.target, rows.groups, parameters={"trees": 5})
     assert enough.predict(sulfides).in_domain.mean() > 0.9
     metals = oxides.elements.copy()

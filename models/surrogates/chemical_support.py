@@ -3,7 +3,7 @@
 A candidate may be near the training rows in its features and yet join elements that no training row joins. Errors are
 larger there, whatever the family of the model.
 
-The nonmetals of a compound decide what kind of compound it is. One that hardly a training row has, such as fluorine
+The nonmetals of a compound decide what kind of compound it is. One that hardly a training formula has, such as fluorine
 after training on oxides and sulfides, shifts whole classes of compounds together, and how far cannot be learned from
 other nonmetals (``docs/measurements.md``); so its compounds lie outside the domain.
 """
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from matloop.data.chemistry.oxidation_states import METALS
 from matloop.data.elements import SYMBOLS
 
-FEWEST_WITH_NONMETAL = 10  # formulas; an element with fewer is not left out in turn either
+ENOUGH_OF_NONMETAL = 10  # formulas; an element with fewer is not left out in turn either
+_SHARE_OF_NONMETAL = 0.02  # of the formulas where that is less, since few labels have few of each nonmetal
 _NONMETALS = np.array([0, *(symbol not in METALS for symbol in SYMBOLS[1:])], bool)
 
 
@@ -30,10 +31,12 @@ class ChemicalSupport:
     Attributes:
         formulas: How many contain two elements together, by atomic numbers, and on the diagonal one element, shape
             (119, 119).
+        count: How many there are.
         computed: Elements of the computed rows from which measured values are transferred, shape (119,).
     """
 
     formulas: NDArray[np.int64]
+    count: int
     computed: NDArray[np.bool_]
 
     @classmethod
@@ -50,12 +53,14 @@ class ChemicalSupport:
         """
         _, first = np.unique(groups, return_index=True)
         distinct = elements[first].astype(np.int64)
-        return cls(distinct.T @ distinct, np.zeros(elements.shape[1], bool) if computed is None else computed)
+        known = np.zeros(elements.shape[1], bool) if computed is None else computed
+        return cls(distinct.T @ distinct, len(distinct), known)
 
     @property
     def hardly_seen(self) -> NDArray[np.bool_]:
-        """Which nonmetals fewer than ten training formulas have, and no computed row, shape (119,)."""
-        return np.asarray(_NONMETALS & (np.diag(self.formulas) < FEWEST_WITH_NONMETAL) & ~self.computed)
+        """Which nonmetals fewer than ten formulas have, or fewer than 2 % of less than 500; no computed row, (119,)."""
+        enough = min(ENOUGH_OF_NONMETAL, max(_SHARE_OF_NONMETAL * self.count, 1))
+        return np.asarray(_NONMETALS & (np.diag(self.formulas) < enough) & ~self.computed)
 
     def foreign(self, elements: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether each candidate has a nonmetal that the training formulas hardly have, shape (n,).

@@ -61,7 +61,8 @@ def write_surrogate(folder: Path, surrogate: Surrogate, predicts: Predicts) -> N
         softening=intervals.difficulty.softening, floor=calibration.floor,
         residuals=calibration.residuals, elements=surrogate.elements,
         calibration_edges=calibration.edges, calibration_sizes=calibration.sizes,
-        support=intervals.support.formulas, support_computed=intervals.support.computed,
+        support=intervals.support.formulas, support_count=intervals.support.count,
+        support_computed=intervals.support.computed,
         golden_values=golden_values, golden_novelty=golden_novelty,
         golden=predicts(golden_values, golden_novelty), card_sha256=_text_hash(card),
         **domain.arrays(),  # type: ignore[arg-type]
@@ -135,7 +136,7 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
         "intervals": Intervals(
             Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
             Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
-            ChemicalSupport(a["support"], a["support_computed"]),
+            ChemicalSupport(a["support"], int(a["support_count"]), a["support_computed"]),
         ),
         "domain": Domain.from_arrays(a),
         "elements": a["elements"],

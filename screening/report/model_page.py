@@ -201,8 +201,8 @@ def _domain(facts: ModelFacts) -> list[Fact]:
         ),
         Fact(
             Words(
-                "nonmetals in fewer than ten training formulas: their compounds lie outside the domain",
-                "训练化学式不足十个的非金属元素：其化合物不在适用域内",
+                "nonmetals that hardly a training formula has: their compounds lie outside the domain",
+                "训练化学式中极少出现的非金属元素：其化合物不在适用域内",
             ),
             listed(nonmetals) if nonmetals else Words("none up to polonium", "钋之前均无"),
         ),

@@ -40,7 +40,7 @@ def test_three_rounds_by_commands_on_either_database(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setitem(ExtraTrees.__init__.__kwdefaults__, "trees", 10)
     features = ("stoichiometry", "valence_orbital")
-    circle = program.Circle(tmp_path, call, known=60, pool=80, batch=16, features=features)
+    circle = program.Circle(tmp_path, call, known=60, pool=110, batch=16, features=features)
     circle.screen()
     records = str(tmp_path / "records.sqlite")
     first, second, third = circle.rounds(records, 3)

@@ -45,8 +45,8 @@ class OutOfFold:
         target: NDArray[np.float64],
         mean: NDArray[np.float64],
         spread: NDArray[np.float64],
-        *,
         in_domain: NDArray[np.bool_],
+        *,
         ids: Sequence[str] | None,
         conditions: Mapping[str, NDArray[np.float64]],
     ) -> Self:

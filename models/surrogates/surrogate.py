@@ -134,8 +134,7 @@ class Surrogate:
         """
         features, about_features = _with_conditions(features, conditions)
         of_family, make = _makers(family, settings_by_name(family, parameters or {}, features.names), computed)
-        scaled = forward(np.asarray(target, float), transform)
-        used, rows = _training_rows(features, scaled, groups, weights, computed)
+        used, rows = _training_rows(features, forward(np.asarray(target, float), transform), groups, weights, computed)
         values, truth, group, counts = rows.values, rows.target, rows.groups, rows.weights
         mean, plain_spread = out_of_fold(make, values, truth, group, weights=counts)
         ensemble = fitted(make(), values, truth, groups=group, weights=counts)
@@ -163,10 +162,8 @@ class Surrogate:
         }
         return cls(
             property_name, transform, ensemble, found.intervals, found.domain, _present(rows.elements, computed),
-            OutOfFold.of(
-                used, truth, mean, found.spread, in_domain=found.in_domain, ids=ids, conditions=conditions
-            ),
-            card, computed=computed,
+            OutOfFold.of(used, truth, mean, found.spread, found.in_domain, ids=ids, conditions=conditions), card,
+            computed=computed,
         )  # fmt: skip
 
     @property

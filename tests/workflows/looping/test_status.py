@@ -274,10 +274,10 @@ def test_a_laboratory_that_sent_nothing_is_refused(laboratory: Laboratory) -> No
     laboratory.measure(list(laboratory.others)[:3])
     for words in (["retrain"], ["loop", "status"]):
         arguments = [*words, str(laboratory.campaign), "--records", laboratory.records, "--laboratory"]
-        fault = CliRunner().invoke(app, [*arguments, "Lab-A"]).exception
+        fault = CliRunner().invoke(app, [*arguments, "lab-c"]).exception
         assert isinstance(fault, RecordsError), fault
         assert "lab-a" in str(fault)
-        assert CliRunner().invoke(app, [*arguments, f" {LABORATORY} "]).exit_code == 0
+        assert CliRunner().invoke(app, [*arguments, f" {LABORATORY.upper()} "]).exit_code == 0
 
 
 def test_a_record_that_is_cut_off_is_told_by_its_code(laboratory: Laboratory) -> None:

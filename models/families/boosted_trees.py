@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from matloop.data.bounded_files import read_json
 from matloop.data.errors import ModelError
 from matloop.models.families.contract import Contributions, Ensemble
 from matloop.models.families.row_weights import relative_weights
+
+if TYPE_CHECKING:
+    from matloop.models.families.booster_arrays import BoosterArrays
+
+_MANY = 500  # rows for which reading the trees pays
 
 
 class BoostedTrees(Ensemble):
@@ -54,6 +59,7 @@ class BoostedTrees(Ensemble):
         }  # fmt: skip
         self._threads = threads
         self._boosters: list[Any] = []
+        self._arrays: list[BoosterArrays] = []  # the same trees, read at the first prediction of many rows
 
     def fit(
         self,
@@ -72,7 +78,7 @@ class BoostedTrees(Ensemble):
             "min_data_in_leaf": p["smallest_leaf"], "feature_fraction": p["feature_share"],
             "num_threads": self._threads, "deterministic": True, "force_row_wise": True, "verbosity": -1,
         }  # fmt: skip
-        self._boosters = []
+        self._boosters, self._arrays = [], []
         for member in range(p["boosters"]):
             random = np.random.default_rng([p["seed"], member])
             rows = random.permutation(len(target))[: max(int(p["row_share"] * len(target)), 1)]
@@ -93,6 +99,12 @@ class BoostedTrees(Ensemble):
         known = self._fitted()[0].num_feature()
         if values.shape[1] != known:
             raise ModelError(f"{values.shape[1]} features", f"the {known} it was fitted on")
+        if len(values) >= _MANY and not self._arrays:
+            from matloop.models.families.booster_arrays import BoosterArrays
+
+            self._arrays = [BoosterArrays.read(booster.model_to_string()) for booster in self._fitted()]
+        if self._arrays:
+            return np.stack([arrays.predict(values) for arrays in self._arrays]).T
         return np.stack([b.predict(values, num_threads=self._threads) for b in self._fitted()]).T
 
     def importances(self) -> NDArray[np.float64]:

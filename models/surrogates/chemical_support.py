@@ -11,6 +11,7 @@ other nonmetals (``docs/measurements.md``); so its compounds lie outside the dom
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from matloop.data.chemistry.oxidation_states import METALS
 from matloop.data.elements import SYMBOLS
 
-ENOUGH_OF_NONMETAL = 10  # formulas; an element with fewer is not left out in turn either
-_SHARE_OF_NONMETAL = 0.02  # of the formulas where that is less, since few labels have few of each nonmetal
-_NONMETALS = np.array([0, *(symbol not in METALS for symbol in SYMBOLS[1:])], bool)
+_ENOUGH = 10  # formulas with a nonmetal; an element with fewer is not left out in turn either
+_SHARE = 0.02  # of the formulas where that is less, since few labels have few of each nonmetal
+_UNUSUAL = ("He", "Ne", "Ar", "Kr", "Xe", "At", "Rn", *SYMBOLS[104:])  # other rules are for these, or none
+_NONMETALS = np.array([symbol not in (*METALS, *_UNUSUAL) for symbol in SYMBOLS]) & (np.arange(len(SYMBOLS)) > 0)
 
 
 @dataclass(frozen=True)
@@ -31,36 +33,51 @@ class ChemicalSupport:
     Attributes:
         formulas: How many contain two elements together, by atomic numbers, and on the diagonal one element, shape
             (119, 119).
-        count: How many there are.
-        computed: Elements of the computed rows from which measured values are transferred, shape (119,).
+        hardly_seen: Nonmetals that hardly any of them has, shape (119,).
     """
 
     formulas: NDArray[np.int64]
-    count: int
-    computed: NDArray[np.bool_]
+    hardly_seen: NDArray[np.bool_]
 
     @classmethod
     def of(
-        cls, elements: NDArray[np.bool_], groups: NDArray[np.integer], *, computed: NDArray[np.bool_] | None = None
+        cls,
+        elements: NDArray[np.bool_],
+        groups: NDArray[np.integer],
+        *,
+        taught: NDArray[np.bool_] | None = None,
+        share: float = 1.0,
     ) -> ChemicalSupport:
         """Count the formulas of training rows.
 
+        A nonmetal is hardly seen that fewer than ten formulas have, or fewer than 2 % of less than 500.
+
         Args:
             elements: Which elements each row contains, shape (m, 119).
-            groups: Formula group of each row, shape (m,).
-            computed: Elements of the computed rows from which measured values are transferred, shape (119,); none if
-                left out.
+            groups: Formula group of each row, shape (m,). Rows of a group that is no formula count as one formula where
+                they have the same elements.
+            taught: Elements that a model of computed values knows, from which measured values are transferred, shape
+                (119,); none if left out.
+            share: Of the rows of a model that these are; what was enough for the model is enough for its part.
         """
-        _, first = np.unique(groups, return_index=True)
+        _, first = np.unique(np.column_stack([groups, np.packbits(elements, axis=1)]), axis=0, return_index=True)
         distinct = elements[first].astype(np.int64)
-        known = np.zeros(elements.shape[1], bool) if computed is None else computed
-        return cls(distinct.T @ distinct, len(distinct), known)
+        enough = share * min(_ENOUGH, max(_SHARE * len(distinct) / share, 1))
+        rare = _NONMETALS & (distinct.sum(axis=0) < enough)
+        return cls(distinct.T @ distinct, rare if taught is None else rare & ~taught)
 
-    @property
-    def hardly_seen(self) -> NDArray[np.bool_]:
-        """Which nonmetals fewer than ten formulas have, or fewer than 2 % of less than 500; no computed row, (119,)."""
-        enough = min(ENOUGH_OF_NONMETAL, max(_SHARE_OF_NONMETAL * self.count, 1))
-        return np.asarray(_NONMETALS & (np.diag(self.formulas) < enough) & ~self.computed)
+    @classmethod
+    def from_arrays(cls, formulas: NDArray[Any], hardly_seen: NDArray[Any]) -> ChemicalSupport:
+        """Check what was saved.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        elements = len(_NONMETALS)
+        counts = formulas.shape == (elements, elements) and formulas.dtype.kind in "iu" and (formulas >= 0).all()
+        if not counts or hardly_seen.shape != (elements,) or hardly_seen.dtype != bool:
+            raise ValueError("counts of formulas by element that are none")
+        return cls(formulas.astype(np.int64), hardly_seen)
 
     def foreign(self, elements: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether each candidate has a nonmetal that the training formulas hardly have, shape (n,).

@@ -23,6 +23,7 @@ from matloop.models.families.contract import Ensemble
 from matloop.models.families.making import load_ensemble, make_ensemble, settings_by_name
 from matloop.models.families.row_weights import fitted
 from matloop.models.grouped_folds import grouped_folds
+from matloop.models.surrogates.chemical_support import ChemicalSupport
 from matloop.models.surrogates.domain import Domain
 from matloop.models.surrogates.prediction import forward
 from matloop.models.surrogates.training import check_enough_rows, usable_rows
@@ -61,6 +62,7 @@ class ComputedModel:
         ensemble: Learned from all rows with computed values.
         domain: Of these rows.
         elements: Elements that occur in them, shape (119,).
+        taught: Those of them whose compounds it knows: all but nonmetals that hardly any row has, shape (119,).
         card: Describes the rows and the error on rows whose formula was held out, as plain JSON values.
     """
 
@@ -68,6 +70,7 @@ class ComputedModel:
     ensemble: Ensemble
     domain: Domain
     elements: NDArray[np.bool_]
+    taught: NDArray[np.bool_]
     card: Mapping[str, Any]
 
     @classmethod
@@ -128,7 +131,9 @@ class ComputedModel:
             "training_set": dict(computed.about),
         }
         domain = Domain.fit(values, ensemble.importances(), group)
-        model = cls(family, ensemble, domain, np.asarray(np.any(computed.features.elements[used], axis=0)), card)
+        elements = computed.features.elements[used]
+        present, support = np.asarray(elements.any(axis=0)), ChemicalSupport.of(elements, group)
+        model = cls(family, ensemble, domain, present, present & ~support.hardly_seen, card)
         return model, model._extended(measured, column)
 
     def inputs(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,8 +163,8 @@ class ComputedModel:
         self.ensemble.save(folder)
         rows = self._golden_rows()
         np.savez_compressed(
-            folder / _FILE, elements=self.elements, golden_values=rows, golden=self.ensemble.predict(rows)[0],
-            **self.domain.arrays(),  # type: ignore[arg-type]
+            folder / _FILE, elements=self.elements, taught=self.taught, golden_values=rows,
+            golden=self.ensemble.predict(rows)[0], **self.domain.arrays(),  # type: ignore[arg-type]
         )  # fmt: skip
 
     @classmethod
@@ -173,7 +178,7 @@ class ComputedModel:
         ensemble = load_ensemble(card["family"], card["parameters"], folder)
         if not np.allclose(ensemble.predict(a["golden_values"])[0], a["golden"], rtol=1e-6, atol=1e-9):
             raise ModelError("a model of computed values that predicts other numbers here than where it was trained")
-        return cls(card["family"], ensemble, Domain.from_arrays(a), a["elements"], card)
+        return cls(card["family"], ensemble, Domain.from_arrays(a), a["elements"], a["taught"], card)
 
     def _golden_rows(self) -> NDArray[np.float64]:
         weight = np.where(self.domain.weight > 0, self.domain.weight, np.inf)

@@ -49,7 +49,7 @@ class Rows(NamedTuple):
         groups: Formula group of each row, shape (m,).
         elements: Which elements each row contains, shape (m, 119).
         weights: How much each row counts in the fits, shape (m,); all the same if None.
-        computed: Elements of the computed rows that a feature tells of, shape (119,); None if it is no transfer.
+        taught: Elements that the model behind a feature of computed values knows, shape (119,); None without one.
     """
 
     values: NDArray[np.float64]
@@ -57,11 +57,12 @@ class Rows(NamedTuple):
     groups: NDArray[np.integer]
     elements: NDArray[np.bool_]
     weights: NDArray[np.float64] | None = None
-    computed: NDArray[np.bool_] | None = None
+    taught: NDArray[np.bool_] | None = None
 
     def support(self, train: NDArray[np.int64]) -> ChemicalSupport:
         """Count the formulas of some of the rows."""
-        return ChemicalSupport.of(self.elements[train], self.groups[train], computed=self.computed)
+        share = len(train) / len(self.target)
+        return ChemicalSupport.of(self.elements[train], self.groups[train], taught=self.taught, share=share)
 
     def fit(self, ensemble: Ensemble, train: NDArray[np.int64]) -> Ensemble:
         """Fit an ensemble to some of the rows."""

@@ -12,9 +12,9 @@ what they resemble is Mondrian conformal prediction (Vovk, Gammerman and Shafer,
 Clusters alone make intervals too wide for a new element in a familiar kind of compound, held-out formulas alone too
 narrow (``docs/measurements.md``).
 
-A candidate may also have a formula of the training rows: another polymorph, or the same material under other
-conditions. Trees have learned its label by heart and agree on it, the more so where the features cannot tell the two
-apart. So a row of each formula that has several is predicted again by an ensemble that saw its siblings.
+A candidate may also have the very features of a training row: another polymorph, where features are those of the
+composition. Trees have learned the label of that row by heart and agree on it, whatever the other one is. So one of
+several rows with the same features, a twin, is predicted again by an ensemble that saw the others.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ HIDDEN_CLUSTERS = 5
 HIDDEN_ELEMENT_SETS = 5
 NOVELTY_COLUMNS = 6
 _EXTRAPOLATED_COLUMN, _RAREST_COLUMN = 1, 3  # of these
-OF_FORMULAS, OF_SIBLINGS = -1, -2
+OF_FORMULAS, OF_TWINS = -1, -2
 """In place of the number of a hidden group: only the formula was hidden, or not even that."""
-_SIBLING_ROUNDS, _SIBLING_SEED = 2, 0
-_FEWEST_SIBLINGS = 20  # formulas with several rows; fewer tell little of how these differ
+_TWIN_ROUNDS, _TWIN_SEED = 2, 0
+_FEWEST_TWINS = 20  # features that several rows have; fewer tell little of how these differ
 _NEAREST = 1e-9  # distance of rows with equal features
 FEWEST_ROWS = 200  # of fewer, clusters are too small to stand for a chemistry
 _FEWEST_OTHERS = FEWEST_ROWS // 2  # rows of other formulas than those of a hidden group
 
 
 class CalibrationRows(NamedTuple):
-    """Training rows as predicted by ensembles that did not see them: all m once, then again by group and as siblings.
+    """Training rows as predicted by ensembles that did not see them: all m once, then again by group and as twins.
 
     Attributes:
         row: Place of each among the training rows, shape (c,).
@@ -55,7 +55,7 @@ class CalibrationRows(NamedTuple):
         distance: Distance by which residuals are binned, see :func:`calibration_distance`, to the rows the ensemble was
             fitted to, or for the first m to all of other formulas, shape (c,).
         group: Number of the cluster or set of elements that was hidden with it; :data:`OF_FORMULAS` for the first m,
-            and :data:`OF_SIBLINGS` where the ensemble saw other rows of the formula, shape (c,).
+            and :data:`OF_TWINS` where the ensemble saw rows with the same features, shape (c,).
     """
 
     row: NDArray[np.int64]
@@ -154,10 +154,10 @@ def calibration_rows(
     mean: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> CalibrationRows:
-    """Gather the out-of-fold predictions of all rows, and predict rows again with groups hidden and with siblings.
+    """Gather the out-of-fold predictions of all rows, and predict rows again with groups hidden, and as twins.
 
     Args:
-        rows: All m training rows; fewer than 200 are not predicted again.
+        rows: All m training rows; of fewer than 200 no group is hidden.
         domain: Of all of them.
         make: Makes an unfitted ensemble.
         mean: Out-of-fold prediction of each row, by the default grouped folds, shape (m,).
@@ -168,9 +168,9 @@ def calibration_rows(
         train = np.flatnonzero(~np.isin(rows.groups, rows.groups[held]))
         if len(train) >= _FEWEST_OTHERS and np.ptp(rows.target[train]) > 0:
             parts.append(_predicted_by(train, held, rows, domain, make, group=number))
-    for held in _siblings(rows.groups):
+    for held in _twins(domain.points):
         train = np.delete(np.arange(len(mean)), held)
-        parts.append(_predicted_by(train, held, rows, domain, make, group=OF_SIBLINGS))
+        parts.append(_predicted_by(train, held, rows, domain, make, group=OF_TWINS))
     return CalibrationRows(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -202,21 +202,20 @@ def _predicted_by(
     return CalibrationRows(held, mean, spread, new, distance, np.full(len(held), group))
 
 
-def _siblings(groups: NDArray[np.integer]) -> list[NDArray[np.int64]]:
-    """Draw one row of each formula that has several, as often as a formula has rows, but no more than twice.
+def _twins(points: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+    """Draw one of the rows (m, k) of each point that several have, twice.
 
-    >>> [held.tolist() for held in _siblings(np.array([0] + 2 * [1] + [2, 3]))]
+    >>> [held.tolist() for held in _twins(np.array([[0.0], [1.0], [1.0], [2.0]], np.float32))]
     []
-    >>> [len(held) for held in _siblings(np.repeat(np.arange(30), 2))]
+    >>> [len(held) for held in _twins(np.arange(30, dtype=np.float32).repeat(2)[:, None])]
     [30, 30]
     """
-    order = np.random.default_rng(_SIBLING_SEED).permutation(len(groups))
-    order = order[np.argsort(groups[order], kind="stable")]
-    _, first, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    place = np.unique(points, axis=0, return_inverse=True)[1].ravel()
+    order = np.random.default_rng(_TWIN_SEED).permutation(len(points))
+    order = order[np.argsort(place[order], kind="stable")]
+    _, first, counts = np.unique(place[order], return_index=True, return_counts=True)
     several = first[counts > 1]
-    if len(several) < _FEWEST_SIBLINGS:
-        return []
-    return [order[several + turn] for turn in range(_SIBLING_ROUNDS)]
+    return [order[several + turn] for turn in range(_TWIN_ROUNDS)] if len(several) >= _FEWEST_TWINS else []
 
 
 def _hidden_groups(rows: Rows, domain: Domain) -> list[NDArray[np.int64]]:

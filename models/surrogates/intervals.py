@@ -16,7 +16,7 @@ from matloop.models.surrogates.domain_limit import decide_limit, evidence_at_lim
 from matloop.models.surrogates.held_out import Rows
 from matloop.models.surrogates.hidden_chemistry import (
     OF_FORMULAS,
-    OF_SIBLINGS,
+    OF_TWINS,
     CalibrationRows,
     calibration_distance,
     novelty,
@@ -51,7 +51,7 @@ class Intervals:
             examples: Their predictions.
             shrinkage: Size of errors of the final model relative to those with formulas held out. Errors with whole
                 groups hidden do not shrink: no more rows of the other chemistry are learned in the end. Those of
-                siblings do not either: the ensemble had nearly all rows.
+                twins do not either: the ensemble had nearly all rows.
         """
         values = np.column_stack([rows.values[examples.row], examples.novelty])
         target, mean, distance = rows.target[examples.row], examples.mean, examples.distance
@@ -82,12 +82,12 @@ class Intervals:
         inside = examples.inside(domain.limit)
         apart = {
             "hidden_chemistry": examples.hidden, "unseen_elements_inside": examples.unseen & inside,
-            "known_formulas": examples.group == OF_SIBLINGS,
+            "same_features": examples.group == OF_TWINS,
         }  # fmt: skip
         return FittedIntervals(
             cls(difficulty, calibration, rows.support(np.arange(len(rows.target)))), domain,
             said, adjusted[: len(rows.target)], final.median[: len(rows.target)],
-            distance[: len(rows.target)] <= domain.limit,
+            distance[: len(rows.target)],
             scores(target, final, known=examples.group == OF_FORMULAS, apart=apart),
         )  # fmt: skip
 
@@ -161,7 +161,7 @@ class FittedIntervals(NamedTuple):
         evidence: Entries of a card for that, for the width of the intervals and for the bins of their calibration.
         spread: Of each training row, adjusted by a forest that saw no row of its formula, shape (m,).
         median: Of the distribution of each row, calibrated without its formula, shape (m,).
-        in_domain: Whether each row lies inside the domain of rows of other formulas, shape (m,).
+        distance: Of each row to rows of other formulas, by which residuals are binned, shape (m,).
         scores: Of predictions and intervals, see :func:`matloop.models.surrogates.training.scores`.
     """
 
@@ -170,5 +170,5 @@ class FittedIntervals(NamedTuple):
     evidence: dict[str, Any]
     spread: NDArray[np.float64]
     median: NDArray[np.float64]
-    in_domain: NDArray[np.bool_]
+    distance: NDArray[np.float64]
     scores: dict[str, Any]

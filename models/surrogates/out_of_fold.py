@@ -24,7 +24,8 @@ class OutOfFold:
         target: Truth on the model scale, shape (m,).
         mean: Mean of an ensemble that saw no row of the formula, model scale, shape (m,).
         spread: Its spread adjusted for difficulty, model scale, shape (m,).
-        in_domain: Whether it lies inside the domain of rows of other formulas, shape (m,).
+        distance: To rows of other formulas, by which residuals are binned, shape (m,); see
+            :func:`matloop.models.surrogates.hidden_chemistry.calibration_distance`.
         ids: ``candidate_id`` of each row, empty where none was given, shape (m,).
         conditions: Value of each condition by name, in the unit in which it is stored, each (m,).
         stands: Which rows stand for their material at the asked conditions, shape (m,); None where all do.
@@ -33,7 +34,7 @@ class OutOfFold:
     target: NDArray[np.float64]
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
-    in_domain: NDArray[np.bool_]
+    distance: NDArray[np.float64]
     ids: NDArray[np.str_]
     conditions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     stands: NDArray[np.bool_] | None = None
@@ -45,7 +46,7 @@ class OutOfFold:
         target: NDArray[np.float64],
         mean: NDArray[np.float64],
         spread: NDArray[np.float64],
-        in_domain: NDArray[np.bool_],
+        distance: NDArray[np.float64],
         *,
         ids: Sequence[str] | None,
         conditions: Mapping[str, NDArray[np.float64]],
@@ -57,12 +58,12 @@ class OutOfFold:
             target: Of these rows, shape (m,).
             mean: Likewise.
             spread: Likewise.
-            in_domain: Likewise.
+            distance: Likewise.
             ids: Of all rows.
             conditions: Of all rows by name.
         """
         names = np.full(len(used), "") if ids is None else np.array(ids, str)[used]
-        return cls(target, mean, spread, in_domain, names, {name: kept[used] for name, kept in conditions.items()})
+        return cls(target, mean, spread, distance, names, {name: kept[used] for name, kept in conditions.items()})
 
     @property
     def standing(self) -> NDArray[np.int64]:
@@ -71,7 +72,7 @@ class OutOfFold:
 
 
 def out_of_fold_table(oof: OutOfFold, prediction: Prediction) -> pa.Table:
-    """Return ids, target, mean, median and 90 % interval in the property's unit, and the spread on the model scale.
+    """Return ids, target, mean, median and 90 % interval in the property's unit, spread on the model scale, distance.
 
     Args:
         oof: The predictions.
@@ -82,7 +83,7 @@ def out_of_fold_table(oof: OutOfFold, prediction: Prediction) -> pa.Table:
     columns = {"target": target, "mean": mean, "median": prediction.median, "lo": low, "hi": high}
     return pa.table(
         {Column.CANDIDATE_ID: pa.array(oof.ids.tolist(), pa.string()), **columns, "spread": oof.spread}
-        | {Column.IN_DOMAIN: oof.in_domain}
+        | {"distance": oof.distance}
         | {CONDITIONS[name].column: kept for name, kept in oof.conditions.items()}
     )
 
@@ -93,4 +94,5 @@ def read_out_of_fold(table: pa.Table, transform: Transform) -> OutOfFold:
     ids = np.array(table[Column.CANDIDATE_ID].to_pylist(), str)
     there = [one for one in CONDITIONS.values() if one.column in table.column_names]
     conditions = {one.name: table[one.column].to_numpy() for one in there}
-    return OutOfFold(target, mean, table["spread"].to_numpy(), table[Column.IN_DOMAIN].to_numpy(), ids, conditions)
+    spread, distance = (table[name].to_numpy().astype(float) for name in ("spread", "distance"))
+    return OutOfFold(target, mean, spread, distance, ids, conditions)

@@ -162,7 +162,7 @@ class Surrogate:
         }
         return cls(
             property_name, transform, ensemble, found.intervals, found.domain, _present(rows.elements, computed),
-            OutOfFold.of(used, truth, mean, found.spread, found.in_domain, ids=ids, conditions=conditions), card,
+            OutOfFold.of(used, truth, mean, found.spread, found.distance, ids=ids, conditions=conditions), card,
             computed=computed,
         )  # fmt: skip
 
@@ -319,7 +319,8 @@ class Surrogate:
             new = self.intervals.novelty(self.domain, values, elements, distances=distances)
             centre[good], scale[good] = self._centre_and_scale(values, new)
             distance = calibration_distance(self.intervals.support, elements, distances=distances)
-            in_domain[good], bins[good] = self.domain.contains(values, distance), self.calibration.bins(distance)
+            in_domain[good], bins[good] = self.domain.contains(values, distances.mean), self.calibration.bins(distance)
+            in_domain[good] &= ~self.intervals.support.foreign(elements)
             in_domain[good] &= ~self.unseen_elements.outside(elements, self.elements)
             if self.computed is not None:
                 in_domain[good] &= self.computed.contains(features.values[good])
@@ -377,8 +378,8 @@ class Surrogate:
             plain,
             centre=np.where(trained, oof.mean[near], plain.centre),
             scale=np.where(trained, oof.spread[near] + self.calibration.floor, plain.scale),
-            in_domain=np.where(trained, oof.in_domain[near], plain.in_domain),
-            bins=np.where(trained, self.calibration.bins(self.domain.own[near]), plain.bins),
+            in_domain=np.where(trained, oof.distance[near] <= self.domain.limit, plain.in_domain),
+            bins=np.where(trained, self.calibration.bins(oof.distance[near]), plain.bins),
         )
         if oof.stands is not None:
             new = new.without(np.isin(asked, oof.ids) & ~trained & (plain.codes == ""), "E-MODEL-CONDITION")
@@ -388,10 +389,11 @@ class Surrogate:
 
     def out_of_fold_prediction(self) -> Prediction:
         """Out-of-fold predictions of the training rows, in their order, shape (m,)."""
-        known, oof, own = property_named(self.property_name), self.training, self.domain.own
+        known, oof = property_named(self.property_name), self.training
         prediction = Prediction(
-            oof.mean, oof.spread + self.calibration.floor, oof.in_domain, np.full(len(oof.mean), ""),
-            self.calibration, self.transform, (known.lower, known.upper), self.calibration.bins(own),
+            oof.mean, oof.spread + self.calibration.floor, oof.distance <= self.domain.limit,
+            np.full(len(oof.mean), ""), self.calibration, self.transform, (known.lower, known.upper),
+            self.calibration.bins(oof.distance),
         )  # fmt: skip
         classifier = self.classifier
         return prediction if classifier is None else classifier.with_probabilities(prediction, classifier.out_of_fold)
@@ -430,8 +432,8 @@ def _training_rows(
     """Places of the rows with a target ``scaled`` as the model has it and finite features, and these rows."""
     used = usable_rows(features, scaled)
     counts = None if weights is None else relative_weights(weights[used], len(used))
-    known = None if computed is None else computed.elements
-    return used, Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts, known)
+    taught = None if computed is None else computed.taught
+    return used, Rows(features.values[used], scaled[used], groups[used], features.elements[used], counts, taught)
 
 
 def _with_conditions(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from matloop.data.bounded_files import LARGEST_JSON, parse_json, read_bounded, read_table
 from matloop.data.errors import DamagedFileError, FileAccessError, MatloopError, ModelError
-from matloop.data.properties.columns import Column
 from matloop.models.families.array_ensemble import read_arrays
 from matloop.models.families.making import load_ensemble
 from matloop.models.families.transfer import Transfer
@@ -61,8 +60,7 @@ def write_surrogate(folder: Path, surrogate: Surrogate, predicts: Predicts) -> N
         softening=intervals.difficulty.softening, floor=calibration.floor,
         residuals=calibration.residuals, elements=surrogate.elements,
         calibration_edges=calibration.edges, calibration_sizes=calibration.sizes,
-        support=intervals.support.formulas, support_count=intervals.support.count,
-        support_computed=intervals.support.computed,
+        support=intervals.support.formulas, hardly_seen=intervals.support.hardly_seen,
         golden_values=golden_values, golden_novelty=golden_novelty,
         golden=predicts(golden_values, golden_novelty), card_sha256=_text_hash(card),
         **domain.arrays(),  # type: ignore[arg-type]
@@ -118,7 +116,7 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
     if a["card_sha256"].item() != _text_hash(text):
         raise ModelError(f"the card in {folder.name} was changed", "a folder that save() wrote", "train again")
     table = read_table(folder / "out_of_fold.parquet")
-    if a["golden_novelty"].shape[1] != NOVELTY_COLUMNS or Column.IN_DOMAIN not in table.column_names:
+    if a["golden_novelty"].shape[1] != NOVELTY_COLUMNS or "distance" not in table.column_names:
         raise ModelError(
             f"the model in {folder.name}, which an earlier version of matloop trained",
             "one that this version trained, since intervals are learned from other descriptions of candidates",
@@ -136,7 +134,7 @@ def read_surrogate(folder: Path) -> SavedSurrogate:
         "intervals": Intervals(
             Difficulty.load(folder / "difficulty", softening=float(a["softening"])),
             Calibration(float(a["floor"]), a["residuals"], a["calibration_edges"], a["calibration_sizes"]),
-            ChemicalSupport(a["support"], int(a["support_count"]), a["support_computed"]),
+            ChemicalSupport.from_arrays(a["support"], a["hardly_seen"]),
         ),
         "domain": Domain.from_arrays(a),
         "elements": a["elements"],

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.models.surrogates.domain_limit import FEWEST_ROWS
-from matloop.models.surrogates.hidden_chemistry import CalibrationRows
+from matloop.models.surrogates.hidden_chemistry import OF_FORMULAS, CalibrationRows
 
 LEVEL = 0.9
 KEPT = (0.88, 0.92)
@@ -76,7 +76,7 @@ def _of(factor: float, examples: CalibrationRows, inside: NDArray[np.bool_], hel
     numbers = np.unique(examples.group[examples.hidden])
     of_groups = [held[inside & (examples.group == number)] for number in numbers]
     coverages = [float(one.mean()) for one in of_groups if len(one) >= FEWEST_ROWS]
-    known = held[inside & ~examples.hidden]
+    known = held[inside & (examples.group == OF_FORMULAS)]
     formulas = float(known.mean()) if len(known) else LEVEL
     hidden = held[inside & examples.hidden]
     median = float(np.median(coverages)) if coverages else None

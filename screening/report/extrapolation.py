@@ -1,4 +1,4 @@
-"""What the report says of scores with clusters, elements, or crystals of known formulas left out of training."""
+"""What the report says of scores with whole clusters, elements, or one of several like rows left out of training."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def extrapolation_scores(card: dict[str, Any], unit: str) -> list[tuple[str, Wor
             "of 90 % intervals hold for chemistry left out of training", "训练中去除的化学体系：90 % 区间包含率"
         )
         told.append((percent(hidden["coverage_90"]), label, _hidden(card.get("domain_limit") or [])))
-    known = scores.get("known_formulas") or {}
-    if known.get("coverage_90") is not None:
+    twins = scores.get("same_features") or {}
+    if twins.get("coverage_90") is not None:
         label = Words(
-            "of 90 % intervals hold for other crystals of a formula in training",
-            "训练中已有化学式的其他晶体：90 % 区间包含率",
+            "of 90 % intervals hold for other materials with the features of a training row",
+            "与某条训练数据特征相同的其他材料：90 % 区间包含率",
         )
-        told.append((percent(known["coverage_90"]), label, _known(known, unit)))
+        told.append((percent(twins["coverage_90"]), label, _twins(twins, unit)))
     return told
 
 
-def _known(known: dict[str, Any], unit: str) -> Words:
-    rows, error = known["rows"], with_unit(number(known["mae"]), unit)
+def _twins(twins: dict[str, Any], unit: str) -> Words:
+    rows, error = twins["rows"], with_unit(number(twins["mae"]), unit)
     return Words(
-        f"One of several crystals of a formula was left out of training in turn, {rows:,} in all: mean absolute error"
-        f" {error}.",
-        f"对同一化学式有多个晶体的情况，依次去除其中一个，共 {rows:,} 个；平均绝对误差 {error}。",
+        f"One of several training rows with the same features, such as polymorphs of a composition, was left out in"
+        f" turn, {rows:,} in all: mean absolute error {error}.",
+        f"特征相同的多条训练数据（如同一成分的多种晶型）依次去除其中一条，共 {rows:,} 条；平均绝对误差 {error}。",
     )
 
 

@@ -193,7 +193,7 @@ def _domain(facts: ModelFacts) -> list[Fact]:
                 f"{number(facts.limit)}（按重要性加权的特征距离）；更远的候选材料会被标记",
             ),
         ),
-        Fact(Words("training rows beyond it", "超出该距离的训练数据"), f"{100 * facts.outside:.1f} %"),
+        Fact(Words("training rows outside the domain", "适用域之外的训练数据"), f"{100 * facts.outside:.1f} %"),
         Fact(Words(f"elements in training ({len(present)})", f"训练数据中的元素（{len(present)}）"), listed(present)),
         Fact(
             _unseen(facts),

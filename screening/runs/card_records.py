@@ -86,7 +86,7 @@ class CardScores(Record):
     held_out_ensemble: SmallEnsemble | None = None
     hidden_chemistry: HeldApart | None = None
     unseen_elements_inside: HeldApart | None = None
-    known_formulas: HeldApart | None = None
+    same_features: HeldApart | None = None
 
     @property
     def is_a_guess(self) -> bool:

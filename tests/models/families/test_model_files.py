@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,19 @@ def test_missing_array_is_refused(folder: Path, name: str) -> None:
         arrays = {key: saved[key] for key in saved.files if key != name}
     np.savez_compressed(folder / "surrogate.npz", **arrays)
     with pytest.raises(ModelError, match=f"no readable model in model.*{name}"):
+        Surrogate.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("support", lambda a: a[:5, :5]), ("support", lambda a: -a), ("support", lambda a: a.astype(float) * np.nan),
+        ("hardly_seen", lambda a: a[:5]), ("hardly_seen", lambda a: a.astype("<U5")),
+    ],
+)  # fmt: skip
+def test_counts_of_formulas_that_are_none_are_refused(folder: Path, name: str, change: Any) -> None:
+    change_arrays(folder / "surrogate.npz", **{name: change})
+    with pytest.raises(ModelError, match="no readable model in model: counts of formulas"):
         Surrogate.load(folder)
 
 

@@ -62,9 +62,9 @@ def test_a_card_tells_how_intervals_hold_for_hidden_chemistry_and_why_the_domain
     assert "domain reaches" not in untold.en
 
 
-def test_a_card_tells_how_intervals_hold_for_other_crystals_of_known_formulas() -> None:
-    scores = {"known_formulas": {"rows": 1200, "mae": 0.21, "coverage_90": 0.89}}
+def test_a_card_tells_how_intervals_hold_for_materials_with_the_features_of_a_training_row() -> None:
+    scores = {"same_features": {"rows": 1200, "mae": 0.21, "coverage_90": 0.89}}
     ((value, _, meaning),) = extrapolation_scores({"scores": scores}, "eV")
     assert value == "89 %"
     assert "1,200 in all: mean absolute error 0.210 eV" in meaning.en
-    assert "共 1,200 个" in meaning.zh
+    assert "共 1,200 条" in meaning.zh

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matloop.data.errors import ModelError
+from matloop.models.families.tree_walk import BLOCK, SIDE_BY_SIDE, to_leaves
 
 _NODE = np.dtype([("threshold", np.float64), ("feature", np.int32), ("left", np.int32), ("right", np.int32)])
-_BLOCK, _SIDE_BY_SIDE = 512, 8  # rows
+
 _ZERO = float(np.float32(1e-35))  # LightGBM takes numbers up to this for zero
 _PLAIN = 2  # decision types without this bit alone mark categories, or a way of their own for missing values
 
@@ -99,20 +100,12 @@ def _tree_nodes(fields: dict[str, str], features: int) -> NDArray[np.void]:
 def _sums(values, roots, nodes):  # type: ignore[no-untyped-def]
     """Add up the leaf values of each row; several rows go side by side, so that the processor waits for none."""
     n = len(values)
-    total, at = np.zeros(n), np.empty(_SIDE_BY_SIDE, np.int64)
-    for block in range(0, n, _BLOCK):
+    total, at = np.zeros(n), np.empty(SIDE_BY_SIDE, np.int64)
+    for block in range(0, n, BLOCK):
         for root in roots:
-            for first in range(block, min(block + _BLOCK, n), _SIDE_BY_SIDE):
-                width = min(_SIDE_BY_SIDE, n - first)
-                at[:] = root
-                moved = True
-                while moved:
-                    moved = False
-                    for k in range(width):
-                        node = nodes[at[k]]
-                        below = node.left if values[first + k, node.feature] <= node.threshold else node.right
-                        moved |= below != at[k]
-                        at[k] = below
+            for first in range(block, min(block + BLOCK, n), SIDE_BY_SIDE):
+                width = min(SIDE_BY_SIDE, n - first)
+                to_leaves(values, first, width, root, nodes, at)
                 for k in range(width):
                     total[first + k] += nodes[at[k]].threshold
     return total

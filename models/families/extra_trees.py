@@ -15,9 +15,10 @@ from matloop.models.families.contract import Contributions
 from matloop.models.families.row_weights import relative_weights
 from matloop.models.families.tree_contributions import interventional_shapley_values
 from matloop.models.families.tree_growing import grow_forest
+from matloop.models.families.tree_walk import BLOCK, SIDE_BY_SIDE, to_leaves
 
 _NODE = np.dtype([("feature", np.int32), ("threshold", np.float32), ("left", np.int32), ("right", np.int32)])
-_BLOCK, _SIDE_BY_SIDE = 512, 8  # rows
+
 _FEW_TREES = 10
 
 
@@ -150,20 +151,12 @@ def _forest_moments(values, roots, nodes):  # type: ignore[no-untyped-def]
     same time, so that the processor does not wait for single steps.
     """
     n = len(values)
-    total, squares, at = np.zeros(n), np.zeros(n), np.empty(_SIDE_BY_SIDE, np.int64)
-    for block in range(0, n, _BLOCK):
+    total, squares, at = np.zeros(n), np.zeros(n), np.empty(SIDE_BY_SIDE, np.int64)
+    for block in range(0, n, BLOCK):
         for root in roots:
-            for first in range(block, min(block + _BLOCK, n), _SIDE_BY_SIDE):
-                width = min(_SIDE_BY_SIDE, n - first)
-                at[:] = root
-                moved = True
-                while moved:
-                    moved = False
-                    for k in range(width):
-                        node = nodes[at[k]]
-                        below = node.left if values[first + k, node.feature] <= node.threshold else node.right
-                        moved |= below != at[k]
-                        at[k] = below
+            for first in range(block, min(block + BLOCK, n), SIDE_BY_SIDE):
+                width = min(SIDE_BY_SIDE, n - first)
+                to_leaves(values, first, width, root, nodes, at)
                 for k in range(width):
                     leaf = np.float64(nodes[at[k]].threshold)
                     total[first + k] += leaf
